@@ -1,0 +1,403 @@
+//! What the worker writes: one event a line, JSON, at most [`MAX_LINE`] bytes.
+//!
+//! An event is identified by `(run, seq)`. `seq` counts up from 1 without holes, also over parts,
+//! so a reader can order events, drop what it has and see what it lacks.
+//!
+//! Writers use [`Event`]; readers use [`Envelope`], which tolerates unknown types and fields.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    exit::RunExit,
+    ids::{Run, Workstream},
+};
+
+/// Most bytes a line has, newline excluded. The awslogs driver splits lines at 16 KiB in
+/// non-blocking mode; 12 KiB leaves room for what it adds.
+pub const MAX_LINE: usize = 12_288;
+
+/// The version this build writes.
+pub const VERSION: u8 = 1;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum Level {
+    /// Detail.
+    Debug,
+    /// The ordinary.
+    #[default]
+    Info,
+    /// Something a person may want to know.
+    Warn,
+    /// Something went wrong.
+    Error,
+}
+
+/// One event, as it is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "WorkerEvent"))]
+pub struct Event {
+    /// [`VERSION`].
+    pub v: u8,
+    /// When, RFC 3339 in UTC with milliseconds.
+    pub ts: String,
+    /// The workstream.
+    pub workstream: Workstream,
+    /// The run.
+    pub run: Run,
+    /// From 1, without holes.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub seq: u64,
+    /// The iteration, 0 before the first.
+    pub iter: u32,
+    /// How much it matters.
+    pub level: Level,
+    /// `[n, of]`, both from 1, when a longer text was cut into parts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub part: Option<[u32; 2]>,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub enum Kind {
+    /// The run begins. Limits are shown so that a reader can put cost and time against them.
+    #[serde(rename = "run.start")]
+    RunStart {
+        /// Attempt, from 1.
+        attempt: u32,
+        /// Repository, without credentials.
+        repo: String,
+        /// Branch the work goes to.
+        branch: String,
+        /// What bounds the run.
+        limits: Limits,
+    },
+    /// The checkout is ready.
+    #[serde(rename = "clone")]
+    Clone {
+        /// Commit the work starts from.
+        commit: String,
+        /// How long it took.
+        #[cfg_attr(test, ts(type = "number"))]
+        duration_ms: u64,
+    },
+    /// An iteration begins.
+    #[serde(rename = "iter.start")]
+    IterStart {},
+    /// The agent says something.
+    #[serde(rename = "agent.text")]
+    AgentText {
+        /// What.
+        text: String,
+    },
+    /// The agent uses a tool.
+    #[serde(rename = "agent.tool")]
+    AgentTool {
+        /// Ties the result to the call.
+        id: String,
+        /// Tool's name.
+        name: String,
+        /// Its input, as JSON text.
+        text: String,
+    },
+    /// A tool answered.
+    #[serde(rename = "agent.tool_result")]
+    AgentToolResult {
+        /// The call's id.
+        id: String,
+        /// What it answered.
+        text: String,
+        /// Whether it failed.
+        is_error: bool,
+    },
+    /// A line of the agent's stderr.
+    #[serde(rename = "agent.stderr")]
+    AgentStderr {
+        /// The line.
+        text: String,
+    },
+    /// The agent tries a request again.
+    #[serde(rename = "agent.retry")]
+    AgentRetry {
+        /// Which try.
+        attempt: u32,
+        /// When the next one is made.
+        #[cfg_attr(test, ts(type = "number"))]
+        delay_ms: u64,
+        /// HTTP status, when there was one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        status: Option<u16>,
+    },
+    /// The service reports a usage limit.
+    #[serde(rename = "limit")]
+    Limit {
+        /// `allowed_warning` or `rejected`.
+        status: String,
+        /// When it resets, ms since the epoch.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(type = "number"))]
+        resets_at: Option<u64>,
+    },
+    /// Another key is used from here on.
+    #[serde(rename = "key.rotate")]
+    KeyRotate {
+        /// Id of the key that failed.
+        from: String,
+        /// Id of the next one, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        to: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// Work was committed and pushed.
+    #[serde(rename = "checkpoint")]
+    Checkpoint {
+        /// The commit.
+        commit: String,
+        /// Branch it was pushed to.
+        branch: String,
+        /// Whether the push succeeded.
+        pushed: bool,
+    },
+    /// An iteration ended.
+    #[serde(rename = "iter.end")]
+    IterEnd {
+        /// `ok`, `error`, `timeout`, `limit`, `crash`, …
+        outcome: String,
+        /// Cost of this iteration, US dollars.
+        cost_usd: f64,
+        /// Tokens of this iteration.
+        tokens: Tokens,
+        /// Turns the agent took.
+        turns: u32,
+        /// How long it took.
+        #[cfg_attr(test, ts(type = "number"))]
+        duration_ms: u64,
+        /// HEAD afterwards.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        commit: Option<String>,
+    },
+    /// The worker ends here and wants to be started again later.
+    #[serde(rename = "wait")]
+    Wait {
+        /// Until when, ms since the epoch.
+        #[cfg_attr(test, ts(type = "number"))]
+        until: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A signal asked the worker to stop.
+    #[serde(rename = "interrupt")]
+    Interrupt {
+        /// `SIGTERM`, …
+        signal: String,
+    },
+    /// The run is over; always its last event.
+    #[serde(rename = "run.end")]
+    RunEnd {
+        /// How.
+        reason: RunExit,
+        /// The exit code.
+        exit: u8,
+        /// One sentence for a person.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        text: Option<String>,
+    },
+    /// Anything else worth saying.
+    #[serde(rename = "log")]
+    Log {
+        /// What.
+        text: String,
+    },
+}
+
+/// What bounds a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Limits {
+    /// Most iterations.
+    pub max_iterations: u32,
+    /// Longest duration, seconds.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub max_duration_secs: u64,
+    /// Highest cost, US dollars.
+    pub max_cost_usd: f64,
+    /// Longest iteration, seconds.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub iteration_timeout_secs: u64,
+    /// Longest silence, seconds.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub silence_secs: u64,
+    /// Most iterations in a row without progress.
+    pub max_stalls: u32,
+}
+
+/// Tokens as the service counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Tokens {
+    /// Read by the model.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub input: u64,
+    /// Written by the model.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub output: u64,
+    /// Read from the cache.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub cache_read: u64,
+    /// Written to the cache.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub cache_write: u64,
+}
+
+impl Kind {
+    /// The text that may be cut into parts, if this kind has one.
+    pub fn text_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::AgentText { text }
+            | Self::AgentTool { text, .. }
+            | Self::AgentToolResult { text, .. }
+            | Self::AgentStderr { text }
+            | Self::Log { text } => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// What every reader needs of an event, whatever its type: unknown types and fields pass.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Envelope {
+    /// Format version.
+    pub v: u8,
+    /// When, RFC 3339.
+    pub ts: String,
+    /// The workstream.
+    pub workstream: Workstream,
+    /// The run.
+    pub run: Run,
+    /// From 1.
+    pub seq: u64,
+    /// The type's name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Exit code, in `run.end`.
+    #[serde(default)]
+    pub exit: Option<u8>,
+    /// Why, in `run.end`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Until when, ms since the epoch, in `wait`.
+    #[serde(default)]
+    pub until: Option<u64>,
+}
+
+impl Envelope {
+    /// Reads a log line; `None` when it is not one of our events (a raw line, then).
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        // Cheap first look: most raw lines are not objects.
+        if !line.trim_start().starts_with('{') {
+            return None;
+        }
+        let envelope: Self = serde_json::from_str(line).ok()?;
+        (envelope.v == VERSION && envelope.seq > 0).then_some(envelope)
+    }
+
+    /// The event's time in ms since the epoch; `None` when `ts` is not RFC 3339.
+    #[must_use]
+    pub fn ts_ms(&self) -> Option<u64> {
+        timestamp_ms(&self.ts)
+    }
+}
+
+/// RFC 3339 to ms since the epoch.
+#[must_use]
+pub fn timestamp_ms(ts: &str) -> Option<u64> {
+    let ms = ts.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    u64::try_from(ms).ok()
+}
+
+/// Ms since the epoch to RFC 3339 in UTC with milliseconds; an impossible time is the epoch.
+#[must_use]
+pub fn timestamp_text(ms: u64) -> String {
+    let ts = i64::try_from(ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .unwrap_or_default();
+    format!("{ts:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: Kind) -> Event {
+        Event {
+            v: VERSION,
+            ts: timestamp_text(1_700_000_000_123),
+            workstream: "docs".parse().unwrap(),
+            run: "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001".parse().unwrap(),
+            seq: 1,
+            iter: 0,
+            level: Level::Info,
+            part: None,
+            kind,
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line_of_json() {
+        let line = serde_json::to_string(&event(Kind::Log { text: "a\nb".into() })).unwrap();
+        assert_eq!(
+            line,
+            r#"{"v":1,"ts":"2023-11-14T22:13:20.123Z","workstream":"docs","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":1,"iter":0,"level":"info","type":"log","text":"a\nb"}"#
+        );
+        let back: Event = serde_json::from_str(&line).unwrap();
+        assert_eq!(back, event(Kind::Log { text: "a\nb".into() }));
+    }
+
+    #[test]
+    fn readers_tolerate_unknown_types_and_fields() {
+        let line = r#"{"v":1,"ts":"2023-11-14T22:13:20.123Z","workstream":"docs","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":7,"type":"from.the.future","x":{"y":[]}}"#;
+        let envelope = Envelope::parse(line).unwrap();
+        assert_eq!((envelope.seq, envelope.ts_ms()), (7, Some(1_700_000_000_123)));
+    }
+
+    #[test]
+    fn what_is_not_our_event_is_a_raw_line() {
+        for raw in [
+            "",
+            "panic at …",
+            "{}",
+            "{\"v\":1}",
+            r#"{"v":2,"ts":"","workstream":"docs","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":7,"type":"log"}"#,
+            r#"{"v":1,"ts":"","workstream":"docs","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":0,"type":"log"}"#,
+            r#"{"v":1,"ts":"","workstream":"DOCS","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":1,"type":"log"}"#,
+        ] {
+            assert_eq!(Envelope::parse(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn run_end_carries_its_exit_in_the_envelope() {
+        let line = serde_json::to_string(&event(Kind::RunEnd {
+            reason: RunExit::Complete,
+            exit: 0,
+            text: None,
+        }))
+        .unwrap();
+        let envelope = Envelope::parse(&line).unwrap();
+        assert_eq!(envelope.exit, Some(0));
+        assert_eq!(envelope.reason.as_deref(), Some("complete"));
+    }
+}

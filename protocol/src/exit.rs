@@ -1,0 +1,96 @@
+//! The worker's exit codes. The state machine decides by them whether to start again.
+
+use serde::{Deserialize, Serialize};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum RunExit {
+    /// PROGRESS.md says the work is complete.
+    Complete,
+    /// The iteration limit was reached.
+    Iterations,
+    /// The duration limit was reached.
+    Duration,
+    /// The cost limit was reached.
+    Budget,
+    /// Too many iterations without progress.
+    Stalled,
+    /// The repository cannot be cloned, or git refused the credentials.
+    Git,
+    /// Work cannot be pushed to the branch; it lies on a rescue branch.
+    PushConflict,
+    /// The configuration is wrong; nothing was spent.
+    Configuration,
+    /// No key of the model's service works.
+    NoKey,
+    /// A fault of the worker itself.
+    Internal,
+    /// Stopped by a signal; resume now.
+    Interrupted,
+    /// Waiting for a limit of the service to reset; resume later.
+    Waiting,
+}
+
+impl RunExit {
+    /// Every exit, for tables and documentation.
+    pub const ALL: [Self; 12] = [
+        Self::Complete,
+        Self::Iterations,
+        Self::Duration,
+        Self::Budget,
+        Self::Stalled,
+        Self::Git,
+        Self::PushConflict,
+        Self::Configuration,
+        Self::NoKey,
+        Self::Internal,
+        Self::Interrupted,
+        Self::Waiting,
+    ];
+
+    /// The process's exit code.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Iterations => 10,
+            Self::Duration => 11,
+            Self::Budget => 12,
+            Self::Stalled => 13,
+            Self::Git => 20,
+            Self::PushConflict => 21,
+            Self::Configuration => 30,
+            Self::NoKey => 31,
+            Self::Internal => 50,
+            Self::Interrupted => 75,
+            Self::Waiting => 76,
+        }
+    }
+
+    /// The exit a code stands for; `None` for codes that are not ours (137, 139, …).
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| i64::from(exit.code()) == code)
+    }
+
+    /// Final: starting the same execution again would end the same way.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Internal | Self::Interrupted | Self::Waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lead_back_to_their_exit() {
+        for exit in RunExit::ALL {
+            assert_eq!(RunExit::from_code(i64::from(exit.code())), Some(exit));
+        }
+        assert_eq!(RunExit::from_code(137), None);
+    }
+}

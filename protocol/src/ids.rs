@@ -1,0 +1,189 @@
+//! Identifiers. Each is checked once, where it enters the program, and is a type from then on.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not an identifier. The message says what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not a workstream id.
+    #[error(
+        "`{0}` is not a workstream id\nhint: 1 to 48 characters of a-z, 0-9 and `-`, not starting with `-`"
+    )]
+    Workstream(String),
+    /// Not a run id.
+    #[error(
+        "`{0}` is not a run id\nhint: a ULID and a four-digit attempt, such as 01ARZ3NDEKTSV4RRFFQ69G5FAV-0001"
+    )]
+    Run(String),
+}
+
+/// A line of work, `[a-z0-9][a-z0-9-]{0,47}`: names a branch, a page and a token's scope.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+pub struct Workstream(String);
+
+impl Workstream {
+    /// Most characters a workstream id has.
+    pub const MAX_LEN: usize = 48;
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The branch a workstream works on unless it is told another: `ralph/<workstream>`.
+    #[must_use]
+    pub fn default_branch(&self) -> String {
+        format!("ralph/{self}")
+    }
+}
+
+impl FromStr for Workstream {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let ok = (1..=Self::MAX_LEN).contains(&text.len())
+            && !text.starts_with('-')
+            && text.bytes().all(allowed);
+        if ok { Ok(Self(text.to_owned())) } else { Err(IdError::Workstream(clip(text))) }
+    }
+}
+
+/// One start of a worker: `<ulid>-<attempt, 4 digits>`. Text order is start order.
+///
+/// Attempts of one execution share the ULID, so its time is when the execution began.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+pub struct Run(String);
+
+impl Run {
+    const ULID_LEN: usize = 26;
+
+    /// Puts a run id together. `attempt` counts from 1 and stays below 10,000.
+    ///
+    /// # Errors
+    /// [`IdError::Run`] when the attempt does not fit in four digits.
+    pub fn new(ulid: ulid::Ulid, attempt: u32) -> Result<Self, IdError> {
+        format!("{ulid}-{attempt:04}").parse()
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part all attempts of one execution share.
+    #[must_use]
+    pub fn ulid(&self) -> &str {
+        &self.0[..Self::ULID_LEN]
+    }
+
+    /// Which start of the execution this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0[Self::ULID_LEN + 1..].parse().unwrap_or(0)
+    }
+
+    /// When the execution began, in ms since the epoch: the time inside the ULID.
+    #[must_use]
+    pub fn started_ms(&self) -> u64 {
+        ulid::Ulid::from_string(self.ulid()).map_or(0, |u| u.timestamp_ms())
+    }
+}
+
+impl FromStr for Run {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let error = || IdError::Run(clip(text));
+        let (ulid, attempt) = text.split_once('-').ok_or_else(error)?;
+        // Crockford's alphabet also decodes lower case and look-alikes; only the canonical form
+        // sorts by time, so only that one is an id.
+        let canonical = ulid::Ulid::from_string(ulid).is_ok_and(|u| u.to_string() == ulid);
+        let digits =
+            attempt.len() == 4 && attempt.bytes().all(|b| b.is_ascii_digit()) && attempt != "0000";
+        if canonical && digits { Ok(Self(text.to_owned())) } else { Err(error()) }
+    }
+}
+
+macro_rules! text_id {
+    ($($id:ident),*) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl TryFrom<String> for $id {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+        impl From<$id> for String {
+            fn from(id: $id) -> String {
+                id.0
+            }
+        }
+        impl AsRef<str> for $id {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    )*};
+}
+text_id!(Workstream, Run);
+
+/// Bad ids come from outside and can be long; an error shows their beginning.
+fn clip(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workstream_ids() {
+        let longest = "a".repeat(48);
+        for good in ["a", "0", "docs", "a-b-", longest.as_str()] {
+            assert!(good.parse::<Workstream>().is_ok(), "{good}");
+        }
+        let too_long = "a".repeat(49);
+        for bad in ["", "-a", "A", "a_b", "a/b", "ä", "a b", "a\n", too_long.as_str()] {
+            assert!(bad.parse::<Workstream>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn run_ids() {
+        let run: Run = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0012".parse().unwrap();
+        assert_eq!(run.attempt(), 12);
+        assert_eq!(run.ulid(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        assert_eq!(run.started_ms(), 1_469_922_850_259);
+        for bad in [
+            "",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV-1",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV-0000",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV-00012",
+            "01arz3ndektsv4rrffq69g5fav-0001",
+            "81ARZ3NDEKTSV4RRFFQ69G5FAV-0001",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAVé-001",
+        ] {
+            assert!(bad.parse::<Run>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_checked_on_its_way_in_from_json() {
+        assert!(serde_json::from_str::<Workstream>("\"../x\"").is_err());
+        assert!(serde_json::from_str::<Run>("\"1\"").is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! What the parts of ralph-cloud must agree on, and nothing else: no I/O, no AWS, no clock.
+//!
+//! * [`ids`]: workstream and run identifiers
+//! * [`event`]: what the worker writes, one line of JSON an event
+//! * [`message`]: what crosses the WebSocket
+//! * [`reassembly`]: the rules by which a client turns deliveries into lines, once and in order
+//! * [`token`]: the claims of the connection token, how it is signed and verified
+//! * [`table`]: the keys of the `connections` table
+//! * [`secret`]: the shapes of the three secrets
+//! * [`names`]: resources, environment variables, outputs, handlers
+//! * [`exit`]: the worker's exit codes
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod exit;
+pub mod ids;
+pub mod message;
+pub mod names;
+pub mod reassembly;
+pub mod secret;
+pub mod table;
+pub mod token;
+
+#[cfg(test)]
+mod typescript;

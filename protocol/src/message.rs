@@ -1,0 +1,336 @@
+//! What crosses the WebSocket. Reference: `docs/protocol.md`.
+//!
+//! The server side reads [`ClientMessage`] and writes [`ServerMessage`]. Events travel verbatim, as
+//! raw JSON, so that a reader sees exactly the worker's bytes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    ids::{Run, Workstream},
+    table::RunState,
+};
+
+/// Most bytes of UTF-8 in one frame from the server: API Gateway's frame limit, and its unit of
+/// billing. <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
+pub const MAX_FRAME: usize = 32_768;
+
+/// Lines a replay holds when the client names no limit, and the most it may ask for.
+pub const DEFAULT_LIMIT: u32 = 1_000;
+/// The most lines a client may ask for in one replay.
+pub const MAX_LIMIT: u32 = 10_000;
+/// Most ranges in one request.
+pub const MAX_RANGES: usize = 50;
+/// Most bytes of a message from a client.
+pub const MAX_CLIENT_MESSAGE: usize = 16_384;
+
+/// What a client sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum ClientMessage {
+    /// Subscribe to a workstream and replay lines of it.
+    SendLogs(SendLogs),
+    /// Keep the connection alive and hear where the runs stand.
+    Ping {},
+}
+
+/// The request `sendLogs`. Without `ranges`, `before`, `since` or `run`: the newest lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub struct SendLogs {
+    /// Repeated in the answers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    /// The workstream.
+    pub workstream: Workstream,
+    /// `true`: deliver new lines as they come; `false`: replay once and unsubscribe. Absent: `true`
+    /// without `ranges` or `before`, and with them the subscription stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub follow: Option<bool>,
+    /// Most lines, 1 to [`MAX_LIMIT`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub limit: Option<u32>,
+    /// Exactly these, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ranges: Option<Vec<Range>>,
+    /// The page before this cursor.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<String>,
+    /// Lines from this time on, ms since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(type = "number"))]
+    pub since: Option<u64>,
+    /// Only this run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<Run>,
+}
+
+/// Events `from..=to` of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Range {
+    /// The run.
+    pub run: Run,
+    /// First `seq`, from 1.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub from: u64,
+    /// Last `seq`; null: whatever there is.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub to: Option<u64>,
+    /// A time at or before the first of them, ms since the epoch: where reading begins (minus a
+    /// minute, since clocks differ).
+    #[cfg_attr(test, ts(type = "number"))]
+    pub ts: u64,
+}
+
+/// What a server sends. Read one with [`ServerMessage::parse`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub enum ServerMessage {
+    /// Lines.
+    Logs(Logs),
+    /// Where the runs stand.
+    Runs {
+        /// The workstream.
+        workstream: Workstream,
+        /// In order of their ids.
+        runs: Vec<RunInfo>,
+    },
+    /// A task changed its state.
+    Task {
+        /// The workstream.
+        workstream: Workstream,
+        /// The run.
+        run: Run,
+        /// ECS's `lastStatus`.
+        status: String,
+        /// ECS's `stopCode`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        stop_code: Option<String>,
+        /// ECS's `stoppedReason`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// A replay is through.
+    CaughtUp {
+        /// The request's id.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        id: Option<String>,
+        /// The workstream.
+        workstream: Workstream,
+        /// `false`: time or limit ran out; ask again for what is lacking, count nothing as lost.
+        complete: bool,
+        /// For `before`; null: nothing older.
+        #[cfg_attr(test, ts(type = "string | null", optional = false))]
+        cursor: Option<String>,
+    },
+    /// Answer to `ping`.
+    Pong {},
+    /// A request was refused or failed.
+    Error {
+        /// The request's id.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        id: Option<String>,
+        /// The workstream.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        workstream: Option<Workstream>,
+        /// For programs.
+        code: ErrorCode,
+        /// For people.
+        message: String,
+        /// When to try again.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(type = "number"))]
+        retry_after_ms: Option<u64>,
+    },
+}
+
+/// Lines of a workstream.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub struct Logs {
+    /// The request's id, in a replay.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    /// The workstream.
+    pub workstream: Workstream,
+    /// Whether these are new or replayed.
+    pub source: Source,
+    /// Events verbatim, or [`RawLine`]s.
+    #[cfg_attr(test, ts(type = "Array<LogEvent>"))]
+    pub events: Vec<Box<RawValue>>,
+}
+
+impl ServerMessage {
+    /// Reads a frame. `Ok(None)` for a frame without `type`: API Gateway's own, a retryable fault of
+    /// the gateway.
+    ///
+    /// # Errors
+    /// Not JSON, or a message this build does not know.
+    pub fn parse(text: &str) -> Result<Option<Self>, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Tag {
+            #[serde(rename = "type", default)]
+            kind: Option<String>,
+        }
+        // serde buffers the fields of a tagged enum, and raw JSON cannot pass through that buffer:
+        // the one message that holds any is read by itself.
+        match serde_json::from_str::<Tag>(text)?.kind.as_deref() {
+            None => Ok(None),
+            Some("logs") => serde_json::from_str(text).map(|logs| Some(Self::Logs(logs))),
+            Some(_) => serde_json::from_str(text).map(Some),
+        }
+    }
+}
+
+/// Where lines come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum Source {
+    /// As they were written.
+    Live,
+    /// Read back from CloudWatch Logs.
+    Replay,
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum ErrorCode {
+    /// The message is not one of ours.
+    BadRequest,
+    /// The token's scope does not hold the workstream.
+    Forbidden,
+    /// Too much at once; try again later.
+    Throttled,
+    /// A fault of the server.
+    Internal,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub struct RunInfo {
+    /// The run.
+    pub run: Run,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// Ms since the epoch.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub started_at: u64,
+    /// Highest `seq` seen; 0 before the first event.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub last_seq: u64,
+    /// Latest event time seen, ms since the epoch; 0 before the first event.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub last_ts: u64,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it ended, waits or failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The worker's exit code.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(type = "number"))]
+    pub exit: Option<i64>,
+}
+
+/// A line that is not an event of ours: what precedes or outlives the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "raw")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub struct RawLine {
+    /// The run its stream belongs to.
+    pub run: Run,
+    /// The log stream.
+    pub stream: String,
+    /// CloudWatch's timestamp, ms since the epoch.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub ts: u64,
+    /// The line.
+    pub text: String,
+    /// `[n, of]`, both from 1, when the line did not fit into one frame.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub part: Option<[u32; 2]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_messages_as_the_reference_writes_them() {
+        for (text, ok) in [
+            (r#"{"action":"ping"}"#, true),
+            (r#"{"action":"sendLogs","workstream":"w"}"#, true),
+            (r#"{"action":"sendLogs","id":"1","workstream":"w","follow":true,"limit":1000}"#, true),
+            (
+                r#"{"action":"sendLogs","workstream":"w","ranges":[{"run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","from":1,"to":null,"ts":0}]}"#,
+                true,
+            ),
+            (r#"{"action":"sendLogs"}"#, false),
+            (r#"{"action":"sendLogs","workstream":"../w"}"#, false),
+            (r#"{"action":"sendLogs","workstream":"w","limt":1}"#, false),
+            (r#"{"action":"sendLogs","workstream":"w","limit":-1}"#, false),
+            (r#"{"action":"dropTable"}"#, false),
+            (r#"[]"#, false),
+        ] {
+            assert_eq!(serde_json::from_str::<ClientMessage>(text).is_ok(), ok, "{text}");
+        }
+    }
+
+    #[test]
+    fn server_messages_as_the_reference_writes_them() {
+        let json = |message: &ServerMessage| serde_json::to_string(message).unwrap();
+        assert_eq!(json(&ServerMessage::Pong {}), r#"{"type":"pong"}"#);
+        assert_eq!(
+            json(&ServerMessage::CaughtUp {
+                id: Some("1".into()),
+                workstream: "w".parse().unwrap(),
+                complete: true,
+                cursor: None,
+            }),
+            r#"{"type":"caughtUp","id":"1","workstream":"w","complete":true,"cursor":null}"#
+        );
+        assert_eq!(
+            json(&ServerMessage::Error {
+                id: None,
+                workstream: None,
+                code: ErrorCode::Throttled,
+                message: "slow down".into(),
+                retry_after_ms: Some(1000),
+            }),
+            r#"{"type":"error","code":"throttled","message":"slow down","retryAfterMs":1000}"#
+        );
+    }
+
+    #[test]
+    fn events_travel_verbatim() {
+        let text =
+            r#"{"type":"logs","workstream":"w","source":"live","events":[{"v":1, "odd" : 1.50}]}"#;
+        let message = ServerMessage::parse(text).unwrap();
+        let Some(ServerMessage::Logs(logs)) = message else { panic!("not logs") };
+        assert_eq!(logs.events[0].get(), r#"{"v":1, "odd" : 1.50}"#);
+        let again = serde_json::to_string(&ServerMessage::Logs(logs)).unwrap();
+        assert_eq!(again, text);
+    }
+
+    #[test]
+    fn a_frame_without_type_is_the_gateways_own() {
+        let text = r#"{"message":"Internal server error","connectionId":"x=","requestId":"y"}"#;
+        assert!(matches!(ServerMessage::parse(text), Ok(None)));
+        assert!(ServerMessage::parse("oops").is_err());
+        assert!(matches!(
+            ServerMessage::parse(r#"{"type":"pong"}"#),
+            Ok(Some(ServerMessage::Pong {}))
+        ));
+    }
+}

@@ -1,0 +1,333 @@
+//! Names that more than one part spells: resources, environment variables, outputs, handlers.
+
+/// Names of AWS resources in an environment.
+///
+/// dev and prod live in one account each and share the plain names; any other environment gets its
+/// own, so that it can stand beside dev in one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resources {
+    environment: String,
+}
+
+impl Resources {
+    /// Names for the environment `dev`, `prod`, `staging`, …
+    #[must_use]
+    pub fn new(environment: impl Into<String>) -> Self {
+        Self { environment: environment.into() }
+    }
+
+    /// The environment's own name.
+    #[must_use]
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    fn shares_plain_names(&self) -> bool {
+        matches!(self.environment.as_str(), "dev" | "prod")
+    }
+
+    /// `ralph-<env>`: the prefix of all names; also the cluster's and the API's.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        format!("ralph-{}", self.environment)
+    }
+
+    /// The ECS cluster.
+    #[must_use]
+    pub fn cluster(&self) -> String {
+        self.prefix()
+    }
+
+    /// The task definition's family.
+    #[must_use]
+    pub fn task_family(&self) -> String {
+        format!("{}-worker", self.prefix())
+    }
+
+    /// The log group of the workers: `/ralph/workstreams`.
+    #[must_use]
+    pub fn log_group(&self) -> String {
+        if self.shares_plain_names() {
+            "/ralph/workstreams".to_owned()
+        } else {
+            format!("/ralph/{}/workstreams", self.environment)
+        }
+    }
+
+    /// The ECR repository of the worker image.
+    #[must_use]
+    pub fn ecr_repository(&self) -> String {
+        if self.shares_plain_names() {
+            "ralph-worker".to_owned()
+        } else {
+            format!("ralph-{}-worker", self.environment)
+        }
+    }
+
+    /// The secret `ralph/<env>/<name>`.
+    #[must_use]
+    pub fn secret(&self, name: SecretName) -> String {
+        format!("ralph/{}/{}", self.environment, name.as_str())
+    }
+
+    /// The DynamoDB table.
+    #[must_use]
+    pub fn table(&self) -> String {
+        format!("{}-connections", self.prefix())
+    }
+
+    /// A Lambda function: `ralph-<env>-<handler>`.
+    #[must_use]
+    pub fn function(&self, handler: Handler) -> String {
+        format!("{}-{}", self.prefix(), handler.as_str())
+    }
+
+    /// The state machine.
+    #[must_use]
+    pub fn state_machine(&self) -> String {
+        format!("{}-workstream", self.prefix())
+    }
+
+    /// The token's audience: `ralph/<env>`.
+    #[must_use]
+    pub fn audience(&self) -> String {
+        format!("ralph/{}", self.environment)
+    }
+}
+
+/// The container's name in the task definition, and the awslogs stream prefix.
+pub const CONTAINER: &str = "worker";
+
+/// The log stream of a task: `worker/worker/<task id>` (prefix, container, task).
+#[must_use]
+pub fn log_stream(task_id: &str) -> String {
+    format!("{CONTAINER}/{CONTAINER}/{task_id}")
+}
+
+/// The three secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SecretName {
+    /// Keys of the model's service.
+    AnthropicKeys,
+    /// The git credential.
+    GitToken,
+    /// Keys that sign connection tokens.
+    WebsocketSigningKeys,
+}
+
+impl SecretName {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::AnthropicKeys, Self::GitToken, Self::WebsocketSigningKeys];
+
+    /// The last part of the secret's name; also the key in output `secret_arns`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AnthropicKeys => "anthropic-keys",
+            Self::GitToken => "git-token",
+            Self::WebsocketSigningKeys => "websocket-signing-keys",
+        }
+    }
+}
+
+/// The Lambda functions. One binary holds them all; the function's handler name picks one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Handler {
+    /// REQUEST authorizer of `$connect`.
+    Authorize,
+    /// `$connect`.
+    Connect,
+    /// `$disconnect`.
+    Disconnect,
+    /// `sendLogs` and `$default`.
+    SendLogs,
+    /// The subscription filter's destination.
+    PushLogs,
+    /// ECS task state changes.
+    TaskEvents,
+}
+
+impl Handler {
+    /// All handlers.
+    pub const ALL: [Self; 6] = [
+        Self::Authorize,
+        Self::Connect,
+        Self::Disconnect,
+        Self::SendLogs,
+        Self::PushLogs,
+        Self::TaskEvents,
+    ];
+
+    /// The handler's name, as in the function's name and its `handler` attribute.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorize => "authorize",
+            Self::Connect => "connect",
+            Self::Disconnect => "disconnect",
+            Self::SendLogs => "send-logs",
+            Self::PushLogs => "push-logs",
+            Self::TaskEvents => "task-events",
+        }
+    }
+
+    /// Reads [`Handler::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|handler| handler.as_str() == text)
+    }
+}
+
+/// Environment variables of the Lambda functions.
+pub mod lambda_env {
+    /// The environment's name.
+    pub const ENVIRONMENT: &str = "RALPH_ENVIRONMENT";
+    /// The connections table.
+    pub const TABLE: &str = "RALPH_TABLE";
+    /// The workers' log group.
+    pub const LOG_GROUP: &str = "RALPH_LOG_GROUP";
+    /// Days the log group keeps a line; run and stream rows live as long.
+    pub const RETENTION_DAYS: &str = "RALPH_RETENTION_DAYS";
+    /// ARN of the signing keys' secret.
+    pub const SIGNING_KEYS_ARN: &str = "RALPH_SIGNING_KEYS_ARN";
+    /// Where frames are posted: `https://<api>.execute-api.<region>.amazonaws.com/<stage>`.
+    pub const MANAGEMENT_ENDPOINT: &str = "RALPH_MANAGEMENT_ENDPOINT";
+    /// Lambda's own: the handler's name.
+    pub const HANDLER: &str = "_HANDLER";
+}
+
+/// Environment variables of the worker.
+pub mod worker_env {
+    /// Workstream id.
+    pub const WORKSTREAM: &str = "RALPH_WORKSTREAM";
+    /// Run id; absent when the worker runs alone and makes its own.
+    pub const RUN: &str = "RALPH_RUN";
+    /// Attempt, from 1.
+    pub const ATTEMPT: &str = "RALPH_ATTEMPT";
+    /// Repository URL, https without user info.
+    pub const REPO: &str = "RALPH_REPO";
+    /// Branch to start from; absent: the remote's default branch.
+    pub const BASE: &str = "RALPH_BASE";
+    /// Branch to work on; absent: `ralph/<workstream>`.
+    pub const BRANCH: &str = "RALPH_BRANCH";
+    /// Prompt file, a path inside the repository.
+    pub const PROMPT_FILE: &str = "RALPH_PROMPT_FILE";
+    /// Most iterations of one execution.
+    pub const MAX_ITERATIONS: &str = "RALPH_MAX_ITERATIONS";
+    /// Longest duration of one execution, seconds.
+    pub const MAX_DURATION_SECS: &str = "RALPH_MAX_DURATION_SECS";
+    /// Highest cost of one execution, US dollars.
+    pub const MAX_COST_USD: &str = "RALPH_MAX_COST_USD";
+    /// Longest iteration, seconds.
+    pub const ITERATION_TIMEOUT_SECS: &str = "RALPH_ITERATION_TIMEOUT_SECS";
+    /// Longest silence of the agent, seconds.
+    pub const SILENCE_SECS: &str = "RALPH_SILENCE_SECS";
+    /// Most iterations in a row without progress.
+    pub const MAX_STALLS: &str = "RALPH_MAX_STALLS";
+    /// The agent's command line.
+    pub const AGENT_COMMAND: &str = "RALPH_AGENT_COMMAND";
+    /// A command that must pass before the work counts as complete; may be empty.
+    pub const VERIFY_COMMAND: &str = "RALPH_VERIFY_COMMAND";
+    /// Secret: [`AnthropicKeys`](crate::secret::AnthropicKeys).
+    pub const ANTHROPIC_KEYS: &str = "RALPH_ANTHROPIC_KEYS";
+    /// Secret: [`GitToken`](crate::secret::GitToken).
+    pub const GIT_TOKEN: &str = "RALPH_GIT_TOKEN";
+    /// A file that gets a copy of every event. Never in the task definition.
+    pub const JOURNAL: &str = "RALPH_JOURNAL";
+    /// The model's endpoint, for tests. Never in the task definition.
+    pub const MODEL_ENDPOINT: &str = "RALPH_MODEL_ENDPOINT";
+    /// `1` allows `file://` repositories, for tests and the local cloud. Never in the task definition.
+    pub const ALLOW_FILE_REPO: &str = "RALPH_ALLOW_FILE_REPO";
+}
+
+/// Outputs of the root module.
+pub mod output {
+    /// `wss://…/<stage>`.
+    pub const WEBSOCKET_URL: &str = "websocket_url";
+    /// The API's id.
+    pub const WEBSOCKET_API_ID: &str = "websocket_api_id";
+    /// The stage's name.
+    pub const WEBSOCKET_STAGE: &str = "websocket_stage";
+    /// The table's name.
+    pub const CONNECTIONS_TABLE: &str = "connections_table";
+    /// The cluster's name.
+    pub const CLUSTER: &str = "cluster";
+    /// The task definition's ARN with revision.
+    pub const TASK_DEFINITION: &str = "task_definition";
+    /// The repository's URL.
+    pub const ECR_REPOSITORY_URL: &str = "ecr_repository_url";
+    /// The image the task definition names: what `just push-worker` pushes.
+    pub const WORKER_IMAGE: &str = "worker_image";
+    /// The workers' log group.
+    pub const LOG_GROUP: &str = "log_group";
+    /// Map from secret name (`anthropic-keys`, …) to ARN.
+    pub const SECRET_ARNS: &str = "secret_arns";
+    /// Subnets for tasks.
+    pub const SUBNET_IDS: &str = "subnet_ids";
+    /// Security group for tasks.
+    pub const WORKER_SECURITY_GROUP_ID: &str = "worker_security_group_id";
+    /// The state machine's ARN.
+    pub const STATE_MACHINE_ARN: &str = "state_machine_arn";
+}
+
+/// Variables of the root module for running elsewhere than on AWS.
+pub mod variable {
+    /// Base of the management endpoint; null: AWS's own. The HCL appends `/<api id>/<stage>`.
+    pub const MANAGEMENT_BASE: &str = "management_base";
+    /// Path of the Lambda zip.
+    pub const LAMBDA_ZIP: &str = "lambda_zip";
+    /// prod only: must hold a sentence that nobody types by accident.
+    pub const CONFIRM_PRODUCTION: &str = "confirm_production";
+}
+
+/// Routes of the WebSocket API.
+pub mod route {
+    /// A client connects.
+    pub const CONNECT: &str = "$connect";
+    /// A client is gone.
+    pub const DISCONNECT: &str = "$disconnect";
+    /// Everything that matches no other route.
+    pub const DEFAULT: &str = "$default";
+    /// The action `sendLogs`.
+    pub const SEND_LOGS: &str = "sendLogs";
+}
+
+/// Keys of the authorizer's context, which API Gateway repeats on every event of the connection.
+/// All values are strings.
+pub mod context {
+    /// The token's `sub`.
+    pub const USER: &str = "user";
+    /// The token's scope: workstreams separated by `,`, or `*`.
+    pub const SCOPE: &str = "scope";
+}
+
+/// Namespace of the metrics; their only dimension is [`METRIC_DIMENSION`].
+pub const METRIC_NAMESPACE: &str = "Ralph";
+/// The function a metric comes from.
+pub const METRIC_DIMENSION: &str = "Function";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dev_and_prod_share_plain_names_and_others_do_not() {
+        let dev = Resources::new("dev");
+        assert_eq!(dev.cluster(), "ralph-dev");
+        assert_eq!(dev.log_group(), "/ralph/workstreams");
+        assert_eq!(dev.ecr_repository(), "ralph-worker");
+        assert_eq!(dev.secret(SecretName::GitToken), "ralph/dev/git-token");
+        assert_eq!(dev.function(Handler::PushLogs), "ralph-dev-push-logs");
+        let staging = Resources::new("staging");
+        assert_eq!(staging.log_group(), "/ralph/staging/workstreams");
+        assert_eq!(staging.ecr_repository(), "ralph-staging-worker");
+    }
+
+    #[test]
+    fn handler_names_lead_back() {
+        for handler in Handler::ALL {
+            assert_eq!(Handler::parse(handler.as_str()), Some(handler));
+        }
+        assert_eq!(Handler::parse("bootstrap"), None);
+    }
+}
