@@ -1,0 +1,569 @@
+//! The client's rules as a pure state machine over all runs of a workstream.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ANSWER_MS, PATIENCE_MS, PING_AFTER_MS, PING_EVERY_MS,
+    asking::{Asking, Jitter},
+    run::RunView,
+};
+use crate::{
+    event::Envelope,
+    ids::{Run, Workstream},
+    message::{
+        ClientMessage, DEFAULT_LIMIT, MAX_LIMIT, MAX_RANGES, Range, RawLine, RunInfo, SendLogs,
+        ServerMessage,
+    },
+};
+
+/// How a client is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The workstream to watch.
+    pub workstream: Workstream,
+    /// Lines of the first page.
+    pub limit: u32,
+    /// Numbers to ask for again after a reconnect although they are held. 0 in earnest; a test sets
+    /// it to see duplicates being dropped.
+    pub overlap: u64,
+    /// Seed of the jitter between requests.
+    pub seed: u64,
+}
+
+impl Options {
+    /// The defaults for a workstream.
+    #[must_use]
+    pub fn new(workstream: Workstream) -> Self {
+        Self { workstream, limit: DEFAULT_LIMIT, overlap: 0, seed: 0 }
+    }
+}
+
+/// What happens to a client. Times are ms since the epoch.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection stands.
+    Connected,
+    /// The connection is gone.
+    Disconnected,
+    /// A message came in.
+    Message(ServerMessage),
+    /// Time passed.
+    Tick,
+}
+
+/// What a client wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this.
+    Send(ClientMessage),
+    /// Show this line at its place: after every shown line of a lower run or number.
+    Show(Line),
+    /// Show this raw line.
+    ShowRaw(RawLine),
+    /// These numbers will not come.
+    Lost {
+        /// Whose.
+        run: Run,
+        /// First.
+        from: u64,
+        /// Last.
+        to: u64,
+    },
+    /// The first page is complete; what follows is new.
+    CaughtUp,
+}
+
+/// An event to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Whose.
+    pub run: Run,
+    /// Its number.
+    pub seq: u64,
+    /// Its time, ms since the epoch.
+    pub ts: u64,
+    /// Its type.
+    pub kind: String,
+    /// The event, verbatim.
+    pub json: String,
+}
+
+/// Where knowledge begins: below it, nothing is missed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Floor {
+    /// Not known before the first page is complete.
+    Unknown,
+    /// Everything is of interest.
+    Start,
+    /// From this number of this run on.
+    At(Run, u64),
+}
+
+impl Floor {
+    fn of(&self, run: &Run) -> Option<u64> {
+        match self {
+            Self::Unknown => None,
+            Self::Start => Some(1),
+            Self::At(floor, seq) => match run.cmp(floor) {
+                std::cmp::Ordering::Less => None,
+                std::cmp::Ordering::Equal => Some(*seq),
+                std::cmp::Ordering::Greater => Some(1),
+            },
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Purpose {
+    /// The first page.
+    Page,
+    /// Ranges; when they were asked for.
+    Ranges(Vec<Range>),
+    /// A whole run, after its end.
+    WholeRun,
+}
+
+#[derive(Debug)]
+struct Request {
+    purpose: Purpose,
+    sent: u64,
+}
+
+/// The rules. See the [module](super) for what they promise.
+#[derive(Debug)]
+pub struct Client {
+    options: Options,
+    runs: BTreeMap<Run, RunView>,
+    floor: Floor,
+    connected: bool,
+    requests: BTreeMap<u64, Request>,
+    next_id: u64,
+    /// When the server asked to be left alone until.
+    quiet_until: u64,
+    /// When lines began to wait for the first page's end.
+    early_since: Option<u64>,
+    /// When the last catching up was, and how many pings followed.
+    caught_up_at: Option<u64>,
+    pings: usize,
+    next_ping: Option<u64>,
+    jitter: Jitter,
+    redelivered: u64,
+}
+
+impl Client {
+    /// A client that knows nothing.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let jitter = Jitter(options.seed);
+        Self {
+            options,
+            runs: BTreeMap::new(),
+            floor: Floor::Unknown,
+            connected: false,
+            requests: BTreeMap::new(),
+            next_id: 1,
+            quiet_until: 0,
+            early_since: None,
+            caught_up_at: None,
+            pings: 0,
+            next_ping: None,
+            jitter,
+            redelivered: 0,
+        }
+    }
+
+    /// Lines that came although they were held.
+    #[must_use]
+    pub fn redelivered(&self) -> u64 {
+        self.redelivered
+    }
+
+    /// Numbers of a run that are missing and not given up.
+    #[must_use]
+    pub fn pending(&self, run: &Run) -> u64 {
+        self.runs
+            .get(run)
+            .map_or(0, |view| view.holes.iter().map(|(first, (last, _))| last - first + 1).sum())
+    }
+
+    /// Numbers of a run that were given up.
+    #[must_use]
+    pub fn lost(&self, run: &Run) -> u64 {
+        self.runs.get(run).map_or(0, |view| view.lost.len())
+    }
+
+    /// Whether the first page is complete and nothing is missing that is known to exist.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up_at.is_some()
+            && self.watched().all(|view| view.holes.is_empty() && !view.end_is_missing())
+    }
+
+    /// The runs that are not history.
+    fn watched(&self) -> impl Iterator<Item = &RunView> {
+        self.runs.iter().filter(|(run, _)| self.floor.of(run).is_some()).map(|(_, view)| view)
+    }
+
+    /// When [`Input::Tick`] is due, if nothing else comes in before.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<u64> {
+        let mut due: Vec<u64> =
+            self.early_since.map(|since| since + PATIENCE_MS).into_iter().collect();
+        for view in self.runs.values() {
+            for (_, asking) in view.holes.values() {
+                due.push(if view.waiting.is_empty() || asking.tries > 0 {
+                    asking.next
+                } else {
+                    asking.since + PATIENCE_MS
+                });
+            }
+        }
+        if self.connected {
+            due.extend(self.next_ping);
+            due.extend(self.requests.values().map(|request| request.sent + ANSWER_MS));
+            for view in self.watched().filter(|view| view.end_is_missing()) {
+                due.extend(view.end.as_ref().map(|asking| asking.next));
+            }
+            due.extend(self.runs.values().next_back().and_then(RunView::next_silence));
+        }
+        let earliest = due.into_iter().min()?;
+        Some(if self.connected { earliest } else { earliest.max(1) })
+    }
+
+    /// Takes what happened at `now` (ms since the epoch) and says what to do.
+    pub fn handle(&mut self, now: u64, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::Connected => {
+                self.connected = true;
+                self.requests.clear();
+                self.subscribe(now, &mut out);
+            }
+            Input::Disconnected => {
+                self.connected = false;
+                self.requests.clear();
+                self.next_ping = None;
+            }
+            Input::Message(message) => self.message(now, message, &mut out),
+            Input::Tick => {}
+        }
+        self.settle(now, &mut out);
+        out
+    }
+
+    fn subscribe(&mut self, now: u64, out: &mut Vec<Output>) {
+        let newest = self.runs.iter().next_back();
+        let resume = (self.floor != Floor::Unknown).then_some(newest).flatten();
+        let Some((run, view)) = resume else {
+            let limit = Some(self.options.limit);
+            return self.send(now, Purpose::Page, SendLogs { limit, ..self.ask() }, out);
+        };
+        let last = view.held.max().unwrap_or(0);
+        let from = (last + 1).saturating_sub(self.options.overlap).max(1);
+        let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
+        let ranges = vec![Range { run: run.clone(), from, to: None, ts }];
+        let ask = SendLogs { follow: Some(true), ranges: Some(ranges.clone()), ..self.ask() };
+        self.send(now, Purpose::Ranges(ranges), ask, out);
+    }
+
+    fn ask(&self) -> SendLogs {
+        SendLogs {
+            id: None,
+            workstream: self.options.workstream.clone(),
+            follow: None,
+            limit: None,
+            ranges: None,
+            before: None,
+            since: None,
+            run: None,
+        }
+    }
+
+    fn send(&mut self, now: u64, purpose: Purpose, mut ask: SendLogs, out: &mut Vec<Output>) {
+        let id = self.next_id;
+        self.next_id += 1;
+        ask.id = Some(id.to_string());
+        self.requests.insert(id, Request { purpose, sent: now });
+        out.push(Output::Send(ClientMessage::SendLogs(ask)));
+    }
+
+    fn message(&mut self, now: u64, message: ServerMessage, out: &mut Vec<Output>) {
+        match message {
+            ServerMessage::Logs(logs) if logs.workstream == self.options.workstream => {
+                for event in logs.events {
+                    self.event(now, event.get(), out);
+                }
+            }
+            ServerMessage::Runs { workstream, runs } if workstream == self.options.workstream => {
+                for info in runs {
+                    self.run_info(now, info);
+                }
+            }
+            ServerMessage::CaughtUp { id, complete, cursor, .. } => {
+                let id = id.and_then(|id| id.parse::<u64>().ok());
+                if let Some(request) = id.and_then(|id| self.requests.remove(&id)) {
+                    self.answered(now, request, complete, cursor.as_deref(), out);
+                }
+            }
+            ServerMessage::Error { id, retry_after_ms, .. } => {
+                if let Some(ms) = retry_after_ms {
+                    self.quiet_until = self.quiet_until.max(now + ms);
+                }
+                if let Some(id) = id.and_then(|id| id.parse::<u64>().ok()) {
+                    self.requests.remove(&id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn event(&mut self, now: u64, json: &str, out: &mut Vec<Output>) {
+        let Some(envelope) = Envelope::parse(json) else {
+            if let Ok(raw) = serde_json::from_str::<RawLine>(json) {
+                let view = self.runs.entry(raw.run.clone()).or_default();
+                if view.raw.insert(raw.clone()) {
+                    out.push(Output::ShowRaw(raw));
+                } else {
+                    self.redelivered += 1;
+                }
+            }
+            return;
+        };
+        if envelope.workstream != self.options.workstream {
+            return;
+        }
+        let ts = envelope.ts_ms().unwrap_or(0);
+        let view = self.runs.entry(envelope.run.clone()).or_default();
+        if !view.held.insert(envelope.seq) {
+            self.redelivered += 1;
+            return;
+        }
+        view.lost.remove_range(envelope.seq, envelope.seq);
+        view.times.insert(envelope.seq, ts);
+        view.last_ts = view.last_ts.max(ts);
+        view.has_end |= envelope.kind == "run.end";
+        view.heard_at = now;
+        view.silences = 0;
+        let line = Line {
+            run: envelope.run,
+            seq: envelope.seq,
+            ts,
+            kind: envelope.kind,
+            json: json.to_owned(),
+        };
+        view.waiting.insert(line.seq, line);
+    }
+
+    fn run_info(&mut self, now: u64, info: RunInfo) {
+        let view = self.runs.entry(info.run).or_default();
+        if view.heard_at == 0 {
+            view.heard_at = now;
+        }
+        view.server_last = view.server_last.max(info.last_seq);
+        view.last_ts = view.last_ts.max(info.last_ts);
+        if view.state.is_none_or(|state| state.rank() <= info.state.rank()) {
+            view.state = Some(info.state);
+        }
+    }
+
+    fn answered(
+        &mut self,
+        now: u64,
+        request: Request,
+        complete: bool,
+        cursor: Option<&str>,
+        out: &mut Vec<Output>,
+    ) {
+        match request.purpose {
+            Purpose::Page if self.floor == Floor::Unknown => {
+                self.floor = self.first_floor(cursor.is_none());
+                out.push(Output::CaughtUp);
+            }
+            Purpose::Ranges(ranges) if complete => {
+                for range in ranges {
+                    self.give_up(&range, request.sent, out);
+                }
+            }
+            Purpose::Page | Purpose::Ranges(_) | Purpose::WholeRun => {}
+        }
+        self.caught_up_at = Some(now);
+        self.pings = 0;
+        self.next_ping = Some(now + PING_AFTER_MS[0]);
+    }
+
+    /// The first page's oldest line bounds what may be missed.
+    fn first_floor(&self, nothing_older: bool) -> Floor {
+        if nothing_older {
+            return Floor::Start;
+        }
+        let oldest = self.runs.iter().find_map(|(run, view)| {
+            view.held.iter().next().map(|(seq, _)| Floor::At(run.clone(), seq))
+        });
+        oldest.unwrap_or_else(|| {
+            // A page without any event of ours (raw lines only): what exists by now is history.
+            self.runs
+                .iter()
+                .next_back()
+                .map_or(Floor::Start, |(run, view)| Floor::At(run.clone(), view.top() + 1))
+        })
+    }
+
+    /// A complete replay of `range`, asked for at `sent`, is through.
+    fn give_up(&mut self, range: &Range, sent: u64, out: &mut Vec<Output>) {
+        let Some(view) = self.runs.get_mut(&range.run) else { return };
+        let last = range.to.unwrap_or_else(|| view.top());
+        let lacking: Vec<(u64, u64)> = view
+            .holes
+            .iter()
+            .map(|(&from, &(to, _))| (from.max(range.from), to.min(last)))
+            .filter(|(from, to)| from <= to)
+            .collect();
+        for (from, to) in lacking {
+            if sent >= view.lost_from(to) {
+                view.lost.insert_range(from, to);
+                out.push(Output::Lost { run: range.run.clone(), from, to });
+            }
+        }
+        if range.to.is_none() && view.end_is_missing() && sent >= view.lost_from(u64::MAX) {
+            view.end_settled = true;
+        }
+    }
+
+    /// Everything that follows from the state and the time.
+    fn settle(&mut self, now: u64, out: &mut Vec<Output>) {
+        self.show(now, out);
+        if !self.connected {
+            return;
+        }
+        self.requests.retain(|_, request| now < request.sent + ANSWER_MS);
+        if self.floor == Floor::Unknown {
+            let asked = self.requests.values().any(|r| matches!(r.purpose, Purpose::Page));
+            if !asked && now >= self.quiet_until {
+                self.subscribe(now, out);
+            }
+            return;
+        }
+        if now >= self.quiet_until {
+            self.ask_for_holes(now, out);
+            self.replay_ended_runs(now, out);
+        }
+        if self.next_ping.is_some_and(|due| now >= due) {
+            self.pings += 1;
+            self.next_ping = Some(match (self.caught_up_at, PING_AFTER_MS.get(self.pings)) {
+                (Some(at), Some(after)) if at + after > now => at + after,
+                _ => now + PING_EVERY_MS,
+            });
+            out.push(Output::Send(ClientMessage::Ping {}));
+        }
+    }
+
+    fn show(&mut self, now: u64, out: &mut Vec<Output>) {
+        if self.floor == Floor::Unknown {
+            // The page and new lines come interleaved; a short wait puts them in order.
+            let any = self.runs.values().any(|view| !view.waiting.is_empty());
+            let since = *self.early_since.get_or_insert(now);
+            if !any {
+                self.early_since = None;
+            }
+            if !any || now < since + PATIENCE_MS {
+                return;
+            }
+        }
+        self.early_since = None;
+        for (run, view) in &mut self.runs {
+            if let Some(floor) = self.floor.of(run) {
+                view.find_holes(floor, now);
+            }
+            out.extend(view.take_showable(now).into_iter().map(Output::Show));
+            view.prune_times();
+        }
+    }
+
+    fn ask_for_holes(&mut self, now: u64, out: &mut Vec<Output>) {
+        let newest = self.runs.keys().next_back().cloned();
+        let mut ranges = Vec::new();
+        for (run, view) in &mut self.runs {
+            let in_flight = |from: u64, requests: &BTreeMap<u64, Request>| {
+                requests.values().any(|request| match &request.purpose {
+                    Purpose::Ranges(asked) => asked.iter().any(|range| {
+                        range.run == *run
+                            && range.from <= from
+                            && range.to.is_none_or(|to| from <= to)
+                    }),
+                    _ => false,
+                })
+            };
+            let begin = |view: &RunView, from: u64| {
+                view.time_before(from).unwrap_or_else(|| run.started_ms())
+            };
+            let due: Vec<(u64, u64)> = view
+                .holes
+                .iter()
+                .filter(|(first, (_, asking))| {
+                    now >= asking.next && !in_flight(**first, &self.requests)
+                })
+                .map(|(&first, &(last, _))| (first, last))
+                .collect();
+            for (first, last) in due {
+                if ranges.len() == MAX_RANGES {
+                    break;
+                }
+                let ts = begin(view, first);
+                ranges.push(Range { run: run.clone(), from: first, to: Some(last), ts });
+                if let Some((_, asking)) = view.holes.get_mut(&first) {
+                    asking.asked(now, &mut self.jitter);
+                }
+            }
+            // The end: a run that is over without `run.end`, and a newest run that fell silent.
+            if self.floor.of(run).is_none() || ranges.len() == MAX_RANGES {
+                continue;
+            }
+            let from = view.top() + 1;
+            if in_flight(from, &self.requests) {
+                continue;
+            }
+            let end_due = view.end_is_missing() && {
+                let asking = view.end.get_or_insert_with(|| Asking::begin(now));
+                let due = now >= asking.next;
+                if due {
+                    asking.asked(now, &mut self.jitter);
+                }
+                due
+            };
+            let silence_due =
+                newest.as_ref() == Some(run) && view.next_silence().is_some_and(|due| now >= due);
+            if silence_due {
+                view.silences += 1;
+            }
+            if end_due || silence_due {
+                ranges.push(Range { run: run.clone(), from, to: None, ts: begin(view, from) });
+            }
+        }
+        if !ranges.is_empty() {
+            let ask = SendLogs { ranges: Some(ranges.clone()), ..self.ask() };
+            self.send(now, Purpose::Ranges(ranges), ask, out);
+        }
+    }
+
+    /// Raw lines carry no numbers; a replay of the whole run after its end brings what was missed.
+    fn replay_ended_runs(&mut self, now: u64, out: &mut Vec<Output>) {
+        let floor = &self.floor;
+        let over: Vec<Run> = self
+            .runs
+            .iter_mut()
+            .filter(|(run, view)| {
+                floor.of(run).is_some()
+                    && !view.replayed_after_end
+                    && (view.has_end || view.state.is_some_and(crate::table::RunState::is_over))
+            })
+            .map(|(run, view)| {
+                view.replayed_after_end = true;
+                run.clone()
+            })
+            .collect();
+        for run in over {
+            let ask = SendLogs { run: Some(run), limit: Some(MAX_LIMIT), ..self.ask() };
+            self.send(now, Purpose::WholeRun, ask, out);
+        }
+    }
+}
