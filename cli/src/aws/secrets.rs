@@ -1,0 +1,41 @@
+//! Secrets Manager.
+
+use anyhow::{Context, Result};
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
+
+use super::explain;
+
+/// Reads and writes secret values.
+pub struct Secrets(Client);
+
+impl Secrets {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        Self(Client::new(config))
+    }
+
+    /// Sets a secret's value.
+    pub async fn put(&self, arn: &str, value: &str) -> Result<()> {
+        let request = self.0.put_secret_value().secret_id(arn).secret_string(value);
+        request.send().await.map_err(|error| explain("the secret cannot be set", &error))?;
+        Ok(())
+    }
+
+    /// A secret's value; `None` when it has none yet.
+    pub async fn get(&self, arn: &str) -> Result<Option<String>> {
+        match self.0.get_secret_value().secret_id(arn).send().await {
+            Ok(answer) => {
+                let value = answer.secret_string.context("the secret holds bytes, not text")?;
+                Ok(Some(value))
+            }
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(explain("the secret cannot be read", &error)),
+        }
+    }
+}

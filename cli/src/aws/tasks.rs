@@ -1,0 +1,160 @@
+//! ECS tasks.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use aws_config::SdkConfig;
+use aws_sdk_ecs::{
+    Client,
+    types::{
+        AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerDefinition,
+        ContainerOverride, DesiredStatus, KeyValuePair, NetworkConfiguration, PropagateTags,
+        TaskOverride,
+    },
+};
+use ralph_protocol::names::CONTAINER;
+
+use super::explain;
+
+/// Runs, finds and ends tasks.
+#[derive(Clone)]
+pub struct Tasks(Client);
+
+/// A task to run.
+pub struct RunTask {
+    pub cluster: String,
+    pub task_definition: String,
+    pub subnets: Vec<String>,
+    pub security_group: String,
+    /// The worker's environment beside what the task definition says.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What a task asks of the machine that runs it.
+#[derive(Debug)]
+pub struct TaskSpec {
+    /// The task definition's environment with the task's overrides.
+    pub environment: BTreeMap<String, String>,
+    /// Variable to secret ARN.
+    pub secrets: BTreeMap<String, String>,
+    pub log_group: String,
+    pub log_prefix: String,
+    /// Seconds between SIGTERM and SIGKILL.
+    pub stop_timeout: u64,
+}
+
+impl Tasks {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        Self(Client::new(config))
+    }
+
+    /// Starts a task on Fargate Spot and gives its ARN.
+    pub async fn run(&self, task: RunTask) -> Result<String> {
+        let pair = |(name, value)| KeyValuePair::builder().name(name).value(value).build();
+        let environment = task.environment.into_iter().map(pair).collect();
+        let worker =
+            ContainerOverride::builder().name(CONTAINER).set_environment(Some(environment)).build();
+        let network = AwsVpcConfiguration::builder()
+            .set_subnets(Some(task.subnets))
+            .security_groups(task.security_group)
+            // The subnets have no NAT: without an address of its own a task cannot reach its image.
+            .assign_public_ip(AssignPublicIp::Enabled)
+            .build()?;
+        let spot =
+            CapacityProviderStrategyItem::builder().capacity_provider("FARGATE_SPOT").weight(1);
+        let answer = self
+            .0
+            .run_task()
+            .cluster(task.cluster)
+            .task_definition(task.task_definition)
+            .capacity_provider_strategy(spot.build()?)
+            .network_configuration(
+                NetworkConfiguration::builder().awsvpc_configuration(network).build(),
+            )
+            .overrides(TaskOverride::builder().container_overrides(worker).build())
+            .propagate_tags(PropagateTags::TaskDefinition)
+            .send()
+            .await
+            .map_err(|error| explain("the task cannot be started", &error))?;
+        if let Some(failure) = answer.failures().first() {
+            bail!("the task cannot be started: {}", failure.reason().unwrap_or("no reason given"));
+        }
+        let task = answer.tasks().first().context("RunTask started no task")?;
+        task.task_arn().map(str::to_owned).context("RunTask gave no ARN")
+    }
+
+    /// ARNs of the tasks that are meant to run.
+    pub async fn running(&self, cluster: &str) -> Result<Vec<String>> {
+        let request = self.0.list_tasks().cluster(cluster).desired_status(DesiredStatus::Running);
+        let answer =
+            request.send().await.map_err(|error| explain("tasks cannot be listed", &error))?;
+        Ok(answer.task_arns.unwrap_or_default())
+    }
+
+    /// Ends a task.
+    pub async fn stop(&self, cluster: &str, task: &str, reason: &str) -> Result<()> {
+        let request = self.0.stop_task().cluster(cluster).task(task).reason(reason);
+        request.send().await.map_err(|error| explain("the task cannot be stopped", &error))?;
+        Ok(())
+    }
+
+    /// What a task asks for: its definition with its overrides.
+    pub async fn spec(&self, cluster: &str, task: &str) -> Result<TaskSpec> {
+        let request = self.0.describe_tasks().cluster(cluster).tasks(task);
+        let answer =
+            request.send().await.map_err(|error| explain("the task cannot be read", &error))?;
+        let task = answer.tasks().first().context("the task is gone")?;
+        let definition = task.task_definition_arn().context("the task has no definition")?;
+        let request = self.0.describe_task_definition().task_definition(definition);
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| explain("the task definition cannot be read", &error))?;
+        let definition = answer.task_definition().context("the task definition is gone")?;
+        let container = definition
+            .container_definitions()
+            .iter()
+            .find(|container| container.name() == Some(CONTAINER))
+            .with_context(|| format!("the task definition has no container `{CONTAINER}`"))?;
+        let overrides = task
+            .overrides()
+            .map(TaskOverride::container_overrides)
+            .unwrap_or_default()
+            .iter()
+            .filter(|overrides| overrides.name() == Some(CONTAINER))
+            .flat_map(ContainerOverride::environment);
+        let mut environment = pairs(container.environment());
+        environment.extend(pairs(overrides));
+        spec(container, environment)
+    }
+}
+
+fn pairs<'a>(list: impl IntoIterator<Item = &'a KeyValuePair>) -> BTreeMap<String, String> {
+    list.into_iter()
+        .filter_map(|pair| Some((pair.name()?.to_owned(), pair.value()?.to_owned())))
+        .collect()
+}
+
+fn spec(
+    container: &ContainerDefinition,
+    environment: BTreeMap<String, String>,
+) -> Result<TaskSpec> {
+    let options = container.log_configuration().and_then(|logs| logs.options());
+    let option = |name: &str| {
+        options
+            .and_then(|options| options.get(name))
+            .cloned()
+            .with_context(|| format!("the container's log configuration has no `{name}`"))
+    };
+    Ok(TaskSpec {
+        environment,
+        secrets: container
+            .secrets()
+            .iter()
+            .map(|secret| (secret.name().to_owned(), secret.value_from().to_owned()))
+            .collect(),
+        log_group: option("awslogs-group")?,
+        log_prefix: option("awslogs-stream-prefix")?,
+        stop_timeout: container.stop_timeout().and_then(|secs| secs.try_into().ok()).unwrap_or(30),
+    })
+}

@@ -1,0 +1,142 @@
+//! Building what the commands drive: the worker, the Lambda zip, the page.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
+
+use crate::{
+    project::Project,
+    tools::{
+        program::{find, run},
+        python::{self, CARGO_LAMBDA},
+        steps::step,
+    },
+};
+
+/// The worker's programs.
+pub struct Worker {
+    /// The loop in the container.
+    pub worker: PathBuf,
+    /// The scripted agent.
+    pub agent: PathBuf,
+}
+
+/// Builds the worker and the scripted agent for this machine.
+pub async fn worker(project: &Project) -> Result<Worker> {
+    let mut cargo = Command::new(find("cargo")?);
+    cargo.args(["build", "--quiet", "-p", "ralph-worker", "--bins"]).current_dir(project.root());
+    run(&mut cargo, &project.tools().join("worker-build.log")).await?;
+    let debug = project.target().join("debug");
+    Ok(Worker { worker: debug.join("ralph-loop-cloud"), agent: debug.join("ralph-scripted-agent") })
+}
+
+/// `ralph build-lambdas`.
+pub async fn lambdas_command() -> Result<()> {
+    let project = Project::find()?;
+    let zip = step("Lambda functions (cargo-lambda)", lambdas(&project)).await?;
+    let size = zip.metadata()?.len();
+    println!("{} ({:.1} MB)", zip.display(), size as f64 / 1e6);
+    Ok(())
+}
+
+/// Builds the Lambda functions and packs them.
+pub async fn lambdas(project: &Project) -> Result<PathBuf> {
+    let bin = python::install(project, &CARGO_LAMBDA).await?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path =
+        std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)))?;
+    let architecture = architecture(project)?;
+    let mut cargo = Command::new(bin.join("cargo-lambda"));
+    cargo
+        .args([
+            "lambda",
+            "build",
+            "-p",
+            "ralph-lambdas",
+            "--bin",
+            "ralph-lambda",
+            "--profile",
+            "lambda",
+        ])
+        .arg(if architecture == "arm64" { "--arm64" } else { "--x86-64" })
+        .env("PATH", path)
+        .current_dir(project.root());
+    run(&mut cargo, &project.tools().join("lambda-build.log")).await?;
+    let bootstrap = project.target().join("lambda/ralph-lambda/bootstrap");
+    let zip = project.lambda_zip();
+    pack(&bootstrap, &zip)?;
+    Ok(zip)
+}
+
+/// The functions' architecture, from `ralph.toml`: `x86_64` unless it says `arm64`.
+fn architecture(project: &Project) -> Result<String> {
+    let text = fs::read_to_string(project.root().join("ralph.toml"))?;
+    let line = text.lines().find(|line| line.trim_start().starts_with("architecture"));
+    let value = line.and_then(|line| line.split('"').nth(1)).unwrap_or("x86_64");
+    Ok(value.to_owned())
+}
+
+/// Packs the binary as `bootstrap`. The same binary gives the same bytes: the time is fixed, so
+/// that building unchanged sources again shows no change in a plan.
+fn pack(bootstrap: &Path, zip: &Path) -> Result<()> {
+    let binary =
+        fs::read(bootstrap).with_context(|| format!("{} is missing", bootstrap.display()))?;
+    let folder = zip.parent().context("the zip has no folder")?;
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(9))
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o755);
+    let mut writer = ZipWriter::new(file.as_file_mut());
+    writer.start_file("bootstrap", options)?;
+    writer.write_all(&binary)?;
+    writer.finish()?;
+    file.persist(zip)?;
+    Ok(())
+}
+
+/// Builds the page into `viewer/dist`.
+pub async fn viewer(project: &Project) -> Result<()> {
+    let npm = find("npm")?;
+    let folder = project.root().join("viewer");
+    let lock = fs::read(folder.join("package-lock.json"))
+        .context("viewer/package-lock.json is missing")?;
+    let stamp = folder.join("node_modules/.ralph-lock");
+    if fs::read(&stamp).ok().as_ref() != Some(&lock) {
+        let mut install = Command::new(&npm);
+        install.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder);
+        run(&mut install, &project.tools().join("npm.log")).await?;
+        File::create(&stamp)?.write_all(&lock)?;
+    }
+    let mut build = Command::new(&npm);
+    build.args(["run", "build"]).current_dir(&folder);
+    run(&mut build, &project.tools().join("viewer-build.log")).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_binary_gives_the_same_zip() {
+        let folder = tempfile::tempdir().unwrap();
+        let binary = folder.path().join("binary");
+        let mut zips = Vec::new();
+        for name in ["a/x.zip", "b/x.zip"] {
+            // Written anew: only its bytes may count, not its time.
+            fs::write(&binary, b"\x7fELF and so on").unwrap();
+            let zip = folder.path().join(name);
+            pack(&binary, &zip).unwrap();
+            zips.push(fs::read(zip).unwrap());
+        }
+        assert_eq!(zips[0], zips[1]);
+    }
+}

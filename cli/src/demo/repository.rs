@@ -1,0 +1,104 @@
+//! The git repository that the demo works on.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+use crate::tools::program::{find, output};
+
+/// A repository on this machine.
+pub struct Repository {
+    folder: PathBuf,
+    prompt: String,
+    git: PathBuf,
+}
+
+const FILES: [(&str, &str); 3] = [
+    ("README.md", "# Greetings\n\nA very small project that a demo works on.\n"),
+    (
+        "PROMPT.md",
+        "Read PROGRESS.md, do the next open task, tick it off there and commit.\nWhen every task is done, set the status line to `## Status: COMPLETE`.\n",
+    ),
+    (
+        "PROGRESS.md",
+        "# Progress\n\n## Status: IN PROGRESS\n\n- [ ] say hello\n- [ ] say it in three languages\n- [ ] test it\n",
+    ),
+];
+
+impl Repository {
+    /// Makes a bare repository with one commit on `main`.
+    pub async fn new(parent: &Path) -> Result<Self> {
+        let git = find("git")?;
+        fs::create_dir_all(parent)?;
+        // One for each demo: several may run in one local cloud.
+        let name = ulid::Ulid::generate().to_string();
+        let (work, bare) =
+            (parent.join(format!("{name}-work")), parent.join(format!("{name}.git")));
+        fs::create_dir_all(&work)?;
+        for (file, text) in FILES {
+            fs::write(work.join(file), text)?;
+        }
+        let folder = bare.to_string_lossy().into_owned();
+        for arguments in [
+            vec!["init", "--quiet", "--initial-branch=main"],
+            vec!["add", "."],
+            vec![
+                "-c",
+                "user.name=Demo",
+                "-c",
+                "user.email=demo@example.invalid",
+                "-c",
+                "commit.gpgsign=false",
+                "commit",
+                "--quiet",
+                "-m",
+                "Begin",
+            ],
+            vec!["clone", "--quiet", "--bare", ".", &folder],
+        ] {
+            output(Command::new(&git).args(arguments).current_dir(&work)).await?;
+        }
+        fs::remove_dir_all(&work)?;
+        Ok(Self { folder: bare, prompt: "PROMPT.md".to_owned(), git })
+    }
+
+    /// A person's own repository: pushes go to its branch `ralph/<workstream>`, nothing else in it
+    /// changes.
+    pub async fn existing(folder: &Path, prompt: &str) -> Result<Self> {
+        let git = find("git")?;
+        let folder = folder
+            .canonicalize()
+            .with_context(|| format!("{} does not exist", folder.display()))?;
+        let mut show = Command::new(&git);
+        show.args(["cat-file", "-e", &format!("HEAD:{prompt}")]).current_dir(&folder);
+        if output(&mut show).await.is_err() {
+            bail!(
+                "{} has no committed file {prompt}\nhint: --prompt is a path inside the repository, and the file must be committed",
+                folder.display()
+            );
+        }
+        Ok(Self { folder, prompt: prompt.to_owned(), git })
+    }
+
+    pub fn url(&self) -> String {
+        format!("file://{}", self.folder.display())
+    }
+
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// Subjects of the commits that a branch has beyond HEAD, newest first.
+    pub async fn commits(&self, branch: &str) -> Result<Vec<String>> {
+        let mut log = Command::new(&self.git);
+        log.args(["log", "--format=%h %s", &format!("HEAD..refs/heads/{branch}")])
+            .current_dir(&self.folder);
+        // No such branch: nothing was pushed, and the report says so.
+        let text = output(&mut log).await.unwrap_or_default();
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+}

@@ -1,0 +1,146 @@
+//! The demo's viewer: shows lines as they come, and drops its connection once midway.
+
+use std::future::Future;
+
+use anyhow::{Context, Result, bail};
+use ralph_protocol::{
+    ids::{Run, Workstream},
+    reassembly::Output,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Duration, timeout},
+};
+
+use super::{
+    printing::print,
+    report::{Shown, ShownLine},
+};
+use crate::watch::{Ask, Place, Reader, Seen, now_ms, watch as follow};
+
+/// Lines after which the connection is dropped.
+const DROP_AFTER: usize = 60;
+/// How long the viewer may take to get what it lacks once the task is over.
+const SETTLE: Duration = Duration::from_secs(45);
+/// How long the first connection may take.
+const FIRST: Duration = Duration::from_secs(30);
+
+/// A viewer at work.
+pub struct Viewing {
+    task: JoinHandle<Result<Shown>>,
+    caught_up: watch::Receiver<bool>,
+    over: watch::Sender<bool>,
+}
+
+impl Viewing {
+    pub fn start(
+        place: Place,
+        workstream: Workstream,
+        run: Run,
+        reader: Reader,
+        quiet: bool,
+    ) -> Self {
+        let (caught_up_sender, caught_up) = watch::channel(false);
+        let (over, is_over) = watch::channel(false);
+        let task =
+            tokio::spawn(view(place, workstream, run, reader, quiet, caught_up_sender, is_over));
+        Self { task, caught_up, over }
+    }
+
+    /// Waits until the first page is complete.
+    pub async fn caught_up(&self) -> Result<()> {
+        let mut caught_up = self.caught_up.clone();
+        match timeout(FIRST, caught_up.wait_for(|&is| is)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => bail!("the viewer ended before it was connected"),
+            Err(_) => bail!("the viewer got no first page within {} seconds", FIRST.as_secs()),
+        }
+    }
+
+    /// Views until the run's last line is shown, or until the task is over and what it left has
+    /// been given time to arrive.
+    pub async fn until_over(mut self, stopped: impl Future<Output = Result<()>>) -> Result<Shown> {
+        tokio::select! {
+            shown = &mut self.task => return shown.context("the viewer panicked")?,
+            result = stopped => result?,
+        }
+        let _ = self.over.send(true);
+        (&mut self.task).await.context("the viewer panicked")?
+    }
+}
+
+impl Drop for Viewing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn view(
+    place: Place,
+    workstream: Workstream,
+    run: Run,
+    mut reader: Reader,
+    quiet: bool,
+    caught_up: watch::Sender<bool>,
+    mut over: watch::Receiver<bool>,
+) -> Result<Shown> {
+    let (seen, mut sights) = mpsc::unbounded_channel();
+    let (ask, mut asks) = mpsc::channel(1);
+    let mut shown = Shown::default();
+    let with_rules = matches!(reader, Reader::Rules(_));
+    {
+        let watching = follow(&place, &workstream, &mut reader, &seen, &mut asks);
+        tokio::pin!(watching);
+        let mut complete = false;
+        let mut dropped = false;
+        let give_up = async {
+            let _ = over.wait_for(|&is| is).await;
+            tokio::time::sleep(SETTLE).await;
+        };
+        tokio::pin!(give_up);
+        loop {
+            let sight = tokio::select! {
+                result = &mut watching => {
+                    result?;
+                    bail!("the viewer stopped watching");
+                }
+                () = &mut give_up => break,
+                sight = sights.recv() => sight.context("the viewer stopped watching")?,
+            };
+            match sight {
+                Seen::Connected => {
+                    if !with_rules {
+                        caught_up.send_replace(true);
+                    }
+                }
+                Seen::Disconnected => shown.reconnects += 1,
+                Seen::CaughtUp(is) => complete = is,
+                Seen::Output(Output::CaughtUp) => {
+                    caught_up.send_replace(true);
+                }
+                Seen::Output(Output::Show(line)) if line.run == run => {
+                    if !quiet {
+                        print(&line);
+                    }
+                    shown.ended |= line.kind == "run.end";
+                    shown.lines.push(ShownLine { line, at: now_ms() });
+                    if shown.lines.len() == DROP_AFTER && !dropped {
+                        dropped = true;
+                        let _ = ask.send(Ask::Drop).await;
+                    }
+                }
+                Seen::Output(Output::Lost { run: of, from, to }) if of == run => {
+                    shown.given_up += to - from + 1;
+                }
+                Seen::Output(_) => {}
+            }
+            // Without rules nobody knows what is missing: the last line is the end.
+            if shown.ended && complete {
+                break;
+            }
+        }
+    }
+    shown.redelivered = reader.redelivered();
+    Ok(shown)
+}

@@ -1,0 +1,105 @@
+//! `ralph keys`: secret values come from standard input, never from the command line, and are
+//! never shown.
+
+use std::io::{IsTerminal, Read};
+
+use anyhow::{Context, Result, bail};
+use ralph_protocol::{
+    names::SecretName,
+    secret::{AnthropicKeys, GitToken, SigningKey, SigningKeys, Value},
+};
+
+use crate::{
+    args::{KeysArgs, KeysCommand, Secret},
+    aws::Aws,
+};
+
+/// Most bytes a secret holds in Secrets Manager.
+const MAX_SECRET: u64 = 65_536;
+
+pub async fn run(options: KeysArgs) -> Result<()> {
+    match options.command {
+        KeysCommand::Set { secret, target } => {
+            let text = from_stdin()?;
+            let name = check(secret, &text)?;
+            let target = target.resolve().await?;
+            let aws = Aws::connect(&target).await;
+            aws.secrets().put(target.secret_arn(name)?, &text).await?;
+            eprintln!("{} is set", name.as_str());
+        }
+        KeysCommand::InitSigning { target } => {
+            let target = target.resolve().await?;
+            let secrets = Aws::connect(&target).await.secrets();
+            let arn = target.secret_arn(SecretName::WebsocketSigningKeys)?;
+            if secrets.get(arn).await?.is_some() {
+                eprintln!("there is a signing key already; nothing was changed");
+            } else {
+                secrets.put(arn, &serde_json::to_string(&signing_keys()?)?).await?;
+                eprintln!("a signing key was made");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn from_stdin() -> Result<String> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        // A terminal would echo the secret and keep it in its history.
+        bail!(
+            "the secret's JSON is read from standard input\nhint: `ralph keys set … < file`, or pipe it in"
+        );
+    }
+    let mut text = String::new();
+    stdin
+        .lock()
+        .take(MAX_SECRET + 1)
+        .read_to_string(&mut text)
+        .context("standard input is not UTF-8 text")?;
+    if text.len() as u64 > MAX_SECRET {
+        bail!("the secret is longer than 65536 bytes\nhint: Secrets Manager holds no more");
+    }
+    Ok(text.trim().to_owned())
+}
+
+fn check(secret: Secret, text: &str) -> Result<SecretName> {
+    let (name, result) = match secret {
+        Secret::AnthropicKeys => (SecretName::AnthropicKeys, AnthropicKeys::parse(text).map(drop)),
+        Secret::GitToken => (SecretName::GitToken, GitToken::parse(text).map(drop)),
+        Secret::WebsocketSigningKeys => {
+            (SecretName::WebsocketSigningKeys, SigningKeys::parse(text).map(drop))
+        }
+    };
+    result.with_context(|| format!("{} was not set", name.as_str()))?;
+    Ok(name)
+}
+
+/// Fresh signing keys: one, without a predecessor.
+pub fn signing_keys() -> Result<SigningKeys> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    let secret = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let kid = ulid::Ulid::generate().to_string();
+    Ok(SigningKeys { current: SigningKey { kid, secret: Value::new(secret) }, previous: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_signing_keys_have_the_shape_that_is_asked_for() {
+        let text = serde_json::to_string(&signing_keys().unwrap()).unwrap();
+        assert!(SigningKeys::parse(&text).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_shape_is_refused_without_showing_the_value() {
+        let error = format!("{:#}", check(Secret::GitToken, r#"{"tokn":"hunter2"}"#).unwrap_err());
+        assert!(
+            error.contains("git-token was not set") && error.contains("hint: expected"),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Plays Fargate: runs the tasks that are started in the local cloud as processes.
+//!
+//! A task gets what Fargate would give it: the task definition's environment, its secrets by
+//! value, the run's overrides, stdout and stderr in its log stream, and SIGTERM when it is stopped.
+//! What it does not get is a container: no image, no read-only root, no user of its own.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use ralph_protocol::names::worker_env;
+use rustix::process::Signal;
+use tokio::{process::Command, sync::watch, task::JoinSet};
+
+use super::PATIENCE;
+use crate::{
+    aws::{Aws, LogWriter, Secrets, Tasks},
+    tools::children::Group,
+};
+
+mod shipping;
+
+/// How often the cluster is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What every task needs.
+struct Shared {
+    tasks: Tasks,
+    secrets: Secrets,
+    logs: LogWriter,
+    cluster: String,
+    worker: PathBuf,
+    folder: PathBuf,
+}
+
+/// The stand-in, running.
+pub struct Fargate {
+    stop: watch::Sender<bool>,
+    watcher: tokio::task::JoinHandle<()>,
+}
+
+impl Fargate {
+    /// Watches a cluster and runs its tasks with `worker`, each in a folder of its own.
+    pub fn start(aws: &Aws, cluster: String, worker: PathBuf, folder: PathBuf) -> Self {
+        let shared = Arc::new(Shared {
+            tasks: aws.tasks(),
+            secrets: aws.secrets(),
+            logs: aws.logs(),
+            cluster,
+            worker,
+            folder,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let watcher = tokio::spawn(watch_cluster(shared, stopped));
+        Self { stop, watcher }
+    }
+
+    /// Stops every task as StopTask would, and the watching.
+    pub async fn stop(&mut self) {
+        let _ = self.stop.send(true);
+        let _ = (&mut self.watcher).await;
+    }
+}
+
+impl Drop for Fargate {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}
+
+async fn watch_cluster(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let mut known: BTreeMap<String, watch::Sender<bool>> = BTreeMap::new();
+    let mut running = JoinSet::new();
+    while !*stopped.borrow() {
+        match shared.tasks.running(&shared.cluster).await {
+            Ok(tasks) => {
+                for task in &tasks {
+                    if !known.contains_key(task) {
+                        let (stop, stop_asked) = watch::channel(false);
+                        known.insert(task.clone(), stop);
+                        running.spawn(run_task(Arc::clone(&shared), task.clone(), stop_asked));
+                    }
+                }
+                // A task that is no longer meant to run was stopped by somebody.
+                for (task, stop) in &known {
+                    if !tasks.contains(task) {
+                        let _ = stop.send(true);
+                    }
+                }
+            }
+            Err(error) => eprintln!("fargate stand-in: {error:#}"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stopped.changed() => {}
+        }
+    }
+    for stop in known.values() {
+        let _ = stop.send(true);
+    }
+    while running.join_next().await.is_some() {}
+}
+
+async fn run_task(shared: Arc<Shared>, task: String, stop: watch::Receiver<bool>) {
+    let reason = match play(&shared, &task, stop).await {
+        Ok(()) => "Essential container in task exited".to_owned(),
+        Err(error) => {
+            eprintln!("fargate stand-in: task {}: {error:#}", id_of(&task));
+            format!("TaskFailedToStart: {error:#}")
+        }
+    };
+    // Stopped already, if somebody stopped it.
+    let _ = shared.tasks.stop(&shared.cluster, &task, &reason).await;
+}
+
+async fn play(shared: &Shared, task: &str, mut stop: watch::Receiver<bool>) -> Result<()> {
+    let spec = shared.tasks.spec(&shared.cluster, task).await?;
+    let id = id_of(task);
+    let folder = shared.folder.join(id);
+    let workspace = folder.join("workspace");
+    fs::create_dir_all(&workspace)?;
+    let stream = format!("{}/{}/{id}", spec.log_prefix, ralph_protocol::names::CONTAINER);
+    shared.logs.create_stream(&spec.log_group, &stream).await?;
+
+    let mut command = Command::new(&shared.worker);
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("HOME", &folder)
+        .envs(&spec.environment)
+        .env(worker_env::JOURNAL, journal(&shared.folder, id))
+        .env(worker_env::ALLOW_FILE_REPO, "1")
+        .env(worker_env::WORKDIR, &workspace)
+        .current_dir(&workspace)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, arn) in &spec.secrets {
+        let value = shared.secrets.get(arn).await?;
+        let value = value.with_context(|| format!("the secret for {name} has no value"))?;
+        command.env(name, value);
+    }
+    let mut worker = Group::spawn(&mut command)?;
+    let stdout = worker.child().stdout.take().context("the worker has no stdout")?;
+    let stderr = worker.child().stderr.take().context("the worker has no stderr")?;
+    let shipper = shipping::Shipper::start(shared.logs.clone(), spec.log_group, stream);
+    let readers = [shipper.read(stdout), shipper.read(stderr)];
+
+    let status = tokio::select! {
+        status = worker.wait() => status?,
+        () = asked(&mut stop) => {
+            worker.signal_leader(Signal::TERM);
+            match tokio::time::timeout(Duration::from_secs(spec.stop_timeout), worker.wait()).await {
+                Ok(status) => status?,
+                Err(_) => worker.stop(PATIENCE).await.context("the worker cannot be ended")?,
+            }
+        }
+    };
+    // A grandchild that outlives the worker must not hold its log stream open.
+    worker.stop(Duration::ZERO).await;
+    for reader in readers {
+        let _ = tokio::time::timeout(PATIENCE, reader).await;
+    }
+    shipper.finish().await?;
+    let exit = status.code().map_or_else(|| status.to_string(), |code| code.to_string());
+    fs::write(folder.join("exit"), exit)?;
+    Ok(())
+}
+
+async fn asked(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|&stop| stop).await;
+}
+
+/// The last part of a task's ARN.
+pub fn id_of(task: &str) -> &str {
+    task.rsplit('/').next().unwrap_or(task)
+}
+
+/// Where a task's worker writes its own copy of every event.
+pub fn journal(tasks: &Path, id: &str) -> PathBuf {
+    tasks.join(id).join("journal.jsonl")
+}

@@ -1,0 +1,268 @@
+//! The local cloud: the same HCL and the same Lambda binary on one machine.
+
+mod cloud;
+mod fargate;
+mod server;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use ralph_protocol::names::{SecretName, output, variable};
+
+use crate::{
+    args::LocalArgs,
+    aws::Aws,
+    build,
+    keys::signing_keys,
+    project::Project,
+    target::{LOCAL_ENVIRONMENT, Target, default_scratch},
+    token::Minter,
+    tools::{
+        python::{self, LOCAL_CLOUD},
+        steps::step,
+        terraform::{Terraform, copy_tree},
+    },
+};
+
+use cloud::Cloud;
+use fargate::Fargate;
+
+pub use fargate::{id_of as task_id, journal};
+
+/// Where state is kept: the one thing the local cloud adds to the generated HCL.
+const OVERRIDE: &str = "terraform {\n  backend \"local\" {}\n}\n";
+
+/// How the local cloud is brought up.
+pub struct Options {
+    pub scratch: PathBuf,
+    pub port: u16,
+    /// The text of the secret `anthropic-keys`.
+    pub anthropic_keys: String,
+    /// Also build the page.
+    pub viewer: bool,
+}
+
+/// A local cloud that runs.
+pub struct Local {
+    pub target: Target,
+    pub scratch: PathBuf,
+    cloud: Cloud,
+    fargate: Fargate,
+}
+
+impl Local {
+    /// Builds what is needed, starts the cloud, applies the HCL and sets the secrets.
+    pub async fn up(project: &Project, options: Options) -> Result<Self> {
+        let scratch = clear(&options.scratch)?;
+        let root = scratch.join("terraform/envs").join(LOCAL_ENVIRONMENT);
+        copy_tree(&project.terraform(), &scratch.join("terraform"))?;
+        fs::write(root.join("local_override.tf"), OVERRIDE)?;
+        let terraform = Terraform::new(&root)?.without_account();
+        announce_first_run(project);
+
+        let cloud = async {
+            let bin =
+                step("local cloud installed (pip)", python::install(project, &LOCAL_CLOUD)).await?;
+            step("local cloud started", Cloud::start(&bin, &scratch, options.port)).await
+        };
+        let init_log = scratch.join("init.log");
+        let init = step("providers (init)", terraform.init(&init_log));
+        let worker = step("worker (cargo)", build::worker(project));
+        let lambdas = step("Lambda functions (cargo-lambda)", build::lambdas(project));
+        let viewer = async {
+            match options.viewer {
+                true => step("viewer (npm)", build::viewer(project)).await,
+                false => Ok(()),
+            }
+        };
+        let (cloud, (), worker, zip, ()) = tokio::try_join!(cloud, init, worker, lambdas, viewer)?;
+
+        let endpoint = cloud.endpoint();
+        let terraform = terraform
+            .env("AWS_ENDPOINT_URL", &endpoint)
+            .env(&format!("TF_VAR_{}", variable::LAMBDA_ZIP), zip)
+            .env(
+                &format!("TF_VAR_{}", variable::MANAGEMENT_BASE),
+                format!("{endpoint}/_aws/execute-api"),
+            );
+        step("environment created (apply)", terraform.apply(&scratch.join("apply.log"))).await?;
+        let target = Target {
+            environment: LOCAL_ENVIRONMENT.to_owned(),
+            endpoint: Some(endpoint),
+            viewer: None,
+            outputs: terraform.outputs().await?,
+        };
+        let aws = Aws::connect(&target).await;
+        let signing = serde_json::to_string(&signing_keys()?)?;
+        for (name, value) in [
+            (SecretName::WebsocketSigningKeys, signing.as_str()),
+            (SecretName::AnthropicKeys, &options.anthropic_keys),
+            (SecretName::GitToken, "{}"),
+        ] {
+            aws.secrets().put(target.secret_arn(name)?, value).await?;
+        }
+        let cluster = target.text(output::CLUSTER)?.to_owned();
+        let fargate = Fargate::start(&aws, cluster, worker.worker, scratch.join("tasks"));
+        Ok(Self { target, scratch, cloud, fargate })
+    }
+
+    /// Resolves when the cloud's server ends by itself, with the reason.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        self.cloud.ended().await
+    }
+
+    /// Stops the tasks, then the cloud.
+    pub async fn down(mut self) {
+        Target::forget(&self.scratch);
+        self.fargate.stop().await;
+        self.cloud.stop().await;
+    }
+}
+
+/// Empties a scratch folder of ours. Another folder's content is never deleted.
+fn clear(scratch: &Path) -> Result<PathBuf> {
+    const MARK: &str = ".ralph-scratch";
+    let mark = scratch.join(MARK);
+    let empty = fs::read_dir(scratch).map_or(true, |mut entries| entries.next().is_none());
+    if !empty && !mark.exists() {
+        bail!(
+            "{} holds files that are not ralph's\nhint: name an empty folder with --scratch",
+            scratch.display()
+        );
+    }
+    if let Ok(target) = Target::read(scratch)
+        && target.endpoint.as_deref().is_some_and(cloud::is_alive)
+    {
+        bail!(
+            "a local cloud already runs with {}\nhint: stop it with Ctrl-C, or name another folder with --scratch",
+            scratch.display()
+        );
+    }
+    if !empty {
+        fs::remove_dir_all(scratch)
+            .with_context(|| format!("{} cannot be emptied", scratch.display()))?;
+    }
+    fs::create_dir_all(scratch).with_context(|| format!("{} cannot be made", scratch.display()))?;
+    fs::write(&mark, "ralph empties this folder when it starts a local cloud here\n")?;
+    Ok(scratch.canonicalize()?)
+}
+
+fn announce_first_run(project: &Project) {
+    if !project.lambda_zip().exists() {
+        eprintln!(
+            "first run: compiling the Lambda functions and the worker and installing the local cloud\n           takes 4 to 8 minutes on two cores; later runs take under a minute"
+        );
+    }
+}
+
+/// `ralph local`.
+pub async fn run(options: LocalArgs) -> Result<()> {
+    let project = Project::find()?;
+    let scratch = options.scratch.clone().unwrap_or_else(|| default_scratch(&project));
+    let up = Options {
+        scratch,
+        port: options.port,
+        anthropic_keys: anthropic_keys()?,
+        viewer: !options.no_viewer,
+    };
+    let mut interrupt = Interrupt::new()?;
+    let mut local = tokio::select! {
+        local = Local::up(&project, up) => local?,
+        () = interrupt.wait() => bail!("interrupted; nothing is left running"),
+    };
+    let result = serve(&project, &options, &mut local, &mut interrupt).await;
+    eprintln!("stopping …");
+    local.down().await;
+    result
+}
+
+async fn serve(
+    project: &Project,
+    options: &LocalArgs,
+    local: &mut Local,
+    interrupt: &mut Interrupt,
+) -> Result<()> {
+    let aws = Aws::connect(&local.target).await;
+    let minter = Minter::connect(&local.target, &aws).await?;
+    let page = (!options.no_viewer).then(|| project.viewer_dist());
+    let server = server::bind(
+        options.viewer_port,
+        server::Site {
+            page,
+            websocket_url: local.target.websocket_url()?,
+            workstreams: options.workstreams.clone(),
+            minter,
+        },
+    )
+    .await?;
+    local.target.viewer = Some(server.address());
+    local.target.write(&local.scratch)?;
+    println!("cloud   {}", local.target.endpoint.as_deref().unwrap_or_default());
+    println!("viewer  {}", server.address());
+    println!("try     just demo --join {}", local.scratch.display());
+    println!("ready; Ctrl-C ends it");
+    tokio::select! {
+        result = server.run() => result,
+        error = local.failed() => Err(error),
+        () = interrupt.wait() => Ok(()),
+    }
+}
+
+/// The key in the environment, or a placeholder: the scripted agent needs none.
+pub fn anthropic_keys() -> Result<String> {
+    let value = std::env::var("ANTHROPIC_API_KEY").ok().filter(|value| !value.is_empty());
+    let keys = serde_json::json!({
+        "keys": [{ "id": "local", "value": value.as_deref().unwrap_or("no-key-in-the-environment") }]
+    });
+    Ok(keys.to_string())
+}
+
+/// Ctrl-C or SIGTERM.
+pub struct Interrupt {
+    int: tokio::signal::unix::Signal,
+    term: tokio::signal::unix::Signal,
+}
+
+impl Interrupt {
+    pub fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
+    }
+
+    pub async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+        }
+    }
+}
+
+/// How long a stopping process may take before it is killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_other_files_is_never_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.tex"), "x").unwrap();
+        let error = clear(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("not ralph's"), "{error}");
+        assert!(folder.path().join("thesis.tex").exists());
+    }
+
+    #[test]
+    fn a_scratch_folder_of_ours_is_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = clear(&folder.path().join("new")).unwrap();
+        fs::write(scratch.join("old.log"), "x").unwrap();
+        clear(&scratch).unwrap();
+        assert!(!scratch.join("old.log").exists());
+    }
+}

@@ -1,0 +1,51 @@
+//! `ralph`: runs the demo, the local cloud, and the daily commands of an operator.
+//!
+//! Exit codes: 0 done; 1 it failed, the message says why; 2 the command line is wrong; 3 the demo
+//! ran and its comparison failed.
+
+mod args;
+mod aws;
+mod build;
+mod demo;
+mod keys;
+mod local;
+mod plan;
+mod project;
+mod target;
+mod token;
+mod tools;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    // Two TLS stacks could be linked in; the process says once which one it uses.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match args.command {
+        Command::Demo(options) => return demo::run(options).await,
+        Command::Local(options) => local::run(options).await?,
+        Command::Token(options) => token::run(options).await?,
+        Command::Keys(options) => keys::run(options).await?,
+        Command::Plan(options) => plan::plan(options).await?,
+        Command::Apply(options) => plan::apply(options).await?,
+        Command::Destroy(options) => plan::destroy(options).await?,
+        Command::BuildLambdas => build::lambdas_command().await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

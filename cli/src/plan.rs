@@ -1,0 +1,70 @@
+//! `plan`, `apply` and `destroy` of an environment.
+
+use std::fs;
+
+use anyhow::{Result, bail};
+
+use crate::{
+    args::{EnvironmentArgs, PlanArgs},
+    project::Project,
+    tools::{
+        steps::step,
+        terraform::{Terraform, copy_tree},
+    },
+};
+
+/// Nothing is asked of AWS: the provider would otherwise look up the account even for a plan.
+const OFFLINE: &str = r#"provider "aws" {
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+terraform {
+  backend "local" {}
+}
+"#;
+
+pub async fn plan(options: PlanArgs) -> Result<()> {
+    let project = Project::find()?;
+    let name = &options.environment.environment;
+    let folder = project.environment(name)?;
+    let logs = project.tools();
+    if !options.offline {
+        let terraform = Terraform::new(folder)?;
+        step("init", terraform.init(&logs.join("init.log"))).await?;
+        return terraform.foreground(&["plan"], &options.environment.rest).await;
+    }
+    let scratch = tempfile::tempdir()?;
+    let tree = scratch.path().join("terraform");
+    copy_tree(&project.terraform(), &tree)?;
+    let root = tree.join("envs").join(name);
+    fs::write(root.join("offline_override.tf"), OFFLINE)?;
+    let terraform =
+        Terraform::new(root)?.without_account().env("TF_VAR_lambda_zip", project.lambda_zip());
+    step("init", terraform.init(&logs.join("init.log"))).await?;
+    terraform
+        .foreground(&["plan", "-refresh=false", "-lock=false"], &options.environment.rest)
+        .await
+}
+
+pub async fn apply(options: EnvironmentArgs) -> Result<()> {
+    change(options, "apply").await
+}
+
+pub async fn destroy(options: EnvironmentArgs) -> Result<()> {
+    change(options, "destroy").await
+}
+
+async fn change(options: EnvironmentArgs, command: &str) -> Result<()> {
+    let project = Project::find()?;
+    if options.environment == "prod" {
+        bail!(
+            "prod is not deployed yet: nobody has run it on an AWS account\nhint: use dev; terraform/envs/prod can be planned with `just plan prod --offline`"
+        );
+    }
+    let terraform = Terraform::new(project.environment(&options.environment)?)?;
+    step("init", terraform.init(&project.tools().join("init.log"))).await?;
+    terraform.foreground(&[command], &options.rest).await
+}

@@ -1,0 +1,136 @@
+//! Which environment a command speaks to: one on AWS, or the local cloud.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use ralph_protocol::names::{SecretName, output};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{project::Project, tools::terraform::Terraform};
+
+/// How a target is named on the command line.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArgs {
+    /// The environment on AWS
+    #[arg(long, default_value = "dev", conflicts_with_all = ["local", "scratch"])]
+    pub env: String,
+    /// The local cloud that `ralph local` runs
+    #[arg(long)]
+    pub local: bool,
+    /// The local cloud with this scratch folder
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
+}
+
+/// An environment with its outputs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Target {
+    /// Its name.
+    pub environment: String,
+    /// Where the local cloud listens; `None`: AWS.
+    pub endpoint: Option<String>,
+    /// The page, when one is served.
+    pub viewer: Option<String>,
+    /// The root module's outputs.
+    pub outputs: BTreeMap<String, Value>,
+}
+
+/// The local cloud's environment: the dev root is what it applies.
+pub const LOCAL_ENVIRONMENT: &str = "dev";
+
+const FILE: &str = "cloud.json";
+
+/// The scratch folder of `ralph local` unless it is told another.
+pub fn default_scratch(project: &Project) -> PathBuf {
+    project.tools().join("local")
+}
+
+impl TargetArgs {
+    /// Reads the target's outputs.
+    pub async fn resolve(&self) -> Result<Target> {
+        if let Some(scratch) = &self.scratch {
+            return Target::read(scratch);
+        }
+        let project = Project::find()?;
+        if self.local {
+            return Target::read(&default_scratch(&project));
+        }
+        let terraform = Terraform::new(project.environment(&self.env)?)?;
+        let outputs = terraform.outputs().await?;
+        let target =
+            Target { environment: self.env.clone(), endpoint: None, viewer: None, outputs };
+        target.text(output::WEBSOCKET_URL).with_context(|| {
+            format!(
+                "{} has not been applied\nhint: `just apply {}`, or --local",
+                self.env, self.env
+            )
+        })?;
+        Ok(target)
+    }
+}
+
+impl Target {
+    /// What a running local cloud wrote about itself.
+    pub fn read(scratch: &Path) -> Result<Self> {
+        let file = scratch.join(FILE);
+        let text = std::fs::read_to_string(&file).with_context(|| {
+            format!(
+                "no local cloud runs in {}\nhint: start one with `just local`",
+                scratch.display()
+            )
+        })?;
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))
+    }
+
+    /// Lets other commands find this local cloud.
+    pub fn write(&self, scratch: &Path) -> Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(scratch)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.persist(scratch.join(FILE))?;
+        Ok(())
+    }
+
+    /// Takes back what [`Target::write`] wrote.
+    pub fn forget(scratch: &Path) {
+        let _ = std::fs::remove_file(scratch.join(FILE));
+    }
+
+    /// An output that is a text.
+    pub fn text(&self, name: &str) -> Result<&str> {
+        self.outputs
+            .get(name)
+            .and_then(Value::as_str)
+            .with_context(|| format!("there is no output `{name}`"))
+    }
+
+    /// An output that is a list of texts.
+    pub fn list(&self, name: &str) -> Result<Vec<String>> {
+        let list = self.outputs.get(name).and_then(Value::as_array);
+        let list = list.with_context(|| format!("there is no output `{name}`"))?;
+        Ok(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    /// A secret's ARN.
+    pub fn secret_arn(&self, secret: SecretName) -> Result<&str> {
+        self.outputs
+            .get(output::SECRET_ARNS)
+            .and_then(|arns| arns[secret.as_str()].as_str())
+            .with_context(|| format!("there is no secret `{}` in the outputs", secret.as_str()))
+    }
+
+    /// Where a viewer connects, without the token.
+    pub fn websocket_url(&self) -> Result<String> {
+        let Some(endpoint) = &self.endpoint else {
+            return self.text(output::WEBSOCKET_URL).map(str::to_owned);
+        };
+        // The local cloud tells APIs apart by path where the host name cannot be resolved.
+        let api = self.text(output::WEBSOCKET_API_ID)?;
+        let stage = self.text(output::WEBSOCKET_STAGE)?;
+        Ok(format!("{}/_aws/execute-api/{api}/{stage}", endpoint.replacen("http", "ws", 1)))
+    }
+}

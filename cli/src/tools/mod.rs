@@ -1,0 +1,7 @@
+//! Programs this one drives.
+
+pub mod children;
+pub mod program;
+pub mod python;
+pub mod steps;
+pub mod terraform;

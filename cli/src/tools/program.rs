@@ -1,0 +1,147 @@
+//! Finding a program and running it to its end.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+/// A program the project needs from the machine, with how to get it.
+struct Needed {
+    names: &'static [&'static str],
+    hint: &'static str,
+}
+
+const NEEDED: [Needed; 6] = [
+    Needed {
+        names: &["tofu", "terraform"],
+        hint: "install OpenTofu (opentofu.org) or Terraform (developer.hashicorp.com/terraform)",
+    },
+    Needed { names: &["python3", "python"], hint: "install Python 3.10 or later (python.org)" },
+    Needed { names: &["cargo"], hint: "install Rust (rustup.rs)" },
+    Needed { names: &["npm"], hint: "install Node.js with npm (nodejs.org)" },
+    Needed { names: &["git"], hint: "install git (git-scm.com)" },
+    Needed {
+        names: &["claude"],
+        hint: "install Claude Code: npm install -g @anthropic-ai/claude-code",
+    },
+];
+
+/// The first of `names` on PATH.
+pub fn find(name: &str) -> Result<PathBuf> {
+    let needed = NEEDED.iter().find(|needed| needed.names.contains(&name));
+    let names = needed.map_or(std::slice::from_ref(&name), |needed| needed.names);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for name in names {
+        for folder in std::env::split_paths(&path) {
+            let file = folder.join(name);
+            if is_program(&file) {
+                return Ok(file);
+            }
+        }
+    }
+    let hint = needed.map_or("put it on PATH", |needed| needed.hint);
+    bail!("{} is not on PATH\nhint: {hint}", names.join(" or "))
+}
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Runs a command to its end with its output in `log`; on failure the error ends with the log's
+/// last lines.
+pub async fn run(command: &mut Command, log: &Path) -> Result<()> {
+    let name = name_of(command);
+    if let Some(folder) = log.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let file = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .kill_on_drop(true)
+        .status()
+        .await
+        .with_context(|| format!("{name} cannot be started"))?;
+    if !status.success() {
+        bail!(
+            "{name} failed ({status})\n{}\nhint: the whole output is in {}",
+            tail(log, 25),
+            log.display()
+        );
+    }
+    Ok(())
+}
+
+/// Runs a command and gives its standard output.
+pub async fn output(command: &mut Command) -> Result<String> {
+    let name = name_of(command);
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("{name} cannot be started"))?;
+    if !output.status.success() {
+        bail!(
+            "{name} failed ({})\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a command that speaks with the person at the terminal.
+pub async fn foreground(command: &mut Command) -> Result<()> {
+    let name = name_of(command);
+    let status = command.status().await.with_context(|| format!("{name} cannot be started"))?;
+    if !status.success() {
+        bail!("{name} failed ({status})");
+    }
+    Ok(())
+}
+
+fn name_of(command: &Command) -> String {
+    let command = command.as_std();
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let first: Option<&OsStr> =
+        command.get_args().find(|arg| !arg.to_string_lossy().starts_with('-'));
+    let parts: Vec<_> = std::iter::once(program).chain(first).map(OsStr::to_string_lossy).collect();
+    format!("`{}`", parts.join(" "))
+}
+
+/// The last lines of a file.
+pub fn tail(file: &Path, lines: usize) -> String {
+    let text = std::fs::read(file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = find("no-such-program-anywhere").unwrap_err().to_string();
+        assert_eq!(error, "no-such-program-anywhere is not on PATH\nhint: put it on PATH");
+    }
+
+    #[tokio::test]
+    async fn a_failing_program_shows_its_last_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo first; echo last >&2; exit 7"]);
+        let error = run(&mut command, &log).await.unwrap_err().to_string();
+        assert!(error.contains("exit status: 7") && error.contains("first\nlast"), "{error}");
+    }
+}
