@@ -1,0 +1,85 @@
+# Every daily command. `just` lists them.
+
+set positional-arguments
+
+ralph := "cargo run --quiet -p ralph-cli --"
+cargo_target := env("CARGO_TARGET_DIR", "target")
+
+[private]
+default:
+    @just --list --unsorted
+
+# write terraform/ and the other generated files from ralph.toml and the types
+gen *args:
+    cargo run --quiet -p ralph-generator -- "$@"
+    RALPH_WRITE=1 cargo test --quiet -p ralph-protocol typescript
+
+# exit 2 when a generated file differs from what `just gen` would write
+gen-check:
+    cargo run --quiet -p ralph-generator -- --check
+    cargo test --quiet -p ralph-protocol typescript
+
+# show what `just apply` would change (--offline: without an account)
+plan *args:
+    @{{ ralph }} plan "$@"
+
+# create or change an environment on AWS
+apply environment="dev" *args:
+    @environment="$1" && shift && {{ ralph }} apply "$environment" -- "$@"
+
+# remove an environment from AWS
+destroy environment="dev" *args:
+    @environment="$1" && shift && {{ ralph }} destroy "$environment" -- "$@"
+
+# build dist/ralph-lambda.zip, the functions' code
+build-lambdas:
+    @{{ ralph }} build-lambdas
+
+# build the worker image with docker, podman or buildah
+build-worker *args:
+    docker/build.sh "$@"
+
+# push the worker image to where output `worker_image` says
+push-worker *args:
+    docker/push.sh "$@"
+
+# build the page into viewer/dist
+build-viewer:
+    cd viewer && npm ci --no-audit --no-fund && npm run build
+
+# run the whole path once on this machine and compare what was written with what was shown
+demo *args:
+    #!/usr/bin/env sh
+    set -eu
+    [ -e "{{ cargo_target }}/debug/ralph" ] || echo "first run: compiling ralph itself takes 2 to 5 minutes on two cores"
+    exec {{ ralph }} demo "$@"
+
+# run the local cloud with the viewer until Ctrl-C
+local *args:
+    @{{ ralph }} local "$@"
+
+# run every test that needs no browser and no image
+test:
+    cargo test --workspace
+    cd viewer && npm ci --no-audit --no-fund && npm run typecheck && npm test
+
+# test the page in a real browser
+test-browser *args:
+    cd viewer && npm ci --no-audit --no-fund && npm run build && npm run test:browser -- "$@"
+
+# build the worker image and test it
+test-image *args:
+    docker/test-image.sh "$@"
+
+# measure, against peers in the same run
+bench *args:
+    bench/run.sh "$@"
+
+# format everything
+fmt:
+    cargo fmt --all
+
+# check format and lints
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
