@@ -1,0 +1,312 @@
+import { Emitter } from "./emitter.ts";
+import { Inbox } from "./inbox.ts";
+import type { ClientMessage, ServerMessage } from "./protocol.ts";
+import { type Link, Subscription } from "./subscription.ts";
+
+/** Distances between attempts to connect, each ± 50 %; the last one repeats. */
+const CONNECT_AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
+/** Attempts to connect that failed with fresh tokens, while online, before it counts as denied. */
+const DENIED_AFTER = 3;
+/** How long a handshake may take. */
+const HANDSHAKE_MS = 15_000;
+/** How long an answer to a ping may take before the connection counts as dead. */
+const PONG_MS = 10_000;
+/** API Gateway cuts every connection after two hours; the next one is made before that. */
+const RECONNECT_MS = 110 * 60_000;
+/** How long the old connection stays open beside the new one: what is under way still arrives. */
+const OVERLAP_MS = 5_000;
+/** Pings of several workstreams within this time are one. */
+const PING_APART_MS = 1_000;
+
+/** What the token function is told. */
+export interface TokenRequest {
+  /** The workstreams that the connection is for. */
+  workstreams: string[];
+  /** Aborted when the client is closed. */
+  signal: AbortSignal;
+}
+
+/** How to connect. */
+export interface ClientOptions {
+  /** `wss://…`, without a token. */
+  url: string;
+  /**
+   * Gives a fresh token; called for every connect, since a token is good for one handshake and a
+   * minute at most. Throw {@link DeniedError} when the user may not have one.
+   */
+  token: (request: TokenRequest) => string | Promise<string>;
+  /** Closes the client when aborted. */
+  signal?: AbortSignal;
+  /** Bytes of frames that may wait for the page before frames are dropped and asked for later. */
+  maxQueuedBytes?: number;
+  /** Another WebSocket than the global one. */
+  WebSocket?: typeof WebSocket;
+}
+
+/** Thrown by a token function: this user gets no token, trying again is pointless for now. */
+export class DeniedError extends Error {
+  override name = "DeniedError";
+}
+
+/** How the connection is doing. */
+export type ConnectionState = Link["state"];
+
+/** What a client tells. */
+export type ClientEvents = {
+  /** The connection's state, whenever it changes. */
+  state: ConnectionState;
+  /** Why an attempt to connect failed; it is made again by itself. */
+  failed: { error: unknown; retryInMs: number };
+};
+
+/**
+ * A connection to the logs of one or more workstreams that keeps itself alive: it pings, connects
+ * again after a cut, and changes connections before API Gateway's two hours are over.
+ */
+export class LogClient extends Emitter<ClientEvents> {
+  readonly #options: ClientOptions;
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #abort = new AbortController();
+  readonly #inbox: Inbox;
+  /** The connection that is used. */
+  #socket: WebSocket | undefined;
+  /** The one being made. */
+  #next: WebSocket | undefined;
+  /** The workstreams that the connection's token names. */
+  #scope: string[] = [];
+  #state: ConnectionState = "connecting";
+  #failures = 0;
+  /** Connections that were cut before they brought anything. */
+  #cuts = 0;
+  #connecting = false;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #planned: ReturnType<typeof setTimeout> | undefined;
+  #pong: ReturnType<typeof setTimeout> | undefined;
+  #pingedAt = 0;
+
+  constructor(options: ClientOptions) {
+    super();
+    this.#options = options;
+    this.#inbox = new Inbox(
+      (message) => this.#message(message),
+      () => {
+        for (const subscription of this.#subscriptions.values()) subscription.distrust();
+      },
+      options.maxQueuedBytes,
+    );
+    globalThis.addEventListener?.("online", this.#online);
+    if (options.signal?.aborted) this.close();
+    else options.signal?.addEventListener("abort", this.close, { once: true });
+  }
+
+  /** How the connection is doing. */
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /**
+   * Follows a workstream; the first page and what follows come as the subscription's `lines`.
+   *
+   * @throws Error when the client is closed, or the workstream is followed already.
+   */
+  subscribe(workstream: string, options: { limit?: number } = {}): Subscription {
+    if (this.#state === "closed") throw new Error("the client is closed");
+    if (this.#subscriptions.has(workstream)) throw new Error(`${workstream} is followed already`);
+    const link: Link = {
+      send: (message) => this.#send(message),
+      leave: (subscription) => this.#leave(subscription),
+      state: "connecting",
+    };
+    Object.defineProperty(link, "state", { get: () => this.#state });
+    const subscription = new Subscription(workstream, link, options.limit);
+    this.#subscriptions.set(workstream, subscription);
+    if (this.#scope.includes(workstream)) {
+      // Later, so that the caller can listen first.
+      queueMicrotask(() => this.#state === "open" && subscription.take({ type: "connected" }));
+    } else {
+      // The connection's scope was fixed when it was made: a new one takes over from it.
+      queueMicrotask(() => this.#connect());
+    }
+    return subscription;
+  }
+
+  /** Tries to connect now, instead of when the next attempt is due. */
+  retry(): void {
+    if (this.#state === "closed" || this.#socket !== undefined) return;
+    this.#failures = 0;
+    this.#connect();
+  }
+
+  /** Closes the connection and every subscription. */
+  close = (): void => {
+    if (this.#state === "closed") return;
+    this.#setState("closed");
+    this.#abort.abort();
+    for (const timer of [this.#again, this.#planned, this.#pong]) clearTimeout(timer);
+    globalThis.removeEventListener?.("online", this.#online);
+    this.#options.signal?.removeEventListener("abort", this.close);
+    for (const socket of [this.#socket, this.#next]) socket?.close();
+    this.#inbox.clear();
+    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
+  };
+
+  #online = (): void => this.retry();
+
+  #leave(subscription: Subscription): void {
+    const { workstream } = subscription;
+    if (this.#subscriptions.get(workstream) !== subscription) return;
+    this.#subscriptions.delete(workstream);
+    if (this.#state !== "open") return;
+    this.#send({ action: "sendLogs", workstream, follow: false, limit: 1 });
+  }
+
+  /** Makes a connection; it takes over once it stands. */
+  async #connect(): Promise<void> {
+    if (this.#connecting || this.#state === "closed") return;
+    const workstreams = [...this.#subscriptions.keys()];
+    if (workstreams.length === 0) return;
+    clearTimeout(this.#again);
+    this.#connecting = true;
+    const { signal } = this.#abort;
+    let socket: WebSocket | undefined;
+    try {
+      const token = await this.#options.token({ workstreams, signal });
+      signal.throwIfAborted();
+      socket = await this.#open(token, signal);
+      this.#connecting = false;
+      this.#takeOver(socket, workstreams);
+    } catch (error) {
+      this.#connecting = false;
+      this.#next = undefined;
+      if (!signal.aborted) this.#failed(error);
+    }
+    // A workstream that was added meanwhile is outside the new connection's scope.
+    const missing = [...this.#subscriptions.keys()].some((w) => !workstreams.includes(w));
+    if (missing && socket !== undefined) this.#connect();
+  }
+
+  /** One handshake. A browser cannot see why one fails. */
+  #open(token: string, signal: AbortSignal): Promise<WebSocket> {
+    const url = new URL(this.#options.url);
+    url.searchParams.set("token", token);
+    const socket = new (this.#options.WebSocket ?? globalThis.WebSocket)(url);
+    this.#next = socket;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        socket.close();
+        reject(new Error("the handshake took too long"));
+      }, HANDSHAKE_MS);
+      socket.addEventListener("open", () => {
+        clearTimeout(timer);
+        resolve(socket);
+      });
+      socket.addEventListener("message", ({ data }) => this.#inbox.put(data));
+      socket.addEventListener("error", () => {});
+      socket.addEventListener("close", () => {
+        clearTimeout(timer);
+        reject(new Error("the handshake was refused"));
+        if (this.#socket === socket) this.#lost();
+      });
+      if (signal.aborted) socket.close();
+    });
+  }
+
+  #takeOver(socket: WebSocket, workstreams: string[]): void {
+    const old = this.#socket;
+    this.#socket = socket;
+    this.#next = undefined;
+    this.#scope = workstreams;
+    if (socket.readyState !== 1) {
+      this.#lost();
+      return;
+    }
+    if (old !== undefined) setTimeout(() => old.close(), OVERLAP_MS);
+    clearTimeout(this.#pong);
+    this.#pong = undefined;
+    clearTimeout(this.#planned);
+    this.#planned = setTimeout(() => this.#connect(), RECONNECT_MS * (0.95 + Math.random() / 20));
+    this.#setState("open");
+    for (const workstream of workstreams) {
+      this.#subscriptions.get(workstream)?.take({ type: "connected" });
+    }
+  }
+
+  /** The connection is gone. */
+  #lost(): void {
+    this.#socket = undefined;
+    this.#scope = [];
+    clearTimeout(this.#planned);
+    clearTimeout(this.#pong);
+    this.#pong = undefined;
+    if (this.#state === "closed") return;
+    this.#cuts++;
+    this.#setState("stale");
+    for (const subscription of this.#subscriptions.values()) {
+      subscription.take({ type: "disconnected" });
+    }
+    this.#wait();
+  }
+
+  #failed(error: unknown): void {
+    // Offline, nothing is learnt from a failure; and a page that goes offline is not denied.
+    const online = (globalThis.navigator as Navigator | undefined)?.onLine !== false;
+    if (online) this.#failures++;
+    const refused = error instanceof DeniedError || this.#failures >= DENIED_AFTER;
+    if (this.#socket === undefined && refused && online) this.#setState("denied");
+    this.emit("failed", { error, retryInMs: this.#wait() });
+  }
+
+  /** Connects again after a while, longer with each failure. */
+  #wait(): number {
+    const i = Math.min(Math.max(this.#failures + this.#cuts - 1, 0), CONNECT_AGAIN_MS.length - 1);
+    const delay = (CONNECT_AGAIN_MS[i] as number) * (0.5 + Math.random());
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#connect(), delay);
+    return delay;
+  }
+
+  #send(message: ClientMessage): void {
+    const socket = this.#socket;
+    if (socket?.readyState !== 1) return;
+    if (message.action === "ping") {
+      const now = Date.now();
+      if (now < this.#pingedAt + PING_APART_MS) return;
+      this.#pingedAt = now;
+      this.#pong ??= setTimeout(() => {
+        if (this.#socket !== socket) return;
+        // `close` waits for an answer that will not come: the connection is given up at once.
+        socket.close();
+        this.#lost();
+      }, PONG_MS);
+    }
+    socket.send(JSON.stringify(message));
+  }
+
+  #message(message: ServerMessage): Promise<unknown>[] {
+    // The handshake alone proves little; a first message proves that the way is clear.
+    this.#failures = 0;
+    this.#cuts = 0;
+    if (message.type === "pong") {
+      clearTimeout(this.#pong);
+      this.#pong = undefined;
+      return [];
+    }
+    let waits: Promise<unknown>[] = [];
+    for (const subscription of this.#subscriptions.values()) {
+      const theirs = "workstream" in message && message.workstream !== undefined;
+      if (theirs && message.workstream !== subscription.workstream) continue;
+      waits = waits.concat(subscription.take({ type: "message", message }));
+    }
+    return waits;
+  }
+
+  #setState(state: ConnectionState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.emit("state", state);
+    for (const subscription of this.#subscriptions.values()) subscription.linkChanged();
+  }
+}
+
+/** Connects; the first attempt is made with the first subscription. */
+export const connect = (options: ClientOptions): LogClient => new LogClient(options);

@@ -1,0 +1,589 @@
+import { Asking, type Random } from "./asking.ts";
+import * as limits from "./limits.ts";
+import { type Line, rawKey, readLine, runStarted } from "./line.ts";
+import type {
+  ClientMessage,
+  ErrorCode,
+  Range,
+  RawLine,
+  Run,
+  RunInfo,
+  SendLogs,
+  ServerMessage,
+} from "./protocol.ts";
+import { type Hole, isOver, RunView } from "./run.ts";
+
+export type { Line } from "./line.ts";
+
+/** How the rules are set up. */
+export interface RulesOptions {
+  workstream: string;
+  /** Lines of the first page, 1 to 10,000. */
+  limit?: number;
+  /** Numbers to ask for again after a reconnect although they are held; for tests. */
+  overlap?: number;
+  /** Jitter between requests. */
+  random?: Random;
+}
+
+/** What happens to the rules. */
+export type Input =
+  | { type: "connected" }
+  | { type: "disconnected" }
+  | { type: "message"; message: ServerMessage | { type?: undefined } }
+  | { type: "tick" };
+
+/** What the rules want done. */
+export type Output =
+  /** Send this. */
+  | { type: "send"; message: ClientMessage }
+  /** Show these, each at its place: after every shown line of a lower run or number. */
+  | { type: "show"; lines: Line[] }
+  /** These numbers will not come. */
+  | { type: "lost"; run: Run; from: number; to: number }
+  /** The first page is complete; what follows is new. */
+  | { type: "caughtUp" }
+  /** Where runs stand has changed. */
+  | { type: "runs"; runs: RunInfo[] }
+  /** The server refuses this workstream, or a request of ours. */
+  | { type: "refused"; code: ErrorCode; message: string };
+
+/** Numbers that are missing or lost. */
+export interface Gap {
+  run: Run;
+  from: number;
+  to: number;
+  /** `pending`: being asked for; `lost`: CloudWatch Logs does not have them. */
+  state: "pending" | "lost";
+}
+
+/** Where knowledge begins: below it, nothing is missed. */
+type Floor = undefined | { run: Run; seq: number };
+/** Everything is of interest. */
+const START: Floor = { run: "", seq: 1 };
+
+type Purpose =
+  | { kind: "page" | "whole" }
+  | { kind: "before"; oldest: Floor }
+  | { kind: "ranges"; ranges: Range[]; progress: boolean };
+type Request = Purpose & {
+  sent: number;
+  /** Frames were dropped since: whatever the answer says, it is not complete. */
+  distrusted?: boolean;
+};
+
+/**
+ * The client's rules for one workstream, as a pure state machine: told the time and what came in,
+ * it says what to show and what to send. It holds ranges of numbers per run, drops what it has,
+ * waits at a hole, asks for exactly what is missing, and says what is lost.
+ */
+export class Rules {
+  readonly #options: RulesOptions;
+  readonly #random: Random;
+  /** In the order of their ids, which is the order of their starts. */
+  #runs = new Map<Run, RunView>();
+  #order: Run[] = [];
+  #floor: Floor;
+  #cursor: string | null = null;
+  /** The floor that the cursor continues from: evicted lines lie between it and the floor. */
+  #cursorAt: Floor;
+  #connected = false;
+  #requests = new Map<string, Request>();
+  #nextId = 1;
+  #quietUntil = 0;
+  #earlySince: number | undefined;
+  #caughtUpAt: number | undefined;
+  #pings = 0;
+  #nextPing: number | undefined;
+  #refused = false;
+  #redelivered = 0;
+  #runsChanged = false;
+
+  constructor(options: RulesOptions) {
+    this.#options = options;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** Lines that came although they were held. */
+  get redelivered(): number {
+    return this.#redelivered;
+  }
+
+  /** Whether the first page is complete. */
+  get caughtUp(): boolean {
+    return this.#floor !== undefined;
+  }
+
+  /** Whether a subscription's replay is under way. */
+  get replaying(): boolean {
+    if (this.#floor === undefined) return true;
+    for (const r of this.#requests.values()) {
+      if (r.kind === "page" || (r.kind === "ranges" && r.ranges.some((range) => range.to === null)))
+        return true;
+    }
+    return false;
+  }
+
+  /** Whether lines older than what is held may exist. */
+  get hasOlder(): boolean {
+    return this.#cursor !== null || !same(this.#floor, this.#cursorAt);
+  }
+
+  /** Whether older lines are on their way. */
+  get loadingOlder(): boolean {
+    for (const r of this.#requests.values()) if (r.kind === "before") return true;
+    return false;
+  }
+
+  /** What the server says of the runs, in their order. */
+  get runs(): RunInfo[] {
+    return this.#order.flatMap((run) => this.#view(run).info ?? []);
+  }
+
+  /** How many numbers of a run (or of all) are missing, once patience is over. */
+  pending(now: number, run?: Run): number {
+    return this.#sum(run, (view) => view.pending(now));
+  }
+
+  /** How many numbers of a run (or of all) are lost. */
+  lost(run?: Run): number {
+    return this.#sum(run, (view) => view.lost.size);
+  }
+
+  /** What is missing or lost, in order; holes that may still be an overtaking are left out. */
+  gaps(now: number): Gap[] {
+    const out: Gap[] = [];
+    for (const run of this.#order) {
+      const view = this.#view(run);
+      for (const [from, to] of view.lost) out.push({ run, from, to, state: "lost" });
+      for (const { first, last, asking } of view.holes) {
+        if (asking.patienceOver(now)) out.push({ run, from: first, to: last, state: "pending" });
+      }
+    }
+    return out.sort((a, b) => (a.run < b.run ? -1 : a.run > b.run ? 1 : a.from - b.from));
+  }
+
+  /** When a tick is due, ms since the epoch, if nothing else comes in before. */
+  nextTick(): number | undefined {
+    let due = this.#earlySince === undefined ? Infinity : this.#earlySince + limits.PATIENCE_MS;
+    const at = (ms: number | undefined) => {
+      if (ms !== undefined && ms < due) due = ms;
+    };
+    for (const view of this.#runs.values()) {
+      for (const { asking } of view.holes) {
+        if (asking.tries === 0) at(asking.since + limits.PATIENCE_MS);
+        if (this.#connected) at(Math.max(asking.next, this.#quietUntil));
+      }
+    }
+    if (this.#connected && !this.#refused) {
+      at(this.#nextPing);
+      for (const r of this.#requests.values()) at(r.sent + limits.ANSWER_MS);
+      if (this.#floor === undefined) at(this.#quietUntil > 0 ? this.#quietUntil : undefined);
+      for (const [run, view] of this.#runs) {
+        if (view.endIsMissing && this.#floorOf(run) !== undefined) at(view.end?.next);
+      }
+      const newest = this.#order.at(-1);
+      if (newest !== undefined) at(this.#view(newest).nextSilence);
+    }
+    return due === Infinity ? undefined : due;
+  }
+
+  /** Takes what happened at `now` (ms since the epoch) and says what to do. */
+  handle(now: number, input: Input): Output[] {
+    const out: Output[] = [];
+    switch (input.type) {
+      case "connected":
+        this.#connected = true;
+        this.#requests.clear();
+        if (!this.#refused) this.#subscribe(now, out);
+        break;
+      case "disconnected":
+        this.#connected = false;
+        this.#requests.clear();
+        this.#nextPing = undefined;
+        break;
+      case "message":
+        this.#message(now, input.message, out);
+        break;
+    }
+    this.#settle(now, out);
+    return out;
+  }
+
+  /**
+   * Asks for a page of older lines. Nothing happens while one is under way, while disconnected, or
+   * when there are none.
+   */
+  older(now: number, count = this.#options.limit ?? limits.DEFAULT_LIMIT): Output[] {
+    const out: Output[] = [];
+    const floor = this.#floor;
+    if (!this.#connected || floor === undefined || !this.hasOlder || this.loadingOlder) return out;
+    if (same(floor, this.#cursorAt)) {
+      const before = this.#cursor as string;
+      this.#send(now, { kind: "before", oldest: undefined }, { before, limit: count }, out);
+      return out;
+    }
+    // What was evicted has known numbers: lowering the floor makes them a hole, asked for at once.
+    const target = this.#cursorAt ?? START;
+    let { run, seq } = floor as { run: Run; seq: number };
+    while (seq <= 1 || run === "") {
+      const i = this.#order.findLastIndex((other) => other < run);
+      const before = this.#order[i];
+      if (before === undefined || before < (target as { run: Run }).run) {
+        this.#floor = target;
+        return out;
+      }
+      run = before;
+      seq = this.#view(run).top + 1;
+    }
+    const lowest = run === target?.run ? target.seq : 1;
+    const from = Math.max(lowest, seq - count);
+    this.#floor = from === lowest && run === target?.run ? target : { run, seq: from };
+    const view = this.#view(run);
+    const asking = new Asking(now - limits.PATIENCE_MS);
+    if (from < seq) view.holes.unshift({ first: from, last: seq - 1, asking });
+    this.#settle(now, out);
+    return out;
+  }
+
+  /** The page let go of everything up to `(run, seq)`: it is no longer held, nor missed. */
+  evict(run: Run, seq: number): void {
+    if (this.#floor === undefined) return;
+    const floor = { run, seq: seq + 1 };
+    if (this.#floor.run > run || (this.#floor.run === run && this.#floor.seq >= floor.seq)) return;
+    this.#floor = floor;
+    for (const [other, view] of this.#runs) {
+      if (other > run) continue;
+      const last = other === run ? seq : Math.max(view.top, seq);
+      view.held.removeRange(1, last);
+      view.lost.removeRange(1, last);
+      view.holes = view.holes.filter((hole) => hole.last > last);
+    }
+  }
+
+  /** A frame was dropped unread: the answers under way are not complete, whatever they say. */
+  distrust(): void {
+    for (const request of this.#requests.values()) request.distrusted = true;
+  }
+
+  #view(run: Run): RunView {
+    let view = this.#runs.get(run);
+    if (view === undefined) {
+      view = new RunView();
+      this.#runs.set(run, view);
+      const i = this.#order.findLastIndex((other) => other < run);
+      this.#order.splice(i + 1, 0, run);
+    }
+    return view;
+  }
+
+  #sum(run: Run | undefined, of: (view: RunView) => number): number {
+    if (run !== undefined) {
+      const view = this.#runs.get(run);
+      return view === undefined ? 0 : of(view);
+    }
+    let sum = 0;
+    for (const view of this.#runs.values()) sum += of(view);
+    return sum;
+  }
+
+  /** From which number on a run's lines are of interest; `undefined` for history. */
+  #floorOf(run: Run): number | undefined {
+    const floor = this.#floor;
+    if (floor === undefined || run < floor.run) return undefined;
+    return run === floor.run ? floor.seq : 1;
+  }
+
+  #subscribe(now: number, out: Output[]): void {
+    const { overlap = 0, limit = limits.DEFAULT_LIMIT } = this.#options;
+    const newest = this.#order.at(-1);
+    if (this.#floor === undefined || newest === undefined) {
+      this.#send(now, { kind: "page" }, { limit }, out);
+      return;
+    }
+    const view = this.#view(newest);
+    const floor = this.#floorOf(newest) ?? 1;
+    const last = Math.max(view.held.max, floor - 1);
+    const from = Math.max(1, last + 1 - overlap);
+    const ts = view.timeBefore(from) ?? runStarted(newest);
+    const ranges = [{ run: newest, from, to: null, ts }];
+    const ask = { follow: true, ranges, limit: limits.MAX_LIMIT };
+    this.#send(now, { kind: "ranges", ranges, progress: false }, ask, out);
+  }
+
+  #send(now: number, purpose: Purpose, ask: Partial<SendLogs>, out: Output[]): void {
+    const id = String(this.#nextId++);
+    this.#requests.set(id, { ...purpose, sent: now });
+    const { workstream } = this.#options;
+    out.push({ type: "send", message: { action: "sendLogs", id, workstream, ...ask } });
+  }
+
+  #message(now: number, message: ServerMessage | { type?: undefined }, out: Output[]): void {
+    const { workstream } = this.#options;
+    if ("workstream" in message && message.workstream !== undefined) {
+      if (message.workstream !== workstream) return;
+    }
+    switch (message.type) {
+      case "logs": {
+        const request = message.id === undefined ? undefined : this.#requests.get(message.id);
+        for (const event of message.events) this.#event(now, event, request);
+        break;
+      }
+      case "runs":
+        for (const info of message.runs) {
+          this.#view(info.run).take(info, now);
+          this.#runsChanged = true;
+        }
+        break;
+      case "caughtUp": {
+        const request = message.id === undefined ? undefined : this.#requests.get(message.id);
+        if (request === undefined) break;
+        this.#requests.delete(message.id as string);
+        const complete = message.complete && !request.distrusted;
+        this.#answered(now, request, complete, message.cursor, out);
+        break;
+      }
+      case "error":
+        this.#error(now, message, out);
+        break;
+      case undefined:
+        // The gateway's own fault: which request it is about is not said, so all are made again.
+        this.#requests.clear();
+        this.#quietUntil = Math.max(this.#quietUntil, now + limits.FAULT_MS);
+        break;
+    }
+  }
+
+  #error(now: number, error: ServerMessage & { type: "error" }, out: Output[]): void {
+    const mine = error.id !== undefined && this.#requests.delete(error.id);
+    if (!mine && error.workstream === undefined) return;
+    if (error.code === "forbidden") this.#refused = true;
+    const wait = error.retryAfterMs ?? limits.FAULT_MS;
+    this.#quietUntil = Math.max(this.#quietUntil, now + wait);
+    if (error.code === "forbidden" || error.code === "badRequest") {
+      out.push({ type: "refused", code: error.code, message: error.message });
+    }
+  }
+
+  #event(now: number, value: unknown, request: Request | undefined): void {
+    const line = readLine(value, this.#options.workstream);
+    if (line === undefined) return;
+    const page = request?.kind === "before";
+    const floor = this.#floorOf(line.run);
+    const known = this.#floor !== undefined && !page;
+    if (line.seq === 0) {
+      if (known && this.#isHistory(line, floor)) return;
+      const view = this.#view(line.run);
+      if (view.addRaw(rawKey(line.event as RawLine))) view.waitingRaw.push(line);
+      else this.#redelivered++;
+      return;
+    }
+    // History that was not asked for: a replay that reads more than it must, or a late copy of
+    // what the page has let go.
+    if (known && (floor === undefined || line.seq < floor)) return;
+    const view = this.#view(line.run);
+    if (!view.held.add(line.seq)) {
+      this.#redelivered++;
+      return;
+    }
+    view.lost.removeRange(line.seq, line.seq);
+    view.times.set(line.seq, line.ts);
+    view.lastTs = Math.max(view.lastTs, line.ts);
+    if (line.event.type === "run.end") view.hasEnd = true;
+    view.heardAt = now;
+    view.silences = 0;
+    view.waiting.push(line);
+    if (request?.kind === "ranges") request.progress = true;
+    if (request?.kind === "before") {
+      const { oldest } = request;
+      const older = oldest === undefined || line.run < oldest.run;
+      if (older || (line.run === oldest?.run && line.seq < oldest.seq)) {
+        request.oldest = { run: line.run, seq: line.seq };
+      }
+    }
+  }
+
+  /** Raw lines have no number; they are as old as the line whose time they follow. */
+  #isHistory(line: Line, floor: number | undefined): boolean {
+    if (floor === undefined) return true;
+    if (floor <= 1) return false;
+    const view = this.#view(line.run);
+    return line.ts < (view.times.get(view.held.min) ?? 0);
+  }
+
+  #answered(
+    now: number,
+    request: Request,
+    complete: boolean,
+    cursor: string | null,
+    out: Output[],
+  ): void {
+    if (request.kind === "page" && this.#floor === undefined) {
+      this.#floor = cursor === null ? START : this.#firstFloor();
+      this.#cursorAt = this.#floor;
+      this.#cursor = cursor;
+      // Runs that were over when the page was made: the page has their raw lines.
+      for (const view of this.#runs.values()) view.replayedAfterEnd = isOver(view.state);
+      out.push({ type: "caughtUp" });
+    } else if (request.kind === "before") {
+      this.#cursor = cursor;
+      this.#floor = cursor === null ? START : (request.oldest ?? this.#floor);
+      this.#cursorAt = this.#floor;
+    } else if (request.kind === "ranges") {
+      for (const range of request.ranges) {
+        if (complete) this.#giveUp(range, request.sent, out);
+        else if (request.progress) {
+          for (const hole of this.#holesIn(range, now)) hole.asking.progressed(now);
+        }
+      }
+    }
+    this.#caughtUpAt = now;
+    this.#pings = 0;
+    this.#nextPing = now + limits.PING_AFTER_MS[0];
+  }
+
+  /** The first page's oldest line bounds what may be missed. */
+  #firstFloor(): Floor {
+    for (const run of this.#order) {
+      const { held } = this.#view(run);
+      if (held.min > 0) return { run, seq: held.min };
+    }
+    // A page without any event of ours (raw lines only): what exists by now is history.
+    const newest = this.#order.at(-1);
+    return newest === undefined ? START : { run: newest, seq: this.#view(newest).top + 1 };
+  }
+
+  #holesIn(range: Range, now: number): Hole[] {
+    const view = this.#view(range.run);
+    view.findHoles(this.#floorOf(range.run) ?? Infinity, now);
+    const to = range.to ?? view.top;
+    return view.holes.filter((hole) => hole.first <= to && hole.last >= range.from);
+  }
+
+  /** A complete replay of `range`, asked for at `sent`, is through. */
+  #giveUp(range: Range, sent: number, out: Output[]): void {
+    const view = this.#view(range.run);
+    const to = range.to ?? view.top;
+    for (const [a, b] of view.held.missing(
+      Math.max(range.from, this.#floorOf(range.run) ?? Infinity),
+      to,
+    )) {
+      for (const [first, last] of view.lost.missing(a, b)) {
+        if (sent < view.lostFrom(last)) continue;
+        view.lost.addRange(first, last);
+        out.push({ type: "lost", run: range.run, from: first, to: last });
+      }
+    }
+    if (range.to === null && view.endIsMissing && sent >= view.lostFrom(Infinity)) {
+      view.endSettled = true;
+    }
+  }
+
+  /** Everything that follows from the state and the time. */
+  #settle(now: number, out: Output[]): void {
+    this.#show(now, out);
+    if (this.#runsChanged) {
+      this.#runsChanged = false;
+      out.push({ type: "runs", runs: this.runs });
+    }
+    if (!this.#connected || this.#refused) return;
+    for (const [id, r] of this.#requests) {
+      if (now >= r.sent + limits.ANSWER_MS) this.#requests.delete(id);
+    }
+    const quiet = now < this.#quietUntil;
+    if (this.#floor === undefined) {
+      const asked = [...this.#requests.values()].some((r) => r.kind === "page");
+      if (!asked && !quiet) this.#subscribe(now, out);
+      return;
+    }
+    if (!quiet) {
+      this.#askForHoles(now, out);
+      this.#replayEndedRuns(now, out);
+    }
+    if (this.#nextPing !== undefined && now >= this.#nextPing) {
+      const after = limits.PING_AFTER_MS[++this.#pings];
+      const at = after === undefined ? 0 : (this.#caughtUpAt ?? 0) + after;
+      this.#nextPing = at > now ? at : now + limits.PING_EVERY_MS;
+      out.push({ type: "send", message: { action: "ping" } });
+    }
+  }
+
+  #show(now: number, out: Output[]): void {
+    if (this.#floor === undefined) {
+      // The page and new lines come interleaved; a short wait puts them in order.
+      const any = [...this.#runs.values()].some((v) => v.waiting.length + v.waitingRaw.length > 0);
+      this.#earlySince = any ? (this.#earlySince ?? now) : undefined;
+      if (this.#earlySince === undefined || now < this.#earlySince + limits.PATIENCE_MS) return;
+    }
+    this.#earlySince = undefined;
+    const lines: Line[] = [];
+    for (const run of this.#order) {
+      const view = this.#view(run);
+      const floor = this.#floorOf(run);
+      if (floor !== undefined) view.findHoles(floor, now);
+      for (const line of view.takeShowable(now)) lines.push(line);
+      view.pruneTimes();
+    }
+    if (lines.length > 0) out.push({ type: "show", lines });
+  }
+
+  #askForHoles(now: number, out: Output[]): void {
+    const newest = this.#order.at(-1);
+    const ranges: Range[] = [];
+    for (const run of this.#order) {
+      const floor = this.#floorOf(run);
+      if (floor === undefined) continue;
+      const view = this.#view(run);
+      const begin = (from: number) => view.timeBefore(from) ?? runStarted(run);
+      for (const { first, last, asking } of view.holes) {
+        if (ranges.length === limits.MAX_RANGES) break;
+        if (now < asking.next || this.#inFlight(run, first)) continue;
+        ranges.push({ run, from: first, to: last, ts: begin(first) });
+        asking.asked(now, this.#random);
+      }
+      if (ranges.length === limits.MAX_RANGES) break;
+      // The end: a run that is over without `run.end`, and a newest run that fell silent.
+      const from = Math.max(view.top + 1, floor);
+      if (this.#inFlight(run, from)) continue;
+      let due = false;
+      if (view.endIsMissing) {
+        view.end ??= new Asking(now);
+        due = now >= view.end.next;
+        if (due) view.end.asked(now, this.#random);
+      }
+      const silence = view.nextSilence;
+      if (run === newest && silence !== undefined && now >= silence) {
+        view.silences++;
+        due = true;
+      }
+      if (due) ranges.push({ run, from, to: null, ts: begin(from) });
+    }
+    if (ranges.length === 0) return;
+    const purpose: Purpose = { kind: "ranges", ranges, progress: false };
+    this.#send(now, purpose, { ranges, limit: limits.MAX_LIMIT }, out);
+  }
+
+  #inFlight(run: Run, from: number): boolean {
+    for (const r of this.#requests.values()) {
+      if (r.kind !== "ranges") continue;
+      for (const range of r.ranges) {
+        if (range.run === run && range.from <= from && (range.to === null || from <= range.to))
+          return true;
+      }
+    }
+    return false;
+  }
+
+  /** Raw lines carry no numbers; a replay of the whole run after its end brings what was missed. */
+  #replayEndedRuns(now: number, out: Output[]): void {
+    for (const run of this.#order) {
+      const view = this.#view(run);
+      if (view.replayedAfterEnd || this.#floorOf(run) === undefined) continue;
+      if (!view.hasEnd && !isOver(view.state)) continue;
+      view.replayedAfterEnd = true;
+      this.#send(now, { kind: "whole" }, { run, limit: limits.MAX_LIMIT }, out);
+    }
+  }
+}
+
+const same = (a: Floor, b: Floor): boolean => a?.run === b?.run && a?.seq === b?.seq;

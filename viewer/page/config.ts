@@ -1,0 +1,52 @@
+import { DeniedError, type TokenRequest } from "ralph-logs";
+
+/** What the page is told by the host that serves it, in `config.json` beside `index.html`. */
+export interface PageConfig {
+  /** `wss://…`, without a token. */
+  websocketUrl: string;
+  /** Where the page gets its tokens: POST `{"workstreams":[…]}`, answer `{"token":"…"}`. */
+  tokenEndpoint: string;
+  /** The workstreams to offer. */
+  workstreams: string[];
+}
+
+/** Reads `config.json`; the error says what is wrong with it. */
+export async function readConfig(): Promise<PageConfig> {
+  const response = await fetch("config.json", { cache: "no-store" });
+  if (!response.ok) throw new Error(`config.json: the server answered ${response.status}`);
+  const config: Partial<PageConfig> = await response.json().catch(() => {
+    throw new Error("config.json is not JSON");
+  });
+  const { websocketUrl, tokenEndpoint, workstreams } = config;
+  if (typeof websocketUrl !== "string" || !/^wss?:\/\//.test(websocketUrl)) {
+    throw new Error("config.json: websocketUrl must begin with wss:// or ws://");
+  }
+  if (typeof tokenEndpoint !== "string") {
+    throw new Error("config.json: tokenEndpoint must be a path or a URL");
+  }
+  const list = Array.isArray(workstreams) ? workstreams.filter(isWorkstream) : [];
+  return { websocketUrl, tokenEndpoint, workstreams: list };
+}
+
+/** Gets tokens from the configured endpoint. */
+export function tokensFrom(endpoint: string): (request: TokenRequest) => Promise<string> {
+  return async ({ workstreams, signal }) => {
+    const response = await fetch(endpoint, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ workstreams }),
+      signal,
+    });
+    if (response.status === 401 || response.status === 403) {
+      throw new DeniedError(`the token endpoint answered ${response.status}`);
+    }
+    if (!response.ok) throw new Error(`the token endpoint answered ${response.status}`);
+    const { token } = await response.json();
+    if (typeof token !== "string") throw new Error("the token endpoint gave no token");
+    return token;
+  };
+}
+
+/** Whether a text is a workstream id. */
+export const isWorkstream = (text: unknown): text is string =>
+  typeof text === "string" && /^[a-z0-9][a-z0-9-]{0,47}$/.test(text);

@@ -1,0 +1,228 @@
+import { readFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { ClientMessage, LogEvent, RunState, SendLogs, ServerMessage } from "ralph-logs";
+import { type WebSocket, WebSocketServer } from "ws";
+import { Store } from "./store.ts";
+
+const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
+const MAX_FRAME = 32_768;
+const TYPES: Record<string, string> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".json": "application/json",
+};
+
+interface Connection {
+  socket: WebSocket;
+  scope: string[];
+  follows: Set<string>;
+}
+
+/**
+ * A server that speaks the protocol, on one free port of 127.0.0.1: the page, `config.json`, the
+ * token endpoint and the WebSocket. Faults are switched on by tests.
+ */
+export class MockServer {
+  readonly stores = new Map<string, Store>();
+  /** What clients sent, in order. */
+  readonly received: ClientMessage[] = [];
+  /** How many handshakes were made. */
+  handshakes = 0;
+  /** Refuse this many handshakes (`Infinity`: all). */
+  refuse = 0;
+  /** Answer no ping. */
+  deaf = false;
+  readonly #connections = new Set<Connection>();
+  readonly #tokens = new Map<string, string[]>();
+  readonly #http: Server;
+  readonly #sockets = new WebSocketServer({ noServer: true });
+  readonly #workstreams: string[];
+
+  private constructor(workstreams: string[]) {
+    this.#workstreams = workstreams;
+    this.#http = createServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", async () => {
+        const { status, type, content } = await this.#page(request.url ?? "/", body);
+        response.writeHead(status, { "content-type": type });
+        response.end(content);
+      });
+    });
+    this.#http.on("upgrade", (request, socket, head) => {
+      const token = new URL(request.url ?? "/", "http://x").searchParams.get("token") ?? "";
+      const scope = this.#tokens.get(token);
+      this.#tokens.delete(token);
+      this.handshakes++;
+      if (scope === undefined || this.refuse > 0) {
+        this.refuse--;
+        socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+        return;
+      }
+      this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#connected(ws, scope));
+    });
+  }
+
+  static async start(workstreams = ["demo"], port = 0): Promise<MockServer> {
+    const server = new MockServer(workstreams);
+    await new Promise<void>((resolve) => server.#http.listen(port, "127.0.0.1", resolve));
+    return server;
+  }
+
+  get port(): number {
+    return (this.#http.address() as AddressInfo).port;
+  }
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/`;
+  }
+  get websocketUrl(): string {
+    return `ws://127.0.0.1:${this.port}/socket`;
+  }
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** A token for these workstreams, good for one handshake. */
+  token(workstreams: string[]): string {
+    const token = crypto.randomUUID();
+    this.#tokens.set(token, workstreams);
+    return token;
+  }
+
+  store(workstream: string): Store {
+    const store = this.stores.get(workstream) ?? new Store();
+    this.stores.set(workstream, store);
+    return store;
+  }
+
+  /** Writes events: stored and delivered. */
+  write(workstream: string, events: LogEvent[]): void {
+    this.deliver(workstream, this.store(workstream).write(events));
+  }
+
+  /** Delivers events live, stored or not. */
+  deliver(workstream: string, events: LogEvent[]): void {
+    for (const event of events) this.store(workstream).saw(event);
+    for (const connection of this.#connections) {
+      if (connection.follows.has(workstream)) {
+        this.#lines(connection, { type: "logs", workstream, source: "live", events });
+      }
+    }
+  }
+
+  /** Tells where the runs stand, as a task-state event makes the server do. */
+  state(workstream: string, run: string, state: RunState, reason?: string): void {
+    const change = reason === undefined ? { state } : { state, reason };
+    this.store(workstream).run(run, change);
+    const status = state === "failed" || state === "ended" ? "STOPPED" : "RUNNING";
+    const task: ServerMessage = { type: "task", workstream, run, status };
+    if (reason !== undefined) Object.assign(task, { reason });
+    for (const connection of this.#connections) {
+      if (!connection.follows.has(workstream)) continue;
+      this.#send(connection, task);
+      this.#runs(connection, workstream);
+    }
+  }
+
+  /** Cuts every connection, as the gateway does. */
+  cut(): void {
+    for (const { socket } of this.#connections) socket.terminate();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    this.#http.closeAllConnections();
+    await new Promise((resolve) => this.#http.close(resolve));
+  }
+
+  async #page(url: string, body: string) {
+    const path = normalize(new URL(url, "http://x").pathname);
+    const json = (value: unknown, status = 200) => ({
+      status,
+      type: "application/json",
+      content: JSON.stringify(value) as string | Buffer,
+    });
+    if (path === "/config.json") {
+      return json({
+        websocketUrl: this.websocketUrl,
+        tokenEndpoint: "/token",
+        workstreams: this.#workstreams,
+      });
+    }
+    if (path === "/token") return json({ token: this.token(JSON.parse(body).workstreams) });
+    try {
+      const file = path === "/" ? "/index.html" : path;
+      const content = await readFile(join(DIST, file));
+      return { status: 200, type: TYPES[extname(file)] ?? "application/octet-stream", content };
+    } catch {
+      return json({ error: "not found" }, 404);
+    }
+  }
+
+  #connected(socket: WebSocket, scope: string[]): void {
+    const connection: Connection = { socket, scope, follows: new Set() };
+    this.#connections.add(connection);
+    socket.on("close", () => this.#connections.delete(connection));
+    socket.on("message", (data) => {
+      const message = JSON.parse(String(data)) as ClientMessage;
+      this.received.push(message);
+      if (message.action === "ping") {
+        if (this.deaf) return;
+        for (const workstream of connection.follows) this.#runs(connection, workstream);
+        this.#send(connection, { type: "pong" });
+      } else this.#answer(connection, message);
+    });
+  }
+
+  #answer(connection: Connection, ask: SendLogs): void {
+    const { workstream, id } = ask;
+    const tag = id === undefined ? {} : { id };
+    if (!connection.scope.includes(workstream) && !connection.scope.includes("*")) {
+      const message = `the token does not cover ${workstream}`;
+      this.#send(connection, { type: "error", ...tag, workstream, code: "forbidden", message });
+      return;
+    }
+    const stays = ask.ranges !== undefined || ask.before !== undefined;
+    const follow = ask.follow ?? (stays ? connection.follows.has(workstream) : true);
+    if (follow) connection.follows.add(workstream);
+    else connection.follows.delete(workstream);
+    this.#runs(connection, workstream);
+    const { events, complete, cursor } = this.store(workstream).read(ask);
+    this.#lines(connection, { type: "logs", ...tag, workstream, source: "replay", events });
+    this.#runs(connection, workstream);
+    this.#send(connection, { type: "caughtUp", ...tag, workstream, complete, cursor });
+  }
+
+  #runs(connection: Connection, workstream: string): void {
+    const runs = this.store(workstream).infos();
+    this.#send(connection, { type: "runs", workstream, runs });
+  }
+
+  /** Sends lines in frames of at most 32 KB. */
+  #lines(connection: Connection, logs: ServerMessage & { type: "logs" }): void {
+    let events: LogEvent[] = [];
+    let size = 200;
+    for (const event of logs.events) {
+      const bytes = Buffer.byteLength(JSON.stringify(event)) + 1;
+      if (size + bytes > MAX_FRAME && events.length > 0) {
+        this.#send(connection, { ...logs, events });
+        events = [];
+        size = 200;
+      }
+      events.push(event);
+      size += bytes;
+    }
+    if (events.length > 0) this.#send(connection, { ...logs, events });
+  }
+
+  #send(connection: Connection, message: ServerMessage): void {
+    connection.socket.send(JSON.stringify(message));
+  }
+}
