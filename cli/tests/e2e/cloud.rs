@@ -1,0 +1,144 @@
+//! The local cloud all tests share: `ralph local`, started once, ended with the test program.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+/// A running `ralph local`.
+pub struct Cloud {
+    scratch: PathBuf,
+    description: Value,
+    /// Ends the cloud when the pipe to it closes, that is, with this program.
+    _watchdog: Child,
+}
+
+/// The shared cloud.
+pub fn cloud() -> &'static Cloud {
+    static CLOUD: OnceLock<Cloud> = OnceLock::new();
+    CLOUD.get_or_init(Cloud::start)
+}
+
+/// `ralph` with arguments, in the project.
+pub fn ralph(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ralph"));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The project's folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli lies in the project")
+}
+
+/// A program's standard output as text.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A program's standard error as text.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+impl Cloud {
+    fn start() -> Self {
+        // Not a temporary folder: a static is never dropped, so the next run clears it instead.
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+        let mut child = ralph(&["local", "--no-viewer", "--scratch"])
+            .arg(&scratch)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("ralph starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        let watchdog = watchdog(child.id());
+        let ready = BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .inspect(|line| eprintln!("local: {line}"))
+            .any(|line| line.starts_with("ready"));
+        let status = (!ready).then(|| child.wait());
+        assert!(ready, "the local cloud did not come up: {status:?}");
+        let text = std::fs::read(scratch.join("cloud.json")).expect("cloud.json");
+        let description = serde_json::from_slice(&text).expect("JSON");
+        Self { scratch, description, _watchdog: watchdog }
+    }
+
+    /// Its scratch folder.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// Its scratch folder as an argument.
+    pub fn scratch_text(&self) -> &str {
+        self.scratch.to_str().expect("UTF-8")
+    }
+
+    /// An output of the root module.
+    pub fn output(&self, name: &str) -> &str {
+        self.description["outputs"][name].as_str().unwrap_or_else(|| panic!("no output {name}"))
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &str {
+        self.description["endpoint"].as_str().expect("an endpoint")
+    }
+
+    /// The page's server.
+    pub fn viewer(&self) -> &str {
+        self.description["viewer"].as_str().expect("a viewer")
+    }
+
+    /// The WebSocket's address without a token.
+    pub fn websocket(&self) -> String {
+        format!(
+            "{}/_aws/execute-api/{}/{}",
+            self.endpoint().replacen("http", "ws", 1),
+            self.output("websocket_api_id"),
+            self.output("websocket_stage")
+        )
+    }
+
+    /// A token from `ralph token`.
+    pub fn token(&self, workstreams: &[&str]) -> String {
+        let output = ralph(&["token", "--scratch", self.scratch_text()])
+            .args(workstreams)
+            .output()
+            .expect("ralph runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).trim().to_owned()
+    }
+
+    /// Every file below the scratch folder.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.scratch.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    Ok(kind) if kind.is_file() => files.push(entry.path()),
+                    _ => {}
+                }
+            }
+        }
+        files
+    }
+}
+
+/// Ends the cloud when this program is gone, however it ended: the shell waits for the pipe's end,
+/// which the kernel closes with the program.
+fn watchdog(pid: u32) -> Child {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("cat >/dev/null; kill -TERM {pid} 2>/dev/null")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    shell.spawn().expect("sh starts")
+}

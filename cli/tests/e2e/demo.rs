@@ -1,0 +1,73 @@
+//! The demo, and the proof that its comparison can fail.
+
+use std::process::Output;
+
+use crate::cloud::{cloud, ralph, root, stderr, stdout};
+
+fn demo(workstream: &str, more: &[&str]) -> Output {
+    let scratch = cloud().scratch_text();
+    ralph(&["demo", "--quiet", "--join", scratch, "--workstream", workstream])
+        .args(more)
+        .output()
+        .expect("ralph runs")
+}
+
+fn count(text: &str, name: &str) -> u64 {
+    text.split_whitespace()
+        .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in {text}"))
+}
+
+#[test]
+fn what_was_written_is_what_is_shown_across_a_reconnect() {
+    let output = demo("demo-rules", &[]);
+    let text = stdout(&output);
+    eprintln!("{text}");
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", stderr(&output));
+    assert!(count(&text, "emitted") > 100, "{text}");
+    assert_eq!(count(&text, "emitted"), count(&text, "received"));
+    assert_eq!((count(&text, "lost"), count(&text, "duplicated")), (0, 0));
+    assert!(count(&text, "redelivered") > 0, "{text}");
+    assert!(count(&text, "reconnects") >= 1, "{text}");
+}
+
+#[test]
+fn without_the_clients_rules_the_comparison_fails() {
+    let output = demo("demo-bare", &["--without-rules"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}\n{}", stderr(&output));
+    assert!(count(&text, "duplicated") > 0, "{text}");
+}
+
+#[test]
+fn the_demo_works_on_the_readers_own_repository() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git")
+            .args(["-c", "user.name=A", "-c", "user.email=a@example.invalid"])
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .expect("git runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    git(&["init", "--quiet", "--initial-branch=trunk"]);
+    std::fs::write(folder.path().join("TASK.md"), "Do it.\n").expect("written");
+    git(&["add", "."]);
+    git(&["-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "Mine"]);
+    let before = git(&["rev-parse", "trunk"]);
+    let repo = folder.path().to_str().expect("UTF-8");
+    let output = demo("own-repo", &["--repo", repo, "--prompt", "TASK.md"]);
+    assert_eq!(output.status.code(), Some(0), "{}\n{}", stdout(&output), stderr(&output));
+    assert_eq!(git(&["rev-parse", "trunk"]), before);
+    assert_ne!(git(&["rev-parse", "ralph/own-repo"]), before);
+}
+
+#[test]
+fn a_prompt_that_is_not_committed_is_refused_before_anything_runs() {
+    let repo = root().to_str().expect("UTF-8");
+    let output = demo("no-prompt", &["--repo", repo, "--prompt", "no/such/file.md"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("has no committed file no/such/file.md\nhint: "), "{}", stderr(&output));
+}

@@ -1,0 +1,9 @@
+//! End to end through the real binaries, the real Terraform, the deployable Lambda zip and the
+//! local cloud with IAM enforced. One local cloud serves every test here.
+
+mod cloud;
+mod commands;
+mod connections;
+mod demo;
+mod secrets;
+mod socket;

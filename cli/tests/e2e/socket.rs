@@ -1,0 +1,62 @@
+//! A bare WebSocket client: sends texts, gives frames back.
+
+use std::{net::TcpStream, time::Duration};
+
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::{
+    self, Message, WebSocket, client::IntoClientRequest, stream::MaybeTlsStream,
+};
+
+use crate::cloud::Cloud;
+
+/// How long a frame may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Socket(WebSocket<MaybeTlsStream<TcpStream>>);
+
+/// The HTTP status a handshake ends with, 101 when it succeeds.
+pub fn handshake(cloud: &Cloud, query: &str) -> (u16, Option<Socket>) {
+    let url = format!("{}{query}", cloud.websocket());
+    let request = url.into_client_request().expect("a request");
+    match tungstenite::connect(request) {
+        Ok((socket, _)) => (101, Some(Socket(socket))),
+        Err(tungstenite::Error::Http(response)) => (response.status().as_u16(), None),
+        Err(error) => panic!("the handshake failed otherwise: {error}"),
+    }
+}
+
+impl Socket {
+    /// Connects with a fresh token for these workstreams.
+    pub fn connect(cloud: &Cloud, workstreams: &[&str]) -> Self {
+        let (status, socket) = handshake(cloud, &format!("?token={}", cloud.token(workstreams)));
+        let mut socket = socket.unwrap_or_else(|| panic!("refused with {status}"));
+        if let MaybeTlsStream::Plain(stream) = socket.0.get_mut() {
+            stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        }
+        socket
+    }
+
+    pub fn send(&mut self, text: &str) {
+        self.0.send(Message::text(text)).expect("the connection stands");
+    }
+
+    /// The next frame.
+    pub fn next(&mut self) -> Value {
+        loop {
+            if let Message::Text(text) = self.0.read().expect("a frame") {
+                return serde_json::from_str(&text).expect("JSON");
+            }
+        }
+    }
+
+    /// Frames up to the first of a type, and that one.
+    pub fn until(&mut self, kind: &str) -> Vec<Value> {
+        let mut frames = Vec::new();
+        loop {
+            frames.push(self.next());
+            if frames.last().is_some_and(|frame| frame["type"] == kind) {
+                return frames;
+            }
+        }
+    }
+}
