@@ -73,7 +73,7 @@ test-image *args:
 
 # measure, against peers in the same run
 bench *args:
-    bench/run.sh "$@"
+    python3 bench/run.py "$@"
 
 # format everything
 fmt:
