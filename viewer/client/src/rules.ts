@@ -88,6 +88,8 @@ export class Rules {
   /** The floor that the cursor continues from: evicted lines lie between it and the floor. */
   #cursorAt: Floor;
   #connected = false;
+  /** When something happened last. */
+  #now = 0;
   #requests = new Map<string, Request>();
   #nextId = 1;
   #quietUntil = 0;
@@ -171,19 +173,31 @@ export class Rules {
     };
     for (const view of this.#runs.values()) {
       for (const { asking } of view.holes) {
-        if (asking.tries === 0) at(asking.since + limits.PATIENCE_MS);
-        if (this.#connected) at(Math.max(asking.next, this.#quietUntil));
+        if (!asking.patienceOver(this.#now)) at(asking.since + limits.PATIENCE_MS);
       }
     }
     if (this.#connected && !this.#refused) {
       at(this.#nextPing);
       for (const r of this.#requests.values()) at(r.sent + limits.ANSWER_MS);
-      if (this.#floor === undefined) at(this.#quietUntil > 0 ? this.#quietUntil : undefined);
-      for (const [run, view] of this.#runs) {
-        if (view.endIsMissing && this.#floorOf(run) !== undefined) at(view.end?.next);
-      }
-      const newest = this.#order.at(-1);
-      if (newest !== undefined) at(this.#view(newest).nextSilence);
+      // While the server wants to be left alone, nothing is asked for, whatever is due.
+      if (this.#quietUntil > this.#now) at(this.#quietUntil);
+      else if (this.#floor !== undefined) for (const run of this.#order) at(this.#askDue(run));
+    }
+    return due === Infinity ? undefined : due;
+  }
+
+  /** When something of a run is to be asked for next. */
+  #askDue(run: Run): number | undefined {
+    const floor = this.#floorOf(run);
+    if (floor === undefined) return undefined;
+    const view = this.#view(run);
+    let due = Infinity;
+    for (const { first, asking } of view.holes) {
+      if (!this.#inFlight(run, first)) due = Math.min(due, asking.next);
+    }
+    if (!this.#inFlight(run, Math.max(view.top + 1, floor))) {
+      if (view.endIsMissing && view.end !== undefined) due = Math.min(due, view.end.next);
+      if (run === this.#order.at(-1)) due = Math.min(due, view.nextSilence ?? Infinity);
     }
     return due === Infinity ? undefined : due;
   }
@@ -191,6 +205,7 @@ export class Rules {
   /** Takes what happened at `now` (ms since the epoch) and says what to do. */
   handle(now: number, input: Input): Output[] {
     const out: Output[] = [];
+    this.#now = now;
     switch (input.type) {
       case "connected":
         this.#connected = true;
@@ -374,6 +389,7 @@ export class Rules {
     if (line.seq === 0) {
       if (known && this.#isHistory(line, floor)) return;
       const view = this.#view(line.run);
+      if (view.heardAt === 0) view.heardAt = now;
       if (view.addRaw(rawKey(line.event as RawLine))) view.waitingRaw.push(line);
       else this.#redelivered++;
       return;
