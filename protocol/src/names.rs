@@ -238,6 +238,9 @@ pub mod worker_env {
     pub const MODEL_ENDPOINT: &str = "RALPH_MODEL_ENDPOINT";
     /// `1` allows `file://` repositories, for tests and the local cloud. Never in the task definition.
     pub const ALLOW_FILE_REPO: &str = "RALPH_ALLOW_FILE_REPO";
+    /// Folder for checkouts, one subfolder a run; absent: `/workspace`. Never in the task
+    /// definition.
+    pub const WORKDIR: &str = "RALPH_WORKDIR";
 }
 
 /// Outputs of the root module.

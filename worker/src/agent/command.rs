@@ -1,0 +1,120 @@
+//! The agent's command line and environment.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use crate::machine::Order;
+
+/// What of the worker's own environment the agent may see. Everything else is left out: secrets
+/// first of all, but also `GIT_*`, `AWS_*`, `LD_*` and whatever the platform adds.
+pub const INHERITED: [&str; 8] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "SHELL",
+];
+
+/// Fills in the placeholders: `{iteration}`, `{budget_usd}`, `{session_id}` (a new one each time).
+#[must_use]
+pub fn fill(template: &[String], order: &Order) -> Vec<String> {
+    let session = uuid();
+    template
+        .iter()
+        .map(|word| {
+            word.replace("{iteration}", &order.iteration.to_string())
+                .replace("{budget_usd}", &format!("{:.4}", order.budget.dollars()))
+                .replace("{session_id}", &session)
+        })
+        .collect()
+}
+
+/// A random UUID (version 4) in text. The randomness of two ULIDs covers its 122 bits.
+fn uuid() -> String {
+    let random =
+        (ulid::Ulid::generate().0 << 64) | (ulid::Ulid::generate().0 & u128::from(u64::MAX));
+    let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// Where the agent reaches the model.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// `http://127.0.0.1:<port>`.
+    pub url: String,
+    /// Valid for one attempt, and for nothing but the gateway.
+    pub dummy_key: String,
+}
+
+/// The agent's whole environment.
+#[must_use]
+pub fn environment(
+    own: impl Fn(&str) -> Option<String>,
+    home: &Path,
+    endpoint: Option<&Endpoint>,
+) -> BTreeMap<String, String> {
+    let mut environment: BTreeMap<String, String> =
+        INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), own(name)?))).collect();
+    let mut set = |name: &str, value: String| {
+        environment.insert(name.to_owned(), value);
+    };
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    set("HOME", text(home.to_path_buf()));
+    set("USER", "ralph".to_owned());
+    set("TMPDIR", text(home.join("tmp")));
+    set("CLAUDE_CONFIG_DIR", text(home.join(".claude")));
+    // https://docs.claude.com/en/docs/claude-code/settings: no updates, no telemetry, and its own
+    // children get no credentials either.
+    set("DISABLE_AUTOUPDATER", "1".to_owned());
+    set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned());
+    set("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "1".to_owned());
+    // Nobody is there to answer.
+    set("GIT_TERMINAL_PROMPT", "0".to_owned());
+    set("CI", "1".to_owned());
+    if let Some(endpoint) = endpoint {
+        set("ANTHROPIC_BASE_URL", endpoint.url.clone());
+        set("ANTHROPIC_API_KEY", endpoint.dummy_key.clone());
+    }
+    if std::process::id() == 1 {
+        // As PID 1 the worker is in a container, which is the sandbox the agent asks about.
+        set("IS_SANDBOX", "1".to_owned());
+    }
+    environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Usd;
+
+    #[test]
+    fn placeholders_are_filled_and_words_stay_words() {
+        let template = ["a b", "{iteration}", "--x={budget_usd}", "{session_id}", "{other}"];
+        let template: Vec<String> = template.iter().map(|w| (*w).to_owned()).collect();
+        let order = Order { iteration: 3, note: None, budget: Usd::from_dollars(1.5) };
+        let words = fill(&template, &order);
+        assert_eq!(words[..3], ["a b", "3", "--x=1.5000"]);
+        assert_eq!(words[4], "{other}");
+        let parts: Vec<usize> = words[3].split('-').map(str::len).collect();
+        assert_eq!(parts, [8, 4, 4, 4, 12]);
+        assert_eq!(&words[3][14..15], "4");
+        assert_ne!(fill(&template, &order)[3], words[3]);
+    }
+
+    #[test]
+    fn the_agent_sees_nothing_but_the_list() {
+        let own = |name: &str| Some(format!("own-{name}"));
+        let environment = environment(own, Path::new("/home/x"), None);
+        for name in environment.keys() {
+            assert!(!name.starts_with("RALPH_") && !name.starts_with("AWS_"), "{name}");
+        }
+        assert_eq!(environment["PATH"], "own-PATH");
+        assert!(!environment.contains_key("ANTHROPIC_API_KEY"));
+    }
+}

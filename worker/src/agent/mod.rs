@@ -1,0 +1,9 @@
+//! The agent: how it is started, read, and stopped.
+
+pub mod command;
+pub mod lines;
+pub mod process;
+pub mod stream;
+pub mod sweep;
+
+pub use process::{Process, Runner, Stop};

@@ -1,0 +1,297 @@
+//! One start of the agent as a process: prompt on stdin, own group, cleared environment, timers,
+//! and nothing left behind.
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use ralph_protocol::event::{Kind, Level};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, Command},
+    sync::{mpsc, watch},
+    time::{sleep, sleep_until},
+};
+
+use super::{command, lines, stream::Transcript, sweep};
+use crate::{
+    classify::{self, End, Stopped},
+    journal::Journal,
+    machine::{Attempt, Order, policy::AGENT_GRACE_MS},
+};
+
+/// How urgently the agent is to end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stop {
+    /// Not at all.
+    #[default]
+    Run,
+    /// TERM, and KILL after the grace.
+    Term,
+    /// KILL.
+    Kill,
+}
+
+/// Something that runs the agent once.
+pub trait Runner {
+    /// Runs it to its end. `stop` may ask for an earlier one at any time.
+    fn run(
+        &self,
+        order: Order,
+        prompt: String,
+        stop: watch::Receiver<Stop>,
+    ) -> impl Future<Output = Attempt>;
+}
+
+/// How long the agent may stay after its result line.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// How long output that is still in the pipes may take after the agent's end.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Runs the agent as a process.
+pub struct Process {
+    /// Command with placeholders.
+    pub template: Vec<String>,
+    /// Its working directory: the checkout.
+    pub dir: PathBuf,
+    /// Its home.
+    pub home: PathBuf,
+    /// Longest run.
+    pub timeout: Duration,
+    /// Longest silence.
+    pub silence: Duration,
+    /// Where its output goes.
+    pub journal: Journal,
+    /// How it reaches the model.
+    pub gateway: crate::gateway::Gateway,
+}
+
+impl Runner for Process {
+    async fn run(&self, order: Order, prompt: String, mut stop: watch::Receiver<Stop>) -> Attempt {
+        let begun = Instant::now();
+        let lease = self.gateway.open(order.budget);
+        let words = command::fill(&self.template, &order);
+        let own = |name: &str| std::env::var(name).ok();
+        let environment = command::environment(own, &self.home, lease.endpoint());
+        // Without it, programs that want a temporary folder fail in odd ways.
+        let _ = std::fs::create_dir_all(self.home.join("tmp"));
+
+        let mut transcript = Transcript::default();
+        let (code, stopped) = match self.spawn(&words, environment) {
+            Ok(child) => {
+                let watched =
+                    Watched { process: self, transcript: &mut transcript, stop: &mut stop };
+                watched.watch(child, prompt, begun).await
+            }
+            Err(error) => {
+                self.journal.log(
+                    Level::Error,
+                    format!(
+                        "cannot start the agent `{}`: {error}\nhint: check RALPH_AGENT_COMMAND",
+                        words[0]
+                    ),
+                );
+                (Some(127), None)
+            }
+        };
+        let metered = lease.close().await;
+        if transcript.broken_lines > 0 {
+            let text =
+                format!("{} lines of the agent's output were broken", transcript.broken_lines);
+            self.journal.log(Level::Warn, text);
+        }
+        let outcome = classify::classify(&End {
+            transcript: &transcript,
+            code,
+            stopped,
+            gateway: metered.verdict,
+        });
+        let result = transcript.result.unwrap_or_default();
+        Attempt {
+            outcome,
+            // The agent's own sum, or what the gateway metered when the agent was cut off.
+            cost: result.cost.unwrap_or(metered.cost),
+            tokens: if result.cost.is_some() { result.tokens } else { metered.tokens },
+            turns: result.turns,
+            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Process {
+    fn spawn(
+        &self,
+        words: &[String],
+        environment: std::collections::BTreeMap<String, String>,
+    ) -> std::io::Result<Child> {
+        Command::new(&words[0])
+            .args(&words[1..])
+            .env_clear()
+            .envs(environment)
+            .current_dir(&self.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+    }
+}
+
+/// An agent that runs.
+struct Watched<'a> {
+    process: &'a Process,
+    transcript: &'a mut Transcript,
+    stop: &'a mut watch::Receiver<Stop>,
+}
+
+impl Watched<'_> {
+    async fn watch(
+        mut self,
+        mut child: Child,
+        prompt: String,
+        begun: Instant,
+    ) -> (Option<i32>, Option<Stopped>) {
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(mut stdin) = child.stdin.take() {
+            // In a task: an agent that does not read its prompt must not block the reader.
+            tokio::spawn(async move {
+                // An agent that closes its stdin early has decided not to read it.
+                let _ = stdin.write_all(prompt.as_bytes()).await;
+            });
+        }
+        let (sender, mut stdout) = mpsc::channel(64);
+        if let Some(pipe) = child.stdout.take() {
+            tokio::spawn(lines::pump(pipe, sender));
+        }
+        let (sender, mut stderr) = mpsc::channel(64);
+        if let Some(pipe) = child.stderr.take() {
+            tokio::spawn(lines::pump(pipe, sender));
+        }
+
+        let too_long = begun + self.process.timeout;
+        let mut heard = begun;
+        let mut lingering_since: Option<Instant> = None;
+        let mut stopped = None;
+        let mut kill_at: Option<Instant> = None;
+        let mut open = true;
+        let status = loop {
+            let silent_at = heard + self.process.silence;
+            let linger_at = lingering_since.map(|since| since + LINGER);
+            let timer = match kill_at {
+                Some(at) => at,
+                None => linger_at.unwrap_or(too_long.min(silent_at)),
+            };
+            tokio::select! {
+                status = child.wait() => break status.ok(),
+                Some(line) = stdout.recv() => {
+                    heard = Instant::now();
+                    self.stdout(&line);
+                    if self.transcript.result.is_some() && lingering_since.is_none() {
+                        lingering_since = Some(heard);
+                    }
+                }
+                Some(line) = stderr.recv() => {
+                    heard = Instant::now();
+                    self.stderr(&line);
+                }
+                changed = self.stop.changed(), if open => {
+                    // A sender that is gone asks for nothing more.
+                    open = changed.is_ok();
+                    let wanted = *self.stop.borrow();
+                    if wanted != Stop::Run {
+                        stopped.get_or_insert(Stopped::ByRequest);
+                        let grace = if wanted == Stop::Kill { 0 } else { AGENT_GRACE_MS };
+                        kill_at = Some(begin_end(group, grace));
+                    }
+                }
+                () = sleep_until(timer.into()) => {
+                    if kill_at.is_some() {
+                        signal(group, Signal::KILL);
+                        // KILL cannot be refused; look again soon in case the group had moved on.
+                        let _ = child.start_kill();
+                        kill_at = Some(Instant::now() + Duration::from_secs(1));
+                    } else {
+                        let now = Instant::now();
+                        stopped = Some(if linger_at.is_some() {
+                            Stopped::Lingered
+                        } else if now >= too_long {
+                            Stopped::TooLong
+                        } else {
+                            Stopped::Silent
+                        });
+                        kill_at = Some(begin_end(group, AGENT_GRACE_MS));
+                    }
+                }
+            }
+        };
+        signal(group, Signal::KILL);
+        let left = sweep::sweep().await;
+        if left > 0 {
+            self.process
+                .journal
+                .log(Level::Debug, format!("{left} processes the agent left were ended"));
+        }
+        self.drain(&mut stdout, &mut stderr).await;
+        (code(status), stopped)
+    }
+
+    /// What was written before the end and not yet read.
+    async fn drain(
+        &mut self,
+        stdout: &mut mpsc::Receiver<Vec<u8>>,
+        stderr: &mut mpsc::Receiver<Vec<u8>>,
+    ) {
+        let late = sleep(DRAIN);
+        tokio::pin!(late);
+        let (mut out_open, mut err_open) = (true, true);
+        while out_open || err_open {
+            tokio::select! {
+                line = stdout.recv(), if out_open => match line {
+                    Some(line) => self.stdout(&line),
+                    None => out_open = false,
+                },
+                line = stderr.recv(), if err_open => match line {
+                    Some(line) => self.stderr(&line),
+                    None => err_open = false,
+                },
+                () = &mut late => break,
+            }
+        }
+    }
+
+    fn stdout(&mut self, line: &[u8]) {
+        for (level, kind) in self.transcript.take(line) {
+            self.process.journal.emit(level, kind);
+        }
+    }
+
+    fn stderr(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line).into_owned();
+        self.process.journal.emit(Level::Warn, Kind::AgentStderr { text });
+    }
+}
+
+/// Asks the group to end; returns when it is to be killed.
+fn begin_end(group: Option<Pid>, grace_ms: u64) -> Instant {
+    if grace_ms > 0 {
+        signal(group, Signal::TERM);
+    }
+    Instant::now() + Duration::from_millis(grace_ms)
+}
+
+fn signal(group: Option<Pid>, signal: Signal) {
+    if let Some(group) = group {
+        // A group that is gone needs no signal.
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+fn code(status: Option<ExitStatus>) -> Option<i32> {
+    status.and_then(|status| status.code())
+}

@@ -1,0 +1,251 @@
+//! Reads the agent's stdout: claude's stream-json, or plain text from agents that do not speak it.
+//!
+//! A line is JSON first and typed second: unknown types and fields pass, a broken line is counted
+//! and shown, never fatal. See <https://docs.claude.com/en/docs/claude-code/headless>.
+
+use ralph_protocol::event::{Kind, Level, Tokens};
+use serde_json::Value;
+
+use crate::machine::Usd;
+
+/// The last line of an attempt.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ResultLine {
+    /// `success`, `error_max_turns`, …
+    pub subtype: String,
+    /// An API failure says `success` here and `true` there.
+    pub is_error: bool,
+    /// HTTP status of the API failure.
+    pub api_error_status: Option<u16>,
+    /// Turns taken.
+    pub turns: u32,
+    /// What the attempt cost, when the agent says so.
+    pub cost: Option<Usd>,
+    /// Tokens used.
+    pub tokens: Tokens,
+    /// The final text, or the failure's.
+    pub text: String,
+}
+
+/// A usage limit as the service reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitInfo {
+    /// `allowed`, `allowed_warning`, `rejected`.
+    pub status: String,
+    /// When it resets, ms since the epoch.
+    pub resets_at: Option<u64>,
+}
+
+/// What the stream said so far, as far as the attempt's outcome depends on it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Transcript {
+    /// At least one line was stream-json.
+    pub speaks_json: bool,
+    /// Tools were called or text was written.
+    pub acted: bool,
+    /// The last line.
+    pub result: Option<ResultLine>,
+    /// `assistant.error`, the latest.
+    pub assistant_error: Option<String>,
+    /// `rate_limit_event`, the latest.
+    pub limit: Option<LimitInfo>,
+    /// HTTP status of the latest `api_retry`.
+    pub retry_status: Option<u16>,
+    /// Model the agent runs.
+    pub model: Option<String>,
+    /// Lines that looked like JSON and were none.
+    pub broken_lines: u64,
+}
+
+impl Transcript {
+    /// Takes a line of stdout and returns the events it stands for.
+    pub fn take(&mut self, line: &[u8]) -> Vec<(Level, Kind)> {
+        let blank = line.iter().all(u8::is_ascii_whitespace);
+        if blank {
+            return Vec::new();
+        }
+        let is_object = line.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+        if is_object {
+            if let Ok(value) = serde_json::from_slice::<Value>(line) {
+                if value.get("type").is_some_and(Value::is_string) {
+                    self.speaks_json = true;
+                    return self.take_value(value);
+                }
+            } else {
+                self.broken_lines += 1;
+            }
+        }
+        self.acted = true;
+        let text = String::from_utf8_lossy(line).into_owned();
+        let level = if self.speaks_json { Level::Warn } else { Level::Info };
+        vec![(level, Kind::AgentText { text })]
+    }
+
+    fn take_value(&mut self, mut value: Value) -> Vec<(Level, Kind)> {
+        let kind = text_of(&value, "type");
+        match kind.as_str() {
+            "system" => self.take_system(&value),
+            "assistant" => {
+                if let Some(error) = value.get("error").and_then(Value::as_str) {
+                    self.assistant_error = Some(error.to_owned());
+                }
+                let events = content(&mut value).into_iter().filter_map(assistant_block).collect();
+                self.acted = true;
+                events
+            }
+            "user" => content(&mut value).into_iter().filter_map(user_block).collect(),
+            "rate_limit_event" => self.take_limit(&value),
+            "result" => {
+                self.result = Some(result_line(&value));
+                Vec::new()
+            }
+            // `stream_event` repeats what `assistant` says; whatever else comes is not ours to judge.
+            _ => Vec::new(),
+        }
+    }
+
+    fn take_system(&mut self, value: &Value) -> Vec<(Level, Kind)> {
+        match text_of(value, "subtype").as_str() {
+            "init" => {
+                let model = text_of(value, "model");
+                let version = text_of(value, "claude_code_version");
+                let text = format!("agent started: model {model}, version {version}");
+                self.model = Some(model);
+                vec![(Level::Debug, Kind::Log { text })]
+            }
+            "api_retry" => {
+                let status = status_of(value, "error_status");
+                self.retry_status = status.or(self.retry_status);
+                let attempt = number(value, "attempt").and_then(|n| u32::try_from(n).ok());
+                vec![(
+                    Level::Warn,
+                    Kind::AgentRetry {
+                        attempt: attempt.unwrap_or(0),
+                        delay_ms: number(value, "retry_delay_ms").unwrap_or(0),
+                        status,
+                    },
+                )]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn take_limit(&mut self, value: &Value) -> Vec<(Level, Kind)> {
+        let Some(info) = value.get("rate_limit_info") else { return Vec::new() };
+        let status = text_of(info, "status");
+        let resets_at = number(info, "resetsAt").map(|secs| secs.saturating_mul(1000));
+        self.limit = Some(LimitInfo { status: status.clone(), resets_at });
+        if status == "allowed" {
+            return Vec::new();
+        }
+        vec![(Level::Warn, Kind::Limit { status, resets_at })]
+    }
+}
+
+/// The blocks of `message.content`, which may also be one string.
+fn content(value: &mut Value) -> Vec<Value> {
+    match value.pointer_mut("/message/content").map(Value::take) {
+        Some(Value::Array(blocks)) => blocks,
+        Some(Value::String(text)) => vec![serde_json::json!({"type": "text", "text": text})],
+        _ => Vec::new(),
+    }
+}
+
+fn assistant_block(mut block: Value) -> Option<(Level, Kind)> {
+    match text_of(&block, "type").as_str() {
+        "text" => Some((Level::Info, Kind::AgentText { text: take_text(&mut block, "text") })),
+        "thinking" => {
+            let text = take_text(&mut block, "thinking");
+            (!text.is_empty()).then_some((Level::Debug, Kind::AgentText { text }))
+        }
+        "tool_use" | "server_tool_use" => Some((
+            Level::Info,
+            Kind::AgentTool {
+                id: text_of(&block, "id"),
+                name: text_of(&block, "name"),
+                text: block.get("input").map(Value::to_string).unwrap_or_default(),
+            },
+        )),
+        _ => None,
+    }
+}
+
+fn user_block(mut block: Value) -> Option<(Level, Kind)> {
+    if text_of(&block, "type") != "tool_result" {
+        return None;
+    }
+    let text = match block.get_mut("content").map(Value::take) {
+        Some(Value::String(text)) => text,
+        Some(Value::Array(mut parts)) => {
+            let texts: Vec<String> = parts
+                .iter_mut()
+                .map(|part| match part.get("text") {
+                    Some(_) => take_text(part, "text"),
+                    None => format!("[{}]", text_of(part, "type")),
+                })
+                .collect();
+            texts.join("\n")
+        }
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    Some((
+        Level::Info,
+        Kind::AgentToolResult {
+            id: text_of(&block, "tool_use_id"),
+            text,
+            is_error: block.get("is_error").and_then(Value::as_bool).unwrap_or(false),
+        },
+    ))
+}
+
+fn result_line(value: &Value) -> ResultLine {
+    let errors = value.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
+    let text = text_of(value, "result");
+    ResultLine {
+        subtype: text_of(value, "subtype"),
+        is_error: value.get("is_error").and_then(Value::as_bool).unwrap_or(false),
+        api_error_status: status_of(value, "api_error_status"),
+        turns: number(value, "num_turns").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+        cost: value.get("total_cost_usd").and_then(Value::as_f64).map(Usd::from_dollars),
+        tokens: value.get("usage").map(tokens).unwrap_or_default(),
+        text: if text.is_empty() { errors.join("; ") } else { text },
+    }
+}
+
+/// Tokens of a `usage` object, as the service's API names them.
+#[must_use]
+pub fn tokens(usage: &Value) -> Tokens {
+    Tokens {
+        input: number(usage, "input_tokens").unwrap_or(0),
+        output: number(usage, "output_tokens").unwrap_or(0),
+        cache_read: number(usage, "cache_read_input_tokens").unwrap_or(0),
+        cache_write: number(usage, "cache_creation_input_tokens").unwrap_or(0),
+    }
+}
+
+fn text_of(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn take_text(value: &mut Value, name: &str) -> String {
+    match value.get_mut(name).map(Value::take) {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn number(value: &Value, name: &str) -> Option<u64> {
+    let value = value.get(name)?;
+    value.as_u64().or_else(|| value.as_f64().map(|number| number as u64))
+}
+
+fn status_of(value: &Value, name: &str) -> Option<u16> {
+    number(value, name).and_then(|status| u16::try_from(status).ok()).filter(|s| *s > 0)
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -1,0 +1,89 @@
+use super::*;
+
+fn take(lines: &[&str]) -> (Transcript, Vec<Kind>) {
+    let mut transcript = Transcript::default();
+    let mut kinds = Vec::new();
+    for line in lines {
+        kinds.extend(transcript.take(line.as_bytes()).into_iter().map(|(_, kind)| kind));
+    }
+    (transcript, kinds)
+}
+
+#[test]
+fn text_tools_and_results_become_events() {
+    let (transcript, kinds) = take(&[
+        r#"{"type":"system","subtype":"init","session_id":"s","model":"m","tools":[],"claude_code_version":"2.1.330","new":{}}"#,
+        r#"{"type":"assistant","message":{"content":[{"type":"text","text":"hi"},{"type":"tool_use","id":"t1","name":"Bash","input":{"command":"ls"}},{"type":"novelty"}]},"unknown":1}"#,
+        r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t1","content":"a\nb"},{"type":"tool_result","tool_use_id":"t2","is_error":true,"content":[{"type":"text","text":"x"},{"type":"image"},{"type":"text","text":"y"}]}]}}"#,
+        r#"{"type":"result","subtype":"success","is_error":false,"num_turns":3,"total_cost_usd":0.07,"usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":3,"cache_creation_input_tokens":4}}"#,
+    ]);
+    let text = |t: &str| t.to_owned();
+    assert_eq!(
+        kinds[1..],
+        [
+            Kind::AgentText { text: text("hi") },
+            Kind::AgentTool {
+                id: text("t1"),
+                name: text("Bash"),
+                text: text(r#"{"command":"ls"}"#)
+            },
+            Kind::AgentToolResult { id: text("t1"), text: text("a\nb"), is_error: false },
+            Kind::AgentToolResult { id: text("t2"), text: text("x\n[image]\ny"), is_error: true },
+        ]
+    );
+    let result = transcript.result.unwrap();
+    assert_eq!((result.turns, result.cost), (3, Some(Usd::from_dollars(0.07))));
+    assert_eq!(result.tokens, Tokens { input: 1, output: 2, cache_read: 3, cache_write: 4 });
+}
+
+#[test]
+fn what_the_outcome_depends_on_is_kept() {
+    let (transcript, kinds) = take(&[
+        r#"{"type":"system","subtype":"api_retry","attempt":2,"max_retries":10,"retry_delay_ms":500.5,"error_status":529}"#,
+        r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1700000000,"rateLimitType":"five_hour"}}"#,
+        r#"{"type":"assistant","error":"rate_limit","message":{"content":"limit reached"}}"#,
+        r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"result":"limit"}"#,
+    ]);
+    assert_eq!(kinds[0], Kind::AgentRetry { attempt: 2, delay_ms: 500, status: Some(529) });
+    let resets_at = Some(1_700_000_000_000);
+    assert_eq!(kinds[1], Kind::Limit { status: "rejected".into(), resets_at });
+    assert_eq!(transcript.limit.unwrap().resets_at, resets_at);
+    assert_eq!(transcript.assistant_error.as_deref(), Some("rate_limit"));
+    assert_eq!(transcript.result.unwrap().api_error_status, Some(429));
+}
+
+#[test]
+fn broken_lines_are_shown_and_counted() {
+    let (transcript, kinds) = take(&[
+        r#"{"type":"system","subtype":"init"}"#,
+        r#"{"type":"assistant","message":{"content":[{"type":"te"#,
+        r#"{"no":"type"}"#,
+        "",
+        "  ",
+        "[1,2]",
+        r#"{"type":"assistant","message":7}"#,
+        r#"{"type":"user","message":{"content":[{"type":"tool_result","content":{"a":1}}]}}"#,
+        r#"{"type":"result"}"#,
+    ]);
+    assert_eq!(transcript.broken_lines, 1);
+    let shown = kinds.iter().filter(|k| matches!(k, Kind::AgentText { .. })).count();
+    assert_eq!(shown, 3, "{kinds:?}");
+    assert!(transcript.result.is_some());
+}
+
+#[test]
+fn plain_text_passes_whatever_its_bytes() {
+    let mut transcript = Transcript::default();
+    let events = transcript.take(b"plain \xff text");
+    assert_eq!(events, [(Level::Info, Kind::AgentText { text: "plain \u{fffd} text".into() })]);
+    assert!(!transcript.speaks_json);
+}
+
+#[test]
+fn a_line_of_five_megabytes_is_one_text() {
+    let long = "x".repeat(5 << 20);
+    let line =
+        serde_json::json!({"type":"assistant","message":{"content":[{"type":"text","text":long}]}});
+    let events = Transcript::default().take(line.to_string().as_bytes());
+    assert!(matches!(&events[0].1, Kind::AgentText { text } if text.len() == 5 << 20));
+}

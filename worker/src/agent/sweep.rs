@@ -1,0 +1,74 @@
+//! Ends whatever the agent left running, wherever it hid: own session, own group, re-parented.
+//!
+//! The worker is the subreaper of all its descendants (as PID 1 it would be anyway), so a process
+//! whose parent died becomes the worker's child and is still found below it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+/// Longest a sweep takes. Only a process stuck in the kernel outlives it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Kills every descendant and reaps what became the worker's own child. Returns how many were
+/// still running. Call it only when no child of the worker's own is running.
+pub async fn sweep() -> usize {
+    let deadline = Instant::now() + PATIENCE;
+    let mut seen = BTreeSet::new();
+    loop {
+        let found = descendants();
+        if found.is_empty() || Instant::now() >= deadline {
+            return seen.len();
+        }
+        for (number, running) in found {
+            if let Some(pid) = Pid::from_raw(number) {
+                if running {
+                    seen.insert(number);
+                }
+                // Gone already, or about to be.
+                let _ = kill_process(pid, Signal::KILL);
+                let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Process ids of everything below this process, in no order, and whether each still runs (a
+/// zombie only waits to be reaped).
+#[must_use]
+pub fn descendants() -> Vec<(i32, bool)> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let mut children: BTreeMap<i32, Vec<(i32, bool)>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if let Some((parent, running)) = parent_of(pid) {
+            children.entry(parent).or_default().push((pid, running));
+        }
+    }
+    let mut found = Vec::new();
+    let mut queue = vec![own];
+    while let Some(parent) = queue.pop() {
+        for child in children.remove(&parent).unwrap_or_default() {
+            found.push(child);
+            queue.push(child.0);
+        }
+    }
+    found
+}
+
+/// State and parent in `/proc/<pid>/stat`: the two fields after the name, which may hold anything,
+/// parentheses too (proc(5)).
+fn parent_of(pid: i32) -> Option<(i32, bool)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split_ascii_whitespace();
+    let running = !matches!(fields.next()?, "Z" | "X");
+    Some((fields.next()?.parse().ok()?, running))
+}

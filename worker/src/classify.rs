@@ -1,0 +1,272 @@
+//! How an attempt ended, decided from what the agent and the service say in their own channels:
+//! the result line, `assistant.error`, `rate_limit_event`, `api_retry`, the exit status. Never
+//! from the text of a tool, which anybody can write.
+
+use crate::{
+    agent::stream::{ResultLine, Transcript},
+    machine::Outcome,
+};
+
+/// Why the worker stopped the agent itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// A signal or the duration limit.
+    ByRequest,
+    /// The iteration's time was over.
+    TooLong,
+    /// It said nothing for too long.
+    Silent,
+    /// It gave its result and stayed: that counts as an end.
+    Lingered,
+}
+
+/// What the gateway knows: it saw the service's own answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gateway {
+    /// It refused a request because the cost limit is reached.
+    pub over_budget: bool,
+    /// Every key is refused (authentication or billing).
+    pub no_key: bool,
+    /// Every key that works is limited until then, ms since the epoch.
+    pub limited_until: Option<u64>,
+}
+
+/// Everything known about an attempt's end.
+#[derive(Debug, Clone)]
+pub struct End<'a> {
+    /// What stdout said.
+    pub transcript: &'a Transcript,
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Why the worker stopped it, if it did.
+    pub stopped: Option<Stopped>,
+    /// What the gateway knows.
+    pub gateway: Gateway,
+}
+
+/// The outcome.
+#[must_use]
+pub fn classify(end: &End) -> Outcome {
+    if let Some(outcome) = by_stop(end) {
+        return outcome;
+    }
+    let transcript = end.transcript;
+    match &transcript.result {
+        Some(result) if !result.is_error && result.subtype == "success" => Outcome::Ok,
+        Some(result) => by_result(result, end),
+        None => without_result(end),
+    }
+}
+
+fn by_stop(end: &End) -> Option<Outcome> {
+    let has_result = end.transcript.result.is_some();
+    match end.stopped? {
+        Stopped::ByRequest if !has_result => Some(Outcome::Interrupted),
+        Stopped::TooLong if !has_result => {
+            Some(Outcome::Timeout("the iteration took too long and was stopped".to_owned()))
+        }
+        Stopped::Silent if !has_result => {
+            Some(Outcome::Timeout("the agent said nothing for too long and was stopped".to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn by_result(result: &ResultLine, end: &End) -> Outcome {
+    if end.gateway.over_budget {
+        return Outcome::Budget;
+    }
+    match result.subtype.as_str() {
+        // The budget given to one call is what the run has left.
+        "error_max_budget_usd" => return Outcome::Budget,
+        "error_max_turns" => return Outcome::Partial,
+        _ => {}
+    }
+    failure(end, &result.text, result.api_error_status)
+}
+
+fn without_result(end: &End) -> Outcome {
+    if end.gateway.over_budget {
+        return Outcome::Budget;
+    }
+    if !end.transcript.speaks_json {
+        return match end.code {
+            Some(0) => Outcome::Ok,
+            Some(126 | 127) => {
+                Outcome::Configuration("the agent's program cannot be run".to_owned())
+            }
+            code => crash(code),
+        };
+    }
+    if end.transcript.assistant_error.is_some() || end.gateway.no_key {
+        return failure(end, "", None);
+    }
+    crash(end.code)
+}
+
+fn crash(code: Option<i32>) -> Outcome {
+    Outcome::Crash(match code {
+        Some(code) => format!("the agent ended with code {code} and no result"),
+        None => "the agent was killed by a signal and gave no result".to_owned(),
+    })
+}
+
+/// A failure of the service, by its status first, then by the name the agent gives it.
+fn failure(end: &End, text: &str, status: Option<u16>) -> Outcome {
+    let text: String = text.chars().take(500).collect();
+    let transcript = end.transcript;
+    let name = transcript.assistant_error.as_deref().unwrap_or_default();
+    if end.gateway.no_key {
+        return Outcome::NoKey(format!(
+            "the service refuses every key\nhint: `ralph keys set`\n{text}"
+        ));
+    }
+    let limited = transcript.limit.as_ref().filter(|limit| limit.status == "rejected");
+    match (status, name) {
+        (Some(401 | 403), _) | (_, "authentication_failed" | "oauth_org_not_allowed") => {
+            Outcome::NoKey(format!("the service refuses the key: {text}\nhint: `ralph keys set`"))
+        }
+        (Some(402), _) | (_, "billing_error") => {
+            Outcome::NoKey(format!("the key's account cannot pay: {text}\nhint: `ralph keys set`"))
+        }
+        (Some(404), _) | (_, "model_not_found") => {
+            Outcome::Configuration(format!("the service does not know the model: {text}"))
+        }
+        (Some(429), _) | (_, "rate_limit") => Outcome::RateLimited(
+            limited.and_then(|limit| limit.resets_at).or(end.gateway.limited_until),
+        ),
+        (Some(500..), _) | (_, "overloaded" | "server_error" | "unknown" | "max_output_tokens") => {
+            Outcome::Transient(format!("the service failed: {text}"))
+        }
+        (Some(400), _) | (_, "invalid_request") => {
+            Outcome::Crash(format!("the service refused the request: {text}"))
+        }
+        _ if limited.is_some() => Outcome::RateLimited(limited.and_then(|limit| limit.resets_at)),
+        // No status: the request never got an answer.
+        (None, "") if transcript.retry_status.is_some() => {
+            Outcome::Transient(format!("the service failed: {text}"))
+        }
+        _ => Outcome::Crash(format!("the agent ended with an error: {text}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(lines: &[&str], code: Option<i32>, stopped: Option<Stopped>) -> &'static str {
+        let mut transcript = Transcript::default();
+        for line in lines {
+            transcript.take(line.as_bytes());
+        }
+        classify(&End { transcript: &transcript, code, stopped, gateway: Gateway::default() })
+            .name()
+    }
+
+    const OK: &str = r#"{"type":"result","subtype":"success","is_error":false}"#;
+    const INIT: &str = r#"{"type":"system","subtype":"init"}"#;
+
+    fn api(status: u16) -> String {
+        format!(
+            r#"{{"type":"result","subtype":"success","is_error":true,"api_error_status":{status},"result":"API Error"}}"#
+        )
+    }
+
+    fn named(error: &str) -> String {
+        format!(r#"{{"type":"assistant","error":"{error}","message":{{"content":[]}}}}"#)
+    }
+
+    #[test]
+    fn outcomes() {
+        use Stopped::{ByRequest, Lingered, Silent, TooLong};
+        let error = r#"{"type":"result","subtype":"success","is_error":true,"result":"x"}"#;
+        let limit =
+            r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":9}}"#;
+        let warning = r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","resetsAt":9}}"#;
+        let echoed = r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"429 rate limit, authentication_failed"}]}}"#;
+        type Case<'a> = (&'a [&'a str], Option<i32>, Option<Stopped>, &'a str);
+        let cases: &[Case] = &[
+            (&[INIT, OK], Some(0), None, "ok"),
+            (&[INIT, OK], Some(1), None, "ok"),
+            (&[INIT, OK], None, Some(Lingered), "ok"),
+            (&[INIT, OK], None, Some(ByRequest), "ok"),
+            (&[INIT, warning, OK], Some(0), None, "ok"),
+            (&[INIT, echoed, OK], Some(0), None, "ok"),
+            (&[INIT, echoed], Some(1), None, "crash"),
+            (&[INIT], Some(143), Some(ByRequest), "interrupted"),
+            (&[INIT], None, Some(TooLong), "timeout"),
+            (&[INIT], None, Some(Silent), "timeout"),
+            (&[INIT], Some(0), None, "crash"),
+            (&[INIT], None, None, "crash"),
+            (&[], Some(0), None, "ok"),
+            (&["plain"], Some(0), None, "ok"),
+            (&["plain"], Some(2), None, "crash"),
+            (&[], Some(127), None, "configuration"),
+            (&[INIT, &api(401)], Some(1), None, "noKey"),
+            (&[INIT, &api(403)], Some(1), None, "noKey"),
+            (&[INIT, &api(402)], Some(1), None, "noKey"),
+            (&[INIT, &api(404)], Some(1), None, "configuration"),
+            (&[INIT, &api(429)], Some(1), None, "limit"),
+            (&[INIT, &api(500)], Some(1), None, "transient"),
+            (&[INIT, &api(529)], Some(1), None, "transient"),
+            (&[INIT, &api(529)], Some(0), None, "transient"),
+            (&[INIT, &named("billing_error"), error], Some(1), None, "noKey"),
+            (&[INIT, &named("overloaded"), error], Some(1), None, "transient"),
+            (&[INIT, &named("model_not_found"), error], Some(1), None, "configuration"),
+            (&[INIT, &named("rate_limit"), error], Some(1), None, "limit"),
+            (&[INIT, &named("rate_limit")], Some(1), None, "limit"),
+            (&[INIT, limit, error], Some(1), None, "limit"),
+            (&[INIT, error], Some(1), None, "crash"),
+            (
+                &[INIT, r#"{"type":"result","subtype":"error_max_turns","is_error":true}"#],
+                Some(1),
+                None,
+                "partial",
+            ),
+            (
+                &[INIT, r#"{"type":"result","subtype":"error_max_budget_usd","is_error":true}"#],
+                Some(1),
+                None,
+                "budget",
+            ),
+            (
+                &[INIT, r#"{"type":"result","subtype":"error_during_execution","is_error":true}"#],
+                Some(1),
+                None,
+                "crash",
+            ),
+        ];
+        for (lines, code, stopped, expected) in cases {
+            assert_eq!(
+                outcome(lines, *code, *stopped),
+                *expected,
+                "{lines:?} {code:?} {stopped:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_limit_lasts_as_long_as_the_service_says() {
+        let mut transcript = Transcript::default();
+        transcript.take(br#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1700000000}}"#);
+        transcript.take(api(429).as_bytes());
+        let end = End {
+            transcript: &transcript,
+            code: Some(1),
+            stopped: None,
+            gateway: Gateway::default(),
+        };
+        assert_eq!(classify(&end), Outcome::RateLimited(Some(1_700_000_000_000)));
+    }
+
+    #[test]
+    fn the_gateway_outranks_the_agent() {
+        let mut transcript = Transcript::default();
+        transcript.take(api(400).as_bytes());
+        let end = |gateway| End { transcript: &transcript, code: Some(1), stopped: None, gateway };
+        let over_budget = Gateway { over_budget: true, ..Gateway::default() };
+        assert_eq!(classify(&end(over_budget)), Outcome::Budget);
+        let no_key = Gateway { no_key: true, ..Gateway::default() };
+        assert_eq!(classify(&end(no_key)).name(), "noKey");
+    }
+}

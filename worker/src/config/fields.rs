@@ -1,0 +1,254 @@
+//! Reads variables one by one and gathers what is wrong with them.
+
+use std::{path::PathBuf, str::FromStr};
+
+use ralph_protocol::{
+    event::Limits,
+    ids::{Run, Workstream},
+    names::worker_env as env,
+    secret::{GitToken, ShapeError},
+};
+use url::Url;
+
+use super::{
+    DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE, Environment, RESCUE_PREFIX,
+    repo,
+};
+
+pub(super) struct Reader<'a> {
+    environment: &'a Environment,
+    pub(super) problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(environment: &'a Environment) -> Self {
+        Self { environment, problems: Vec::new() }
+    }
+
+    fn problem(&mut self, name: &str, text: impl std::fmt::Display) {
+        self.problems.push(format!("{name}: {text}"));
+    }
+
+    fn optional(&self, name: &str) -> Option<&'a str> {
+        self.environment.get(name).map(str::trim)
+    }
+
+    fn required(&mut self, name: &str, hint: &str) -> Option<&'a str> {
+        let text = self.optional(name);
+        if text.is_none() {
+            self.problem(name, format_args!("is not set\nhint: {hint}"));
+        }
+        text
+    }
+
+    fn checked<T, E: std::fmt::Display>(&mut self, name: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.problem(name, error)).ok()
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.optional(name).map(str::to_owned)
+    }
+
+    pub(super) fn path(&mut self, name: &str) -> Option<PathBuf> {
+        self.optional(name).map(PathBuf::from)
+    }
+
+    pub(super) fn workstream(&mut self) -> Option<Workstream> {
+        let text = self.required(env::WORKSTREAM, "the workstream's id, such as docs")?;
+        self.checked(env::WORKSTREAM, text.parse())
+    }
+
+    /// The run given, or a new one: a worker that runs alone is its own execution.
+    pub(super) fn run(&mut self) -> Option<Run> {
+        let attempt = match self.optional(env::ATTEMPT) {
+            None => None,
+            Some(text) => match u32::from_str(text) {
+                Ok(attempt @ 1..=9999) => Some(attempt),
+                _ => {
+                    self.problem(
+                        env::ATTEMPT,
+                        format_args!(
+                            "`{}` is not an attempt\nhint: a whole number from 1 to 9999",
+                            clip(text)
+                        ),
+                    );
+                    None
+                }
+            },
+        };
+        let Some(text) = self.optional(env::RUN) else {
+            return self.checked(env::RUN, Run::new(ulid::Ulid::generate(), attempt.unwrap_or(1)));
+        };
+        let run: Run = self.checked(env::RUN, text.parse())?;
+        if attempt.is_some_and(|attempt| attempt != run.attempt()) {
+            let said = attempt.unwrap_or_default();
+            self.problem(
+                env::ATTEMPT,
+                format_args!(
+                    "says {said}, but {} ends in {:04}\nhint: leave one of them out",
+                    env::RUN,
+                    run.attempt()
+                ),
+            );
+        }
+        Some(run)
+    }
+
+    pub(super) fn secret<T>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, ShapeError>,
+    ) -> Option<T> {
+        let text = self.required(name, "a secret; `ralph keys set` stores it")?;
+        self.checked(name, parse(text))
+    }
+
+    pub(super) fn repo(&mut self, git: Option<&GitToken>) -> Option<Url> {
+        let text = self
+            .required(env::REPO, "the repository's URL, such as https://github.com/you/project")?;
+        let allow_file = self.optional(env::ALLOW_FILE_REPO) == Some("1");
+        let result = repo::check(text, git, allow_file);
+        self.checked(env::REPO, result)
+    }
+
+    pub(super) fn branch(&mut self, name: &str) -> Option<String> {
+        let text = self.optional(name)?;
+        if !is_branch_name(text) {
+            self.problem(
+                name,
+                format_args!(
+                    "`{}` is not a branch name\nhint: see `git help check-ref-format`",
+                    clip(text)
+                ),
+            );
+            return None;
+        }
+        if text == RESCUE_PREFIX || text.starts_with(&format!("{RESCUE_PREFIX}/")) {
+            self.problem(
+                name,
+                format_args!("`{}` is where unpushable work is put\nhint: choose a branch outside {RESCUE_PREFIX}", clip(text)),
+            );
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    pub(super) fn prompt_file(&mut self) -> Option<String> {
+        let text = self.optional(env::PROMPT_FILE).unwrap_or(DEFAULT_PROMPT_FILE);
+        let inside = !text.starts_with('/')
+            && !text.contains(['\0', '\n', '\\'])
+            && text.split('/').all(|part| !matches!(part, "" | "." | ".." | ".git"));
+        if !inside {
+            self.problem(
+                env::PROMPT_FILE,
+                format_args!("`{}` is not a path inside the repository\nhint: a relative path, such as {DEFAULT_PROMPT_FILE}", clip(text)),
+            );
+        }
+        inside.then(|| text.to_owned())
+    }
+
+    fn limit<T: FromStr + Copy>(
+        &mut self,
+        name: &str,
+        allowed: &str,
+        ok: impl Fn(T) -> bool,
+    ) -> Option<T> {
+        let text =
+            self.required(name, &format!("{allowed}; a run without this limit is refused"))?;
+        let value = text.parse::<T>().ok().filter(|value| ok(*value));
+        if value.is_none() {
+            self.problem(name, format_args!("`{}` is not a limit\nhint: {allowed}", clip(text)));
+        }
+        value
+    }
+
+    pub(super) fn limits(&mut self) -> Option<Limits> {
+        const YEAR: u64 = 366 * 24 * 3600;
+        let seconds = "a whole number of seconds, from 1 to a year's";
+        let in_year = |secs: u64| (1..=YEAR).contains(&secs);
+        // Read them all before `?`, so that every wrong one is reported.
+        let max_iterations =
+            self.limit(env::MAX_ITERATIONS, "a whole number from 1 to 100000", |n: u32| {
+                (1..=100_000).contains(&n)
+            });
+        let max_duration_secs = self.limit(env::MAX_DURATION_SECS, seconds, in_year);
+        let max_cost_usd = self.limit(
+            env::MAX_COST_USD,
+            "US dollars, more than 0 and at most 1000000",
+            |usd: f64| (0.000_001..=1e6).contains(&usd),
+        );
+        let iteration_timeout_secs = self.limit(env::ITERATION_TIMEOUT_SECS, seconds, in_year);
+        let silence_secs = self.limit(env::SILENCE_SECS, seconds, in_year);
+        let max_stalls = self.limit(env::MAX_STALLS, "a whole number from 1 to 1000", |n: u32| {
+            (1..=1000).contains(&n)
+        });
+        Some(Limits {
+            max_iterations: max_iterations?,
+            max_duration_secs: max_duration_secs?,
+            max_cost_usd: max_cost_usd?,
+            iteration_timeout_secs: iteration_timeout_secs?,
+            silence_secs: silence_secs?,
+            max_stalls: max_stalls?,
+        })
+    }
+
+    pub(super) fn agent_command(&mut self) -> Option<Vec<String>> {
+        let text = self.optional(env::AGENT_COMMAND).unwrap_or(DEFAULT_AGENT_COMMAND);
+        match shell_words::split(text) {
+            Ok(words) if !words.is_empty() => Some(words),
+            Ok(_) => {
+                self.problem(
+                    env::AGENT_COMMAND,
+                    "names no program\nhint: a program and its arguments",
+                );
+                None
+            }
+            Err(_) => {
+                self.problem(env::AGENT_COMMAND, "has a quote that is not closed\nhint: words are split as a shell would, but no shell runs");
+                None
+            }
+        }
+    }
+
+    pub(super) fn model_endpoint(&mut self) -> Option<Url> {
+        let text = self.optional(env::MODEL_ENDPOINT).unwrap_or(DEFAULT_MODEL_ENDPOINT);
+        let url = Url::parse(text).ok().filter(|url| {
+            // Plain http would carry a key in the clear; only a test's own machine may ask for it.
+            url.scheme() == "https"
+                || (url.scheme() == "http"
+                    && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")))
+        });
+        if url.is_none() {
+            self.problem(
+                env::MODEL_ENDPOINT,
+                format_args!(
+                    "`{}` is not an https URL\nhint: http is accepted for 127.0.0.1 only",
+                    clip(text)
+                ),
+            );
+        }
+        url
+    }
+}
+
+/// The rules of `git check-ref-format --branch`, and nothing that an argument parser or a
+/// refspec could read as something else.
+fn is_branch_name(name: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !" ~^:?*[\\".contains(c);
+    name.len() <= 200
+        && name != "@"
+        && name != "HEAD"
+        && !name.starts_with('-')
+        && !name.ends_with(['/', '.'])
+        && !name.contains("..")
+        && !name.contains("@{")
+        && name.chars().all(plain)
+        && name
+            .split('/')
+            .all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
+}
+
+/// Bad texts come from outside and can be long; an error shows their beginning.
+fn clip(text: &str) -> String {
+    text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
+}

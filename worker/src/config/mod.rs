@@ -1,0 +1,174 @@
+//! The worker's configuration: every `RALPH_*` variable is checked before anything is spent, and
+//! all problems are reported together.
+
+mod fields;
+mod repo;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use ralph_protocol::{
+    event::Limits,
+    ids::{Run, Workstream},
+    names::worker_env as env,
+    secret::{AnthropicKeys, GitToken},
+};
+use url::Url;
+
+pub use repo::RepoError;
+
+/// Where checkouts go unless `RALPH_WORKDIR` says otherwise: the image's volume.
+pub const DEFAULT_WORKDIR: &str = "/workspace";
+
+/// The prompt file unless `RALPH_PROMPT_FILE` names another.
+pub const DEFAULT_PROMPT_FILE: &str = "PROMPT.md";
+
+/// The agent unless `RALPH_AGENT_COMMAND` names another. `{…}` are placeholders, see
+/// [`crate::agent::command`].
+pub const DEFAULT_AGENT_COMMAND: &str = "claude -p --output-format stream-json --verbose \
+     --dangerously-skip-permissions --session-id {session_id} --max-budget-usd {budget_usd}";
+
+/// Branches below this prefix belong to work that could not be pushed to its own branch.
+pub const RESCUE_PREFIX: &str = "ralph/rescue";
+
+/// The service the gateway talks to unless `RALPH_MODEL_ENDPOINT` names another.
+pub const DEFAULT_MODEL_ENDPOINT: &str = "https://api.anthropic.com";
+
+/// A checked configuration, without the secrets.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The workstream.
+    pub workstream: Workstream,
+    /// This start of the worker.
+    pub run: Run,
+    /// Repository URL, without user info.
+    pub repo: Url,
+    /// Branch to start from; `None`: the remote's default branch.
+    pub base: Option<String>,
+    /// Branch the work goes to.
+    pub branch: String,
+    /// Prompt file, relative to the repository's root.
+    pub prompt_file: String,
+    /// What bounds the run; each is greater than zero.
+    pub limits: Limits,
+    /// The agent's command, one element an argument, placeholders not yet filled in.
+    pub agent_command: Vec<String>,
+    /// Must pass before the work counts as complete.
+    pub verify_command: Option<String>,
+    /// Gets a copy of every event.
+    pub journal: Option<PathBuf>,
+    /// The model's endpoint.
+    pub model_endpoint: Url,
+    /// Folder for checkouts.
+    pub workdir: PathBuf,
+}
+
+/// The two secrets, apart from [`Config`] so that only what needs them holds them.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    /// Keys of the model's service.
+    pub anthropic: AnthropicKeys,
+    /// The git credential.
+    pub git: GitToken,
+}
+
+/// Everything that is wrong with the environment.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{} in the environment:\n{}", count(problems.len()), problems.join("\n"))]
+pub struct ConfigError {
+    /// One text a problem, each with the variable's name and a hint.
+    pub problems: Vec<String>,
+    /// Who the run is, when at least that could be read: then the problems become events.
+    pub identity: Option<(Workstream, Run)>,
+    /// Where events are copied to, when that could be read.
+    pub journal: Option<PathBuf>,
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "1 problem".to_owned() } else { format!("{n} problems") }
+}
+
+/// Texts by name, as the process got them. Empty means absent.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(pub BTreeMap<String, String>);
+
+impl Environment {
+    /// A variable's text; `None` when absent or empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.trim().is_empty())
+    }
+}
+
+/// Reads and checks the whole environment.
+///
+/// # Errors
+/// [`ConfigError`] with every problem there is, never with a secret's value.
+pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError> {
+    let mut reader = fields::Reader::new(environment);
+    let workstream = reader.workstream();
+    let run = reader.run();
+    let journal = reader.path(env::JOURNAL);
+    let anthropic = reader.secret(env::ANTHROPIC_KEYS, AnthropicKeys::parse);
+    let git = reader.secret(env::GIT_TOKEN, GitToken::parse);
+    let repo = reader.repo(git.as_ref());
+    let base = reader.branch(env::BASE);
+    let branch =
+        reader.branch(env::BRANCH).or_else(|| workstream.as_ref().map(Workstream::default_branch));
+    let prompt_file = reader.prompt_file();
+    let limits = reader.limits();
+    let agent_command = reader.agent_command();
+    let verify_command = reader.text(env::VERIFY_COMMAND);
+    let model_endpoint = reader.model_endpoint();
+    let workdir = reader.path(env::WORKDIR).unwrap_or_else(|| PathBuf::from(DEFAULT_WORKDIR));
+    // Programs run in the checkout, where a relative path would lead elsewhere.
+    let workdir = std::path::absolute(&workdir).unwrap_or(workdir);
+
+    let problems = reader.problems;
+    match (
+        workstream,
+        run,
+        anthropic,
+        git,
+        repo,
+        branch,
+        prompt_file,
+        limits,
+        agent_command,
+        model_endpoint,
+    ) {
+        (
+            Some(workstream),
+            Some(run),
+            Some(anthropic),
+            Some(git),
+            Some(repo),
+            Some(branch),
+            Some(prompt_file),
+            Some(limits),
+            Some(agent_command),
+            Some(model_endpoint),
+        ) if problems.is_empty() => Ok((
+            Config {
+                workstream,
+                run,
+                repo,
+                base,
+                branch,
+                prompt_file,
+                limits,
+                agent_command,
+                verify_command,
+                journal,
+                model_endpoint,
+                workdir,
+            },
+            Secrets { anthropic, git },
+        )),
+        (workstream, run, ..) => {
+            Err(ConfigError { problems, identity: workstream.zip(run), journal })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

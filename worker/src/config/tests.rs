@@ -1,0 +1,107 @@
+use super::*;
+
+fn good() -> Environment {
+    let pairs = [
+        (env::WORKSTREAM, "docs"),
+        (env::RUN, "01ARZ3NDEKTSV4RRFFQ69G5FAV-0002"),
+        (env::REPO, "https://github.com/you/project"),
+        (env::PROMPT_FILE, "PROMPT.md"),
+        (env::MAX_ITERATIONS, "10"),
+        (env::MAX_DURATION_SECS, "3600"),
+        (env::MAX_COST_USD, "5"),
+        (env::ITERATION_TIMEOUT_SECS, "600"),
+        (env::SILENCE_SECS, "120"),
+        (env::MAX_STALLS, "3"),
+        (env::ANTHROPIC_KEYS, r#"{"keys":[{"id":"main","value":"hunter2-hunter2"}]}"#),
+        (env::GIT_TOKEN, "{}"),
+    ];
+    Environment(pairs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+}
+
+fn with(name: &str, value: &str) -> Result<(Config, Secrets), ConfigError> {
+    let mut environment = good();
+    environment.0.insert(name.to_owned(), value.to_owned());
+    read(&environment)
+}
+
+#[test]
+fn a_complete_environment_is_accepted_with_its_defaults() {
+    let (config, _) = read(&good()).unwrap();
+    assert_eq!(config.branch, "ralph/docs");
+    assert_eq!(config.base, None);
+    assert_eq!(config.run.attempt(), 2);
+    assert_eq!(config.workdir, PathBuf::from(DEFAULT_WORKDIR));
+    assert_eq!(config.agent_command[0], "claude");
+    assert_eq!(config.model_endpoint.as_str(), "https://api.anthropic.com/");
+}
+
+#[test]
+fn empty_means_absent() {
+    for name in [
+        env::BASE,
+        env::BRANCH,
+        env::VERIFY_COMMAND,
+        env::RUN,
+        env::ATTEMPT,
+        env::PROMPT_FILE,
+        env::AGENT_COMMAND,
+        env::JOURNAL,
+        env::WORKDIR,
+    ] {
+        assert!(with(name, "").is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_worker_alone_makes_its_own_run() {
+    let (config, _) = with(env::RUN, "").unwrap();
+    assert_eq!(config.run.attempt(), 1);
+    assert!(config.run.started_ms() > 1_600_000_000_000);
+}
+
+#[test]
+fn each_wrong_variable_is_named() {
+    let cases: &[(&str, &[&str])] = &[
+        (env::WORKSTREAM, &["", "Docs", "a/b"]),
+        (env::RUN, &["x", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]),
+        (env::ATTEMPT, &["0", "-1", "x", "3", "10000"]),
+        (env::REPO, &["", "x", "http://github.com/a", "file:///x"]),
+        (env::BASE, &["-x", "a b", "a..b", "HEAD", "x.lock", "a//b", "refs:x"]),
+        (env::BRANCH, &["+x y", "ralph/rescue", "ralph/rescue/x", "@"]),
+        (env::PROMPT_FILE, &["/etc/passwd", "../x", "a/../../b", "a//b", ".git/config"]),
+        (env::MAX_ITERATIONS, &["", "0", "-1", "1.5", "unlimited"]),
+        (env::MAX_DURATION_SECS, &["", "0", "x"]),
+        (env::MAX_COST_USD, &["", "0", "NaN", "inf", "-5", "$5"]),
+        (env::ITERATION_TIMEOUT_SECS, &["", "0"]),
+        (env::SILENCE_SECS, &["", "0"]),
+        (env::MAX_STALLS, &["", "0"]),
+        (env::AGENT_COMMAND, &["claude 'x"]),
+        (env::ANTHROPIC_KEYS, &["", "{}", "sk-ant-x"]),
+        (env::GIT_TOKEN, &["", "x", r#"{"token":"t"}"#]),
+        (env::MODEL_ENDPOINT, &["x", "http://example.com", "ftp://x"]),
+    ];
+    for (name, values) in cases {
+        for value in *values {
+            let error = with(name, value).expect_err(&format!("{name}={value}"));
+            assert!(error.problems.iter().any(|p| p.starts_with(name)), "{name}={value}: {error}");
+            assert!(error.problems.iter().all(|p| !p.contains("panic")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_and_no_secret_with_them() {
+    let error = read(&Environment::default()).unwrap_err();
+    assert_eq!(error.problems.len(), 10, "{error}");
+    let mut environment = good();
+    environment.0.insert(env::ANTHROPIC_KEYS.into(), r#"{"keys":["hunter2-hunter2"]}"#.into());
+    let error = read(&environment).unwrap_err();
+    assert!(!error.to_string().contains("hunter2"));
+    assert_eq!(error.identity.unwrap().0.as_str(), "docs");
+}
+
+#[test]
+fn the_debug_text_of_secrets_shows_no_value() {
+    let (_, secrets) = read(&good()).unwrap();
+    assert!(!format!("{secrets:?}").contains("hunter2"));
+}

@@ -1,0 +1,91 @@
+//! Commits what the agent left in the tree, without running anything the repository configures.
+
+use super::{Checkout, ledger, run::GitError};
+use crate::machine::SaveOrder;
+
+impl Checkout {
+    /// `-c` arguments that make every filter of the checkout's configuration do nothing.
+    pub(super) async fn inert_filters(&self) -> Vec<String> {
+        let names = ["config", "--name-only", "-z", "--get-regexp", r"^filter\."];
+        let bytes = self.git.local(&self.dir, names).await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let mut args = Vec::new();
+        for name in text.split('\0').filter(|name| !name.is_empty()) {
+            let value = if name.ends_with(".required") { "false" } else { "" };
+            args.extend(["-c".to_owned(), format!("{name}={value}")]);
+        }
+        args
+    }
+
+    async fn git_inert(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let mut all = self.inert_filters().await;
+        all.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self.git.local(&self.dir, all).await
+    }
+
+    /// Stages the tree. Links to other repositories are left as they were: their commits exist
+    /// nowhere else, so a link to them would be broken for everyone.
+    pub(super) async fn stage(&self) -> Result<(), GitError> {
+        self.git_inert(&["-c", "advice.addEmbeddedRepo=false", "add", "-A", "--", "."]).await?;
+        let bytes =
+            self.git_inert(&["diff-index", "--cached", "--raw", "-z", "HEAD", "--"]).await?;
+        for path in changed_links(&bytes) {
+            self.journal.log(
+                ralph_protocol::event::Level::Warn,
+                format!("`{path}` is a repository of its own; its content is not committed"),
+            );
+            self.git_inert(&["reset", "-q", "HEAD", "--", &path]).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether anything is staged.
+    pub(super) async fn has_staged(&self) -> Result<bool, GitError> {
+        let bytes =
+            self.git_inert(&["diff-index", "--cached", "--raw", "-z", "HEAD", "--"]).await?;
+        Ok(!bytes.is_empty())
+    }
+
+    /// Commits what is staged, or an empty commit that only carries the ledger.
+    pub(super) async fn commit(&mut self, order: &SaveOrder) -> Result<(), GitError> {
+        let message = ledger::message(&self.run, &order.ledger, order.wip);
+        self.git_inert(&[
+            "commit",
+            "-q",
+            "--allow-empty",
+            "--no-verify",
+            "--cleanup=verbatim",
+            "-m",
+            &message,
+        ])
+        .await?;
+        self.recorded = order.ledger;
+        Ok(())
+    }
+}
+
+/// Paths of changed gitlinks (mode 160000) in `diff-index --raw -z`:
+/// `:<mode> <mode> <id> <id> <status>\0<path>\0`.
+fn changed_links(raw: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(raw);
+    let mut fields = text.split('\0');
+    let mut paths = Vec::new();
+    while let (Some(head), Some(path)) = (fields.next(), fields.next()) {
+        if head.split(' ').take(2).any(|mode| mode.trim_start_matches(':') == "160000") {
+            paths.push(path.to_owned());
+        }
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_links_are_found() {
+        let raw = b":100644 100644 a b M\0file\0:000000 160000 0 c A\0sub module\0:160000 160000 a b M\0x\0";
+        assert_eq!(changed_links(raw), ["sub module", "x"]);
+        assert!(changed_links(b"").is_empty());
+    }
+}

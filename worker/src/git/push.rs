@@ -1,0 +1,185 @@
+//! Pushes a commit from a fresh bare repository: whatever the agent planted in its checkout or
+//! its home takes no part.
+
+use std::{path::Path, time::Duration};
+
+use ralph_protocol::exit::RunExit;
+use tempfile::TempDir;
+
+use super::{
+    Checkout, ledger,
+    run::{GitError, REMOTE_TIMEOUT},
+};
+use crate::{
+    config::RESCUE_PREFIX,
+    journal::now_ms,
+    machine::{Failure, Push},
+};
+
+/// After a signal: time for the rescue push.
+const RESCUE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A folder that only this user can enter.
+pub(super) fn scratch() -> Result<TempDir, Failure> {
+    tempfile::Builder::new().prefix("ralph-git-").tempdir().map_err(|error| Failure {
+        exit: RunExit::Internal,
+        text: format!("cannot make a temporary folder: {error}\nhint: TMPDIR must be writable"),
+    })
+}
+
+/// Why a push to the branch did not work.
+enum Refusal {
+    /// The branch holds commits we do not have.
+    Behind,
+    /// The remote's rules forbid it.
+    Rejected(String),
+}
+
+impl Checkout {
+    /// Pushes HEAD to the branch; when others pushed first, rebases and retries once; when that
+    /// does not work, pushes to the rescue branch. Never forces. `give_up` is a time, ms since
+    /// the epoch.
+    pub(super) async fn push(&mut self, give_up: Option<u64>) -> Push {
+        match self.try_push(give_up).await {
+            Ok(push) => push,
+            Err(error) if error.is_denied() => Push::Denied(Failure::from(error).text),
+            Err(error) if give_up.is_some() => self.rescue(&error.to_string()).await,
+            Err(error) => Push::Failed(error.to_string()),
+        }
+    }
+
+    async fn try_push(&mut self, give_up: Option<u64>) -> Result<Push, GitError> {
+        let branch = self.branch.clone();
+        let first = match self.push_to(&branch, time_left(give_up)).await? {
+            Ok(()) => return Ok(Push::Pushed),
+            Err(refusal) => refusal,
+        };
+        let why = match first {
+            Refusal::Rejected(text) => format!("the remote rejected the push: {text}"),
+            Refusal::Behind => match self.rebase(time_left(give_up)).await? {
+                Err(why) => why,
+                Ok(()) => match self.push_to(&branch, time_left(give_up)).await? {
+                    Ok(()) => return Ok(Push::Pushed),
+                    Err(Refusal::Behind) => "the branch moved again during the retry".to_owned(),
+                    Err(Refusal::Rejected(text)) => format!("the remote rejected the push: {text}"),
+                },
+            },
+        };
+        Ok(self.rescue(&why).await)
+    }
+
+    /// Saves the work on a branch of its own.
+    async fn rescue(&mut self, why: &str) -> Push {
+        let rescue = format!("{RESCUE_PREFIX}/{}", self.run);
+        match self.push_to(&rescue, RESCUE_TIMEOUT).await {
+            Ok(Ok(())) => Push::Conflict {
+                text: format!(
+                    "{why}; the work is on `{rescue}`\nhint: merge it into `{}`",
+                    self.branch
+                ),
+                rescue: Some(rescue),
+            },
+            Ok(Err(Refusal::Behind)) => {
+                Push::Conflict { rescue: None, text: format!("{why}; `{rescue}` holds other work") }
+            }
+            Ok(Err(Refusal::Rejected(text))) => Push::Conflict {
+                rescue: None,
+                text: format!("{why}; `{rescue}` was rejected too: {text}"),
+            },
+            Err(error) if error.is_denied() => Push::Denied(Failure::from(error).text),
+            Err(error) => Push::Failed(format!("{why}; {error}")),
+        }
+    }
+
+    async fn push_to(
+        &mut self,
+        branch: &str,
+        timeout: Duration,
+    ) -> Result<Result<(), Refusal>, GitError> {
+        let scratch = scratch().map_err(|failure| GitError::Start(failure.text))?;
+        let bare = self.bare_copy(scratch.path()).await?;
+        let refspec = format!("refs/heads/push:refs/heads/{branch}");
+        let args = ["push", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
+        match self.git.remote(&bare, self.credential.as_ref(), timeout, args).await {
+            Ok(_) => {
+                if branch == self.branch {
+                    self.pushed = Some(self.head.clone());
+                }
+                Ok(Ok(()))
+            }
+            Err(error) => refusal(&error).map(Err).ok_or(error),
+        }
+    }
+
+    /// A bare repository that holds HEAD and nothing of the checkout's configuration.
+    async fn bare_copy(&self, scratch: &Path) -> Result<std::path::PathBuf, GitError> {
+        let bare = scratch.join("push.git");
+        self.git.local(scratch, ["init", "-q", "--bare", "push.git"]).await?;
+        let from = self.dir.to_string_lossy();
+        let refspec = format!("{}:refs/heads/push", self.head);
+        let args = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &from, &refspec];
+        self.git.local(&bare, args).await?;
+        Ok(bare)
+    }
+
+    /// Puts our commits on top of what others pushed. The inner error says why not.
+    async fn rebase(&mut self, timeout: Duration) -> Result<Result<(), String>, GitError> {
+        let scratch = scratch().map_err(|failure| GitError::Start(failure.text))?;
+        let bare = self.bare_copy(scratch.path()).await?;
+        let refspec = format!("+refs/heads/{}:refs/heads/theirs", self.branch);
+        let args = ["fetch", "-q", "--no-tags", "--", self.repo.as_str(), &refspec];
+        self.git.remote(&bare, self.credential.as_ref(), timeout, args).await?;
+        let theirs = self.git.text(&bare, ["rev-parse", "refs/heads/theirs"]).await?;
+
+        let range = format!("{}..{theirs}", self.head);
+        if ledger::has_later_run(&self.git, &bare, &range, &self.run).await? {
+            return Ok(Err("a later run of this workstream has pushed to the branch".to_owned()));
+        }
+        let bare_text = bare.to_string_lossy();
+        self.git
+            .local(&self.dir, ["fetch", "-q", "--no-tags", "--", &bare_text, "refs/heads/theirs"])
+            .await?;
+        let mut args = self.inert_filters().await;
+        args.extend(["rebase", "-q", "--no-autosquash", &theirs].map(str::to_owned));
+        if let Err(error) = self.git.local(&self.dir, args).await {
+            // Back to our own commits; the rescue branch takes them.
+            let _ = self.git.local(&self.dir, ["rebase", "--abort"]).await;
+            let text: String = error.stderr().lines().take(5).collect::<Vec<_>>().join("; ");
+            return Ok(Err(format!("the work conflicts with what others pushed: {text}")));
+        }
+        self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+        Ok(Ok(()))
+    }
+}
+
+fn time_left(give_up: Option<u64>) -> Duration {
+    give_up.map_or(REMOTE_TIMEOUT, |at| Duration::from_millis(at.saturating_sub(now_ms()).max(1)))
+}
+
+/// What `git push --porcelain` says about a refused ref: `!<tab>from:to<tab>[rejected] (why)`.
+fn refusal(error: &GitError) -> Option<Refusal> {
+    let line = error.stderr().lines().find(|line| line.starts_with("!\t"))?;
+    let why = line.rsplit('\t').next().unwrap_or_default();
+    if why.starts_with("[rejected]")
+        || why.contains("(fetch first)")
+        || why.contains("(non-fast-forward)")
+    {
+        return Some(Refusal::Behind);
+    }
+    // Another push took the ref between our look and our write.
+    if why.contains("failed to update ref")
+        || why.contains("cannot lock ref")
+        || why.contains("incorrect old value")
+    {
+        return Some(Refusal::Behind);
+    }
+    why.starts_with("[remote rejected]").then(|| {
+        let said: Vec<&str> = error
+            .stderr()
+            .lines()
+            .filter_map(|line| line.strip_prefix("remote: "))
+            .take(5)
+            .collect();
+        Refusal::Rejected(format!("{why} {}", said.join(" ")).trim().to_owned())
+    })
+}

@@ -1,0 +1,228 @@
+//! Runs the `git` program with an environment of our own making.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use base64::Engine;
+use ralph_protocol::secret::GitCredential;
+use tokio::process::Command;
+
+/// Longest run of one git command that talks to nobody.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Longest run of one git command that talks to the remote.
+pub const REMOTE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Why a git command failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GitError {
+    /// It could not be started.
+    #[error("cannot run git: {0}")]
+    Start(String),
+    /// It ran too long.
+    #[error("git {0} took longer than {1} s and was stopped")]
+    Timeout(String, u64),
+    /// It said no.
+    #[error("git {command} failed: {stderr}")]
+    Failed {
+        /// First argument.
+        command: String,
+        /// What it said.
+        stderr: String,
+    },
+}
+
+impl GitError {
+    /// What git said; empty when it said nothing.
+    #[must_use]
+    pub fn stderr(&self) -> &str {
+        match self {
+            Self::Failed { stderr, .. } => stderr,
+            _ => "",
+        }
+    }
+
+    /// The remote wants another credential, or one at all.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        let text = self.stderr();
+        [
+            "Authentication failed",
+            "could not read Username",
+            "returned error: 401",
+            "returned error: 403",
+            "Permission to ",
+        ]
+        .iter()
+        .any(|sign| text.contains(sign))
+    }
+}
+
+/// Runs git.
+#[derive(Debug, Clone)]
+pub struct Git {
+    program: PathBuf,
+    /// An empty folder of our own: no `~/.gitconfig`, no `~/.netrc`.
+    home: PathBuf,
+    allow_file: bool,
+}
+
+/// Settings that keep a repository's own configuration from running anything.
+const INERT: [&str; 18] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.pager=cat",
+    "core.editor=true",
+    "sequence.editor=true",
+    "core.sshCommand=false",
+    "core.gitProxy=",
+    "commit.gpgSign=false",
+    "tag.gpgSign=false",
+    "push.gpgSign=false",
+    "rebase.autoStash=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "user.useConfigOnly=false",
+];
+
+impl Git {
+    /// Git as found now, before any agent could put another one in its place. `home` is an
+    /// existing empty folder.
+    #[must_use]
+    pub fn new(home: PathBuf, allow_file: bool) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let program = std::env::split_paths(&path)
+            .map(|folder| folder.join("git"))
+            .find(|candidate| candidate.is_file())
+            .unwrap_or_else(|| PathBuf::from("git"));
+        Self { program, home, allow_file }
+    }
+
+    fn command(&self, dir: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .current_dir(dir)
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", &self.home)
+            .env("LC_ALL", "C")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_ATTR_NOSYSTEM", "1")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "false")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            // A replaced object would make the worker commit something else than it checked.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_AUTHOR_NAME", IDENTITY.0)
+            .env("GIT_AUTHOR_EMAIL", IDENTITY.1)
+            .env("GIT_COMMITTER_NAME", IDENTITY.0)
+            .env("GIT_COMMITTER_EMAIL", IDENTITY.1)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        for setting in INERT {
+            command.arg("-c").arg(setting);
+        }
+        command
+    }
+
+    /// A git command in a folder, without any credential and without the network.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn local<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<u8>, GitError> {
+        let args: Vec<A> = args.into_iter().collect();
+        let mut command = self.command(dir);
+        command.env("GIT_ALLOW_PROTOCOL", "file");
+        finish(command, &args, LOCAL_TIMEOUT).await
+    }
+
+    /// As [`Git::local`], but the answer is text without the newline at its end.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn text<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<String, GitError> {
+        let bytes = self.local(dir, args).await?;
+        Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+    }
+
+    /// A git command that talks to the remote. `dir` must be a repository of our own making.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn remote<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        credential: Option<&GitCredential>,
+        timeout: Duration,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<u8>, GitError> {
+        let args: Vec<A> = args.into_iter().collect();
+        let mut command = self.command(dir);
+        command.env("GIT_ALLOW_PROTOCOL", if self.allow_file { "https:file" } else { "https" });
+        // By environment, not by argument: other users can read a command line.
+        let mut settings = vec![
+            ("http.followRedirects".to_owned(), "false".to_owned()),
+            ("credential.helper".to_owned(), String::new()),
+        ];
+        if let Some(credential) = credential {
+            let pair = format!("{}:{}", credential.username, credential.token.expose());
+            let basic = base64::engine::general_purpose::STANDARD.encode(pair);
+            // Only this host ever sees it.
+            let name = format!("http.https://{}/.extraHeader", credential.host);
+            settings.push((name, format!("Authorization: Basic {basic}")));
+        }
+        command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+        for (index, (name, value)) in settings.into_iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{index}"), name);
+            command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
+        }
+        finish(command, &args, timeout).await
+    }
+}
+
+/// Author and committer of the worker's commits. The domain is reserved (RFC 2606).
+pub(super) const IDENTITY: (&str, &str) = ("ralph-loop-cloud", "ralph@worker.invalid");
+
+async fn finish<A: AsRef<OsStr>>(
+    mut command: Command,
+    args: &[A],
+    timeout: Duration,
+) -> Result<Vec<u8>, GitError> {
+    let name =
+        args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
+    command.args(args);
+    let output: Output = match tokio::time::timeout(timeout, command.output()).await {
+        Err(_) => return Err(GitError::Timeout(name, timeout.as_secs())),
+        Ok(Err(error)) => return Err(GitError::Start(error.to_string())),
+        Ok(Ok(output)) => output,
+    };
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // `push --porcelain` says why on stdout.
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let text = format!("{}\n{}", stderr.trim(), stdout.trim());
+    let text: String = text.trim().chars().take(4_000).collect();
+    Err(GitError::Failed { command: name, stderr: text })
+}

@@ -1,0 +1,224 @@
+//! Events: numbered, redacted, cut to line length, and written by a thread of their own, so that
+//! a blocked stdout delays nothing.
+
+mod split;
+mod writer;
+
+use std::{
+    collections::VecDeque,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use ralph_protocol::{
+    event::{Event, Kind, Level, VERSION, timestamp_text},
+    ids::{Run, Workstream},
+};
+
+use crate::redact::Redactor;
+
+pub use split::MAX_FIELD;
+
+/// Most bytes that wait to be written. What does not fit is dropped and counted.
+pub const QUEUE_BYTES: usize = 8 << 20;
+
+/// Longest wait for the queue to empty when the worker ends.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Ms since the epoch.
+#[must_use]
+pub fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Where events go. Cheap to clone; all clones share one sequence.
+#[derive(Clone)]
+pub struct Journal {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    workstream: Workstream,
+    run: Run,
+    redactor: Redactor,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<Vec<u8>>,
+    bytes: usize,
+    seq: u64,
+    iter: u32,
+    /// Events that found no room since the last one that did. They took no `seq`.
+    dropped: u64,
+    closed: bool,
+    /// The writer has written everything and is gone.
+    done: bool,
+}
+
+impl Journal {
+    /// Starts the writer thread. Every line goes to `out` and then, byte for byte, to `copy`.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(
+        workstream: Workstream,
+        run: Run,
+        redactor: Redactor,
+        out: impl Write + Send + 'static,
+        copy: Option<File>,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            workstream,
+            run,
+            redactor,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let writer = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer::write_all(&writer, out, copy))?;
+        Ok(Self { shared })
+    }
+
+    /// Says that events belong to this iteration from here on.
+    pub fn set_iteration(&self, iter: u32) {
+        self.shared.lock().iter = iter;
+    }
+
+    /// Redacts, numbers and queues an event. Never blocks on the reader of stdout.
+    pub fn emit(&self, level: Level, kind: Kind) {
+        let kinds = split::prepare(kind, &self.shared.redactor);
+        let mut queue = self.shared.lock();
+        queue.push(&self.shared, level, kinds, false);
+        drop(queue);
+        self.shared.changed.notify_all();
+    }
+
+    /// A `log` event.
+    pub fn log(&self, level: Level, text: impl Into<String>) {
+        self.emit(level, Kind::Log { text: text.into() });
+    }
+
+    /// Emits from a panic hook: gives up rather than wait for a lock the panicking thread may hold.
+    pub fn emit_in_panic(&self, text: String) {
+        let kinds = split::prepare(Kind::Log { text }, &self.shared.redactor);
+        if let Ok(mut queue) = self.shared.queue.try_lock() {
+            queue.push(&self.shared, Level::Error, kinds, true);
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// Emits the run's last event, even when the queue is full, and waits until everything is
+    /// written, at most [`FLUSH_TIMEOUT`]. Later events are ignored.
+    ///
+    /// Returns whether everything was written.
+    #[must_use]
+    pub fn finish(&self, level: Level, last: Kind) -> bool {
+        let kinds = split::prepare(last, &self.shared.redactor);
+        let mut queue = self.shared.lock();
+        if !queue.closed {
+            queue.report_dropped(&self.shared);
+            queue.push(&self.shared, level, kinds, true);
+            queue.closed = true;
+        }
+        self.shared.changed.notify_all();
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        while !queue.done {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let (guard, _) = self
+                .shared
+                .changed
+                .wait_timeout(queue, left)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue = guard;
+        }
+        true
+    }
+
+    /// The redactor every event passes.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.shared.redactor
+    }
+}
+
+/// Opens the journal's file for appending.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_copy(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// All parts of an event, or none of them.
+    fn push(&mut self, shared: &Shared, level: Level, parts: Vec<split::Part>, always: bool) {
+        if self.closed {
+            return;
+        }
+        let bytes: usize = parts.iter().map(|part| part.estimate).sum();
+        // An event larger than the whole queue still gets through when nothing else waits.
+        let fits = always || self.lines.is_empty() || self.bytes + bytes <= QUEUE_BYTES;
+        if !fits {
+            self.dropped += 1;
+            return;
+        }
+        self.report_dropped(shared);
+        for part in parts {
+            self.append(shared, level, part);
+        }
+    }
+
+    fn report_dropped(&mut self, shared: &Shared) {
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped == 0 {
+            return;
+        }
+        let text =
+            format!("{dropped} events were dropped: stdout was blocked and the queue was full");
+        let parts = split::prepare(Kind::Log { text }, &shared.redactor);
+        self.push(shared, Level::Warn, parts, true);
+    }
+
+    fn append(&mut self, shared: &Shared, level: Level, part: split::Part) {
+        let event = Event {
+            v: VERSION,
+            ts: timestamp_text(now_ms()),
+            workstream: shared.workstream.clone(),
+            run: shared.run.clone(),
+            seq: self.seq + 1,
+            iter: self.iter,
+            level,
+            part: part.part,
+            kind: part.kind,
+        };
+        // Events are plain data: strings, numbers and finite floats always serialise.
+        let Ok(mut line) = serde_json::to_vec(&event) else { return };
+        debug_assert!(line.len() <= ralph_protocol::event::MAX_LINE, "{} bytes", line.len());
+        line.push(b'\n');
+        self.seq += 1;
+        self.bytes += line.len();
+        self.lines.push_back(line);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Cuts long texts into parts so that every line stays within the limit.
+
+use ralph_protocol::event::{Kind, MAX_LINE};
+
+use crate::redact::Redactor;
+
+/// Most bytes, in JSON, of a field that is never cut into parts: names, ids, reasons.
+pub const MAX_FIELD: usize = 2_000;
+
+/// Room for everything in a line but the kind: time, ids, numbers, level, part, punctuation.
+/// 27 + 48 + 31 + 20 + 10 digits and names; the rest is air.
+const ENVELOPE: usize = 512;
+
+/// One line's worth of an event.
+pub(super) struct Part {
+    pub(super) kind: Kind,
+    pub(super) part: Option<[u32; 2]>,
+    /// About how many bytes the line takes in the queue.
+    pub(super) estimate: usize,
+}
+
+/// Redacts every text of the event and cuts its long one, if it has one.
+pub(super) fn prepare(mut kind: Kind, redactor: &Redactor) -> Vec<Part> {
+    for field in fields_mut(&mut kind) {
+        // In this order: a secret cut in two would not be recognised.
+        redactor.redact(field);
+        clip(field, MAX_FIELD);
+    }
+    let Some(text) = kind.text_mut() else {
+        return vec![Part { kind, part: None, estimate: ENVELOPE + MAX_FIELD }];
+    };
+    redactor.redact(text);
+    let text = std::mem::take(text);
+    // Serialising plain data does not fail; if it did, the guess is the largest possible.
+    let fixed = serde_json::to_vec(&kind).map_or(MAX_LINE / 2, |bytes| bytes.len());
+    let budget = MAX_LINE.saturating_sub(ENVELOPE + fixed).max(1_024);
+    let cuts = cut(&text, budget);
+    if let [_] = cuts.as_slice() {
+        let estimate = ENVELOPE + text.len();
+        if let Some(slot) = kind.text_mut() {
+            *slot = text;
+        }
+        return vec![Part { kind, part: None, estimate }];
+    }
+    let of = u32::try_from(cuts.len()).unwrap_or(u32::MAX);
+    let mut start = 0;
+    (1..=of)
+        .zip(cuts)
+        .map(|(n, end)| {
+            let mut kind = kind.clone();
+            let piece = &text[start..end];
+            start = end;
+            if let Some(slot) = kind.text_mut() {
+                piece.clone_into(slot);
+            }
+            Part { kind, part: Some([n, of]), estimate: ENVELOPE + piece.len() }
+        })
+        .collect()
+}
+
+/// Texts that are not cut: they are bounded instead.
+fn fields_mut(kind: &mut Kind) -> Vec<&mut String> {
+    match kind {
+        Kind::AgentTool { id, name, .. } => vec![id, name],
+        Kind::AgentToolResult { id, .. } => vec![id],
+        Kind::Limit { status, .. } => vec![status],
+        Kind::KeyRotate { from, to, reason } => {
+            std::iter::once(from).chain(to.as_mut()).chain(std::iter::once(reason)).collect()
+        }
+        Kind::Wait { reason, .. } => vec![reason],
+        Kind::IterEnd { outcome, .. } => vec![outcome],
+        Kind::RunEnd { text: Some(text), .. } => vec![text],
+        Kind::RunStart { repo, .. } => vec![repo],
+        _ => Vec::new(),
+    }
+}
+
+/// Shortens at a character boundary and shows that it did.
+fn clip(text: &mut String, most: usize) {
+    let Some(&end) = cut(text, most - '…'.len_utf8()).first() else { return };
+    if end < text.len() {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+/// Ends of pieces whose JSON form is at most `budget` bytes; at least one, cut between characters.
+fn cut(text: &str, budget: usize) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut used = 0;
+    // A fast way over text that cannot be too long even if every byte were escaped.
+    if text.len() * 6 > budget {
+        for (index, c) in text.char_indices() {
+            let width = escaped_width(c);
+            if used + width > budget {
+                ends.push(index);
+                used = 0;
+            }
+            used += width;
+        }
+    }
+    ends.push(text.len());
+    ends
+}
+
+/// Bytes a character takes inside a JSON string as serde_json writes it.
+fn escaped_width(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        c => c.len_utf8(),
+    }
+}

@@ -1,0 +1,125 @@
+//! What keeps secrets from the agent, as far as the operating system helps. Linux only; elsewhere
+//! [`missing_guards`] says what is missing.
+
+use std::{collections::BTreeMap, io};
+
+use ralph_protocol::names::worker_env as env;
+
+use crate::config::Environment;
+
+/// Says that the secrets are on stdin: set by the worker for its own second start.
+const HANDED_OVER: &str = "RALPH_SECRETS_ON_STDIN";
+
+/// Variables that hold secrets.
+const SECRETS: [&str; 2] = [env::ANTHROPIC_KEYS, env::GIT_TOKEN];
+
+/// The process's environment as text. Values that are not UTF-8 are read with replacements, so
+/// that the check of the variable can refuse them.
+#[must_use]
+pub fn environment() -> Environment {
+    Environment(
+        std::env::vars_os()
+            .map(|(name, value)| {
+                (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+            })
+            .collect(),
+    )
+}
+
+/// Makes this process unreadable for others of the same user: no ptrace, no `/proc/<pid>/mem`,
+/// `environ` or `fd`, no core dump; and the parent of every orphan below it.
+///
+/// # Errors
+/// When the kernel refuses; the worker must not go on then.
+#[cfg(target_os = "linux")]
+pub fn guard() -> io::Result<()> {
+    use rustix::process::{
+        DumpableBehavior, Resource, Rlimit, getpid, set_child_subreaper, set_dumpable_behavior,
+        setrlimit,
+    };
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // The argument only says "on"; see prctl(2), PR_SET_CHILD_SUBREAPER.
+    set_child_subreaper(Some(getpid()))?;
+    Ok(())
+}
+
+/// Elsewhere there is nothing to call.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn guard() -> io::Result<()> {
+    Ok(())
+}
+
+/// The guards this system does not have; empty on Linux.
+#[must_use]
+pub const fn missing_guards() -> &'static [&'static str] {
+    if cfg!(target_os = "linux") {
+        &[]
+    } else {
+        &[
+            "other processes of this user can read the worker's memory",
+            "processes the agent detaches outlive it",
+        ]
+    }
+}
+
+/// Takes the secrets out of the environment.
+///
+/// A variable stays readable in the memory the kernel shows as `/proc/<pid>/environ`, whatever a
+/// program does to its own copy. So the worker starts itself again in the same process, without
+/// the variables, with the secrets in an anonymous file as stdin; the second start reads it,
+/// and its environment never held them.
+///
+/// Returns the whole environment, secrets included, for [`crate::config::read`].
+///
+/// # Errors
+/// When the file or the second start fails.
+#[cfg(target_os = "linux")]
+pub fn take_secrets() -> io::Result<Environment> {
+    use std::{
+        fs::File,
+        io::{Read, Seek, Write},
+        os::unix::process::CommandExt,
+    };
+
+    let mut environment = environment();
+    if environment.0.remove(HANDED_OVER).is_some() {
+        let mut text = String::new();
+        io::stdin().lock().read_to_string(&mut text)?;
+        // Closes the anonymous file.
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        let secrets: BTreeMap<String, String> = serde_json::from_str(&text)?;
+        environment.0.extend(secrets);
+        return Ok(environment);
+    }
+    let secrets: BTreeMap<&str, &str> = SECRETS
+        .iter()
+        .filter_map(|name| Some((*name, environment.0.get(*name)?.as_str())))
+        .collect();
+    if secrets.is_empty() {
+        return Ok(environment);
+    }
+    let memory = rustix::fs::memfd_create("secrets", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(memory);
+    file.write_all(serde_json::to_string(&secrets)?.as_bytes())?;
+    file.rewind()?;
+    rustix::stdio::dup2_stdin(&file)?;
+    let mut again = std::process::Command::new(std::env::current_exe()?);
+    again.args(std::env::args_os().skip(1)).env(HANDED_OVER, "1");
+    for name in SECRETS {
+        again.env_remove(name);
+    }
+    Err(again.exec())
+}
+
+/// Elsewhere the environment stays as it is.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn take_secrets() -> io::Result<Environment> {
+    Ok(environment())
+}

@@ -1,0 +1,130 @@
+use base64::{Engine, engine::general_purpose};
+use proptest::prelude::*;
+
+use super::*;
+
+const SECRET: &str = r#"k3y/with"odd\chars+and=more"#;
+
+fn redacted(text: &str) -> String {
+    let mut text = text.to_owned();
+    Redactor::new([SECRET]).redact(&mut text);
+    text
+}
+
+#[test]
+fn every_form_of_a_known_value_is_found() {
+    let json = serde_json::to_string(SECRET).unwrap();
+    let twice = serde_json::to_string(&json).unwrap();
+    let url = "k3y%2Fwith%22odd%5Cchars%2Band%3Dmore";
+    let hex: String = SECRET.bytes().map(|b| format!("{b:02x}")).collect();
+    let spread: String = SECRET.chars().map(|c| format!("\u{1b}[1;31m{c}\u{1b}[0m")).collect();
+    let wrapped = format!("{}\r\n{}", &SECRET[..9], &SECRET[9..]);
+    for text in [
+        SECRET.to_owned(),
+        json,
+        twice,
+        url.to_owned(),
+        url.to_lowercase(),
+        hex.to_uppercase(),
+        hex,
+        spread,
+        wrapped,
+        format!("\u{1b}]0;{SECRET}\u{7}"),
+        format!("\u{1b}]8;;http://x/{SECRET}\u{1b}\\link"),
+        format!("\u{9b}31m{}\u{9b}m{}", &SECRET[..5], &SECRET[5..]),
+        format!("{}\u{1b}[{}", &SECRET[..5], &SECRET[5..]).replace("\u{1b}[", "\u{1b}[0m"),
+    ] {
+        let clean = redacted(&format!("before {text} after"));
+        assert!(clean.starts_with("before ") && clean.ends_with(" after"), "{clean}");
+        assert!(clean.contains(MARK), "{text:?} -> {clean:?}");
+    }
+}
+
+#[test]
+fn base64_is_found_at_every_alignment_and_across_wrapped_lines() {
+    for before in ["", "a", "ab", "abc", "Authorization: Basic x:"] {
+        for after in ["", "z", "zz", "zzz"] {
+            let plain = format!("{before}{SECRET}{after}");
+            for engine in [&general_purpose::STANDARD, &general_purpose::URL_SAFE] {
+                let encoded = engine.encode(&plain);
+                assert!(redacted(&encoded).contains(MARK), "{plain}");
+                let wrapped: Vec<&str> = encoded
+                    .as_bytes()
+                    .chunks(10)
+                    .map(|c| std::str::from_utf8(c).unwrap())
+                    .collect();
+                assert!(redacted(&wrapped.join("\n")).contains(MARK), "{plain}");
+            }
+        }
+    }
+}
+
+#[test]
+fn well_known_shapes_are_found() {
+    // Put together here, so that no scanner takes this file for a leak.
+    let a = |n: usize| "a1B2".repeat(n.div_ceil(4))[..n].to_owned();
+    for text in [
+        format!("sk-ant-api03-{}", a(40)),
+        format!("ghp_{}", a(36)),
+        format!("github_pat_{}", a(40)),
+        format!("glpat-{}", a(20)),
+        format!("AKIA{}", a(16).to_uppercase()),
+        format!("xoxb-{}", a(24)),
+        format!("npm_{}", a(36)),
+        format!("eyJ{}.eyJ{}.{}", a(20), a(20), a(43)),
+        format!("-----BEGIN RSA {} KEY-----\n{}\n-----END RSA PRIVATE KEY-----", "PRIVATE", a(64)),
+        format!("-----BEGIN {} KEY-----\\n{}", "PRIVATE", a(64)),
+        format!("\u{1b}[1msk-ant-\u{1b}[0m{}", a(40)),
+    ] {
+        let clean = redacted(&format!("x={text}"));
+        assert!(clean.contains(MARK) && !clean.contains(&a(16)), "{text} -> {clean}");
+    }
+}
+
+#[test]
+fn ordinary_text_is_left_alone() {
+    for text in [
+        "",
+        "hello",
+        "task-force sk-ip eyJust",
+        "\u{1b}[31mred\u{1b}[0m\nline",
+        "AKIA is a prefix",
+        "\u{1b}",
+        "\u{1b}[",
+        "漢字\r\n🦀",
+    ] {
+        assert_eq!(redacted(text), text);
+    }
+}
+
+#[test]
+fn short_values_are_not_looked_for() {
+    let mut text = "a b c".to_owned();
+    Redactor::new(["a", ""]).redact(&mut text);
+    assert_eq!(text, "a b c");
+}
+
+proptest! {
+    #[test]
+    fn a_known_value_never_survives(
+        secret in "[!-~]{8,60}",
+        before in "(\\PC|[\\x00-\\x1f\\x1b\u{9b}]){0,40}",
+        after in "(\\PC|[\\x00-\\x1f\\x1b\u{9b}]){0,40}",
+        colour in prop::sample::select(vec!["", "\u{1b}[0m", "\u{1b}[38;5;1m", "\n", "\r\n"]),
+        every in 1usize..20,
+    ) {
+        let redactor = Redactor::new([&secret]);
+        let mut dressed = String::new();
+        for (index, c) in secret.chars().enumerate() {
+            if index > 0 && index % every == 0 {
+                dressed.push_str(colour);
+            }
+            dressed.push(c);
+        }
+        let mut text = format!("{before} {dressed} {after}");
+        redactor.redact(&mut text);
+        prop_assert!(!text.contains(&secret));
+        prop_assert!(!text.contains(&dressed), "{text:?}");
+        prop_assert!(!redactor.finds_in(&text) || text.contains(MARK));
+    }
+}

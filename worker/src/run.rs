@@ -1,0 +1,221 @@
+//! Puts the parts together and runs the loop once.
+
+use std::time::Duration;
+
+use ralph_protocol::{
+    event::{Kind, Level},
+    exit::RunExit,
+    ids::{Run, Workstream},
+    secret::GitToken,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{Mutex, mpsc},
+};
+
+use crate::{
+    agent::Process,
+    config::{Config, ConfigError, Environment, Secrets},
+    driver::{Ended, Ports, SystemClock, drive},
+    gateway::Gateway,
+    git::{Checkout, Git},
+    journal::{Journal, open_copy},
+    machine::{Machine, Terms},
+    redact::Redactor,
+};
+
+/// Runs the loop to its end and says how it ended. `run.end` is always the last event.
+#[must_use]
+pub fn run(environment: &Environment) -> RunExit {
+    let (config, secrets) = match crate::config::read(environment) {
+        Ok(checked) => checked,
+        Err(error) => return refuse(&error),
+    };
+    let journal = match start_journal(
+        &config.workstream,
+        &config.run,
+        config.journal.as_deref(),
+        redactor(&secrets),
+    ) {
+        Ok(journal) => journal,
+        Err(text) => {
+            eprintln!("error: {text}");
+            return RunExit::Configuration;
+        }
+    };
+    report_panics(&journal);
+    for guard in crate::platform::missing_guards() {
+        journal.log(Level::Warn, format!("not guarded on this system: {guard}"));
+    }
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        block_on(config, secrets, &journal)
+    }));
+    let ended = ended.unwrap_or_else(|_| Ended {
+        exit: RunExit::Internal,
+        text: Some("a fault of the worker itself; the log says where".to_owned()),
+    });
+    finish(&journal, ended)
+}
+
+/// Reports a wrong environment: as events when at least the run is known, else on stderr.
+fn refuse(error: &ConfigError) -> RunExit {
+    let journal = error.identity.as_ref().and_then(|(workstream, run)| {
+        // No value of the environment is in the problems' texts, so there is nothing to redact.
+        start_journal(workstream, run, error.journal.as_deref(), Redactor::new([""; 0])).ok()
+    });
+    let Some(journal) = journal else {
+        eprintln!("error: {error}");
+        return RunExit::Configuration;
+    };
+    journal.log(Level::Error, error.to_string());
+    let first = error.problems.first().cloned();
+    finish(&journal, Ended { exit: RunExit::Configuration, text: first })
+}
+
+fn finish(journal: &Journal, Ended { exit, text }: Ended) -> RunExit {
+    let level = match exit {
+        RunExit::Complete => Level::Info,
+        exit if exit.is_final() => Level::Error,
+        _ => Level::Warn,
+    };
+    // When stdout is blocked there is nobody left to tell.
+    let _ = journal.finish(level, Kind::RunEnd { reason: exit, exit: exit.code(), text });
+    exit
+}
+
+fn start_journal(
+    workstream: &Workstream,
+    run: &Run,
+    copy: Option<&std::path::Path>,
+    redactor: Redactor,
+) -> Result<Journal, String> {
+    let copy = copy
+        .map(|path| {
+            open_copy(path).map_err(|error| {
+                format!(
+                    "RALPH_JOURNAL: cannot open {}: {error}\nhint: a file in a folder that exists",
+                    path.display()
+                )
+            })
+        })
+        .transpose()?;
+    Journal::start(workstream.clone(), run.clone(), redactor, std::io::stdout(), copy)
+        .map_err(|error| format!("cannot start the writer thread: {error}"))
+}
+
+fn redactor(secrets: &Secrets) -> Redactor {
+    let keys = secrets.anthropic.keys.iter().map(|key| key.value.expose().to_owned());
+    let git = match &secrets.git {
+        GitToken::Token(credential) => vec![
+            credential.token.expose().to_owned(),
+            // As git sends it: `Authorization: Basic <this>`.
+            format!("{}:{}", credential.username, credential.token.expose()),
+        ],
+        GitToken::Public(_) => Vec::new(),
+    };
+    Redactor::new(keys.chain(git))
+}
+
+/// A panic becomes an event; the default hook would write a raw line, unredacted.
+fn report_panics(journal: &Journal) {
+    let journal = journal.clone();
+    std::panic::set_hook(Box::new(move |info| journal.emit_in_panic(info.to_string())));
+}
+
+fn block_on(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(go(config, secrets, journal));
+            // A blocking read that never returns must not hold the exit.
+            runtime.shutdown_timeout(Duration::from_millis(100));
+            ended
+        }
+        Err(error) => internal(format!("cannot start the runtime: {error}")),
+    }
+}
+
+fn internal(text: String) -> Ended {
+    Ended { exit: RunExit::Internal, text: Some(text) }
+}
+
+async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
+    let mut signals = match listen() {
+        Ok(signals) => signals,
+        Err(error) => return internal(format!("cannot listen to signals: {error}")),
+    };
+    // Empty, and ours alone: git's HOME.
+    let git_home = match tempfile::Builder::new().prefix("ralph-home-").tempdir() {
+        Ok(folder) => folder,
+        Err(error) => {
+            let text =
+                format!("cannot make a temporary folder: {error}\nhint: TMPDIR must be writable");
+            return internal(text);
+        }
+    };
+    let gateway = Gateway::default();
+    let folder = config.workdir.join(config.run.as_str());
+    let seconds = Duration::from_secs;
+    let limits = config.limits;
+    let terms = Terms {
+        attempt: config.run.attempt(),
+        repo: config.repo.to_string(),
+        branch: config.branch.clone(),
+        limits,
+        deadline: config
+            .run
+            .started_ms()
+            .saturating_add(limits.max_duration_secs.saturating_mul(1000)),
+        verifies: config.verify_command.is_some(),
+    };
+    let runner = Process {
+        template: config.agent_command,
+        dir: folder.join("checkout"),
+        home: folder.join("home"),
+        timeout: seconds(limits.iteration_timeout_secs),
+        silence: seconds(limits.silence_secs),
+        journal: journal.clone(),
+        gateway,
+    };
+    let workplace = Mutex::new(Checkout {
+        git: Git::new(git_home.path().to_path_buf(), config.repo.scheme() == "file"),
+        repo: config.repo,
+        base: config.base,
+        branch: config.branch,
+        run: config.run,
+        dir: folder.join("checkout"),
+        prompt_file: config.prompt_file,
+        prompt: String::new(),
+        credential: match secrets.git {
+            GitToken::Token(credential) => Some(credential),
+            GitToken::Public(_) => None,
+        },
+        verify_command: config.verify_command,
+        home: folder.join("home"),
+        verify_timeout: seconds(limits.iteration_timeout_secs),
+        journal: journal.clone(),
+        pushed: None,
+        head: String::new(),
+        recorded: crate::machine::Ledger::default(),
+    });
+    let ports = Ports { workplace: &workplace, runner: &runner, clock: &SystemClock, journal };
+    drive(Machine::new(terms), &ports, &mut signals).await
+}
+
+/// SIGTERM and SIGINT, by name, as they come.
+fn listen() -> std::io::Result<mpsc::Receiver<&'static str>> {
+    let (sender, receiver) = mpsc::channel(8);
+    for (kind, name) in [(SignalKind::terminate(), "SIGTERM"), (SignalKind::interrupt(), "SIGINT")]
+    {
+        let mut stream = signal(kind)?;
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while stream.recv().await.is_some() {
+                if sender.send(name).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(receiver)
+}
