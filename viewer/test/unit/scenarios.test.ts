@@ -150,7 +150,8 @@ function play(scenario: Scenario, random: () => number) {
       carryOut(rules.handle(next, { type: "tick" }));
       now = next;
       const after = rules.nextTick();
-      if (after !== undefined && after <= next) throw new Error(`a tick at ${next - START} is idle`);
+      if (after !== undefined && after <= next)
+        throw new Error(`a tick at ${next - START} is idle`);
     }
     now = at;
     if (step.in !== undefined) carryOut(rules.handle(at, input(step)));
