@@ -1,0 +1,69 @@
+//! API Gateway v2, WebSocket.
+
+use crate::hcl::types::*;
+use crate::{nested, resource};
+
+resource! {
+    /// An API.
+    Api("aws_apigatewayv2_api") -> ApiRef {
+        required { name: Text, protocol_type: Text }
+        optional { description: Text, route_selection_expression: Text, tags: Map<Text> }
+        blocks {}
+        exports { id: ApiId, arn: Arn, api_endpoint: Url, execution_arn: Arn }
+    }
+
+    /// An authorizer.
+    Authorizer("aws_apigatewayv2_authorizer") -> AuthorizerRef {
+        required { api_id: ApiId, name: Text, authorizer_type: Text }
+        optional { authorizer_uri: InvokeArn, identity_sources: List<Text> }
+        blocks {}
+        exports { id: AuthorizerId }
+    }
+
+    /// What a route calls.
+    Integration("aws_apigatewayv2_integration") -> IntegrationRef {
+        required { api_id: ApiId, integration_type: Text }
+        optional {
+            description: Text, integration_uri: InvokeArn, integration_method: Text,
+            content_handling_strategy: Text, timeout_milliseconds: Number,
+        }
+        blocks {}
+        exports { id: IntegrationId }
+    }
+
+    /// A route.
+    Route("aws_apigatewayv2_route") -> RouteRef {
+        required { api_id: ApiId, route_key: Text }
+        optional { target: Text, authorization_type: Text, authorizer_id: Opt<AuthorizerId> }
+        blocks {}
+        exports { id: Text }
+    }
+
+    /// A snapshot of routes and integrations.
+    Deployment("aws_apigatewayv2_deployment") -> DeploymentRef {
+        required { api_id: ApiId }
+        optional { description: Text, triggers: Map<Text> }
+        blocks {}
+        exports { id: DeploymentId }
+    }
+
+    /// A stage.
+    Stage("aws_apigatewayv2_stage") -> StageRef {
+        required { api_id: ApiId, name: Text }
+        optional { description: Text, deployment_id: DeploymentId, tags: Map<Text> }
+        blocks { default_route_settings: RouteSettings }
+        exports { id: Text, name: Text, arn: Arn, execution_arn: Arn, invoke_url: Url }
+    }
+}
+
+nested! {
+    /// Limits and metrics of all routes.
+    RouteSettings {
+        required {}
+        optional {
+            data_trace_enabled: Bool, detailed_metrics_enabled: Bool, logging_level: Text,
+            throttling_burst_limit: Number, throttling_rate_limit: Number,
+        }
+        blocks {}
+    }
+}

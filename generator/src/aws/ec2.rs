@@ -1,0 +1,167 @@
+//! VPC and what is in it.
+
+use crate::hcl::types::*;
+use crate::{data, nested, resource};
+
+resource! {
+    /// A VPC.
+    Vpc("aws_vpc") -> VpcRef {
+        required {}
+        optional {
+            cidr_block: Text, enable_dns_support: Bool, enable_dns_hostnames: Bool,
+            tags: Map<Text>,
+        }
+        blocks {}
+        exports { id: VpcId, arn: Arn, main_route_table_id: RouteTableId }
+    }
+
+    /// The security group that every VPC has; adopting it empties it.
+    DefaultSecurityGroup("aws_default_security_group") -> DefaultSecurityGroupRef {
+        required {}
+        optional { vpc_id: VpcId, tags: Map<Text> }
+        blocks {}
+        exports { id: SecurityGroupId }
+    }
+
+    /// A subnet.
+    Subnet("aws_subnet") -> SubnetRef {
+        required { vpc_id: VpcId }
+        optional {
+            cidr_block: Text, availability_zone: Text, map_public_ip_on_launch: Bool,
+            tags: Map<Text>,
+        }
+        blocks {}
+        exports { id: SubnetId, arn: Arn }
+    }
+
+    /// An internet gateway.
+    InternetGateway("aws_internet_gateway") -> InternetGatewayRef {
+        required {}
+        optional { vpc_id: VpcId, tags: Map<Text> }
+        blocks {}
+        exports { id: InternetGatewayId }
+    }
+
+    /// A route table.
+    RouteTable("aws_route_table") -> RouteTableRef {
+        required { vpc_id: VpcId }
+        optional { tags: Map<Text> }
+        blocks {}
+        exports { id: RouteTableId }
+    }
+
+    /// A route.
+    Route("aws_route") -> RouteRef {
+        required { route_table_id: RouteTableId }
+        optional {
+            destination_cidr_block: Text, gateway_id: InternetGatewayId,
+            nat_gateway_id: NatGatewayId,
+        }
+        blocks {}
+        exports { id: Text }
+    }
+
+    /// A subnet's route table.
+    RouteTableAssociation("aws_route_table_association") -> RouteTableAssociationRef {
+        required { route_table_id: RouteTableId }
+        optional { subnet_id: SubnetId }
+        blocks {}
+        exports { id: Text }
+    }
+
+    /// An Elastic IP.
+    Eip("aws_eip") -> EipRef {
+        required {}
+        optional { domain: Text, tags: Map<Text> }
+        blocks {}
+        exports { id: AllocationId }
+    }
+
+    /// A NAT gateway.
+    NatGateway("aws_nat_gateway") -> NatGatewayRef {
+        required { subnet_id: SubnetId }
+        optional { allocation_id: AllocationId, tags: Map<Text> }
+        blocks {}
+        exports { id: NatGatewayId }
+    }
+
+    /// A VPC endpoint.
+    VpcEndpoint("aws_vpc_endpoint") -> VpcEndpointRef {
+        required { vpc_id: VpcId }
+        optional {
+            service_name: Text, vpc_endpoint_type: Text, route_table_ids: List<RouteTableId>,
+            subnet_ids: List<SubnetId>, security_group_ids: List<SecurityGroupId>,
+            private_dns_enabled: Bool, tags: Map<Text>,
+        }
+        blocks {}
+        exports { id: Text }
+    }
+
+    /// A security group.
+    SecurityGroup("aws_security_group") -> SecurityGroupRef {
+        required {}
+        optional { name: Text, description: Text, vpc_id: VpcId, tags: Map<Text> }
+        blocks {}
+        exports { id: SecurityGroupId, arn: Arn }
+    }
+
+    /// What may leave a security group.
+    EgressRule("aws_vpc_security_group_egress_rule") -> EgressRuleRef {
+        required { security_group_id: SecurityGroupId, ip_protocol: Text }
+        optional {
+            description: Text, cidr_ipv4: Text, from_port: Number, to_port: Number,
+            tags: Map<Text>,
+        }
+        blocks {}
+        exports { id: Text }
+    }
+
+    /// What may enter a security group.
+    IngressRule("aws_vpc_security_group_ingress_rule") -> IngressRuleRef {
+        required { security_group_id: SecurityGroupId, ip_protocol: Text }
+        optional {
+            description: Text, cidr_ipv4: Text, from_port: Number, to_port: Number,
+            referenced_security_group_id: SecurityGroupId, tags: Map<Text>,
+        }
+        blocks {}
+        exports { id: Text }
+    }
+
+    /// Flow logs.
+    FlowLog("aws_flow_log") -> FlowLogRef {
+        required {}
+        optional {
+            vpc_id: VpcId, traffic_type: Text, log_destination: Arn, iam_role_arn: Arn,
+            tags: Map<Text>,
+        }
+        blocks {}
+        exports { id: Text }
+    }
+}
+
+data! {
+    /// A VPC that exists.
+    VpcData("aws_vpc") -> VpcDataRef {
+        required {}
+        optional { default: Bool, id: VpcId }
+        blocks {}
+        exports { id: VpcId, main_route_table_id: RouteTableId }
+    }
+
+    /// Subnets that exist.
+    SubnetsData("aws_subnets") -> SubnetsDataRef {
+        required {}
+        optional {}
+        blocks { filter: Filter }
+        exports { ids: List<SubnetId> }
+    }
+}
+
+nested! {
+    /// A filter of a data source.
+    Filter {
+        required { name: Text, values: List<Text> }
+        optional {}
+        blocks {}
+    }
+}

@@ -1,0 +1,40 @@
+//! Container images.
+
+use crate::hcl::types::*;
+use crate::{nested, resource};
+
+resource! {
+    /// A repository of images.
+    Repository("aws_ecr_repository") -> RepositoryRef {
+        required { name: Text }
+        optional { image_tag_mutability: Text, force_delete: Bool, tags: Map<Text> }
+        blocks {
+            image_scanning_configuration: ImageScanning,
+            encryption_configuration: Encryption
+        }
+        exports { name: Text, arn: Arn, repository_url: Url }
+    }
+
+    /// Which images expire.
+    LifecyclePolicy("aws_ecr_lifecycle_policy") -> LifecyclePolicyRef {
+        required { repository: Text, policy: Json }
+        optional {}
+        blocks {}
+        exports { id: Text }
+    }
+}
+
+nested! {
+    /// Scan on push.
+    ImageScanning {
+        required { scan_on_push: Bool }
+        optional {}
+        blocks {}
+    }
+    /// Encryption at rest.
+    Encryption {
+        required {}
+        optional { encryption_type: Text, kms_key: Opt<Arn> }
+        blocks {}
+    }
+}

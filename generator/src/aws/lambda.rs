@@ -1,0 +1,51 @@
+//! Functions.
+
+use crate::hcl::types::*;
+use crate::{nested, resource};
+
+resource! {
+    /// A function.
+    Function("aws_lambda_function") -> FunctionRef {
+        required { function_name: Text, role: Arn }
+        optional {
+            description: Text, runtime: Text, handler: Text, architectures: List<Text>,
+            filename: Text, source_code_hash: Opt<Text>, memory_size: Number, timeout: Number,
+            reserved_concurrent_executions: Number, kms_key_arn: Opt<Arn>, tags: Map<Text>,
+        }
+        blocks {
+            environment: Environment,
+            logging_config: LoggingConfig,
+            tracing_config: TracingConfig
+        }
+        exports { arn: Arn, invoke_arn: InvokeArn, function_name: FunctionName }
+    }
+
+    /// Who may call a function.
+    Permission("aws_lambda_permission") -> PermissionRef {
+        required { action: Text, function_name: FunctionName, principal: Text }
+        optional { statement_id: Text, source_arn: Arn, source_account: Text }
+        blocks {}
+        exports { id: Text }
+    }
+}
+
+nested! {
+    /// Environment variables.
+    Environment {
+        required {}
+        optional { variables: Map<Text> }
+        blocks {}
+    }
+    /// Format and place of the function's own log.
+    LoggingConfig {
+        required { log_format: Text }
+        optional { log_group: Text, application_log_level: Text, system_log_level: Text }
+        blocks {}
+    }
+    /// X-Ray.
+    TracingConfig {
+        required { mode: Text }
+        optional {}
+        blocks {}
+    }
+}

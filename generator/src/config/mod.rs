@@ -1,0 +1,47 @@
+//! `ralph.toml`, in two levels: [`raw`] is what the file says, [`valid`] is what it means.
+
+mod raw;
+mod valid;
+
+use std::path::Path;
+
+pub use valid::{
+    Architecture, Environment, Limits, Network, NetworkMode, Settings, Websocket, Worker,
+};
+
+/// Why a configuration is refused. The text shows every mistake with its line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}\nhint: name another file with --config")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is wrong.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: name.clone(), source })?;
+    parse(&name, &text)
+}
+
+/// Checks a configuration's text; `name` is how errors call the file.
+///
+/// # Errors
+/// [`ConfigError::Wrong`].
+pub fn parse(name: &str, text: &str) -> Result<Settings, ConfigError> {
+    let raw: raw::File =
+        toml::from_str(text).map_err(|error| ConfigError::Wrong(format!("{name}: {error}")))?;
+    valid::check(raw).map_err(|error| ConfigError::Wrong(format!("{name}: {error}")))
+}

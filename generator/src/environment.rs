@@ -1,0 +1,189 @@
+//! A root: which modules an environment has, and how they are wired.
+
+use ralph_protocol::names::{SecretName, output, variable, worker_env};
+
+use crate::config::{Architecture, Environment, NetworkMode};
+use crate::hcl::prelude::*;
+use crate::modules::{
+    Fargate, FargateInputs, Secrets, SecretsInputs, Vpc, VpcInputs, Websocket, WebsocketInputs,
+};
+
+/// Marks expressions of a root.
+pub struct Root;
+
+/// What `confirm_production` must hold.
+pub const CONFIRMATION: &str = "yes, deploy production";
+
+/// Fills a root's folder.
+pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture) {
+    let names = &env.names;
+    m.versions();
+    let region = m.local("region", Expr::from(env.region.as_str()));
+    let accounts: Vec<String> = env.account_id.iter().cloned().collect();
+    m.aws_provider(&region, &env.tags, &accounts);
+    let (management_base, lambda_zip) = variables(m);
+    if env.production {
+        confirmation(m, names.environment());
+    }
+
+    let vpc = m.call::<Vpc>();
+    let secrets = m.call::<Secrets>();
+    let fargate = m.call::<Fargate>();
+    let websocket = m.call::<Websocket>();
+    let (network, arns) = (vpc.outputs(), secrets.outputs());
+    let (tasks, api) = (fargate.outputs(), websocket.outputs());
+
+    let text = |value: &str| Expr::<Root, Text>::from(value);
+    let boundary: Expr<Root, Opt<Arn>> = match &env.permissions_boundary_arn {
+        Some(arn) => arn![arn.as_str()].into(),
+        None => Expr::null(),
+    };
+    vpc.with(m, network_inputs(env, &region));
+    secrets.with(
+        m,
+        SecretsInputs {
+            name_prefix: text(&format!("ralph/{}", names.environment())),
+            recovery_window_in_days: env.secret_recovery_days.into(),
+        },
+    );
+    fargate.with(
+        m,
+        FargateInputs {
+            anthropic_keys_arn: arns.anthropic_keys_arn,
+            cluster_name: text(&names.cluster()),
+            cpu_architecture: text(architecture.ecs()),
+            environment: map(worker_environment(env)),
+            ephemeral_storage_gib: env.worker.storage_gib.into(),
+            force_delete_images: (!env.worker.keep_images).into(),
+            git_token_arn: arns.git_token_arn,
+            image_digest: env
+                .worker
+                .image_digest
+                .as_deref()
+                .map_or_else(Expr::null, |d| text(d).into()),
+            image_tag: text(&env.worker.image_tag),
+            log_group_name: text(&names.log_group()),
+            log_retention_in_days: env.log_retention_days.into(),
+            permissions_boundary_arn: boundary.clone(),
+            region: region.clone(),
+            repository_name: text(&names.ecr_repository()),
+            task_cpu: env.worker.cpu.into(),
+            task_family: text(&names.task_family()),
+            task_memory: env.worker.memory.into(),
+        },
+    );
+    websocket.with(
+        m,
+        WebsocketInputs {
+            architecture: text(architecture.lambda()),
+            deletion_protection: env.websocket.table_deletion_protection.into(),
+            environment: text(names.environment()),
+            function_log_retention_in_days: env.log_retention_days.into(),
+            lambda_zip,
+            management_base,
+            name: text(&names.prefix()),
+            permissions_boundary_arn: boundary,
+            point_in_time_recovery: env.websocket.table_backups.into(),
+            region,
+            signing_keys_arn: arns.signing_keys_arn,
+            stage_name: text(names.environment()),
+            table_name: text(&names.table()),
+            throttling_burst_limit: env.websocket.burst.into(),
+            throttling_rate_limit: env.websocket.rate.into(),
+            workers_log_group_arn: tasks.log_group_arn,
+            workers_log_group_name: tasks.log_group_name.clone(),
+            workers_log_retention_in_days: env.log_retention_days.into(),
+        },
+    );
+
+    m.output(output::WEBSOCKET_URL, "URL that clients connect to.", api.url);
+    m.output(output::WEBSOCKET_API_ID, "Id of the WebSocket API.", api.api_id);
+    m.output(output::WEBSOCKET_STAGE, "Stage of the WebSocket API.", api.stage_name);
+    m.output(output::CONNECTIONS_TABLE, "Table of connections and runs.", api.table_name);
+    m.output(output::CLUSTER, "Cluster that tasks run on.", tasks.cluster_name);
+    m.output(
+        output::TASK_DEFINITION,
+        "ARN of the task definition, with revision.",
+        tasks.task_definition_arn,
+    );
+    m.output(output::ECR_REPOSITORY_URL, "Repository of the worker's image.", tasks.repository_url);
+    m.output(output::WORKER_IMAGE, "Image that `just push-worker` pushes.", tasks.worker_image);
+    m.output(output::LOG_GROUP, "Log group of the workers.", tasks.log_group_name);
+    let short_names = SecretName::ALL.map(SecretName::as_str).join(", ");
+    m.output(output::SECRET_ARNS, &format!("ARN of each secret: {short_names}."), arns.arns);
+    m.output(output::SUBNET_IDS, "Subnets for tasks.", network.subnet_ids);
+    m.output(
+        output::WORKER_SECURITY_GROUP_ID,
+        "Security group for tasks.",
+        network.worker_security_group_id,
+    );
+}
+
+/// Variables for running elsewhere than on AWS.
+fn variables(m: &mut Module<Root>) -> (Expr<Root, Opt<Text>>, Expr<Root, Text>) {
+    let management_base = m.variable(
+        variable::MANAGEMENT_BASE,
+        "Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended.",
+    );
+    let lambda_zip: Expr<Root, Opt<Text>> = m.variable(
+        variable::LAMBDA_ZIP,
+        "Path of the zip that holds the functions; null for what `just build-lambdas` makes.",
+    );
+    let built = text![m.path_root(), "/../../../dist/ralph-lambda.zip"];
+    let lambda_zip = m.local("lambda_zip", func::first_set([lambda_zip, built.into()]));
+    (management_base, lambda_zip)
+}
+
+/// A plan of production needs a sentence that nobody types by accident.
+fn confirmation(m: &mut Module<Root>, environment: &str) {
+    let confirm: Expr<Root, Text> = m.variable(
+        variable::CONFIRM_PRODUCTION,
+        &format!("Must be \"{CONFIRMATION}\": {environment} is not deployed yet, and nothing should do so by accident."),
+    );
+    m.validate(
+        &confirm,
+        &confirm.equals(CONFIRMATION),
+        &format!("This is {environment}, which is not deployed yet. To go on: -var 'confirm_production={CONFIRMATION}'"),
+    );
+}
+
+fn network_inputs(env: &Environment, region: &Expr<Root, Text>) -> VpcInputs<Root> {
+    let zones: Vec<Expr<Root, Text>> =
+        env.network.zones.iter().map(|zone| Expr::from(zone.as_str())).collect();
+    let (mode, cidr, vpc_id, subnet_ids) = match &env.network.mode {
+        NetworkMode::Create { cidr } => ("create", cidr.as_str(), Expr::null(), Vec::new()),
+        NetworkMode::Default => ("default", "", Expr::null(), Vec::new()),
+        NetworkMode::Existing { vpc_id, subnet_ids } => (
+            "existing",
+            "",
+            Expr::<Root, VpcId>::from_configuration(vpc_id).into(),
+            subnet_ids.iter().map(|id| Expr::from_configuration(id)).collect(),
+        ),
+    };
+    VpcInputs {
+        availability_zones: zones.into(),
+        cidr: cidr.into(),
+        existing_subnet_ids: subnet_ids.into(),
+        existing_vpc_id: vpc_id,
+        mode: mode.into(),
+        name: env.names.prefix().into(),
+        region: region.clone(),
+    }
+}
+
+/// What a run may override. Never a secret, and nothing that only tests and the local cloud set.
+fn worker_environment(env: &Environment) -> Vec<(&'static str, Expr<Root, Text>)> {
+    let limits = &env.worker.limits;
+    let mut all = vec![
+        (worker_env::MAX_ITERATIONS, limits.max_iterations.to_string()),
+        (worker_env::MAX_DURATION_SECS, limits.max_duration_secs.to_string()),
+        (worker_env::MAX_COST_USD, limits.max_cost_usd.to_string()),
+        (worker_env::ITERATION_TIMEOUT_SECS, limits.iteration_timeout_secs.to_string()),
+        (worker_env::SILENCE_SECS, limits.silence_secs.to_string()),
+        (worker_env::MAX_STALLS, limits.max_stalls.to_string()),
+    ];
+    all.extend(env.worker.agent_command.clone().map(|c| (worker_env::AGENT_COMMAND, c)));
+    all.extend(env.worker.verify_command.clone().map(|c| (worker_env::VERIFY_COMMAND, c)));
+    all.sort();
+    all.into_iter().map(|(name, value)| (name, value.into())).collect()
+}

@@ -1,0 +1,66 @@
+//! What can be wrong with a module before a byte of it is written.
+
+/// A mistake in a module. `place` is the folder or file it is in, below the output folder.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A required attribute was not set.
+    #[error("{place}: `{block}` lacks `{attribute}`")]
+    Missing {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The block's address."]
+        block: String,
+        #[doc = "The attribute."]
+        attribute: String,
+    },
+    /// A name is no identifier.
+    #[error(
+        "{place}: `{name}` is not an identifier\nhint: letters, digits, `_` and `-`, not starting with a digit"
+    )]
+    Name {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The name."]
+        name: String,
+    },
+    /// A call was begun and never given its inputs.
+    #[error("{place}: the call of module `{call}` was never given its inputs")]
+    OpenCall {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The module."]
+        call: String,
+    },
+    /// A validation on something that is no variable.
+    #[error("{place}: a validation needs a variable, not `{address}`")]
+    NotAVariable {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "What it was given."]
+        address: String,
+    },
+    /// Two blocks with one address, or one attribute twice.
+    #[error("{place}: `{name}` is there twice")]
+    Twice {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The address or attribute."]
+        name: String,
+    },
+    /// A reference to nothing.
+    #[error("{place}: `{block}` refers to `{address}`, which nothing declares{}", hint(near.as_deref()))]
+    Dangling {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The block that refers."]
+        block: String,
+        #[doc = "What it refers to."]
+        address: String,
+        #[doc = "The nearest name there is."]
+        near: Option<String>,
+    },
+}
+
+fn hint(near: Option<&str>) -> String {
+    near.map(|near| format!("\nhint: did you mean `{near}`?")).unwrap_or_default()
+}

@@ -1,0 +1,252 @@
+//! The closed world: every name that an expression of a folder uses is declared in that folder.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use hcl::Template;
+use hcl::expr::{
+    Expression, ForExpr, ObjectKey, Operation, TemplateExpr, Traversal, TraversalOperator,
+};
+use hcl::template::{Directive, Element};
+
+use super::Error;
+use super::block::{Block, Entry, Item};
+
+/// Names that Terraform itself provides, whole.
+const BUILT_IN: [&str; 2] = ["path", "terraform"];
+
+/// Every mistake in a folder's files: a reference to nothing, an address or an attribute twice.
+pub(in crate::hcl) fn check(folder: &str, files: &BTreeMap<String, Vec<Item>>) -> Vec<Error> {
+    let mut world = World { declared: BTreeSet::new(), errors: Vec::new() };
+    for_each_block(folder, files, |place, block| world.declare(place, block));
+    for_each_block(folder, files, |place, block| {
+        let mut walk = Walk {
+            world: &mut world,
+            place,
+            block: block.address(),
+            each: block.attribute("for_each").is_some(),
+            count: block.attribute("count").is_some(),
+            bound: Vec::new(),
+        };
+        // The first label of a type keyword is no reference: `type = list(string)`.
+        for entry in &block.entries {
+            match entry {
+                Entry::Attribute(name, _) if block.kind == "variable" && name == "type" => {}
+                entry => walk.entry(entry),
+            }
+        }
+        walk.doubles(block);
+    });
+    world.errors
+}
+
+fn for_each_block<'a>(
+    folder: &str,
+    files: &'a BTreeMap<String, Vec<Item>>,
+    mut f: impl FnMut(&str, &'a Block),
+) {
+    for (file, items) in files {
+        let place = format!("{folder}/{file}");
+        for item in items {
+            if let Item::Block(block) = item {
+                f(&place, block);
+            }
+        }
+    }
+}
+
+struct World {
+    declared: BTreeSet<String>,
+    errors: Vec<Error>,
+}
+
+impl World {
+    fn declare(&mut self, place: &str, block: &Block) {
+        let addresses: Vec<String> = match block.kind.as_str() {
+            "locals" => block
+                .entries
+                .iter()
+                .filter_map(|entry| match entry {
+                    Entry::Attribute(name, _) => Some(format!("local.{name}")),
+                    _ => None,
+                })
+                .collect(),
+            "variable" => vec![format!("var.{}", block.labels[0])],
+            "resource" => vec![block.labels.join(".")],
+            "data" | "module" | "output" | "check" => vec![block.address()],
+            _ => Vec::new(),
+        };
+        for address in addresses {
+            if !self.declared.insert(address.clone()) {
+                self.errors.push(Error::Twice { place: place.to_owned(), name: address });
+            }
+        }
+    }
+}
+
+struct Walk<'a> {
+    world: &'a mut World,
+    place: &'a str,
+    block: String,
+    each: bool,
+    count: bool,
+    bound: Vec<String>,
+}
+
+impl Walk<'_> {
+    fn doubles(&mut self, block: &Block) {
+        let mut seen = HashSet::new();
+        for entry in &block.entries {
+            match entry {
+                Entry::Attribute(name, _) if block.kind != "locals" && !seen.insert(name) => {
+                    let name = format!("{}.{name}", block.address());
+                    self.world.errors.push(Error::Twice { place: self.place.to_owned(), name });
+                }
+                Entry::Block(inner) => self.doubles(inner),
+                _ => {}
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Attribute(_, value) => self.expression(value),
+            Entry::Block(block) => block.entries.iter().for_each(|entry| self.entry(entry)),
+            Entry::Comment(_) | Entry::Gap => {}
+        }
+    }
+
+    fn expression(&mut self, node: &Expression) {
+        match node {
+            Expression::Array(items) => items.iter().for_each(|item| self.expression(item)),
+            Expression::Object(object) => {
+                for (key, value) in object {
+                    if let ObjectKey::Expression(key) = key {
+                        self.expression(key);
+                    }
+                    self.expression(value);
+                }
+            }
+            Expression::TemplateExpr(template) => self.template(template),
+            Expression::Variable(name) => self.reference(name.as_str(), &[]),
+            Expression::Traversal(traversal) => self.traversal(traversal),
+            Expression::FuncCall(call) => call.args.iter().for_each(|arg| self.expression(arg)),
+            Expression::Parenthesis(inner) => self.expression(inner),
+            Expression::Conditional(conditional) => {
+                self.expression(&conditional.cond_expr);
+                self.expression(&conditional.true_expr);
+                self.expression(&conditional.false_expr);
+            }
+            Expression::Operation(operation) => match &**operation {
+                Operation::Unary(unary) => self.expression(&unary.expr),
+                Operation::Binary(binary) => {
+                    self.expression(&binary.lhs_expr);
+                    self.expression(&binary.rhs_expr);
+                }
+            },
+            Expression::ForExpr(each) => self.for_expression(each),
+            _ => {}
+        }
+    }
+
+    fn for_expression(&mut self, each: &ForExpr) {
+        self.expression(&each.collection_expr);
+        let before = self.bound.len();
+        self.bound.push(each.value_var.as_str().to_owned());
+        self.bound.extend(each.key_var.iter().map(|key| key.as_str().to_owned()));
+        let inner = each.key_expr.iter().chain([&each.value_expr]).chain(&each.cond_expr);
+        inner.for_each(|node| self.expression(node));
+        self.bound.truncate(before);
+    }
+
+    fn template(&mut self, template: &TemplateExpr) {
+        match Template::from_expr(template) {
+            Ok(template) => self.elements(template.elements()),
+            // Our own templates always parse; if one does not, that is a mistake to be shown.
+            Err(error) => self.dangling(format!("a template: {error}"), None),
+        }
+    }
+
+    fn elements(&mut self, elements: &[Element]) {
+        for element in elements {
+            match element {
+                Element::Literal(_) => {}
+                Element::Interpolation(interpolation) => self.expression(&interpolation.expr),
+                Element::Directive(directive) => match &**directive {
+                    Directive::If(directive) => self.expression(&directive.cond_expr),
+                    Directive::For(directive) => self.expression(&directive.collection_expr),
+                },
+            }
+        }
+    }
+
+    fn traversal(&mut self, traversal: &Traversal) {
+        let names: Vec<&str> = traversal
+            .operators
+            .iter()
+            .map_while(|operator| match operator {
+                TraversalOperator::GetAttr(name) => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        match &traversal.expr {
+            Expression::Variable(root) => self.reference(root.as_str(), &names),
+            other => self.expression(other),
+        }
+        for operator in &traversal.operators {
+            if let TraversalOperator::Index(index) = operator {
+                self.expression(index);
+            }
+        }
+    }
+
+    fn reference(&mut self, root: &str, names: &[&str]) {
+        if self.bound.iter().any(|name| name == root) || BUILT_IN.contains(&root) {
+            return;
+        }
+        if (root == "each" && self.each) || (root == "count" && self.count) {
+            return;
+        }
+        let depth = if root == "data" { 2 } else { 1 };
+        let mut address = root.to_owned();
+        for name in names.iter().take(depth) {
+            address.push('.');
+            address.push_str(name);
+        }
+        if names.len() >= depth && self.world.declared.contains(&address) {
+            return;
+        }
+        let near = nearest(&address, &self.world.declared);
+        self.dangling(address, near);
+    }
+
+    fn dangling(&mut self, address: String, near: Option<String>) {
+        self.world.errors.push(Error::Dangling {
+            place: self.place.to_owned(),
+            block: self.block.clone(),
+            address,
+            near,
+        });
+    }
+}
+
+/// The declared name that is fewest edits away, if that is less than half of it.
+fn nearest(address: &str, declared: &BTreeSet<String>) -> Option<String> {
+    let best = declared.iter().min_by_key(|name| distance(address, name))?;
+    (distance(address, best) * 2 <= best.len()).then(|| best.clone())
+}
+
+/// Edits between two names: insertions, removals, replacements.
+pub(crate) fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,297 @@
+//! Resources, data sources and nested blocks: what the macros [`resource!`](crate::resource),
+//! [`data!`](crate::data) and [`nested!`](crate::nested) make typed builders of.
+
+use std::marker::PhantomData;
+
+use hcl::expr::{Expression, TraversalOperator, Variable};
+
+use super::block::{Block, Entry, wrap};
+use super::expr::{Expr, attribute, path, traverse};
+use super::name::ident;
+use super::types::{Bool, List, Map, Text, Type};
+
+/// What a resource, data source or nested block takes and gives, for checks against the provider.
+pub struct Schema {
+    /// `resource`, `data` or `nested`.
+    pub kind: &'static str,
+    /// Such as `aws_vpc`; for a nested block, its name.
+    pub name: &'static str,
+    /// Attributes that must be set, each with its type constraint.
+    pub required: &'static [(&'static str, fn() -> String)],
+    /// Attributes that may be set.
+    pub optional: &'static [(&'static str, fn() -> String)],
+    /// Nested blocks.
+    pub blocks: &'static [(&'static str, &'static Schema)],
+    /// Attributes that can be referred to.
+    pub exports: &'static [(&'static str, fn() -> String)],
+}
+
+/// The text of a type constraint.
+#[must_use]
+pub fn constraint_of<T: Type>() -> String {
+    super::print::flat(&T::constraint())
+}
+
+/// A block under construction, valid inside module `M`.
+pub struct Draft<M> {
+    schema: &'static Schema,
+    name: String,
+    meta: Option<(&'static str, Expression)>,
+    comment: Vec<String>,
+    entries: Vec<Entry>,
+    depends_on: Vec<Expression>,
+    lifecycle: Vec<Entry>,
+    mark: PhantomData<fn() -> M>,
+}
+
+impl<M> Draft<M> {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new(schema: &'static Schema, name: &str) -> Self {
+        Self {
+            schema,
+            name: name.to_owned(),
+            meta: None,
+            comment: Vec::new(),
+            entries: Vec::new(),
+            depends_on: Vec::new(),
+            lifecycle: Vec::new(),
+            mark: PhantomData,
+        }
+    }
+
+    #[doc(hidden)]
+    pub fn set<T>(&mut self, name: &str, value: Expr<M, T>) {
+        // An attribute that is a keyword of Rust is spelled `r#type` there.
+        let name = name.trim_start_matches("r#");
+        self.entries.push(Entry::Attribute(name.to_owned(), value.into_node()));
+    }
+
+    #[doc(hidden)]
+    pub fn nest(&mut self, name: &str, draft: Self) {
+        let (mut block, _) = draft.into_block();
+        block.kind = name.to_owned();
+        block.labels.clear();
+        self.entries.push(Entry::Block(block));
+    }
+
+    pub(in crate::hcl) fn handle(&self) -> Handle<M> {
+        let names = [self.schema.name, &self.name];
+        let base = match self.schema.kind {
+            "data" => path("data", &names),
+            _ => path(names[0], &names[1..]),
+        };
+        Handle { base, mark: PhantomData }
+    }
+
+    pub(in crate::hcl) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(in crate::hcl) fn set_meta(&mut self, name: &'static str, value: Expression) {
+        self.meta = Some((name, value));
+    }
+
+    /// The block, and which required attributes it lacks.
+    pub(in crate::hcl) fn into_block(self) -> (Block, Vec<&'static str>) {
+        let mut block = Block::new(self.schema.kind, &[self.schema.name, &self.name]);
+        block.comment = self.comment;
+        if let Some((name, value)) = self.meta {
+            block.entries.push(Entry::Attribute(name.to_owned(), value));
+            block.entries.push(Entry::Gap);
+        }
+        block.entries.extend(self.entries);
+        let lacks = self.schema.required.iter().map(|(name, _)| name.trim_start_matches("r#"));
+        let lacks = lacks.filter(|name| block.attribute(name).is_none()).collect();
+        if !self.depends_on.is_empty() {
+            block.entries.push(Entry::Gap);
+            let list = Expression::Array(self.depends_on);
+            block.entries.push(Entry::Attribute("depends_on".to_owned(), list));
+        }
+        if !self.lifecycle.is_empty() {
+            let mut lifecycle = Block::new("lifecycle", &[]);
+            lifecycle.entries = self.lifecycle;
+            block.entries.push(Entry::Block(lifecycle));
+        }
+        (block, lacks)
+    }
+}
+
+/// The address of a block that was added to module `M`.
+pub struct Handle<M> {
+    base: Expression,
+    mark: PhantomData<fn() -> M>,
+}
+
+impl<M> Clone for Handle<M> {
+    fn clone(&self) -> Self {
+        Self { base: self.base.clone(), mark: PhantomData }
+    }
+}
+
+impl<M> Handle<M> {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn attribute<T>(&self, name: &str) -> Expr<M, T> {
+        Expr::from_node(attribute(&self.base, name))
+    }
+
+    fn then(&self, operator: TraversalOperator) -> Self {
+        Self { base: traverse(&self.base, [operator]), mark: PhantomData }
+    }
+}
+
+/// What `add` hands out: the way to name what a block exports.
+pub trait Reference<M>: Sized {
+    #[doc(hidden)]
+    fn from_handle(handle: Handle<M>) -> Self;
+    #[doc(hidden)]
+    fn handle(&self) -> &Handle<M>;
+}
+
+/// A resource or data source under construction. The methods here go with every resource type.
+pub trait Resource<M>: Sized {
+    /// What names its exports.
+    type Ref: Reference<M>;
+
+    #[doc(hidden)]
+    fn draft(&mut self) -> &mut Draft<M>;
+    #[doc(hidden)]
+    fn into_draft(self) -> Draft<M>;
+
+    /// A comment above the block: why it is there or looks odd, with a link where AWS forces it.
+    #[must_use]
+    fn why(mut self, text: &str) -> Self {
+        self.draft().comment.extend(wrap(text));
+        self
+    }
+
+    /// A comment above the attribute or nested block that is set next.
+    #[must_use]
+    fn note(mut self, text: &str) -> Self {
+        self.draft().entries.push(Entry::Comment(wrap(text)));
+        self
+    }
+
+    /// Orders this block after another where no attribute says so.
+    #[must_use]
+    fn after(mut self, other: &impl Reference<M>) -> Self {
+        let base = other.handle().base.clone();
+        self.draft().depends_on.push(base);
+        self
+    }
+
+    /// `lifecycle { create_before_destroy = true }`
+    #[must_use]
+    fn create_before_destroy(mut self) -> Self {
+        let entry = Entry::Attribute("create_before_destroy".to_owned(), Expression::from(true));
+        self.draft().lifecycle.push(entry);
+        self
+    }
+
+    /// `lifecycle { precondition { … } }`: refuses a plan with the message.
+    #[must_use]
+    fn precondition(
+        mut self,
+        condition: &Expr<M, Bool>,
+        message: impl Into<Expr<M, Text>>,
+    ) -> Self {
+        let block = Block::new("precondition", &[])
+            .with("condition", condition.node().clone())
+            .with("error_message", message.into().into_node());
+        self.draft().lifecycle.push(Entry::Block(block));
+        self
+    }
+}
+
+/// A resource that exists only under a condition: `count = condition ? 1 : 0`.
+pub struct Maybe<M, R>(Handle<M>, PhantomData<fn() -> R>);
+
+impl<M, R: Reference<M>> Maybe<M, R> {
+    pub(in crate::hcl) fn new(handle: Handle<M>) -> Self {
+        Self(handle, PhantomData)
+    }
+
+    /// The export where the condition is known to hold: `aws_vpc.this[0].id`.
+    pub fn first<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, T> {
+        f(&R::from_handle(self.0.then(TraversalOperator::Index(Expression::from(0)))))
+    }
+
+    /// The export, or null: `one(aws_vpc.this[*].id)`.
+    pub fn one<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, super::types::Opt<T>> {
+        super::expr::call("one", vec![self.all(f).into_node()])
+    }
+
+    /// The export as a list of none or one: `aws_vpc.this[*].id`.
+    pub fn all<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, List<T>> {
+        let item = f(&R::from_handle(self.0.then(TraversalOperator::FullSplat)));
+        Expr::from_node(item.into_node())
+    }
+}
+
+impl<M, R: Reference<M>> Reference<M> for Maybe<M, R> {
+    fn from_handle(handle: Handle<M>) -> Self {
+        Self::new(handle)
+    }
+    fn handle(&self) -> &Handle<M> {
+        &self.0
+    }
+}
+
+/// A resource for each entry of a map: `for_each`.
+pub struct Each<M, R>(Handle<M>, PhantomData<fn() -> R>);
+
+impl<M, R: Reference<M>> Each<M, R> {
+    /// The export of the resource for one key.
+    pub fn at<T>(
+        &self,
+        key: impl Into<Expr<M, Text>>,
+        f: impl FnOnce(&R) -> Expr<M, T>,
+    ) -> Expr<M, T> {
+        let key = key.into().into_node();
+        f(&R::from_handle(self.0.then(TraversalOperator::Index(key))))
+    }
+
+    /// The export of all, in the order of their keys: `[for key in sort(keys(…)) : …[key].id]`
+    /// spelled `values(…)[*].id`.
+    pub fn values<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, List<T>> {
+        let values: Expr<M, List<T>> = super::expr::call("values", vec![self.0.base.clone()]);
+        let base = traverse(values.node(), [TraversalOperator::FullSplat]);
+        Expr::from_node(f(&R::from_handle(Handle { base, mark: PhantomData })).into_node())
+    }
+
+    /// The export of all by key: `{ for key, item in … : key => item.id }`.
+    pub fn by_key<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, Map<T>> {
+        let all: Expr<M, Map<super::types::Any>> = Expr::from_node(self.0.base.clone());
+        all.to_map(("key", "item"), |key, item| {
+            (key, f(&R::from_handle(Handle { base: item.into_node(), mark: PhantomData })))
+        })
+    }
+}
+
+impl<M, R: Reference<M>> Reference<M> for Each<M, R> {
+    fn from_handle(handle: Handle<M>) -> Self {
+        Self(handle, PhantomData)
+    }
+    fn handle(&self) -> &Handle<M> {
+        &self.0
+    }
+}
+
+/// `each` inside a resource that is made for each entry of a map of `T`.
+pub struct EachEntry<M, T> {
+    /// `each.key`
+    pub key: Expr<M, Text>,
+    /// `each.value`
+    pub value: Expr<M, T>,
+}
+
+impl<M, T> EachEntry<M, T> {
+    pub(in crate::hcl) fn new() -> Self {
+        let each = Expression::from(Variable::from(ident("each")));
+        Self {
+            key: Expr::from_node(attribute(&each, "key")),
+            value: Expr::from_node(attribute(&each, "value")),
+        }
+    }
+}

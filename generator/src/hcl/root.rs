@@ -1,0 +1,44 @@
+//! What only some folders have: versions, the provider.
+
+use hcl::expr::Expression;
+
+use super::block::Block;
+use super::expr::{Expr, map, object};
+use super::module::Module;
+use super::types::{Map, Text};
+
+/// Terraform and OpenTofu from 1.6 on: the modules use nothing newer.
+const TERRAFORM: &str = ">= 1.6.0";
+/// Majors 5 and 6 of the AWS provider: the modules use nothing that either warns about.
+const AWS_PROVIDER: &str = ">= 5.88.0, < 7.0.0";
+
+impl<M> Module<M> {
+    /// `versions.tf`: which tools and providers the folder works with.
+    pub fn versions(&mut self) {
+        let aws =
+            object::<M, _>([("source", "hashicorp/aws".into()), ("version", AWS_PROVIDER.into())]);
+        let providers = Block::new("required_providers", &[]).with("aws", aws.into_node());
+        let block = Block::new("terraform", &[])
+            .with("required_version", Expression::from(TERRAFORM))
+            .nest(providers);
+        self.items("versions.tf").push(super::block::Item::Block(block));
+    }
+
+    /// `providers.tf`: the AWS provider with its region, and the tags every resource gets.
+    pub fn aws_provider(
+        &mut self,
+        region: &Expr<M, Text>,
+        tags: &[(String, String)],
+        accounts: &[String],
+    ) {
+        let tags: Expr<M, Map<Text>> =
+            map(tags.iter().map(|(key, value)| (key.as_str(), Expr::from(value.as_str()))));
+        let mut block = Block::new("provider", &["aws"]).with("region", region.node().clone());
+        if !accounts.is_empty() {
+            let list = accounts.iter().map(|id| Expression::from(id.as_str())).collect();
+            block = block.with("allowed_account_ids", Expression::Array(list));
+        }
+        let tags = Block::new("default_tags", &[]).with("tags", tags.into_node());
+        self.items("providers.tf").push(super::block::Item::Block(block.nest(tags)));
+    }
+}

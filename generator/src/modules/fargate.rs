@@ -1,0 +1,327 @@
+//! What a workstream runs on: cluster, task definition, image repository, log group, roles.
+
+use ralph_protocol::names::{CONTAINER, worker_env};
+
+use crate::aws::ecr::{Encryption, ImageScanning, LifecyclePolicy, Repository, RepositoryRef};
+use crate::aws::ecs::{
+    Cluster, ClusterCapacityProviders, ClusterRef, EphemeralStorage, RuntimePlatform, Setting,
+    Strategy, TaskDefinition, Volume,
+};
+use crate::aws::iam::{Role, RolePolicy, RoleRef};
+use crate::aws::logs::{LogGroup, LogGroupRef};
+use crate::hcl::prelude::*;
+
+/// The module `fargate`.
+pub struct Fargate;
+
+/// Where the worker may write, each a volume over the read-only root. The image declares them as
+/// volumes owned by [`USER`], because a bind mount on Fargate otherwise belongs to root.
+pub const WRITABLE: [(&str, &str); 3] =
+    [("work", "/work"), ("home", "/home/ralph"), ("tmp", "/tmp")];
+/// The worker's user and group.
+pub const USER: &str = "1000:1000";
+
+inputs! {
+    /// What the module `fargate` is told.
+    pub struct FargateInputs {
+        /// ARN of the secret with the keys of the model's service.
+        anthropic_keys_arn: Arn,
+        /// Name of the cluster.
+        cluster_name: Text,
+        /// Processor architecture of the image: X86_64 or ARM64.
+        cpu_architecture: Text,
+        /// Environment of the worker: the defaults that a run may override.
+        environment: Map<Text>,
+        /// Scratch space of a task in GiB: 21 to 200; the first 20 are free.
+        ephemeral_storage_gib: Number,
+        /// Whether destroying the repository deletes its images.
+        force_delete_images: Bool,
+        /// ARN of the secret with the git credential.
+        git_token_arn: Arn,
+        /// Digest of the image (sha256:…) to pin what the tag names; null trusts the tag, which cannot be moved.
+        image_digest: Opt<Text>,
+        /// Tag of the image.
+        image_tag: Text,
+        /// Name of the log group that gets the workers' lines.
+        log_group_name: Text,
+        /// Days that the log group keeps a line.
+        log_retention_in_days: Number,
+        /// Policy that bounds what the roles can ever do; null for none.
+        permissions_boundary_arn: Opt<Arn>,
+        /// Region of the cluster.
+        region: Text,
+        /// Name of the image repository.
+        repository_name: Text,
+        /// CPU units of a task.
+        task_cpu: Number,
+        /// Family of the task definition.
+        task_family: Text,
+        /// MiB of memory of a task.
+        task_memory: Number,
+    }
+}
+
+outputs! {
+    /// What the module `fargate` tells.
+    pub struct FargateOutputs {
+        /// Name of the cluster.
+        cluster_name: Text,
+        /// ARN of the workers' log group.
+        log_group_arn: Arn,
+        /// Name of the workers' log group.
+        log_group_name: Text,
+        /// URL of the image repository.
+        repository_url: Url,
+        /// ARN of the task definition with its revision.
+        task_definition_arn: Arn,
+        /// The image that is pushed: repository and tag.
+        worker_image: Text,
+    }
+}
+
+impl Definition for Fargate {
+    const NAME: &'static str = "fargate";
+    const ABOUT: &'static str = "What a workstream runs on.";
+    type Inputs<M> = FargateInputs<M>;
+    type Outputs<M> = FargateOutputs<M>;
+
+    fn build(m: &mut Module<Self>, inputs: FargateInputs<Self>) -> FargateOutputs<Self> {
+        let architectures: Expr<Self, List<Text>> = ["X86_64", "ARM64"].into();
+        m.validate(
+            &inputs.cpu_architecture,
+            &func::contains(architectures, &inputs.cpu_architecture),
+            "The architecture is X86_64 or ARM64.",
+        );
+        let repository = repository(m, &inputs);
+        let cluster = cluster(m, &inputs);
+        let logs = m.add(
+            LogGroup::new("workstreams")
+                .why("checkov:skip=CKV_AWS_338: a year of logs is the reader's choice, not the default's. checkov:skip=CKV_AWS_158: CloudWatch encrypts with its own key.")
+                .name(&inputs.log_group_name)
+                .retention_in_days(&inputs.log_retention_in_days),
+        );
+        m.file("iam.tf");
+        let execution = execution_role(m, &inputs, &repository, &logs, &cluster);
+        let task = m.add(
+            role("task", &inputs, "task", &cluster)
+                .why("The agent is untrusted code: its role exists and may do nothing."),
+        );
+        let image =
+            m.local("worker_image", text![repository.repository_url(), ":", &inputs.image_tag]);
+        let task_definition_arn =
+            task_definition(m, &inputs, &repository, &logs, &image, (&execution, &task));
+        FargateOutputs {
+            cluster_name: cluster.name(),
+            log_group_arn: logs.arn(),
+            log_group_name: logs.name(),
+            repository_url: repository.repository_url(),
+            task_definition_arn,
+            worker_image: image,
+        }
+    }
+}
+
+fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> RepositoryRef<Fargate> {
+    m.file("ecr.tf");
+    let repository = m.add(
+        Repository::new("worker")
+            .why("checkov:skip=CKV_AWS_136: AES256 with AWS's key; a customer key adds cost and no reader.")
+            .name(&inputs.repository_name)
+            .image_tag_mutability("IMMUTABLE")
+            .force_delete(&inputs.force_delete_images)
+            .image_scanning_configuration(ImageScanning::default().scan_on_push(true))
+            .encryption_configuration(Encryption::default().encryption_type("AES256")),
+    );
+    let rule = |priority: i32, description: &str, selection: Vec<(&str, Expr<Fargate, Any>)>| {
+        object([
+            ("rulePriority", priority.into()),
+            ("description", description.into()),
+            ("selection", object(selection)),
+            ("action", object([("type", "expire".into())])),
+        ])
+    };
+    let rules = tuple([
+        rule(
+            1,
+            "Untagged images go after a day.",
+            vec![
+                ("tagStatus", "untagged".into()),
+                ("countType", "sinceImagePushed".into()),
+                ("countUnit", "days".into()),
+                ("countNumber", 1.into()),
+            ],
+        ),
+        rule(
+            2,
+            "The last 30 images stay.",
+            vec![
+                ("tagStatus", "any".into()),
+                ("countType", "imageCountMoreThan".into()),
+                ("countNumber", 30.into()),
+            ],
+        ),
+    ]);
+    m.add(
+        LifecyclePolicy::new("worker")
+            .repository(repository.name())
+            .policy(func::json_encode(object([("rules", rules)]))),
+    );
+    repository
+}
+
+fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterRef<Fargate> {
+    m.file("main.tf");
+    let cluster = m.add(
+        Cluster::new("this")
+            .name(&inputs.cluster_name)
+            .setting(Setting::default().name("containerInsights").value("enabled")),
+    );
+    m.add(
+        ClusterCapacityProviders::new("this")
+            .why("A default strategy never falls back by itself: whoever starts a task names FARGATE when Spot has no room.")
+            .cluster_name(cluster.name())
+            .capacity_providers(["FARGATE", "FARGATE_SPOT"])
+            .default_capacity_provider_strategy(
+                Strategy::default().capacity_provider("FARGATE_SPOT").weight(1),
+            ),
+    );
+    cluster
+}
+
+fn role(
+    name: &str,
+    inputs: &FargateInputs<Fargate>,
+    suffix: &str,
+    cluster: &ClusterRef<Fargate>,
+) -> Role<Fargate> {
+    Role::new(name)
+        .name(text![&inputs.task_family, "-", suffix])
+        .permissions_boundary(&inputs.permissions_boundary_arn)
+        .assume_role_policy(Document::new([Statement::allow("Assume", &["sts:AssumeRole"])
+            .by(Principal::Service("ecs-tasks.amazonaws.com"))
+            .when("StringEquals", "aws:SourceAccount", cluster.arn().account())]))
+}
+
+/// The role with which Fargate itself pulls the image, reads the secrets and writes the log.
+fn execution_role(
+    m: &mut Module<Fargate>,
+    inputs: &FargateInputs<Fargate>,
+    repository: &RepositoryRef<Fargate>,
+    logs: &LogGroupRef<Fargate>,
+    cluster: &ClusterRef<Fargate>,
+) -> RoleRef<Fargate> {
+    let execution = m.add(role("execution", inputs, "execution", cluster));
+    let policy = Document::new([
+        Statement::allow("LogIn", &["ecr:GetAuthorizationToken"])
+            .on_everything("the token is the account's, it has no resource"),
+        Statement::allow(
+            "PullImage",
+            &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+        )
+        .on(repository.arn()),
+        Statement::allow("WriteLog", &["logs:CreateLogStream", "logs:PutLogEvents"])
+            .on(arn![logs.arn(), ":*"]),
+        Statement::allow("ReadSecrets", &["secretsmanager:GetSecretValue"])
+            .on(&inputs.anthropic_keys_arn)
+            .on(&inputs.git_token_arn),
+    ]);
+    m.add(
+        RolePolicy::new("execution")
+            .note(&policy.reasons())
+            .name("execution")
+            .role(execution.id())
+            .policy(policy),
+    );
+    execution
+}
+
+fn task_definition(
+    m: &mut Module<Fargate>,
+    inputs: &FargateInputs<Fargate>,
+    repository: &RepositoryRef<Fargate>,
+    logs: &LogGroupRef<Fargate>,
+    image: &Expr<Fargate, Text>,
+    (execution, task): (&RoleRef<Fargate>, &RoleRef<Fargate>),
+) -> Expr<Fargate, Arn> {
+    m.file("main.tf");
+    let pinned = text![repository.repository_url(), "@", inputs.image_digest.set()];
+    let image = m.local_because(
+        "task_image",
+        "A digest names bytes, a tag only a promise.",
+        inputs.image_digest.is_null().choose::<Text>(image, pinned),
+    );
+    let container = object([
+        ("name", CONTAINER.into()),
+        ("image", image.any()),
+        ("essential", true.into()),
+        ("user", USER.into()),
+        ("readonlyRootFilesystem", true.into()),
+        ("stopTimeout", 120.into()),
+        (
+            "environment",
+            inputs
+                .environment
+                .map(("name", "value"), |name, value| {
+                    object([("name", name.any()), ("value", value.any())])
+                })
+                .any(),
+        ),
+        (
+            "secrets",
+            tuple(
+                [
+                    (worker_env::ANTHROPIC_KEYS, &inputs.anthropic_keys_arn),
+                    (worker_env::GIT_TOKEN, &inputs.git_token_arn),
+                ]
+                .map(|(name, arn)| object([("name", name.into()), ("valueFrom", arn.any())])),
+            ),
+        ),
+        (
+            "mountPoints",
+            tuple(WRITABLE.map(|(volume, path)| {
+                object([
+                    ("sourceVolume", volume.into()),
+                    ("containerPath", path.into()),
+                    ("readOnly", false.into()),
+                ])
+            })),
+        ),
+        (
+            "logConfiguration",
+            object([
+                ("logDriver", "awslogs".into()),
+                (
+                    "options",
+                    object([
+                        ("awslogs-group", logs.name().any()),
+                        ("awslogs-region", inputs.region.any()),
+                        ("awslogs-stream-prefix", CONTAINER.into()),
+                        ("mode", "blocking".into()),
+                    ]),
+                ),
+            ]),
+        ),
+    ]);
+    let definition = TaskDefinition::new("worker")
+        .why("No init process: the worker is process 1 itself, because whatever runs under another one can read the secrets from its environment. The log driver blocks rather than drop lines. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html")
+        .family(&inputs.task_family)
+        .requires_compatibilities(["FARGATE"])
+        .network_mode("awsvpc")
+        .cpu(func::to_string(&inputs.task_cpu))
+        .memory(func::to_string(&inputs.task_memory))
+        .execution_role_arn(execution.arn())
+        .task_role_arn(task.arn())
+        .container_definitions(func::json_encode(tuple([container])))
+        .runtime_platform(
+            RuntimePlatform::default()
+                .operating_system_family("LINUX")
+                .cpu_architecture(&inputs.cpu_architecture),
+        )
+        .ephemeral_storage(
+            EphemeralStorage::default().size_in_gib(&inputs.ephemeral_storage_gib),
+        );
+    let definition = WRITABLE
+        .iter()
+        .fold(definition, |definition, (name, _)| definition.volume(Volume::default().name(*name)));
+    m.add(definition).arn()
+}

@@ -1,0 +1,75 @@
+//! The three secrets: metadata only. Values are put by `ralph keys set` and never pass through
+//! Terraform, so that none is ever in a plan or a state file.
+
+use ralph_protocol::names::SecretName;
+
+use crate::aws::secrets::Secret;
+use crate::hcl::prelude::*;
+
+/// The module `secrets`.
+pub struct Secrets;
+
+inputs! {
+    /// What the module `secrets` is told.
+    pub struct SecretsInputs {
+        /// What the secrets' names begin with, such as ralph/dev.
+        name_prefix: Text,
+        /// Days during which a deleted secret can be restored and its name stays taken: 0, or 7 to 30.
+        recovery_window_in_days: Number,
+    }
+}
+
+outputs! {
+    /// What the module `secrets` tells.
+    pub struct SecretsOutputs {
+        /// ARN of each secret by its short name.
+        arns: Map<Arn>,
+        /// ARN of the keys of the model's service.
+        anthropic_keys_arn: Arn,
+        /// ARN of the git credential.
+        git_token_arn: Arn,
+        /// ARN of the keys that sign connection tokens.
+        signing_keys_arn: Arn,
+    }
+}
+
+fn description(name: SecretName) -> &'static str {
+    match name {
+        SecretName::AnthropicKeys => "Keys of the model's service, used in this order.",
+        SecretName::GitToken => "Credential for the git host; {} for public repositories.",
+        SecretName::WebsocketSigningKeys => "Keys that sign the tokens of WebSocket connections.",
+    }
+}
+
+impl Definition for Secrets {
+    const NAME: &'static str = "secrets";
+    const ABOUT: &'static str = "Secrets without their values: `ralph keys set` puts those.";
+    type Inputs<M> = SecretsInputs<M>;
+    type Outputs<M> = SecretsOutputs<M>;
+
+    fn build(m: &mut Module<Self>, inputs: SecretsInputs<Self>) -> SecretsOutputs<Self> {
+        let days = &inputs.recovery_window_in_days;
+        let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)));
+        m.validate(days, &allowed, "The recovery window is 0, or 7 to 30 days.");
+
+        let arns = SecretName::ALL.map(|name| {
+            let secret = Secret::new(&name.as_str().replace('-', "_"))
+                .why(if name == SecretName::ALL[0] {
+                    "checkov:skip=CKV2_AWS_57: the values are the user's own and are replaced with `ralph keys set`."
+                } else {
+                    ""
+                })
+                .name(text![&inputs.name_prefix, "/", name.as_str()])
+                .description(description(name))
+                .recovery_window_in_days(days);
+            (name.as_str(), m.add(secret).arn())
+        });
+        let [anthropic, git, signing] = arns.clone().map(|(_, arn)| arn);
+        SecretsOutputs {
+            arns: map(arns),
+            anthropic_keys_arn: anthropic,
+            git_token_arn: git,
+            signing_keys_arn: signing,
+        }
+    }
+}

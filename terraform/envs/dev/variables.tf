@@ -1,0 +1,14 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# Environment dev. Defined in generator/src/environment.rs.
+
+variable "lambda_zip" {
+  description = "Path of the zip that holds the functions; null for what `just build-lambdas` makes."
+  type        = string
+  default     = null
+}
+
+variable "management_base" {
+  description = "Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,77 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# Environment prod. Defined in generator/src/environment.rs.
+
+# The network of the tasks.
+module "vpc" {
+  source = "../../modules/vpc"
+
+  availability_zones  = ["us-east-1a", "us-east-1b"]
+  cidr                = "10.30.0.0/16"
+  existing_subnet_ids = []
+  existing_vpc_id     = null
+  mode                = "create"
+  name                = "ralph-prod"
+  region              = local.region
+}
+
+# Secrets without their values: `ralph keys set` puts those.
+module "secrets" {
+  source = "../../modules/secrets"
+
+  name_prefix             = "ralph/prod"
+  recovery_window_in_days = 30
+}
+
+# What a workstream runs on.
+module "fargate" {
+  source = "../../modules/fargate"
+
+  anthropic_keys_arn = module.secrets.anthropic_keys_arn
+  cluster_name       = "ralph-prod"
+  cpu_architecture   = "X86_64"
+  environment = {
+    RALPH_ITERATION_TIMEOUT_SECS = "3600"
+    RALPH_MAX_COST_USD           = "25"
+    RALPH_MAX_DURATION_SECS      = "28800"
+    RALPH_MAX_ITERATIONS         = "50"
+    RALPH_MAX_STALLS             = "3"
+    RALPH_SILENCE_SECS           = "900"
+  }
+  ephemeral_storage_gib    = 21
+  force_delete_images      = false
+  git_token_arn            = module.secrets.git_token_arn
+  image_digest             = null
+  image_tag                = "0.1.0"
+  log_group_name           = "/ralph/workstreams"
+  log_retention_in_days    = 30
+  permissions_boundary_arn = null
+  region                   = local.region
+  repository_name          = "ralph-worker"
+  task_cpu                 = 1024
+  task_family              = "ralph-prod-worker"
+  task_memory              = 2048
+}
+
+# From a log line to a browser.
+module "websocket" {
+  source = "../../modules/websocket"
+
+  architecture                   = "x86_64"
+  deletion_protection            = true
+  environment                    = "prod"
+  function_log_retention_in_days = 30
+  lambda_zip                     = local.lambda_zip
+  management_base                = var.management_base
+  name                           = "ralph-prod"
+  permissions_boundary_arn       = null
+  point_in_time_recovery         = true
+  region                         = local.region
+  signing_keys_arn               = module.secrets.signing_keys_arn
+  stage_name                     = "prod"
+  table_name                     = "ralph-prod-connections"
+  throttling_burst_limit         = 500
+  throttling_rate_limit          = 1000
+  workers_log_group_arn          = module.fargate.log_group_arn
+  workers_log_group_name         = module.fargate.log_group_name
+  workers_log_retention_in_days  = 30
+}

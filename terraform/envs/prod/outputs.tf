@@ -1,0 +1,62 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# Environment prod. Defined in generator/src/environment.rs.
+
+output "cluster" {
+  description = "Cluster that tasks run on."
+  value       = module.fargate.cluster_name
+}
+
+output "connections_table" {
+  description = "Table of connections and runs."
+  value       = module.websocket.table_name
+}
+
+output "ecr_repository_url" {
+  description = "Repository of the worker's image."
+  value       = module.fargate.repository_url
+}
+
+output "log_group" {
+  description = "Log group of the workers."
+  value       = module.fargate.log_group_name
+}
+
+output "secret_arns" {
+  description = "ARN of each secret: anthropic-keys, git-token, websocket-signing-keys."
+  value       = module.secrets.arns
+}
+
+output "subnet_ids" {
+  description = "Subnets for tasks."
+  value       = module.vpc.subnet_ids
+}
+
+output "task_definition" {
+  description = "ARN of the task definition, with revision."
+  value       = module.fargate.task_definition_arn
+}
+
+output "websocket_api_id" {
+  description = "Id of the WebSocket API."
+  value       = module.websocket.api_id
+}
+
+output "websocket_stage" {
+  description = "Stage of the WebSocket API."
+  value       = module.websocket.stage_name
+}
+
+output "websocket_url" {
+  description = "URL that clients connect to."
+  value       = module.websocket.url
+}
+
+output "worker_image" {
+  description = "Image that `just push-worker` pushes."
+  value       = module.fargate.worker_image
+}
+
+output "worker_security_group_id" {
+  description = "Security group for tasks."
+  value       = module.vpc.worker_security_group_id
+}

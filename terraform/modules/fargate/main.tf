@@ -1,0 +1,116 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# What a workstream runs on. Defined in generator/src/modules/fargate.rs.
+
+resource "aws_ecs_cluster" "this" {
+  name = var.cluster_name
+
+  setting {
+    name  = "containerInsights"
+    value = "enabled"
+  }
+}
+
+# A default strategy never falls back by itself: whoever starts a task names FARGATE when Spot has
+# no room.
+resource "aws_ecs_cluster_capacity_providers" "this" {
+  cluster_name       = aws_ecs_cluster.this.name
+  capacity_providers = ["FARGATE", "FARGATE_SPOT"]
+
+  default_capacity_provider_strategy {
+    capacity_provider = "FARGATE_SPOT"
+    weight            = 1
+  }
+}
+
+# checkov:skip=CKV_AWS_338: a year of logs is the reader's choice, not the default's.
+# checkov:skip=CKV_AWS_158: CloudWatch encrypts with its own key.
+resource "aws_cloudwatch_log_group" "workstreams" {
+  name              = var.log_group_name
+  retention_in_days = var.log_retention_in_days
+}
+
+# No init process: the worker is process 1 itself, because whatever runs under another one can read
+# the secrets from its environment. The log driver blocks rather than drop lines.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
+resource "aws_ecs_task_definition" "worker" {
+  family                   = var.task_family
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = tostring(var.task_cpu)
+  memory                   = tostring(var.task_memory)
+  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task.arn
+  container_definitions = jsonencode([
+    {
+      name                   = "worker"
+      image                  = local.task_image
+      essential              = true
+      user                   = "1000:1000"
+      readonlyRootFilesystem = true
+      stopTimeout            = 120
+      environment = [
+        for name, value in var.environment : {
+          name  = name
+          value = value
+        }
+      ]
+      secrets = [
+        {
+          name      = "RALPH_ANTHROPIC_KEYS"
+          valueFrom = var.anthropic_keys_arn
+        },
+        {
+          name      = "RALPH_GIT_TOKEN"
+          valueFrom = var.git_token_arn
+        },
+      ]
+      mountPoints = [
+        {
+          sourceVolume  = "work"
+          containerPath = "/work"
+          readOnly      = false
+        },
+        {
+          sourceVolume  = "home"
+          containerPath = "/home/ralph"
+          readOnly      = false
+        },
+        {
+          sourceVolume  = "tmp"
+          containerPath = "/tmp"
+          readOnly      = false
+        },
+      ]
+      logConfiguration = {
+        logDriver = "awslogs"
+        options = {
+          awslogs-group         = aws_cloudwatch_log_group.workstreams.name
+          awslogs-region        = var.region
+          awslogs-stream-prefix = "worker"
+          mode                  = "blocking"
+        }
+      }
+    },
+  ])
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = var.cpu_architecture
+  }
+
+  ephemeral_storage {
+    size_in_gib = var.ephemeral_storage_gib
+  }
+
+  volume {
+    name = "work"
+  }
+
+  volume {
+    name = "home"
+  }
+
+  volume {
+    name = "tmp"
+  }
+}

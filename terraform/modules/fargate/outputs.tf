@@ -1,0 +1,32 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# What a workstream runs on. Defined in generator/src/modules/fargate.rs.
+
+output "cluster_name" {
+  description = "Name of the cluster."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "log_group_arn" {
+  description = "ARN of the workers' log group."
+  value       = aws_cloudwatch_log_group.workstreams.arn
+}
+
+output "log_group_name" {
+  description = "Name of the workers' log group."
+  value       = aws_cloudwatch_log_group.workstreams.name
+}
+
+output "repository_url" {
+  description = "URL of the image repository."
+  value       = aws_ecr_repository.worker.repository_url
+}
+
+output "task_definition_arn" {
+  description = "ARN of the task definition with its revision."
+  value       = aws_ecs_task_definition.worker.arn
+}
+
+output "worker_image" {
+  description = "The image that is pushed: repository and tag."
+  value       = local.worker_image
+}

@@ -1,0 +1,13 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# Secrets without their values: `ralph keys set` puts those. Defined in generator/src/modules/secrets.rs.
+
+terraform {
+  required_version = ">= 1.6.0"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.88.0, < 7.0.0"
+    }
+  }
+}

@@ -1,0 +1,118 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# The network of the tasks. Defined in generator/src/modules/vpc.rs.
+
+# checkov:skip=CKV2_AWS_11: flow logs cost more than the tasks; turn them on for the account where
+# they are required.
+resource "aws_vpc" "this" {
+  count = local.create ? 1 : 0
+
+  cidr_block           = var.cidr
+  enable_dns_support   = true
+  enable_dns_hostnames = true
+  tags = {
+    Name = var.name
+  }
+}
+
+# Adopting the default group without rules empties it, so that nothing lands in an open group by
+# accident.
+resource "aws_default_security_group" "this" {
+  count = local.create ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
+  tags = {
+    Name = "${var.name}-default-unused"
+  }
+}
+
+resource "aws_internet_gateway" "this" {
+  count = local.create ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
+  tags = {
+    Name = var.name
+  }
+}
+
+resource "aws_route_table" "public" {
+  count = local.create ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
+  tags = {
+    Name = "${var.name}-public"
+  }
+}
+
+resource "aws_route" "internet" {
+  count = local.create ? 1 : 0
+
+  route_table_id         = aws_route_table.public[0].id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.this[0].id
+}
+
+# A task asks for its public address itself; nothing else started here gets one unasked.
+resource "aws_subnet" "public" {
+  for_each = local.subnet_ranges
+
+  vpc_id                  = aws_vpc.this[0].id
+  availability_zone       = each.key
+  cidr_block              = each.value
+  map_public_ip_on_launch = false
+  tags = {
+    Name = "${var.name}-public-${each.key}"
+  }
+}
+
+resource "aws_route_table_association" "public" {
+  for_each = local.subnet_ranges
+
+  subnet_id      = aws_subnet.public[each.key].id
+  route_table_id = aws_route_table.public[0].id
+}
+
+# Gateway endpoints are free, and image layers (S3) then cost no transfer.
+
+resource "aws_vpc_endpoint" "s3" {
+  count = local.create ? 1 : 0
+
+  vpc_id            = aws_vpc.this[0].id
+  service_name      = "com.amazonaws.${var.region}.s3"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = [aws_route_table.public[0].id]
+  tags = {
+    Name = "${var.name}-s3"
+  }
+}
+
+resource "aws_vpc_endpoint" "dynamodb" {
+  count = local.create ? 1 : 0
+
+  vpc_id            = aws_vpc.this[0].id
+  service_name      = "com.amazonaws.${var.region}.dynamodb"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = [aws_route_table.public[0].id]
+  tags = {
+    Name = "${var.name}-dynamodb"
+  }
+}
+
+data "aws_vpc" "default" {
+  count = local.use_default ? 1 : 0
+
+  default = true
+}
+
+data "aws_subnets" "default" {
+  count = local.use_default ? 1 : 0
+
+  filter {
+    name   = "vpc-id"
+    values = [data.aws_vpc.default[0].id]
+  }
+
+  filter {
+    name   = "availability-zone"
+    values = var.availability_zones
+  }
+}

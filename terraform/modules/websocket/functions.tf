@@ -1,0 +1,434 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+
+check "lambda_zip" {
+  assert {
+    condition     = fileexists(var.lambda_zip)
+    error_message = "The functions are not built yet: ${var.lambda_zip} is missing. Run: just build-lambdas"
+  }
+}
+
+# Made before the function, which may not make it: so it has a retention, and goes when the function
+# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+resource "aws_cloudwatch_log_group" "authorize" {
+  name              = "/aws/lambda/${var.name}-authorize"
+  retention_in_days = var.function_log_retention_in_days
+}
+
+resource "aws_iam_role" "authorize" {
+  name                 = "${var.name}-authorize"
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "authorize" {
+  name = "authorize"
+  role = aws_iam_role.authorize.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.authorize.arn}:*"
+      },
+      {
+        Sid      = "Table"
+        Effect   = "Allow"
+        Action   = "dynamodb:PutItem"
+        Resource = aws_dynamodb_table.connections.arn
+      },
+      {
+        Sid      = "ReadSigningKeys"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = var.signing_keys_arn
+      },
+    ]
+  })
+}
+
+# checkov:skip=CKV_AWS_117: nothing private to reach, and a VPC would need NAT.
+# checkov:skip=CKV_AWS_115: a reservation fails on accounts with a low quota.
+# checkov:skip=CKV_AWS_116: called synchronously. checkov:skip=CKV_AWS_272: the zip is built where
+# it is applied. checkov:skip=CKV_AWS_173: the variables hold names, no secret.
+# checkov:skip=CKV_AWS_50: one hop, measured by its own metrics.
+resource "aws_lambda_function" "authorize" {
+  function_name    = "${var.name}-authorize"
+  description      = "Checks the token of a connection"
+  role             = aws_iam_role.authorize.arn
+  runtime          = "provided.al2023"
+  architectures    = [var.architecture]
+  handler          = "authorize"
+  filename         = var.lambda_zip
+  source_code_hash = local.lambda_zip_hash
+  memory_size      = 256
+  timeout          = 10
+
+  environment {
+    variables = {
+      RALPH_ENVIRONMENT      = var.environment
+      RALPH_SIGNING_KEYS_ARN = var.signing_keys_arn
+      RALPH_TABLE            = aws_dynamodb_table.connections.name
+    }
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.authorize.name
+  }
+
+  depends_on = [aws_iam_role_policy.authorize]
+}
+
+# Made before the function, which may not make it: so it has a retention, and goes when the function
+# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+resource "aws_cloudwatch_log_group" "connect" {
+  name              = "/aws/lambda/${var.name}-connect"
+  retention_in_days = var.function_log_retention_in_days
+}
+
+resource "aws_iam_role" "connect" {
+  name                 = "${var.name}-connect"
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "connect" {
+  name = "connect"
+  role = aws_iam_role.connect.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.connect.arn}:*"
+      },
+      {
+        Sid      = "Table"
+        Effect   = "Allow"
+        Action   = "dynamodb:PutItem"
+        Resource = aws_dynamodb_table.connections.arn
+      },
+    ]
+  })
+}
+
+# checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50: as above.
+resource "aws_lambda_function" "connect" {
+  function_name    = "${var.name}-connect"
+  description      = "Notes a connection"
+  role             = aws_iam_role.connect.arn
+  runtime          = "provided.al2023"
+  architectures    = [var.architecture]
+  handler          = "connect"
+  filename         = var.lambda_zip
+  source_code_hash = local.lambda_zip_hash
+  memory_size      = 256
+  timeout          = 10
+
+  environment {
+    variables = {
+      RALPH_ENVIRONMENT = var.environment
+      RALPH_TABLE       = aws_dynamodb_table.connections.name
+    }
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.connect.name
+  }
+
+  depends_on = [aws_iam_role_policy.connect]
+}
+
+# Made before the function, which may not make it: so it has a retention, and goes when the function
+# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+resource "aws_cloudwatch_log_group" "disconnect" {
+  name              = "/aws/lambda/${var.name}-disconnect"
+  retention_in_days = var.function_log_retention_in_days
+}
+
+resource "aws_iam_role" "disconnect" {
+  name                 = "${var.name}-disconnect"
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "disconnect" {
+  name = "disconnect"
+  role = aws_iam_role.disconnect.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.disconnect.arn}:*"
+      },
+      {
+        Sid      = "Table"
+        Effect   = "Allow"
+        Action   = ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:Query"]
+        Resource = aws_dynamodb_table.connections.arn
+      },
+    ]
+  })
+}
+
+# checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50: as above.
+resource "aws_lambda_function" "disconnect" {
+  function_name    = "${var.name}-disconnect"
+  description      = "Forgets a connection"
+  role             = aws_iam_role.disconnect.arn
+  runtime          = "provided.al2023"
+  architectures    = [var.architecture]
+  handler          = "disconnect"
+  filename         = var.lambda_zip
+  source_code_hash = local.lambda_zip_hash
+  memory_size      = 256
+  timeout          = 10
+
+  environment {
+    variables = {
+      RALPH_ENVIRONMENT = var.environment
+      RALPH_TABLE       = aws_dynamodb_table.connections.name
+    }
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.disconnect.name
+  }
+
+  depends_on = [aws_iam_role_policy.disconnect]
+}
+
+# Made before the function, which may not make it: so it has a retention, and goes when the function
+# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+resource "aws_cloudwatch_log_group" "send_logs" {
+  name              = "/aws/lambda/${var.name}-send-logs"
+  retention_in_days = var.function_log_retention_in_days
+}
+
+resource "aws_iam_role" "send_logs" {
+  name                 = "${var.name}-send-logs"
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "send_logs" {
+  name = "send-logs"
+  role = aws_iam_role.send_logs.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.send_logs.arn}:*"
+      },
+      {
+        Sid    = "Table"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:BatchWriteItem",
+          "dynamodb:DeleteItem",
+          "dynamodb:GetItem",
+          "dynamodb:PutItem",
+          "dynamodb:Query",
+        ]
+        Resource = aws_dynamodb_table.connections.arn
+      },
+      {
+        Sid      = "Replay"
+        Effect   = "Allow"
+        Action   = "logs:GetLogEvents"
+        Resource = "${var.workers_log_group_arn}:*"
+      },
+      {
+        Sid      = "Post"
+        Effect   = "Allow"
+        Action   = "execute-api:ManageConnections"
+        Resource = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage_name}/POST/@connections/*"
+      },
+    ]
+  })
+}
+
+# checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50: as above.
+resource "aws_lambda_function" "send_logs" {
+  function_name    = "${var.name}-send-logs"
+  description      = "Answers a client: subscribes, replays, tells the runs"
+  role             = aws_iam_role.send_logs.arn
+  runtime          = "provided.al2023"
+  architectures    = [var.architecture]
+  handler          = "send-logs"
+  filename         = var.lambda_zip
+  source_code_hash = local.lambda_zip_hash
+  memory_size      = 512
+  timeout          = 29
+
+  environment {
+    variables = {
+      RALPH_ENVIRONMENT         = var.environment
+      RALPH_LOG_GROUP           = var.workers_log_group_name
+      RALPH_MANAGEMENT_ENDPOINT = local.management_endpoint
+      RALPH_RETENTION_DAYS      = tostring(var.workers_log_retention_in_days)
+      RALPH_TABLE               = aws_dynamodb_table.connections.name
+    }
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.send_logs.name
+  }
+
+  depends_on = [aws_iam_role_policy.send_logs]
+}
+
+# Made before the function, which may not make it: so it has a retention, and goes when the function
+# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+resource "aws_cloudwatch_log_group" "push_logs" {
+  name              = "/aws/lambda/${var.name}-push-logs"
+  retention_in_days = var.function_log_retention_in_days
+}
+
+resource "aws_iam_role" "push_logs" {
+  name                 = "${var.name}-push-logs"
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "push_logs" {
+  name = "push-logs"
+  role = aws_iam_role.push_logs.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.push_logs.arn}:*"
+      },
+      {
+        Sid    = "Table"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:BatchWriteItem",
+          "dynamodb:DeleteItem",
+          "dynamodb:GetItem",
+          "dynamodb:PutItem",
+          "dynamodb:Query",
+          "dynamodb:UpdateItem",
+        ]
+        Resource = aws_dynamodb_table.connections.arn
+      },
+      {
+        Sid      = "Post"
+        Effect   = "Allow"
+        Action   = "execute-api:ManageConnections"
+        Resource = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage_name}/POST/@connections/*"
+      },
+    ]
+  })
+}
+
+# The reasons of the functions above hold here too. CloudWatch retries a failed call itself, and
+# clients fill what is left.
+# checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50
+resource "aws_lambda_function" "push_logs" {
+  function_name    = "${var.name}-push-logs"
+  description      = "Sends new lines to the connections that follow them"
+  role             = aws_iam_role.push_logs.arn
+  runtime          = "provided.al2023"
+  architectures    = [var.architecture]
+  handler          = "push-logs"
+  filename         = var.lambda_zip
+  source_code_hash = local.lambda_zip_hash
+  memory_size      = 512
+  timeout          = 60
+
+  environment {
+    variables = {
+      RALPH_ENVIRONMENT         = var.environment
+      RALPH_LOG_GROUP           = var.workers_log_group_name
+      RALPH_MANAGEMENT_ENDPOINT = local.management_endpoint
+      RALPH_RETENTION_DAYS      = tostring(var.workers_log_retention_in_days)
+      RALPH_TABLE               = aws_dynamodb_table.connections.name
+    }
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.push_logs.name
+  }
+
+  depends_on = [aws_iam_role_policy.push_logs]
+}

@@ -1,0 +1,22 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+
+output "api_id" {
+  description = "Id of the API."
+  value       = aws_apigatewayv2_api.this.id
+}
+
+output "stage_name" {
+  description = "Name of the stage."
+  value       = aws_apigatewayv2_stage.this.name
+}
+
+output "table_name" {
+  description = "Name of the connections table."
+  value       = aws_dynamodb_table.connections.name
+}
+
+output "url" {
+  description = "URL that clients connect to."
+  value       = aws_apigatewayv2_stage.this.invoke_url
+}

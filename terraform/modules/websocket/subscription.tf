@@ -1,0 +1,29 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+
+# CloudWatch Logs names the group with `:*` behind it when it calls.
+resource "aws_lambda_permission" "push_logs" {
+  statement_id  = "CloudWatchLogs"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.push_logs.function_name
+  principal     = "logs.${var.region}.amazonaws.com"
+  source_arn    = "${var.workers_log_group_arn}:*"
+}
+
+# The empty pattern matches every line. The filter is made after the permission, or CloudWatch
+# refuses it.
+resource "aws_cloudwatch_log_subscription_filter" "push_logs" {
+  name            = "push-logs"
+  log_group_name  = var.workers_log_group_name
+  filter_pattern  = ""
+  destination_arn = aws_lambda_function.push_logs.arn
+
+  depends_on = [aws_lambda_permission.push_logs]
+
+  lifecycle {
+    precondition {
+      condition     = var.workers_log_group_name != aws_cloudwatch_log_group.push_logs.name
+      error_message = "push-logs must not read its own log group: each of its lines would call it again."
+    }
+  }
+}

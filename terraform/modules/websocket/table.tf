@@ -1,0 +1,31 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+
+# One table, no index: every read is a Query or a GetItem on these keys. checkov:skip=CKV_AWS_119:
+# connections live two hours; AWS's own key is enough for them.
+resource "aws_dynamodb_table" "connections" {
+  name                        = var.table_name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "pk"
+  range_key                   = "sk"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "sk"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expiresAt"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+}
