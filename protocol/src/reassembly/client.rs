@@ -4,114 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{
     ANSWER_MS, PATIENCE_MS, PING_AFTER_MS, PING_EVERY_MS,
-    asking::{Asking, Jitter},
+    asking::Jitter,
+    floor::Floor,
     run::RunView,
+    types::{Input, Line, Options, Output},
 };
 use crate::{
     event::Envelope,
-    ids::{Run, Workstream},
+    ids::Run,
     message::{
-        ClientMessage, DEFAULT_LIMIT, MAX_LIMIT, MAX_RANGES, Range, RawLine, RunInfo, SendLogs,
-        ServerMessage,
+        ClientMessage, MAX_LIMIT, MAX_RANGES, Range, RawLine, RunInfo, SendLogs, ServerMessage,
     },
 };
-
-/// How a client is set up.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The workstream to watch.
-    pub workstream: Workstream,
-    /// Lines of the first page.
-    pub limit: u32,
-    /// Numbers to ask for again after a reconnect although they are held. 0 in earnest; a test sets
-    /// it to see duplicates being dropped.
-    pub overlap: u64,
-    /// Seed of the jitter between requests.
-    pub seed: u64,
-}
-
-impl Options {
-    /// The defaults for a workstream.
-    #[must_use]
-    pub fn new(workstream: Workstream) -> Self {
-        Self { workstream, limit: DEFAULT_LIMIT, overlap: 0, seed: 0 }
-    }
-}
-
-/// What happens to a client. Times are ms since the epoch.
-#[derive(Debug)]
-pub enum Input {
-    /// A connection stands.
-    Connected,
-    /// The connection is gone.
-    Disconnected,
-    /// A message came in.
-    Message(ServerMessage),
-    /// Time passed.
-    Tick,
-}
-
-/// What a client wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Send this.
-    Send(ClientMessage),
-    /// Show this line at its place: after every shown line of a lower run or number.
-    Show(Line),
-    /// Show this raw line.
-    ShowRaw(RawLine),
-    /// These numbers will not come.
-    Lost {
-        /// Whose.
-        run: Run,
-        /// First.
-        from: u64,
-        /// Last.
-        to: u64,
-    },
-    /// The first page is complete; what follows is new.
-    CaughtUp,
-}
-
-/// An event to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Whose.
-    pub run: Run,
-    /// Its number.
-    pub seq: u64,
-    /// Its time, ms since the epoch.
-    pub ts: u64,
-    /// Its type.
-    pub kind: String,
-    /// The event, verbatim.
-    pub json: String,
-}
-
-/// Where knowledge begins: below it, nothing is missed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Floor {
-    /// Not known before the first page is complete.
-    Unknown,
-    /// Everything is of interest.
-    Start,
-    /// From this number of this run on.
-    At(Run, u64),
-}
-
-impl Floor {
-    fn of(&self, run: &Run) -> Option<u64> {
-        match self {
-            Self::Unknown => None,
-            Self::Start => Some(1),
-            Self::At(floor, seq) => match run.cmp(floor) {
-                std::cmp::Ordering::Less => None,
-                std::cmp::Ordering::Equal => Some(*seq),
-                std::cmp::Ordering::Greater => Some(1),
-            },
-        }
-    }
-}
 
 #[derive(Debug)]
 enum Purpose {
@@ -148,6 +52,8 @@ pub struct Client {
     next_ping: Option<u64>,
     jitter: Jitter,
     redelivered: u64,
+    /// When the client was last told the time.
+    now: u64,
 }
 
 impl Client {
@@ -169,6 +75,7 @@ impl Client {
             next_ping: None,
             jitter,
             redelivered: 0,
+            now: 0,
         }
     }
 
@@ -178,12 +85,13 @@ impl Client {
         self.redelivered
     }
 
-    /// Numbers of a run that are missing and not given up.
+    /// Numbers of a run that are missing, no longer a mere overtaking, and not given up.
     #[must_use]
     pub fn pending(&self, run: &Run) -> u64 {
-        self.runs
-            .get(run)
-            .map_or(0, |view| view.holes.iter().map(|(first, (last, _))| last - first + 1).sum())
+        self.runs.get(run).map_or(0, |view| {
+            let over = view.holes.iter().filter(|(_, (_, asking))| asking.patience_over(self.now));
+            over.map(|(first, (last, _))| last - first + 1).sum()
+        })
     }
 
     /// Numbers of a run that were given up.
@@ -204,35 +112,58 @@ impl Client {
         self.runs.iter().filter(|(run, _)| self.floor.of(run).is_some()).map(|(_, view)| view)
     }
 
-    /// When [`Input::Tick`] is due, if nothing else comes in before.
+    /// When [`Input::Tick`] is due, if nothing else comes in before. Always later than the time the
+    /// client was last told.
     #[must_use]
     pub fn next_tick(&self) -> Option<u64> {
-        let mut due: Vec<u64> =
-            self.early_since.map(|since| since + PATIENCE_MS).into_iter().collect();
-        for view in self.runs.values() {
-            for (_, asking) in view.holes.values() {
-                due.push(if view.waiting.is_empty() || asking.tries > 0 {
-                    asking.next
-                } else {
-                    asking.since + PATIENCE_MS
-                });
-            }
-        }
+        let mut due: Vec<u64> = Vec::new();
+        due.extend(self.early_since.map(|since| since + PATIENCE_MS));
+        let holes = self.runs.values().flat_map(|view| view.holes.values());
+        due.extend(holes.map(|(_, asking)| asking.since + PATIENCE_MS));
         if self.connected {
             due.extend(self.next_ping);
             due.extend(self.requests.values().map(|request| request.sent + ANSWER_MS));
-            for view in self.watched().filter(|view| view.end_is_missing()) {
-                due.extend(view.end.as_ref().map(|asking| asking.next));
+            due.push(self.quiet_until);
+            if self.floor != Floor::Unknown {
+                due.extend(self.next_requests());
             }
-            due.extend(self.runs.values().next_back().and_then(RunView::next_silence));
         }
-        let earliest = due.into_iter().min()?;
-        Some(if self.connected { earliest } else { earliest.max(1) })
+        due.into_iter().filter(|&at| at > self.now).min()
+    }
+
+    /// When something is asked for next, as far as nothing under way holds it up.
+    fn next_requests(&self) -> impl Iterator<Item = u64> {
+        let newest = self.runs.keys().next_back();
+        let watched = self.runs.iter().filter(|(run, _)| self.floor.of(run).is_some());
+        watched.flat_map(move |(run, view)| {
+            let holes = view.holes.iter().filter(|(first, _)| !self.in_flight(run, **first));
+            let mut due: Vec<u64> = holes.map(|(_, (_, asking))| asking.next).collect();
+            if !self.in_flight(run, view.top() + 1) {
+                if view.end_is_missing() {
+                    due.extend(view.end.as_ref().map(|asking| asking.next));
+                }
+                if newest == Some(run) {
+                    due.extend(view.next_silence());
+                }
+            }
+            due
+        })
+    }
+
+    /// Whether a number is being asked for.
+    fn in_flight(&self, run: &Run, number: u64) -> bool {
+        self.requests.values().any(|request| match &request.purpose {
+            Purpose::Ranges(asked) => asked.iter().any(|range| {
+                range.run == *run && range.from <= number && range.to.is_none_or(|to| number <= to)
+            }),
+            Purpose::Page | Purpose::WholeRun => false,
+        })
     }
 
     /// Takes what happened at `now` (ms since the epoch) and says what to do.
     pub fn handle(&mut self, now: u64, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
+        self.now = now;
         match input {
             Input::Connected => {
                 self.connected = true;
@@ -321,6 +252,7 @@ impl Client {
         let Some(envelope) = Envelope::parse(json) else {
             if let Ok(raw) = serde_json::from_str::<RawLine>(json) {
                 let view = self.runs.entry(raw.run.clone()).or_default();
+                view.heard_at = now;
                 if view.raw.insert(raw.clone()) {
                     out.push(Output::ShowRaw(raw));
                 } else {
@@ -481,67 +413,40 @@ impl Client {
 
     fn ask_for_holes(&mut self, now: u64, out: &mut Vec<Output>) {
         let newest = self.runs.keys().next_back().cloned();
+        let runs: Vec<Run> =
+            self.runs.keys().filter(|run| self.floor.of(run).is_some()).cloned().collect();
         let mut ranges = Vec::new();
-        for (run, view) in &mut self.runs {
-            let in_flight = |from: u64, requests: &BTreeMap<u64, Request>| {
-                requests.values().any(|request| match &request.purpose {
-                    Purpose::Ranges(asked) => asked.iter().any(|range| {
-                        range.run == *run
-                            && range.from <= from
-                            && range.to.is_none_or(|to| from <= to)
-                    }),
-                    _ => false,
-                })
-            };
-            let begin = |view: &RunView, from: u64| {
-                view.time_before(from).unwrap_or_else(|| run.started_ms())
-            };
-            let due: Vec<(u64, u64)> = view
+        for run in runs {
+            let Some(view) = self.runs.get(&run) else { continue };
+            let due: Vec<(u64, Option<u64>)> = view
                 .holes
                 .iter()
-                .filter(|(first, (_, asking))| {
-                    now >= asking.next && !in_flight(**first, &self.requests)
-                })
-                .map(|(&first, &(last, _))| (first, last))
+                .filter(|(first, (_, asking))| now >= asking.next && !self.in_flight(&run, **first))
+                .map(|(&first, &(last, _))| (first, Some(last)))
                 .collect();
-            for (first, last) in due {
-                if ranges.len() == MAX_RANGES {
-                    break;
-                }
-                let ts = begin(view, first);
-                ranges.push(Range { run: run.clone(), from: first, to: Some(last), ts });
-                if let Some((_, asking)) = view.holes.get_mut(&first) {
+            let after = view.top() + 1;
+            let ask_for_end = !self.in_flight(&run, after);
+            let Some(view) = self.runs.get_mut(&run) else { continue };
+            for (first, _) in &due {
+                if let Some((_, asking)) = view.holes.get_mut(first) {
                     asking.asked(now, &mut self.jitter);
                 }
             }
             // The end: a run that is over without `run.end`, and a newest run that fell silent.
-            if self.floor.of(run).is_none() || ranges.len() == MAX_RANGES {
-                continue;
-            }
-            let from = view.top() + 1;
-            if in_flight(from, &self.requests) {
-                continue;
-            }
-            let end_due = view.end_is_missing() && {
-                let asking = view.end.get_or_insert_with(|| Asking::begin(now));
-                let due = now >= asking.next;
-                if due {
-                    asking.asked(now, &mut self.jitter);
-                }
-                due
-            };
-            let silence_due =
-                newest.as_ref() == Some(run) && view.next_silence().is_some_and(|due| now >= due);
-            if silence_due {
+            let silent =
+                newest.as_ref() == Some(&run) && view.next_silence().is_some_and(|due| now >= due);
+            let end = ask_for_end && (view.end_is_due(now, &mut self.jitter) || silent);
+            if end && silent {
                 view.silences += 1;
             }
-            if end_due || silence_due {
-                ranges.push(Range { run: run.clone(), from, to: None, ts: begin(view, from) });
+            for (from, to) in due.into_iter().chain(end.then_some((after, None))) {
+                let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
+                ranges.push(Range { run: run.clone(), from, to, ts });
             }
         }
-        if !ranges.is_empty() {
-            let ask = SendLogs { ranges: Some(ranges.clone()), ..self.ask() };
-            self.send(now, Purpose::Ranges(ranges), ask, out);
+        for ranges in ranges.chunks(MAX_RANGES) {
+            let ask = SendLogs { ranges: Some(ranges.to_vec()), ..self.ask() };
+            self.send(now, Purpose::Ranges(ranges.to_vec()), ask, out);
         }
     }
 

@@ -18,11 +18,14 @@
 
 mod asking;
 mod client;
+mod floor;
 mod ranges;
 mod run;
+mod types;
 
-pub use client::{Client, Input, Line, Options, Output};
+pub use client::Client;
 pub use ranges::RangeSet;
+pub use types::{Input, Line, Options, Output};
 
 /// How long a hole may be a mere overtaking.
 pub const PATIENCE_MS: u64 = 2_000;

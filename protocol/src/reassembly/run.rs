@@ -2,7 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{LOST_AFTER_MS, SILENCE_MS, asking::Asking, client::Line, ranges::RangeSet};
+use super::{
+    LOST_AFTER_MS, SILENCE_MS,
+    asking::{Asking, Jitter},
+    ranges::RangeSet,
+    types::Line,
+};
 use crate::{message::RawLine, table::RunState};
 
 /// What a client knows of a run.
@@ -89,6 +94,19 @@ impl RunView {
     /// Over, and its last event neither here nor given up.
     pub fn end_is_missing(&self) -> bool {
         self.state.is_some_and(RunState::is_over) && !self.has_end && !self.end_settled
+    }
+
+    /// Whether the search for its end is to be asked for now; notes that it is.
+    pub fn end_is_due(&mut self, now: u64, jitter: &mut Jitter) -> bool {
+        if !self.end_is_missing() {
+            return false;
+        }
+        let asking = self.end.get_or_insert_with(|| Asking::begin(now));
+        let due = now >= asking.next;
+        if due {
+            asking.asked(now, jitter);
+        }
+        due
     }
 
     /// When its silence is asked about next.

@@ -1,0 +1,78 @@
+//! What goes into the rules and what comes out.
+
+use crate::{
+    ids::{Run, Workstream},
+    message::{ClientMessage, DEFAULT_LIMIT, RawLine, ServerMessage},
+};
+
+/// How a client is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The workstream to watch.
+    pub workstream: Workstream,
+    /// Lines of the first page.
+    pub limit: u32,
+    /// Numbers to ask for again after a reconnect although they are held. 0 in earnest; a test sets
+    /// it to see duplicates being dropped.
+    pub overlap: u64,
+    /// Seed of the jitter between requests.
+    pub seed: u64,
+}
+
+impl Options {
+    /// The defaults for a workstream.
+    #[must_use]
+    pub fn new(workstream: Workstream) -> Self {
+        Self { workstream, limit: DEFAULT_LIMIT, overlap: 0, seed: 0 }
+    }
+}
+
+/// What happens to a client. Times are ms since the epoch.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection stands.
+    Connected,
+    /// The connection is gone.
+    Disconnected,
+    /// A message came in.
+    Message(ServerMessage),
+    /// Time passed.
+    Tick,
+}
+
+/// What a client wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this.
+    Send(ClientMessage),
+    /// Show this line at its place: after every shown line of a lower run or number.
+    Show(Line),
+    /// Show this raw line.
+    ShowRaw(RawLine),
+    /// These numbers will not come.
+    Lost {
+        /// Whose.
+        run: Run,
+        /// First.
+        from: u64,
+        /// Last.
+        to: u64,
+    },
+    /// The first page is complete; what follows is new.
+    CaughtUp,
+}
+
+/// An event to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Whose.
+    pub run: Run,
+    /// Its number.
+    pub seq: u64,
+    /// Its time, ms since the epoch.
+    pub ts: u64,
+    /// Its type.
+    pub kind: String,
+    /// The event, verbatim.
+    pub json: String,
+}
