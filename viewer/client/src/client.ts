@@ -35,6 +35,8 @@ export interface ClientOptions {
    * minute at most. Throw {@link DeniedError} when the user may not have one.
    */
   token: (request: TokenRequest) => string | Promise<string>;
+  /** Workstreams to name to the token function in advance, followed yet or not; at most 50. */
+  workstreams?: string[];
   /** Closes the client when aborted. */
   signal?: AbortSignal;
   /** Bytes of frames that may wait for the page before frames are dropped and asked for later. */
@@ -163,8 +165,9 @@ export class LogClient extends Emitter<ClientEvents> {
   /** Makes a connection; it takes over once it stands. */
   async #connect(): Promise<void> {
     if (this.#connecting || this.#state === "closed") return;
-    const workstreams = [...this.#subscriptions.keys()];
-    if (workstreams.length === 0) return;
+    if (this.#subscriptions.size === 0) return;
+    const early = this.#options.workstreams ?? [];
+    const workstreams = [...new Set([...this.#subscriptions.keys(), ...early])];
     clearTimeout(this.#again);
     this.#connecting = true;
     const { signal } = this.#abort;

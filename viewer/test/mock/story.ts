@@ -123,7 +123,7 @@ export function iteration(w: Writer, step = 1_000): LogEvent[] {
   });
   if (failed)
     say("agent.stderr", { text: "warning: unused variable `lexer` in src/parser.rs:212" }, "warn");
-  const commit = (0x1a2b3c4d5e6f * (n + 7)).toString(16).padStart(40, "9").slice(0, 40);
+  const commit = (0x1a2b3c4d5e6f * (n + 7)).toString(16).repeat(4).slice(0, 40);
   say("checkpoint", { commit, branch: `ralph/${w.workstream}`, pushed: true });
   say(
     "iter.end",

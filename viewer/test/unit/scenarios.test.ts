@@ -71,10 +71,11 @@ function input(step: Step): Input {
     return { type: "message", message: rest };
   }
   if (message.type === "runs") {
-    const runs = message.runs.map((run) => {
-      const known = { attempt: 1, lastSeq: 0, state: "running" as const, ...run };
-      const lastTs = known.lastSeq === 0 ? 0 : START + (run.lastTs ?? 0);
-      return { ...known, lastTs, run: runId(run.run), startedAt: START + (run.startedAt ?? 0) };
+    const runs = message.runs.map((run: Partial<RunInfo>) => {
+      const { lastSeq = 0, lastTs = 0, startedAt = 0 } = run;
+      const times = { startedAt: START + startedAt, lastTs: lastSeq === 0 ? 0 : START + lastTs };
+      const defaults = { attempt: 1, lastSeq, state: "running" };
+      return { ...defaults, ...run, ...times, run: runId(run.run as string) };
     }) as RunInfo[];
     return { type: "message", message: { ...message, runs } };
   }

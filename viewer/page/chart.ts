@@ -1,0 +1,63 @@
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { h } from "./dom.ts";
+import * as format from "./format.ts";
+import type { RunSummary } from "./store.ts";
+
+const WIDTH = 260;
+const HEIGHT = 54;
+
+/** Cost (bars) and tokens (line) of a run's iterations. */
+export class Chart {
+  readonly element = h("figure", { className: "chart", hidden: true });
+  readonly #plot = h("div", { "aria-hidden": "true" });
+  readonly #caption = h("figcaption", {});
+  #chart: uPlot | undefined;
+  #drawn = "";
+
+  constructor() {
+    this.element.append(this.#plot, this.#caption);
+  }
+
+  /** Draws a run; nothing happens while nothing changed. */
+  show({ run, iterations }: RunSummary): void {
+    const theme = getComputedStyle(document.documentElement);
+    const bar = theme.getPropertyValue("--accent").trim();
+    const key = `${run} ${iterations.size} ${bar}`;
+    if (key === this.#drawn) return;
+    this.#drawn = key;
+    this.element.hidden = iterations.size < 2;
+    this.#chart?.destroy();
+    this.#chart = undefined;
+    if (this.element.hidden) return;
+    const list = [...iterations.values()].sort((a, b) => a.iter - b.iter);
+    const tokens = (t: (typeof list)[number]["tokens"]) =>
+      t.input + t.output + t.cacheRead + t.cacheWrite;
+    const most = Math.max(...list.map((i) => i.costUsd));
+    this.#caption.textContent = `cost (up to ${format.money(most)}) and tokens by iteration`;
+    const line = theme.getPropertyValue("--warm").trim();
+    const bars = uPlot.paths.bars?.({ size: [0.7, 24] });
+    this.#chart = new uPlot(
+      {
+        width: WIDTH,
+        height: HEIGHT,
+        legend: { show: false },
+        cursor: { show: false },
+        padding: [4, 0, 2, 0],
+        scales: {
+          x: { time: false, range: (_, min, max) => [min - 0.6, max + 0.6] },
+          cost: { range: (_, __, max) => [0, max || 1] },
+          tokens: { range: (_, __, max) => [0, (max || 1) * 1.05] },
+        },
+        axes: [{ show: false }, { show: false, scale: "cost" }],
+        series: [
+          {},
+          { scale: "cost", fill: bar, ...(bars && { paths: bars }), points: { show: false } },
+          { scale: "tokens", stroke: line, width: 2, points: { show: false } },
+        ],
+      },
+      [list.map((i) => i.iter), list.map((i) => i.costUsd), list.map((i) => tokens(i.tokens))],
+      this.#plot,
+    );
+  }
+}

@@ -1,0 +1,110 @@
+import type { Level, Line, WorkerEvent } from "ralph-logs";
+import { plain } from "./ansi.ts";
+
+/** The groups that the type chips switch. */
+export const GROUPS = ["agent", "tools", "git", "run", "log", "raw"] as const;
+export type Group = (typeof GROUPS)[number];
+export const LEVELS = ["debug", "info", "warn", "error"] as const;
+
+/** A line with what the page needs to know of it. */
+export interface Entry {
+  /** Unique among all lines of the workstream. */
+  key: string;
+  line: Line;
+  level: Level;
+  group: Group;
+  /** Its text, with escape codes. */
+  text: string;
+  /** Characters it costs to keep. */
+  size: number;
+  /** Its text without escape codes, made when first needed. */
+  plain?: string;
+  /** Whether the current filter lets it through; the number says which filter that was. */
+  matches?: { filter: number; value: boolean };
+}
+
+const GROUP: Record<string, Group> = {
+  "agent.text": "agent",
+  "agent.stderr": "agent",
+  "agent.retry": "agent",
+  "agent.tool": "tools",
+  "agent.tool_result": "tools",
+  clone: "git",
+  checkpoint: "git",
+  "run.start": "run",
+  "iter.start": "run",
+  "iter.end": "run",
+  "run.end": "run",
+  limit: "run",
+  "key.rotate": "run",
+  wait: "run",
+  interrupt: "run",
+  raw: "raw",
+};
+
+let rawNumber = 0;
+
+/** Looks at a line once. */
+export function entryOf(line: Line): Entry {
+  const event = line.event as WorkerEvent;
+  const key = line.seq > 0 ? `${line.run}/${line.seq}` : `${line.run}/raw${++rawNumber}`;
+  const text = textOf(line);
+  return {
+    key,
+    line,
+    level: LEVELS.includes(event.level) ? event.level : "info",
+    group: GROUP[event.type as string] ?? "log",
+    text,
+    size: text.length + 400,
+  };
+}
+
+/** The plain text of an entry. */
+export function plainOf(entry: Entry): string {
+  entry.plain ??= plain(entry.text);
+  return entry.plain;
+}
+
+function textOf({ event }: Line): string {
+  const known = event as WorkerEvent;
+  switch (known.type) {
+    case "agent.tool":
+      return `${known.name} ${known.text}`;
+    case "agent.text":
+    case "agent.tool_result":
+    case "agent.stderr":
+    case "log":
+      return known.text;
+    case "run.start":
+      return `attempt ${known.attempt} on ${known.repo}, branch ${known.branch}`;
+    case "clone":
+      return `checked out ${known.commit.slice(0, 10)} in ${known.durationMs} ms`;
+    case "iter.start":
+      return `iteration ${known.iter}`;
+    case "iter.end":
+      return `iteration ${known.iter} ${known.outcome}`;
+    case "agent.retry": {
+      const status = known.status === undefined ? "" : ` after status ${known.status}`;
+      return `the agent tries again${status} in ${known.delayMs} ms (try ${known.attempt})`;
+    }
+    case "limit":
+      return `usage limit: ${known.status}${until(known.resetsAt, ", resets")}`;
+    case "key.rotate":
+      return `key ${known.from} → ${known.to ?? "none left"}: ${known.reason}`;
+    case "checkpoint":
+      return `${known.pushed ? "pushed" : "could not push"} ${known.commit.slice(0, 10)} to ${known.branch}`;
+    case "wait":
+      return `waiting${until(known.until, "")}: ${known.reason}`;
+    case "interrupt":
+      return `asked to stop by ${known.signal}`;
+    case "run.end":
+      return `${known.reason} (exit ${known.exit})${known.text === undefined ? "" : `: ${known.text}`}`;
+    default: {
+      const { text } = event as { text?: unknown };
+      return typeof text === "string" ? text : JSON.stringify(event);
+    }
+  }
+}
+
+const until = (ms: number | undefined, verb: string): string =>
+  ms === undefined ? "" : `${verb} at ${new Date(ms).toLocaleTimeString()}`;

@@ -1,0 +1,258 @@
+import { runAttempt, type WorkerEvent } from "ralph-logs";
+import { paint } from "./ansi.ts";
+import { h } from "./dom.ts";
+import { type Entry, plainOf } from "./entry.ts";
+import type { Pattern } from "./filter.ts";
+import * as format from "./format.ts";
+import type { Row } from "./rows.ts";
+import { type Of, type RunSummary, startOf } from "./store.ts";
+
+/** What a row's element needs to know beside the row. */
+export interface Look {
+  pattern: Pattern | undefined;
+  /** Whether a line's long text is unfolded. */
+  unfolded: (key: string) => boolean;
+  /** Whether a line's JSON is shown. */
+  json: (key: string) => boolean;
+  /** The line that the keys act on. */
+  chosen: string | undefined;
+  /** Which repository a run works on, for links. */
+  repo: (run: string) => string | undefined;
+}
+
+/** Lines of a tool's text that are shown while it is folded. */
+const FOLDED_LINES = 1;
+/** Characters of a line that are shown while it is folded. */
+const FOLDED_LENGTH = 400;
+
+/** A row's element. Text from log lines only ever becomes text nodes. */
+export function renderRow(row: Row, look: Look): HTMLElement {
+  if (row.kind === "run") return runRow(row.summary);
+  if (row.kind === "gap") return gapRow(row);
+  const { entry } = row;
+  const known = entry.line.event as WorkerEvent;
+  if (known.type === "iter.start") return iterationRow(entry, look);
+  return lineRow(entry, look);
+}
+
+/** A state's name, its color, and a word on it. */
+export function stateOf({ info, end }: RunSummary): { state: string; words: string } {
+  const state = info?.state ?? (end === undefined ? "running" : "ended");
+  const reason = end?.reason ?? info?.reason;
+  const over = state === "ended" && reason !== undefined;
+  const tone = over ? (reason === "complete" ? "done" : "stopped") : state;
+  return { state: tone, words: over ? reason : state };
+}
+
+function runRow(summary: RunSummary): HTMLElement {
+  const { run, info, end } = summary;
+  const { state, words } = stateOf(summary);
+  const reason = end?.text ?? (end === undefined ? info?.reason : undefined);
+  const exit = end?.exit ?? info?.exit;
+  return h(
+    "div",
+    { className: "row run" },
+    h("h2", {}, `Attempt ${runAttempt(run)}`),
+    h("span", { className: `state state-${state}` }, words),
+    exit !== undefined && h("span", { className: "faint" }, `exit ${exit}`),
+    h("span", { className: "faint" }, format.day(startOf(summary))),
+    h("code", { className: "faint run-id", title: run }, run),
+    reason !== undefined && h("p", { className: "reason" }, reason),
+  );
+}
+
+function gapRow({ gap }: Row & { kind: "gap" }): HTMLElement {
+  const n = gap.to - gap.from + 1;
+  const words =
+    gap.state === "lost"
+      ? `${format.plural(n, "line")} lost: CloudWatch Logs does not have ${n === 1 ? "it" : "them"}`
+      : `${format.plural(n, "line")} pending`;
+  const which = n === 1 ? `${gap.from}` : `${gap.from}–${gap.to}`;
+  return h(
+    "div",
+    { className: `row gap gap-${gap.state}` },
+    words,
+    h("span", { className: "faint" }, `#${which}`),
+  );
+}
+
+function iterationRow(entry: Entry, look: Look): HTMLElement {
+  const known = entry.line.event as WorkerEvent;
+  const row = h("div", { className: "row iteration", "data-key": entry.key });
+  if (look.chosen === entry.key) row.classList.add("chosen");
+  row.append(
+    h("h3", {}, `Iteration ${known.iter}`),
+    h("span", { className: "faint" }, format.time(entry.line.ts)),
+  );
+  if (look.json(entry.key)) row.append(jsonOf(entry));
+  return row;
+}
+
+function lineRow(entry: Entry, look: Look): HTMLElement {
+  const { line, level, group, key } = entry;
+  const known = line.event as WorkerEvent;
+  const row = h("div", { className: `row line level-${level} group-${group}`, "data-key": key });
+  if (look.chosen === key) row.classList.add("chosen");
+  const failed = known.type === "agent.tool_result" && known.isError;
+  if (failed) row.classList.add("failed");
+  row.append(
+    h(
+      "time",
+      { dateTime: new Date(line.ts).toISOString(), title: new Date(line.ts).toISOString() },
+      format.time(line.ts),
+    ),
+    h("span", { className: "type" }, LABEL[known.type as string] ?? known.type),
+    known.type === "iter.end"
+      ? summaryOf(known, look)
+      : known.type === "checkpoint"
+        ? checkpoint(known, look)
+        : textOf(entry, look),
+  );
+  if (look.json(key)) row.append(jsonOf(entry));
+  return row;
+}
+
+/** Words for types; a type without one is shown by its own name. */
+const LABEL: Record<string, string> = {
+  "agent.text": "agent",
+  "agent.tool": "tool",
+  "agent.tool_result": "result",
+  "agent.stderr": "stderr",
+  "agent.retry": "retry",
+  "run.start": "start",
+  "run.end": "end",
+  "iter.end": "summary",
+  "key.rotate": "key",
+  checkpoint: "commit",
+};
+
+function textOf(entry: Entry, look: Look): HTMLElement {
+  const known = entry.line.event as WorkerEvent;
+  const text = plainOf(entry);
+  const tool = known.type === "agent.tool" || known.type === "agent.tool_result";
+  const lines = tool ? text.split("\n") : [text];
+  const long =
+    tool &&
+    (lines.length > FOLDED_LINES || text.length > FOLDED_LENGTH || known.type === "agent.tool");
+  const folded = long && !look.unfolded(entry.key);
+  const body = h("div", { className: "text" });
+  if ("part" in known && known.part !== undefined) {
+    const [n, of] = known.part;
+    body.append(
+      h("span", { className: "part", title: "a long text comes in parts" }, `${n}/${of}`),
+    );
+  }
+  if (long) {
+    const what = folded ? "unfold" : "fold";
+    const label = `${what} ${LABEL[known.type] ?? known.type}`;
+    body.append(
+      h(
+        "button",
+        {
+          type: "button",
+          className: "fold",
+          "data-act": "fold",
+          "aria-expanded": String(!folded),
+          "aria-label": label,
+        },
+        folded ? "▸" : "▾",
+      ),
+    );
+  }
+  if (known.type === "agent.tool") {
+    body.append(h("b", { className: "tool" }, known.name), " ");
+    if (folded)
+      body.append(
+        h("span", { className: "faint" }, paint(gist(known), look.pattern?.find(gist(known)))),
+      );
+    else body.append(pretty(known.text, look.pattern));
+    return body;
+  }
+  // What a filter found must be seen, even in the folded part.
+  const all = look.pattern?.find(text) ?? [];
+  const hidden = folded && all.some(([from]) => from > (lines[0] as string).length);
+  if (folded && !hidden) {
+    const first = (lines[0] as string).slice(0, FOLDED_LENGTH);
+    body.append(
+      paint(
+        entry.text.split(/\r?\n/)[0]?.slice(0, FOLDED_LENGTH * 2) ?? "",
+        look.pattern?.find(first),
+      ),
+    );
+    if (lines.length > 1)
+      body.append(h("span", { className: "more" }, `+ ${format.plural(lines.length - 1, "line")}`));
+    else body.append("…");
+  } else body.append(paint(entry.text, all));
+  return body;
+}
+
+/** A tool's input in a few words: the command, the path, the pattern; else the whole. */
+function gist({ text }: Of<"agent.tool">): string {
+  try {
+    const input = JSON.parse(text) as Record<string, unknown>;
+    for (const name of ["command", "file_path", "path", "pattern", "url", "query", "description"]) {
+      const value = input[name];
+      if (typeof value === "string")
+        return (value.split("\n")[0] as string).slice(0, FOLDED_LENGTH);
+    }
+  } catch {
+    // A part of a long input is not JSON.
+  }
+  return text.slice(0, FOLDED_LENGTH);
+}
+
+function pretty(text: string, pattern: Pattern | undefined): Node {
+  let shown = text;
+  try {
+    shown = JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    // A part of a long input is shown as it is.
+  }
+  return h("pre", {}, paint(shown, pattern?.find(shown)));
+}
+
+function summaryOf(known: Of<"iter.end">, look: Look): HTMLElement {
+  const { tokens } = known;
+  const ok = known.outcome === "ok";
+  const input = tokens.input + tokens.cacheRead + tokens.cacheWrite;
+  const facts = [
+    format.money(known.costUsd),
+    format.duration(known.durationMs),
+    `${format.plural(known.turns, "turn")}`,
+    `${format.count(input)} in, ${format.count(tokens.output)} out`,
+  ];
+  return h(
+    "div",
+    { className: "text summary" },
+    h("span", { className: `outcome ${ok ? "ok" : "bad"}` }, `${ok ? "✓" : "✗"} ${known.outcome}`),
+    ...facts.map((fact) => h("span", {}, fact)),
+    known.commit !== undefined && commit(known.commit, look.repo(known.run)),
+  );
+}
+
+function checkpoint(known: Of<"checkpoint">, look: Look): HTMLElement {
+  return h(
+    "div",
+    { className: "text" },
+    known.pushed ? "pushed " : "could not push ",
+    commit(known.commit, look.repo(known.run)),
+    " to ",
+    h("code", {}, known.branch),
+  );
+}
+
+/** A commit, as a link when the repository is on the web. */
+export function commit(sha: string, repo: string | undefined): HTMLElement {
+  const short = h("code", {}, sha.slice(0, 10));
+  if (repo === undefined || !/^https:\/\//.test(repo) || !/^[0-9a-f]{7,64}$/.test(sha))
+    return short;
+  const href = `${repo.replace(/\.git$/, "").replace(/\/$/, "")}/commit/${sha}`;
+  return h("a", { href, target: "_blank", rel: "noopener noreferrer" }, short);
+}
+
+const jsonOf = (entry: Entry): HTMLElement =>
+  h(
+    "pre",
+    { className: "json", tabIndex: 0, "aria-label": "the line as JSON" },
+    JSON.stringify(entry.line.event, null, 2),
+  );

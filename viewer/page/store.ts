@@ -1,0 +1,141 @@
+import {
+  type Gap,
+  type Level,
+  type Line,
+  type RunInfo,
+  runStarted,
+  type WorkerEvent,
+} from "ralph-logs";
+import { type Entry, entryOf, type Group } from "./entry.ts";
+
+/** Lines kept while following. */
+export const CAPACITY = 10_000;
+/** Lines kept while a person reads: what is looked at must not be pulled away. */
+export const CAPACITY_PAUSED = 50_000;
+/** Characters kept, however few lines they are. */
+const MAX_SIZE = 24_000_000;
+/** Iterations whose summaries are kept, of a run. */
+const MAX_ITERATIONS = 2_000;
+
+/** An event of one type. */
+export type Of<Type extends WorkerEvent["type"]> = WorkerEvent & { type: Type };
+
+/** What is known of a run beside its lines. */
+export interface RunSummary {
+  run: string;
+  info?: RunInfo;
+  start?: Of<"run.start">;
+  end?: Of<"run.end">;
+  /** By iteration. */
+  iterations: Map<number, Of<"iter.end">>;
+  /** The highest iteration seen. */
+  iteration: number;
+}
+
+/** The lines of a workstream that the page holds: a ring, bounded in lines and characters. */
+export class LogStore {
+  /** By run, in the order of the runs; within a run in their order. */
+  readonly runs = new Map<string, Entry[]>();
+  readonly summaries = new Map<string, RunSummary>();
+  /** How many lines of each level and group are held. */
+  readonly counts = new Map<Level | Group, number>();
+  gaps: Gap[] = [];
+  /** How many lines are held. */
+  length = 0;
+  /** Grows with every line that comes. */
+  received = 0;
+  #size = 0;
+  #order: string[] = [];
+
+  /** The runs that have lines or are known, in the order of their starts. */
+  get order(): readonly string[] {
+    return this.#order;
+  }
+
+  /** What is known of a run. */
+  summary(run: string): RunSummary {
+    let summary = this.summaries.get(run);
+    if (summary === undefined) {
+      summary = { run, iterations: new Map(), iteration: 0 };
+      this.summaries.set(run, summary);
+      this.#order.push(run);
+      this.#order.sort();
+    }
+    return summary;
+  }
+
+  /** Takes lines, each to its place. */
+  add(lines: Line[]): void {
+    for (const line of lines) {
+      const entry = entryOf(line);
+      let list = this.runs.get(line.run);
+      if (list === undefined) {
+        list = [];
+        this.runs.set(line.run, list);
+      }
+      list.splice(place(list, line), 0, entry);
+      this.#count(entry, 1);
+      this.received++;
+      this.#summarise(line);
+    }
+  }
+
+  /** Takes what the server says of the runs. */
+  take(infos: RunInfo[]): void {
+    for (const info of infos) this.summary(info.run).info = info;
+  }
+
+  /** Lets the oldest lines go; returns the last of them that has a number. */
+  evict(capacity: number): { run: string; seq: number } | undefined {
+    // A tenth at a time: letting go costs a rebuild of the list.
+    if (this.length <= capacity * 1.1 && this.#size <= MAX_SIZE) return undefined;
+    let last: { run: string; seq: number } | undefined;
+    for (const run of this.#order) {
+      const list = this.runs.get(run);
+      if (list === undefined) continue;
+      let n = 0;
+      while (n < list.length && (this.length > capacity || this.#size > MAX_SIZE * 0.9)) {
+        const entry = list[n++] as Entry;
+        this.#count(entry, -1);
+        if (entry.line.seq > 0) last = { run, seq: entry.line.seq };
+      }
+      list.splice(0, n);
+      if (list.length > 0) break;
+      this.runs.delete(run);
+    }
+    return last;
+  }
+
+  #count({ level, group, size }: Entry, by: 1 | -1): void {
+    this.length += by;
+    this.#size += size * by;
+    for (const name of [level, group]) this.counts.set(name, (this.counts.get(name) ?? 0) + by);
+  }
+
+  #summarise({ run, event }: Line): void {
+    const summary = this.summary(run);
+    const known = event as WorkerEvent;
+    if (known.iter > summary.iteration) summary.iteration = known.iter;
+    if (known.type === "run.start") summary.start = known;
+    else if (known.type === "run.end") summary.end = known;
+    else if (known.type === "iter.end" && summary.iterations.size < MAX_ITERATIONS) {
+      summary.iterations.set(known.iter, known);
+    }
+  }
+}
+
+/** Where a line belongs: by its number; a raw line after all that is not younger. */
+function place(list: Entry[], line: Line): number {
+  let i = list.length;
+  const after = (entry: Entry): boolean => {
+    const other = entry.line;
+    if (line.seq > 0 && other.seq > 0) return other.seq > line.seq;
+    return other.ts > line.ts;
+  };
+  while (i > 0 && after(list[i - 1] as Entry)) i--;
+  return i;
+}
+
+/** When a run began, ms since the epoch. */
+export const startOf = ({ run, info, start }: RunSummary): number =>
+  start !== undefined ? Date.parse(start.ts) : info?.startedAt || runStarted(run);

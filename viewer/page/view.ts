@@ -1,0 +1,287 @@
+import type { LogClient, Status, Subscription } from "ralph-logs";
+import { h, setText } from "./dom.ts";
+import { type Entry, plainOf } from "./entry.ts";
+import * as format from "./format.ts";
+import { LogList } from "./list.ts";
+import type { Options } from "./options.ts";
+import { renderRow } from "./render.ts";
+import { type Row, rowsOf } from "./rows.ts";
+import { CAPACITY, CAPACITY_PAUSED, LogStore, type RunSummary } from "./store.ts";
+
+/** How often new lines are announced at most, to those who listen. */
+const ANNOUNCE_MS = 5_000;
+
+/** What a view tells the page. */
+export interface ViewEvents {
+  /** Something that the page shows around the list has changed. */
+  changed: (view: WorkstreamView) => void;
+  announce: (words: string) => void;
+}
+
+/** One workstream: its subscription, the lines held of it, and the list that shows them. */
+export class WorkstreamView {
+  readonly element: HTMLElement;
+  readonly store = new LogStore();
+  readonly list: LogList;
+  readonly workstream: string;
+  status: Status;
+  /** Lines that came since the list stopped following. */
+  unread = 0;
+  /** The line that the keys act on. */
+  chosen: string | undefined;
+  /** Why the server refuses. */
+  refusal: string | undefined;
+  readonly #subscription: Subscription;
+  readonly #options: Options;
+  readonly #events: ViewEvents;
+  readonly #unfolded = new Set<string>();
+  readonly #json = new Set<string>();
+  readonly #badge: HTMLButtonElement;
+  readonly #empty = h("p", { className: "empty" });
+  #target: string | undefined;
+  #frame = 0;
+  #announced = 0;
+  #unannounced = 0;
+  #visible = false;
+
+  constructor(client: LogClient, workstream: string, options: Options, events: ViewEvents) {
+    this.workstream = workstream;
+    this.#options = options;
+    this.#events = events;
+    const scroll = h("div", {
+      className: "log",
+      role: "log",
+      tabIndex: 0,
+      "aria-label": `log of ${workstream}`,
+      // The list is virtual: what scrolls in is not new. New lines are announced beside it.
+      "aria-live": "off",
+    });
+    this.#badge = h("button", {
+      type: "button",
+      className: "badge",
+      hidden: true,
+      onclick: () => this.follow(),
+    });
+    this.element = h(
+      "section",
+      { className: "workstream", hidden: true, "aria-label": workstream },
+      scroll,
+      this.#empty,
+      this.#badge,
+    );
+    this.list = new LogList(scroll, {
+      render: (row) => renderRow(row, this.#look()),
+      version: (row) => this.#version(row),
+      follow: (following) => {
+        if (following) this.unread = 0;
+        this.changed();
+      },
+      older: () => this.#subscription.older(),
+    });
+    scroll.addEventListener("click", (event) => this.#clicked(event.target as HTMLElement));
+
+    this.#subscription = client.subscribe(workstream);
+    this.status = this.#subscription.status;
+    this.#subscription.on("lines", (lines) => {
+      this.store.add(lines);
+      const gone = this.store.evict(this.list.following ? CAPACITY : CAPACITY_PAUSED);
+      if (gone !== undefined) this.#subscription.evict(gone);
+      if (!this.list.following) this.unread += lines.length;
+      this.#unannounced += lines.length;
+      this.changed();
+    });
+    this.#subscription.on("runs", (runs) => {
+      this.store.take(runs);
+      this.changed();
+    });
+    this.#subscription.on("gaps", (gaps) => {
+      this.store.gaps = gaps;
+      this.changed();
+    });
+    this.#subscription.on("status", (status) => {
+      this.status = status;
+      this.changed();
+    });
+    this.#subscription.on("refused", ({ message }) => {
+      this.refusal = message;
+      this.changed();
+    });
+    this.#subscription.on("caughtUp", () => this.changed());
+  }
+
+  get visible(): boolean {
+    return this.#visible;
+  }
+
+  set visible(visible: boolean) {
+    this.#visible = visible;
+    this.element.hidden = !visible;
+    if (visible) this.changed();
+  }
+
+  /** Draws in the next frame; several changes are one. */
+  changed(): void {
+    if (!this.#visible) {
+      this.#events.changed(this);
+      return;
+    }
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#draw();
+    });
+  }
+
+  /** The run that the header shows: the one being read, the newest while following. */
+  get run(): RunSummary | undefined {
+    const { order } = this.store;
+    if (!this.list.following) {
+      for (let i = this.list.firstVisible; i >= 0; i--) {
+        const row = this.list.rows[i];
+        if (row?.kind === "run") return row.summary;
+      }
+    }
+    const newest = order.at(-1);
+    return newest === undefined ? undefined : this.store.summary(newest);
+  }
+
+  follow(): void {
+    this.list.following = true;
+    this.changed();
+  }
+
+  /** Shows the line `run/seq` once it is there. */
+  goTo(key: string): void {
+    this.#target = key;
+    this.changed();
+  }
+
+  /** Moves the choice by lines, or to the next row that `is` what is looked for. */
+  move(by: number, is: (entry: Entry) => boolean = () => true): void {
+    const { rows } = this.list;
+    let i = rows.findIndex((row) => row.key === this.chosen);
+    if (i < 0) i = by > 0 ? this.list.firstVisible - 1 : rows.length;
+    for (i += by; i >= 0 && i < rows.length; i += by) {
+      const row = rows[i] as Row;
+      if (row.kind !== "line" || !is(row.entry)) continue;
+      this.choose(row.key, i);
+      return;
+    }
+  }
+
+  /** Chooses a line and brings it into view. */
+  choose(key: string | undefined, index?: number): void {
+    this.chosen = key;
+    if (index !== undefined) {
+      this.list.following = false;
+      const element = key === undefined ? undefined : this.list.element(key);
+      if (element === undefined) this.list.show(Math.max(0, index - 1));
+      else element.scrollIntoView({ block: "nearest" });
+    }
+    this.changed();
+  }
+
+  /** Folds or unfolds the chosen line's text, or shows or hides its JSON. */
+  toggle(what: "fold" | "json", key = this.chosen): void {
+    if (key === undefined) return;
+    const set = what === "fold" ? this.#unfolded : this.#json;
+    if (!set.delete(key)) set.add(key);
+    this.changed();
+  }
+
+  /** The chosen line. */
+  get entry(): Entry | undefined {
+    const row = this.list.rows.find((other) => other.key === this.chosen);
+    return row?.kind === "line" ? row.entry : undefined;
+  }
+
+  /** What is shown, as text. */
+  text(): string {
+    const lines = this.list.rows.flatMap((row) =>
+      row.kind === "line" ? [lineText(row.entry)] : [],
+    );
+    return lines.join("\n");
+  }
+
+  /** What is held, one JSON event a line, as the worker wrote them. */
+  jsonLines(): string {
+    const out: string[] = [];
+    for (const run of this.store.order) {
+      for (const { line } of this.store.runs.get(run) ?? []) out.push(JSON.stringify(line.event));
+    }
+    return `${out.join("\n")}\n`;
+  }
+
+  #look() {
+    return {
+      pattern: this.#options.wanted.pattern,
+      unfolded: (key: string) => this.#unfolded.has(key),
+      json: (key: string) => this.#json.has(key),
+      chosen: this.chosen,
+      repo: (run: string) => this.store.summary(run).start?.repo,
+    };
+  }
+
+  #version(row: Row): string {
+    if (row.kind === "run") {
+      const { info, end, start } = row.summary;
+      return `${info?.state} ${info?.reason} ${info?.exit} ${end?.seq} ${start?.seq}`;
+    }
+    if (row.kind === "gap") return `${row.gap.to}`;
+    const { key } = row;
+    const flags = `${this.#unfolded.has(key)} ${this.#json.has(key)} ${this.chosen === key}`;
+    return `${flags} ${this.#options.wanted.pattern === undefined ? 0 : this.#options.wanted.version}`;
+  }
+
+  #clicked(target: HTMLElement): void {
+    const key = target.closest<HTMLElement>("[data-key]")?.dataset.key;
+    if (key === undefined || target.closest("a, pre") !== null) return;
+    if (target.closest("[data-act=fold]") !== null) this.toggle("fold", key);
+    // A click that ends a selection of text chooses nothing.
+    if (getSelection()?.isCollapsed !== false) this.choose(key);
+  }
+
+  #draw(): void {
+    this.list.set(rowsOf(this.store, this.#options.wanted));
+    this.#jump();
+    this.#badge.hidden = this.list.following;
+    const fresh = this.unread === 0 ? "newest" : `${this.unread.toLocaleString()} new`;
+    setText(this.#badge, `↓ ${fresh}`);
+    const nothing = this.list.rows.length === 0;
+    this.#empty.hidden = !nothing;
+    if (nothing) setText(this.#empty, this.#whyEmpty());
+    this.#announce();
+    this.#events.changed(this);
+  }
+
+  #jump(): void {
+    if (this.#target === undefined) return;
+    const index = this.list.rows.findIndex((row) => row.key === this.#target);
+    if (index < 0) return;
+    const key = this.#target;
+    this.#target = undefined;
+    this.choose(key, index);
+  }
+
+  #whyEmpty(): string {
+    if (this.status.state === "denied") {
+      return (
+        this.refusal ?? "The connection is refused: the token may not be valid for this workstream."
+      );
+    }
+    if (this.store.length > 0) return "No line passes the filter.";
+    if (this.status.state === "live") return "No line yet. The first one will show here.";
+    return this.status.state === "connecting" ? "Connecting…" : "Loading…";
+  }
+
+  #announce(): void {
+    const now = Date.now();
+    if (this.#unannounced === 0 || now < this.#announced + ANNOUNCE_MS) return;
+    this.#announced = now;
+    this.#events.announce(`${format.plural(this.#unannounced, "new line")} in ${this.workstream}`);
+    this.#unannounced = 0;
+  }
+}
+
+/** A line as text, for the clipboard. */
+export const lineText = (entry: Entry): string =>
+  `${new Date(entry.line.ts).toISOString()} ${entry.level} ${entry.line.event.type} ${plainOf(entry)}`;
