@@ -1,17 +1,29 @@
-//! The output folder: writing it, comparing it.
+//! An output folder: comparing it, writing it.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::generate::{File, MARK};
+use crate::generate::{File, MARK_TEXT};
 
-/// Why the output folder could not be read or written.
+/// A folder and the files that belong there.
+#[derive(Debug)]
+pub struct Tree {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What belongs there.
+    pub files: Vec<File>,
+    /// Whether every generated `.tf` file there belongs to us, so that one nothing generates any
+    /// more is an orphan.
+    pub owned: bool,
+}
+
+/// Why a folder could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// A file there is not ours.
     #[error(
-        "{0} was not written by the generator and stands where a generated file belongs\nhint: move it away, or delete it"
+        "{0} was not written by the generator and stands where a generated file belongs\nhint: move it away or delete it; only files whose first lines say `Code generated` are ever replaced"
     )]
     Foreign(String),
     /// Reading or writing failed.
@@ -24,13 +36,13 @@ pub enum TreeError {
     },
 }
 
-/// How the folder differs from what it should be.
-#[derive(Debug, Default)]
+/// How a folder differs from what it should be.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Files whose text differs, with the text there now.
-    pub stale: Vec<(String, String)>,
-    /// Files that are not there.
-    pub missing: Vec<String>,
+    /// Files whose text differs: path, text there, text that belongs there.
+    pub stale: Vec<(String, String, String)>,
+    /// Files that are not there: path and text.
+    pub missing: Vec<(String, String)>,
     /// Files of ours that nothing generates any more.
     pub orphans: Vec<String>,
 }
@@ -41,42 +53,107 @@ impl Difference {
     pub fn is_empty(&self) -> bool {
         self.stale.is_empty() && self.missing.is_empty() && self.orphans.is_empty()
     }
+
+    /// What differs, for a person: a line for each file, then the changes as a unified diff.
+    #[must_use]
+    pub fn describe(&self, folder: &Path) -> String {
+        let name = |path: &str| folder.join(path).display().to_string();
+        let mut out = String::new();
+        let named = [
+            ("stale", self.stale.iter().map(|(path, _, _)| path).collect::<Vec<_>>()),
+            ("missing", self.missing.iter().map(|(path, _)| path).collect()),
+            ("orphaned", self.orphans.iter().collect()),
+        ];
+        for (kind, paths) in named {
+            for path in paths {
+                out.push_str(&format!("{kind}: {}\n", name(path)));
+            }
+        }
+        for (path, now, then) in &self.stale {
+            let diff = similar::TextDiff::from_lines(now, then);
+            let (old, new) = (name(path), format!("{} (generated)", name(path)));
+            out.push('\n');
+            out.push_str(&diff.unified_diff().context_radius(3).header(&old, &new).to_string());
+        }
+        out
+    }
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TreeError {
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TreeError + use<> {
     let path = path.display().to_string();
     |source| TreeError::Io { path, source }
 }
 
-/// Compares the folder with the files.
-///
-/// # Errors
-/// [`TreeError`].
-pub fn compare(out: &Path, files: &[File]) -> Result<Difference, TreeError> {
-    let mut present = BTreeMap::new();
-    collect(out, out, &mut present)?;
-    let mut difference = Difference::default();
-    for (path, text) in files {
-        match present.remove(path) {
-            None => difference.missing.push(path.clone()),
-            Some(now) if !now.starts_with(MARK) => {
-                return Err(TreeError::Foreign(out.join(path).display().to_string()));
-            }
-            Some(now) if now.replace("\r\n", "\n") != *text => {
-                difference.stale.push((path.clone(), now));
-            }
-            Some(_) => {}
-        }
-    }
-    difference.orphans = present
-        .into_iter()
-        .filter(|(_, now)| now.starts_with(MARK))
-        .map(|(path, _)| path)
-        .collect();
-    Ok(difference)
+/// Whether a text says that it is generated.
+fn ours(text: &str) -> bool {
+    text.lines().take(3).any(|line| line.contains(MARK_TEXT))
 }
 
-/// Every `.tf` file below `folder`, by path below `out`.
+impl Tree {
+    /// Compares the folder with what belongs there. A checkout with `\r\n` does not differ.
+    ///
+    /// # Errors
+    /// [`TreeError::Foreign`] before anything is written.
+    pub fn compare(&self) -> Result<Difference, TreeError> {
+        let mut present = BTreeMap::new();
+        if self.owned {
+            collect(&self.folder, &self.folder, &mut present)?;
+        }
+        let mut difference = Difference::default();
+        for (path, text) in &self.files {
+            let there = match present.remove(path) {
+                Some(now) => Some(now),
+                None => read(&self.folder.join(path))?,
+            };
+            match there {
+                None => difference.missing.push((path.clone(), text.clone())),
+                Some(now) if !ours(&now) => {
+                    return Err(TreeError::Foreign(self.folder.join(path).display().to_string()));
+                }
+                Some(now) => {
+                    let now = now.replace("\r\n", "\n");
+                    if now != *text {
+                        difference.stale.push((path.clone(), now, text.clone()));
+                    }
+                }
+            }
+        }
+        let orphans = present.into_iter().filter(|(_, now)| ours(now));
+        difference.orphans = orphans.map(|(path, _)| path).collect();
+        Ok(difference)
+    }
+
+    /// Writes what differs and removes orphans, then the folders that this leaves empty. At every
+    /// moment each file is whole, the old one or the new one.
+    ///
+    /// # Errors
+    /// [`TreeError`].
+    pub fn write(&self, difference: &Difference) -> Result<(), TreeError> {
+        let stale = difference.stale.iter().map(|(path, _, text)| (path, text));
+        let missing = difference.missing.iter().map(|(path, text)| (path, text));
+        for (path, text) in stale.chain(missing) {
+            write_whole(&self.folder.join(path), text)?;
+        }
+        for orphan in &difference.orphans {
+            let path = self.folder.join(orphan);
+            std::fs::remove_file(&path).map_err(io(&path))?;
+            // Fails, as it should, while the folder holds anything else.
+            let _ = path.parent().map(std::fs::remove_dir);
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, TreeError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io(path)(error)),
+    }
+}
+
+/// Every `.tf` file below `folder`, by path below `out`. State, `.terraform`, lock files and
+/// `*.tfvars` are somebody else's.
 fn collect(
     out: &Path,
     folder: &Path,
@@ -88,40 +165,19 @@ fn collect(
         Err(error) => return Err(io(folder)(error)),
     };
     for entry in entries {
-        let path = entry.map_err(io(folder))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
-            if name != ".terraform" {
-                collect(out, &path, present)?;
-            }
-        } else if name.ends_with(".tf") {
-            let bytes = std::fs::read(&path).map_err(io(&path))?;
-            present.insert(relative(out, &path), String::from_utf8_lossy(&bytes).into_owned());
+        let entry = entry.map_err(io(folder))?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(io(folder))?);
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if kind.is_dir() && name != ".terraform" {
+            collect(out, &path, present)?;
+        } else if kind.is_file()
+            && name.ends_with(".tf")
+            && let Some(text) = read(&path)?
+        {
+            let below =
+                path.strip_prefix(out).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            present.insert(below, text);
         }
-    }
-    Ok(())
-}
-
-fn relative(out: &Path, path: &Path) -> String {
-    let below: PathBuf = path.strip_prefix(out).unwrap_or(path).to_owned();
-    below.to_string_lossy().replace('\\', "/")
-}
-
-/// Writes what differs and removes orphans. Each file is whole at every moment.
-///
-/// # Errors
-/// [`TreeError`].
-pub fn write(out: &Path, files: &[File], difference: &Difference) -> Result<(), TreeError> {
-    for (path, text) in files {
-        let changed = difference.missing.contains(path)
-            || difference.stale.iter().any(|(stale, _)| stale == path);
-        if changed {
-            write_whole(&out.join(path), text)?;
-        }
-    }
-    for orphan in &difference.orphans {
-        let path = out.join(orphan);
-        std::fs::remove_file(&path).map_err(io(&path))?;
     }
     Ok(())
 }
@@ -129,19 +185,13 @@ pub fn write(out: &Path, files: &[File], difference: &Difference) -> Result<(), 
 fn write_whole(path: &Path, text: &str) -> Result<(), TreeError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io(folder))?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".ralph-")
-        .suffix(".tmp")
-        .permissions(permissions())
-        .tempfile_in(folder)
-        .map_err(io(folder))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ralph-").suffix(".tmp");
+    // As any other file of a checkout; a temporary file is otherwise its owner's alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut temporary = builder.tempfile_in(folder).map_err(io(folder))?;
     temporary.write_all(text.as_bytes()).map_err(io(path))?;
     temporary.persist(path).map_err(|error| io(path)(error.error))?;
     Ok(())
-}
-
-/// As any other file of a checkout; a temporary file is otherwise its owner's alone.
-fn permissions() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::Permissions::from_mode(0o644)
 }

@@ -1,6 +1,12 @@
 //! `ralph.toml`, in two levels: [`raw`] is what the file says, [`valid`] is what it means.
 
+mod check;
+mod cidr;
+pub mod keys;
+mod names;
+mod problem;
 mod raw;
+pub mod reference;
 mod valid;
 
 use std::path::Path;
@@ -39,9 +45,12 @@ pub fn read(path: &Path) -> Result<Settings, ConfigError> {
 /// Checks a configuration's text; `name` is how errors call the file.
 ///
 /// # Errors
-/// [`ConfigError::Wrong`].
+/// [`ConfigError::Wrong`] with all mistakes.
 pub fn parse(name: &str, text: &str) -> Result<Settings, ConfigError> {
-    let raw: raw::File =
-        toml::from_str(text).map_err(|error| ConfigError::Wrong(format!("{name}: {error}")))?;
-    valid::check(raw).map_err(|error| ConfigError::Wrong(format!("{name}: {error}")))
+    let (file, mut problems) = raw::read(text);
+    let settings = check::settings(&file, &mut problems);
+    if problems.is_empty() {
+        return Ok(settings);
+    }
+    Err(ConfigError::Wrong(problem::render(name, text, &problems)))
 }

@@ -1,64 +1,208 @@
-//! What `ralph.toml` says.
+//! The first level: what `ralph.toml` says. Every key is known, every value has the type and form
+//! its key asks for, and each remembers its place. All mistakes are gathered, not only the first.
 
-use indexmap::IndexMap;
-use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+use regex::Regex;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{ENVIRONMENT, FILE, Form, Key, Kind, Section};
+use super::problem::Problem;
+use crate::nearest::nearest;
+
+/// A value of its key's kind.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    Texts(Vec<(String, Range<usize>)>),
+    TextMap(Vec<(String, String, Range<usize>)>),
+    Integer(i64),
+    Number(f64),
+    Bool(bool),
+}
+
+/// What a table says: values by key, keys of inner tables as `table.key`.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) values: BTreeMap<String, (Value, Range<usize>)>,
+    /// Keys whose value was wrong: a rule across fields has nothing to say about them.
+    pub(super) broken: Vec<String>,
+    /// The table's own place.
+    pub(super) span: Range<usize>,
+}
+
+/// The whole file.
+#[derive(Debug)]
 pub(super) struct File {
-    pub(super) architecture: Option<String>,
-    pub(super) env: IndexMap<String, Env>,
+    pub(super) own: Table,
+    /// Environments in the order of the file.
+    pub(super) environments: Vec<(String, Table)>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Env {
-    pub(super) region: Option<String>,
-    pub(super) account_id: Option<String>,
-    pub(super) production: Option<bool>,
-    pub(super) log_retention_days: Option<u32>,
-    pub(super) secret_recovery_days: Option<u32>,
-    pub(super) permissions_boundary_arn: Option<String>,
-    pub(super) tags: IndexMap<String, String>,
-    pub(super) network: NetworkTable,
-    pub(super) worker: WorkerTable,
-    pub(super) websocket: WebsocketTable,
+pub(super) fn read(text: &str) -> (File, Vec<Problem>) {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let mut problems: Vec<Problem> = errors
+        .iter()
+        .map(|error| Problem::new(error.message()).at(error.span().unwrap_or(0..0), "here"))
+        .collect();
+    let mut own = Table { values: BTreeMap::new(), broken: Vec::new(), span: 0..0 };
+    let mut environments = Vec::new();
+    let mut rest = Vec::new();
+    for (key, value) in root.get_ref() {
+        if key.get_ref() != "env" {
+            rest.push((key, value));
+        } else if let DeValue::Table(table) = value.get_ref() {
+            for (name, env) in table {
+                let span = name.span();
+                let mut read =
+                    Table { values: BTreeMap::new(), broken: Vec::new(), span: span.clone() };
+                match env.get_ref() {
+                    DeValue::Table(table) => {
+                        section(&ENVIRONMENT, "", entries(table), &mut read, &mut problems);
+                    }
+                    _ => problems.push(expected("a table, such as [env.dev]", env)),
+                }
+                environments.push((name.get_ref().to_string(), read));
+            }
+        } else {
+            problems.push(expected("tables, such as [env.dev]", value));
+        }
+    }
+    section(&FILE, "", rest, &mut own, &mut problems);
+    // A file's order is the order of spans; the parser's map sorts by name.
+    environments.sort_by_key(|(_, table)| table.span.start);
+    (File { own, environments }, problems)
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct NetworkTable {
-    pub(super) mode: Option<String>,
-    pub(super) cidr: Option<String>,
-    pub(super) zones: Option<Vec<String>>,
-    pub(super) vpc_id: Option<String>,
-    pub(super) subnet_ids: Option<Vec<String>>,
+type Entry<'a> = (&'a Spanned<std::borrow::Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
+
+fn entries<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
+    table.iter().collect()
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct WorkerTable {
-    pub(super) cpu: Option<u32>,
-    pub(super) memory: Option<u32>,
-    pub(super) storage_gib: Option<u32>,
-    pub(super) image_tag: Option<String>,
-    pub(super) image_digest: Option<String>,
-    pub(super) keep_images: Option<bool>,
-    pub(super) agent_command: Option<String>,
-    pub(super) verify_command: Option<String>,
-    pub(super) max_iterations: Option<u32>,
-    pub(super) max_duration_secs: Option<u32>,
-    pub(super) max_cost_usd: Option<f64>,
-    pub(super) iteration_timeout_secs: Option<u32>,
-    pub(super) silence_secs: Option<u32>,
-    pub(super) max_stalls: Option<u32>,
+fn section(
+    section: &Section,
+    prefix: &str,
+    entries: Vec<Entry<'_>>,
+    out: &mut Table,
+    problems: &mut Vec<Problem>,
+) {
+    for (name, value) in entries {
+        let text = name.get_ref().as_ref();
+        if let Some(inner) = section.sections.iter().find(|inner| inner.name == text) {
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let entries = table.iter().collect();
+                    self::section(inner, &format!("{text}."), entries, out, problems);
+                }
+                _ => problems.push(expected("a table", value)),
+            }
+        } else if let Some(key) = section.keys.iter().find(|key| key.name == text) {
+            let path = format!("{prefix}{text}");
+            let before = problems.len();
+            match convert(key.kind, value, problems) {
+                Some(read) if problems.len() == before => {
+                    out.values.insert(path, (read, value.span()));
+                }
+                _ => out.broken.push(path),
+            }
+        } else {
+            problems.push(unknown(section, name));
+        }
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct WebsocketTable {
-    pub(super) burst: Option<u32>,
-    pub(super) rate: Option<u32>,
-    pub(super) table_backups: Option<bool>,
-    pub(super) table_deletion_protection: Option<bool>,
+fn unknown(section: &Section, name: &Spanned<std::borrow::Cow<'_, str>>) -> Problem {
+    let mut known: Vec<&str> = section.keys.iter().map(|key: &Key| key.name).collect();
+    known.extend(section.sections.iter().map(|inner| inner.name));
+    if section.name.is_empty() {
+        known.push("env");
+    }
+    let problem =
+        Problem::new(format!("unknown key `{}`", name.get_ref())).at(name.span(), "not a key here");
+    problem.hint(match nearest(name.get_ref(), known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("keys here are {}", known.join(", ")),
+    })
+}
+
+fn expected(words: &str, value: &Spanned<DeValue<'_>>) -> Problem {
+    let found = value.get_ref().type_str();
+    Problem::new(format!("expected {words}")).at(value.span(), format!("found {found}"))
+}
+
+fn convert(kind: Kind, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Problem>) -> Option<Value> {
+    let wrong = || expected(&kind.words(), value);
+    let result = match (kind, value.get_ref()) {
+        (Kind::Text(form), DeValue::String(text)) => {
+            matches(form, text).then(|| Value::Text(text.to_string()))
+        }
+        (Kind::OneOf(allowed), DeValue::String(text)) => {
+            allowed.contains(&text.as_ref()).then(|| Value::Text(text.to_string()))
+        }
+        (Kind::Bool, DeValue::Boolean(value)) => Some(Value::Bool(*value)),
+        (Kind::Integer(low, high), DeValue::Integer(number)) => {
+            integer(number.as_str(), number.radix())
+                .filter(|number| (low..=high).contains(number))
+                .map(Value::Integer)
+        }
+        (Kind::OneOfIntegers(allowed), DeValue::Integer(number)) => {
+            integer(number.as_str(), number.radix())
+                .filter(|number| allowed.contains(number))
+                .map(Value::Integer)
+        }
+        (Kind::Positive(high), DeValue::Integer(number)) => {
+            let number = integer(number.as_str(), number.radix()).map(|number| number as f64);
+            number.filter(|number| *number > 0.0 && *number <= high).map(Value::Number)
+        }
+        (Kind::Positive(high), DeValue::Float(number)) => {
+            let number: Option<f64> = number.as_str().replace('_', "").parse().ok();
+            number.filter(|number| *number > 0.0 && *number <= high).map(Value::Number)
+        }
+        (Kind::Texts(form), DeValue::Array(items)) => {
+            let mut texts = Vec::new();
+            for item in items.iter() {
+                match item.get_ref() {
+                    DeValue::String(text) if matches(form, text) => {
+                        texts.push((text.to_string(), item.span()));
+                    }
+                    _ => problems.push(expected(form.words, item)),
+                }
+            }
+            Some(Value::Texts(texts))
+        }
+        (Kind::TextMap, DeValue::Table(table)) => {
+            let mut texts = Vec::new();
+            for (key, item) in table {
+                match item.get_ref() {
+                    DeValue::String(text) => {
+                        texts.push((key.get_ref().to_string(), text.to_string(), key.span()));
+                    }
+                    _ => problems.push(expected("a string", item)),
+                }
+            }
+            texts.sort_by(|a: &(String, _, _), b| a.0.cmp(&b.0));
+            Some(Value::TextMap(texts))
+        }
+        _ => {
+            problems.push(wrong());
+            return None;
+        }
+    };
+    if result.is_none() {
+        let problem = Problem::new(format!("expected {}", kind.words()));
+        problems.push(problem.at(value.span(), "not allowed here"));
+    }
+    result
+}
+
+fn integer(text: &str, radix: u32) -> Option<i64> {
+    i64::from_str_radix(&text.replace('_', ""), radix).ok()
+}
+
+fn matches(form: Form, text: &str) -> bool {
+    // The patterns are few and short; a file is read once.
+    Regex::new(form.pattern).is_ok_and(|pattern| pattern.is_match(text))
 }

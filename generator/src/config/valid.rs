@@ -1,8 +1,7 @@
-//! What `ralph.toml` means: every default filled in, every rule checked.
+//! The second level: what `ralph.toml` means. A value of these types has passed every rule; only
+//! [`check`](super::check) makes one from a file.
 
 use ralph_protocol::names::Resources;
-
-use super::raw;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,75 +147,4 @@ pub struct Websocket {
     pub table_backups: bool,
     /// The table refuses to be deleted.
     pub table_deletion_protection: bool,
-}
-
-pub(super) fn check(raw: raw::File) -> Result<Settings, String> {
-    let architecture = match raw.architecture.as_deref() {
-        None | Some("x86_64") => Architecture::X86_64,
-        Some("arm64") => Architecture::Arm64,
-        Some(other) => return Err(format!("architecture `{other}`: x86_64 or arm64")),
-    };
-    let environments = raw.env.into_iter().map(|(name, env)| environment(&name, env));
-    Ok(Settings { architecture, environments: environments.collect::<Result<_, _>>()? })
-}
-
-fn environment(name: &str, raw: raw::Env) -> Result<Environment, String> {
-    let production = raw.production.unwrap_or(false);
-    let region = raw.region.unwrap_or_else(|| "us-east-1".to_owned());
-    let network = network(raw.network, &region)?;
-    let w = raw.worker;
-    let mut tags = vec![("Environment".to_owned(), name.to_owned())];
-    tags.extend(raw.tags);
-    Ok(Environment {
-        names: Resources::new(name),
-        region,
-        account_id: raw.account_id,
-        production,
-        tags,
-        log_retention_days: raw.log_retention_days.unwrap_or(7),
-        secret_recovery_days: raw.secret_recovery_days.unwrap_or(0),
-        permissions_boundary_arn: raw.permissions_boundary_arn,
-        network,
-        worker: Worker {
-            cpu: w.cpu.unwrap_or(1024),
-            memory: w.memory.unwrap_or(2048),
-            storage_gib: w.storage_gib.unwrap_or(21),
-            image_tag: w.image_tag.unwrap_or_else(|| "0.1.0".to_owned()),
-            image_digest: w.image_digest,
-            keep_images: w.keep_images.unwrap_or(false),
-            agent_command: w.agent_command,
-            verify_command: w.verify_command,
-            limits: Limits {
-                max_iterations: w.max_iterations.unwrap_or(50),
-                max_duration_secs: w.max_duration_secs.unwrap_or(8 * 3600),
-                max_cost_usd: w.max_cost_usd.unwrap_or(25.0),
-                iteration_timeout_secs: w.iteration_timeout_secs.unwrap_or(3600),
-                silence_secs: w.silence_secs.unwrap_or(900),
-                max_stalls: w.max_stalls.unwrap_or(3),
-            },
-        },
-        websocket: Websocket {
-            burst: raw.websocket.burst.unwrap_or(500),
-            rate: raw.websocket.rate.unwrap_or(1000),
-            table_backups: raw.websocket.table_backups.unwrap_or(false),
-            table_deletion_protection: raw.websocket.table_deletion_protection.unwrap_or(false),
-        },
-    })
-}
-
-fn network(raw: raw::NetworkTable, region: &str) -> Result<Network, String> {
-    let letters = raw.zones.unwrap_or_else(|| vec!["a".to_owned(), "b".to_owned()]);
-    let zones = letters.iter().map(|letter| format!("{region}{letter}")).collect();
-    let mode = match raw.mode.as_deref() {
-        None | Some("create") => {
-            NetworkMode::Create { cidr: raw.cidr.unwrap_or_else(|| "10.20.0.0/16".to_owned()) }
-        }
-        Some("default") => NetworkMode::Default,
-        Some("existing") => NetworkMode::Existing {
-            vpc_id: raw.vpc_id.ok_or("network.mode = \"existing\" needs vpc_id")?,
-            subnet_ids: raw.subnet_ids.ok_or("network.mode = \"existing\" needs subnet_ids")?,
-        },
-        Some(other) => return Err(format!("network.mode `{other}`: create, default or existing")),
-    };
-    Ok(Network { mode, zones })
 }

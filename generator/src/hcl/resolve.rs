@@ -10,6 +10,7 @@ use hcl::template::{Directive, Element};
 
 use super::Error;
 use super::block::{Block, Entry, Item};
+use crate::nearest::nearest;
 
 /// Names that Terraform itself provides, whole.
 const BUILT_IN: [&str; 2] = ["path", "terraform"];
@@ -215,7 +216,8 @@ impl Walk<'_> {
         if names.len() >= depth && self.world.declared.contains(&address) {
             return;
         }
-        let near = nearest(&address, &self.world.declared);
+        let near = nearest(&address, self.world.declared.iter().map(String::as_str));
+        let near = near.map(str::to_owned);
         self.dangling(address, near);
     }
 
@@ -227,26 +229,4 @@ impl Walk<'_> {
             near,
         });
     }
-}
-
-/// The declared name that is fewest edits away, if that is less than half of it.
-fn nearest(address: &str, declared: &BTreeSet<String>) -> Option<String> {
-    let best = declared.iter().min_by_key(|name| distance(address, name))?;
-    (distance(address, best) * 2 <= best.len()).then(|| best.clone())
-}
-
-/// Edits between two names: insertions, removals, replacements.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
