@@ -1,0 +1,137 @@
+//! The Lambda runtime's side: which function this is, what it works with, and one invocation.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use ralph_protocol::names::Handler;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::{Duration, Instant};
+
+use super::{Connections, LogGroup, Management, SecretKeys, sdk_config};
+use crate::{
+    authorize::{CachedKeys, authorize},
+    config::{Config, ConfigError},
+    connect::connect,
+    disconnect::disconnect,
+    invocation::{Invocation, Stdout},
+    ports::{Clock, SystemClock},
+    push_logs::{self, push_logs},
+    send_logs::{self, send_logs},
+};
+
+/// Runs the function that the handler's name picks, until the service stops it.
+///
+/// # Errors
+/// The environment is not as it should be, or the runtime API cannot be reached.
+pub async fn run() -> Result<(), Error> {
+    let config = Config::new(|name| std::env::var(name).ok());
+    let function = Function::new(&config).await?;
+    let function = &function;
+    let serve = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let LambdaEvent { payload, context } = event;
+        let left = context.deadline.saturating_sub(SystemClock.now_ms());
+        let invocation = Invocation {
+            request_id: &context.request_id,
+            deadline: Instant::now() + Duration::from_millis(left),
+            sink: &Stdout,
+        };
+        let answer = function.serve(payload.get(), invocation).await;
+        answer.inspect_err(|error| {
+            invocation.error("invocation failed", &[("problem", error.to_string().into())]);
+        })
+    });
+    lambda_runtime::run(serve).await
+}
+
+/// A function and what it works with.
+enum Function {
+    Authorize {
+        keys: CachedKeys<SecretKeys>,
+        table: Connections,
+        audience: String,
+    },
+    Connect {
+        table: Connections,
+    },
+    Disconnect {
+        table: Connections,
+    },
+    SendLogs {
+        table: Connections,
+        post: Management,
+        logs: LogGroup,
+    },
+    PushLogs {
+        table: Connections,
+        post: Management,
+        memory: push_logs::Memory,
+        retention_secs: u64,
+    },
+}
+
+impl Function {
+    async fn new<F: Fn(&str) -> Option<String>>(config: &Config<F>) -> Result<Self, ConfigError> {
+        let handler = config.handler()?;
+        let sdk = sdk_config().await;
+        let table = Connections::new(&sdk, config.table()?);
+        let post = || config.management_endpoint().map(|url| Management::new(&sdk, url));
+        Ok(match handler {
+            Handler::Authorize => {
+                let keys = CachedKeys::new(SecretKeys::new(&sdk, config.signing_keys_arn()?));
+                // While the service gives the start its full processor. If it fails, the first
+                // request tries again and reports why.
+                let _ = keys.warm(SystemClock.now_ms()).await;
+                Self::Authorize { keys, table, audience: config.audience()? }
+            }
+            Handler::Connect => Self::Connect { table },
+            Handler::Disconnect => Self::Disconnect { table },
+            Handler::SendLogs => {
+                let logs = LogGroup::new(&sdk, config.log_group()?);
+                Self::SendLogs { table, post: post()?, logs }
+            }
+            Handler::PushLogs => Self::PushLogs {
+                table,
+                post: post()?,
+                memory: push_logs::Memory::default(),
+                retention_secs: config.retention_secs()?,
+            },
+            Handler::TaskEvents => return Err(ConfigError::Handler(handler.as_str().into())),
+        })
+    }
+
+    async fn serve(&self, event: &str, invocation: Invocation<'_>) -> Result<Box<RawValue>, Error> {
+        let clock = &SystemClock;
+        match self {
+            Self::Authorize { keys, table, audience } => {
+                let request = read(event)?;
+                answer(&authorize(&request, audience, keys, table, clock, invocation).await?)
+            }
+            Self::Connect { table } => {
+                answer(&connect(&read(event)?, table, clock, invocation).await?)
+            }
+            Self::Disconnect { table } => {
+                answer(&disconnect(&read(event)?, table, invocation).await?)
+            }
+            Self::SendLogs { table, post, logs } => {
+                let world = send_logs::World { table, post, logs, clock };
+                answer(&send_logs(&read(event)?, &world, invocation).await)
+            }
+            Self::PushLogs { table, post, memory, retention_secs } => {
+                let retention_secs = *retention_secs;
+                let world = push_logs::World { table, post, clock, memory, retention_secs };
+                push_logs(event, &world, invocation).await?;
+                answer(&())
+            }
+        }
+    }
+}
+
+/// Reads an event. serde's own message could quote a token.
+fn read<T: DeserializeOwned>(event: &str) -> Result<T, Error> {
+    serde_json::from_str(event).map_err(|error| {
+        format!("the event is none of API Gateway's ({:?})", error.classify()).into()
+    })
+}
+
+fn answer(value: &impl Serialize) -> Result<Box<RawValue>, Error> {
+    Ok(to_raw_value(value)?)
+}

@@ -1,0 +1,399 @@
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::{
+        put_item::PutItemError, update_item::UpdateItemError,
+        update_item::builders::UpdateItemFluentBuilder,
+    },
+    types::{AttributeValue, Delete, Put, TransactWriteItem},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use ralph_protocol::{
+    ids::{Run, Workstream},
+    table::{
+        self, CONNECTION_PREFIX, EXPIRES_AT, META, PK, RUN_PREFIX, SK, WORKSTREAM_PREFIX,
+        attribute as a,
+    },
+};
+
+use super::{
+    rows::{self, Item, connection_key, item, key, n, s, text},
+    unavailable,
+};
+use crate::ports::{Connection, RunNews, RunRow, StreamOwner, Table, Unavailable};
+
+/// Deletes in flight at once.
+const DELETES: usize = 16;
+
+/// The table `connections` in DynamoDB. Every read is strongly consistent.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    client: Client,
+    table: String,
+}
+
+impl Connections {
+    /// The table with this name.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig, table: String) -> Self {
+        Self { client: Client::new(config), table }
+    }
+
+    async fn get(&self, key: Item, now: u64) -> Result<Option<Item>, Unavailable> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key));
+        let answer = get.consistent_read(true).send().await;
+        let answer = answer.map_err(unavailable("dynamodb GetItem"))?;
+        Ok(answer.item.filter(|item| rows::is_live(item, now)))
+    }
+
+    /// Rows of a partition whose sort key begins with `prefix`.
+    async fn partition(&self, pk: String, prefix: &str) -> Result<Vec<Item>, Unavailable> {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
+            .set_expression_attribute_names(names(&[("#pk", PK), ("#sk", SK)]))
+            .expression_attribute_values(":pk", s(pk))
+            .expression_attribute_values(":prefix", s(prefix))
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(unavailable("dynamodb Query"))
+    }
+
+    async fn delete(&self, key: Item) -> Result<(), Unavailable> {
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key));
+        delete.send().await.map(|_| ()).map_err(unavailable("dynamodb DeleteItem"))
+    }
+
+    async fn together(&self, writes: Vec<TransactWriteItem>) -> Result<(), Unavailable> {
+        let write = self.client.transact_write_items().set_transact_items(Some(writes));
+        write.send().await.map(|_| ()).map_err(unavailable("dynamodb TransactWriteItems"))
+    }
+
+    fn update(&self, workstream: &Workstream, run: &Run) -> UpdateItemFluentBuilder {
+        let key = key(table::workstream(workstream), table::run(run));
+        self.client.update_item().table_name(&self.table).set_key(Some(key))
+    }
+}
+
+fn names(pairs: &[(&str, &str)]) -> Option<HashMap<String, String>> {
+    Some(pairs.iter().map(|(short, name)| ((*short).to_owned(), (*name).to_owned())).collect())
+}
+
+fn subscription_keys(id: &str, workstream: &Workstream) -> [Item; 2] {
+    let (connection, workstream) = (table::connection(id), table::workstream(workstream));
+    [key(connection.clone(), workstream.clone()), key(workstream, connection)]
+}
+
+impl Table for Connections {
+    async fn put_connection(&self, id: &str, row: &Connection) -> Result<(), Unavailable> {
+        let mut item = connection_key(id);
+        item.extend([
+            (a::USER.to_owned(), s(&row.user)),
+            (a::SCOPE.to_owned(), s(&row.scope)),
+            (a::CONNECTED_AT.to_owned(), n(row.connected_at)),
+            (EXPIRES_AT.to_owned(), n(row.expires_at)),
+        ]);
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(unavailable("dynamodb PutItem"))
+    }
+
+    async fn delete_connection(&self, id: &str) -> Result<(), Unavailable> {
+        let pk = table::connection(id);
+        let subscriptions = self.partition(pk.clone(), WORKSTREAM_PREFIX).await?;
+        // Inverses first: they are what deliveries read, and if this stops halfway the rest still
+        // leads to them.
+        let streams: Vec<&str> = subscriptions.iter().filter_map(|item| text(item, SK)).collect();
+        stream::iter(&streams)
+            .map(|workstream| self.delete(key((*workstream).to_owned(), pk.clone())))
+            .buffer_unordered(DELETES)
+            .try_collect::<()>()
+            .await?;
+        stream::iter(&streams)
+            .map(|workstream| self.delete(key(pk.clone(), (*workstream).to_owned())))
+            .buffer_unordered(DELETES)
+            .try_collect::<()>()
+            .await?;
+        self.delete(connection_key(id)).await
+    }
+
+    async fn subscribe(
+        &self,
+        id: &str,
+        workstream: &Workstream,
+        expires_at: u64,
+    ) -> Result<(), Unavailable> {
+        let puts = subscription_keys(id, workstream).map(|mut item| {
+            item.insert(EXPIRES_AT.to_owned(), n(expires_at));
+            let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
+            TransactWriteItem::builder().set_put(put.ok()).build()
+        });
+        self.together(puts.to_vec()).await
+    }
+
+    async fn unsubscribe(&self, id: &str, workstream: &Workstream) -> Result<(), Unavailable> {
+        let deletes = subscription_keys(id, workstream).map(|key| {
+            let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build();
+            TransactWriteItem::builder().set_delete(delete.ok()).build()
+        });
+        self.together(deletes.to_vec()).await
+    }
+
+    async fn subscriptions(&self, id: &str, now: u64) -> Result<Vec<Workstream>, Unavailable> {
+        let items = self.partition(table::connection(id), WORKSTREAM_PREFIX).await?;
+        let live = items.iter().filter(|item| rows::is_live(item, now));
+        let ids = live.filter_map(|item| text(item, SK)?.strip_prefix(WORKSTREAM_PREFIX));
+        Ok(ids.filter_map(|id| id.parse().ok()).collect())
+    }
+
+    async fn followers(
+        &self,
+        workstream: &Workstream,
+        now: u64,
+    ) -> Result<Vec<String>, Unavailable> {
+        let items = self.partition(table::workstream(workstream), CONNECTION_PREFIX).await?;
+        let live = items.iter().filter(|item| rows::is_live(item, now));
+        let ids = live.filter_map(|item| text(item, SK)?.strip_prefix(CONNECTION_PREFIX));
+        Ok(ids.map(str::to_owned).collect())
+    }
+
+    async fn stream(&self, name: &str, now: u64) -> Result<Option<StreamOwner>, Unavailable> {
+        let item = self.get(key(table::stream(name), META.to_owned()), now).await?;
+        Ok(item.as_ref().and_then(rows::stream_owner))
+    }
+
+    async fn claim_stream(
+        &self,
+        name: &str,
+        owner: &StreamOwner,
+        now: u64,
+        expires_at: u64,
+    ) -> Result<StreamOwner, Unavailable> {
+        let attributes = [
+            (a::WORKSTREAM, s(owner.workstream.as_str())),
+            (a::RUN, s(owner.run.as_str())),
+            (EXPIRES_AT, n(expires_at)),
+        ];
+        let item = item(table::stream(name), META.to_owned(), attributes);
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let answer = put
+            .condition_expression("attribute_not_exists(#pk) OR #expires <= :now")
+            .set_expression_attribute_names(names(&[("#pk", PK), ("#expires", EXPIRES_AT)]))
+            .expression_attribute_values(":now", n(now))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(owner.clone()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                // Someone was first.
+                Ok(self.stream(name, now).await?.unwrap_or_else(|| owner.clone()))
+            }
+            Err(error) => Err(unavailable("dynamodb PutItem")(error)),
+        }
+    }
+
+    async fn runs(
+        &self,
+        workstream: &Workstream,
+        before: Option<&Run>,
+        limit: usize,
+        now: u64,
+    ) -> Result<Vec<RunRow>, Unavailable> {
+        // `~` comes after every character of a run's id.
+        let last = before.map_or_else(|| format!("{RUN_PREFIX}~"), table::run);
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
+            .set_expression_attribute_names(names(&[("#pk", PK), ("#sk", SK)]))
+            .expression_attribute_values(":pk", s(table::workstream(workstream)))
+            .expression_attribute_values(":first", s(RUN_PREFIX))
+            .expression_attribute_values(":last", s(last))
+            .scan_index_forward(false)
+            // One more: BETWEEN includes its end, `before` does not.
+            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(unavailable("dynamodb Query"))?;
+        let items = answer.items.unwrap_or_default();
+        let live = items.iter().filter(|item| rows::is_live(item, now));
+        let runs = live.filter_map(rows::run_row).filter(|row| Some(&row.info.run) != before);
+        Ok(runs.take(limit).collect())
+    }
+
+    async fn run(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        now: u64,
+    ) -> Result<Option<RunRow>, Unavailable> {
+        let item = self.get(key(table::workstream(workstream), table::run(run)), now).await?;
+        Ok(item.as_ref().and_then(rows::run_row))
+    }
+
+    async fn record_run(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        news: &RunNews,
+    ) -> Result<(), Unavailable> {
+        let attributes = RunAttributes::of(run, news);
+        // In order, which is usual: one write. Else each attribute by its own rule.
+        let all = format!("{} AND {} AND {}", SEQ_GROWS, TS_GROWS, STATE_STAYS_OR_GROWS);
+        let sets = [SET_SEQ, SET_TS, SET_STATE, &attributes.rest].join(", ");
+        if attributes.write(self.update(workstream, run), &sets, Some(&all)).await? {
+            return Ok(());
+        }
+        for (set, condition) in [(SET_SEQ, SEQ_GROWS), (SET_TS, TS_GROWS), (SET_STATE, STATE_GROWS)]
+        {
+            attributes.write(self.update(workstream, run), set, Some(condition)).await?;
+        }
+        attributes.write(self.update(workstream, run), &attributes.rest, None).await.map(|_| ())
+    }
+
+    async fn use_token(&self, jti: &str, expires_at: u64) -> Result<bool, Unavailable> {
+        let item = item(table::token(jti), META.to_owned(), [(EXPIRES_AT, n(expires_at))]);
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let answer = put
+            .condition_expression("attribute_not_exists(#pk)")
+            .set_expression_attribute_names(names(&[("#pk", PK)]))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(unavailable("dynamodb PutItem")(error)),
+        }
+    }
+}
+
+const SET_SEQ: &str = "#seq = :seq";
+const SET_TS: &str = "#ts = :ts";
+const SET_STATE: &str = "#state = :state, #rank = :rank";
+const SEQ_GROWS: &str = "(attribute_not_exists(#seq) OR #seq < :seq)";
+const TS_GROWS: &str = "(attribute_not_exists(#ts) OR #ts <= :ts)";
+const STATE_GROWS: &str = "(attribute_not_exists(#rank) OR #rank < :rank)";
+const STATE_STAYS_OR_GROWS: &str =
+    "(attribute_not_exists(#rank) OR #rank < :rank OR #state = :state)";
+
+/// News of a run as expression attributes.
+struct RunAttributes {
+    names: Vec<(&'static str, &'static str)>,
+    values: Vec<(&'static str, AttributeValue)>,
+    /// What is set whatever the order.
+    rest: String,
+}
+
+impl RunAttributes {
+    fn of(run: &Run, news: &RunNews) -> Self {
+        let mut all = Self { names: Vec::new(), values: Vec::new(), rest: String::new() };
+        all.add("#seq", a::LAST_SEQ, ":seq", n(news.last_seq));
+        all.add("#ts", a::LAST_TS, ":ts", n(news.last_ts));
+        all.add("#state", a::STATE, ":state", s(news.state.as_str()));
+        all.add("#rank", a::STATE_RANK, ":rank", n(news.state.rank()));
+        all.add("#expires", EXPIRES_AT, ":expires", n(news.expires_at));
+        all.add("#stream", a::STREAM, ":stream", s(&news.stream));
+        all.add("#attempt", a::ATTEMPT, ":attempt", n(run.attempt()));
+        all.add("#started", a::STARTED_AT, ":started", n(run.started_ms()));
+        let mut rest = vec![
+            "#expires = :expires",
+            "#stream = if_not_exists(#stream, :stream)",
+            "#attempt = if_not_exists(#attempt, :attempt)",
+            "#started = if_not_exists(#started, :started)",
+        ];
+        if let Some(reason) = &news.reason {
+            all.add("#reason", a::REASON, ":reason", s(reason));
+            rest.push("#reason = :reason");
+        }
+        if let Some(exit) = news.exit {
+            all.add("#exit", a::EXIT, ":exit", n(exit));
+            rest.push("#exit = :exit");
+        }
+        if let Some(until) = news.wait_until {
+            all.add("#until", a::WAIT_UNTIL, ":until", n(until));
+            rest.push("#until = :until");
+        }
+        all.rest = rest.join(", ");
+        all
+    }
+
+    fn add(
+        &mut self,
+        short: &'static str,
+        name: &'static str,
+        placeholder: &'static str,
+        value: AttributeValue,
+    ) {
+        self.names.push((short, name));
+        self.values.push((placeholder, value));
+    }
+
+    /// `false` when the condition does not hold.
+    async fn write(
+        &self,
+        update: UpdateItemFluentBuilder,
+        sets: &str,
+        condition: Option<&str>,
+    ) -> Result<bool, Unavailable> {
+        // DynamoDB refuses names and values that no expression uses.
+        let used = |token: &str| uses(sets, token) || condition.is_some_and(|c| uses(c, token));
+        let names: Vec<_> = self.names.iter().copied().filter(|(short, _)| used(short)).collect();
+        let values = self.values.iter().filter(|(placeholder, _)| used(placeholder));
+        let values = values.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let answer = update
+            .update_expression(format!("SET {sets}"))
+            .set_condition_expression(condition.map(str::to_owned))
+            .set_expression_attribute_names(self::names(&names))
+            .set_expression_attribute_values(Some(values))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(unavailable("dynamodb UpdateItem")(error)),
+        }
+    }
+}
+
+/// Whether an expression holds a placeholder, and not only a longer one that begins with it.
+fn uses(expression: &str, token: &str) -> bool {
+    expression.match_indices(token).any(|(at, _)| {
+        let next = expression[at + token.len()..].chars().next();
+        !next.is_some_and(|c| c.is_ascii_alphanumeric())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_is_found_as_a_word() {
+        assert!(uses("#state = :state", "#state"));
+        assert!(!uses("#started = :started", "#start"));
+        assert!(uses("(#ts <= :ts)", ":ts"));
+    }
+}

@@ -1,0 +1,144 @@
+//! The functions' environment variables, checked once at the start.
+
+use ralph_protocol::names::{Handler, Resources, lambda_env};
+
+/// Why a function cannot start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A variable is missing or empty.
+    #[error("environment variable {0} is missing or empty\nhint: the websocket module sets it")]
+    Missing(&'static str),
+    /// A variable holds something else than it should.
+    #[error("environment variable {name} is not {expected}")]
+    Invalid {
+        /// Which.
+        name: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// `_HANDLER` names no function.
+    #[error("`{0}` is not a handler\nhint: the function's handler is one of {known}", known = known_handlers())]
+    Handler(String),
+}
+
+fn known_handlers() -> String {
+    Handler::ALL.map(Handler::as_str).join(", ")
+}
+
+/// What the environment says. Each function reads only what it is given, so a function needs no
+/// variable (and no permission) of another one.
+#[derive(Debug, Clone)]
+pub struct Config<F> {
+    get: F,
+}
+
+impl<F: Fn(&str) -> Option<String>> Config<F> {
+    /// Over a way to read a variable.
+    pub fn new(get: F) -> Self {
+        Self { get }
+    }
+
+    fn text(&self, name: &'static str) -> Result<String, ConfigError> {
+        (self.get)(name).filter(|value| !value.is_empty()).ok_or(ConfigError::Missing(name))
+    }
+
+    /// Which function this is.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`], [`ConfigError::Handler`].
+    pub fn handler(&self) -> Result<Handler, ConfigError> {
+        let name = self.text(lambda_env::HANDLER)?;
+        Handler::parse(&name).ok_or(ConfigError::Handler(name))
+    }
+
+    /// The audience that tokens must name.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn audience(&self) -> Result<String, ConfigError> {
+        Ok(Resources::new(self.text(lambda_env::ENVIRONMENT)?).audience())
+    }
+
+    /// The table's name.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn table(&self) -> Result<String, ConfigError> {
+        self.text(lambda_env::TABLE)
+    }
+
+    /// The workers' log group.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn log_group(&self) -> Result<String, ConfigError> {
+        self.text(lambda_env::LOG_GROUP)
+    }
+
+    /// Seconds the log group keeps a line.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`], [`ConfigError::Invalid`].
+    pub fn retention_secs(&self) -> Result<u64, ConfigError> {
+        let text = self.text(lambda_env::RETENTION_DAYS)?;
+        let days: Option<u64> = text.parse().ok().filter(|days| (1..=36_500).contains(days));
+        let invalid = ConfigError::Invalid {
+            name: lambda_env::RETENTION_DAYS,
+            expected: "a number of days, 1 to 36500",
+        };
+        days.map(|days| days * 24 * 3600).ok_or(invalid)
+    }
+
+    /// The signing keys' secret.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn signing_keys_arn(&self) -> Result<String, ConfigError> {
+        self.text(lambda_env::SIGNING_KEYS_ARN)
+    }
+
+    /// Where frames are posted, without a slash at its end.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`], [`ConfigError::Invalid`].
+    pub fn management_endpoint(&self) -> Result<String, ConfigError> {
+        let name = lambda_env::MANAGEMENT_ENDPOINT;
+        let url = self.text(name)?;
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            return Err(ConfigError::Invalid { name, expected: "an http or https URL" });
+        }
+        Ok(url.trim_end_matches('/').to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> Config<impl Fn(&str) -> Option<String>> {
+        Config::new(move |asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn the_handlers_name_picks_the_function() {
+        assert_eq!(with("_HANDLER", "push-logs").handler(), Ok(Handler::PushLogs));
+        let error = with("_HANDLER", "bootstrap").handler().unwrap_err().to_string();
+        assert!(error.contains("hint: the function's handler is one of authorize, "), "{error}");
+        let missing = ConfigError::Missing("_HANDLER");
+        assert_eq!(with("_HANDLER", "").handler(), Err(missing.clone()));
+        assert_eq!(with("X", "y").handler(), Err(missing));
+    }
+
+    #[test]
+    fn values_are_checked_where_they_enter() {
+        assert_eq!(with("RALPH_RETENTION_DAYS", "7").retention_secs(), Ok(604_800));
+        for bad in ["0", "-1", "a week", "99999999999"] {
+            assert!(with("RALPH_RETENTION_DAYS", bad).retention_secs().is_err(), "{bad}");
+        }
+        let endpoint =
+            with("RALPH_MANAGEMENT_ENDPOINT", "http://127.0.0.1:1/x/").management_endpoint();
+        assert_eq!(endpoint.as_deref(), Ok("http://127.0.0.1:1/x"));
+        assert!(with("RALPH_MANAGEMENT_ENDPOINT", "wss://x").management_endpoint().is_err());
+        assert_eq!(with("RALPH_ENVIRONMENT", "dev").audience().as_deref(), Ok("ralph/dev"));
+    }
+}

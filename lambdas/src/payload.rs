@@ -1,0 +1,200 @@
+//! The payload of a subscription filter: JSON around base64 around gzip around JSON.
+
+use std::{borrow::Cow, io::Read};
+
+use base64::Engine;
+use flate2::bufread::GzDecoder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Most bytes a payload inflates to. CloudWatch sends at most 1 MB of gzip; log text of that size
+/// inflates to some 5 to 15 MB, and what inflates to more is refused before it fills the memory.
+pub const MAX_INFLATED: usize = 48 << 20;
+
+/// Why a payload is refused. Trying again would not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// Not `{"awslogs":{"data":"…"}}`.
+    #[error("the event is not a subscription payload")]
+    Envelope,
+    /// Not base64.
+    #[error("the payload is not base64")]
+    Base64,
+    /// Not gzip.
+    #[error("the payload is not gzip")]
+    Gzip,
+    /// More than the cap.
+    #[error("the payload inflates to more than {0} bytes")]
+    TooLarge(usize),
+    /// Not the JSON that CloudWatch Logs sends.
+    #[error("the payload is not a batch of log events: {0}")]
+    Batch(String),
+}
+
+/// Inflates the payload of an invocation, `{"awslogs":{"data":"…"}}`, up to `cap` bytes.
+///
+/// # Errors
+/// [`PayloadError`].
+pub fn inflate(event: &str, cap: usize) -> Result<Vec<u8>, PayloadError> {
+    #[derive(Deserialize)]
+    struct Outer<'a> {
+        #[serde(borrow)]
+        awslogs: Inner<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Inner<'a> {
+        #[serde(borrow)]
+        data: Cow<'a, str>,
+    }
+    let outer: Outer<'_> = serde_json::from_str(event).map_err(|_| PayloadError::Envelope)?;
+    let gzip = base64::engine::general_purpose::STANDARD
+        .decode(outer.awslogs.data.as_bytes())
+        .map_err(|_| PayloadError::Base64)?;
+    // gzip ends with the size of what it holds (modulo 2^32): a good first guess, never a bound.
+    let guess = gzip.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    let most = gzip.len().saturating_mul(12).min(cap);
+    let mut text = Vec::with_capacity(guess.min(most) + 1);
+    let mut limited = GzDecoder::new(gzip.as_slice()).take(cap as u64 + 1);
+    limited.read_to_end(&mut text).map_err(|_| PayloadError::Gzip)?;
+    if text.len() > cap {
+        return Err(PayloadError::TooLarge(cap));
+    }
+    Ok(text)
+}
+
+/// What CloudWatch Logs delivers. Unknown fields pass.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivery<'a> {
+    /// A check by CloudWatch Logs that the destination can be reached.
+    Control,
+    /// Lines.
+    Data(Batch<'a>),
+}
+
+/// Lines of one log stream.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Batch<'a> {
+    /// The group's name.
+    pub log_group: Cow<'a, str>,
+    /// The stream's name.
+    pub log_stream: Cow<'a, str>,
+    /// The lines, as they came.
+    pub entries: Vec<Entry<'a>>,
+    /// Entries that could not be read at all (no timestamp, no text).
+    pub unreadable: usize,
+}
+
+/// A line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Ms since the epoch.
+    pub timestamp: u64,
+    /// The line.
+    pub message: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireBatch<'a, E> {
+    #[serde(borrow)]
+    message_type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    log_group: Cow<'a, str>,
+    #[serde(borrow, default)]
+    log_stream: Cow<'a, str>,
+    #[serde(default = "Vec::new")]
+    log_events: Vec<E>,
+}
+
+#[derive(Deserialize)]
+struct WireEntry<'a> {
+    timestamp: i64,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+}
+
+impl<'a> From<WireEntry<'a>> for Entry<'a> {
+    fn from(wire: WireEntry<'a>) -> Self {
+        Self { timestamp: u64::try_from(wire.timestamp).unwrap_or(0), message: wire.message }
+    }
+}
+
+impl<'a> Delivery<'a> {
+    /// Reads an inflated payload. One entry that cannot be read costs no other.
+    ///
+    /// # Errors
+    /// [`PayloadError::Batch`].
+    pub fn parse(text: &'a [u8]) -> Result<Self, PayloadError> {
+        // The usual case in one pass. Anything odd, such as a lone surrogate in one line, sends the
+        // payload through the second, which takes every entry by itself.
+        if let Ok(wire) = serde_json::from_slice::<WireBatch<'a, WireEntry<'a>>>(text) {
+            return Ok(Self::from_wire(wire, |entry| Some(entry.into())));
+        }
+        let wire = serde_json::from_slice::<WireBatch<'a, &'a RawValue>>(text).map_err(batch)?;
+        Ok(Self::from_wire(wire, |raw| read_entry(raw.get())))
+    }
+
+    fn from_wire<E>(wire: WireBatch<'a, E>, read: impl Fn(E) -> Option<Entry<'a>>) -> Self {
+        if wire.message_type != "DATA_MESSAGE" {
+            return Self::Control;
+        }
+        let all = wire.log_events.len();
+        let entries: Vec<_> = wire.log_events.into_iter().filter_map(read).collect();
+        let unreadable = all - entries.len();
+        let WireBatch { log_group, log_stream, .. } = wire;
+        Self::Data(Batch { log_group, log_stream, entries, unreadable })
+    }
+}
+
+fn batch(error: serde_json::Error) -> PayloadError {
+    // serde's message can quote a value; its place cannot.
+    PayloadError::Batch(format!("{:?} error in column {}", error.classify(), error.column()))
+}
+
+fn read_entry(raw: &str) -> Option<Entry<'_>> {
+    #[derive(Deserialize)]
+    struct Odd<'a> {
+        timestamp: i64,
+        #[serde(borrow)]
+        message: &'a RawValue,
+    }
+    if let Ok(entry) = serde_json::from_str::<WireEntry<'_>>(raw) {
+        return Some(entry.into());
+    }
+    let odd: Odd<'_> = serde_json::from_str(raw).ok()?;
+    let message = lossy_json_string(odd.message.get())?;
+    Some(WireEntry { timestamp: odd.timestamp, message: Cow::Owned(message) }.into())
+}
+
+/// A JSON string whose escapes hold lone surrogates, with U+FFFD in their place.
+fn lossy_json_string(json: &str) -> Option<String> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find("\\u") {
+        // `\\u` after an odd number of backslashes is an escaped backslash and a plain u.
+        let backslashes = rest[..at].bytes().rev().take_while(|b| *b == b'\\').count();
+        if backslashes % 2 == 1 {
+            out.push_str(&rest[..at + 2]);
+            rest = &rest[at + 2..];
+            continue;
+        }
+        out.push_str(&rest[..at]);
+        let one = rest.get(at..at + 6)?;
+        let two = rest.get(at..at + 12);
+        let reads = |text: &str| serde_json::from_str::<String>(&format!("\"{text}\"")).is_ok();
+        let kept = if reads(one) {
+            one
+        } else if let Some(pair) = two.filter(|pair| reads(pair)) {
+            pair
+        } else {
+            out.push('\u{fffd}');
+            rest = &rest[at + 6..];
+            continue;
+        };
+        out.push_str(kept);
+        rest = &rest[at + kept.len()..];
+    }
+    out.push_str(rest);
+    serde_json::from_str(&format!("\"{out}\"")).ok()
+}

@@ -1,0 +1,328 @@
+//! The subscription filter's destination: new lines go to the connections that follow their
+//! workstream.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use futures::{StreamExt, stream};
+use ralph_protocol::{ids::Workstream, message::Source};
+use serde_json::json;
+use tokio::time::{Duration, Instant};
+
+use crate::{
+    delivery::deliver,
+    frame::Packer,
+    invocation::Invocation,
+    line::{Head, Line, encode_event, encode_raw},
+    payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate},
+    ports::{Clock, Post, PostError, StreamOwner, Table, Unavailable},
+    runs::Gathered,
+};
+
+/// Connections posted to at the same time.
+pub const IN_FLIGHT: usize = 64;
+/// How long followers of a workstream are remembered. An empty answer never is: a viewer that just
+/// came would wait. A viewer that came a moment ago asks for what it missed.
+const FOLLOWERS_LIVE: Duration = Duration::from_secs(1);
+/// Longest time spent on the posts of one delivery. A slow connection costs its own lines, which
+/// its client asks for again.
+const FAN_OUT: Duration = Duration::from_secs(10);
+/// Streams remembered with their owner.
+const MAX_OWNERS: usize = 4_096;
+
+/// What the handler works with.
+pub struct World<'a, T, P, C> {
+    /// The table.
+    pub table: &'a T,
+    /// Where frames go.
+    pub post: &'a P,
+    /// The time.
+    pub clock: &'a C,
+    /// What outlives an invocation.
+    pub memory: &'a Memory,
+    /// How long run and stream rows live: as long as the lines, seconds.
+    pub retention_secs: u64,
+}
+
+/// What outlives an invocation.
+#[derive(Debug, Default)]
+pub struct Memory {
+    owners: RefCell<HashMap<String, StreamOwner>>,
+    followers: RefCell<HashMap<Workstream, (Vec<String>, Instant)>>,
+}
+
+/// What one delivery came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Entries of the payload.
+    pub entries: usize,
+    /// Events of the stream's run.
+    pub events: usize,
+    /// Raw lines that were delivered.
+    pub raw: usize,
+    /// Raw lines of a stream without an owner: not delivered.
+    pub unrouted: usize,
+    /// Events that name another workstream or run: dropped.
+    pub foreign: usize,
+    /// Entries that could not be read: dropped.
+    pub unreadable: usize,
+    /// Payloads that were refused as a whole.
+    pub refused: usize,
+    /// Frames packed.
+    pub frames: usize,
+    /// Bytes of these.
+    pub bytes: usize,
+    /// Connections that follow.
+    pub followers: usize,
+    /// Frames delivered to connections.
+    pub posts: usize,
+    /// Connections that are gone.
+    pub gone: usize,
+    /// Answers 429.
+    pub throttled: usize,
+    /// Tries beyond the first.
+    pub retried: usize,
+    /// Connections that did not get everything.
+    pub failed: usize,
+    /// Ms between the newest event's time and its first post.
+    pub age_ms: u64,
+}
+
+/// The delivery failed as a whole; CloudWatch Logs delivers it again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// The table did not work.
+    #[error(transparent)]
+    Table(#[from] Unavailable),
+    /// No connection could be posted to.
+    #[error("none of {followers} connections could be posted to")]
+    Gateway {
+        /// How many follow.
+        followers: usize,
+    },
+}
+
+/// Handles a delivery.
+///
+/// # Errors
+/// [`PushError`]: the table or the gateway is down as a whole. Trying again cannot double a line
+/// for a viewer: clients drop what they have. A payload that cannot be read is logged and counted,
+/// not an error: it would not be readable the next time either.
+pub async fn push_logs<T: Table, P: Post, C: Clock>(
+    event: &str,
+    world: &World<'_, T, P, C>,
+    invocation: Invocation<'_>,
+) -> Result<Counts, PushError> {
+    let mut counts = Counts::default();
+    let text = match inflate(event, MAX_INFLATED) {
+        Ok(text) => text,
+        Err(error) => return Ok(refuse(&error, invocation)),
+    };
+    let batch = match Delivery::parse(&text) {
+        Ok(Delivery::Data(batch)) => batch,
+        Ok(Delivery::Control) => {
+            invocation.info("control message", &[]);
+            return Ok(counts);
+        }
+        Err(error) => return Ok(refuse(&error, invocation)),
+    };
+    counts.entries = batch.entries.len() + batch.unreadable;
+    counts.unreadable = batch.unreadable;
+    let result = match owner(&batch, world).await? {
+        Some(owner) => route(&batch, &owner, world, invocation, &mut counts).await,
+        None => {
+            counts.unrouted = batch.entries.len();
+            Ok(())
+        }
+    };
+    log(&batch, &counts, invocation);
+    result.map(|()| counts)
+}
+
+fn refuse(error: &PayloadError, invocation: Invocation<'_>) -> Counts {
+    invocation.error("payload refused", &[("reason", json!(error.to_string()))]);
+    Counts { refused: 1, ..Counts::default() }
+}
+
+fn log(batch: &Batch<'_>, counts: &Counts, invocation: Invocation<'_>) {
+    let fields = [
+        ("stream", json!(batch.log_stream)),
+        ("events", json!(counts.events)),
+        ("raw", json!(counts.raw)),
+        ("unrouted", json!(counts.unrouted)),
+        ("foreign", json!(counts.foreign)),
+        ("unreadable", json!(counts.unreadable)),
+        ("followers", json!(counts.followers)),
+        ("posts", json!(counts.posts)),
+        ("gone", json!(counts.gone)),
+        ("failed", json!(counts.failed)),
+    ];
+    invocation.info("delivered", &fields);
+}
+
+/// Which run the batch's stream belongs to: as remembered, as recorded, or else as the first of our
+/// events in it says.
+async fn owner<T: Table, P, C: Clock>(
+    batch: &Batch<'_>,
+    world: &World<'_, T, P, C>,
+) -> Result<Option<StreamOwner>, Unavailable> {
+    let stream = batch.log_stream.as_ref();
+    if let Some(owner) = world.memory.owners.borrow().get(stream) {
+        return Ok(Some(owner.clone()));
+    }
+    let now = world.clock.now_secs();
+    let owner = match world.table.stream(stream, now).await? {
+        Some(owner) => owner,
+        None => {
+            let mut heads = batch.entries.iter().filter_map(|entry| Head::parse(&entry.message));
+            let Some(claim) = heads.find_map(|head| head.owner()) else { return Ok(None) };
+            world.table.claim_stream(stream, &claim, now, now + world.retention_secs).await?
+        }
+    };
+    let mut owners = world.memory.owners.borrow_mut();
+    if owners.len() >= MAX_OWNERS {
+        owners.clear();
+    }
+    owners.insert(stream.to_owned(), owner.clone());
+    Ok(Some(owner))
+}
+
+async fn route<T: Table, P: Post, C: Clock>(
+    batch: &Batch<'_>,
+    owner: &StreamOwner,
+    world: &World<'_, T, P, C>,
+    invocation: Invocation<'_>,
+    counts: &mut Counts,
+) -> Result<(), PushError> {
+    let stream = batch.log_stream.as_ref();
+    let mut packer = Packer::new(&owner.workstream, Source::Live, None);
+    let mut gathered = Gathered::default();
+    for entry in &batch.entries {
+        match Line::parse(&entry.message, owner) {
+            Line::Event(head) => {
+                counts.events += 1;
+                gathered.add(&head);
+                packer.push(&encode_event(&entry.message, &head));
+            }
+            Line::Raw => {
+                counts.raw += 1;
+                for part in encode_raw(&entry.message, stream, &owner.run, entry.timestamp) {
+                    packer.push(&part);
+                }
+            }
+            Line::Foreign => counts.foreign += 1,
+        }
+    }
+    let frames = packer.take_all();
+    counts.frames = frames.len();
+    counts.bytes = frames.iter().map(Vec::len).sum();
+    // Recorded before the followers are read: who comes in between hears of these lines by `runs`.
+    let expires_at = world.clock.now_secs() + world.retention_secs;
+    let news = gathered.news(stream, expires_at);
+    let newest = news.as_ref().map(|news| news.last_ts);
+    let recorded = match &news {
+        Some(news) => world.table.record_run(&owner.workstream, &owner.run, news).await,
+        None => Ok(()),
+    };
+    let followers = followers(&owner.workstream, world).await?;
+    counts.followers = followers.len();
+    counts.age_ms = newest.map_or(0, |newest| world.clock.now_ms().saturating_sub(newest));
+    fan_out(&owner.workstream, &frames, followers, world, invocation, counts).await?;
+    // Viewers have their lines; the row catches up when this delivery comes again.
+    recorded.map_err(PushError::from)
+}
+
+async fn followers<T: Table, P, C: Clock>(
+    workstream: &Workstream,
+    world: &World<'_, T, P, C>,
+) -> Result<Vec<String>, Unavailable> {
+    let remembered = world.memory.followers.borrow().get(workstream).cloned();
+    if let Some((followers, read_at)) = remembered
+        && read_at.elapsed() < FOLLOWERS_LIVE
+    {
+        return Ok(followers);
+    }
+    let read_at = Instant::now();
+    let followers = world.table.followers(workstream, world.clock.now_secs()).await?;
+    let mut memory = world.memory.followers.borrow_mut();
+    memory.retain(|_, (_, read_at)| read_at.elapsed() < FOLLOWERS_LIVE);
+    if !followers.is_empty() {
+        memory.insert(workstream.clone(), (followers.clone(), read_at));
+    }
+    Ok(followers)
+}
+
+/// Posts all frames to all followers: many connections at a time, the frames of each strictly one
+/// after the other, since two posts can overtake each other.
+async fn fan_out<T: Table, P: Post, C: Clock>(
+    workstream: &Workstream,
+    frames: &[Vec<u8>],
+    followers: Vec<String>,
+    world: &World<'_, T, P, C>,
+    invocation: Invocation<'_>,
+    counts: &mut Counts,
+) -> Result<(), PushError> {
+    let spare = invocation.remaining().saturating_sub(Duration::from_secs(1));
+    let until = Instant::now() + spare.min(FAN_OUT);
+    let mut ends = stream::iter(followers)
+        .map(|connection| post_all(connection, frames, until, world))
+        .buffer_unordered(IN_FLIGHT);
+    let mut down = 0;
+    while let Some(end) = ends.next().await {
+        counts.posts += end.posts;
+        counts.retried += end.retried as usize;
+        counts.throttled += end.throttled as usize;
+        let connection = ("connectionId", json!(end.connection));
+        match end.result {
+            Ok(()) => {}
+            Err(PostError::Gone) => {
+                counts.gone += 1;
+                world.memory.followers.borrow_mut().remove(workstream);
+                if let Err(error) = world.table.delete_connection(&end.connection).await {
+                    let problem = ("problem", json!(error.to_string()));
+                    invocation.error("rows not deleted", &[connection, problem]);
+                }
+            }
+            Err(error) => {
+                counts.failed += 1;
+                down += usize::from(end.posts == 0 && matches!(error, PostError::Failed(_)));
+                let problem = ("problem", json!(error.to_string()));
+                invocation.warn("not delivered", &[connection, problem]);
+            }
+        }
+    }
+    // One that fails may be at fault itself; when nobody can be reached, the gateway is.
+    if down > 0 && down + counts.gone == counts.followers {
+        return Err(PushError::Gateway { followers: counts.followers });
+    }
+    Ok(())
+}
+
+/// How the posts to one connection ended.
+struct ConnectionEnd {
+    connection: String,
+    posts: usize,
+    retried: u32,
+    throttled: u32,
+    result: Result<(), PostError>,
+}
+
+async fn post_all<T, P: Post, C: Clock>(
+    connection: String,
+    frames: &[Vec<u8>],
+    until: Instant,
+    world: &World<'_, T, P, C>,
+) -> ConnectionEnd {
+    let mut end = ConnectionEnd { connection, posts: 0, retried: 0, throttled: 0, result: Ok(()) };
+    for frame in frames {
+        let delivered = deliver(world.post, &end.connection, frame, until, world.clock).await;
+        end.retried += delivered.retried;
+        end.throttled += delivered.throttled;
+        end.result = delivered.result;
+        // The frames after one that failed would only make the hole wider and the others wait.
+        if end.result.is_err() {
+            break;
+        }
+        end.posts += 1;
+    }
+    end
+}

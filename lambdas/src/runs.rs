@@ -1,0 +1,231 @@
+//! What is known of a run: news from its events, how news change its row, and the `runs` frames
+//! that tell clients.
+
+use ralph_protocol::{
+    exit::RunExit,
+    ids::{Run, Workstream},
+    message::{MAX_FRAME, RunInfo, ServerMessage},
+    table::RunState,
+};
+
+use crate::{
+    frame,
+    line::Head,
+    ports::{RunNews, RunRow},
+};
+
+/// Most bytes of a reason in a row; the rest is cut off.
+pub const MAX_REASON: usize = 512;
+/// Most runs that clients are told of: the newest ones. Older ones are reached by paging.
+pub const MAX_RUNS: usize = 100;
+
+/// Gathers news from events of one run.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    last_seq: u64,
+    last_ts: u64,
+    state: Option<RunState>,
+    reason: Option<String>,
+    exit: Option<i64>,
+    wait_until: Option<u64>,
+}
+
+impl Gathered {
+    /// Takes an event in.
+    pub fn add(&mut self, head: &Head<'_>) {
+        self.last_seq = self.last_seq.max(head.seq);
+        self.last_ts = self.last_ts.max(head.ts_ms().unwrap_or(0));
+        let state = match head.kind.as_ref() {
+            "wait" => {
+                self.wait_until = head.until;
+                self.reason.clone_from(&head.reason);
+                RunState::Waiting
+            }
+            "run.end" => {
+                self.exit = head.exit.map(i64::from);
+                self.reason.clone_from(&head.reason);
+                // A worker that waits says so and ends; it is the waiting that matters.
+                if head.exit == Some(RunExit::Waiting.code()) {
+                    RunState::Waiting
+                } else {
+                    RunState::Ended
+                }
+            }
+            _ => RunState::Running,
+        };
+        if self.state.is_none_or(|held| held.rank() < state.rank()) {
+            self.state = Some(state);
+        }
+    }
+
+    /// The news; `None` when no event was taken in.
+    #[must_use]
+    pub fn news(self, stream: &str, expires_at: u64) -> Option<RunNews> {
+        Some(RunNews {
+            stream: stream.to_owned(),
+            last_seq: self.last_seq,
+            last_ts: self.last_ts,
+            state: self.state?,
+            reason: self.reason.map(|reason| clip(&reason)),
+            exit: self.exit,
+            wait_until: self.wait_until,
+            expires_at,
+        })
+    }
+}
+
+fn clip(reason: &str) -> String {
+    reason[..reason.floor_char_boundary(MAX_REASON)].to_owned()
+}
+
+/// How news change a run's row. Deliveries come twice and out of order, so `lastSeq` and `lastTs`
+/// only grow and `state` never goes back; what the worker itself says of its end stays.
+///
+/// The table does the same with conditional writes.
+#[must_use]
+pub fn merge(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
+    let mut row = row.unwrap_or_else(|| RunRow {
+        info: RunInfo {
+            run: run.clone(),
+            attempt: run.attempt(),
+            started_at: run.started_ms(),
+            last_seq: 0,
+            last_ts: 0,
+            state: RunState::Starting,
+            reason: None,
+            exit: None,
+        },
+        stream: None,
+        wait_until: None,
+    });
+    row.stream.get_or_insert_with(|| news.stream.clone());
+    let info = &mut row.info;
+    info.last_seq = info.last_seq.max(news.last_seq);
+    info.last_ts = info.last_ts.max(news.last_ts);
+    if info.state.rank() < news.state.rank() {
+        info.state = news.state;
+    }
+    if news.reason.is_some() {
+        info.reason.clone_from(&news.reason);
+    }
+    info.exit = news.exit.or(info.exit);
+    row.wait_until = news.wait_until.or(row.wait_until);
+    row
+}
+
+/// `runs` messages: usually one, more when they do not fit into one frame. Always at least one, so
+/// that a client hears that there are none.
+#[must_use]
+pub fn frames(workstream: &Workstream, mut runs: Vec<RunInfo>) -> Vec<Vec<u8>> {
+    runs.sort_by(|a, b| a.run.cmp(&b.run));
+    let whole =
+        frame::message(&ServerMessage::Runs { workstream: workstream.clone(), runs: runs.clone() });
+    if whole.len() <= MAX_FRAME || runs.len() < 2 {
+        return vec![whole];
+    }
+    let second = runs.split_off(runs.len() / 2);
+    let mut all = frames(workstream, runs);
+    all.extend(frames(workstream, second));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0002";
+
+    fn line(seq: u64, rest: &str) -> String {
+        format!(
+            r#"{{"v":1,"ts":"2023-11-14T22:13:20.{seq:03}Z","workstream":"w","run":"{RUN}","seq":{seq},{rest}}}"#
+        )
+    }
+
+    fn news(lines: &[String]) -> RunNews {
+        let mut gathered = Gathered::default();
+        for line in lines {
+            gathered.add(&Head::parse(line).unwrap());
+        }
+        gathered.news("s", 9).unwrap()
+    }
+
+    #[test]
+    fn states_that_events_imply() {
+        let start = line(1, r#""type":"run.start""#);
+        let wait = line(2, r#""type":"wait","until":7,"reason":"limit""#);
+        let end = |exit| line(3, &format!(r#""type":"run.end","reason":"x","exit":{exit}"#));
+        for (lines, state, exit, until) in [
+            (vec![start.clone()], RunState::Running, None, None),
+            (vec![start.clone(), wait.clone()], RunState::Waiting, None, Some(7)),
+            (vec![start.clone(), wait, end(76)], RunState::Waiting, Some(76), Some(7)),
+            (vec![end(76)], RunState::Waiting, Some(76), None),
+            (vec![end(0), start], RunState::Ended, Some(0), None),
+            (vec![end(50)], RunState::Ended, Some(50), None),
+        ] {
+            let news = news(&lines);
+            assert_eq!((news.state, news.exit, news.wait_until), (state, exit, until), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_row_knows_attempt_and_start_from_the_run() {
+        let row = merge(None, &RUN.parse().unwrap(), &news(&[line(5, r#""type":"log""#)]));
+        assert_eq!((row.info.attempt, row.info.started_at), (2, 1_469_922_850_259));
+        assert_eq!((row.info.last_seq, row.info.last_ts), (5, 1_700_000_000_005));
+        assert_eq!(row.stream.as_deref(), Some("s"));
+    }
+
+    #[test]
+    fn many_runs_take_several_frames() {
+        let info = |n: u32| RunInfo {
+            run: Run::new(RUN[..26].parse().unwrap(), n).unwrap(),
+            attempt: n,
+            started_at: 0,
+            last_seq: 0,
+            last_ts: 0,
+            state: RunState::Failed,
+            reason: Some("\u{1}".repeat(MAX_REASON)),
+            exit: None,
+        };
+        let infos: Vec<_> = (1..=30).rev().map(info).collect();
+        let mut seen = Vec::new();
+        for frame in frames(&"w".parse().unwrap(), infos) {
+            assert!(frame.len() <= MAX_FRAME);
+            match ServerMessage::parse(std::str::from_utf8(&frame).unwrap()).unwrap() {
+                Some(ServerMessage::Runs { runs, .. }) => seen.extend(runs),
+                other => panic!("{other:?}"),
+            }
+        }
+        let attempts: Vec<_> = seen.iter().map(|run| run.attempt).collect();
+        assert_eq!(attempts, (1..=30).collect::<Vec<_>>());
+        assert_eq!(frames(&"w".parse().unwrap(), Vec::new()).len(), 1);
+    }
+
+    proptest! {
+        /// Any order of deliveries, each any number of times, ends in the same place.
+        #[test]
+        fn news_converge(order in prop::collection::vec(0usize..4, 1..30)) {
+            let all = [
+                news(&[line(1, r#""type":"run.start""#), line(2, r#""type":"log""#)]),
+                news(&[line(3, r#""type":"log""#)]),
+                news(&[line(4, r#""type":"log""#), line(5, r#""type":"log""#)]),
+                news(&[line(6, r#""type":"run.end","reason":"complete","exit":0"#)]),
+            ];
+            let run: Run = RUN.parse().unwrap();
+            let mut row: Option<RunRow> = None;
+            for i in order.iter().copied().chain(0..4) {
+                let next = merge(row.clone(), &run, &all[i]);
+                if let Some(before) = row {
+                    prop_assert!(next.info.last_seq >= before.info.last_seq);
+                    prop_assert!(next.info.last_ts >= before.info.last_ts);
+                    prop_assert!(next.info.state.rank() >= before.info.state.rank());
+                }
+                row = Some(next);
+            }
+            let info = row.unwrap().info;
+            prop_assert_eq!((info.last_seq, info.state, info.exit), (6, RunState::Ended, Some(0)));
+        }
+    }
+}

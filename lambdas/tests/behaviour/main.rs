@@ -1,0 +1,9 @@
+//! What the handlers do, as facts, with everything around them in memory and time under control.
+
+mod authorize;
+mod connect;
+mod memory;
+mod push_logs;
+mod replay;
+mod send_logs;
+mod workers;

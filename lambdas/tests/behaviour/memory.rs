@@ -1,0 +1,421 @@
+//! The table, the gateway, CloudWatch Logs and the clock, in memory.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+};
+
+use ralph_lambdas::{
+    invocation::{Invocation, Sink},
+    ports::{
+        Clock, Connection, Keys, LogEntry, LogPage, LogQuery, Logs, LogsError, Post, PostError,
+        RunNews, RunRow, StreamOwner, Table, Unavailable,
+    },
+    request::Request,
+    runs::merge,
+};
+use ralph_protocol::{
+    ids::{Run, Workstream},
+    message::ServerMessage,
+    secret::SigningKeys,
+};
+use serde_json::json;
+use tokio::time::{Duration, Instant, sleep};
+
+/// Where every test's time begins, ms since the epoch.
+pub const START: u64 = 1_700_000_000_000;
+
+/// Tokio's clock, which tests pause, on top of [`START`].
+pub struct TestClock {
+    begun: Instant,
+    random: Cell<u32>,
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self { begun: Instant::now(), random: Cell::new(0x9e37_79b9) }
+    }
+}
+
+impl Clock for TestClock {
+    fn now_ms(&self) -> u64 {
+        START + u64::try_from(self.begun.elapsed().as_millis()).unwrap()
+    }
+
+    fn random(&self) -> u32 {
+        // Xorshift: the same numbers in every run of a test.
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.random.set(x);
+        x
+    }
+}
+
+/// Log lines of the functions.
+#[derive(Default)]
+pub struct Lines(pub RefCell<Vec<String>>);
+
+impl Sink for Lines {
+    fn line(&self, line: &str) {
+        self.0.borrow_mut().push(line.to_owned());
+    }
+}
+
+impl Lines {
+    pub fn all(&self) -> String {
+        self.0.borrow().join("\n")
+    }
+
+    pub fn invocation(&self) -> Invocation<'_> {
+        self.invocation_of(Duration::from_secs(60))
+    }
+
+    pub fn invocation_of(&self, time: Duration) -> Invocation<'_> {
+        Invocation { request_id: "req-1", deadline: Instant::now() + time, sink: self }
+    }
+}
+
+/// The table.
+#[derive(Default)]
+pub struct MemoryTable {
+    pub connections: RefCell<BTreeMap<String, Connection>>,
+    /// Connection, workstream, expiry.
+    pub subscriptions: RefCell<BTreeMap<(String, Workstream), u64>>,
+    pub streams: RefCell<BTreeMap<String, StreamOwner>>,
+    pub runs: RefCell<BTreeMap<(Workstream, Run), RunRow>>,
+    pub tokens: RefCell<BTreeSet<String>>,
+    pub down: Cell<bool>,
+    pub calls: Cell<usize>,
+}
+
+impl MemoryTable {
+    fn check(&self) -> Result<(), Unavailable> {
+        self.calls.set(self.calls.get() + 1);
+        match self.down.get() {
+            true => Err(Unavailable { call: "dynamodb", problem: "InternalServerError".into() }),
+            false => Ok(()),
+        }
+    }
+
+    pub fn follow(&self, id: &str, workstream: &str) {
+        let key = (id.to_owned(), workstream.parse().unwrap());
+        self.subscriptions.borrow_mut().insert(key, u64::MAX);
+    }
+
+    pub fn own(&self, stream: &str, workstream: &str, run: &str) {
+        let owner =
+            StreamOwner { workstream: workstream.parse().unwrap(), run: run.parse().unwrap() };
+        self.streams.borrow_mut().insert(stream.to_owned(), owner);
+    }
+
+    pub fn row(&self, workstream: &str, run: &str) -> Option<RunRow> {
+        let key = (workstream.parse().unwrap(), run.parse().unwrap());
+        self.runs.borrow().get(&key).cloned()
+    }
+}
+
+impl Table for MemoryTable {
+    async fn put_connection(&self, id: &str, row: &Connection) -> Result<(), Unavailable> {
+        self.check()?;
+        self.connections.borrow_mut().insert(id.to_owned(), row.clone());
+        Ok(())
+    }
+
+    async fn delete_connection(&self, id: &str) -> Result<(), Unavailable> {
+        self.check()?;
+        self.connections.borrow_mut().remove(id);
+        self.subscriptions.borrow_mut().retain(|(connection, _), _| connection != id);
+        Ok(())
+    }
+
+    async fn subscribe(
+        &self,
+        id: &str,
+        workstream: &Workstream,
+        expires_at: u64,
+    ) -> Result<(), Unavailable> {
+        self.check()?;
+        let key = (id.to_owned(), workstream.clone());
+        self.subscriptions.borrow_mut().insert(key, expires_at);
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, id: &str, workstream: &Workstream) -> Result<(), Unavailable> {
+        self.check()?;
+        self.subscriptions.borrow_mut().remove(&(id.to_owned(), workstream.clone()));
+        Ok(())
+    }
+
+    async fn subscriptions(&self, id: &str, now: u64) -> Result<Vec<Workstream>, Unavailable> {
+        self.check()?;
+        let all = self.subscriptions.borrow();
+        let mine =
+            all.iter().filter(|((connection, _), expires)| connection == id && **expires > now);
+        Ok(mine.map(|((_, workstream), _)| workstream.clone()).collect())
+    }
+
+    async fn followers(
+        &self,
+        workstream: &Workstream,
+        now: u64,
+    ) -> Result<Vec<String>, Unavailable> {
+        self.check()?;
+        let all = self.subscriptions.borrow();
+        let of =
+            all.iter().filter(|((_, followed), expires)| followed == workstream && **expires > now);
+        Ok(of.map(|((connection, _), _)| connection.clone()).collect())
+    }
+
+    async fn stream(&self, name: &str, _now: u64) -> Result<Option<StreamOwner>, Unavailable> {
+        self.check()?;
+        Ok(self.streams.borrow().get(name).cloned())
+    }
+
+    async fn claim_stream(
+        &self,
+        name: &str,
+        owner: &StreamOwner,
+        _now: u64,
+        _expires_at: u64,
+    ) -> Result<StreamOwner, Unavailable> {
+        self.check()?;
+        let mut streams = self.streams.borrow_mut();
+        Ok(streams.entry(name.to_owned()).or_insert_with(|| owner.clone()).clone())
+    }
+
+    async fn runs(
+        &self,
+        workstream: &Workstream,
+        before: Option<&Run>,
+        limit: usize,
+        _now: u64,
+    ) -> Result<Vec<RunRow>, Unavailable> {
+        self.check()?;
+        let runs = self.runs.borrow();
+        let of = runs
+            .iter()
+            .rev()
+            .filter(|((w, run), _)| w == workstream && before.is_none_or(|b| run < b));
+        Ok(of.map(|(_, row)| row.clone()).take(limit).collect())
+    }
+
+    async fn run(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        _now: u64,
+    ) -> Result<Option<RunRow>, Unavailable> {
+        self.check()?;
+        Ok(self.runs.borrow().get(&(workstream.clone(), run.clone())).cloned())
+    }
+
+    async fn record_run(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        news: &RunNews,
+    ) -> Result<(), Unavailable> {
+        self.check()?;
+        let key = (workstream.clone(), run.clone());
+        let mut runs = self.runs.borrow_mut();
+        let row = merge(runs.get(&key).cloned(), run, news);
+        runs.insert(key, row);
+        Ok(())
+    }
+
+    async fn use_token(&self, jti: &str, _expires_at: u64) -> Result<bool, Unavailable> {
+        self.check()?;
+        Ok(self.tokens.borrow_mut().insert(jti.to_owned()))
+    }
+}
+
+/// What the gateway does with one post.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    Deliver,
+    DeliverAfter(Duration),
+    Fail(PostError),
+    Hang,
+}
+
+/// The gateway. A connection's fates are used up one by one, the last one for good.
+#[derive(Default)]
+pub struct MemoryPost {
+    pub delivered: RefCell<Vec<(String, String)>>,
+    pub fates: RefCell<BTreeMap<String, VecDeque<Fate>>>,
+    pub tries: Cell<usize>,
+    in_flight: RefCell<BTreeSet<String>>,
+    pub most_in_flight: Cell<usize>,
+}
+
+impl MemoryPost {
+    pub fn fate(&self, connection: &str, fates: impl IntoIterator<Item = Fate>) {
+        self.fates.borrow_mut().insert(connection.to_owned(), fates.into_iter().collect());
+    }
+
+    fn next(&self, connection: &str) -> Fate {
+        match self.fates.borrow_mut().get_mut(connection) {
+            Some(fates) if fates.len() > 1 => fates.pop_front().unwrap(),
+            Some(fates) => fates.front().cloned().unwrap_or(Fate::Deliver),
+            None => Fate::Deliver,
+        }
+    }
+
+    /// Frames that a connection got, read.
+    pub fn messages(&self, connection: &str) -> Vec<ServerMessage> {
+        let delivered = self.delivered.borrow();
+        let mine = delivered.iter().filter(|(to, _)| to == connection);
+        mine.map(|(_, frame)| ServerMessage::parse(frame).unwrap().unwrap()).collect()
+    }
+
+    /// Events that a connection got, in order.
+    pub fn events(&self, connection: &str) -> Vec<String> {
+        let logs = self.messages(connection).into_iter().filter_map(|message| match message {
+            ServerMessage::Logs(logs) => Some(logs.events),
+            _ => None,
+        });
+        logs.flatten().map(|event| event.get().to_owned()).collect()
+    }
+
+    /// The `seq` of each event of ours that a connection got.
+    pub fn seqs(&self, connection: &str) -> Vec<u64> {
+        let events = self.events(connection);
+        let values = events.iter().map(|e| serde_json::from_str::<serde_json::Value>(e).unwrap());
+        values.filter_map(|value| value["seq"].as_u64()).collect()
+    }
+
+    /// Types of the messages that a connection got.
+    pub fn kinds(&self, connection: &str) -> Vec<String> {
+        let delivered = self.delivered.borrow();
+        let mine = delivered.iter().filter(|(to, _)| to == connection);
+        let values = mine.map(|(_, f)| serde_json::from_str::<serde_json::Value>(f).unwrap());
+        values.map(|value| value["type"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// Marks a post as in flight for as long as it lives, hanging ones that are dropped included.
+struct InFlight<'a>(&'a MemoryPost, String);
+
+impl<'a> InFlight<'a> {
+    fn new(post: &'a MemoryPost, connection: &str) -> Self {
+        let mut all = post.in_flight.borrow_mut();
+        assert!(all.insert(connection.to_owned()), "two posts at once to {connection}");
+        post.most_in_flight.set(post.most_in_flight.get().max(all.len()));
+        Self(post, connection.to_owned())
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.borrow_mut().remove(&self.1);
+    }
+}
+
+impl Post for MemoryPost {
+    async fn post(&self, connection: &str, frame: &[u8]) -> Result<(), PostError> {
+        let _in_flight = InFlight::new(self, connection);
+        self.tries.set(self.tries.get() + 1);
+        match self.next(connection) {
+            Fate::Deliver => {}
+            Fate::DeliverAfter(time) => sleep(time).await,
+            Fate::Fail(error) => return Err(error),
+            Fate::Hang => std::future::pending().await,
+        }
+        let frame = String::from_utf8(frame.to_vec()).unwrap();
+        self.delivered.borrow_mut().push((connection.to_owned(), frame));
+        Ok(())
+    }
+}
+
+/// CloudWatch Logs.
+pub struct MemoryLogs {
+    pub streams: RefCell<BTreeMap<String, Vec<LogEntry>>>,
+    pub page: usize,
+    pub reads: Cell<usize>,
+    pub throttle: Cell<usize>,
+    pub slow: Cell<Duration>,
+}
+
+impl Default for MemoryLogs {
+    fn default() -> Self {
+        Self {
+            streams: RefCell::default(),
+            page: 1_000,
+            reads: Cell::default(),
+            throttle: Cell::default(),
+            slow: Cell::default(),
+        }
+    }
+}
+
+impl MemoryLogs {
+    pub fn put(&self, stream: &str, timestamp: u64, message: impl Into<String>) {
+        let entry = LogEntry { timestamp, message: message.into() };
+        let mut streams = self.streams.borrow_mut();
+        let entries = streams.entry(stream.to_owned()).or_default();
+        entries.push(entry);
+        entries.sort_by_key(|entry| entry.timestamp);
+    }
+}
+
+impl Logs for MemoryLogs {
+    async fn read(&self, query: &LogQuery) -> Result<LogPage, LogsError> {
+        self.reads.set(self.reads.get() + 1);
+        sleep(self.slow.get()).await;
+        if self.throttle.get() > 0 {
+            self.throttle.set(self.throttle.get() - 1);
+            return Err(LogsError::Throttled);
+        }
+        let streams = self.streams.borrow();
+        let Some(all) = streams.get(&query.stream) else { return Ok(LogPage::default()) };
+        let within: Vec<_> = all
+            .iter()
+            .filter(|entry| query.from.is_none_or(|from| entry.timestamp >= from))
+            .filter(|entry| query.until.is_none_or(|until| entry.timestamp < until))
+            .collect();
+        // A token is how many entries were read. As the service does, an end is found by asking.
+        let done: usize = query.token.as_ref().map_or(0, |token| token.parse().unwrap());
+        let size = self.page.min(query.limit.unwrap_or(usize::MAX));
+        let (from, to) = match query.oldest_first {
+            true => (done.min(within.len()), (done + size).min(within.len())),
+            false => {
+                let to = within.len().saturating_sub(done);
+                (to.saturating_sub(size), to)
+            }
+        };
+        let entries: Vec<_> = within[from..to].iter().map(|entry| (*entry).clone()).collect();
+        let next = (!entries.is_empty()).then(|| (done + entries.len()).to_string());
+        Ok(LogPage { entries, next })
+    }
+}
+
+/// The signing keys, and how often they were read.
+pub struct MemoryKeys {
+    pub text: RefCell<String>,
+    pub reads: Cell<usize>,
+}
+
+impl Keys for &MemoryKeys {
+    async fn signing_keys(&self) -> Result<SigningKeys, Unavailable> {
+        self.reads.set(self.reads.get() + 1);
+        SigningKeys::parse(&self.text.borrow()).map_err(|_| Unavailable {
+            call: "secretsmanager GetSecretValue",
+            problem: "ResourceNotFoundException".into(),
+        })
+    }
+}
+
+/// An event of a route, from a connection with this scope.
+pub fn request(connection: &str, scope: &str, body: Option<&str>) -> Request {
+    serde_json::from_value(json!({
+        "requestContext": {
+            "connectionId": connection,
+            "connectedAt": START,
+            "authorizer": {"user": "ada", "scope": scope, "principalId": "ada"},
+        },
+        "body": body,
+    }))
+    .unwrap()
+}
