@@ -21,8 +21,7 @@ export class Chart {
 
   /** Draws a run; nothing happens while nothing changed. */
   show({ run, iterations }: RunSummary): void {
-    const theme = getComputedStyle(document.documentElement);
-    const bar = theme.getPropertyValue("--accent").trim();
+    const bar = this.#color("--accent");
     const key = `${run} ${iterations.size} ${bar}`;
     if (key === this.#drawn) return;
     this.#drawn = key;
@@ -35,7 +34,7 @@ export class Chart {
       t.input + t.output + t.cacheRead + t.cacheWrite;
     const most = Math.max(...list.map((i) => i.costUsd));
     this.#caption.textContent = `cost (up to ${format.money(most)}) and tokens by iteration`;
-    const line = theme.getPropertyValue("--warm").trim();
+    const line = this.#color("--warm");
     const bars = uPlot.paths.bars?.({ size: [0.7, 24] });
     this.#chart = new uPlot(
       {
@@ -59,5 +58,12 @@ export class Chart {
       [list.map((i) => i.iter), list.map((i) => i.costUsd), list.map((i) => tokens(i.tokens))],
       this.#plot,
     );
+  }
+
+  /** A color of the theme in force, as a canvas understands it. */
+  #color(name: string): string {
+    const { style } = this.#caption;
+    style.outlineColor = `var(${name})`;
+    return getComputedStyle(this.#caption).outlineColor;
   }
 }

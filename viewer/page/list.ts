@@ -123,7 +123,10 @@ export class LogList {
   /** Brings a row to the top of the view, and stops following. */
   show(index: number): void {
     this.following = false;
-    this.#virtual.scrollToIndex(index, { align: "start" });
+    // Not `scrollToIndex`: it would go on correcting after older lines have come in above.
+    const start = this.#virtual.getOffsetForIndex(index, "start")?.[0] ?? 0;
+    this.#scroll.scrollTop = start;
+    if (start < EARLY) this.#events.older();
     this.#draw();
   }
 
@@ -150,7 +153,10 @@ export class LogList {
 
   #anchor(): { key: string; offset: number } | undefined {
     const at = this.#scroll.scrollTop;
-    const item = this.#virtual.getVirtualItemForOffset(at);
+    let index = this.#virtual.getVirtualItemForOffset(at)?.index ?? 0;
+    // A run's row stays where it is when older lines come in under it: a line is what is read.
+    while (index < this.#rows.length - 1 && this.#rows[index]?.kind !== "line") index++;
+    const item = this.#virtual.measurementsCache[index];
     return item && { key: String(item.key), offset: at - item.start };
   }
 

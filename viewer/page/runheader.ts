@@ -67,10 +67,12 @@ export class RunHeader {
     facts.forEach(([name, value, share], i) => {
       const known = this.#facts.children[i] as HTMLElement | undefined;
       const box =
-        known ?? h("div", {}, h("dt", {}, name), h("dd", {}), h("i", { className: "bar" }));
+        known ??
+        h("div", {}, h("dt", {}, name), h("dd", {}, h("span", {}), h("i", { className: "bar" })));
       if (known === undefined) this.#facts.append(box);
-      setText(box.children[1] as Element, value);
-      const bar = box.children[2] as HTMLElement;
+      const [words, bar] = (box.children[1] as Element).children as unknown as HTMLElement[];
+      if (words === undefined || bar === undefined) return;
+      setText(words, value);
       bar.hidden = share === undefined;
       bar.classList.toggle("high", (share ?? 0) > 0.85);
       bar.style.setProperty("--share", `${Math.min(100, Math.max(0, (share ?? 0) * 100))}%`);

@@ -1,0 +1,301 @@
+import { existsSync } from "node:fs";
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { MockServer } from "../mock/server.ts";
+import { raw } from "../mock/store.ts";
+import { iteration, runAt, Writer } from "../mock/story.ts";
+import { launch } from "./launch.ts";
+import { drawn, held, isAccessible, isState, type Opened, open } from "./page.ts";
+
+let browser: Browser;
+let server: MockServer;
+let opened: Opened | undefined;
+let writer: Writer;
+const run = runAt(1_790_000_000_000);
+
+beforeAll(async () => {
+  const page = new URL("../../dist/index.html", import.meta.url);
+  if (!existsSync(page)) throw new Error("the page is not built\nhint: npm run build");
+  browser = await launch();
+});
+afterAll(() => browser?.close());
+beforeEach(async () => {
+  server = await MockServer.start(["demo", "docs"]);
+  writer = new Writer("demo", run);
+});
+afterEach(async () => {
+  const faults = opened?.faults ?? [];
+  await opened?.context.close();
+  opened = undefined;
+  await server.close();
+  expect(faults).toEqual([]);
+});
+
+async function look(hash = "", dark = false) {
+  opened = await open(browser, server.url + hash, dark);
+  return opened.page;
+}
+const lastKey = async (page: Parameters<typeof drawn>[0]) => (await drawn(page)).at(-1);
+const badge = ".workstream:not([hidden]) .badge";
+const log = ".workstream:not([hidden]) .log";
+
+test("lines are shown as they come, and the newest stays in view", async () => {
+  server.write("demo", writer.lines(200));
+  const page = await look();
+  await isState(page, /^live$/);
+  await expect.poll(() => lastKey(page)).toBe(`${run}/200`);
+  server.write("demo", writer.lines(50));
+  await expect.poll(() => lastKey(page)).toBe(`${run}/250`);
+  expect((await drawn(page)).length).toBeLessThan(120);
+});
+
+test("scrolling up pauses, the badge counts what comes, and following goes on from it", async () => {
+  server.write("demo", writer.lines(300));
+  const page = await look();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/300`);
+  await page.locator(log).hover();
+  await page.mouse.wheel(0, -2_000);
+  await expect.poll(() => page.locator(badge).isVisible()).toBe(true);
+  await isState(page, /^paused$/);
+  await page.waitForTimeout(500);
+  const before = await drawn(page);
+  const middle = before[Math.floor(before.length / 2)] as string;
+  const at = await page.locator(`[data-key="${middle}"]`).boundingBox();
+  server.write("demo", writer.lines(40));
+  await expect.poll(() => page.locator(badge).textContent()).toBe("↓ 40 new");
+  expect((await page.locator(`[data-key="${middle}"]`).boundingBox())?.y).toBe(at?.y);
+  await page.locator(badge).click();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/340`);
+  await expect.poll(() => page.locator(badge).isHidden()).toBe(true);
+});
+
+test("older pages come on scroll, and what is read stays where it is", async () => {
+  server.store("demo").write(writer.lines(2_500));
+  const page = await look();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/2500`);
+  await page.locator(log).focus();
+  await page.keyboard.press("g");
+  const oldest = page.locator(`[data-key="${run}/1501"]`);
+  await expect.poll(() => oldest.boundingBox()).not.toBeNull();
+  const at = (await oldest.boundingBox())?.y;
+  await expect.poll(async () => (await held(page)).length, { timeout: 10_000 }).toBe(2_000);
+  expect(Math.abs(((await oldest.boundingBox())?.y ?? 0) - (at ?? 0))).toBeLessThan(70);
+  await page.keyboard.press("g");
+  await expect.poll(async () => (await held(page)).length, { timeout: 10_000 }).toBe(2_500);
+  const seqs = (await held(page)).map((event) => event.seq);
+  expect(seqs).toEqual(Array.from({ length: 2_500 }, (_, i) => i + 1));
+});
+
+test("a filter shows and marks what matches; a bad regular expression says so", async () => {
+  const text = (n: number) => (n % 10 === 0 ? `needle ${n}` : `hay ${n}`);
+  server.write("demo", writer.lines(100, text));
+  const page = await look();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/100`);
+  await page.keyboard.press("/");
+  await page.keyboard.type("needle");
+  await expect.poll(async () => (await drawn(page)).length).toBe(10);
+  expect(await page.locator("mark").allTextContents()).toEqual(Array(10).fill("needle"));
+  expect(await page.locator("#filter-note").textContent()).toBe("10 lines of 100");
+  await page.locator("#regex").click();
+  await page.locator("#filter").fill("needle [1-3]0$");
+  await expect.poll(async () => (await drawn(page)).length).toBe(3);
+  await page.locator("#filter").fill("needle (");
+  await expect.poll(() => page.locator("#filter-note").textContent()).toMatch(/group|paren/i);
+  expect(await page.locator("#filter").getAttribute("aria-invalid")).toBe("true");
+});
+
+test("levels and types can be hidden", async () => {
+  server.write("demo", [writer.start(), ...iteration(writer), ...iteration(writer)]);
+  const page = await look();
+  await isState(page, /^live$/);
+  await page.locator(".chip-tools").click();
+  await expect.poll(() => page.locator(".group-tools").count()).toBe(0);
+  expect(await page.locator(".group-agent").count()).toBeGreaterThan(0);
+  await page.locator(".chip-info").click();
+  await expect.poll(() => page.locator(".level-info").count()).toBe(0);
+  expect(await page.locator(".level-warn").count()).toBe(1);
+});
+
+test("after the gateway drops the connection, the page goes on where it was", async () => {
+  server.write("demo", writer.lines(20));
+  const page = await look();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/20`);
+  server.cut();
+  server.write("demo", writer.lines(20));
+  await isState(page, /^reconnecting$/);
+  await isState(page, /^live$/);
+  await expect.poll(() => lastKey(page)).toBe(`${run}/40`);
+  expect(await drawn(page)).toEqual(Array.from({ length: 40 }, (_, i) => `${run}/${i + 1}`));
+});
+
+test("a connection that is refused three times is called denied", async () => {
+  server.refuse = Number.POSITIVE_INFINITY;
+  const page = await look();
+  await isState(page, /^denied$/);
+  await expect.poll(() => page.locator(".empty").first().textContent()).toMatch(/refused/);
+});
+
+test("a hole is shown as pending and filled; a line that CloudWatch lost is shown as lost", async () => {
+  const old = new Writer("demo", run, Date.now() - 600_000);
+  const lines = old.lines(9);
+  server.store("demo").write(lines.slice(0, 3));
+  const page = await look();
+  await isState(page, /^live$/);
+  // 4 is stored but never delivered; 6 is nowhere.
+  server.store("demo").write([lines[3] as (typeof lines)[number]]);
+  server.write("demo", [lines[4], ...lines.slice(6)] as typeof lines);
+  await isState(page, /1 lost/);
+  expect(await page.locator(".gap-lost").textContent()).toMatch(/^1 line lost.*#6$/);
+  expect(await drawn(page)).toEqual([1, 2, 3, 4, 5, 7, 8, 9].map((n) => `${run}/${n}`));
+});
+
+test("a run that fails before its first line says why", async () => {
+  const page = await look();
+  await isState(page, /^live$/);
+  server.store("demo").write([raw(run, "exec /usr/local/bin/ralph-loop-cloud: no such file")]);
+  server.state("demo", run, "failed", "CannotPullContainerError: manifest unknown");
+  await expect
+    .poll(() => page.locator(".row.run .reason").textContent())
+    .toMatch(/manifest unknown/);
+  await expect.poll(() => page.locator(".group-raw .text").textContent()).toMatch(/no such file/);
+  expect(await page.locator("#run .state").textContent()).toBe("failed");
+});
+
+test("markup in a line is text", async () => {
+  const evil =
+    "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
+  const id = "toolu_1";
+  server.write("demo", [
+    writer.event("log", { text: evil }),
+    writer.event("agent.tool", { id, name: evil, text: evil }),
+    writer.event("agent.tool_result", {
+      id,
+      isError: false,
+      text: `\u001b[31m${evil}\u001b[0m\n2`,
+    }),
+    writer.event(evil, { text: evil }),
+    raw(run, evil),
+  ]);
+  const page = await look();
+  await expect.poll(async () => (await drawn(page)).length).toBe(5);
+  await page.locator(".fold").first().click();
+  await page.locator("#filter").fill("img");
+  await expect.poll(() => page.locator("mark").count()).toBeGreaterThan(3);
+  expect(await page.locator(`${log} img, ${log} script`).count()).toBe(0);
+  expect(await page.locator(".group-log .text").first().textContent()).toBe(evil);
+  expect(await page.title()).toBe("demo · ralph");
+});
+
+test("colours are drawn, and codes inside a word do not hide it from the filter", async () => {
+  server.write("demo", [
+    writer.event("log", {
+      text: "\u001b[38;5;208mora\u001b[38;2;1;2;3mnge\u001b[0m \u001b]0;title\u0007end",
+    }),
+  ]);
+  const page = await look();
+  await page.locator("#filter").fill("orange end");
+  await expect.poll(() => page.locator(".line .text").textContent()).toBe("orange end");
+  const colors = await page
+    .locator(".line .text > span")
+    .evaluateAll((spans) => spans.map((s) => getComputedStyle(s).color));
+  expect(colors).toEqual(["rgb(255, 135, 0)", "rgb(1, 2, 3)"]);
+  expect((await page.locator("mark").allTextContents()).join("")).toBe("orange end");
+});
+
+test("tool calls unfold, JSON opens, iterations can be jumped to, all by keyboard", async () => {
+  server.write("demo", [writer.start()]);
+  for (let i = 0; i < 12; i++) server.write("demo", iteration(writer));
+  const page = await look();
+  await isState(page, /^live$/);
+  await page.locator(log).focus();
+  await page.keyboard.press("p");
+  await page.keyboard.press("p");
+  await expect.poll(() => page.locator(".chosen h3").textContent()).toBe("Iteration 11");
+  for (let i = 0; i < 2; i++) await page.keyboard.press("j");
+  await expect.poll(() => page.locator(".chosen").textContent()).toMatch(/Read/);
+  await page.keyboard.press("j");
+  await expect.poll(() => page.locator(".chosen .more").textContent()).toBe("+ 13 lines");
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.locator(".chosen .text").textContent()).toMatch(/rule_13/);
+  await page.keyboard.press("x");
+  await expect
+    .poll(() => page.locator(".chosen .json").textContent())
+    .toMatch(/"type": "agent.tool_result"/);
+  await page.locator("#iteration").selectOption({ label: "iteration 2 · attempt 1" });
+  await expect.poll(() => page.locator(".chosen h3").textContent()).toBe("Iteration 2");
+  await page.keyboard.press("Escape");
+  await page.locator(log).focus();
+  await page.keyboard.press("?");
+  expect(await page.locator("#sheet").isVisible()).toBe(true);
+});
+
+test("the header tells state, cost and limits of the run", async () => {
+  server.write("demo", [writer.start(), ...iteration(writer), ...iteration(writer), writer.end()]);
+  const page = await look();
+  await expect.poll(() => page.locator("#run .state").textContent()).toBe("complete");
+  const facts = await page.locator("#run dd").allTextContents();
+  expect(facts[1]).toBe("2 of 20");
+  expect(facts[2]).toMatch(/^\$0\.\d\d of \$25\.00$/);
+  const link = page.locator(".summary a").first();
+  expect(await link.getAttribute("href")).toMatch(
+    /^https:\/\/git\.example\.com\/acme\/parser\/commit\/[0-9a-f]{40}$/,
+  );
+  expect(await page.locator(".chart canvas").count()).toBe(1);
+});
+
+test("each workstream has its own lines and its own address", async () => {
+  server.write("demo", writer.lines(3));
+  const docs = new Writer("docs", run);
+  server.write("docs", docs.lines(5));
+  const page = await look("#/w/docs");
+  await expect.poll(async () => (await drawn(page)).length).toBe(5);
+  await page.locator("#workstreams a", { hasText: "demo" }).click();
+  await expect.poll(async () => (await drawn(page)).length).toBe(3);
+  expect(page.url()).toMatch(/#\/w\/demo$/);
+  server.write("docs", docs.lines(2));
+  await page.keyboard.press("]");
+  await expect.poll(async () => (await drawn(page)).length).toBe(7);
+  await page.goto(`${server.url}#/w/demo/${run}/2`);
+  await expect.poll(() => page.locator(".chosen").getAttribute("data-key")).toBe(`${run}/2`);
+});
+
+test("100,000 lines in a burst: bounded, in order, the newest shown", async () => {
+  server.write("demo", writer.lines(10));
+  const page = await look();
+  await isState(page, /^live$/);
+  for (let i = 0; i < 100; i++) {
+    server.write("demo", writer.lines(1_000));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await expect.poll(() => lastKey(page), { timeout: 40_000 }).toBe(`${run}/100010`);
+  await isState(page, /^live$/);
+  const seqs = (await held(page)).map((event) => event.seq as number);
+  expect(seqs.length).toBeLessThanOrEqual(11_000);
+  expect(seqs.length).toBeGreaterThanOrEqual(9_000);
+  seqs.forEach((seq, i) => expect(seq).toBe((seqs[0] as number) + i));
+});
+
+test.each([false, true])("axe finds nothing (dark: %s)", async (dark) => {
+  server.write("demo", [raw(run, "raw"), writer.start()]);
+  for (let i = 0; i < 3; i++) server.write("demo", iteration(writer));
+  const page = await look("", dark);
+  await isState(page, /^live$/);
+  await expect.poll(async () => (await drawn(page)).length).toBeGreaterThan(20);
+  await isAccessible(page);
+  await page.locator("#filter").fill("parser");
+  await expect.poll(() => page.locator("mark").count()).toBeGreaterThan(0);
+  await isAccessible(page);
+  await page.locator("#help").click();
+  await isAccessible(page);
+});
+
+test("on a narrow screen nothing is cut off", async () => {
+  server.write("demo", [writer.start(), ...iteration(writer), ...iteration(writer)]);
+  const page = await look();
+  await page.setViewportSize({ width: 380, height: 740 });
+  await isState(page, /^live$/);
+  await expect.poll(async () => (await drawn(page)).length).toBeGreaterThan(5);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  expect(wide).toBe(false);
+  await isAccessible(page);
+});

@@ -1,0 +1,47 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { launch } from "./launch.ts";
+import { drawn, held, isAccessible, isState, open } from "./page.ts";
+
+// The page where it is really served, with a workstream that has lines or gets some within a
+// minute. RALPH_VIEW_URL is its address (with `#/w/<workstream>` if it is not the first);
+// RALPH_VIEW_LINES, if given, is how many events the run has in the end.
+const url = process.env.RALPH_VIEW_URL as string;
+const lines = Number(process.env.RALPH_VIEW_LINES ?? 0);
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser?.close());
+
+test("lines are shown, once each and in order", async () => {
+  const { page, context, faults } = await open(browser, url);
+  await isState(page, /^live$/);
+  await expect.poll(async () => (await drawn(page)).length, { timeout: 60_000 }).toBeGreaterThan(0);
+  if (lines > 0) {
+    await expect
+      .poll(async () => (await held(page)).filter((e) => e.seq !== undefined).length, {
+        timeout: 60_000,
+        interval: 1_000,
+      })
+      .toBe(lines);
+  }
+  const last = new Map<string, number>();
+  for (const { run, seq } of await held(page)) {
+    if (seq === undefined) continue;
+    const before = last.get(run);
+    if (before !== undefined) expect(seq, run).toBe(before + 1);
+    last.set(run, seq);
+  }
+  await isAccessible(page);
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
+test("a workstream outside the token's scope is refused", async () => {
+  const { page, context } = await open(browser, url.replace(/#.*|$/, "#/w/somebody-elses"));
+  await isState(page, /^denied$|^live$/);
+  expect(await drawn(page)).toEqual([]);
+  await context.close();
+});
