@@ -153,7 +153,13 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
             return internal(text);
         }
     };
-    let gateway = Gateway::default();
+    let gateway =
+        match Gateway::start(config.model_endpoint.clone(), secrets.anthropic, journal.clone())
+            .await
+        {
+            Ok(gateway) => gateway,
+            Err(error) => return internal(format!("cannot start the gateway: {error}")),
+        };
     let folder = config.workdir.join(config.run.as_str());
     let seconds = Duration::from_secs;
     let limits = config.limits;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ralph_protocol::event::{Kind, Level};
+use ralph_protocol::event::{Kind, Level, Tokens};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::AsyncWriteExt,
@@ -21,7 +21,7 @@ use super::{command, lines, stream::Transcript, sweep};
 use crate::{
     classify::{self, End, Stopped},
     journal::Journal,
-    machine::{Attempt, Order, policy::AGENT_GRACE_MS},
+    machine::{Attempt, Order, Outcome, Usd, policy::AGENT_GRACE_MS},
 };
 
 /// How urgently the agent is to end.
@@ -74,10 +74,13 @@ pub struct Process {
 impl Runner for Process {
     async fn run(&self, order: Order, prompt: String, mut stop: watch::Receiver<Stop>) -> Attempt {
         let begun = Instant::now();
-        let lease = self.gateway.open(order.budget);
+        let lease = match self.gateway.open(order.budget) {
+            Ok(lease) => lease,
+            Err(error) => return no_start(format!("the gateway cannot make a key: {error}")),
+        };
         let words = command::fill(&self.template, &order);
         let own = |name: &str| std::env::var(name).ok();
-        let environment = command::environment(own, &self.home, lease.endpoint());
+        let environment = command::environment(own, &self.home, Some(lease.endpoint()));
         // Without it, programs that want a temporary folder fail in odd ways.
         let _ = std::fs::create_dir_all(self.home.join("tmp"));
 
@@ -99,7 +102,8 @@ impl Runner for Process {
                 (Some(127), None)
             }
         };
-        let metered = lease.close().await;
+        let metered = lease.metered();
+        drop(lease);
         if transcript.broken_lines > 0 {
             let text =
                 format!("{} lines of the agent's output were broken", transcript.broken_lines);
@@ -120,6 +124,17 @@ impl Runner for Process {
             turns: result.turns,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
+    }
+}
+
+/// An attempt that never began.
+fn no_start(text: String) -> Attempt {
+    Attempt {
+        outcome: Outcome::Crash(text),
+        cost: Usd::default(),
+        tokens: Tokens::default(),
+        turns: 0,
+        duration_ms: 0,
     }
 }
 
@@ -235,7 +250,7 @@ impl Watched<'_> {
         if left > 0 {
             self.process
                 .journal
-                .log(Level::Debug, format!("{left} processes the agent left were ended"));
+                .log(Level::Debug, format!("processes the agent left running were ended: {left}"));
         }
         self.drain(&mut stdout, &mut stderr).await;
         (code(status), stopped)

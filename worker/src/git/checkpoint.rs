@@ -27,7 +27,7 @@ impl Workplace for Checkout {
                 commit: self.head.clone(),
                 progressed: false,
                 complete: false,
-                push: Push::Failed(format!("the checkpoint could not be made: {error}")),
+                push: Push::Unmade(format!("the checkpoint could not be made: {error}")),
                 note: None,
             },
         }
@@ -70,9 +70,7 @@ impl Checkout {
         if left > 0 {
             self.journal.log(
                 Level::Warn,
-                format!(
-                    "{left} processes were started by the repository's configuration and ended"
-                ),
+                format!("processes the repository's configuration had started were ended: {left}"),
             );
         }
         let push = if self.pushed.as_deref() == Some(self.head.as_str())

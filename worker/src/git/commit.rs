@@ -26,7 +26,15 @@ impl Checkout {
     /// Stages the tree. Links to other repositories are left as they were: their commits exist
     /// nowhere else, so a link to them would be broken for everyone.
     pub(super) async fn stage(&self) -> Result<(), GitError> {
-        self.git_inert(&["-c", "advice.addEmbeddedRepo=false", "add", "-A", "--", "."]).await?;
+        let add = ["-c", "advice.addEmbeddedRepo=false", "add", "-A"];
+        if self.git_inert(&[&add[..], &["--", "."]].concat()).await.is_err() {
+            // An unreadable file, or a repository without a commit: everything else still counts.
+            let rest = self.git_inert(&[&add[..], &["--ignore-errors", "--", "."]].concat()).await;
+            if let Err(error) = rest {
+                let text = format!("not everything could be added: {}", error.stderr());
+                self.journal.log(ralph_protocol::event::Level::Warn, text);
+            }
+        }
         let bytes =
             self.git_inert(&["diff-index", "--cached", "--raw", "-z", "HEAD", "--"]).await?;
         for path in changed_links(&bytes) {

@@ -52,7 +52,7 @@ impl Machine {
             Some(RunExit::Iterations)
         } else if self.ledger.cost >= self.terms.max_cost() {
             Some(RunExit::Budget)
-        } else if now >= self.terms.deadline {
+        } else if self.overdue || now >= self.terms.deadline {
             Some(RunExit::Duration)
         } else if self.stalls > self.terms.limits.max_stalls
             || self.crashes > self.terms.limits.max_stalls

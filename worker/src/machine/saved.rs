@@ -38,6 +38,10 @@ impl Machine {
             Push::Conflict { text, .. } => return self.end(RunExit::PushConflict, Some(text), out),
             Push::Denied(text) => return self.end(RunExit::Git, Some(text), out),
             Push::Failed(text) => return self.push_failed(now, after, text, out),
+            Push::Unmade(text) if self.draining.is_some() => {
+                return self.end(RunExit::Interrupted, Some(text), out);
+            }
+            Push::Unmade(text) => return self.end(RunExit::Git, Some(text), out),
         }
         self.push_failures = 0;
         if saved.note.is_some() {
@@ -71,9 +75,10 @@ impl Machine {
             Push::Nothing => return,
             Push::Pushed => (self.terms.branch.clone(), true),
             Push::Conflict { rescue: Some(rescue), .. } => (rescue.clone(), true),
-            Push::Conflict { rescue: None, .. } | Push::Denied(_) | Push::Failed(_) => {
-                (self.terms.branch.clone(), false)
-            }
+            Push::Conflict { rescue: None, .. }
+            | Push::Denied(_)
+            | Push::Failed(_)
+            | Push::Unmade(_) => (self.terms.branch.clone(), false),
         };
         let level = if pushed { Level::Info } else { Level::Error };
         let commit = saved.commit.clone();

@@ -1,1 +1,332 @@
-//! tests
+use proptest::prelude::*;
+use ralph_protocol::event::Tokens;
+
+use super::*;
+
+const NOW: u64 = 1_000_000;
+
+fn terms() -> Terms {
+    Terms {
+        attempt: 1,
+        repo: "https://example.com/r".into(),
+        branch: "ralph/docs".into(),
+        limits: Limits {
+            max_iterations: 3,
+            max_duration_secs: 10_000,
+            max_cost_usd: 1.0,
+            iteration_timeout_secs: 60,
+            silence_secs: 30,
+            max_stalls: 2,
+        },
+        deadline: NOW + 10_000_000,
+        verifies: false,
+    }
+}
+
+fn ready() -> Event {
+    prepared(Ledger::default(), false)
+}
+
+fn prepared(ledger: Ledger, complete: bool) -> Event {
+    Event::Prepared(Ok(Prepared { commit: "c0".into(), duration_ms: 1, ledger, complete }))
+}
+
+fn attempted(outcome: Outcome) -> Event {
+    costly(outcome, 0.1)
+}
+
+fn costly(outcome: Outcome, dollars: f64) -> Event {
+    Event::Attempted(Attempt {
+        outcome,
+        cost: Usd::from_dollars(dollars),
+        tokens: Tokens::default(),
+        turns: 1,
+        duration_ms: 1,
+    })
+}
+
+fn saved() -> Event {
+    pushed(true, false, Push::Pushed)
+}
+
+fn pushed(progressed: bool, complete: bool, push: Push) -> Event {
+    Event::Saved(Saved { commit: "c1".into(), progressed, complete, push, note: None })
+}
+
+/// Runs events one second apart; returns the machine and the last step's effects.
+fn play(terms: Terms, events: impl IntoIterator<Item = Event>) -> (Machine, Vec<Effect>) {
+    let mut machine = Machine::new(terms);
+    let mut effects = Vec::new();
+    for (n, event) in events.into_iter().enumerate() {
+        (machine, effects) = machine.step(NOW + 1000 * n as u64, event);
+    }
+    (machine, effects)
+}
+
+/// The last effect's name, with the exit for ends.
+fn last(terms: Terms, events: impl IntoIterator<Item = Event>) -> String {
+    match play(terms, events).1.last() {
+        Some(Effect::End { exit, .. }) => format!("end {exit:?}"),
+        Some(Effect::Sleep(until)) => format!("sleep {}", until - NOW),
+        Some(Effect::Save(order)) if order.wip => "save wip".into(),
+        Some(Effect::Save(_)) => "save".into(),
+        Some(Effect::RunAgent(order)) => match &order.note {
+            Some(_) => format!("run {} with a note", order.iteration),
+            None => format!("run {}", order.iteration),
+        },
+        Some(Effect::StopAgent) => "stop".into(),
+        Some(Effect::KillAgent) => "kill".into(),
+        Some(Effect::Verify) => "verify".into(),
+        Some(Effect::Prepare) => "prepare".into(),
+        Some(Effect::Emit(..) | Effect::Iteration(_)) => "emit".into(),
+        None => "nothing".into(),
+    }
+}
+
+#[test]
+fn what_follows_what() {
+    use Event::{Deadline, Signal, Start, Woke};
+    use Outcome::{
+        Budget, Configuration, Crash, Interrupted, NoKey, Ok, Partial, RateLimited, Timeout,
+        Transient,
+    };
+    let text = || "x".to_owned();
+    let failure = |exit| Event::Prepared(Err(Failure { exit, text: text() }));
+    let term = || Signal("SIGTERM");
+    let soon = NOW + 60_000;
+    let late = NOW + 3_600_000;
+    let used = |iterations, dollars| {
+        prepared(Ledger { iterations, cost: Usd::from_dollars(dollars) }, false)
+    };
+    let conflict = || Push::Conflict { rescue: None, text: text() };
+    let cases: Vec<(Vec<Event>, &str)> = vec![
+        (vec![Start], "prepare"),
+        (vec![Start, failure(RunExit::Git)], "end Git"),
+        (vec![Start, failure(RunExit::Configuration)], "end Configuration"),
+        (vec![Start, ready()], "run 1"),
+        (vec![Start, prepared(Ledger::default(), true)], "end Complete"),
+        (vec![Start, used(2, 0.5)], "run 3"),
+        (vec![Start, used(3, 0.5)], "end Iterations"),
+        (vec![Start, used(1, 1.0)], "end Budget"),
+        (vec![Start, ready(), attempted(Ok)], "save"),
+        (vec![Start, ready(), attempted(Ok), saved()], "run 2"),
+        (vec![Start, ready(), attempted(Ok), pushed(true, true, Push::Pushed)], "end Complete"),
+        (vec![Start, ready(), attempted(Partial), pushed(true, true, Push::Pushed)], "run 2"),
+        (
+            vec![Start, ready(), attempted(Crash(text())), pushed(true, true, Push::Pushed)],
+            "sleep 7000",
+        ),
+        (vec![Start, ready(), attempted(Crash(text())), saved(), Woke], "run 1"),
+        (vec![Start, ready(), attempted(Timeout(text())), saved(), Woke], "run 1"),
+        (vec![Start, ready(), attempted(Transient(text())), saved()], "sleep 7000"),
+        (vec![Start, ready(), attempted(Transient(text())), saved(), Woke], "run 1"),
+        (vec![Start, ready(), attempted(RateLimited(Some(soon))), saved()], "sleep 60000"),
+        (vec![Start, ready(), attempted(RateLimited(Some(late))), saved()], "end Waiting"),
+        (vec![Start, ready(), attempted(RateLimited(None)), saved()], "end Waiting"),
+        (
+            vec![Start, ready(), attempted(RateLimited(Some(NOW + 20_000_000))), saved()],
+            "end Duration",
+        ),
+        (vec![Start, ready(), attempted(NoKey(text())), saved()], "end NoKey"),
+        (vec![Start, ready(), attempted(Budget), saved()], "end Budget"),
+        (vec![Start, ready(), attempted(Configuration(text())), saved()], "end Configuration"),
+        (vec![Start, ready(), costly(Ok, 1.0), saved()], "end Budget"),
+        (vec![Start, ready(), costly(Ok, 1.0), pushed(true, true, Push::Pushed)], "end Complete"),
+        (vec![Start, ready(), costly(Transient(text()), 1.0), saved()], "end Budget"),
+        (vec![Start, ready(), attempted(Ok), pushed(true, false, conflict())], "end PushConflict"),
+        (vec![Start, ready(), attempted(Ok), pushed(true, false, Push::Denied(text()))], "end Git"),
+        (vec![Start, ready(), attempted(Ok), pushed(true, false, Push::Unmade(text()))], "end Git"),
+        (
+            vec![Start, ready(), attempted(Ok), pushed(true, false, Push::Failed(text()))],
+            "sleep 8000",
+        ),
+        (
+            vec![Start, ready(), attempted(Ok), pushed(true, false, Push::Failed(text())), Woke],
+            "save",
+        ),
+        (vec![Start, term()], "end Interrupted"),
+        (vec![Start, ready(), term()], "stop"),
+        (vec![Start, ready(), term(), term()], "kill"),
+        (vec![Start, ready(), term(), attempted(Interrupted)], "save wip"),
+        (vec![Start, ready(), term(), attempted(Interrupted), saved()], "end Interrupted"),
+        (vec![Start, ready(), term(), attempted(Ok), saved()], "end Interrupted"),
+        (
+            vec![Start, ready(), term(), attempted(Ok), pushed(true, true, Push::Pushed)],
+            "end Complete",
+        ),
+        (
+            vec![
+                Start,
+                ready(),
+                term(),
+                attempted(Interrupted),
+                pushed(true, false, Push::Failed(text())),
+            ],
+            "end Interrupted",
+        ),
+        (vec![Start, ready(), attempted(Ok), term()], "emit"),
+        (vec![Start, ready(), attempted(Ok), term(), saved()], "end Interrupted"),
+        (vec![Start, ready(), attempted(Crash(text())), saved(), term()], "end Interrupted"),
+        (
+            vec![Start, ready(), attempted(Ok), pushed(true, false, Push::Failed(text())), term()],
+            "save wip",
+        ),
+        (vec![Start, ready(), Deadline], "stop"),
+        (vec![Start, ready(), Deadline, attempted(Interrupted), saved()], "end Duration"),
+        (
+            vec![Start, ready(), Deadline, term(), attempted(Interrupted), saved()],
+            "end Interrupted",
+        ),
+        (vec![Start, ready(), attempted(Crash(text())), saved(), Deadline], "end Duration"),
+        (vec![Start, Event::Broken(text())], "end Internal"),
+        (vec![Start, ready(), Woke], "nothing"),
+        (vec![Start, term(), ready()], "nothing"),
+    ];
+    for (events, expected) in cases {
+        let shown = format!("{events:?}");
+        assert_eq!(last(terms(), events), expected, "{shown}");
+    }
+}
+
+#[test]
+fn stalls_bring_one_hint_and_then_the_end() {
+    let still = || pushed(false, false, Push::Nothing);
+    let mut events = vec![Event::Start, ready()];
+    let mut terms = terms();
+    terms.limits.max_iterations = 100;
+    terms.limits.max_cost_usd = 100.0;
+    let mut got = Vec::new();
+    for _ in 0..3 {
+        events.extend([attempted(Outcome::Ok), still()]);
+        got.push(last(terms.clone(), events.clone()));
+    }
+    assert_eq!(got, ["run 2", "run 3 with a note", "end Stalled"]);
+    // Progress starts the count again.
+    events.truncate(6);
+    events.extend([attempted(Outcome::Ok), saved(), attempted(Outcome::Ok), still()]);
+    assert_eq!(last(terms, events), "run 5");
+}
+
+#[test]
+fn a_verify_command_decides() {
+    let mut terms = terms();
+    terms.verifies = true;
+    let mut events =
+        vec![Event::Start, ready(), attempted(Outcome::Ok), pushed(true, true, Push::Pushed)];
+    assert_eq!(last(terms.clone(), events.clone()), "verify");
+    let mut passed = events.clone();
+    passed.push(Event::Verified(Verdict::Passed));
+    assert_eq!(last(terms.clone(), passed), "end Complete");
+    events.push(Event::Verified(Verdict::Failed { tail: "3 tests failed".into() }));
+    let (_, effects) = play(terms, events);
+    let Some(Effect::RunAgent(order)) = effects.last() else { panic!("{effects:?}") };
+    assert!(order.note.as_ref().unwrap().contains("3 tests failed"));
+}
+
+#[test]
+fn a_service_that_stays_down_ends_the_task_for_now() {
+    let mut events = vec![Event::Start, ready()];
+    for _ in 0..policy::MAX_TRANSIENTS {
+        events.extend([costly(Outcome::Transient("x".into()), 0.0), saved(), Event::Woke]);
+    }
+    assert_eq!(last(terms(), events.clone()), "run 1");
+    events.extend([costly(Outcome::Transient("x".into()), 0.0), saved()]);
+    assert_eq!(last(terms(), events), "end Waiting");
+}
+
+#[test]
+fn after_a_signal_the_push_has_a_time_limit() {
+    let (_, effects) = play(
+        terms(),
+        [Event::Start, ready(), Event::Signal("SIGTERM"), attempted(Outcome::Interrupted)],
+    );
+    let Some(Effect::Save(order)) = effects.last() else { panic!("{effects:?}") };
+    assert_eq!(order.give_up, Some(NOW + 2_000 + policy::PUSH_BY_MS));
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let text = || "x".to_owned();
+    let outcome = prop::sample::select(vec![
+        Outcome::Ok,
+        Outcome::Partial,
+        Outcome::Transient(text()),
+        Outcome::RateLimited(None),
+        Outcome::RateLimited(Some(NOW + 9_000)),
+        Outcome::NoKey(text()),
+        Outcome::Budget,
+        Outcome::Configuration(text()),
+        Outcome::Timeout(text()),
+        Outcome::Crash(text()),
+        Outcome::Interrupted,
+    ]);
+    let push = prop::sample::select(vec![
+        Push::Pushed,
+        Push::Pushed,
+        Push::Nothing,
+        Push::Failed(text()),
+        Push::Unmade(text()),
+        Push::Denied(text()),
+        Push::Conflict { rescue: None, text: text() },
+    ]);
+    prop_oneof![
+        4 => (outcome, 0.0..0.3f64).prop_map(|(outcome, dollars)| costly(outcome, dollars)),
+        4 => (any::<bool>(), any::<bool>(), push).prop_map(|(p, c, push)| pushed(p, c, push)),
+        2 => Just(Event::Woke),
+        1 => Just(Event::Deadline),
+        1 => Just(Event::Signal("SIGTERM")),
+        1 => Just(Event::Verified(Verdict::Passed)),
+        1 => Just(Event::Verified(Verdict::Failed { tail: text() })),
+        1 => (0..5u32).prop_map(|n| prepared(Ledger { iterations: n, cost: Usd::default() }, false)),
+    ]
+}
+
+/// Whether an effect is one that an event answers.
+fn is_operation(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Prepare | Effect::RunAgent(_) | Effect::Save(_) | Effect::Verify | Effect::Sleep(_)
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens(events in prop::collection::vec(any_event(), 1..120), verifies: bool) {
+        let mut machine = Machine::new(Terms { verifies, ..terms() });
+        let mut all = vec![Event::Start, ready()];
+        all.extend(events);
+        let mut attempts = 0;
+        for (n, event) in all.into_iter().enumerate() {
+            let before = machine.clone();
+            let (after, effects) = machine.step(NOW + 500 * n as u64, event);
+            let ended = matches!(before.phase, Phase::Ended(_));
+            // The ledger never decreases, except that preparing reads it.
+            if before.phase != Phase::Preparing {
+                prop_assert!(after.ledger.cost >= before.ledger.cost);
+                prop_assert!(after.ledger.iterations >= before.ledger.iterations);
+            }
+            // After the end there is silence; the end is the last effect, and at most one
+            // operation begins at a time, the last of its step.
+            prop_assert!(!ended || effects.is_empty());
+            for (index, effect) in effects.iter().enumerate() {
+                if is_operation(effect) || matches!(effect, Effect::End { .. }) {
+                    prop_assert_eq!(index, effects.len() - 1);
+                }
+            }
+            let ends = matches!(effects.last(), Some(Effect::End { .. }));
+            prop_assert_eq!(ends, !ended && matches!(after.phase, Phase::Ended(_)));
+            // No attempt begins past a limit, or after a signal.
+            if let Some(Effect::RunAgent(order)) = effects.last() {
+                attempts += 1;
+                prop_assert!(before.ledger.cost < before.terms.max_cost());
+                prop_assert!(order.iteration <= 3 && after.draining.is_none() && !after.overdue);
+                prop_assert!(order.budget > Usd::default());
+            }
+            // What an attempt cost is saved before anything else happens.
+            if before.phase == Phase::Running && after.phase != Phase::Running {
+                prop_assert!(matches!(effects.last(), Some(Effect::Save(_))), "{effects:?}");
+            }
+            machine = after;
+        }
+        prop_assert!(attempts <= 60);
+    }
+}

@@ -257,6 +257,8 @@ pub enum Push {
     Denied(String),
     /// The remote could not be reached.
     Failed(String),
+    /// There is nothing to push: no commit could be made.
+    Unmade(String),
 }
 
 /// What the verify command said.

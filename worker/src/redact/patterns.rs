@@ -17,7 +17,6 @@ const SHAPES: [&str; 10] = [
 
 /// One expression for all shapes.
 pub(super) fn well_known() -> Regex {
-    // ASCII classes only: no Unicode tables in the automaton, which is smaller and faster.
     let all = format!("(?:{})", SHAPES.join("|"));
     Regex::new(&all).expect("the shapes are constant; a test compiles them")
 }

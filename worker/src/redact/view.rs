@@ -4,17 +4,15 @@ use std::ops::Range;
 
 /// Whether the text holds terminal escape sequences.
 pub(super) fn has_escapes(text: &str) -> bool {
-    text.as_bytes().contains(&ESC) || text.contains(C1_CSI)
+    memchr::memchr(ESC, text.as_bytes()).is_some()
 }
 
 /// Whether the text has line breaks.
 pub(super) fn has_breaks(text: &str) -> bool {
-    text.contains(['\n', '\r'])
+    memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some()
 }
 
 const ESC: u8 = 0x1b;
-/// CSI as one character (ECMA-48).
-const C1_CSI: char = '\u{9b}';
 
 /// A shorter text and where its pieces come from.
 pub(super) struct View {
@@ -26,19 +24,19 @@ pub(super) struct View {
 impl View {
     /// Without escape sequences.
     pub(super) fn without_escapes(text: &str) -> Self {
-        Self::build(text, |c| c == '\u{1b}' || c == C1_CSI)
+        Self::build(text, |bytes| memchr::memchr(ESC, bytes))
     }
 
     /// Without escape sequences and line breaks.
     pub(super) fn without_escapes_and_breaks(text: &str) -> Self {
-        Self::build(text, |c| matches!(c, '\u{1b}' | '\n' | '\r') || c == C1_CSI)
+        Self::build(text, |bytes| memchr::memchr3(ESC, b'\n', b'\r', bytes))
     }
 
-    fn build(text: &str, skips: impl Fn(char) -> bool) -> Self {
+    fn build(text: &str, next: impl Fn(&[u8]) -> Option<usize>) -> Self {
         let mut view = Self { text: String::with_capacity(text.len()), pieces: Vec::new() };
         let mut at = 0;
         while at < text.len() {
-            let stop = text[at..].find(&skips).map_or(text.len(), |offset| at + offset);
+            let stop = next(&text.as_bytes()[at..]).map_or(text.len(), |offset| at + offset);
             if stop > at {
                 view.pieces.push((view.text.len(), at));
                 view.text.push_str(&text[at..stop]);
@@ -81,7 +79,6 @@ fn skipped(text: &str) -> usize {
             Some((at, c)) => return at + c.len_utf8(),
             None => return 1,
         },
-        C1_CSI => C1_CSI.len_utf8(),
         other => return other.len_utf8(),
     };
     // CSI: parameters and intermediates, then one final byte (ECMA-48, 5.4).

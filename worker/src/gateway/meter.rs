@@ -1,0 +1,152 @@
+//! Reads the tokens out of a response while it streams through, server-sent events or plain JSON.
+
+use ralph_protocol::event::Tokens;
+use serde_json::Value;
+
+use crate::agent::stream::tokens;
+
+/// Longest line of a response that is looked at. The events that carry usage are short; what is
+/// longer carries text.
+const MAX_LINE: usize = 64 << 10;
+
+/// Longest plain JSON answer that is looked at.
+const MAX_BODY: usize = 8 << 20;
+
+/// Adds up one response.
+#[derive(Debug, Default)]
+pub struct Meter {
+    events: bool,
+    line: Vec<u8>,
+    /// The rest of this line is too long to matter.
+    skipping: bool,
+    model: String,
+    used: Tokens,
+}
+
+impl Meter {
+    /// For a response of this content type.
+    #[must_use]
+    pub fn new(content_type: &str) -> Self {
+        Self { events: content_type.starts_with("text/event-stream"), ..Self::default() }
+    }
+
+    /// Takes bytes as they pass.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if !self.events {
+            if self.line.len() + bytes.len() <= MAX_BODY {
+                self.line.extend_from_slice(bytes);
+            }
+            return;
+        }
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.line.len() + piece.len() > MAX_LINE {
+                self.skipping = true;
+                self.line.clear();
+            }
+            if !self.skipping {
+                self.line.extend_from_slice(piece);
+            }
+            if piece.ends_with(b"\n") {
+                if !self.skipping {
+                    self.event();
+                }
+                self.line.clear();
+                self.skipping = false;
+            }
+        }
+    }
+
+    fn event(&mut self) {
+        let Some(data) = self.line.strip_prefix(b"data:") else { return };
+        // Most events carry text; only two kinds carry usage.
+        if !data.windows(7).any(|window| window == b"\"usage\"") {
+            return;
+        }
+        let Ok(value) = serde_json::from_slice::<Value>(data) else { return };
+        self.take(&value);
+    }
+
+    /// Usage is cumulative: what comes later replaces, field by field, what came before. It sits
+    /// in `message` of `message_start` and beside `delta` of `message_delta`.
+    fn take(&mut self, value: &Value) {
+        let message = value.get("message").unwrap_or(value);
+        if let Some(model) = message.get("model").and_then(Value::as_str) {
+            model.clone_into(&mut self.model);
+        }
+        let Some(usage) = message.get("usage").or_else(|| value.get("usage")) else { return };
+        let now = tokens(usage);
+        self.used = Tokens {
+            input: self.used.input.max(now.input),
+            output: self.used.output.max(now.output),
+            cache_read: self.used.cache_read.max(now.cache_read),
+            cache_write: self.used.cache_write.max(now.cache_write),
+        };
+    }
+
+    /// Model and tokens, at the end or wherever the response was cut.
+    #[must_use]
+    pub fn finish(mut self) -> (String, Tokens) {
+        if !self.events
+            && let Ok(value) = serde_json::from_slice::<Value>(&self.line)
+        {
+            self.take(&value);
+        }
+        (self.model, self.used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EVENTS: &str = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-sonnet-4-5\",\"usage\":{\"input_tokens\":25,\"cache_read_input_tokens\":7,\"cache_creation_input_tokens\":3,\"output_tokens\":1}}}\n\n",
+        "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"the word \\\"usage\\\" in a text\"}}\n\n",
+        "data: {broken \"usage\"\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":15}}\n\n",
+    );
+
+    #[test]
+    fn a_plain_answer_is_metered_at_its_end() {
+        let mut meter = Meter::new("application/json");
+        meter.feed(br#"{"model":"m","usage":{"input_"#);
+        meter.feed(br#"tokens":4,"output_tokens":5}}"#);
+        let tokens = Tokens { input: 4, output: 5, ..Tokens::default() };
+        assert_eq!(meter.finish(), ("m".to_owned(), tokens));
+    }
+
+    #[test]
+    fn a_cut_stream_counts_what_was_said_until_then() {
+        let mut meter = Meter::new("text/event-stream");
+        meter.feed(&EVENTS.as_bytes()[..EVENTS.len() / 2]);
+        assert_eq!(meter.finish().1.input, 25);
+    }
+
+    #[test]
+    fn a_long_line_is_passed_over() {
+        let mut meter = Meter::new("text/event-stream");
+        let long = format!("data: {{\"usage\":\"{}\"}}\n", "x".repeat(MAX_LINE));
+        meter.feed(long.as_bytes());
+        meter.feed(EVENTS.as_bytes());
+        assert_eq!(meter.finish().1.output, 15);
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_do_not_matter(sizes in prop::collection::vec(1usize..50, 1..60)) {
+            let mut meter = Meter::new("text/event-stream; charset=utf-8");
+            let mut rest = EVENTS.as_bytes();
+            let mut sizes = sizes.iter().cycle();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+                meter.feed(now);
+                rest = later;
+            }
+            let tokens = Tokens { input: 25, output: 15, cache_read: 7, cache_write: 3 };
+            prop_assert_eq!(meter.finish(), ("claude-sonnet-4-5".to_owned(), tokens));
+        }
+    }
+}

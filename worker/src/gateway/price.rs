@@ -1,0 +1,62 @@
+//! What tokens cost, at list prices: good enough to stop in time, and to count an attempt that was
+//! cut off before it could say what it had cost. The agent's own sum wins where there is one.
+
+use ralph_protocol::event::Tokens;
+
+use crate::machine::Usd;
+
+/// US dollars for a million tokens read and written.
+/// Source: <https://docs.claude.com/en/docs/about-claude/pricing>.
+const PRICES: [(&str, f64, f64); 8] = [
+    ("claude-3-haiku", 0.25, 1.25),
+    ("claude-3-5-haiku", 0.8, 4.0),
+    ("haiku", 1.0, 5.0),
+    ("sonnet", 3.0, 15.0),
+    ("claude-3-opus", 15.0, 75.0),
+    ("opus-4-0", 15.0, 75.0),
+    ("opus-4-1", 15.0, 75.0),
+    ("opus-4-2", 15.0, 75.0),
+];
+
+/// Opus from 4.5 on.
+const OPUS: (f64, f64) = (5.0, 25.0);
+
+/// A model nobody here knows costs as much as the dearest: stopping early is better than late.
+const UNKNOWN: (f64, f64) = (15.0, 75.0);
+
+/// Estimated cost. Writing to the cache costs up to twice, reading from it a tenth of the input's
+/// price.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^52")]
+pub fn estimate(model: &str, tokens: Tokens) -> Usd {
+    let known = PRICES.iter().find(|(part, ..)| model.contains(part)).map(|(_, i, o)| (*i, *o));
+    let (input, output) = known.unwrap_or(if model.contains("opus-4-") { OPUS } else { UNKNOWN });
+    let read =
+        tokens.input as f64 + 2.0 * tokens.cache_write as f64 + 0.1 * tokens.cache_read as f64;
+    Usd::from_dollars((read * input + tokens.output as f64 * output) / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices() {
+        let million = |input, output| Tokens { input, output, ..Tokens::default() };
+        let cases = [
+            ("claude-sonnet-4-5-20250929", million(1_000_000, 0), 3.0),
+            ("claude-sonnet-4-5-20250929", million(0, 1_000_000), 15.0),
+            ("claude-opus-4-1-20250805", million(1_000_000, 0), 15.0),
+            ("claude-opus-4-20250514", million(1_000_000, 0), 15.0),
+            ("claude-opus-4-6", million(1_000_000, 0), 5.0),
+            ("claude-haiku-4-5", million(1_000_000, 0), 1.0),
+            ("from-the-future", million(1_000_000, 0), 15.0),
+            ("x", million(0, 0), 0.0),
+        ];
+        for (model, tokens, dollars) in cases {
+            assert_eq!(estimate(model, tokens), Usd::from_dollars(dollars), "{model}");
+        }
+        let cached = Tokens { cache_read: 1_000_000, cache_write: 1_000_000, ..Tokens::default() };
+        assert_eq!(estimate("sonnet", cached), Usd::from_dollars(6.3));
+    }
+}

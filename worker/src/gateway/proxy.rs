@@ -1,0 +1,313 @@
+//! Serves the agent's requests: checks the dummy key, adds a real one, passes the answer on.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State as Extract},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request, response},
+    response::Response,
+    serve::ListenerExt,
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as HyperClient, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use ralph_protocol::event::{Kind, Level};
+use tokio::net::TcpListener;
+
+use super::{Shared, body::MeteredBody, meter::Meter};
+use crate::{journal::now_ms, machine::policy::UNKNOWN_LIMIT_MS};
+
+/// Largest request that is passed on; the service's own limit is 32 MB.
+const MAX_REQUEST: usize = 64 << 20;
+
+/// Largest error answer that is read to understand it.
+const MAX_ERROR: usize = 64 << 10;
+
+pub(super) type Client = HyperClient<HttpsConnector<HttpConnector>, Body>;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Header fields that belong to one connection (RFC 9110, 7.6.1), or that the gateway sets itself.
+const NOT_PASSED_ON: [HeaderName; 11] = [
+    API_KEY,
+    header::AUTHORIZATION,
+    header::HOST,
+    header::CONTENT_LENGTH,
+    // Compressed answers could not be metered.
+    header::ACCEPT_ENCODING,
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+pub(super) fn client() -> io::Result<Client> {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(Duration::from_secs(15)));
+    let https = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    Ok(HyperClient::builder(TokioExecutor::new()).build(https))
+}
+
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let app = Router::new().fallback(handle).with_state(shared);
+    let listener = listener.tap_io(|stream| {
+        // Small frames of a stream must not wait for each other; if it fails they merely do.
+        let _ = stream.set_nodelay(true);
+    });
+    // Ends only with the runtime.
+    let _ = axum::serve(listener, app).await;
+}
+
+/// An answer of the gateway's own, in the service's form.
+fn refuse(status: StatusCode, kind: &str, message: &str) -> Response {
+    let body = serde_json::json!({"type": "error", "error": {"type": kind, "message": message}});
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if let Some(refusal) = refusal(&shared, &parts) {
+        return refusal;
+    }
+    let Ok(body) = to_bytes(body, MAX_REQUEST).await else {
+        return refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request_too_large",
+            "the request is too large",
+        );
+    };
+    forward(&shared, &parts, body).await
+}
+
+/// Only this attempt's agent, only the service's API, only within the budget.
+fn refusal(shared: &Shared, parts: &request::Parts) -> Option<Response> {
+    let shown = parts.headers.get(API_KEY).and_then(|value| value.to_str().ok()).or_else(|| {
+        let bearer = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        bearer.strip_prefix("Bearer ")
+    });
+    let mut state = shared.lock();
+    if shown.is_none() || shown != state.dummy.as_deref() {
+        let text = "this key is not valid here; each attempt has its own";
+        return Some(refuse(StatusCode::UNAUTHORIZED, "authentication_error", text));
+    }
+    let path = parts.uri.path();
+    if !path.starts_with("/v1/") || path.contains("..") {
+        let text = "the gateway passes on /v1/ only";
+        return Some(refuse(StatusCode::NOT_FOUND, "not_found_error", text));
+    }
+    if state.used.cost >= state.budget {
+        state.used.verdict.over_budget = true;
+        let text = "the cost limit of the run is reached";
+        return Some(refuse(StatusCode::PAYMENT_REQUIRED, "billing_error", text));
+    }
+    None
+}
+
+/// Tries one key after the other until the service takes one. Nothing was streamed to the agent
+/// until then, so it sees only the last answer.
+async fn forward(shared: &Arc<Shared>, parts: &request::Parts, body: Bytes) -> Response {
+    let mut last: Option<Response> = None;
+    loop {
+        let now = now_ms();
+        let key = {
+            let state = shared.lock();
+            state.keys.usable(now).map(|(number, id, value)| (number, id.to_owned(), value.clone()))
+        };
+        let Some((number, id, value)) = key else {
+            return last.unwrap_or_else(|| no_key(shared, now));
+        };
+        let Some(request) = upstream_request(shared, parts, body.clone(), value.expose()) else {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "invalid_request_error",
+                "the request cannot be passed on",
+            );
+        };
+        let answer = match shared.client.request(request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let text = format!("the service cannot be reached: {error}");
+                return refuse(StatusCode::BAD_GATEWAY, "api_error", &text);
+            }
+        };
+        let (head, incoming) = answer.into_parts();
+        if head.status.is_success() {
+            shared.lock().keys.accept(number);
+            let content_type = head.headers.get(header::CONTENT_TYPE);
+            let meter = Meter::new(content_type.and_then(|v| v.to_str().ok()).unwrap_or_default());
+            return passed_on(
+                head,
+                Body::new(MeteredBody::new(incoming, meter, Arc::clone(shared))),
+            );
+        }
+        let text = to_bytes(Body::new(incoming), MAX_ERROR).await.unwrap_or_default();
+        let reason = match judge(head.status, &head.headers, &text, now) {
+            Verdict::Answer => return passed_on(head, Body::from(text)),
+            Verdict::Refused(reason) => {
+                shared.lock().keys.refuse(number);
+                reason.to_owned()
+            }
+            Verdict::Limited(until) => {
+                shared.lock().keys.limit(number, until);
+                "rate limit".to_owned()
+            }
+        };
+        let next = shared.lock().keys.usable(now).map(|(_, id, _)| id.to_owned());
+        shared.journal.emit(Level::Warn, Kind::KeyRotate { from: id, to: next, reason });
+        last = Some(passed_on(head, Body::from(text)));
+    }
+}
+
+fn no_key(shared: &Shared, now: u64) -> Response {
+    let until = shared.lock().keys.limited_until(now);
+    let Some(until) = until else {
+        return refuse(
+            StatusCode::UNAUTHORIZED,
+            "authentication_error",
+            "the service refuses every key",
+        );
+    };
+    let mut response = refuse(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limit_error",
+        "every key has reached its limit",
+    );
+    let seconds = until.saturating_sub(now).div_ceil(1000);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+fn upstream_request(
+    shared: &Shared,
+    parts: &request::Parts,
+    body: Bytes,
+    key: &str,
+) -> Option<Request<Body>> {
+    let base = shared.upstream.as_str().trim_end_matches('/');
+    let path = parts.uri.path_and_query()?.as_str();
+    let uri: Uri = format!("{base}{path}").parse().ok()?;
+    let mut request =
+        Request::builder().method(parts.method.clone()).uri(uri).body(Body::from(body)).ok()?;
+    let headers = request.headers_mut();
+    copy(&parts.headers, headers);
+    let mut key = HeaderValue::from_str(key).ok()?;
+    key.set_sensitive(true);
+    headers.insert(API_KEY, key);
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    Some(request)
+}
+
+fn passed_on(head: response::Parts, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    copy(&head.headers, response.headers_mut());
+    response
+}
+
+fn copy(from: &HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from {
+        if !NOT_PASSED_ON.contains(name) {
+            to.append(name, value.clone());
+        }
+    }
+}
+
+/// What an error answer says about the key.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing: the agent gets it.
+    Answer,
+    /// This key does not work.
+    Refused(&'static str),
+    /// Not before then, ms since the epoch.
+    Limited(u64),
+}
+
+fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: u64) -> Verdict {
+    let text = String::from_utf8_lossy(body);
+    // An empty account answers 400 with this sentence.
+    let broke = text.contains("credit balance is too low") || text.contains("billing_error");
+    match status.as_u16() {
+        401 => Verdict::Refused("authentication"),
+        403 if text.contains("permission_error") || text.contains("authentication") => {
+            Verdict::Refused("permission")
+        }
+        402 => Verdict::Refused("billing"),
+        400 | 403 if broke => Verdict::Refused("billing"),
+        429 => Verdict::Limited(limit_end(headers, now)),
+        _ => Verdict::Answer,
+    }
+}
+
+/// When the limit is over: what the service says, else a guess.
+fn limit_end(headers: &HeaderMap, now: u64) -> u64 {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    number("anthropic-ratelimit-unified-reset")
+        .map(|seconds| seconds.saturating_mul(1000))
+        .filter(|until| *until > now)
+        .or_else(|| number("retry-after").map(|seconds| now + seconds.saturating_mul(1000)))
+        .unwrap_or(now + UNKNOWN_LIMIT_MS / 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_says_about_the_key() {
+        type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str, Verdict);
+        let cases: &[Case] = &[
+            (400, &[], "invalid", Verdict::Answer),
+            (400, &[], "Your credit balance is too low", Verdict::Refused("billing")),
+            (401, &[], "", Verdict::Refused("authentication")),
+            (402, &[], "", Verdict::Refused("billing")),
+            (403, &[], "permission_error", Verdict::Refused("permission")),
+            (403, &[], "a proxy says no", Verdict::Answer),
+            (404, &[], "", Verdict::Answer),
+            (429, &[("retry-after", "7")], "", Verdict::Limited(8_000)),
+            (
+                429,
+                &[("anthropic-ratelimit-unified-reset", "90"), ("retry-after", "7")],
+                "",
+                Verdict::Limited(90_000),
+            ),
+            (
+                429,
+                &[("anthropic-ratelimit-unified-reset", "0"), ("retry-after", "7")],
+                "",
+                Verdict::Limited(8_000),
+            ),
+            (429, &[("retry-after", "soon")], "", Verdict::Limited(61_000)),
+            (500, &[], "", Verdict::Answer),
+            (529, &[("retry-after", "7")], "", Verdict::Answer),
+        ];
+        for (status, fields, body, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in *fields {
+                headers.insert(
+                    HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                    value.parse().unwrap(),
+                );
+            }
+            let verdict =
+                judge(StatusCode::from_u16(*status).unwrap(), &headers, body.as_bytes(), 1_000);
+            assert_eq!(verdict, *expected, "{status} {fields:?} {body}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What agents do: well-behaved, broken, and not speaking our language.
+
+use ralph_protocol::names::worker_env as env;
+use serde_json::{Value, json};
+
+use crate::harness::{World, progress, write};
+
+#[test]
+fn the_demo_scenario_shows_everything_and_completes() {
+    let mut world = World::new();
+    let text = include_str!("../../scenarios/demo.json");
+    let mut scenario: Value = serde_json::from_str(text).unwrap();
+    // The same steps, without the pauses for a reader.
+    for call in scenario["calls"].as_array_mut().unwrap() {
+        for step in call.as_array_mut().unwrap() {
+            if let Some(lines) = step.get_mut("lines") {
+                lines["delayMs"] = json!(0);
+            }
+        }
+    }
+    world.scenario(scenario);
+    let done = world.run();
+    assert_eq!(done.exit(), 0);
+    assert!(done.events.len() > 350, "{}", done.events.len());
+    assert!(done.events.iter().any(|event| event["part"][0] == 2), "a text in parts");
+    assert_eq!(world.file("ralph/docs", "src/greeting.de.txt").as_deref(), Some("hallo, welt\n"));
+}
+
+#[test]
+fn an_agent_that_does_not_speak_json_is_read_as_text() {
+    let mut world = World::new();
+    world.scenario(json!({"plain": true, "calls": [[
+        {"text": "just text"}, {"line": "{not json"}, progress(true)
+    ]]}));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.text().contains("just text") && done.text().contains("{not json"));
+}
+
+#[test]
+fn a_broken_line_and_a_long_line_lose_nothing() {
+    let mut world = World::new();
+    world.calls(json!([[
+        {"line": "{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"te"},
+        {"json": {"type": "from_the_future", "x": 1}},
+        {"long": {"bytes": 5_000_000, "pattern": "0123456789"}},
+        {"text": "after"},
+        progress(true)
+    ]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0);
+    let digits: usize = done
+        .of("agent.text")
+        .iter()
+        .filter(|event| event["part"].is_array())
+        .map(|event| event["text"].as_str().unwrap().len())
+        .sum();
+    assert_eq!(digits, 5_000_000);
+    assert!(
+        done.text().contains("after")
+            && done.text().contains("1 lines of the agent's output were broken")
+    );
+}
+
+#[test]
+fn what_the_agent_leaves_running_is_ended() {
+    let mut world = World::new();
+    // A marker in its arguments, to find it again.
+    world.calls(json!([[
+        {"grandchild": {"ms": 987_001, "detached": true}},
+        {"grandchild": {"ms": 987_002}},
+        // Time for the first one to leave the agent's process group.
+        {"sleepMs": 500},
+        progress(true)
+    ]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.text().contains("left running were ended: 1"), "{}", done.text());
+    assert_eq!(processes_with("98700"), 0);
+}
+
+#[test]
+fn an_agent_that_gave_its_result_and_stays_has_succeeded() {
+    let mut world = World::new();
+    world.calls(json!([["ignoreTerm", progress(true), {"result": {}}, "hang"]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(done.outcomes(), ["ok"]);
+}
+
+#[test]
+fn an_agent_that_keeps_crashing_ends_the_run() {
+    let mut world = World::new();
+    world.set(env::MAX_STALLS, "1");
+    world.counted_calls(json!([[{"stderr": "boom"}, {"exit": 7}]]));
+    let done = world.run();
+    assert_eq!((done.exit(), world.count()), (13, 2), "{done:#?}");
+    assert!(done.text().contains("code 7") && done.text().contains("boom"));
+}
+
+#[test]
+fn the_agent_sees_neither_secrets_nor_the_workers_environment() {
+    let mut world = World::new();
+    world.set("AWS_SESSION_TOKEN", "hunter2").set("LD_AUDIT", "");
+    world.calls(json!([[{"run": ["env"]}, write("env.txt", "x"), progress(true)]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0);
+    let results = done.of("agent.tool_result");
+    let shown = results[0]["text"].as_str().unwrap();
+    assert!(shown.contains("ANTHROPIC_BASE_URL=http://127.0.0.1:"), "{shown}");
+    for name in ["RALPH_", "AWS_", "LD_", "hunter2"] {
+        assert!(!shown.contains(name), "{name} in {shown}");
+    }
+}
+
+#[test]
+fn a_secret_the_agent_shows_is_redacted_everywhere() {
+    let mut world = World::new();
+    let key = crate::harness::KEY;
+    let coloured: String = key.chars().map(|c| format!("\u{1b}[31m{c}")).collect();
+    world.calls(json!([[
+        {"text": format!("the key is {key}")},
+        {"text": coloured},
+        {"stderr": key},
+        {"tool": {"name": "Bash", "input": {"command": format!("echo {key}")}, "result": key}},
+        {"line": format!("raw {key}")},
+        progress(true)
+    ]]));
+    // The harness looks for the key in every line.
+    let done = world.run();
+    assert_eq!(done.exit(), 0);
+    assert!(done.text().matches("[redacted]").count() >= 6, "{}", done.text());
+}
+
+/// How many processes have this in their arguments.
+pub fn processes_with(marker: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .filter(|line| line.windows(marker.len()).any(|w| w == marker.as_bytes()))
+        .count()
+}

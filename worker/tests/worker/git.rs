@@ -1,0 +1,168 @@
+//! Branches that move, remotes that refuse, and checkouts that were left broken.
+
+use ralph_protocol::names::worker_env as env;
+use serde_json::json;
+
+use crate::harness::{World, progress, run_id, write};
+
+fn waiting(steps: serde_json::Value) -> (World, crate::harness::Running) {
+    let mut world = World::new();
+    let flag = world.path("go").display().to_string();
+    let mut call = vec![
+        json!({"text": "waiting"}),
+        json!({"run": ["sh", "-c", format!("while ! test -e {flag}; do sleep 0.05; done")]}),
+    ];
+    call.extend(steps.as_array().unwrap().iter().cloned());
+    world.set(env::MAX_ITERATIONS, "1");
+    world.calls(json!([call]));
+    let mut running = world.spawn();
+    running.until_text("waiting");
+    (world, running)
+}
+
+fn go(world: &World) {
+    std::fs::write(world.path("go"), "").unwrap();
+}
+
+#[test]
+fn commits_pushed_meanwhile_are_kept() {
+    let (world, running) = waiting(json!([write("a", "ours"), {"commit": "ours"}]));
+    world.seed("ralph/docs", &[("b", "theirs")]);
+    go(&world);
+    let done = running.wait();
+    assert_eq!(done.exit(), 10, "{done:#?}");
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("ours"));
+    assert_eq!(world.file("ralph/docs", "b").as_deref(), Some("theirs"));
+}
+
+#[test]
+fn a_conflict_goes_to_the_rescue_branch() {
+    let (world, running) = waiting(json!([write("a", "ours")]));
+    world.seed("ralph/docs", &[("a", "theirs")]);
+    go(&world);
+    let done = running.wait();
+    assert_eq!(done.exit(), 21, "{done:#?}");
+    let rescue = format!("ralph/rescue/{}", run_id(1));
+    assert_eq!(world.file(&rescue, "a").as_deref(), Some("ours"));
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("theirs"));
+    assert_eq!(done.of("checkpoint")[0]["branch"], json!(rescue));
+}
+
+#[test]
+fn a_later_run_is_not_rebased_onto() {
+    let (world, running) = waiting(json!([write("a", "ours")]));
+    let message = format!("theirs\n\nRalph-Run: {}\n", run_id(7));
+    world.seed_message("ralph/docs", &[("b", "theirs")], &message);
+    go(&world);
+    let done = running.wait();
+    assert_eq!(done.exit(), 21, "{done:#?}");
+    assert!(done.text().contains("a later run"));
+    assert_eq!(world.file("ralph/docs", "a"), None);
+    assert_eq!(world.file(&format!("ralph/rescue/{}", run_id(1)), "a").as_deref(), Some("ours"));
+}
+
+#[test]
+fn a_remote_that_refuses_the_branch_gets_the_rescue_branch() {
+    let (world, running) = waiting(json!([write("a", "ours")]));
+    world.hook("update", "#!/bin/sh\ncase $1 in refs/heads/ralph/rescue/*) exit 0;; esac\necho protected >&2\nexit 1\n");
+    go(&world);
+    let done = running.wait();
+    assert_eq!(done.exit(), 21, "{done:#?}");
+    assert!(done.text().contains("protected"), "{}", done.text());
+    assert_eq!(world.file(&format!("ralph/rescue/{}", run_id(1)), "a").as_deref(), Some("ours"));
+}
+
+#[test]
+fn a_remote_that_refuses_everything_is_an_error_that_says_so() {
+    let (world, running) = waiting(json!([write("a", "ours")]));
+    world.hook("pre-receive", "#!/bin/sh\necho closed >&2\nexit 1\n");
+    go(&world);
+    let done = running.wait();
+    assert_eq!(done.exit(), 21, "{done:#?}");
+    assert!(done.text().contains("was rejected too"), "{}", done.text());
+}
+
+/// Runs shell commands in the checkout, then expects one more good iteration.
+fn survives(script: &str) -> (World, crate::harness::Done) {
+    let mut world = World::new();
+    world.calls(json!([
+        [write("a", "1"), {"run": ["git", "add", "-A"]}],
+        [{"run": ["sh", "-c", script]}],
+        [write("last", "x"), progress(true)],
+    ]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(world.file("ralph/docs", "last").as_deref(), Some("x"));
+    (world, done)
+}
+
+#[test]
+fn stale_locks_are_removed() {
+    survives(
+        "echo 2 > a; touch .git/index.lock .git/HEAD.lock .git/refs/heads/ralph/docs.lock .git/config.lock",
+    );
+}
+
+#[test]
+fn an_unfinished_rebase_is_left() {
+    let (world, done) = survives(
+        "git checkout -q -b side && echo side > a && git commit -qam side && git checkout -q ralph/docs \
+         && echo own > a && git commit -qam own; git rebase side",
+    );
+    assert!(done.text().contains("unfinished `git rebase`"), "{}", done.text());
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("own\n"));
+}
+
+#[test]
+fn an_unfinished_merge_is_left() {
+    let (_, done) = survives(
+        "git checkout -q -b side && echo side > a && git commit -qam side && git checkout -q ralph/docs \
+         && echo own > a && git commit -qam own; git merge side",
+    );
+    assert!(done.text().contains("unfinished `git merge`"), "{}", done.text());
+}
+
+#[test]
+fn a_detached_head_keeps_its_commits() {
+    let (world, done) =
+        survives("git checkout -q --detach && echo 2 > d && git add d && git commit -qm detached");
+    assert!(done.text().contains("left HEAD on no branch"));
+    assert_eq!(world.file("ralph/docs", "d").as_deref(), Some("2\n"));
+}
+
+#[test]
+fn rewritten_history_is_kept_as_a_new_commit() {
+    let (world, _) = survives(
+        "git reset -q --hard HEAD~1 && echo 2 > r && git add r && git commit -qm rewritten",
+    );
+    assert_eq!(world.file("ralph/docs", "r").as_deref(), Some("2\n"));
+    let subjects = world.remote_git(&["log", "--format=%s", "ralph/docs"]);
+    assert!(subjects.contains("checkpoint after 1 iteration"), "{subjects}");
+}
+
+#[test]
+fn a_repository_inside_the_checkout_is_not_linked() {
+    let (world, done) = survives(
+        "mkdir in && cd in && git init -q && echo x > f && git add f \
+         && git -c user.name=x -c user.email=x commit -qm x && echo 2 > ../a",
+    );
+    assert!(done.text().contains("a repository of its own"));
+    assert!(!world.tree("ralph/docs").contains("160000"));
+}
+
+#[test]
+fn a_repository_without_a_commit_does_not_stop_the_rest() {
+    let (world, done) = survives("git init -q in && echo 2 > a");
+    assert!(done.text().contains("not everything could be added"), "{}", done.text());
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("2\n"));
+}
+
+#[test]
+fn a_deleted_git_folder_ends_the_run_and_says_why() {
+    let mut world = World::new();
+    world.calls(json!([[write("a", "1")], [{"run": ["rm", "-rf", ".git"]}]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 20, "{done:#?}");
+    assert!(done.text().contains("the checkpoint could not be made"));
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+}

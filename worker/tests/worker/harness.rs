@@ -1,0 +1,338 @@
+//! A world for one worker: a remote, a working folder, an environment, and what comes out.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use ralph_protocol::{event::MAX_LINE, names::worker_env as env};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub const WORKER: &str = env!("CARGO_BIN_EXE_ralph-loop-cloud");
+pub const AGENT: &str = env!("CARGO_BIN_EXE_ralph-scripted-agent");
+
+/// A key no output may ever hold.
+pub const KEY: &str = "hunter2-anthropic-key-0123456789";
+const RUN: &str = "01M7ZZZZZZ0000000000000000";
+
+/// Longest wait for anything in a test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct World {
+    pub dir: TempDir,
+    pub env: BTreeMap<String, String>,
+}
+
+/// What a worker left.
+#[derive(Debug)]
+pub struct Done {
+    pub code: Option<i32>,
+    pub events: Vec<Value>,
+    pub stderr: String,
+}
+
+impl World {
+    /// A remote whose branch `main` holds a prompt.
+    pub fn new() -> Self {
+        let world = Self::empty();
+        world.seed("main", &[("PROMPT.md", "Do the next task.\n"), ("README.md", "A project.\n")]);
+        world
+    }
+
+    /// A remote without any commit.
+    pub fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let remote = dir.path().join("remote.git");
+        git(dir.path(), &["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
+        fs::create_dir(dir.path().join("work")).unwrap();
+        let text = |path: &str| dir.path().join(path).to_str().unwrap().to_owned();
+        let pairs = [
+            ("PATH", std::env::var("PATH").unwrap()),
+            ("TMPDIR", text("")),
+            (env::WORKSTREAM, "docs".to_owned()),
+            (env::RUN, run_id(1)),
+            (env::REPO, format!("file://{}", text("remote.git"))),
+            (env::ALLOW_FILE_REPO, "1".to_owned()),
+            (env::WORKDIR, text("work")),
+            (env::JOURNAL, text("journal")),
+            (env::MAX_ITERATIONS, "5".to_owned()),
+            // The ulid's time is long ago; the limit is counted from there.
+            (env::MAX_DURATION_SECS, (300 * 24 * 3600).to_string()),
+            (env::MAX_COST_USD, "10".to_owned()),
+            (env::ITERATION_TIMEOUT_SECS, "40".to_owned()),
+            (env::SILENCE_SECS, "30".to_owned()),
+            (env::MAX_STALLS, "2".to_owned()),
+            (env::ANTHROPIC_KEYS, json!({"keys": [{"id": "main", "value": KEY}]}).to_string()),
+            (env::GIT_TOKEN, "{}".to_owned()),
+        ];
+        let env = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        Self { dir, env }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn remote(&self) -> PathBuf {
+        self.path("remote.git")
+    }
+
+    pub fn set(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The agent plays these calls.
+    pub fn calls(&mut self, calls: Value) -> &mut Self {
+        self.scenario(json!({"calls": calls}))
+    }
+
+    /// The agent plays these calls, counted in a file, so that failed attempts count too.
+    pub fn counted_calls(&mut self, calls: Value) -> &mut Self {
+        let state = self.path("calls");
+        self.scenario(json!({"state": state, "calls": calls}))
+    }
+
+    pub fn scenario(&mut self, scenario: Value) -> &mut Self {
+        let path = self.path("scenario.json");
+        fs::write(&path, scenario.to_string()).unwrap();
+        self.set(env::AGENT_COMMAND, format!("{AGENT} --scenario {}", path.display()))
+    }
+
+    /// How often the agent was started, with [`World::counted_calls`].
+    pub fn count(&self) -> usize {
+        fs::read_to_string(self.path("calls")).map_or(0, |text| text.trim().parse().unwrap())
+    }
+
+    /// Commits files to a branch of the remote, as somebody else would.
+    pub fn seed(&self, branch: &str, files: &[(&str, &str)]) {
+        self.seed_message(branch, files, "somebody else's commit");
+    }
+
+    pub fn seed_message(&self, branch: &str, files: &[(&str, &str)], message: &str) {
+        let clone = tempfile::tempdir_in(self.dir.path()).unwrap();
+        git(clone.path(), &["clone", "-q", self.remote().to_str().unwrap(), "."]);
+        let known = git_text(clone.path(), &["branch", "-r"]).contains(&format!("origin/{branch}"));
+        let args: &[&str] =
+            if known { &["checkout", "-q", branch] } else { &["checkout", "-q", "-B", branch] };
+        git(clone.path(), args);
+        for (path, text) in files {
+            let path = clone.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        git(clone.path(), &["add", "-A"]);
+        git(clone.path(), &["commit", "-q", "--allow-empty", "-m", message]);
+        git(clone.path(), &["push", "-q", "origin", &format!("HEAD:{branch}")]);
+    }
+
+    /// A script the remote runs.
+    pub fn hook(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.remote().join("hooks").join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(WORKER);
+        command.env_clear().envs(&self.env);
+        command
+    }
+
+    pub fn spawn(&self) -> Running {
+        Running::new(self.command())
+    }
+
+    pub fn run(&self) -> Done {
+        self.spawn().wait()
+    }
+
+    /// Text at the tip of a branch of the remote.
+    pub fn file(&self, branch: &str, path: &str) -> Option<String> {
+        let mut command = base_git(&self.remote());
+        let output = command.args(["show", &format!("{branch}:{path}")]).output().unwrap();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    }
+
+    pub fn remote_git(&self, args: &[&str]) -> String {
+        git_text(&self.remote(), args)
+    }
+
+    /// Files of a branch and their content's hashes.
+    pub fn tree(&self, branch: &str) -> String {
+        self.remote_git(&["ls-tree", "-r", branch])
+    }
+}
+
+/// The run of this attempt; all attempts belong to one execution.
+pub fn run_id(attempt: u32) -> String {
+    format!("{RUN}-{attempt:04}")
+}
+
+fn base_git(dir: &Path) -> Command {
+    let mut command = Command::new("git");
+    command
+        .current_dir(dir)
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap())
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .args(["-c", "user.name=somebody", "-c", "user.email=somebody@example.invalid"])
+        .args(["-c", "safe.directory=*"]);
+    command
+}
+
+pub fn git(dir: &Path, args: &[&str]) {
+    git_text(dir, args);
+}
+
+pub fn git_text(dir: &Path, args: &[&str]) -> String {
+    let output = base_git(dir).args(args).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "git {args:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A worker that runs.
+pub struct Running {
+    pub child: Child,
+    lines: mpsc::Receiver<String>,
+    stderr: std::thread::JoinHandle<String>,
+    pub events: Vec<Value>,
+}
+
+impl Running {
+    pub fn new(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let stdout = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self { child, lines, stderr, events: Vec::new() }
+    }
+
+    fn take(&mut self, line: &str) -> Value {
+        assert!(line.len() <= MAX_LINE, "{} bytes", line.len());
+        assert!(!line.contains("hunter2"), "a secret in {line}");
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        self.events.push(event.clone());
+        event
+    }
+
+    /// Waits for an event.
+    pub fn until(&mut self, what: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| {
+                let _ = self.child.kill();
+                panic!("the event did not come: {:#?}", self.events)
+            });
+            let event = self.take(&line);
+            if what(&event) {
+                return event;
+            }
+        }
+    }
+
+    pub fn until_text(&mut self, text: &str) -> Value {
+        self.until(|event| event["text"].as_str().is_some_and(|t| t.contains(text)))
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        // A worker that has just ended needs no signal.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+
+    pub fn term(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    pub fn wait(mut self) -> Done {
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(line) =
+            self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            self.take(&line);
+        }
+        if Instant::now() >= deadline {
+            let _ = self.child.kill();
+            panic!("the worker did not end: {:#?}", self.events);
+        }
+        let code = self.child.wait().unwrap().code();
+        let stderr = self.stderr.join().unwrap();
+        assert!(!stderr.contains("hunter2"), "a secret in {stderr}");
+        Done { code, events: self.events, stderr }
+    }
+}
+
+impl Done {
+    pub fn of(&self, kind: &str) -> Vec<&Value> {
+        self.events.iter().filter(|event| event["type"] == kind).collect()
+    }
+
+    pub fn outcomes(&self) -> Vec<&str> {
+        self.of("iter.end").iter().map(|event| event["outcome"].as_str().unwrap()).collect()
+    }
+
+    /// All texts, joined.
+    pub fn text(&self) -> String {
+        let texts = self.events.iter().filter_map(|event| event["text"].as_str());
+        texts.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The exit code, after checks that hold for every run: `seq` without holes, `run.end` last,
+    /// the code in it.
+    #[track_caller]
+    pub fn exit(&self) -> i32 {
+        let code = self.code.unwrap_or_else(|| panic!("killed: {:#?}", self.events));
+        for (index, event) in self.events.iter().enumerate() {
+            assert_eq!(event["seq"], json!(index + 1), "{event}");
+        }
+        let last = self.events.last().unwrap_or_else(|| panic!("no events: {}", self.stderr));
+        assert_eq!(last["type"], "run.end", "{last}");
+        assert_eq!(last["exit"], json!(code), "{last}");
+        assert_eq!(self.of("run.end").len(), 1);
+        code
+    }
+}
+
+/// A step that writes PROGRESS.md.
+pub fn progress(complete: bool) -> Value {
+    let status = if complete { "## Status: COMPLETE" } else { "## Status: IN PROGRESS" };
+    json!({"write": {"path": "PROGRESS.md", "text": format!("# Tasks\n\n{status}\n")}})
+}
+
+/// A step that writes a file.
+pub fn write(path: &str, text: &str) -> Value {
+    json!({"write": {"path": path, "text": text}})
+}
+
+/// A result line that costs this much.
+pub fn cost(dollars: f64) -> Value {
+    json!({"result": {"total_cost_usd": dollars}})
+}

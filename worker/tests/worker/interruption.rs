@@ -1,0 +1,116 @@
+//! Signals, and what another machine finds.
+
+use std::time::{Duration, Instant};
+
+use ralph_protocol::names::worker_env as env;
+use serde_json::json;
+
+use crate::harness::{World, cost, progress, run_id, write};
+
+#[test]
+fn a_signal_saves_the_work_and_another_attempt_finishes_it() {
+    let mut world = World::new();
+    world.calls(json!([
+        [write("a", "1"), cost(0.01)],
+        [write("b", "half"), {"text": "waiting"}, {"sleepMs": 50_000}],
+    ]));
+    let mut running = world.spawn();
+    running.until_text("waiting");
+    let begun = Instant::now();
+    running.term();
+    let done = running.wait();
+    assert_eq!(done.exit(), 75, "{done:#?}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert_eq!(done.of("interrupt")[0]["signal"], "SIGTERM");
+    assert_eq!(done.outcomes(), ["ok", "interrupted"]);
+    assert_eq!(world.file("ralph/docs", "b").as_deref(), Some("half"));
+    let subject = world.remote_git(&["log", "-1", "--format=%s", "ralph/docs"]);
+    assert_eq!(subject.trim(), "ralph: work in progress after 1 iteration");
+
+    world.calls(json!([[write("never", "x")], [write("b", "whole"), progress(true), cost(0.02)]]));
+    world.set(env::RUN, run_id(2));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.text().contains("resuming after 1 iterations"), "{}", done.text());
+    assert_eq!(done.outcomes(), ["ok"]);
+    assert_eq!(world.file("ralph/docs", "never"), None);
+    let log = world.remote_git(&[
+        "log",
+        "-1",
+        "--format=%(trailers:key=Ralph-Cost-Usd,valueonly)",
+        "ralph/docs",
+    ]);
+    assert_eq!(log.trim(), "0.030000");
+}
+
+#[test]
+fn a_new_execution_has_fresh_limits_on_the_same_branch() {
+    let mut world = World::new();
+    world.set(env::MAX_ITERATIONS, "1");
+    world.calls(json!([[write("a", "1")]]));
+    assert_eq!(world.run().exit(), 10);
+    world.set(env::RUN, run_id(2));
+    assert_eq!(world.run().exit(), 10, "the same execution has used its iteration");
+    world.set(env::RUN, "");
+    let state = world.path("calls");
+    world.scenario(json!({"state": state, "calls": [[write("a", "2")]]}));
+    assert_eq!(world.run().exit(), 10);
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("2"));
+}
+
+#[test]
+fn an_agent_that_ignores_the_signal_is_killed() {
+    let mut world = World::new();
+    world.calls(json!([["ignoreTerm", write("a", "1"), {"text": "waiting"}, "hang"]]));
+    let mut running = world.spawn();
+    running.until_text("waiting");
+    running.term();
+    let done = running.wait();
+    assert_eq!(done.exit(), 75);
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_agent() {
+    let mut world = World::new();
+    world.calls(json!([["ignoreTerm", write("a", "1"), {"text": "waiting"}, "hang"]]));
+    let mut running = world.spawn();
+    running.until_text("waiting");
+    let begun = Instant::now();
+    running.term();
+    running.until(|event| event["type"] == "interrupt");
+    running.term();
+    let done = running.wait();
+    assert_eq!(done.exit(), 75);
+    assert!(begun.elapsed() < Duration::from_secs(9), "it waited for the agent's grace");
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_signal_during_the_clone_ends_at_once() {
+    let world = {
+        let mut world = World::new();
+        world.calls(json!([[write("a", "1")]]));
+        world
+    };
+    let mut running = world.spawn();
+    running.until(|event| event["type"] == "run.start");
+    running.term();
+    let done = running.wait();
+    assert_eq!(done.exit(), 75, "{done:#?}");
+}
+
+#[test]
+fn a_signal_when_the_remote_is_gone_still_ends_in_time() {
+    let mut world = World::new();
+    world.calls(json!([[write("a", "1"), {"text": "waiting"}, "hang"]]));
+    let mut running = world.spawn();
+    running.until_text("waiting");
+    std::fs::rename(world.remote(), world.path("elsewhere.git")).unwrap();
+    let begun = Instant::now();
+    running.term();
+    let done = running.wait();
+    assert_eq!(done.exit(), 75);
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert_eq!(done.of("checkpoint")[0]["pushed"], json!(false), "{done:#?}");
+}

@@ -1,0 +1,244 @@
+//! The gateway between a scripted agent and a scripted model endpoint.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use ralph_protocol::names::worker_env as env;
+use serde_json::{Value, json};
+
+use crate::harness::{KEY, World, progress, write};
+
+const SECOND: &str = "hunter2-second-key-9876543210";
+
+/// What the endpoint saw of each request: the key, and the head as text.
+type Seen = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Answers requests, one connection each. The answer is raw bytes; a pause stands for `|`.
+fn endpoint(answer: impl Fn(&str, usize) -> String + Send + 'static) -> (String, Seen) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen: Seen = Arc::default();
+    let log = Arc::clone(&seen);
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let head = read_request(&mut stream);
+            let key = head
+                .lines()
+                .find_map(|line| line.strip_prefix("x-api-key: "))
+                .unwrap_or_default()
+                .to_owned();
+            let number = {
+                let mut log = log.lock().unwrap();
+                log.push((key.clone(), head));
+                log.len()
+            };
+            for piece in answer(&key, number).split('|') {
+                // The reader may be gone: a cut stream.
+                let _ = stream.write_all(piece.as_bytes());
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    });
+    (url, seen)
+}
+
+fn read_request(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes).unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |text| text.trim().parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    head
+}
+
+fn http(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn stream(input: u64, output: u64) -> String {
+    let start = json!({"type": "message_start", "message": {"model": "claude-sonnet-4-5", "usage": {"input_tokens": input, "output_tokens": 1}}});
+    let end = json!({"type": "message_delta", "delta": {}, "usage": {"output_tokens": output}});
+    format!(
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\ndata: {start}\n\n|data: {end}\n\n"
+    )
+}
+
+fn world(url: &str) -> World {
+    let mut world = World::new();
+    let keys = json!({"keys": [{"id": "first", "value": KEY}, {"id": "second", "value": SECOND}]});
+    world.set(env::MODEL_ENDPOINT, url).set(env::ANTHROPIC_KEYS, keys.to_string());
+    world
+}
+
+fn ask() -> Value {
+    json!({"ask": {"body": {"model": "m"}, "headers": {"anthropic-version": "2023-06-01"}}})
+}
+
+#[test]
+fn the_agent_reaches_the_model_without_ever_holding_a_key() {
+    let (url, seen) = endpoint(|_, _| stream(10, 20));
+    let mut world = world(&url);
+    world.calls(json!([[ask(), {"run": ["env"]}, progress(true)]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[0].0, KEY);
+    assert!(
+        seen[0].1.contains("anthropic-version: 2023-06-01")
+            && seen[0].1.starts_with("POST /v1/messages ")
+    );
+    assert!(!seen[0].1.contains("ralph-gateway-"), "the dummy key left the machine");
+    assert!(done.text().contains("message_delta"), "the stream came through");
+}
+
+#[test]
+fn the_next_key_takes_over_before_anything_was_streamed() {
+    for (status, reason) in
+        [("429 Too Many Requests", "rate limit"), ("401 Unauthorized", "authentication")]
+    {
+        let (url, seen) = endpoint(move |key, _| {
+            if key == KEY { http(status, "retry-after: 600\r\n", "{}") } else { stream(1, 1) }
+        });
+        let mut world = world(&url);
+        world.calls(json!([[ask(), ask(), progress(true)]]));
+        let done = world.run();
+        assert_eq!(done.exit(), 0);
+        let rotations = done.of("key.rotate");
+        assert_eq!(rotations.len(), 1, "{rotations:?}");
+        assert_eq!(rotations[0]["from"], "first");
+        assert_eq!(rotations[0]["to"], "second");
+        assert_eq!(rotations[0]["reason"], reason);
+        let keys: Vec<String> = seen.lock().unwrap().iter().map(|(key, _)| key.clone()).collect();
+        assert_eq!(keys, [KEY, SECOND, SECOND]);
+        assert!(!done.text().contains(status), "the agent saw the first key's answer");
+    }
+}
+
+#[test]
+fn when_no_key_works_the_run_ends() {
+    let (url, _) = endpoint(|_, _| http("401 Unauthorized", "", "{}"));
+    let mut world = world(&url);
+    let failed = json!({"json": {"type": "assistant", "error": "authentication_failed", "message": {"content": []}}});
+    let result = json!({"result": {"is_error": true, "api_error_status": 401, "result": "invalid x-api-key"}});
+    world.calls(json!([[write("a", "1"), ask(), failed, result, {"exit": 1}]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 31, "{done:#?}");
+    assert_eq!(done.outcomes(), ["noKey"]);
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_long_limit_ends_the_task_instead_of_paying_for_idle_time() {
+    let until = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3600;
+    let (url, _) = endpoint(move |_, _| {
+        http(
+            "429 Too Many Requests",
+            &format!("anthropic-ratelimit-unified-reset: {until}\r\n"),
+            "{}",
+        )
+    });
+    let mut world = world(&url);
+    let result = json!({"result": {"is_error": true, "api_error_status": 429, "result": "limit"}});
+    world.calls(json!([[ask(), result, {"exit": 1}]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 76, "{done:#?}");
+    assert_eq!(done.of("wait")[0]["until"], json!(until * 1000));
+}
+
+#[test]
+fn a_short_limit_is_sat_out() {
+    let mut world = World::new();
+    let until = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3;
+    world.counted_calls(json!([
+        [
+            {"json": {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": until}}},
+            {"result": {"is_error": true, "api_error_status": 429, "result": "limit"}},
+            {"exit": 1}
+        ],
+        [progress(true)],
+    ]));
+    let done = world.run();
+    assert_eq!((done.exit(), world.count()), (0, 2), "{done:#?}");
+    assert_eq!(done.of("limit")[0]["resetsAt"], json!(until * 1000));
+    assert!(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() >= until);
+}
+
+#[test]
+fn an_overloaded_service_is_tried_again() {
+    let mut world = World::new();
+    world.counted_calls(json!([
+        [
+            {"json": {"type": "system", "subtype": "api_retry", "attempt": 1, "max_retries": 10, "retry_delay_ms": 1, "error_status": 529}},
+            {"result": {"is_error": true, "api_error_status": 529, "result": "overloaded"}},
+            {"exit": 1}
+        ],
+        [progress(true)],
+    ]));
+    let done = world.run();
+    assert_eq!((done.exit(), world.count()), (0, 2), "{done:#?}");
+    assert_eq!(done.outcomes(), ["transient", "ok"]);
+    assert_eq!(done.of("agent.retry")[0]["status"], json!(529));
+}
+
+#[test]
+fn past_the_cost_limit_the_gateway_refuses() {
+    // 400,000 tokens of sonnet's output are 6 dollars.
+    let (url, seen) = endpoint(|_, _| stream(10, 400_000));
+    let mut world = world(&url);
+    world.set(env::MAX_COST_USD, "5");
+    // Cut off without a result line: only the gateway knows what it cost.
+    world.calls(json!([[ask(), ask(), {"exit": 1}]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 12, "{done:#?}");
+    assert_eq!(seen.lock().unwrap().len(), 1);
+    assert!(done.text().contains("the cost limit of the run is reached"));
+    assert!(done.of("iter.end")[0]["costUsd"].as_f64().unwrap() > 5.9);
+}
+
+#[test]
+fn a_wrong_key_or_path_gets_nothing() {
+    let (url, seen) = endpoint(|_, _| stream(1, 1));
+    let mut world = world(&url);
+    world.calls(json!([[
+        {"ask": {"key": "sk-guessed"}},
+        {"ask": {"path": "/"}},
+        {"ask": {"path": "/v1/../admin"}},
+        // The dummy key of this iteration is written down for the next one.
+        {"run": ["sh", "-c", "echo $ANTHROPIC_API_KEY > key.txt; echo $ANTHROPIC_BASE_URL"]},
+    ], [
+        {"run": ["sh", "-c", "test \"$(cat key.txt)\" != \"$ANTHROPIC_API_KEY\" && echo another key"]},
+        {"run": ["sh", "-c", "curl -s -o /dev/null -w '%{http_code}' -H \"x-api-key: $(cat key.txt)\" $ANTHROPIC_BASE_URL/v1/models"]},
+        progress(true)
+    ]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(seen.lock().unwrap().len(), 0, "{:?}", seen.lock().unwrap());
+    let text = done.text();
+    assert!(text.contains("each attempt has its own") && text.contains("/v1/ only"), "{text}");
+    assert!(text.contains("another key") && text.contains("401"), "{text}");
+}
+
+#[test]
+fn an_endpoint_that_is_gone_is_a_bad_gateway() {
+    let mut world = world("http://127.0.0.1:9");
+    world.calls(json!([[ask(), progress(true)]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0);
+    assert!(done.text().contains("502 Bad Gateway"), "{}", done.text());
+}

@@ -1,0 +1,123 @@
+//! Ends the worker at arbitrary instants and lets other attempts finish: the result is that of an
+//! undisturbed run, and no money is counted twice.
+
+use std::time::Duration;
+
+use ralph_protocol::names::worker_env as env;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::{
+    agent::processes_with,
+    harness::{World, progress, run_id, write},
+};
+
+/// Three iterations that do the same whenever they are done again.
+fn calls() -> Value {
+    let iteration = |n: u32, complete: bool| {
+        json!([
+            {"lines": {"count": 3, "template": "working {n}", "delayMs": 10}},
+            write(&format!("dir/{n}.txt"), &format!("{n}\n")),
+            {"run": ["sh", "-c", format!("echo step {n} > last.txt; git add -A; git commit -qm 'agent {n}' || true")]},
+            {"grandchild": {"ms": 876_543, "detached": true}},
+            progress(complete),
+            {"result": {"total_cost_usd": 0.01}}
+        ])
+    };
+    json!([iteration(1, false), iteration(2, false), iteration(3, true)])
+}
+
+/// What the branch says the execution has used.
+fn ledger(world: &World) -> (u32, f64) {
+    let known = world.remote_git(&["branch", "--list", "ralph/docs"]);
+    if known.trim().is_empty() {
+        return (0, 0.0);
+    }
+    let format = "--format=%(trailers:key=Ralph-Iteration,valueonly,separator=) %(trailers:key=Ralph-Cost-Usd,valueonly,separator=)";
+    let log = world.remote_git(&["log", format, "ralph/docs"]);
+    let mut most = (0, 0.0f64);
+    for line in log.lines() {
+        if let Some((n, cost)) = line.trim().split_once(' ') {
+            most = (most.0.max(n.parse().unwrap()), most.1.max(cost.parse().unwrap()));
+        }
+    }
+    most
+}
+
+/// A small generator, so that a failure can be repeated by its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        // xorshift64 (Marsaglia, 2003).
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn instants() -> u32 {
+    // `just soak` asks for more.
+    std::env::var("RALPH_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(50)
+}
+
+#[test]
+fn ended_at_any_instant_the_work_is_the_same_in_the_end() {
+    let mut undisturbed = World::new();
+    undisturbed.calls(calls());
+    assert_eq!(undisturbed.run().exit(), 0);
+    let expected = undisturbed.tree("ralph/docs");
+    assert_eq!(ledger(&undisturbed), (3, 0.03));
+
+    let seed = u64::from(std::process::id()) | 1;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let mut left = instants();
+    while left > 0 {
+        let mut world = World::new();
+        world.calls(calls());
+        let mut before = (0, 0.0);
+        let mut complete = false;
+        for attempt in 1..40 {
+            world.set(env::RUN, run_id(attempt));
+            let running = world.spawn();
+            let disturb = left > 0 && attempt < 8;
+            let mut killed = false;
+            if disturb {
+                std::thread::sleep(Duration::from_millis(random.below(900)));
+                killed = random.below(2) == 0;
+                running.signal(if killed { Signal::KILL } else { Signal::TERM });
+                left -= 1;
+            }
+            let done = running.wait();
+            let code = done.code;
+            if !killed {
+                done.exit();
+            }
+            assert!(
+                matches!((code, disturb), (Some(0), _) | (Some(75) | None, true)),
+                "seed {seed}: {done:#?}"
+            );
+            let now = ledger(&world);
+            assert!(now.0 >= before.0 && now.1 >= before.1, "seed {seed}: {before:?} then {now:?}");
+            before = now;
+            if code == Some(0) {
+                complete = true;
+                break;
+            }
+        }
+        assert!(complete, "seed {seed}");
+        assert_eq!(world.tree("ralph/docs"), expected, "seed {seed}");
+        let (iterations, cost) = before;
+        assert_eq!(iterations, 3, "seed {seed}");
+        // Not less than the three good iterations; more only by what was really spent again.
+        assert!(cost >= 0.0299, "seed {seed}: {cost}");
+    }
+    // A killed worker takes its agent with it only as PID 1; here its orphans end by themselves,
+    // apart from the one that is meant to stay.
+    let _ = std::process::Command::new("sh")
+        .args(["-c", "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- '--linger-ms 876543' && kill -9 ${p#/proc/}; done; true"])
+        .status();
+    assert_eq!(processes_with("--linger-ms\0876543"), 0);
+}
