@@ -125,7 +125,7 @@ export class LogList {
     this.following = false;
     // Not `scrollToIndex`: it would go on correcting after older lines have come in above.
     const start = this.#virtual.getOffsetForIndex(index, "start")?.[0] ?? 0;
-    this.#scroll.scrollTop = start;
+    this.#moveTo(start);
     if (start < EARLY) this.#events.older();
     this.#draw();
   }
@@ -153,9 +153,11 @@ export class LogList {
 
   #anchor(): { key: string; offset: number } | undefined {
     const at = this.#scroll.scrollTop;
-    let index = this.#virtual.getVirtualItemForOffset(at)?.index ?? 0;
-    // A run's row stays where it is when older lines come in under it: a line is what is read.
-    while (index < this.#rows.length - 1 && this.#rows[index]?.kind !== "line") index++;
+    // The last visible line: a page of older ones comes oldest first, in several frames, each of
+    // which goes between what is read and what the frame before has brought.
+    const bottom = at + this.#scroll.clientHeight - 1;
+    let index = this.#virtual.getVirtualItemForOffset(bottom)?.index ?? 0;
+    while (index > 0 && this.#rows[index]?.kind !== "line") index--;
     const item = this.#virtual.measurementsCache[index];
     return item && { key: String(item.key), offset: at - item.start };
   }
@@ -166,7 +168,16 @@ export class LogList {
     if (start === undefined) return;
     this.#body.style.height = `${this.#virtual.getTotalSize()}px`;
     const item = this.#virtual.measurementsCache[index];
-    this.#scroll.scrollTop = (item?.start ?? start) + offset;
+    this.#moveTo((item?.start ?? start) + offset);
+  }
+
+  /**
+   * Scrolls. The virtual list is told at once: where the view is decides which rows exist, and its
+   * own corrections start from what it believes.
+   */
+  #moveTo(top: number): void {
+    this.#scroll.scrollTop = top;
+    this.#virtual.scrollOffset = this.#scroll.scrollTop;
   }
 
   /** Draws in the next frame; several requests are one. */
@@ -183,9 +194,7 @@ export class LogList {
     if (this.#following) {
       const end = this.#scroll.scrollHeight - this.#scroll.clientHeight;
       if (Math.abs(this.#scroll.scrollTop - end) > 1) {
-        this.#scroll.scrollTop = end;
-        // Where the view is decides which rows exist: it must know before the event comes.
-        this.#virtual.scrollOffset = end;
+        this.#moveTo(end);
       }
     }
     const items = this.#virtual.getVirtualItems();
