@@ -201,6 +201,7 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
         verify_timeout: seconds(limits.iteration_timeout_secs),
         journal: journal.clone(),
         pushed: None,
+        known: String::new(),
         head: String::new(),
         recorded: crate::machine::Ledger::default(),
     });

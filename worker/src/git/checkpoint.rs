@@ -65,6 +65,7 @@ impl Checkout {
             self.commit(order).await?;
         }
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+        let note = if self.head == before { None } else { self.guard(order).await? };
         // Whatever ran in the checkout is gone before a credential appears.
         let left = sweep::sweep().await;
         if left > 0 {
@@ -82,7 +83,7 @@ impl Checkout {
         };
         let on_branch = matches!(push, Push::Pushed | Push::Nothing);
         let complete = on_branch && self.says_complete().await;
-        Ok(Saved { commit: self.head.clone(), progressed, complete, push, note: None })
+        Ok(Saved { commit: self.head.clone(), progressed, complete, push, note })
     }
 
     async fn run_verify(&self, line: &str) -> Verdict {

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod commit;
 mod completion;
+mod guard;
 mod ledger;
 mod prepare;
 mod push;
@@ -70,6 +71,8 @@ pub struct Checkout {
     pub journal: Journal,
     /// What the remote's branch is known to hold; `None` while it does not exist there.
     pub pushed: Option<String>,
+    /// A commit the remote has, on which our work builds.
+    pub known: String,
     /// HEAD after the last checkpoint, to see progress.
     pub head: String,
     /// What the last checkpoint's trailers say.

@@ -157,6 +157,7 @@ impl Checkout {
         let head = git.text(&dir, ["rev-parse", "HEAD"]).await?;
         self.pushed = refs.has(&self.branch).then(|| head.clone());
         self.head.clone_from(&head);
+        self.known.clone_from(&head);
         let used = ledger::read(git, &dir, &head, &self.run).await?;
         self.recorded = used;
         self.prompt = self.read_prompt().await?;

@@ -104,6 +104,7 @@ impl Checkout {
             Ok(_) => {
                 if branch == self.branch {
                     self.pushed = Some(self.head.clone());
+                    self.known.clone_from(&self.head);
                 }
                 Ok(Ok(()))
             }
@@ -148,6 +149,7 @@ impl Checkout {
             return Ok(Err(format!("the work conflicts with what others pushed: {text}")));
         }
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+        self.known = theirs;
         Ok(Ok(()))
     }
 }

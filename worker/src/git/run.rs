@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io::{Seek, Write},
     path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
@@ -149,6 +150,30 @@ impl Git {
         let args: Vec<A> = args.into_iter().collect();
         let mut command = self.command(dir);
         command.env("GIT_ALLOW_PROTOCOL", "file");
+        finish(command, &args, LOCAL_TIMEOUT).await
+    }
+
+    /// As [`Git::local`], with something to read on stdin.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub async fn fed<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        args: impl IntoIterator<Item = A>,
+        input: Vec<u8>,
+    ) -> Result<Vec<u8>, GitError> {
+        let args: Vec<A> = args.into_iter().collect();
+        // A file, not a pipe: git may write much before it has read all.
+        let file = tempfile::tempfile()
+            .and_then(|mut file| {
+                file.write_all(&input)?;
+                file.rewind()?;
+                Ok(file)
+            })
+            .map_err(|error| GitError::Start(error.to_string()))?;
+        let mut command = self.command(dir);
+        command.env("GIT_ALLOW_PROTOCOL", "file").stdin(file);
         finish(command, &args, LOCAL_TIMEOUT).await
     }
 

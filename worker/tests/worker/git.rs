@@ -158,6 +158,35 @@ fn a_repository_without_a_commit_does_not_stop_the_rest() {
 }
 
 #[test]
+fn large_files_and_credentials_are_not_pushed_even_from_the_middle_of_history() {
+    let mut world = World::new();
+    let key = crate::harness::KEY;
+    let leak = format!(
+        "echo {key} > leak.txt; git add -A; git commit -qm one; rm leak.txt; git commit -qam two"
+    );
+    world.calls(json!([
+        [write("a", "1"), {"run": ["sh", "-c", leak]}],
+        [write("b", "2"), {"run": ["sh", "-c", "head -c 60000000 /dev/zero > big.bin"]}],
+        [{"text": "prompt was: {prompt}"}, write("c", key), write("d", "4"), progress(true)],
+    ]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let text = done.text();
+    for said in [
+        "`leak.txt` is not pushed: it holds",
+        "`big.bin` is not pushed: it is larger",
+        "`c` is not pushed",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(text.contains("These files were not committed"), "{text}");
+    let files = world.remote_git(&["ls-tree", "-r", "--name-only", "ralph/docs"]);
+    assert_eq!(files, "PROGRESS.md\nPROMPT.md\nREADME.md\na\nb\nd\n");
+    let all = world.remote_git(&["log", "-p", "--all", "--text"]);
+    assert!(!all.contains("hunter2"));
+}
+
+#[test]
 fn a_deleted_git_folder_ends_the_run_and_says_why() {
     let mut world = World::new();
     world.calls(json!([[write("a", "1")], [{"run": ["rm", "-rf", ".git"]}]]));

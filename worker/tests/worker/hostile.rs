@@ -142,14 +142,12 @@ fn what_the_agent_plants_in_git_never_runs_with_a_secret() {
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert_eq!(world.file("ralph/docs", "b").as_deref(), Some("2"));
     let checkout = world.path("work").join(run_id(1));
-    let marks = std::fs::read_dir(checkout.join("marks")).unwrap().flatten();
-    for mark in marks {
-        let name = mark.file_name();
-        let text = std::fs::read(mark.path()).unwrap();
-        let text = String::from_utf8_lossy(&text);
-        assert!(!text.contains("hunter2") && !text.contains("Authorization"), "{name:?}: {text}");
-        panic!("{name:?} ran");
-    }
+    let ran: Vec<_> = std::fs::read_dir(checkout.join("marks"))
+        .unwrap()
+        .flatten()
+        .map(|mark| (mark.file_name(), std::fs::read_to_string(mark.path()).unwrap_or_default()))
+        .collect();
+    assert!(ran.is_empty(), "these ran, and saw: {ran:#?}");
 }
 
 #[test]
