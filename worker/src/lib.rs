@@ -7,6 +7,7 @@
 //! * [`gateway`]: the way to the model, with the keys the agent never sees
 //! * [`git`]: checkout, checkpoints, pushes, the ledger in commit trailers
 //! * [`journal`], [`redact`]: events, numbered and without secrets
+//! * [`run`], [`validate`]: one run, and what can be checked before it
 //! * [`platform`]: what the operating system does to keep the secrets
 pub mod agent;
 pub mod classify;
@@ -19,3 +20,4 @@ pub mod machine;
 pub mod platform;
 pub mod redact;
 pub mod run;
+pub mod validate;

@@ -5,16 +5,30 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ralph_protocol::exit::RunExit;
+use ralph_worker::validate::{Depth, validate};
 
 /// Runs a coding agent again and again on one branch until its work is complete or a limit is
 /// reached. Everything is configured by RALPH_* environment variables; events go to stdout, one
 /// line of JSON each.
 #[derive(Parser)]
 #[command(version)]
-struct Cli {}
+struct Cli {
+    /// Check everything and show what a run would do first, without starting the agent or pushing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Check the environment, the keys, the repository, the permission to push, the prompt and the
+    /// agent, without spending anything.
+    Validate,
+}
 
 fn main() -> ExitCode {
-    let Cli {} = Cli::parse();
+    let cli = Cli::parse();
     let environment = match ralph_worker::platform::take_secrets() {
         Ok(environment) => environment,
         Err(error) => {
@@ -25,7 +39,12 @@ fn main() -> ExitCode {
     if let Err(error) = ralph_worker::platform::guard() {
         return fail(&format!("cannot guard the process: {error}"));
     }
-    ExitCode::from(ralph_worker::run::run(&environment).code())
+    let exit = match (cli.command, cli.dry_run) {
+        (_, true) => validate(&environment, Depth::DryRun),
+        (Some(Command::Validate), false) => validate(&environment, Depth::Validate),
+        (None, false) => ralph_worker::run::run(&environment),
+    };
+    ExitCode::from(exit.code())
 }
 
 fn fail(text: &str) -> ExitCode {

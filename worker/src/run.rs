@@ -18,7 +18,7 @@ use crate::{
     config::{Config, ConfigError, Environment, Secrets},
     driver::{Ended, Ports, SystemClock, drive},
     gateway::Gateway,
-    git::{Checkout, Git},
+    git::Checkout,
     journal::{Journal, open_copy},
     machine::{Machine, Terms},
     redact::Redactor,
@@ -103,7 +103,8 @@ fn start_journal(
         .map_err(|error| format!("cannot start the writer thread: {error}"))
 }
 
-fn redactor(secrets: &Secrets) -> Redactor {
+/// A redactor that knows every secret.
+pub(crate) fn redactor(secrets: &Secrets) -> Redactor {
     let keys = secrets.anthropic.keys.iter().map(|key| key.value.expose().to_owned());
     let git = match &secrets.git {
         GitToken::Token(credential) => vec![
@@ -114,6 +115,11 @@ fn redactor(secrets: &Secrets) -> Redactor {
         GitToken::Public(_) => Vec::new(),
     };
     Redactor::new(keys.chain(git))
+}
+
+/// A journal nobody reads.
+pub(crate) fn silent_journal(config: &Config, redactor: Redactor) -> std::io::Result<Journal> {
+    Journal::start(config.workstream.clone(), config.run.clone(), redactor, std::io::sink(), None)
 }
 
 /// A panic becomes an event; the default hook would write a raw line, unredacted.
@@ -153,6 +159,7 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
             return internal(text);
         }
     };
+    let checkout = Checkout::new(&config, &secrets, git_home.path().to_path_buf(), journal.clone());
     let gateway =
         match Gateway::start(config.model_endpoint.clone(), secrets.anthropic, journal.clone())
             .await
@@ -160,7 +167,6 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
             Ok(gateway) => gateway,
             Err(error) => return internal(format!("cannot start the gateway: {error}")),
         };
-    let folder = config.workdir.join(config.run.as_str());
     let seconds = Duration::from_secs;
     let limits = config.limits;
     let terms = Terms {
@@ -176,35 +182,14 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
     };
     let runner = Process {
         template: config.agent_command,
-        dir: folder.join("checkout"),
-        home: folder.join("home"),
+        dir: checkout.dir.clone(),
+        home: checkout.home.clone(),
         timeout: seconds(limits.iteration_timeout_secs),
         silence: seconds(limits.silence_secs),
         journal: journal.clone(),
         gateway,
     };
-    let workplace = Mutex::new(Checkout {
-        git: Git::new(git_home.path().to_path_buf(), config.repo.scheme() == "file"),
-        repo: config.repo,
-        base: config.base,
-        branch: config.branch,
-        run: config.run,
-        dir: folder.join("checkout"),
-        prompt_file: config.prompt_file,
-        prompt: String::new(),
-        credential: match secrets.git {
-            GitToken::Token(credential) => Some(credential),
-            GitToken::Public(_) => None,
-        },
-        verify_command: config.verify_command,
-        home: folder.join("home"),
-        verify_timeout: seconds(limits.iteration_timeout_secs),
-        journal: journal.clone(),
-        pushed: None,
-        known: String::new(),
-        head: String::new(),
-        recorded: crate::machine::Ledger::default(),
-    });
+    let workplace = Mutex::new(checkout);
     let ports = Ports { workplace: &workplace, runner: &runner, clock: &SystemClock, journal };
     drive(Machine::new(terms), &ports, &mut signals).await
 }

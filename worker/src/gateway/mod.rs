@@ -97,6 +97,15 @@ impl Gateway {
     }
 }
 
+/// Asks the service whether it accepts a key, with a request that costs nothing.
+///
+/// # Errors
+/// A text for a person.
+pub async fn probe(upstream: &Url, key: &ralph_protocol::secret::Value) -> Result<(), String> {
+    let client = proxy::client().map_err(|error| format!("no certificates: {error}"))?;
+    proxy::probe(&client, upstream, key.expose()).await
+}
+
 /// The agent's access during one attempt.
 pub struct Lease {
     shared: Arc<Shared>,

@@ -17,6 +17,7 @@ use hyper_util::{
 };
 use ralph_protocol::event::{Kind, Level};
 use tokio::net::TcpListener;
+use url::Url;
 
 use super::{Shared, body::MeteredBody, meter::Meter};
 use crate::{journal::now_ms, machine::policy::UNKNOWN_LIMIT_MS};
@@ -58,6 +59,29 @@ pub(super) fn client() -> io::Result<Client> {
         .enable_http1()
         .wrap_connector(http);
     Ok(HyperClient::builder(TokioExecutor::new()).build(https))
+}
+
+/// Lists the models: needs a key, costs nothing.
+pub(super) async fn probe(client: &Client, upstream: &Url, key: &str) -> Result<(), String> {
+    let base = upstream.as_str().trim_end_matches('/');
+    let mut key = HeaderValue::from_str(key).map_err(|_| "no header can carry the key")?;
+    key.set_sensitive(true);
+    let request = Request::get(format!("{base}/v1/models"))
+        .header(API_KEY, key)
+        // https://docs.claude.com/en/api/versioning
+        .header("anthropic-version", "2023-06-01")
+        .body(Body::empty())
+        .map_err(|error| error.to_string())?;
+    let asked = tokio::time::timeout(Duration::from_secs(30), client.request(request)).await;
+    let answer = asked.map_err(|_| "the service did not answer within 30 s")?;
+    let status =
+        answer.map_err(|error| format!("the service cannot be reached: {error}"))?.status();
+    match status.as_u16() {
+        // A limit passes; the key is good.
+        200..=299 | 429 => Ok(()),
+        401 | 403 => Err(format!("refused ({status})")),
+        _ => Err(format!("the service answered {status}")),
+    }
 }
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {

@@ -13,14 +13,18 @@ mod push;
 mod repair;
 mod run;
 
-use std::{future::Future, path::PathBuf};
+use std::{future::Future, path::PathBuf, time::Duration};
 
-use ralph_protocol::{ids::Run, secret::GitCredential};
+use ralph_protocol::{
+    ids::Run,
+    secret::{GitCredential, GitToken},
+};
 use url::Url;
 
 use crate::{
+    config::{Config, Secrets},
     journal::Journal,
-    machine::{Failure, Prepared, SaveOrder, Saved, Verdict},
+    machine::{Failure, Ledger, Prepared, SaveOrder, Saved, Verdict},
 };
 
 pub use completion::is_complete;
@@ -66,7 +70,7 @@ pub struct Checkout {
     /// The agent's home, for the verify command.
     pub home: PathBuf,
     /// Longest run of the verify command.
-    pub verify_timeout: std::time::Duration,
+    pub verify_timeout: Duration,
     /// Where events go.
     pub journal: Journal,
     /// What the remote's branch is known to hold; `None` while it does not exist there.
@@ -76,5 +80,35 @@ pub struct Checkout {
     /// HEAD after the last checkpoint, to see progress.
     pub head: String,
     /// What the last checkpoint's trailers say.
-    pub recorded: crate::machine::Ledger,
+    pub recorded: Ledger,
+}
+
+impl Checkout {
+    /// A checkout that is not made yet. `git_home` is an existing folder of the worker's own.
+    #[must_use]
+    pub fn new(config: &Config, secrets: &Secrets, git_home: PathBuf, journal: Journal) -> Self {
+        let folder = config.workdir.join(config.run.as_str());
+        Self {
+            git: Git::new(git_home, config.repo.scheme() == "file"),
+            repo: config.repo.clone(),
+            base: config.base.clone(),
+            branch: config.branch.clone(),
+            run: config.run.clone(),
+            dir: folder.join("checkout"),
+            prompt_file: config.prompt_file.clone(),
+            prompt: String::new(),
+            credential: match &secrets.git {
+                GitToken::Token(credential) => Some(credential.clone()),
+                GitToken::Public(_) => None,
+            },
+            verify_command: config.verify_command.clone(),
+            home: folder.join("home"),
+            verify_timeout: Duration::from_secs(config.limits.iteration_timeout_secs),
+            journal,
+            pushed: None,
+            known: String::new(),
+            head: String::new(),
+            recorded: Ledger::default(),
+        }
+    }
 }

@@ -114,7 +114,7 @@ impl Checkout {
         }
     }
 
-    pub(super) async fn make(&mut self) -> Result<Prepared, Failure> {
+    pub(crate) async fn make(&mut self) -> Result<Prepared, Failure> {
         let begun = Instant::now();
         let scratch = super::push::scratch()?;
         let refs = self.refs(scratch.path()).await?;

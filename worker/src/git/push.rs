@@ -48,6 +48,18 @@ impl Checkout {
         }
     }
 
+    /// Asks the remote whether it would take a push, without pushing. Rules that only look at
+    /// content (protected branches, hooks) speak up at the real push.
+    pub(crate) async fn may_push(&self) -> Result<(), Failure> {
+        let scratch = scratch()?;
+        let bare = self.bare_copy(scratch.path()).await?;
+        let refspec = format!("refs/heads/push:refs/heads/{}", self.branch);
+        let args =
+            ["push", "--dry-run", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
+        self.git.remote(&bare, self.credential.as_ref(), REMOTE_TIMEOUT, args).await?;
+        Ok(())
+    }
+
     async fn try_push(&mut self, give_up: Option<u64>) -> Result<Push, GitError> {
         let branch = self.branch.clone();
         let first = match self.push_to(&branch, time_left(give_up)).await? {

@@ -242,3 +242,51 @@ fn an_endpoint_that_is_gone_is_a_bad_gateway() {
     assert_eq!(done.exit(), 0);
     assert!(done.text().contains("502 Bad Gateway"), "{}", done.text());
 }
+
+/// Runs the worker with arguments and returns its exit code and what it printed.
+fn told(world: &World, args: &[&str]) -> (Option<i32>, String) {
+    let output = world.command().args(args).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+    (output.status.code(), text)
+}
+
+#[test]
+fn validate_checks_everything_and_spends_nothing() {
+    let (url, seen) = endpoint(|key, _| {
+        if key == KEY { http("200 OK", "", "{}") } else { http("401 Unauthorized", "", "{}") }
+    });
+    let mut world = world(&url);
+    world.counted_calls(json!([[write("a", "1")]]));
+    let (code, text) = told(&world, &["validate"]);
+    assert_eq!(code, Some(31), "{text}");
+    for line in [
+        "accepts key `first`",
+        "error: key `second`: refused",
+        "can be read",
+        "PROMPT.md (",
+        "can be pushed to",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(seen.lock().unwrap()[0].1.starts_with("GET /v1/models "));
+    let keys = json!({"keys": [{"id": "first", "value": KEY}]});
+    world.set(env::ANTHROPIC_KEYS, keys.to_string());
+    let (code, text) = told(&world, &["--dry-run"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("would begin with iteration 1 of 5") && text.contains("--scenario"),
+        "{text}"
+    );
+    assert_eq!(world.count(), 0);
+    assert_eq!(world.remote_git(&["branch", "--list"]).trim(), "* main");
+
+    world.set(env::AGENT_COMMAND, "no-such-agent");
+    assert_eq!(told(&world, &["validate"]).0, Some(30));
+    let gone = format!("file://{}", world.path("gone").display());
+    world.set(env::AGENT_COMMAND, "true").set(env::REPO, gone);
+    assert_eq!(told(&world, &["validate"]).0, Some(20));
+    world.set(env::MAX_STALLS, "");
+    let (code, text) = told(&world, &["validate"]);
+    assert!(code == Some(30) && text.contains("RALPH_MAX_STALLS"), "{text}");
+}
