@@ -118,7 +118,7 @@ impl Tree {
                 }
             }
         }
-        let orphans = present.into_iter().filter(|(_, now)| ours(now));
+        let orphans = present.into_iter().filter(|(path, now)| is_temporary(path) || ours(now));
         difference.orphans = orphans.map(|(path, _)| path).collect();
         Ok(difference)
     }
@@ -171,7 +171,7 @@ fn collect(
         if kind.is_dir() && name != ".terraform" {
             collect(out, &path, present)?;
         } else if kind.is_file()
-            && name.ends_with(".tf")
+            && (name.ends_with(".tf") || is_temporary(&name))
             && let Some(text) = read(&path)?
         {
             let below =
@@ -182,11 +182,19 @@ fn collect(
     Ok(())
 }
 
+const TEMPORARY: (&str, &str) = (".ralph-", ".tmp");
+
+/// A file that a killed run left half-written.
+fn is_temporary(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+}
+
 fn write_whole(path: &Path, text: &str) -> Result<(), TreeError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io(folder))?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".ralph-").suffix(".tmp");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     // As any other file of a checkout; a temporary file is otherwise its owner's alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));

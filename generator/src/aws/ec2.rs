@@ -53,10 +53,7 @@ resource! {
     /// A route.
     Route("aws_route") -> RouteRef {
         required { route_table_id: RouteTableId }
-        optional {
-            destination_cidr_block: Text, gateway_id: InternetGatewayId,
-            nat_gateway_id: NatGatewayId,
-        }
+        optional { destination_cidr_block: Text, gateway_id: InternetGatewayId }
         blocks {}
         exports { id: Text }
     }
@@ -67,22 +64,6 @@ resource! {
         optional { subnet_id: SubnetId }
         blocks {}
         exports { id: Text }
-    }
-
-    /// An Elastic IP.
-    Eip("aws_eip") -> EipRef {
-        required {}
-        optional { domain: Text, tags: Map<Text> }
-        blocks {}
-        exports { id: AllocationId }
-    }
-
-    /// A NAT gateway.
-    NatGateway("aws_nat_gateway") -> NatGatewayRef {
-        required { subnet_id: SubnetId }
-        optional { allocation_id: AllocationId, tags: Map<Text> }
-        blocks {}
-        exports { id: NatGatewayId }
     }
 
     /// A VPC endpoint.
@@ -110,28 +91,6 @@ resource! {
         required { security_group_id: SecurityGroupId, ip_protocol: Text }
         optional {
             description: Text, cidr_ipv4: Text, from_port: Number, to_port: Number,
-            tags: Map<Text>,
-        }
-        blocks {}
-        exports { id: Text }
-    }
-
-    /// What may enter a security group.
-    IngressRule("aws_vpc_security_group_ingress_rule") -> IngressRuleRef {
-        required { security_group_id: SecurityGroupId, ip_protocol: Text }
-        optional {
-            description: Text, cidr_ipv4: Text, from_port: Number, to_port: Number,
-            referenced_security_group_id: SecurityGroupId, tags: Map<Text>,
-        }
-        blocks {}
-        exports { id: Text }
-    }
-
-    /// Flow logs.
-    FlowLog("aws_flow_log") -> FlowLogRef {
-        required {}
-        optional {
-            vpc_id: VpcId, traffic_type: Text, log_destination: Arn, iam_role_arn: Arn,
             tags: Map<Text>,
         }
         blocks {}

@@ -10,3 +10,41 @@ pub mod iam;
 pub mod lambda;
 pub mod logs;
 pub mod secrets;
+
+use crate::hcl::Schema;
+
+/// Every resource and data source here.
+pub const CATALOGUE: &[&Schema] = &[
+    apigateway::Api::<()>::SCHEMA,
+    apigateway::Authorizer::<()>::SCHEMA,
+    apigateway::Integration::<()>::SCHEMA,
+    apigateway::Route::<()>::SCHEMA,
+    apigateway::Deployment::<()>::SCHEMA,
+    apigateway::Stage::<()>::SCHEMA,
+    dynamodb::Table::<()>::SCHEMA,
+    ec2::Vpc::<()>::SCHEMA,
+    ec2::DefaultSecurityGroup::<()>::SCHEMA,
+    ec2::Subnet::<()>::SCHEMA,
+    ec2::InternetGateway::<()>::SCHEMA,
+    ec2::RouteTable::<()>::SCHEMA,
+    ec2::Route::<()>::SCHEMA,
+    ec2::RouteTableAssociation::<()>::SCHEMA,
+    ec2::VpcEndpoint::<()>::SCHEMA,
+    ec2::SecurityGroup::<()>::SCHEMA,
+    ec2::EgressRule::<()>::SCHEMA,
+    ec2::VpcData::<()>::SCHEMA,
+    ec2::SubnetsData::<()>::SCHEMA,
+    ecr::Repository::<()>::SCHEMA,
+    ecr::LifecyclePolicy::<()>::SCHEMA,
+    ecs::Cluster::<()>::SCHEMA,
+    ecs::ClusterCapacityProviders::<()>::SCHEMA,
+    ecs::TaskDefinition::<()>::SCHEMA,
+    iam::Role::<()>::SCHEMA,
+    iam::RolePolicy::<()>::SCHEMA,
+    iam::Partition::<()>::SCHEMA,
+    lambda::Function::<()>::SCHEMA,
+    lambda::Permission::<()>::SCHEMA,
+    logs::LogGroup::<()>::SCHEMA,
+    logs::SubscriptionFilter::<()>::SCHEMA,
+    secrets::Secret::<()>::SCHEMA,
+];

@@ -340,17 +340,28 @@ impl<M, T> From<Expr<M, List<T>>> for Expr<M, Set<T>> {
 pub fn map<M, T, K: Into<String>>(
     entries: impl IntoIterator<Item = (K, Expr<M, T>)>,
 ) -> Expr<M, Map<T>> {
-    let entries = entries.into_iter().map(|(key, value)| (object_key(key.into()), value.node));
-    Expr::from_node(Expression::Object(entries.collect()))
+    Expr::from_node(braces(entries.into_iter().map(|(key, value)| (key.into(), value.node))))
 }
 
 /// An object whose values have their own types each.
 pub fn object<M, K: Into<String>>(
     entries: impl IntoIterator<Item = (K, Expr<M, Any>)>,
 ) -> Expr<M, Any> {
-    let entries = entries.into_iter().map(|(key, value)| (object_key(key.into()), value.node));
-    let object: Object<ObjectKey, Expression> = entries.collect();
-    Expr::from_node(Expression::Object(object))
+    Expr::from_node(braces(entries.into_iter().map(|(key, value)| (key.into(), value.node))))
+}
+
+/// What stands for an object that has a key twice: no function of Terraform's has this name, and
+/// [`resolve`](super::resolve) reports it before anything is printed.
+pub(in crate::hcl) const TWICE: &str = "key_is_there_twice";
+
+fn braces(entries: impl Iterator<Item = (String, Expression)>) -> Expression {
+    let mut object: Object<ObjectKey, Expression> = Object::default();
+    for (key, value) in entries {
+        if object.insert(object_key(key.clone()), value).is_some() {
+            return call::<(), Any>(TWICE, vec![Expression::from(key)]).node;
+        }
+    }
+    Expression::Object(object)
 }
 
 /// A list whose values have their own types each.

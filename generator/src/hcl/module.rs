@@ -35,6 +35,18 @@ pub trait InputSet<M> {
     fn arguments(self, call: &mut Arguments<M>);
 }
 
+/// A module that is told nothing.
+impl<M> InputSet<M> for () {
+    fn declare(_: &mut Module<M>) -> Self {}
+    fn arguments(self, _: &mut Arguments<M>) {}
+}
+
+/// A module that tells nothing.
+impl<M> OutputSet<M> for () {
+    fn of_call(_: &Handle<M>) -> Self {}
+    fn declare(self, _: &mut Module<M>) {}
+}
+
 /// What a module tells.
 pub trait OutputSet<M> {
     #[doc(hidden)]

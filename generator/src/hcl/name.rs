@@ -2,15 +2,10 @@
 
 use hcl::Identifier;
 
-/// An identifier the generator itself spells, known to be good.
-///
-/// # Panics
-/// When `name` is no identifier. Names that come from outside go through [`check`] first.
+/// An identifier as it stands. A name that is none is reported where it is declared or bound, and
+/// then nothing is printed; hcl-rs would rename it silently.
 pub(crate) fn ident(name: &str) -> Identifier {
-    match Identifier::new(name) {
-        Ok(identifier) => identifier,
-        Err(_) => panic!("`{name}` is not an identifier"),
-    }
+    Identifier::new(name).unwrap_or_else(|_| Identifier::unchecked(name))
 }
 
 /// Whether HCL accepts `name` as an identifier. ASCII only: every name of ours is.

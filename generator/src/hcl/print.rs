@@ -14,7 +14,7 @@ use hcl::expr::{
 };
 
 use super::block::{Block, Entry, Item};
-use super::template::escape_into;
+use super::template::{escape_into, escape_sigils};
 pub(in crate::hcl) use lines::Lines;
 
 /// A list or call longer than this is broken over lines.
@@ -74,7 +74,10 @@ fn print_block(out: &mut Lines, block: &Block) {
             Entry::Attribute(name, value) => {
                 out.push(name);
                 out.assign();
-                value_into(out, value);
+                match value {
+                    Expression::String(text) if reads_as_heredoc(text) => heredoc(out, text),
+                    value => value_into(out, value),
+                }
                 out.newline();
             }
         }
@@ -82,6 +85,23 @@ fn print_block(out: &mut Lines, block: &Block) {
     }
     out.close("}");
     out.newline();
+}
+
+/// A text of whole lines, the whole value of an attribute, is easier to read as a heredoc. Anywhere
+/// else a heredoc is a trap: Terraform rejects one inside a call or a list.
+fn reads_as_heredoc(text: &str) -> bool {
+    let whole_lines = text.ends_with('\n') && text.matches('\n').count() > 1;
+    whole_lines && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t')
+}
+
+fn heredoc(out: &mut Lines, text: &str) {
+    // The delimiter must not be one of the lines.
+    let numbered = (1..).map(|n| format!("EOT{n}"));
+    let free = |delimiter: &String| !text.lines().any(|line| line.trim() == delimiter);
+    let delimiter = std::iter::once("EOT".to_owned()).chain(numbered).find(free);
+    let mut body = String::new();
+    escape_sigils(&mut body, text);
+    out.heredoc(&delimiter.unwrap_or_default(), &body);
 }
 
 /// Prints a value where line breaks are allowed.
@@ -113,12 +133,6 @@ fn value_into(out: &mut Lines, node: &Expression) {
             call_into(out, call);
         }
         Expression::ForExpr(each) if breaks => for_into(out, each),
-        Expression::TemplateExpr(template) => match &**template {
-            TemplateExpr::QuotedString(_) => out.balanced(&flat(node)),
-            TemplateExpr::Heredoc(heredoc) => {
-                out.heredoc(heredoc.delimiter.as_str(), heredoc.template.as_str())
-            }
-        },
         other => out.balanced(&flat(other)),
     }
 }
@@ -151,7 +165,11 @@ fn for_into(out: &mut Lines, each: &ForExpr) {
     out.open(open);
     out.newline();
     out.balanced(&for_head(each));
-    value_into(out, &each.value_expr);
+    if flat(&each.value_expr).starts_with('-') {
+        out.balanced(&guarded(&each.value_expr));
+    } else {
+        value_into(out, &each.value_expr);
+    }
     out.balanced(&for_tail(each));
     out.newline();
     out.close(close);
@@ -202,6 +220,12 @@ pub(in crate::hcl) fn flat(node: &Expression) -> String {
     out
 }
 
+/// The same where fmt takes a leading `-` for a subtraction: after `${` and `=>`.
+pub(in crate::hcl) fn guarded(node: &Expression) -> String {
+    let text = flat(node);
+    if text.starts_with('-') { format!("({text})") } else { text }
+}
+
 fn flat_into(out: &mut String, node: &Expression) {
     match node {
         Expression::Null => out.push_str("null"),
@@ -233,7 +257,7 @@ fn flat_into(out: &mut String, node: &Expression) {
             TemplateExpr::QuotedString(text) => {
                 let _ = write!(out, "\"{text}\"");
             }
-            // The model hands out heredocs only as whole attribute values.
+            // The model has no heredoc; a string becomes one where that is legal.
             TemplateExpr::Heredoc(_) => unreachable!("a heredoc inside an expression"),
         },
         Expression::Variable(variable) => out.push_str(variable.as_str()),
@@ -260,7 +284,7 @@ fn flat_into(out: &mut String, node: &Expression) {
             let object = each.key_expr.is_some();
             out.push_str(if object { "{ " } else { "[" });
             out.push_str(&for_head(each));
-            flat_into(out, &each.value_expr);
+            out.push_str(&guarded(&each.value_expr));
             out.push_str(&for_tail(each));
             out.push_str(if object { " }" } else { "]" });
         }

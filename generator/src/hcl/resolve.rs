@@ -8,8 +8,9 @@ use hcl::expr::{
 };
 use hcl::template::{Directive, Element};
 
-use super::Error;
 use super::block::{Block, Entry, Item};
+use super::expr::TWICE;
+use super::{Error, name};
 use crate::nearest::nearest;
 
 /// Names that Terraform itself provides, whole.
@@ -130,7 +131,13 @@ impl Walk<'_> {
             Expression::TemplateExpr(template) => self.template(template),
             Expression::Variable(name) => self.reference(name.as_str(), &[]),
             Expression::Traversal(traversal) => self.traversal(traversal),
-            Expression::FuncCall(call) => call.args.iter().for_each(|arg| self.expression(arg)),
+            Expression::FuncCall(call) => {
+                if let (TWICE, [Expression::String(key)]) = (call.name.name.as_str(), &*call.args) {
+                    let name = format!("{}: key {key}", self.block);
+                    self.world.errors.push(Error::Twice { place: self.place.to_owned(), name });
+                }
+                call.args.iter().for_each(|arg| self.expression(arg));
+            }
             Expression::Parenthesis(inner) => self.expression(inner),
             Expression::Conditional(conditional) => {
                 self.expression(&conditional.cond_expr);
@@ -151,6 +158,12 @@ impl Walk<'_> {
 
     fn for_expression(&mut self, each: &ForExpr) {
         self.expression(&each.collection_expr);
+        for name in each.key_var.iter().chain([&each.value_var]) {
+            if !name::check(name.as_str()) {
+                let (place, name) = (self.place.to_owned(), name.as_str().to_owned());
+                self.world.errors.push(Error::Name { place, name });
+            }
+        }
         let before = self.bound.len();
         self.bound.push(each.value_var.as_str().to_owned());
         self.bound.extend(each.key_var.iter().map(|key| key.as_str().to_owned()));

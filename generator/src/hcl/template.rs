@@ -7,7 +7,7 @@
 use hcl::expr::{Expression, TemplateExpr};
 
 use super::expr::Expr;
-use super::print::flat;
+use super::print::guarded;
 use super::types::{Arn, Interpolate, Text, Url};
 
 /// A piece of a template: literal text or an expression.
@@ -90,7 +90,7 @@ fn join<M>(parts: Vec<Part<M>>) -> Expression {
             Part::Template(inner) => text.push_str(&inner),
             Part::Value(value) => {
                 text.push_str("${");
-                text.push_str(&flat(value.node()));
+                text.push_str(&guarded(value.node()));
                 text.push('}');
             }
         }
@@ -135,43 +135,50 @@ macro_rules! arn {
 
 /// Writes `literal` as it stands inside quotes. `followed` says that an interpolation comes next.
 pub(in crate::hcl) fn escape_into(out: &mut String, literal: &str, followed: bool) {
-    let chars: Vec<char> = literal.chars().collect();
-    let mut i = 0;
-    while i < chars.len() {
-        let c = chars[i];
-        if c == '$' || c == '%' {
-            // The run of sigils and what it runs into decide together.
-            let end = i + chars[i..].iter().take_while(|c| matches!(c, '$' | '%')).count();
-            let opens = chars.get(end) == Some(&'{');
-            let touches = opens || (end == chars.len() && followed);
-            let plain_end = if opens { end - 1 } else { end };
-            for sigil in &chars[i..plain_end] {
-                if touches {
-                    out.push_str(&format!("${{\"{sigil}\"}}"));
-                } else {
-                    out.push(*sigil);
-                }
-            }
-            if opens {
-                let sigil = chars[end - 1];
-                out.push(sigil);
-                out.push(sigil);
-                out.push('{');
-                i = end + 1;
-            } else {
-                i = end;
-            }
+    escape(out, literal, followed, |out, c| match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if c.is_control() => out.push_str(&format!("\\u{:04x}", c as u32)),
+        c => out.push(c),
+    });
+}
+
+/// Writes `literal` as it stands inside a heredoc, where only template sequences mean anything.
+pub(in crate::hcl) fn escape_sigils(out: &mut String, literal: &str) {
+    escape(out, literal, false, String::push);
+}
+
+fn escape(out: &mut String, literal: &str, followed: bool, plain: fn(&mut String, char)) {
+    let mut rest = literal;
+    while let Some(c) = rest.chars().next() {
+        if c != '$' && c != '%' {
+            plain(out, c);
+            rest = &rest[c.len_utf8()..];
             continue;
         }
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
+        // A run of sigils and what it runs into decide together.
+        let run = rest.bytes().take_while(|b| matches!(b, b'$' | b'%')).count();
+        let opens = rest[run..].starts_with('{');
+        let touches = opens || (run == rest.len() && followed);
+        let before = if opens { run - 1 } else { run };
+        for sigil in rest[..before].chars() {
+            if touches {
+                out.push_str(&format!("${{\"{sigil}\"}}"));
+            } else {
+                out.push(sigil);
+            }
         }
-        i += 1;
+        if opens {
+            let sigil = &rest[before..run];
+            out.push_str(sigil);
+            out.push_str(sigil);
+            out.push('{');
+            rest = &rest[run + 1..];
+        } else {
+            rest = &rest[run..];
+        }
     }
 }

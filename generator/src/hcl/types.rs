@@ -115,10 +115,6 @@ string_types!(
     RouteTableId,
     /// The id of an internet gateway.
     InternetGatewayId,
-    /// The id of an Elastic IP.
-    AllocationId,
-    /// The id of a NAT gateway.
-    NatGatewayId,
     /// The id of an API.
     ApiId,
     /// The id of an API's integration.

@@ -67,12 +67,10 @@ impl Lines {
         self.newline();
     }
 
+    /// A heredoc; `body` ends with a line break.
     pub(in crate::hcl) fn heredoc(&mut self, delimiter: &str, body: &str) {
         self.push(&format!("<<{delimiter}"));
         self.current.verbatim = format!("{body}{delimiter}\n");
-        if !body.is_empty() && !body.ends_with('\n') {
-            self.current.verbatim = format!("{body}\n{delimiter}\n");
-        }
     }
 
     pub(in crate::hcl) fn newline(&mut self) {

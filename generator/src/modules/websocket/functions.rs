@@ -55,7 +55,7 @@ fn needs(handler: Handler) -> Needs {
         }
         Handler::Disconnect => Needs {
             about: "Forgets a connection",
-            table: &["dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+            table: &["dynamodb:DeleteItem", "dynamodb:Query"],
             ..none
         },
         Handler::SendLogs => Needs {
@@ -63,7 +63,6 @@ fn needs(handler: Handler) -> Needs {
             timeout: 29,
             memory_mb: 512,
             table: &[
-                "dynamodb:BatchWriteItem",
                 "dynamodb:DeleteItem",
                 "dynamodb:GetItem",
                 "dynamodb:PutItem",
@@ -79,7 +78,6 @@ fn needs(handler: Handler) -> Needs {
             timeout: 60,
             memory_mb: 512,
             table: &[
-                "dynamodb:BatchWriteItem",
                 "dynamodb:DeleteItem",
                 "dynamodb:GetItem",
                 "dynamodb:PutItem",

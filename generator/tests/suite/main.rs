@@ -1,0 +1,13 @@
+//! The generator's promises. Those about HCL are judged by Terraform or OpenTofu itself.
+
+mod canonical;
+mod cli;
+mod compile_fail;
+mod config;
+mod meaning;
+mod model;
+mod policies;
+mod provider;
+mod random;
+mod support;
+mod tree;

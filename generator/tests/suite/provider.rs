@@ -1,0 +1,256 @@
+//! The tree and the catalogue of resources, judged by the AWS provider itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ralph_generator::hcl::Schema;
+use ralph_generator::{aws, config, generate};
+use serde_json::Value;
+
+use crate::support::{good, init, terraform, tree, write};
+
+/// A provider block that plans without an account.
+const OFFLINE: &str = r#"provider "aws" {
+  access_key                  = "offline"
+  secret_key                  = "offline"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+"#;
+
+fn validate(folder: &Path) {
+    init(folder);
+    let output = terraform(folder).args(["validate", "-json"]).output().unwrap();
+    let result: Value = serde_json::from_str(&good(&output)).unwrap();
+    assert_eq!(result["valid"], true, "{result}");
+    assert_eq!(result["diagnostics"], Value::Array(Vec::new()), "{result}");
+}
+
+/// Plans without an account; the plan and what was printed.
+fn plan(folder: &Path, more: &[&str]) -> (Value, String) {
+    std::fs::write(folder.join("offline_override.tf"), OFFLINE).unwrap();
+    let arguments = ["plan", "-refresh=false", "-input=false", "-no-color", "-out=plan"];
+    let said = good(&terraform(folder).args(arguments).args(more).output().unwrap());
+    let shown = good(&terraform(folder).args(["show", "-json", "plan"]).output().unwrap());
+    (serde_json::from_str(&shown).unwrap(), said)
+}
+
+fn planned(plan: &Value) -> Vec<&Value> {
+    let changes = plan["resource_changes"].as_array().unwrap();
+    changes.iter().filter(|change| change["mode"] == "managed").collect()
+}
+
+fn check_tags(plan: &Value, environment: &str) {
+    let mut tagged = 0;
+    for change in planned(plan) {
+        let after = &change["change"]["after"];
+        let unknown = &change["change"]["after_unknown"]["tags_all"];
+        if after.get("tags_all").is_some() || unknown.is_object() {
+            assert_eq!(after["tags_all"]["Environment"], environment, "{}", change["address"]);
+            tagged += 1;
+        }
+    }
+    assert!(tagged > 25, "{tagged}");
+}
+
+#[test]
+fn dev_validates_without_a_warning_and_plans_what_the_design_names() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &tree());
+    let dev = folder.path().join("envs/dev");
+    validate(&dev);
+    let (plan, said) = plan(&dev, &[]);
+    assert!(said.contains("Run: just build-lambdas"), "{said}");
+    check_tags(&plan, "dev");
+
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for change in planned(&plan) {
+        *count.entry(change["type"].as_str().unwrap()).or_default() += 1;
+    }
+    let expected = [
+        ("aws_apigatewayv2_api", 1),
+        ("aws_apigatewayv2_authorizer", 1),
+        ("aws_apigatewayv2_deployment", 1),
+        ("aws_apigatewayv2_integration", 3),
+        ("aws_apigatewayv2_route", 4),
+        ("aws_apigatewayv2_stage", 1),
+        ("aws_cloudwatch_log_group", 6),
+        ("aws_cloudwatch_log_subscription_filter", 1),
+        ("aws_default_security_group", 1),
+        ("aws_dynamodb_table", 1),
+        ("aws_ecr_lifecycle_policy", 1),
+        ("aws_ecr_repository", 1),
+        ("aws_ecs_cluster", 1),
+        ("aws_ecs_cluster_capacity_providers", 1),
+        ("aws_ecs_task_definition", 1),
+        ("aws_iam_role", 7),
+        ("aws_iam_role_policy", 6),
+        ("aws_internet_gateway", 1),
+        ("aws_lambda_function", 5),
+        ("aws_lambda_permission", 6),
+        ("aws_route", 1),
+        ("aws_route_table", 1),
+        ("aws_route_table_association", 2),
+        ("aws_secretsmanager_secret", 3),
+        ("aws_security_group", 1),
+        ("aws_subnet", 2),
+        ("aws_vpc", 1),
+        ("aws_vpc_endpoint", 2),
+        ("aws_vpc_security_group_egress_rule", 1),
+    ];
+    assert_eq!(count, expected.into());
+
+    let after = |address: &str| {
+        let found = planned(&plan).into_iter().find(|change| change["address"] == address);
+        found.unwrap_or_else(|| panic!("{address}"))["change"]["after"].clone()
+    };
+    assert_eq!(after("module.fargate.aws_ecs_cluster.this")["name"], "ralph-dev");
+    let logs = after("module.fargate.aws_cloudwatch_log_group.workstreams");
+    assert_eq!(
+        (&logs["name"], &logs["retention_in_days"]),
+        (&"/ralph/workstreams".into(), &7.into())
+    );
+    let task = after("module.fargate.aws_ecs_task_definition.worker");
+    assert_eq!((&task["cpu"], &task["memory"]), (&"1024".into(), &"2048".into()));
+    let secret = after("module.secrets.aws_secretsmanager_secret.git_token");
+    assert_eq!(secret["name"], "ralph/dev/git-token");
+    let function = after("module.websocket.aws_lambda_function.send_logs");
+    assert_eq!(
+        (&function["function_name"], &function["handler"]),
+        (&"ralph-dev-send-logs".into(), &"send-logs".into())
+    );
+}
+
+#[test]
+fn prod_validates_and_refuses_a_plan_without_the_confirmation() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &tree());
+    let prod = folder.path().join("envs/prod");
+    validate(&prod);
+    std::fs::write(prod.join("offline_override.tf"), OFFLINE).unwrap();
+    let arguments = ["plan", "-refresh=false", "-input=false", "-no-color"];
+    let wrong = ["-var", "confirm_production=yes"];
+    for more in [&[][..], &wrong] {
+        let output = terraform(&prod).args(arguments).args(more).output().unwrap();
+        assert!(!output.status.success());
+    }
+    let said = ["-var", "confirm_production=yes, deploy production"];
+    let (plan, _) = plan(&prod, &said);
+    check_tags(&plan, "prod");
+}
+
+#[test]
+fn another_environment_needs_no_code_and_stands_beside_dev() {
+    let text = r#"
+        [env.dev]
+        [env.staging]
+        region = "eu-central-1"
+        tags = { Team = "docs" }
+        [env.staging.network]
+        mode = "existing"
+        vpc_id = "vpc-0123456789abcdef0"
+        subnet_ids = ["subnet-0123456789abcdef0"]
+        zones = ["a", "b", "c"]
+        [env.staging.worker]
+        agent_command = "claude --model \"${x}\" {session_id}"
+        image_digest = "sha256:0123456789012345678901234567890123456789012345678901234567890123"
+    "#;
+    let settings = config::parse("ralph.toml", text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &generate::files(&settings).unwrap());
+    let staging = folder.path().join("envs/staging");
+    validate(&staging);
+    let (plan, _) = plan(&staging, &[]);
+    check_tags(&plan, "staging");
+    let all = planned(&plan);
+    assert!(all.iter().all(|change| change["type"] != "aws_vpc"), "mode existing makes no VPC");
+    let names: Vec<&str> =
+        all.iter().filter_map(|change| change["change"]["after"]["name"].as_str()).collect();
+    for name in ["/ralph/staging/workstreams", "ralph-staging-worker", "ralph/staging/git-token"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    let team = all.iter().all(|change| {
+        let tags = &change["change"]["after"]["tags_all"];
+        tags.is_null() || tags["Team"] == "docs"
+    });
+    assert!(team);
+}
+
+#[test]
+fn the_catalogue_is_what_the_provider_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = tree();
+    let versions: Vec<_> =
+        files.into_iter().filter(|(path, _)| path == "modules/vpc/versions.tf").collect();
+    write(folder.path(), &versions);
+    let folder = folder.path().join("modules/vpc");
+    init(&folder);
+    let output = terraform(&folder).args(["providers", "schema", "-json"]).output().unwrap();
+    let all: Value = serde_json::from_str(&good(&output)).unwrap();
+    let provider = all["provider_schemas"].as_object().unwrap().values().next().unwrap();
+    let mut problems = Vec::new();
+    for schema in aws::CATALOGUE {
+        let kind = if schema.kind == "data" { "data_source_schemas" } else { "resource_schemas" };
+        let block = &provider[kind][schema.name]["block"];
+        assert!(block.is_object(), "the provider has no {} {}", schema.kind, schema.name);
+        compare(schema, block, schema.name, &mut problems);
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(aws::CATALOGUE.len() > 25);
+}
+
+fn compare(schema: &Schema, block: &Value, name: &str, problems: &mut Vec<String>) {
+    let attributes = &block["attributes"];
+    let plain = |name: &'static str| name.trim_start_matches("r#");
+    for (attribute, constraint) in schema.required.iter().chain(schema.optional) {
+        let there = &attributes[plain(attribute)];
+        if there.is_null() {
+            problems.push(format!("{name} has no {attribute}"));
+        } else if !fits(&there["type"], &constraint()) {
+            problems.push(format!("{name}.{attribute} is {}, not {}", there["type"], constraint()));
+        } else if there["deprecated"] == true {
+            problems.push(format!("{name}.{attribute} is deprecated"));
+        }
+    }
+    for (attribute, constraint) in schema.exports {
+        let there = &attributes[plain(attribute)];
+        if there.is_null() || !fits(&there["type"], &constraint()) {
+            problems.push(format!("{name} exports {attribute} as {}", there["type"]));
+        }
+    }
+    let required =
+        attributes.as_object().into_iter().flatten().filter(|(_, a)| a["required"] == true);
+    for (attribute, _) in required {
+        if !schema.required.iter().any(|(own, _)| plain(own) == attribute) {
+            problems.push(format!("{name}.{attribute} is required"));
+        }
+    }
+    for (inner, schema) in schema.blocks {
+        let there = &block["block_types"][plain(inner)]["block"];
+        if there.is_null() {
+            problems.push(format!("{name} has no block {inner}"));
+        } else {
+            compare(schema, there, &format!("{name}.{inner}"), problems);
+        }
+    }
+}
+
+/// Whether our constraint fits the provider's type: a list stands for a set, too.
+fn fits(theirs: &Value, ours: &str) -> bool {
+    match theirs {
+        Value::String(keyword) => keyword == ours,
+        Value::Array(parts) => {
+            let (kind, inner) = (parts[0].as_str().unwrap_or_default(), &parts[1]);
+            let kinds: &[&str] = if kind == "set" { &["set", "list"] } else { &[kind] };
+            kinds.iter().any(|kind| {
+                let open = format!("{kind}(");
+                ours.strip_prefix(&open)
+                    .and_then(|rest| rest.strip_suffix(')'))
+                    .is_some_and(|rest| fits(inner, rest))
+            })
+        }
+        _ => false,
+    }
+}
