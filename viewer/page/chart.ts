@@ -6,6 +6,7 @@ import type { RunSummary } from "./store.ts";
 
 const WIDTH = 260;
 const HEIGHT = 54;
+const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 /** Cost (bars) and tokens (line) of a run's iterations. */
 export class Chart {
@@ -21,10 +22,11 @@ export class Chart {
 
   /** Draws a run; nothing happens while nothing changed. */
   show({ run, iterations }: RunSummary): void {
-    const bar = this.#color("--accent");
-    const key = `${run} ${iterations.size} ${bar}`;
+    const theme = document.documentElement.dataset.theme ?? DARK.matches;
+    const key = `${run} ${iterations.size} ${theme}`;
     if (key === this.#drawn) return;
     this.#drawn = key;
+    const bar = this.#color("--accent");
     this.element.hidden = iterations.size < 2;
     this.#chart?.destroy();
     this.#chart = undefined;
