@@ -1,4 +1,4 @@
-import { connect, type Line } from "ralph-logs";
+import { connect, DeniedError, type Line } from "ralph-logs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MockServer } from "../mock/server.ts";
 import { runAt, Writer } from "../mock/story.ts";
@@ -83,3 +83,140 @@ test("an aborted signal closes everything", async () => {
   expect(subscription.status.state).toBe("closed");
   expect(() => client.subscribe("other")).toThrow("closed");
 });
+
+test("lines can be taken with `for await`", async () => {
+  const writer = new Writer("demo", run);
+  server.write("demo", writer.lines(3));
+  const { client, subscription } = follow();
+  const seen: number[] = [];
+  for await (const lines of subscription) {
+    seen.push(...lines.map((line) => line.seq));
+    if (seen.length === 3) server.write("demo", writer.lines(2));
+    if (seen.length === 5) client.close();
+  }
+  expect(seen).toEqual(upTo(5));
+});
+
+test("frames that come faster than the page takes them are dropped, and asked for later", async () => {
+  const writer = new Writer("demo", run);
+  const seqs: number[] = [];
+  const client = connect({
+    url: server.websocketUrl,
+    token: ({ workstreams }) => server.token(workstreams),
+    signal: stop.signal,
+    maxQueuedBytes: 40_000,
+  });
+  const subscription = client.subscribe("demo");
+  let slow = true;
+  subscription.on("lines", async (lines) => {
+    seqs.push(...lines.map((line) => line.seq));
+    if (slow) await new Promise((resolve) => setTimeout(resolve, 300));
+  });
+  await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
+  for (let i = 0; i < 20; i++) server.write("demo", writer.lines(100));
+  await vi.waitFor(() => expect(seqs.length).toBeGreaterThan(0));
+  slow = false;
+  await vi.waitFor(() => expect(new Set(seqs).size).toBe(2_000), 20_000);
+  expect(seqs.length).toBe(2_000);
+  const ranges = server.received.filter((m) => m.action === "sendLogs" && m.ranges !== undefined);
+  expect(ranges.length, "nothing was dropped").toBeGreaterThan(0);
+  expect(subscription.status).toMatchObject({ state: "live", pending: 0, lost: 0 });
+}, 30_000);
+
+test("a second workstream that the token does not name brings a new connection, unseen", async () => {
+  const one = new Writer("demo", run);
+  server.write("demo", one.lines(3));
+  server.write("docs", new Writer("docs", run).lines(2));
+  const { client, subscription, seqs } = follow();
+  await vi.waitFor(() => expect(seqs()).toEqual(upTo(3)));
+  const states: string[] = [];
+  subscription.on("status", ({ state }) => states.push(state));
+  const docs: number[] = [];
+  client.subscribe("docs").on("lines", (lines) => docs.push(...lines.map((line) => line.seq)));
+  await vi.waitFor(() => expect(docs).toEqual([1, 2]));
+  server.write("demo", one.lines(3));
+  await vi.waitFor(() => expect(seqs()).toEqual(upTo(6)));
+  expect(states).not.toContain("stale");
+  expect(server.handshakes).toBe(2);
+});
+
+test("a workstream outside the scope is denied, and the others go on", async () => {
+  server.write("demo", new Writer("demo", run).lines(1));
+  const client = connect({
+    url: server.websocketUrl,
+    token: () => server.token(["demo"]),
+    signal: stop.signal,
+  });
+  const demo = client.subscribe("demo");
+  const other = client.subscribe("other");
+  const refused = vi.fn();
+  other.on("refused", refused);
+  await vi.waitFor(() => expect(other.status.state).toBe("denied"));
+  expect(refused).toHaveBeenCalledWith({
+    code: "forbidden",
+    message: "the token does not cover other",
+  });
+  await vi.waitFor(() => expect(demo.status.state).toBe("live"));
+});
+
+test("a token function that says denied is believed at once", async () => {
+  const client = connect({
+    url: server.websocketUrl,
+    token: () => {
+      throw new DeniedError("not signed in");
+    },
+    signal: stop.signal,
+  });
+  const failed = vi.fn();
+  client.on("failed", failed);
+  client.subscribe("demo");
+  await vi.waitFor(() => expect(client.state).toBe("denied"));
+  expect(failed.mock.calls[0]?.[0].error.message).toBe("not signed in");
+  expect(server.handshakes).toBe(0);
+});
+
+test("a connection that no longer answers is given up and made again", async () => {
+  const writer = new Writer("demo", run);
+  server.write("demo", writer.lines(2));
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  try {
+    const { subscription, seqs } = follow();
+    await vi.waitFor(() => expect(seqs()).toEqual(upTo(2)));
+    server.deaf = true;
+    await vi.advanceTimersByTimeAsync(4_000);
+    await vi.waitFor(() => expect(server.received.at(-1)).toEqual({ action: "ping" }));
+    await vi.advanceTimersByTimeAsync(10_100);
+    expect(subscription.status.state).not.toBe("live");
+    server.deaf = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
+    expect(server.handshakes).toBe(2);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("before two hours are over the next connection takes over, and nobody sees it", async () => {
+  const writer = new Writer("demo", run);
+  server.write("demo", writer.lines(2));
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  try {
+    const { subscription, seqs } = follow();
+    await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
+    const states = new Set<string>();
+    subscription.on("status", ({ state }) => states.add(state));
+    for (let seconds = 0; seconds < 111 * 60; seconds += 5) {
+      await vi.advanceTimersByTimeAsync(5_000);
+      // The network is real: let the answers come in.
+      for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await vi.waitFor(() => expect(server.handshakes).toBe(2));
+    server.write("demo", writer.lines(2));
+    await vi.waitFor(() => expect(seqs()).toEqual(upTo(4)));
+    await vi.advanceTimersByTimeAsync(6_000);
+    await vi.waitFor(() => expect(server.connections).toBe(1));
+    expect(states).not.toContain("stale");
+  } finally {
+    vi.useRealTimers();
+  }
+}, 30_000);

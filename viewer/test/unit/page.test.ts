@@ -1,0 +1,155 @@
+import fc from "fast-check";
+import type { Line, LogEvent } from "ralph-logs";
+import { expect, test } from "vitest";
+import { paletteColor, plain } from "../../page/ansi.ts";
+import { entryOf, GROUPS, LEVELS } from "../../page/entry.ts";
+import { parseFilter } from "../../page/filter.ts";
+import * as format from "../../page/format.ts";
+import { rowsOf, type Wanted } from "../../page/rows.ts";
+import { LogStore } from "../../page/store.ts";
+import { runAt } from "../mock/story.ts";
+
+const A = runAt(1_790_000_000_000);
+const B = runAt(1_790_000_000_000, 2);
+
+const line = (run: string, seq: number, text = `${seq}`): Line => ({
+  run,
+  seq,
+  ts: 1_790_000_000_000 + seq * 1_000,
+  event: {
+    v: 1,
+    workstream: "w",
+    run,
+    seq,
+    iter: 0,
+    level: "info",
+    ts: "",
+    type: "log",
+    text,
+  } as LogEvent,
+});
+const rawLine = (run: string, at: number): Line => ({
+  run,
+  seq: 0,
+  ts: 1_790_000_000_000 + at * 1_000,
+  event: { type: "raw", run, stream: "s", ts: at, text: `raw ${at}` },
+});
+const everything = (): Wanted => ({
+  levels: new Set(LEVELS),
+  groups: new Set(GROUPS),
+  pattern: undefined,
+  version: 1,
+});
+const keys = (store: LogStore, wanted = everything()) =>
+  rowsOf(store, wanted).map((row) =>
+    row.kind === "line" ? row.entry.line.seq || row.entry.text : row.kind,
+  );
+
+test("lines lie in the order of their runs and numbers, whatever the order they come in", () => {
+  const all = [A, B].flatMap((run) => [1, 2, 3, 4, 5, 6].map((seq) => line(run, seq)));
+  fc.assert(
+    fc.property(fc.shuffledSubarray(all, { minLength: all.length }), (shuffled) => {
+      const store = new LogStore();
+      for (const one of shuffled) store.add([one]);
+      expect(keys(store)).toEqual(["run", 1, 2, 3, 4, 5, 6, "run", 1, 2, 3, 4, 5, 6]);
+    }),
+  );
+});
+
+test("a raw line lies where its time puts it", () => {
+  const store = new LogStore();
+  store.add([rawLine(A, 0), line(A, 1), line(A, 2), line(A, 4)]);
+  store.add([rawLine(A, 2.5), line(A, 3), rawLine(A, 9)]);
+  expect(keys(store)).toEqual(["run", "raw 0", 1, 2, "raw 2.5", 3, 4, "raw 9"]);
+});
+
+test("gaps lie between the lines they separate", () => {
+  const store = new LogStore();
+  store.add([1, 4, 7].map((seq) => line(A, seq)));
+  store.gaps = [
+    { run: A, from: 2, to: 3, state: "lost" },
+    { run: A, from: 5, to: 6, state: "pending" },
+    { run: A, from: 8, to: 9, state: "pending" },
+  ];
+  expect(keys(store)).toEqual(["run", 1, "gap", 4, "gap", 7, "gap"]);
+});
+
+test("the ring lets the oldest go, and counts stay right", () => {
+  const store = new LogStore();
+  for (let n = 1; n <= 50; n++) store.add([line(A, n)]);
+  for (let n = 1; n <= 100; n++) store.add([line(B, n)]);
+  expect(store.evict(140)).toBeUndefined();
+  expect(store.evict(60)).toEqual({ run: B, seq: 40 });
+  expect(store.length).toBe(60);
+  expect(store.counts.get("info")).toBe(60);
+  expect(keys(store)[1]).toBe(41);
+});
+
+test("a few huge lines are too many as well", () => {
+  const store = new LogStore();
+  for (let n = 1; n <= 3_000; n++) store.add([line(A, n, "x".repeat(12_000))]);
+  store.evict(10_000);
+  expect(store.length).toBeLessThan(2_000);
+  expect(store.length).toBeGreaterThan(1_000);
+});
+
+test("a filter is text unless it is told to be a regular expression", () => {
+  const facts: [filter: string, regex: boolean, text: string, matches: boolean][] = [
+    ["error", false, "an Error here", true],
+    ["Error", false, "an error here", false],
+    ["a.c", false, "abc", false],
+    ["a.c", false, "a.c", true],
+    ["a.c", true, "abc", true],
+    ["^x$", true, "xx", false],
+    ["(", false, "f()", true],
+  ];
+  for (const [filter, regex, text, matches] of facts) {
+    expect(parseFilter(filter, regex).pattern?.test(text), `${filter} in ${text}`).toBe(matches);
+  }
+  expect(parseFilter("(", true)).toMatchObject({ error: expect.stringMatching(/group/i) });
+  expect(parseFilter("", true)).toEqual({});
+  expect(parseFilter("a*", true).pattern?.find("baac")).toEqual([[1, 3]]);
+});
+
+test("escape codes and control characters are no part of what a person reads", () => {
+  const facts = [
+    ["\u001b[31mred\u001b[0m", "red"],
+    ["to\u001b[1mken", "token"],
+    ["\u001b]0;title\u0007text", "text"],
+    ["\u001b]8;;https://x\u001b\\link\u001b]8;;\u001b\\", "link"],
+    ["\u001b[2K\u001b[1Gprogress", "progress"],
+    ["a\r\nb", "a\nb"],
+    ["50 %\r100 %", "50 %\n100 %"],
+    ["\u0000\u0008x\u007f", "x"],
+    ["<b>&amp;</b>", "<b>&amp;</b>"],
+  ];
+  for (const [text, read] of facts) expect(plain(text as string)).toBe(read);
+});
+
+test("the 256 colours", () => {
+  expect(paletteColor(1)).toBe("var(--ansi-red)");
+  expect(paletteColor(12)).toBe("var(--ansi-bright-blue)");
+  expect(paletteColor(16)).toBe("rgb(0, 0, 0)");
+  expect(paletteColor(208)).toBe("rgb(255, 135, 0)");
+  expect(paletteColor(231)).toBe("rgb(255, 255, 255)");
+  expect(paletteColor(244)).toBe("rgb(128, 128, 128)");
+});
+
+test("a type that is not known yet is shown by what it has", () => {
+  const event = { v: 1, run: A, seq: 1, type: "from.the.future", x: 1 } as unknown as LogEvent;
+  const entry = entryOf({ run: A, seq: 1, ts: 0, event });
+  expect(entry).toMatchObject({ group: "log", level: "info" });
+  expect(entry.text).toContain("from.the.future");
+});
+
+test("amounts in few characters", () => {
+  expect([0, 850, 12_345, 245_000, 7_620_000].map(format.duration)).toEqual([
+    "0 ms",
+    "850 ms",
+    "12.3 s",
+    "4 min 05 s",
+    "2 h 07 min",
+  ]);
+  expect([0, 0.0123, 1.005, 25].map(format.money)).toEqual(["$0.00", "$0.0123", "$1.00", "$25.00"]);
+  expect([999, 1_234, 12_345, 4_500_000].map(format.count)).toEqual(["999", "1.2k", "12k", "4.5M"]);
+});
