@@ -1,0 +1,64 @@
+#!/bin/sh
+# Builds the worker image and pushes it under exactly the name the task definition uses: output
+# `worker_image` of an environment. A tag is never overwritten.
+#   docker/push.sh [environment]       default: dev
+set -eu
+cd "$(dirname "$0")/.."
+environment=${1:-dev}
+
+need() {
+    if ! command -v "$1" >/dev/null 2>&1; then
+        echo "error: $1 is not installed" >&2
+        echo "hint: $2" >&2
+        exit 1
+    fi
+}
+
+terraform=terraform
+if command -v tofu >/dev/null 2>&1; then terraform=tofu; fi
+need "$terraform" "install Terraform or OpenTofu"
+need aws "install the AWS CLI: it logs in to the registry and looks the tag up"
+builder=${RALPH_BUILDER:-docker}
+if ! command -v "$builder" >/dev/null 2>&1; then builder=podman; fi
+if ! command -v "$builder" >/dev/null 2>&1; then builder=buildah; fi
+need "$builder" "install docker, podman or buildah"
+
+root=terraform/envs/$environment
+if ! image=$("$terraform" -chdir="$root" output -raw worker_image 2>/dev/null) || [ -z "$image" ]; then
+    echo "error: $root has no output worker_image yet" >&2
+    echo "hint: apply it first: just apply $environment" >&2
+    exit 1
+fi
+# <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>[@<digest>]
+name=${image%@*}
+tag=${name##*:}
+repository=${name%:*}
+registry=${repository%%/*}
+region=$(echo "$registry" | cut -d. -f4)
+if [ "$tag" = "$name" ] || [ "$registry" = "$repository" ] || [ -z "$region" ]; then
+    echo "error: \`$image\` is not an image in ECR with a tag" >&2
+    exit 1
+fi
+
+if found=$(aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
+    --image-ids "imageTag=$tag" --query 'imageDetails[0].imageDigest' --output text 2>&1); then
+    echo "error: $name exists already, with digest $found" >&2
+    echo "hint: tags are immutable; choose a new tag in ralph.toml, then just gen and just apply" >&2
+    exit 1
+fi
+case $found in
+*ImageNotFoundException*) ;;
+*)
+    echo "error: cannot look up $name: $found" >&2
+    exit 1
+    ;;
+esac
+
+RALPH_BUILDER=$builder docker/build.sh "$name"
+# On stdin: an argument could be read by others.
+aws ecr get-login-password --region "$region" | "$builder" login --username AWS --password-stdin "$registry"
+"$builder" push "$name"
+digest=$(aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
+    --image-ids "imageTag=$tag" --query 'imageDetails[0].imageDigest' --output text)
+echo "pushed $name"
+echo "digest $digest"

@@ -1,0 +1,77 @@
+# The worker's image: the loop, the agent, and what an agent's work usually needs.
+#
+# Both bases are pinned by an exact version. To pin them by digest too, pass
+#   --build-arg NODE_IMAGE=docker.io/library/node@sha256:… --build-arg RUST_IMAGE=…
+ARG RUST_IMAGE=docker.io/library/rust:1.95.0-bookworm
+ARG NODE_IMAGE=docker.io/library/node:24.9.0-bookworm-slim
+
+# ---- the worker -------------------------------------------------------------------------------
+FROM ${RUST_IMAGE} AS worker
+WORKDIR /src
+# Only what the worker is made of, so that a change elsewhere builds nothing again. Cargo.lock
+# still decides every version.
+COPY Cargo.toml Cargo.lock ./
+RUN sed -i 's/^members = .*/members = ["protocol", "worker"]/' Cargo.toml
+# Dependencies in a layer of their own: empty crates with the real manifests.
+COPY protocol/Cargo.toml protocol/
+COPY worker/Cargo.toml worker/
+ENV CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_STRIP=true
+RUN mkdir -p protocol/src worker/src/scripted \
+ && touch protocol/src/lib.rs worker/src/lib.rs \
+ && echo 'fn main() {}' | tee worker/src/main.rs > worker/src/scripted/main.rs \
+ && cargo build --release -p ralph-worker --bin ralph-loop-cloud
+COPY protocol/src protocol/src
+COPY worker/src worker/src
+# Cargo goes by file times, and the empty crates are newer than the real sources.
+RUN find protocol/src worker/src -name '*.rs' -exec touch {} + \
+ && cargo build --release -p ralph-worker --bin ralph-loop-cloud
+
+# ---- the agent --------------------------------------------------------------------------------
+FROM ${NODE_IMAGE} AS agent
+# The native package of one platform: no install script, no second copy, no Node at run time.
+ARG CLAUDE_CODE_VERSION=2.1.330
+ARG CLAUDE_CODE_INTEGRITY_X64=sha512-9Gn+V7DtJ8M1nztP9CeDVl9g3RtrepI7rOFTyPRRnZe8D6zebIHKmC7OvBauucuAP0X0k85SDN/LPVZyjsGezQ==
+ARG CLAUDE_CODE_INTEGRITY_ARM64=sha512-V4yanAY5EA5UpwwRPtjSfqDbNqAlUJeVn3NYZw2AgmRHjdpSsLtHAzbxRXfkAnbjwTXzE0uedjQxUY02ARPcsA==
+WORKDIR /fetch
+RUN set -eu; \
+    arch=$(node -p process.arch); \
+    case $arch in \
+      x64) want=$CLAUDE_CODE_INTEGRITY_X64 ;; \
+      arm64) want=$CLAUDE_CODE_INTEGRITY_ARM64 ;; \
+      *) echo "error: there is no agent for $arch" >&2; exit 1 ;; \
+    esac; \
+    file=$(npm pack --silent "@anthropic-ai/claude-code-linux-$arch@$CLAUDE_CODE_VERSION"); \
+    have=$(node -e 'const c = require("crypto"), f = require("fs"); console.log("sha512-" + c.createHash("sha512").update(f.readFileSync(process.argv[1])).digest("base64"))' "$file"); \
+    if [ "$have" != "$want" ]; then \
+      echo "error: the agent's package is not the pinned one: $have" >&2; \
+      echo "hint: change version and integrity together" >&2; \
+      exit 1; \
+    fi; \
+    tar -xzf "$file"; \
+    install -D -m 755 package/claude /out/claude; \
+    rm -rf /fetch/*
+
+# ---- the image --------------------------------------------------------------------------------
+FROM ${NODE_IMAGE}
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates curl git jq less procps ripgrep \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
+
+# A fixed user, so that volumes and the task definition can name it. Both folders are volumes: on a
+# read-only root they are all that can be written, and they take their owner from here.
+RUN groupadd --gid 10001 ralph \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /workspace --shell /bin/bash ralph \
+ && install -d -o ralph -g ralph -m 0755 /workspace
+VOLUME ["/workspace", "/tmp"]
+
+COPY --from=agent /out/claude /usr/local/bin/claude
+COPY --from=worker /src/target/release/ralph-loop-cloud /usr/local/bin/ralph-loop-cloud
+
+LABEL org.opencontainers.image.title="ralph-worker" \
+      org.opencontainers.image.description="Runs a coding agent again and again on one branch until its work is complete" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+USER 10001:10001
+WORKDIR /workspace
+# As PID 1, without an init process: the worker reaps by itself, and nothing before it ever holds
+# the secrets in an environment others could read.
+ENTRYPOINT ["/usr/local/bin/ralph-loop-cloud"]
