@@ -209,7 +209,7 @@ resource "aws_iam_role_policy" "disconnect" {
       {
         Sid      = "Table"
         Effect   = "Allow"
-        Action   = ["dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:Query"]
+        Action   = ["dynamodb:DeleteItem", "dynamodb:Query"]
         Resource = aws_dynamodb_table.connections.arn
       },
     ]
@@ -282,22 +282,16 @@ resource "aws_iam_role_policy" "send_logs" {
         Resource = "${aws_cloudwatch_log_group.send_logs.arn}:*"
       },
       {
-        Sid    = "Table"
-        Effect = "Allow"
-        Action = [
-          "dynamodb:BatchWriteItem",
-          "dynamodb:DeleteItem",
-          "dynamodb:GetItem",
-          "dynamodb:PutItem",
-          "dynamodb:Query",
-        ]
+        Sid      = "Table"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
         Resource = aws_dynamodb_table.connections.arn
       },
       {
         Sid      = "Replay"
         Effect   = "Allow"
         Action   = "logs:GetLogEvents"
-        Resource = "${var.workers_log_group_arn}:*"
+        Resource = [var.workers_log_group_arn, "${var.workers_log_group_arn}:*"]
       },
       {
         Sid      = "Post"
@@ -381,7 +375,6 @@ resource "aws_iam_role_policy" "push_logs" {
         Sid    = "Table"
         Effect = "Allow"
         Action = [
-          "dynamodb:BatchWriteItem",
           "dynamodb:DeleteItem",
           "dynamodb:GetItem",
           "dynamodb:PutItem",

@@ -197,7 +197,10 @@ fn function(
     }
     if needs.reads_logs {
         statements.push(
+            // AWS checks the stream's ARN; the local cloud checks the group's. Neither grants more
+            // than this one group.
             Statement::allow("Replay", &["logs:GetLogEvents"])
+                .on(&inputs.workers_log_group_arn)
                 .on(arn![&inputs.workers_log_group_arn, ":*"]),
         );
     }
