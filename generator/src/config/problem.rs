@@ -58,9 +58,7 @@ fn group<'a>(name: &'a str, text: &'a str, problem: &'a Problem) -> Group<'a> {
     let mut snippet = Snippet::source(text).path(name);
     for (i, (span, label)) in problem.places.iter().enumerate() {
         let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        // A caret needs a character to stand under.
-        let end = span.end.max(span.start + 1).min(text.len().max(1));
-        let mut annotation = kind.span(span.start.min(end)..end);
+        let mut annotation = kind.span(visible(text, span));
         if !label.is_empty() {
             annotation = annotation.label(label.as_str());
         }
@@ -73,4 +71,11 @@ fn group<'a>(name: &'a str, text: &'a str, problem: &'a Problem) -> Group<'a> {
         group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
     }
     group
+}
+
+/// A caret needs a whole character to stand under; at the end of the file that is the last one.
+fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
+    let start = text.floor_char_boundary(span.start.min(text.len().saturating_sub(1)));
+    let end = text.ceil_char_boundary(span.end.max(start + 1).min(text.len()));
+    start..end.max(start)
 }

@@ -1,4 +1,164 @@
 //! A typed model of Terraform's language, and the only place that knows hcl-rs.
+//!
+//! # Writing a module
+//!
+//! A module is a [`Definition`]: what it is told, what it tells, and a function that adds its
+//! blocks. Four rules make most mistakes of hand-written HCL impossible to write down:
+//!
+//! * **A reference comes from a block.** [`Module::add`] hands out the only thing that can name
+//!   what a block exports. `Expr<M, T>` is an expression of type `T` inside module `M`: it does not
+//!   fit another module, or an attribute of another type.
+//! * **Inputs and outputs exist once.** [`inputs!`](crate::inputs) and
+//!   [`outputs!`](crate::outputs) make `variables.tf`, `outputs.tf` and the arguments of the call
+//!   from one struct, so that a forgotten input is a missing field.
+//! * **Text is a literal.** `"${x}"` in Rust is those four characters in Terraform. Values meet
+//!   text in [`text!`](crate::text) and [`arn!`](crate::arn).
+//! * **A policy is a value.** [`policy::Document`] holds statements; an action that is no
+//!   `service:Action` or a `*` without a reason cannot be written.
+//!
+//! ## An example: a queue with a policy
+//!
+//! First describe the resource types as the provider's documentation does. The catalogue is
+//! [`crate::aws`]; a test compares every entry of [`crate::aws::CATALOGUE`] with the provider's
+//! schema, so a wrong name or type is found at once. Then the module:
+//!
+//! ```
+//! use ralph_generator::hcl::prelude::*;
+//! use ralph_generator::resource;
+//!
+//! resource! {
+//!     /// A queue.
+//!     Queue("aws_sqs_queue") -> QueueRef {
+//!         required {}
+//!         optional { name: Text, message_retention_seconds: Number }
+//!         blocks {}
+//!         exports { arn: Arn, url: Url }
+//!     }
+//!     /// Who may use a queue.
+//!     QueuePolicy("aws_sqs_queue_policy") -> QueuePolicyRef {
+//!         required { queue_url: Url, policy: Json }
+//!         optional {}
+//!         blocks {}
+//!         exports { id: Text }
+//!     }
+//! }
+//!
+//! /// The module `jobs`.
+//! struct Jobs;
+//!
+//! inputs! {
+//!     /// What the module `jobs` is told. The comments become the variables' descriptions.
+//!     pub struct JobsInputs {
+//!         /// Name of the queue.
+//!         name: Text,
+//!         /// ARN of the topic that fills the queue.
+//!         topic_arn: Arn,
+//!     }
+//! }
+//!
+//! outputs! {
+//!     /// What the module `jobs` tells.
+//!     pub struct JobsOutputs {
+//!         /// ARN of the queue.
+//!         queue_arn: Arn,
+//!     }
+//! }
+//!
+//! impl Definition for Jobs {
+//!     const NAME: &'static str = "jobs";
+//!     const ABOUT: &'static str = "A queue of jobs.";
+//!     type Inputs<M> = JobsInputs<M>;
+//!     type Outputs<M> = JobsOutputs<M>;
+//!
+//!     fn build(m: &mut Module<Self>, inputs: JobsInputs<Self>) -> JobsOutputs<Self> {
+//!         let queue = m.add(
+//!             Queue::new("jobs")
+//!                 .why("Four days: a weekend and the people who come back after it.")
+//!                 .name(text![&inputs.name, "-jobs"])
+//!                 .message_retention_seconds(4 * 24 * 3600),
+//!         );
+//!         let send = Statement::allow("Fill", &["sqs:SendMessage"])
+//!             .by(Principal::Service("sns.amazonaws.com"))
+//!             .on(queue.arn())
+//!             .when("ArnEquals", "aws:SourceArn", &inputs.topic_arn);
+//!         m.add(
+//!             QueuePolicy::new("jobs").queue_url(queue.url()).policy(Document::new([send])),
+//!         );
+//!         JobsOutputs { queue_arn: queue.arn() }
+//!     }
+//! }
+//!
+//! let files = ralph_generator::generate::module::<Jobs>().unwrap();
+//! let text = |path: &str| files.iter().find(|(own, _)| own == path).unwrap().1.clone();
+//! assert!(text("modules/jobs/main.tf").ends_with(r#"
+//! ## Four days: a weekend and the people who come back after it.
+//! resource "aws_sqs_queue" "jobs" {
+//!   name                      = "${var.name}-jobs"
+//!   message_retention_seconds = 345600
+//! }
+//!
+//! resource "aws_sqs_queue_policy" "jobs" {
+//!   queue_url = aws_sqs_queue.jobs.url
+//!   policy = jsonencode({
+//!     Version = "2012-10-17"
+//!     Statement = [
+//!       {
+//!         Sid    = "Fill"
+//!         Effect = "Allow"
+//!         Principal = {
+//!           Service = "sns.amazonaws.com"
+//!         }
+//!         Action   = "sqs:SendMessage"
+//!         Resource = aws_sqs_queue.jobs.arn
+//!         Condition = {
+//!           ArnEquals = {
+//!             "aws:SourceArn" = var.topic_arn
+//!           }
+//!         }
+//!       },
+//!     ]
+//!   })
+//! }
+//! "#));
+//! assert!(text("modules/jobs/outputs.tf").contains("value       = aws_sqs_queue.jobs.arn"));
+//!
+//! // Calling it: outputs can be named first, inputs are given once all is known.
+//! struct Parent;
+//! impl Definition for Parent {
+//!     const NAME: &'static str = "parent";
+//!     const ABOUT: &'static str = "Who calls it.";
+//!     type Inputs<M> = ();
+//!     type Outputs<M> = ();
+//!     fn build(m: &mut Module<Self>, (): ()) {
+//!         let jobs = m.call::<Jobs>();
+//!         let _ = m.local("queue", jobs.outputs().queue_arn);
+//!         let topic = arn!["arn:aws:sns:us-east-1:123456789012:jobs"];
+//!         jobs.with(m, JobsInputs { name: "ralph-dev".into(), topic_arn: topic });
+//!     }
+//! }
+//! let files = ralph_generator::generate::module::<Parent>().unwrap();
+//! assert!(files.iter().any(|(_, text)| text.contains("queue = module.jobs.queue_arn")));
+//! ```
+//!
+//! To make it part of the project: put the resource types into a file of [`crate::aws`] and its
+//! catalogue, the module into a file of [`crate::modules`], add it to
+//! [`generate::files`](crate::generate::files), and call it in [`crate::environment`].
+//!
+//! ## What else there is
+//!
+//! * [`Module::add_if`] and [`Module::add_each`] for `count` and `for_each`; what they hand out
+//!   ([`Maybe`], [`Each`]) knows that there may be none or many.
+//! * [`Resource::why`], [`Resource::note`]: comments. [`Resource::after`]: `depends_on`.
+//!   [`Resource::precondition`], [`Module::validate`], [`Module::check`]: what must hold.
+//! * [`func`]: Terraform's functions, with types.
+//! * [`Module::file`]: which file the next blocks go to.
+//!
+//! # What holds before a byte is written
+//!
+//! [`Error`] lists it: every reference resolves within its folder, no address, attribute or key is
+//! there twice, every required attribute is set, every name is an identifier. The bytes are what
+//! `terraform fmt` would write (see the rules in `print`), and parentheses keep every operation's
+//! meaning.
 
 mod block;
 mod error;
@@ -19,7 +179,7 @@ pub use error::Error;
 pub use expr::{Expr, map, object, tuple};
 pub use module::{Arguments, Call, Definition, InputSet, Module, OutputSet, VariableType};
 pub use resource::{
-    Draft, Each, EachEntry, Handle, Maybe, Reference, Resource, Schema, constraint_of,
+    Attributes, Draft, Each, EachEntry, Handle, Maybe, Reference, Resource, Schema, constraint_of,
 };
 pub use template::{Part, arn_template, template, url_template};
 

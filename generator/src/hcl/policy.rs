@@ -29,6 +29,9 @@ pub struct Statement<M> {
     conditions: Vec<(&'static str, &'static str, Expr<M, Any>)>,
 }
 
+/// A condition's operator with its keys and their values.
+type Operator<M> = (&'static str, Vec<(&'static str, Expr<M, Any>)>);
+
 impl<M> Statement<M> {
     /// Allows `actions`, each `service:Action`. Name the resources next.
     ///
@@ -113,7 +116,7 @@ impl<M> Statement<M> {
             1 => fields.push(("Resource", resources.remove(0))),
             _ => fields.push(("Resource", tuple(resources))),
         }
-        let mut conditions: Vec<(&str, Vec<(&str, Expr<M, Any>)>)> = Vec::new();
+        let mut conditions: Vec<Operator<M>> = Vec::new();
         for (operator, key, value) in self.conditions {
             match conditions.iter_mut().find(|(own, _)| *own == operator) {
                 Some((_, keys)) => keys.push((key, value)),

@@ -17,14 +17,17 @@ pub struct Schema {
     /// Such as `aws_vpc`; for a nested block, its name.
     pub name: &'static str,
     /// Attributes that must be set, each with its type constraint.
-    pub required: &'static [(&'static str, fn() -> String)],
+    pub required: Attributes,
     /// Attributes that may be set.
-    pub optional: &'static [(&'static str, fn() -> String)],
+    pub optional: Attributes,
     /// Nested blocks.
     pub blocks: &'static [(&'static str, &'static Schema)],
     /// Attributes that can be referred to.
-    pub exports: &'static [(&'static str, fn() -> String)],
+    pub exports: Attributes,
 }
+
+/// Attributes by name, each with the text of its type constraint.
+pub type Attributes = &'static [(&'static str, fn() -> String)];
 
 /// The text of a type constraint.
 #[must_use]
@@ -149,7 +152,12 @@ pub trait Reference<M>: Sized {
     fn handle(&self) -> &Handle<M>;
 }
 
-/// A resource or data source under construction. The methods here go with every resource type.
+/// A resource or data source under construction in module `M`. The methods here go with every resource type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not belong to module `{M}`",
+    label = "built with references of another module",
+    note = "values cross modules as outputs of one and inputs of the other"
+)]
 pub trait Resource<M>: Sized {
     /// What names its exports.
     type Ref: Reference<M>;

@@ -1,1 +1,199 @@
-//! (being written)
+//! The program: its modes, its exit codes, what it touches and what it leaves alone.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{generator, project, tree};
+
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Run {
+    let output = generator().current_dir(folder).args(arguments).output().unwrap();
+    Run {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A folder with the project's configuration, generated.
+fn generated() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    folder
+}
+
+const VPC: &str = "terraform/modules/vpc/main.tf";
+
+#[test]
+fn the_committed_tree_is_what_is_generated() {
+    let check = run(&project(), &["--check"]);
+    assert_eq!((check.code, check.out.as_str()), (0, ""), "{}", check.err);
+}
+
+#[test]
+fn twice_gives_the_same_bytes_and_the_second_run_writes_nothing() {
+    let folder = generated();
+    let path = folder.path().join(VPC);
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+    for (path, text) in tree() {
+        assert_eq!(fs::read_to_string(folder.path().join("terraform").join(path)).unwrap(), text);
+    }
+    let docs = fs::read_to_string(folder.path().join("docs/configuration.md")).unwrap();
+    assert!(docs.starts_with("<!-- Code generated "));
+}
+
+#[test]
+fn nothing_in_the_output_tells_when_where_or_by_what_version_it_was_made() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (path, text) in tree() {
+        let mut lines = text.lines();
+        assert_eq!(
+            lines.next().unwrap(),
+            "# Code generated from ralph.toml by `just gen`; DO NOT EDIT."
+        );
+        assert!(lines.next().unwrap().contains("Defined in generator/src/"), "{path}");
+        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{path}");
+        let header: Vec<&str> = text.lines().take(2).collect();
+        assert!(!header.join("").contains(version) && text.ends_with('\n') && !text.contains('\r'));
+    }
+}
+
+#[test]
+fn check_names_what_is_stale_missing_and_orphaned_and_shows_the_difference() {
+    let folder = generated();
+    let at = |path: &str| folder.path().join(path);
+    let text = fs::read_to_string(at(VPC)).unwrap();
+    fs::write(at(VPC), text.replace("enable_dns_support   = true", "enable_dns_support   = false"))
+        .unwrap();
+    fs::remove_file(at("terraform/modules/vpc/outputs.tf")).unwrap();
+    let old = "terraform/modules/old/main.tf";
+    fs::create_dir_all(at("terraform/modules/old")).unwrap();
+    fs::write(at(old), text).unwrap();
+
+    let check = run(folder.path(), &["--check"]);
+    assert_eq!(check.code, 2);
+    let expected = "stale: terraform/modules/vpc/main.tf\n\
+                    missing: terraform/modules/vpc/outputs.tf\n\
+                    orphaned: terraform/modules/old/main.tf\n";
+    assert!(check.out.starts_with(expected), "{}", check.out);
+    for line in [
+        "--- terraform/modules/vpc/main.tf",
+        "+++ terraform/modules/vpc/main.tf (generated)",
+        "-  enable_dns_support   = false",
+        "+  enable_dns_support   = true",
+    ] {
+        assert!(check.out.lines().any(|own| own == line), "{line} in {}", check.out);
+    }
+    assert_eq!(check.err, "hint: run `just gen` and commit what it writes\n");
+
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    assert_eq!(run(folder.path(), &["--check"]).code, 0);
+    assert!(!at("terraform/modules/old").exists());
+}
+
+#[test]
+fn a_hand_edit_of_the_reference_is_seen_too() {
+    let folder = generated();
+    let page = folder.path().join("docs/configuration.md");
+    let text = fs::read_to_string(&page).unwrap();
+    fs::write(&page, format!("{text}more\n")).unwrap();
+    let check = run(folder.path(), &["--check"]);
+    assert_eq!(check.code, 2);
+    assert!(check.out.starts_with("stale: docs/configuration.md\n"), "{}", check.out);
+}
+
+#[test]
+fn a_checkout_with_carriage_returns_does_not_differ() {
+    let folder = generated();
+    let path = folder.path().join(VPC);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace('\n', "\r\n")).unwrap();
+    assert_eq!(run(folder.path(), &["--check"]).code, 0);
+}
+
+#[test]
+fn a_file_without_our_header_is_never_overwritten_or_deleted() {
+    let folder = generated();
+    let at = |path: &str| folder.path().join(path);
+    fs::write(at(VPC), "# by hand\n").unwrap();
+    fs::remove_file(at("terraform/modules/vpc/outputs.tf")).unwrap();
+    for arguments in [&[][..], &["--check"]] {
+        let refused = run(folder.path(), arguments);
+        assert_eq!(refused.code, 1);
+        assert!(
+            refused.err.starts_with(
+                "error: terraform/modules/vpc/main.tf was not written by the generator"
+            ),
+            "{}",
+            refused.err
+        );
+        assert!(refused.err.contains("\nhint: move it away or delete it"), "{}", refused.err);
+    }
+    assert_eq!(fs::read_to_string(at(VPC)).unwrap(), "# by hand\n");
+    assert!(!at("terraform/modules/vpc/outputs.tf").exists(), "nothing else was written");
+
+    let folder = generated();
+    let own = folder.path().join("terraform/modules/vpc/extra.tf");
+    fs::write(&own, "# by hand, beside ours\n").unwrap();
+    assert_eq!(run(folder.path(), &["--check"]).code, 0);
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    assert!(own.exists());
+}
+
+#[test]
+fn what_terraform_and_people_keep_there_is_never_an_orphan() {
+    let folder = generated();
+    let dev = folder.path().join("terraform/envs/dev");
+    let header = tree()[0].1.clone();
+    fs::create_dir_all(dev.join(".terraform/modules")).unwrap();
+    let kept =
+        ["terraform.tfstate", ".terraform.lock.hcl", "mine.tfvars", ".terraform/modules/x.tf"];
+    for name in kept {
+        fs::write(dev.join(name), &header).unwrap();
+    }
+    assert_eq!(run(folder.path(), &["--check"]).code, 0);
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    for name in kept {
+        assert!(dev.join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn stdout_prints_every_file_and_writes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+    let printed = run(folder.path(), &["--stdout"]);
+    assert_eq!(printed.code, 0);
+    for (path, text) in tree() {
+        assert!(printed.out.contains(&format!("### terraform/{path}\n{text}")), "{path}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_wrong_configuration_or_argument_is_exit_code_1_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ralph.toml"), "[env.dev]\nregoin = \"x\"\n").unwrap();
+    let wrong = run(folder.path(), &[]);
+    assert_eq!(wrong.code, 1);
+    let expected = "error: unknown key `regoin`\n --> ralph.toml:2:1\n";
+    assert!(wrong.err.starts_with(expected), "{}", wrong.err);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    let absent = run(folder.path(), &["--config", "nowhere.toml"]);
+    assert_eq!(absent.code, 1);
+    assert!(absent.err.starts_with("error: cannot read nowhere.toml: "), "{}", absent.err);
+    assert!(absent.err.contains("\nhint: name another file with --config"), "{}", absent.err);
+
+    assert_eq!(run(folder.path(), &["--chekc"]).code, 1);
+    assert_eq!(run(folder.path(), &["--check", "--stdout"]).code, 1);
+    assert_eq!(run(folder.path(), &["--help"]).code, 0);
+}

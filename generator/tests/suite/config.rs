@@ -1,1 +1,219 @@
-//! (being written)
+//! `ralph.toml`: what is wrong is shown where it stands, all at once.
+
+use ralph_generator::config::keys::{Default, ENVIRONMENT, FILE, Kind, Section};
+use ralph_generator::config::{self, NetworkMode, reference};
+use serde_json::Value;
+
+use crate::support::project;
+
+fn refused(text: &str) -> String {
+    match config::parse("ralph.toml", text) {
+        Ok(_) => panic!("accepted:\n{text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_mistake_shows_its_line_and_what_is_allowed() {
+    assert_eq!(
+        refused("[env.dev]\nlog_retention = 7\n"),
+        "unknown key `log_retention`
+ --> ralph.toml:2:1
+  |
+2 | log_retention = 7
+  | ^^^^^^^^^^^^^ not a key here
+  |
+  = hint: did you mean `log_retention_days`?"
+    );
+    assert_eq!(
+        refused("[env.dev.worker]\ncpu = 256\nmemory = 4096\n"),
+        "Fargate has no task with 256 CPU units and 4096 MiB
+ --> ralph.toml:3:10
+  |
+2 | cpu = 256
+  |       --- with this cpu
+3 | memory = 4096
+  |          ^^^^ this memory
+  |
+  = hint: with cpu = 256, memory is one of 512, 1024, 2048"
+    );
+    assert_eq!(
+        refused(
+            "[env.dev]\nnetwork.cidr = \"10.0.0.0/16\"\n[env.prod]\nnetwork.cidr = \"10.0.128.0/17\"\n"
+        ),
+        "the ranges 10.0.128.0/17 and 10.0.0.0/16 overlap
+ --> ralph.toml:4:16
+  |
+2 | network.cidr = \"10.0.0.0/16\"
+  |                ------------- dev has 10.0.0.0/16
+3 | [env.prod]
+4 | network.cidr = \"10.0.128.0/17\"
+  |                ^^^^^^^^^^^^^^^ prod has 10.0.128.0/17
+  |
+  = hint: give each environment a range of its own with network.cidr"
+    );
+}
+
+#[test]
+fn all_mistakes_are_shown_at_once_in_the_order_of_the_file() {
+    let text = refused(
+        "architecture = 5\n[env.dev]\nregion = \"mars\"\n[env.dev.network]\nzones = [\"a\", \"1\", 7]\n[env.prod]\nproduction = \"yes\"\n",
+    );
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("--> ")).collect();
+    let places: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    assert_eq!(
+        places,
+        [
+            "--> ralph.toml:1:16",
+            "--> ralph.toml:3:10",
+            "--> ralph.toml:5:15",
+            "--> ralph.toml:5:20",
+            "--> ralph.toml:7:14",
+        ]
+    );
+}
+
+#[test]
+fn rules() {
+    for (toml, says) in [
+        ("", "no environment is described"),
+        ("[env]\n", "no environment is described"),
+        ("env = 1\n", "expected tables, such as [env.dev]"),
+        ("[env.dev\n", "--> ralph.toml:1:9"),
+        ("[env.dev]\nregion = 1\nregion = 2\n", "duplicate key"),
+        ("[env.\"\"]\n", "`` cannot name an environment"),
+        ("[env.Dev]\n", "`Dev` cannot name an environment"),
+        ("[env.a-]\n", "`a-` cannot name an environment"),
+        ("[env.dev]\nregion = \"us-east\"\n", "expected an AWS region, such as us-east-1"),
+        ("[env.dev]\naccount_id = \"1234\"\n", "expected an account id of 12 digits"),
+        ("[env.dev]\nlog_retention_days = 8\n", "expected one of 1, 3, 5, 7, 14, 30"),
+        ("[env.dev]\nsecret_recovery_days = 5\n", "expected one of 0, 7, 8"),
+        ("[env.dev]\nproduction = 1\n", "found integer"),
+        ("[env.dev]\nworker = 1\n", "expected a table"),
+        ("[env.dev.worker]\ncpu = 300\n", "expected one of 256, 512"),
+        ("[env.dev.worker]\ncpu = 4096\n", "Fargate has no task with 4096 CPU units and 2048 MiB"),
+        ("[env.dev.worker]\nstorage_gib = 20\n", "a whole number from 21 to 200"),
+        ("[env.dev.worker]\nimage_tag = \"a b\"\n", "expected an image tag"),
+        ("[env.dev.worker]\nimage_tag = \"latest\"\n", "tags here cannot be moved"),
+        ("[env.dev.worker]\nimage_digest = \"sha256:12\"\n", "expected a digest"),
+        ("[env.dev.worker]\nmax_cost_usd = 0\n", "a number more than 0"),
+        ("[env.dev.worker]\nmax_cost_usd = nan\n", "a number more than 0"),
+        ("[env.dev.worker]\nmax_iterations = 0\n", "from 1 to 100000"),
+        ("[env.dev.worker]\nagent_command = \"a\\nb\"\n", "expected text on one line"),
+        (
+            "[env.dev.worker]\nsilence_secs = 4000\n",
+            "silence_secs is longer than iteration_timeout_secs",
+        ),
+        (
+            "[env.dev.worker]\nmax_duration_secs = 60\n",
+            "iteration_timeout_secs is longer than max_duration_secs",
+        ),
+        ("[env.dev.network]\ncidr = \"10.0.0.0/8\"\n", "hint: the prefix length of a VPC"),
+        ("[env.dev.network]\ncidr = \"10.0.0.1/16\"\n", "hint: the range begins at 10.0.0.0/16"),
+        ("[env.dev.network]\ncidr = \"10.0.0.999/16\"\n", "`10.0.0.999` is not an IPv4 address"),
+        ("[env.dev.network]\nzones = [\"a\"]\n", "two to six different availability zones"),
+        ("[env.dev.network]\nzones = [\"a\", \"a\"]\n", "two to six different availability zones"),
+        (
+            "[env.dev.network]\nmode = \"shared\"\n",
+            "expected \"create\" or \"default\" or \"existing\"",
+        ),
+        ("[env.dev.network]\nmode = \"existing\"\n", "mode \"existing\" needs vpc_id"),
+        (
+            "[env.dev.network]\nmode = \"default\"\ncidr = \"10.0.0.0/16\"\n",
+            "cidr has no meaning in mode \"default\"",
+        ),
+        (
+            "[env.dev.network]\nvpc_id = \"vpc-0123456789abcdef0\"\n",
+            "vpc_id has no meaning in mode \"create\"",
+        ),
+        ("[env.dev.tags]\nenvironment = \"x\"\n", "every resource has this tag already"),
+        ("[env.dev.tags]\n\"aws:x\" = \"x\"\n", "AWS keeps this prefix to itself"),
+        (
+            "[env.dev]\naccount_id = \"123456789012\"\n[env.prod]\naccount_id = \"123456789012\"\n",
+            "hint: both would make /ralph/workstreams, ralph-worker; give each an account of its own",
+        ),
+    ] {
+        let text = refused(toml);
+        assert!(text.contains(says), "{toml}\nshould say: {says}\nsays: {text}");
+    }
+}
+
+#[test]
+fn a_name_that_makes_another_one_too_long_says_which() {
+    let name = "a".repeat(42);
+    let text = refused(&format!("[env.{name}]\n"));
+    assert!(text.starts_with("the name of an IAM role would be too long: `ralph-aaaa"), "{text}");
+    assert!(
+        text.contains("hint: AWS allows 64 characters, which leaves 41 for this name"),
+        "{text}"
+    );
+    assert!(config::parse("ralph.toml", &format!("[env.{}]\n", "a".repeat(41))).is_ok());
+}
+
+#[test]
+fn environments_apart_from_dev_and_prod_can_share_an_account() {
+    let text =
+        "[env.dev]\naccount_id = \"123456789012\"\n[env.staging]\naccount_id = \"123456789012\"\n";
+    let settings = config::parse("ralph.toml", text).unwrap();
+    let cidr = |i: usize| match &settings.environments[i].network.mode {
+        NetworkMode::Create { cidr } => cidr.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(cidr(0), "10.20.0.0/16");
+    assert_ne!(cidr(0), cidr(1));
+}
+
+#[test]
+fn bad_input_never_panics() {
+    let whole = std::fs::read_to_string(project().join("ralph.toml")).unwrap();
+    for end in 0..whole.len() {
+        if whole.is_char_boundary(end) {
+            let _ = config::parse("ralph.toml", &whole[..end]);
+            let _ = config::parse("ralph.toml", &format!("{}ü", &whole[..end]));
+        }
+    }
+}
+
+#[test]
+fn every_default_is_of_its_keys_kind() {
+    fn check(section: &Section) {
+        for key in section.keys {
+            let fits = match (key.kind, key.default) {
+                (_, Default::Unset | Default::Derived(_)) | (Kind::Bool, Default::Bool(_)) => true,
+                (Kind::Text(_), Default::Text(_)) | (Kind::Texts(_), Default::Texts(_)) => true,
+                (Kind::OneOf(all), Default::Text(text)) => all.contains(&text),
+                (Kind::Integer(low, high), Default::Integer(n)) => (low..=high).contains(&n),
+                (Kind::OneOfIntegers(all), Default::Integer(n)) => all.contains(&n),
+                (Kind::Positive(high), Default::Number(n)) => n > 0.0 && n <= high,
+                _ => false,
+            };
+            assert!(fits, "{}", key.name);
+            assert!(key.about.ends_with('.'), "{}", key.name);
+        }
+        section.sections.iter().for_each(check);
+    }
+    check(&FILE);
+    check(&ENVIRONMENT);
+}
+
+#[test]
+fn the_schema_and_the_page_hold_every_key() {
+    let schema: Value = serde_json::from_str(&reference::schema()).unwrap();
+    let page = reference::markdown();
+    let env = &schema["properties"]["env"]["additionalProperties"];
+    let mut keys = 0;
+    for key in ENVIRONMENT.keys {
+        assert!(env["properties"][key.name].is_object(), "{}", key.name);
+        assert!(page.contains(&format!("\n| `{}` | ", key.name)), "{}", key.name);
+    }
+    for section in ENVIRONMENT.sections {
+        for key in section.keys {
+            let own = &env["properties"][section.name]["properties"][key.name];
+            assert!(own["description"].is_string(), "{}.{}", section.name, key.name);
+            assert!(page.contains(&format!("\n| `{}` | ", key.name)), "{}", key.name);
+            keys += 1;
+        }
+    }
+    assert!(keys > 20);
+    assert_eq!(env["additionalProperties"], false);
+}

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use ralph_generator::generate::File;
 
@@ -34,8 +35,28 @@ pub fn terraform(folder: &Path) -> Command {
     command
 }
 
-/// `init`, from a provider mirror on this machine if there is one in the usual places.
+/// `init`. The provider is looked for once; every other folder shares what was found.
 pub fn init(folder: &Path) {
+    static FIRST: OnceLock<PathBuf> = OnceLock::new();
+    let first = FIRST.get_or_init(|| {
+        let first = Path::new(env!("CARGO_TARGET_TMPDIR")).join("provider");
+        let _ = std::fs::remove_dir_all(&first);
+        let versions = tree().into_iter().filter(|(path, _)| path == "modules/vpc/versions.tf");
+        write(&first, &versions.collect::<Vec<_>>());
+        let first = first.join("modules/vpc");
+        init_alone(&first);
+        first
+    });
+    std::fs::create_dir_all(folder.join(".terraform")).expect("a folder is made");
+    let lock = ".terraform.lock.hcl";
+    std::fs::copy(first.join(lock), folder.join(lock)).expect("the lock file is copied");
+    let providers = ".terraform/providers";
+    std::os::unix::fs::symlink(first.join(providers), folder.join(providers)).expect("a link");
+    good(&terraform(folder).args(["get", "-no-color"]).output().expect("terraform runs"));
+}
+
+/// `init`, from a provider mirror on this machine if there is one in the usual places.
+fn init_alone(folder: &Path) {
     let mut command = terraform(folder);
     command.args(["init", "-input=false", "-no-color", "-backend=false"]);
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();

@@ -1,0 +1,10 @@
+//! Text is a literal; there is no way to make an expression of it.
+use ralph_generator::hcl::types::Arn;
+use ralph_generator::hcl::Expr;
+
+struct Root;
+
+fn main() {
+    let _: Expr<Root, Arn> = Expr::from_node("aws_vpc.this.arn");
+    let _: Expr<Root, Arn> = "aws_vpc.this.arn".into();
+}
