@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use ralph_protocol::{
-    names::context,
+    names::{context, metric},
     secret::SigningKeys,
     token::{self, Claims, LEEWAY_SECS, TokenError},
 };
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    invocation::Invocation,
+    invocation::{Invocation, Metric},
     ports::{Clock, Keys, Table, Unavailable},
     request::AuthorizerRequest,
 };
@@ -144,11 +144,13 @@ pub async fn authorize(
     match check(token.map(String::as_str), audience, keys, table, clock).await? {
         Ok(claims) => {
             let scope = claims.ws.to_context();
+            invocation.metrics(clock.now_ms(), &[Metric::count(metric::ALLOWED, 1)]);
             invocation.info("allowed", &[("user", json!(claims.sub)), ("scope", json!(scope))]);
             let context = json!({context::USER: claims.sub, context::SCOPE: scope});
             Ok(Policy::new("Allow", &claims.sub, &request.method_arn, Some(context)))
         }
         Err(refusal) => {
+            invocation.metrics(clock.now_ms(), &[Metric::count(metric::DENIED, 1)]);
             invocation.warn("denied", &[("reason", json!(refusal.to_string()))]);
             Ok(Policy::new("Deny", "denied", &request.method_arn, None))
         }

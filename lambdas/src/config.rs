@@ -51,12 +51,12 @@ impl<F: Fn(&str) -> Option<String>> Config<F> {
         Handler::parse(&name).ok_or(ConfigError::Handler(name))
     }
 
-    /// The audience that tokens must name.
+    /// Names in the function's environment.
     ///
     /// # Errors
     /// [`ConfigError::Missing`].
-    pub fn audience(&self) -> Result<String, ConfigError> {
-        Ok(Resources::new(self.text(lambda_env::ENVIRONMENT)?).audience())
+    pub fn resources(&self) -> Result<Resources, ConfigError> {
+        Ok(Resources::new(self.text(lambda_env::ENVIRONMENT)?))
     }
 
     /// The table's name.
@@ -139,6 +139,6 @@ mod tests {
             with("RALPH_MANAGEMENT_ENDPOINT", "http://127.0.0.1:1/x/").management_endpoint();
         assert_eq!(endpoint.as_deref(), Ok("http://127.0.0.1:1/x"));
         assert!(with("RALPH_MANAGEMENT_ENDPOINT", "wss://x").management_endpoint().is_err());
-        assert_eq!(with("RALPH_ENVIRONMENT", "dev").audience().as_deref(), Ok("ralph/dev"));
+        assert_eq!(with("RALPH_ENVIRONMENT", "dev").resources(), Ok(Resources::new("dev")));
     }
 }

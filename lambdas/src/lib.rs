@@ -21,6 +21,7 @@ pub mod delivery;
 pub mod disconnect;
 pub mod frame;
 pub mod invocation;
+pub mod limiter;
 pub mod line;
 pub mod payload;
 pub mod ports;

@@ -4,14 +4,14 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use futures::{StreamExt, stream};
-use ralph_protocol::{ids::Workstream, message::Source};
+use ralph_protocol::{ids::Workstream, message::Source, names::metric};
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
 use crate::{
     delivery::deliver,
     frame::Packer,
-    invocation::Invocation,
+    invocation::{Invocation, Metric},
     line::{Head, Line, encode_event, encode_raw},
     payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate},
     ports::{Clock, Post, PostError, StreamOwner, Table, Unavailable},
@@ -87,6 +87,24 @@ pub struct Counts {
     pub age_ms: u64,
 }
 
+impl Counts {
+    fn metrics(&self) -> [Metric; 11] {
+        [
+            Metric::bytes(metric::BYTES, self.bytes),
+            Metric::count(metric::DROPPED, self.unrouted + self.unreadable + self.refused),
+            Metric::count(metric::EVENTS, self.events + self.raw),
+            Metric::count(metric::FAILED, self.failed),
+            Metric::count(metric::FOREIGN, self.foreign),
+            Metric::count(metric::FRAMES, self.frames),
+            Metric::count(metric::GONE, self.gone),
+            Metric::count(metric::POSTS, self.posts),
+            Metric::count(metric::RETRIED, self.retried),
+            Metric::count(metric::THROTTLED, self.throttled),
+            Metric::ms(metric::DELIVERY_AGE, self.age_ms),
+        ]
+    }
+}
+
 /// The delivery failed as a whole; CloudWatch Logs delivers it again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
@@ -113,38 +131,64 @@ pub async fn push_logs<T: Table, P: Post, C: Clock>(
     invocation: Invocation<'_>,
 ) -> Result<Counts, PushError> {
     let mut counts = Counts::default();
+    let result = serve(event, world, invocation, &mut counts).await;
+    invocation.metrics(world.clock.now_ms(), &counts.metrics());
+    result.map(|()| counts)
+}
+
+async fn serve<T: Table, P: Post, C: Clock>(
+    event: &str,
+    world: &World<'_, T, P, C>,
+    invocation: Invocation<'_>,
+    counts: &mut Counts,
+) -> Result<(), PushError> {
     let text = match inflate(event, MAX_INFLATED) {
         Ok(text) => text,
-        Err(error) => return Ok(refuse(&error, invocation)),
+        Err(error) => return refuse(&error, invocation, counts),
     };
     let batch = match Delivery::parse(&text) {
         Ok(Delivery::Data(batch)) => batch,
         Ok(Delivery::Control) => {
             invocation.info("control message", &[]);
-            return Ok(counts);
+            return Ok(());
         }
-        Err(error) => return Ok(refuse(&error, invocation)),
+        Err(error) => return refuse(&error, invocation, counts),
     };
     counts.entries = batch.entries.len() + batch.unreadable;
     counts.unreadable = batch.unreadable;
+    let mut workstream = None;
     let result = match owner(&batch, world).await? {
-        Some(owner) => route(&batch, &owner, world, invocation, &mut counts).await,
+        Some(owner) => {
+            workstream = Some(owner.workstream.clone());
+            route(&batch, &owner, world, invocation, counts).await
+        }
         None => {
             counts.unrouted = batch.entries.len();
             Ok(())
         }
     };
-    log(&batch, &counts, invocation);
-    result.map(|()| counts)
+    log(&batch, workstream.as_ref(), counts, invocation);
+    result
 }
 
-fn refuse(error: &PayloadError, invocation: Invocation<'_>) -> Counts {
+fn refuse(
+    error: &PayloadError,
+    invocation: Invocation<'_>,
+    counts: &mut Counts,
+) -> Result<(), PushError> {
     invocation.error("payload refused", &[("reason", json!(error.to_string()))]);
-    Counts { refused: 1, ..Counts::default() }
+    counts.refused = 1;
+    Ok(())
 }
 
-fn log(batch: &Batch<'_>, counts: &Counts, invocation: Invocation<'_>) {
+fn log(
+    batch: &Batch<'_>,
+    workstream: Option<&Workstream>,
+    counts: &Counts,
+    invocation: Invocation<'_>,
+) {
     let fields = [
+        ("workstream", json!(workstream)),
         ("stream", json!(batch.log_stream)),
         ("events", json!(counts.events)),
         ("raw", json!(counts.raw)),

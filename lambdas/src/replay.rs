@@ -74,6 +74,10 @@ pub async fn page(
     while let Some(last) = runs.last().map(|row| row.info.run.clone()) {
         for row in &runs {
             if let Some(end) = gathering.read_run(row, logs, clock, until).await? {
+                // Without a line there is no cursor, and none would say "nothing older".
+                if matches!(end, End::Time) && gathering.oldest.is_none() {
+                    return Err(ReplayError::Throttled);
+                }
                 return Ok(gathering.page(end));
             }
         }

@@ -306,8 +306,42 @@ pub mod context {
 
 /// Namespace of the metrics; their only dimension is [`METRIC_DIMENSION`].
 pub const METRIC_NAMESPACE: &str = "Ralph";
-/// The function a metric comes from.
+/// The function a metric comes from: its full name, so that environments stay apart.
 pub const METRIC_DIMENSION: &str = "Function";
+
+/// The metrics. Counts, where nothing else is said.
+pub mod metric {
+    /// Connections that the authorizer let in.
+    pub const ALLOWED: &str = "Allowed";
+    /// Bytes of the frames that were packed.
+    pub const BYTES: &str = "Bytes";
+    /// First invocations of a new instance.
+    pub const COLD_STARTS: &str = "ColdStarts";
+    /// Time from the newest event of a delivery to its first post, ms.
+    pub const DELIVERY_AGE: &str = "DeliveryAge";
+    /// Connections that the authorizer refused.
+    pub const DENIED: &str = "Denied";
+    /// Entries, or whole payloads, that could not be read, and raw lines of no known run.
+    pub const DROPPED: &str = "Dropped";
+    /// Events and raw lines taken in (push-logs) or read back (send-logs).
+    pub const EVENTS: &str = "Events";
+    /// Connections that did not get everything; their clients ask again.
+    pub const FAILED: &str = "Failed";
+    /// Events that named another workstream or run than their stream's. Never delivered.
+    pub const FOREIGN: &str = "Foreign";
+    /// Frames packed.
+    pub const FRAMES: &str = "Frames";
+    /// Connections found gone.
+    pub const GONE: &str = "Gone";
+    /// Posts that arrived.
+    pub const POSTS: &str = "Posts";
+    /// Requests that were refused: not one of ours, or outside the scope.
+    pub const REFUSED: &str = "Refused";
+    /// Posts tried again.
+    pub const RETRIED: &str = "Retried";
+    /// Answers 429 of the gateway (push-logs), or requests put off (send-logs).
+    pub const THROTTLED: &str = "Throttled";
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,9 @@
 //! The Lambda runtime's side: which function this is, what it works with, and one invocation.
 
+use std::cell::Cell;
+
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use ralph_protocol::names::Handler;
+use ralph_protocol::names::{Handler, metric};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use crate::{
     config::{Config, ConfigError},
     connect::connect,
     disconnect::disconnect,
-    invocation::{Invocation, Stdout},
+    invocation::{Invocation, Metric, Stdout},
     ports::{Clock, SystemClock},
     push_logs::{self, push_logs},
     send_logs::{self, send_logs},
@@ -24,16 +26,20 @@ use crate::{
 /// The environment is not as it should be, or the runtime API cannot be reached.
 pub async fn run() -> Result<(), Error> {
     let config = Config::new(|name| std::env::var(name).ok());
+    let name = config.resources()?.function(config.handler()?);
     let function = Function::new(&config).await?;
-    let function = &function;
+    let (name, function, cold) = (&name, &function, &Cell::new(true));
     let serve = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let LambdaEvent { payload, context } = event;
         let left = context.deadline.saturating_sub(SystemClock.now_ms());
         let invocation = Invocation {
+            function: name,
             request_id: &context.request_id,
             deadline: Instant::now() + Duration::from_millis(left),
             sink: &Stdout,
         };
+        let cold = usize::from(cold.replace(false));
+        invocation.metrics(SystemClock.now_ms(), &[Metric::count(metric::COLD_STARTS, cold)]);
         let answer = function.serve(payload.get(), invocation).await;
         answer.inspect_err(|error| {
             invocation.error("invocation failed", &[("problem", error.to_string().into())]);
@@ -59,6 +65,7 @@ enum Function {
         table: Connections,
         post: Management,
         logs: LogGroup,
+        memory: send_logs::Memory,
     },
     PushLogs {
         table: Connections,
@@ -80,13 +87,13 @@ impl Function {
                 // While the service gives the start its full processor. If it fails, the first
                 // request tries again and reports why.
                 let _ = keys.warm(SystemClock.now_ms()).await;
-                Self::Authorize { keys, table, audience: config.audience()? }
+                Self::Authorize { keys, table, audience: config.resources()?.audience() }
             }
             Handler::Connect => Self::Connect { table },
             Handler::Disconnect => Self::Disconnect { table },
             Handler::SendLogs => {
                 let logs = LogGroup::new(&sdk, config.log_group()?);
-                Self::SendLogs { table, post: post()?, logs }
+                Self::SendLogs { table, post: post()?, logs, memory: send_logs::Memory::default() }
             }
             Handler::PushLogs => Self::PushLogs {
                 table,
@@ -111,8 +118,8 @@ impl Function {
             Self::Disconnect { table } => {
                 answer(&disconnect(&read(event)?, table, invocation).await?)
             }
-            Self::SendLogs { table, post, logs } => {
-                let world = send_logs::World { table, post, logs, clock };
+            Self::SendLogs { table, post, logs, memory } => {
+                let world = send_logs::World { table, post, logs, clock, memory };
                 answer(&send_logs(&read(event)?, &world, invocation).await)
             }
             Self::PushLogs { table, post, memory, retention_secs } => {

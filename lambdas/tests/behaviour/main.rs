@@ -2,6 +2,7 @@
 
 mod authorize;
 mod connect;
+mod hostile;
 mod memory;
 mod push_logs;
 mod replay;

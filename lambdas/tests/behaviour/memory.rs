@@ -73,7 +73,12 @@ impl Lines {
     }
 
     pub fn invocation_of(&self, time: Duration) -> Invocation<'_> {
-        Invocation { request_id: "req-1", deadline: Instant::now() + time, sink: self }
+        Invocation {
+            function: "ralph-dev-test",
+            request_id: "req-1",
+            deadline: Instant::now() + time,
+            sink: self,
+        }
     }
 }
 

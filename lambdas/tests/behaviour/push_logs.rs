@@ -12,22 +12,22 @@ use crate::{
 };
 
 #[derive(Default)]
-struct Push {
-    table: MemoryTable,
-    post: MemoryPost,
+pub struct Push {
+    pub table: MemoryTable,
+    pub post: MemoryPost,
     clock: TestClock,
     memory: Memory,
     lines: Lines,
 }
 
 impl Push {
-    fn followed_by(connections: &[&str]) -> Self {
+    pub fn followed_by(connections: &[&str]) -> Self {
         let push = Self::default();
         connections.iter().for_each(|connection| push.table.follow(connection, "w"));
         push
     }
 
-    async fn deliver(&self, payload: &str) -> Result<Counts, PushError> {
+    pub async fn deliver(&self, payload: &str) -> Result<Counts, PushError> {
         let world = World {
             table: &self.table,
             post: &self.post,
@@ -319,4 +319,20 @@ async fn the_log_holds_counts_and_never_a_lines_content() {
     assert!(log.contains("\"requestId\":\"req-1\"") && log.contains("\"foreign\":1"), "{log}");
     assert!(log.contains("payload refused"), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_leaves_metrics() {
+    let push = Push::followed_by(&["a=", "gone="]);
+    push.post.fate("gone=", [Fate::Fail(PostError::Gone)]);
+    advance(Duration::from_secs(1)).await;
+    push.deliver(&payload(STREAM, &[(START, event(1)), (START, event_of("x", RUN, 1, json!({})))]))
+        .await
+        .unwrap();
+    let log = push.lines.all();
+    for metric in
+        [r#""Events":1"#, r#""Foreign":1"#, r#""Posts":1"#, r#""Gone":1"#, r#""DeliveryAge":999"#]
+    {
+        assert!(log.contains(metric), "{metric} in {log}");
+    }
 }

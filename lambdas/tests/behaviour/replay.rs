@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use ralph_lambdas::limiter::REFILL;
 use ralph_protocol::message::{MAX_FRAME, MAX_LIMIT};
 use serde_json::{Value, json};
 
@@ -16,6 +17,8 @@ const NEXT_STREAM: &str = "worker/worker/fedcba9876543210";
 async fn ask(server: &Server, more: Value) -> (Vec<Value>, Value) {
     let mut body = json!({"action": "sendLogs", "workstream": "w"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    // A patient client, as far as the limit on requests goes.
+    tokio::time::advance(REFILL).await;
     server.ask(body).await;
     let mut got = server.got();
     let last = got.pop().unwrap();

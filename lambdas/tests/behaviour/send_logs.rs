@@ -1,8 +1,9 @@
 use ralph_lambdas::{
+    limiter::{BURST, REFILL},
     ports::PostError,
     request::Response,
     runs::Gathered,
-    send_logs::{World, send_logs},
+    send_logs::{Memory, World, send_logs},
 };
 use ralph_protocol::{
     message::{ErrorCode, MAX_CLIENT_MESSAGE, ServerMessage},
@@ -23,6 +24,7 @@ pub struct Server {
     pub logs: MemoryLogs,
     pub clock: TestClock,
     pub lines: Lines,
+    memory: Memory,
 }
 
 impl Server {
@@ -56,8 +58,13 @@ impl Server {
     }
 
     pub async fn ask_as(&self, scope: &str, body: &str) {
-        let world =
-            World { table: &self.table, post: &self.post, logs: &self.logs, clock: &self.clock };
+        let world = World {
+            table: &self.table,
+            post: &self.post,
+            logs: &self.logs,
+            clock: &self.clock,
+            memory: &self.memory,
+        };
         let invocation = self.lines.invocation_of(Duration::from_secs(29));
         let answer = send_logs(&request("c=", scope, Some(body)), &world, invocation).await;
         assert_eq!(answer, Response::OK);
@@ -279,10 +286,13 @@ async fn a_service_that_is_down_is_told_without_its_details() {
     let server = Server::default();
     server.table.down.set(true);
     server.ask(json!({"action": "sendLogs", "id": "1", "workstream": "w"})).await;
+    let mut got = server.got();
+    let after = got[0]["retryAfterMs"].take().as_u64().unwrap();
+    assert!((2_000..4_000).contains(&after), "{after}");
     assert_eq!(
-        server.got(),
+        got,
         [json!({"type": "error", "id": "1", "workstream": "w", "code": "internal",
-            "message": "a service failed", "retryAfterMs": 2_000})]
+            "message": "a service failed", "retryAfterMs": null})]
     );
     assert!(server.lines.all().contains("InternalServerError"));
 }
@@ -321,4 +331,32 @@ async fn reading_that_takes_too_long_ends_in_time_and_says_so() {
         let last = server.got().pop().unwrap();
         assert_eq!((&last["type"], &last["complete"]), (&json!("caughtUp"), &json!(false)));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_asks_too_much_is_put_off_and_others_are_not() {
+    let server = Server::with_run("w", RUN, STREAM, 3);
+    for _ in 0..BURST {
+        server.ask(json!({"action": "ping"})).await;
+        assert_eq!(server.got().last().unwrap()["type"], "pong");
+    }
+    let reads = server.table.calls.get();
+    server.ask(json!({"action": "sendLogs", "id": "9", "workstream": "w"})).await;
+    let error = server.got().pop().unwrap();
+    assert_eq!((&error["code"], &error["id"]), (&json!("throttled"), &json!("9")));
+    assert!(error["retryAfterMs"].as_u64().unwrap() > 0);
+    assert_eq!(server.table.calls.get(), reads, "refusing costs no read");
+    tokio::time::advance(REFILL).await;
+    server.ask(json!({"action": "ping"})).await;
+    assert_eq!(server.got().last().unwrap()["type"], "pong");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_leaves_metrics() {
+    let server = Server::with_run("w", RUN, STREAM, 3);
+    server.ask(json!({"action": "sendLogs", "workstream": "w"})).await;
+    server.ask_as("x", r#"{"action":"sendLogs","workstream":"w"}"#).await;
+    let log = server.lines.all();
+    assert!(log.contains(r#""Events":3,"#) && log.contains(r#""Posts":4,"#), "{log}");
+    assert!(log.contains(r#""Refused":1,"#), "{log}");
 }

@@ -1,0 +1,220 @@
+//! `sendLogs` and `$default`: a client subscribes to a workstream and reads back what it lacks.
+//!
+//! The subscription is written before anything is read back, so a line falls into the replay, into
+//! live delivery, or into both, and never between them.
+
+mod reply;
+mod wish;
+
+use ralph_protocol::{
+    ids::Workstream,
+    message::{ClientMessage, ErrorCode, MAX_CLIENT_MESSAGE, Range, SendLogs, ServerMessage},
+    table::CONNECTION_TTL_SECS,
+    token::{MAX_WORKSTREAMS, Scope},
+};
+use serde_json::json;
+use tokio::time::{Duration, Instant};
+
+use self::{
+    reply::{Frames, Reply, Stop, Tally, bad},
+    wish::{Named, by_run, check_form, limit},
+};
+use crate::{
+    connect::connected_at,
+    cursor::Cursor,
+    invocation::Invocation,
+    limiter::Limiter,
+    ports::{Clock, Logs, Post, StreamOwner, Table},
+    ranges::{Budget, Output, read_ranges},
+    replay::{PageRequest, page},
+    request::{Request, Response},
+};
+
+/// API Gateway gives up on an answer after this long.
+const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
+
+/// What the handler works with.
+pub struct World<'a, T, P, L, C> {
+    /// The table.
+    pub table: &'a T,
+    /// Where replies go.
+    pub post: &'a P,
+    /// What is read back.
+    pub logs: &'a L,
+    /// The time.
+    pub clock: &'a C,
+    /// What outlives an invocation.
+    pub memory: &'a Memory,
+}
+
+/// What outlives an invocation.
+#[derive(Debug, Default)]
+pub struct Memory {
+    limiter: Limiter,
+}
+
+/// Serves a message of a client. Every reply is a post; the answer to API Gateway is always 200, so
+/// that it sends no frame of its own.
+pub async fn send_logs<T: Table, P: Post, L: Logs, C: Clock>(
+    request: &Request,
+    world: &World<'_, T, P, L, C>,
+    invocation: Invocation<'_>,
+) -> Response {
+    let session = Session::new(request, world, invocation);
+    let body = request.body.as_deref().unwrap_or_default();
+    let named = Named::of(body);
+    if let Err(stop) = session.serve(body).await {
+        session.reply.end(stop, named).await;
+    }
+    invocation.metrics(world.clock.now_ms(), &session.reply.tally.metrics());
+    Response::OK
+}
+
+struct Session<'a, T, P, L, C> {
+    request: &'a Request,
+    world: &'a World<'a, T, P, L, C>,
+    reply: Reply<'a, T, P, C>,
+    read_until: Instant,
+}
+
+impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
+    fn new(
+        request: &'a Request,
+        world: &'a World<'a, T, P, L, C>,
+        invocation: Invocation<'a>,
+    ) -> Self {
+        let now = Instant::now();
+        // What is read must be posted too, and the last second is for the answer.
+        let time = invocation.remaining().min(INTEGRATION_TIMEOUT);
+        let reply = Reply {
+            table: world.table,
+            post: world.post,
+            clock: world.clock,
+            invocation,
+            connection: &request.request_context.connection_id,
+            until: now + time.saturating_sub(Duration::from_secs(1)),
+            tally: Tally::default(),
+        };
+        Self { request, world, reply, read_until: now + time.mul_f64(0.7) }
+    }
+
+    async fn serve(&self, body: &str) -> Result<(), Stop> {
+        let scope = self.request.request_context.scope().and_then(Scope::from_context);
+        let Some(scope) = scope else {
+            self.reply
+                .invocation
+                .error("no scope", &[("connectionId", json!(self.reply.connection))]);
+            return Err(Stop::Refused(ErrorCode::Forbidden, "the connection has no scope".into()));
+        };
+        if let Err(wait) = self.world.memory.limiter.take(self.reply.connection) {
+            return Err(Stop::Throttled("too many requests on this connection", wait));
+        }
+        if body.len() > MAX_CLIENT_MESSAGE {
+            return Err(bad(format!("the message is longer than {MAX_CLIENT_MESSAGE} bytes")));
+        }
+        let message: ClientMessage = serde_json::from_str(body)
+            .map_err(|error| bad(format!("the message is not one of ours: {error}")))?;
+        match message {
+            ClientMessage::Ping {} => self.pong(&scope).await,
+            ClientMessage::SendLogs(wish) => {
+                check_form(&wish).map_err(bad)?;
+                if !scope.allows(&wish.workstream) {
+                    let message = format!("the token does not allow {}", wish.workstream);
+                    return Err(Stop::Refused(ErrorCode::Forbidden, message));
+                }
+                self.logs(&wish, &scope).await
+            }
+        }
+    }
+
+    async fn pong(&self, scope: &Scope) -> Result<(), Stop> {
+        let now = self.world.clock.now_secs();
+        for workstream in self.world.table.subscriptions(self.reply.connection, now).await? {
+            if scope.allows(&workstream) {
+                self.reply.runs(&workstream).await?;
+            }
+        }
+        self.reply.send(&ServerMessage::Pong {}).await
+    }
+
+    async fn logs(&self, wish: &SendLogs, scope: &Scope) -> Result<(), Stop> {
+        let workstream = &wish.workstream;
+        let untouched = wish.ranges.is_some() || wish.before.is_some();
+        match wish.follow {
+            Some(true) => self.subscribe(workstream, scope).await?,
+            None if !untouched => self.subscribe(workstream, scope).await?,
+            Some(false) => self.world.table.unsubscribe(self.reply.connection, workstream).await?,
+            None => {}
+        }
+        let (complete, cursor) = match &wish.ranges {
+            Some(ranges) => (self.replay_ranges(wish, ranges).await?, None),
+            None => self.replay_page(wish).await?,
+        };
+        self.reply.runs(workstream).await?;
+        let cursor = cursor.map(|cursor| cursor.encode());
+        let (id, workstream) = (wish.id.clone(), workstream.clone());
+        self.reply.send(&ServerMessage::CaughtUp { id, workstream, complete, cursor }).await
+    }
+
+    async fn subscribe(&self, workstream: &Workstream, scope: &Scope) -> Result<(), Stop> {
+        let table = self.world.table;
+        // A token names at most this many; one that allows everything is held to the same number.
+        if *scope == Scope::ALL {
+            let held =
+                table.subscriptions(self.reply.connection, self.world.clock.now_secs()).await?;
+            if held.len() >= MAX_WORKSTREAMS && !held.contains(workstream) {
+                let message = format!("a connection follows at most {MAX_WORKSTREAMS} workstreams");
+                return Err(bad(message));
+            }
+        }
+        let connected_at = connected_at(self.request, self.world.clock);
+        let expires_at = connected_at / 1000 + CONNECTION_TTL_SECS;
+        table.subscribe(self.reply.connection, workstream, expires_at).await?;
+        self.reply.runs(workstream).await
+    }
+
+    async fn replay_page(&self, wish: &SendLogs) -> Result<(bool, Option<Cursor>), Stop> {
+        let before = match &wish.before {
+            Some(text) => Some(Cursor::decode(text).ok_or_else(|| bad("`before` is no cursor"))?),
+            None => None,
+        };
+        let request = PageRequest {
+            workstream: &wish.workstream,
+            before: before.as_ref(),
+            run: wish.run.as_ref(),
+            since: wish.since,
+            limit: limit(wish),
+        };
+        let World { table, logs, clock, .. } = *self.world;
+        let page = page(&request, table, logs, clock, self.read_until).await?;
+        let mut out = Frames::new(&self.reply, wish);
+        for event in &page.events {
+            out.event(event).await?;
+        }
+        out.finish().await?;
+        Ok((page.complete, page.cursor))
+    }
+
+    async fn replay_ranges(&self, wish: &SendLogs, ranges: &[Range]) -> Result<bool, Stop> {
+        let World { table, logs, clock, .. } = *self.world;
+        let limit = limit(wish);
+        let mut budget = Budget { events: limit, raw: limit, until: self.read_until };
+        let mut out = Frames::new(&self.reply, wish);
+        let mut complete = true;
+        for (run, ranges) in by_run(ranges) {
+            let row = table.run(&wish.workstream, &run, clock.now_secs()).await?;
+            let Some(row) = row else {
+                // Not known here (yet): nothing says that the lines do not exist.
+                complete = false;
+                continue;
+            };
+            // A run without a stream never had a task, so it never wrote a line.
+            let Some(stream) = row.stream else { continue };
+            let owner = StreamOwner { workstream: wish.workstream.clone(), run };
+            let world = (logs, clock);
+            complete &= read_ranges(&owner, &stream, &ranges, world, &mut budget, &mut out).await?;
+        }
+        out.finish().await?;
+        Ok(complete)
+    }
+}

@@ -1,0 +1,69 @@
+//! What a request asks for, as far as its types cannot say.
+
+use ralph_protocol::{
+    ids::{Run, Workstream},
+    message::{DEFAULT_LIMIT, MAX_CLIENT_MESSAGE, MAX_LIMIT, MAX_RANGES, Range, SendLogs},
+};
+use serde::Deserialize;
+
+use crate::frame::MAX_ID;
+
+/// What an error frame can name of a message that may be anything.
+#[derive(Default, Deserialize)]
+struct Loose {
+    id: Option<String>,
+    workstream: Option<String>,
+}
+
+pub(super) struct Named {
+    pub id: Option<String>,
+    pub workstream: Option<Workstream>,
+}
+
+impl Named {
+    pub fn of(body: &str) -> Self {
+        let loose: Loose = match body.len() {
+            0..=MAX_CLIENT_MESSAGE => serde_json::from_str(body).unwrap_or_default(),
+            _ => Loose::default(),
+        };
+        Self {
+            id: loose.id.filter(|id| id.len() <= MAX_ID),
+            workstream: loose.workstream.and_then(|id| id.parse().ok()),
+        }
+    }
+}
+
+/// Most lines.
+pub(super) fn limit(wish: &SendLogs) -> usize {
+    wish.limit.unwrap_or(DEFAULT_LIMIT) as usize
+}
+
+/// Ranges of each run, in order.
+pub(super) fn by_run(ranges: &[Range]) -> Vec<(Run, Vec<Range>)> {
+    let mut ranges = ranges.to_vec();
+    ranges.sort_by(|a, b| (&a.run, a.from).cmp(&(&b.run, b.from)));
+    ranges.chunk_by(|a, b| a.run == b.run).map(|of| (of[0].run.clone(), of.to_vec())).collect()
+}
+
+/// What the types cannot say of a request.
+pub(super) fn check_form(wish: &SendLogs) -> Result<(), String> {
+    if wish.id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
+        return Err(format!("`id` is longer than {MAX_ID} bytes"));
+    }
+    if wish.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
+        return Err(format!("`limit` is not 1 to {MAX_LIMIT}"));
+    }
+    let newest = wish.since.is_some() || wish.run.is_some();
+    let kinds = [wish.ranges.is_some(), wish.before.is_some(), newest];
+    if kinds.into_iter().filter(|asked| *asked).count() > 1 {
+        return Err("`ranges`, `before`, and `since` or `run` exclude each other".into());
+    }
+    let Some(ranges) = &wish.ranges else { return Ok(()) };
+    if !(1..=MAX_RANGES).contains(&ranges.len()) {
+        return Err(format!("`ranges` does not hold 1 to {MAX_RANGES} ranges"));
+    }
+    if ranges.iter().any(|range| range.from == 0 || range.to.is_some_and(|to| to < range.from)) {
+        return Err("a range does not begin at 1 or later and end at or after its beginning".into());
+    }
+    Ok(())
+}

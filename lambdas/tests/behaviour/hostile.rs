@@ -1,0 +1,184 @@
+//! Whatever comes in: no panic, no frame too large, no other's line.
+
+use proptest::prelude::*;
+use ralph_lambdas::{
+    cursor::Cursor,
+    frame::MAX_EVENT,
+    line::{Head, encode_event, encode_raw},
+    payload::{Delivery, inflate},
+    request::{AuthorizerRequest, Request},
+};
+use ralph_protocol::{event::Envelope, message::MAX_FRAME};
+use serde_json::{Value, json};
+
+use crate::{
+    memory::START,
+    push_logs::Push,
+    send_logs::Server,
+    workers::{RUN, STREAM, event, event_of, events, payload, wrap_bytes},
+};
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    { runtime }.enable_time().start_paused(true).build().unwrap().block_on(future)
+}
+
+/// JSON of any shape, some of it nearly right.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,20}".prop_map(Value::from),
+        Just(json!("w")),
+        Just(json!(RUN)),
+        Just(json!("sendLogs")),
+    ];
+    leaf.prop_recursive(4, 64, 8, |inner| {
+        let key = prop::sample::select(vec![
+            "action",
+            "workstream",
+            "ranges",
+            "run",
+            "from",
+            "to",
+            "ts",
+            "id",
+            "limit",
+            "before",
+            "since",
+            "follow",
+            "v",
+            "seq",
+            "type",
+            "x",
+        ]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+            prop::collection::vec((key, inner), 0..10).prop_map(|pairs| {
+                Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+            }),
+        ]
+    })
+}
+
+/// A line, from garbage to one of ours with something wrong.
+fn any_line() -> impl Strategy<Value = String> {
+    let odd = (
+        any_json(),
+        prop::sample::select(vec![
+            "v",
+            "ts",
+            "workstream",
+            "run",
+            "seq",
+            "type",
+            "exit",
+            "reason",
+            "until",
+            "x",
+        ]),
+    )
+        .prop_map(|(value, field)| event_of("w", RUN, 1, json!({field: value})));
+    let cut = (0usize..400).prop_map(|n| event(1).chars().take(n).collect());
+    prop_oneof![
+        "(?s).{0,80}",
+        "[\u{0}-\u{1f}\"\\\\{}]{0,40}",
+        odd,
+        cut,
+        any_json().prop_map(|v| v.to_string())
+    ]
+}
+
+proptest! {
+    /// The borrowed reader and the protocol's own agree on what an event is.
+    #[test]
+    fn both_readers_of_events_agree(line in any_line()) {
+        let envelope = Envelope::parse(&line);
+        let head = Head::parse(&line).filter(|head| head.owner().is_some());
+        match (envelope, head) {
+            (None, None) => {}
+            (Some(envelope), Some(head)) => {
+                let owner = head.owner().unwrap();
+                prop_assert_eq!((&envelope.workstream, &envelope.run), (&owner.workstream, &owner.run));
+                prop_assert_eq!((envelope.seq, envelope.kind.as_str()), (head.seq, head.kind.as_ref()));
+                prop_assert_eq!((envelope.exit, &envelope.reason), (head.exit, &head.reason));
+                prop_assert_eq!((envelope.until, envelope.ts_ms()), (head.until, head.ts_ms()));
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    #[test]
+    fn what_goes_into_a_frame_is_json_that_fits(line in any_line(), times in 1usize..4_000) {
+        let long = line.repeat(times);
+        for part in encode_raw(&long, STREAM, &RUN.parse().unwrap(), START) {
+            prop_assert!(part.len() <= MAX_EVENT);
+            prop_assert!(serde_json::from_str::<Value>(&part).is_ok());
+        }
+        let event = event_of("w", RUN, 7, json!({"text": long}));
+        let shown = encode_event(&event, &Head::parse(&event).unwrap());
+        prop_assert!(shown.len() <= MAX_EVENT);
+        prop_assert_eq!(Envelope::parse(&shown).unwrap().seq, 7);
+    }
+
+    #[test]
+    fn a_payload_of_anything_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = inflate(&String::from_utf8_lossy(&bytes), 1 << 20);
+        let _ = Delivery::parse(&bytes);
+        let text = inflate(&wrap_bytes(&bytes), 1 << 20).unwrap();
+        prop_assert_eq!(text, bytes);
+    }
+
+    #[test]
+    fn a_payload_with_a_wrong_byte_is_read_or_refused(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut inner = inflate(&events(1..=5), 1 << 20).unwrap();
+        let i = at.index(inner.len());
+        inner[i] = byte;
+        let push = Push::followed_by(&["a="]);
+        let _ = block_on(push.deliver(&wrap_bytes(&inner)));
+        prop_assert!(push.post.seqs("a=").len() <= 5);
+        let mut outer = events(1..=5).into_bytes();
+        let i = at.index(outer.len());
+        outer[i] = byte & 0x7f;
+        let _ = block_on(push.deliver(&String::from_utf8(outer).unwrap()));
+    }
+
+    /// One message of any kind gets one end: an error, a pong, or caughtUp.
+    #[test]
+    fn any_message_gets_exactly_one_answer(message in any_json(), text in "(?s).{0,100}", plain in any::<bool>()) {
+        let server = Server::with_run("w", RUN, STREAM, 3);
+        let body = if plain { text } else { message.to_string() };
+        block_on(server.ask_as("w", &body));
+        let kinds = server.post.kinds("c=");
+        let ends = kinds.iter().filter(|kind| ["error", "pong", "caughtUp"].contains(&kind.as_str()));
+        prop_assert_eq!(ends.count(), 1, "{:?}", &kinds);
+    }
+
+    #[test]
+    fn requests_of_any_shape_never_panic(value in any_json(), text in "\\PC{0,60}") {
+        let _ = serde_json::from_value::<Request>(value.clone());
+        let _ = serde_json::from_value::<AuthorizerRequest>(value);
+        let _ = Cursor::decode(&text);
+    }
+
+    /// Lines of any kind in a stream: everything deliverable arrives, foreign ones never.
+    #[test]
+    fn a_delivery_of_anything_fits_and_leaks_nothing(lines in prop::collection::vec(any_line(), 0..20)) {
+        let push = Push::followed_by(&["a="]);
+        push.table.follow("other=", "x");
+        push.table.own(STREAM, "w", RUN);
+        let lines: Vec<_> = lines.into_iter().map(|line| (START, line)).collect();
+        let counts = block_on(push.deliver(&payload(STREAM, &lines))).unwrap();
+        prop_assert_eq!(counts.events + counts.raw + counts.foreign, lines.len());
+        prop_assert!(push.post.messages("other=").is_empty());
+        for (_, frame) in push.post.delivered.borrow().iter() {
+            prop_assert!(frame.len() <= MAX_FRAME);
+        }
+        for line in push.post.events("a=") {
+            let value: Value = serde_json::from_str(&line).unwrap();
+            prop_assert_eq!(&value["run"], RUN);
+        }
+    }
+}
