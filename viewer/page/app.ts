@@ -85,8 +85,8 @@ export class App {
     status.className = `status status-${state}`;
     const words = [
       state === "live" && !view.list.following ? "paused" : STATES[state],
-      pending > 0 && `${pending.toLocaleString()} pending`,
-      lost > 0 && `${lost.toLocaleString()} lost`,
+      pending > 0 && `${format.whole(pending)} pending`,
+      lost > 0 && `${format.whole(lost)} lost`,
     ];
     setText(status, words.filter(Boolean).join(" · "));
     this.#counts(view);
@@ -94,7 +94,7 @@ export class App {
     const note = one("#filter-note");
     const shown = view.list.rows.reduce((n, row) => n + (row.kind === "line" ? 1 : 0), 0);
     const found = this.#options.narrowed
-      ? `${format.plural(shown, "line")} of ${view.store.length.toLocaleString()}`
+      ? `${format.plural(shown, "line")} of ${format.whole(view.store.length)}`
       : "";
     note.classList.toggle("bad", this.#options.error !== undefined);
     setText(note, this.#options.error ?? found);

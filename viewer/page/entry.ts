@@ -1,5 +1,6 @@
 import type { Level, Line, WorkerEvent } from "ralph-logs";
 import { plain } from "./ansi.ts";
+import { time } from "./format.ts";
 
 /** The groups that the type chips switch. */
 export const GROUPS = ["agent", "tools", "git", "run", "log", "raw"] as const;
@@ -107,4 +108,4 @@ function textOf({ event }: Line): string {
 }
 
 const until = (ms: number | undefined, verb: string): string =>
-  ms === undefined ? "" : `${verb} at ${new Date(ms).toLocaleTimeString()}`;
+  ms === undefined ? "" : `${verb} at ${time(ms).slice(0, -4)}`;

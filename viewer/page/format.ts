@@ -41,6 +41,10 @@ export const time = (ms: number): string => TIME.format(ms);
 /** Day and minute. */
 export const day = (ms: number): string => DAY.format(ms);
 
+const WHOLE = new Intl.NumberFormat();
+/** `12,345`. */
+export const whole = (n: number): string => WHOLE.format(n);
+
 /** `1 line`, `2 lines`. */
 export const plural = (n: number, noun: string): string =>
-  `${n.toLocaleString()} ${noun}${n === 1 ? "" : "s"}`;
+  `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;

@@ -1,5 +1,5 @@
 import { runAttempt } from "ralph-logs";
-import { Chart } from "./chart.ts";
+import type { Chart } from "./chart.ts";
 import { fill, h, setText } from "./dom.ts";
 import * as format from "./format.ts";
 import { stateOf } from "./render.ts";
@@ -11,15 +11,28 @@ export class RunHeader {
   readonly #title = h("h2", {});
   readonly #state = h("span", { className: "state" });
   readonly #facts = h("dl", {});
-  readonly #chart = new Chart();
+  #chart: Chart | undefined;
   #shown: RunSummary | undefined;
 
   constructor(element: HTMLElement) {
     this.#element = element;
     const words = h("div", { className: "run-title" }, this.#title, this.#state);
-    fill(element, h("div", { className: "run-words" }, words, this.#facts), this.#chart.element);
+    fill(element, h("div", { className: "run-words" }, words, this.#facts));
+    this.#addChart();
     // Elapsed time goes on while nothing comes in.
     setInterval(() => this.#shown && this.show(this.#shown), 1_000);
+  }
+
+  /** The chart comes when it comes: the page must not wait for it, nor fail with it. */
+  async #addChart(): Promise<void> {
+    try {
+      const { Chart } = await import("./chart.ts");
+      this.#chart = new Chart();
+      this.#element.append(this.#chart.element);
+      this.show(this.#shown);
+    } catch (error) {
+      console.warn("no chart:", error);
+    }
   }
 
   /** Shows a run; `undefined`: none yet. */
@@ -77,7 +90,7 @@ export class RunHeader {
       bar.classList.toggle("high", (share ?? 0) > 0.85);
       bar.style.setProperty("--share", `${Math.min(100, Math.max(0, (share ?? 0) * 100))}%`);
     });
-    this.#chart.show(summary);
+    this.#chart?.show(summary);
   }
 }
 

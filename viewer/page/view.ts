@@ -244,7 +244,7 @@ export class WorkstreamView {
     this.list.set(rowsOf(this.store, this.#options.wanted));
     this.#jump();
     this.#badge.hidden = this.list.following;
-    const fresh = this.unread === 0 ? "newest" : `${this.unread.toLocaleString()} new`;
+    const fresh = this.unread === 0 ? "newest" : `${format.whole(this.unread)} new`;
     setText(this.#badge, `↓ ${fresh}`);
     const nothing = this.list.rows.length === 0;
     this.#empty.hidden = !nothing;

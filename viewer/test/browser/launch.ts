@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { type Browser, chromium } from "playwright-core";
 
-/** Where distributions put Chromium; `CHROMIUM` overrides. */
+/** Where distributions put Chromium; `CHROMIUM` overrides, `CHROMIUM=npm` wants the package's. */
 const PLACES = [
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
@@ -10,14 +11,30 @@ const PLACES = [
   "/Applications/Chromium.app/Contents/MacOS/Chromium",
 ];
 
-/** The system's Chromium, headless, talking to nobody but the page's server. */
-export function launch(): Promise<Browser> {
-  const executablePath = [process.env.CHROMIUM ?? "", ...PLACES].find((path) => existsSync(path));
-  if (executablePath === undefined) {
-    throw new Error(
-      "no Chromium found\nhint: install it (Debian: apt-get install chromium), or set CHROMIUM to its path",
-    );
+/** Headless, talking to nobody but the page's server. */
+const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
+
+/** The system's Chromium, or else the one that an npm package carries (Linux only). */
+export async function launch(): Promise<Browser> {
+  const wanted = process.env.CHROMIUM ?? "";
+  const places = wanted === "npm" ? [] : [wanted, ...PLACES];
+  const executablePath = places.find((path) => existsSync(path)) ?? (await fromPackage());
+  return chromium.launch({ executablePath, args: ARGS, headless: true });
+}
+
+async function fromPackage(): Promise<string> {
+  if (process.platform !== "linux") {
+    throw new Error("no Chromium found\nhint: install it, or set CHROMIUM to its path");
   }
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
-  return chromium.launch({ executablePath, args, headless: true });
+  // The package is made for Lambda: there it unpacks the libraries that a bare system lacks, and
+  // it unpacks into the folder for temporary files. Both are what is wanted here.
+  const cache = fileURLToPath(new URL("../../node_modules/.cache/chromium", import.meta.url));
+  mkdirSync(cache, { recursive: true });
+  process.env.TMPDIR = cache;
+  process.env.AWS_EXECUTION_ENV ??= "AWS_Lambda_nodejs22.x";
+  const { default: packaged } = await import("@sparticuz/chromium");
+  const path = await packaged.executablePath();
+  const libraries = `${cache}/al2023/lib`;
+  process.env.LD_LIBRARY_PATH = [libraries, process.env.LD_LIBRARY_PATH].filter(Boolean).join(":");
+  return path;
 }
