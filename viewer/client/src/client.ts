@@ -167,7 +167,8 @@ export class LogClient extends Emitter<ClientEvents> {
     if (this.#connecting || this.#state === "closed") return;
     if (this.#subscriptions.size === 0) return;
     const early = this.#options.workstreams ?? [];
-    const workstreams = [...new Set([...this.#subscriptions.keys(), ...early])];
+    const followed = [...this.#subscriptions.values()].filter(({ refused }) => !refused);
+    const workstreams = [...new Set([...followed.map((s) => s.workstream), ...early])];
     clearTimeout(this.#again);
     this.#connecting = true;
     const { signal } = this.#abort;
@@ -184,8 +185,10 @@ export class LogClient extends Emitter<ClientEvents> {
       if (!signal.aborted) this.#failed(error);
     }
     // A workstream that was added meanwhile is outside the new connection's scope.
-    const missing = [...this.#subscriptions.keys()].some((w) => !workstreams.includes(w));
-    if (missing && socket !== undefined) this.#connect();
+    const added = [...this.#subscriptions.values()].some(
+      ({ workstream, refused }) => !refused && !workstreams.includes(workstream),
+    );
+    if (added && socket !== undefined) this.#connect();
   }
 
   /** One handshake. A browser cannot see why one fails. */
@@ -256,7 +259,18 @@ export class LogClient extends Emitter<ClientEvents> {
     if (online) this.#failures++;
     const refused = error instanceof DeniedError || this.#failures >= DENIED_AFTER;
     if (this.#socket === undefined && refused && online) this.#setState("denied");
+    if (error instanceof DeniedError && this.#socket !== undefined) this.#refuse(error.message);
     this.emit("failed", { error, retryInMs: this.#wait() });
+  }
+
+  /** What was to be added to a standing connection is denied; what it has goes on. */
+  #refuse(message: string): void {
+    for (const subscription of this.#subscriptions.values()) {
+      const { workstream } = subscription;
+      if (this.#scope.includes(workstream)) continue;
+      const error = { type: "error", workstream, code: "forbidden", message } as const;
+      subscription.take({ type: "message", message: error });
+    }
   }
 
   /** Connects again after a while, longer with each failure. */

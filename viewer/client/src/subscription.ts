@@ -95,6 +95,11 @@ export class Subscription extends Emitter<SubscriptionEvents> {
     return this.#status;
   }
 
+  /** Whether the server, or the token function, refuses this workstream. */
+  get refused(): boolean {
+    return this.#refused;
+  }
+
   /** Lines that came although they were held: overlaps of replays, repeats of deliveries. */
   get redelivered(): number {
     return this.#rules.redelivered;

@@ -159,6 +159,24 @@ test("a workstream outside the scope is denied, and the others go on", async () 
   await vi.waitFor(() => expect(demo.status.state).toBe("live"));
 });
 
+test("a workstream that is denied later leaves the others as they are", async () => {
+  server.write("demo", new Writer("demo", run).lines(1));
+  const client = connect({
+    url: server.websocketUrl,
+    token: ({ workstreams }) => {
+      if (workstreams.includes("other")) throw new DeniedError("not yours");
+      return server.token(workstreams);
+    },
+    signal: stop.signal,
+  });
+  const demo = client.subscribe("demo");
+  await vi.waitFor(() => expect(demo.status.state).toBe("live"));
+  const other = client.subscribe("other");
+  await vi.waitFor(() => expect(other.status.state).toBe("denied"));
+  expect(demo.status.state).toBe("live");
+  expect(client.state).toBe("open");
+});
+
 test("a token function that says denied is believed at once", async () => {
   const client = connect({
     url: server.websocketUrl,
