@@ -31,6 +31,8 @@ enum Purpose {
 struct Request {
     purpose: Purpose,
     sent: u64,
+    /// Its answer says that new lines are delivered from here on.
+    subscribes: bool,
 }
 
 /// The rules. See the [module](super) for what they promise.
@@ -40,6 +42,8 @@ pub struct Client {
     runs: BTreeMap<Run, RunView>,
     floor: Floor,
     connected: bool,
+    /// Whether a request that subscribes was answered on this connection.
+    subscribed: bool,
     requests: BTreeMap<u64, Request>,
     next_id: u64,
     /// When the server asked to be left alone until.
@@ -66,6 +70,7 @@ impl Client {
             runs: BTreeMap::new(),
             floor: Floor::Unknown,
             connected: false,
+            subscribed: false,
             requests: BTreeMap::new(),
             next_id: 1,
             quiet_until: 0,
@@ -167,6 +172,7 @@ impl Client {
         match input {
             Input::Connected => {
                 self.connected = true;
+                self.subscribed = false;
                 self.requests.clear();
                 self.subscribe(now, &mut out);
             }
@@ -214,7 +220,8 @@ impl Client {
         let id = self.next_id;
         self.next_id += 1;
         ask.id = Some(id.to_string());
-        self.requests.insert(id, Request { purpose, sent: now });
+        let subscribes = ask.follow == Some(true) || matches!(purpose, Purpose::Page);
+        self.requests.insert(id, Request { purpose, sent: now, subscribes });
         out.push(Output::Send(ClientMessage::SendLogs(ask)));
     }
 
@@ -306,6 +313,7 @@ impl Client {
         cursor: Option<&str>,
         out: &mut Vec<Output>,
     ) {
+        self.subscribed |= request.subscribes;
         match request.purpose {
             Purpose::Page if self.floor == Floor::Unknown => {
                 self.floor = self.first_floor(cursor.is_none());
@@ -368,11 +376,12 @@ impl Client {
             return;
         }
         self.requests.retain(|_, request| now < request.sent + ANSWER_MS);
+        // Until one that subscribes is answered, it is made again: after a cut as at the start.
+        let asked = self.requests.values().any(|request| request.subscribes);
+        if !self.subscribed && !asked && now >= self.quiet_until {
+            self.subscribe(now, out);
+        }
         if self.floor == Floor::Unknown {
-            let asked = self.requests.values().any(|r| matches!(r.purpose, Purpose::Page));
-            if !asked && now >= self.quiet_until {
-                self.subscribe(now, out);
-            }
             return;
         }
         if now >= self.quiet_until {
