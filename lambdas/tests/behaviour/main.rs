@@ -2,6 +2,7 @@
 
 mod authorize;
 mod connect;
+mod convergence;
 mod hostile;
 mod memory;
 mod push_logs;

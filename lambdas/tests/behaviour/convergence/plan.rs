@@ -1,0 +1,262 @@
+//! What happens in a world: which lines are written, how CloudWatch delivers and serves them, what
+//! the gateway does, when viewers come and go.
+
+use proptest::prelude::*;
+use ralph_lambdas::ports::PostError;
+use ralph_protocol::{event::timestamp_text, ids::Run};
+use serde_json::json;
+use tokio::time::Duration;
+
+use crate::{
+    memory::{Fate, START},
+    workers::{NEXT_RUN, RUN},
+};
+
+/// How long after the last trouble everything must be right: the longest silence that is asked
+/// about, and the time until a line may be called lost, with room for asking again.
+pub const HEALED_AFTER: Duration = Duration::from_secs(50 * 60);
+
+/// A world.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// One or two runs, one after the other.
+    pub runs: Vec<PlannedRun>,
+    /// What becomes of posts, one after the other; then all arrive.
+    pub posts: Vec<Fate>,
+    /// Which reads are throttled; then none is.
+    pub reads_throttled: Vec<bool>,
+    /// From when the table is down, ms from the beginning, and for how long.
+    pub table_down: Option<(u64, u64)>,
+    /// The viewers.
+    pub viewers: Vec<PlannedViewer>,
+}
+
+/// A run, and what CloudWatch does with its lines.
+#[derive(Debug, Clone)]
+pub struct PlannedRun {
+    pub run: Run,
+    pub stream: String,
+    /// When the first line is written, ms from the beginning.
+    pub begins: u64,
+    /// `seq` 1, 2, …
+    pub lines: Vec<PlannedLine>,
+    /// How many lines each delivery carries, in turn.
+    pub batches: Vec<PlannedBatch>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlannedLine {
+    /// Ms after the line before.
+    pub gap: u64,
+    /// CloudWatch never has it.
+    pub never: bool,
+    /// Ms until a replay serves it.
+    pub lag: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlannedBatch {
+    pub size: usize,
+    /// When it is delivered, ms after its last line: each time once; nowhere: dropped.
+    pub deliveries: Vec<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlannedViewer {
+    /// Ms from the beginning.
+    pub comes: u64,
+    /// Lines of the first page.
+    pub limit: u32,
+    /// How long each connection lasts, ms, and how long the viewer then stays away; the last one
+    /// stays.
+    pub connections: Vec<(u64, u64)>,
+    /// Whether API Gateway tells of its disconnects.
+    pub disconnects_arrive: bool,
+    /// Off: the viewer only listens, to see that this property can fail.
+    pub asks_again: bool,
+    pub seed: u64,
+}
+
+impl PlannedRun {
+    /// When a line is written, ms from the beginning.
+    pub fn written(&self, seq: u64) -> u64 {
+        let lines = self.lines.iter().take(usize::try_from(seq).unwrap());
+        self.begins + lines.map(|line| line.gap).sum::<u64>()
+    }
+
+    /// A line, as the run's worker writes it.
+    pub fn text(&self, seq: u64) -> String {
+        let mut event = json!({
+            "v": 1, "ts": timestamp_text(START + self.written(seq)), "workstream": "w",
+            "run": self.run, "seq": seq, "iter": 0, "level": "info", "type": "log",
+            "text": "x".repeat(usize::try_from(seq * 997 % 4_000).unwrap()),
+        });
+        if seq == self.lines.len() as u64 {
+            event["type"] = "run.end".into();
+            event["reason"] = "complete".into();
+            event["exit"] = 0.into();
+        }
+        event.to_string()
+    }
+}
+
+impl Plan {
+    /// When the last planned trouble is over.
+    pub fn length(&self) -> Duration {
+        let lines = self.runs.iter().map(|run| {
+            let written: u64 = run.lines.iter().map(|line| line.gap + line.lag).sum();
+            let delivered = run.batches.iter().flat_map(|batch| &batch.deliveries).max();
+            run.begins + written + delivered.copied().unwrap_or(0)
+        });
+        let viewers = self.viewers.iter().map(|viewer| {
+            viewer.comes + viewer.connections.iter().map(|(on, off)| on + off).sum::<u64>()
+        });
+        let down = self.table_down.map_or(0, |(at, length)| at + length);
+        Duration::from_millis(lines.chain(viewers).chain([down]).max().unwrap_or(0))
+    }
+
+    fn keys(&self, never: bool) -> Vec<(Run, u64)> {
+        let keys = self.runs.iter().flat_map(|run| {
+            let numbered = (1..).zip(&run.lines).filter(move |(_, line)| line.never == never);
+            numbered.map(|(seq, _)| (run.run.clone(), seq))
+        });
+        keys.collect()
+    }
+
+    /// What CloudWatch has in the end.
+    pub fn held(&self) -> Vec<(Run, u64)> {
+        self.keys(false)
+    }
+
+    /// What was written and never reached CloudWatch.
+    pub fn never_held(&self) -> Vec<(Run, u64)> {
+        self.keys(true)
+    }
+
+    /// A line as it was written; `None` when there is no such line.
+    pub fn text(&self, run: &Run, seq: u64) -> Option<String> {
+        let planned = self.runs.iter().find(|planned| planned.run == *run)?;
+        (1..=planned.lines.len() as u64).contains(&seq).then(|| planned.text(seq))
+    }
+
+    /// A calm world but for one delivery that never comes.
+    pub fn with_a_dropped_delivery() -> Self {
+        let line = PlannedLine { gap: 10, never: false, lag: 0 };
+        let batch = |deliveries| PlannedBatch { size: 3, deliveries };
+        let run = PlannedRun {
+            run: RUN.parse().unwrap(),
+            stream: "s".into(),
+            begins: 5_000,
+            lines: vec![line; 9],
+            batches: vec![batch(vec![10]), batch(vec![]), batch(vec![10])],
+        };
+        let viewer = PlannedViewer {
+            comes: 0,
+            limit: 1_000,
+            connections: Vec::new(),
+            disconnects_arrive: true,
+            asks_again: true,
+            seed: 1,
+        };
+        Self {
+            runs: vec![run],
+            posts: Vec::new(),
+            reads_throttled: Vec::new(),
+            table_down: None,
+            viewers: vec![viewer],
+        }
+    }
+}
+
+fn lines() -> impl Strategy<Value = Vec<PlannedLine>> {
+    let line = (0u64..3_000, prop::bool::weighted(0.08), prop_oneof![Just(0), 0u64..30_000])
+        .prop_map(|(gap, never, lag)| PlannedLine { gap, never, lag });
+    prop::collection::vec(line, 1..30).prop_map(|mut lines| {
+        // Nobody can know of a last line that no one but the worker ever had.
+        lines.last_mut().unwrap().never = false;
+        lines
+    })
+}
+
+fn batches() -> impl Strategy<Value = Vec<PlannedBatch>> {
+    let deliveries = prop_oneof![
+        4 => (0u64..200).prop_map(|at| vec![at]),
+        2 => (0u64..20_000).prop_map(|at| vec![at]),
+        2 => prop::collection::vec(0u64..20_000, 2..4),
+        1 => Just(Vec::new()),
+    ];
+    let batch =
+        (1usize..8, deliveries).prop_map(|(size, deliveries)| PlannedBatch { size, deliveries });
+    prop::collection::vec(batch, 1..12)
+}
+
+fn runs() -> impl Strategy<Value = Vec<PlannedRun>> {
+    let run = (lines(), batches(), 0u64..60_000);
+    prop::collection::vec(run, 1..3).prop_map(|all| {
+        let mut begins = 0;
+        let named = all.into_iter().zip([(RUN, "worker/worker/1"), (NEXT_RUN, "worker/worker/2")]);
+        let planned = named.map(|((lines, batches, pause), (run, stream))| {
+            begins += pause;
+            let this = begins;
+            begins += lines.iter().map(|line| line.gap).sum::<u64>();
+            PlannedRun {
+                run: run.parse().unwrap(),
+                stream: stream.into(),
+                begins: this,
+                lines,
+                batches,
+            }
+        });
+        planned.collect()
+    })
+}
+
+fn fates() -> impl Strategy<Value = Vec<Fate>> {
+    let fate = prop_oneof![
+        6 => (0u64..300).prop_map(|ms| Fate::DeliverAfter(Duration::from_millis(ms))),
+        1 => Just(Fate::Hang),
+        1 => Just(Fate::Fail(PostError::Throttled)),
+        1 => Just(Fate::Fail(PostError::Refused("413".into()))),
+        1 => Just(Fate::Fail(PostError::Failed("500".into()))),
+        1 => Just(Fate::Fail(PostError::Gone)),
+    ];
+    prop::collection::vec(fate, 0..60)
+}
+
+fn viewers() -> impl Strategy<Value = Vec<PlannedViewer>> {
+    let connection = (
+        prop_oneof![0u64..5_000, 0u64..90_000, Just(7_200_000)],
+        prop_oneof![0u64..2_000, 0u64..120_000],
+    );
+    let viewer = (
+        0u64..100_000,
+        prop_oneof![Just(1_000u32), 1u32..12],
+        prop::collection::vec(connection, 0..4),
+        any::<bool>(),
+        any::<u64>(),
+    )
+        .prop_map(|(comes, limit, connections, disconnects_arrive, seed)| PlannedViewer {
+            comes,
+            limit,
+            connections,
+            disconnects_arrive,
+            asks_again: true,
+            seed,
+        });
+    prop::collection::vec(viewer, 1..3)
+}
+
+/// Worlds.
+pub fn plans() -> impl Strategy<Value = Plan> {
+    let down = prop::option::weighted(0.2, (0u64..100_000, 0u64..30_000));
+    let throttled = prop::collection::vec(prop::bool::weighted(0.3), 0..20);
+    (runs(), fates(), throttled, down, viewers()).prop_map(
+        |(runs, posts, reads_throttled, table_down, viewers)| Plan {
+            runs,
+            posts,
+            reads_throttled,
+            table_down,
+            viewers,
+        },
+    )
+}

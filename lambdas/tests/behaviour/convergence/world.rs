@@ -1,0 +1,259 @@
+//! CloudWatch Logs, the gateway and the table as the plan has them, around the real handlers.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+};
+
+use ralph_lambdas::{
+    connect::connect,
+    disconnect::disconnect,
+    ports::{
+        Clock, LogPage, LogQuery, Logs, LogsError, Post, PostError, RunNews, StreamOwner, Table,
+    },
+    push_logs::{self, push_logs},
+    request::{Request, Response},
+    send_logs::{self, send_logs},
+};
+use ralph_protocol::{ids::Workstream, table::RunState};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::spawn_local,
+    time::{Duration, sleep},
+};
+
+use super::plan::{Plan, PlannedRun};
+use crate::{
+    memory::{Fate, Lines, MemoryLogs, MemoryTable, START, TestClock, request},
+    workers::payload,
+};
+
+/// Everything between workers and viewers.
+pub struct World {
+    pub table: MemoryTable,
+    pub clock: TestClock,
+    lines: Lines,
+    cloudwatch: CloudWatch,
+    gateway: Gateway,
+    memory: push_logs::Memory,
+    requests: send_logs::Memory,
+    /// The test has seen enough.
+    pub over: Cell<bool>,
+}
+
+#[derive(Default)]
+struct CloudWatch {
+    /// What replays serve by now.
+    served: MemoryLogs,
+    throttled: RefCell<VecDeque<bool>>,
+}
+
+impl Logs for CloudWatch {
+    async fn read(&self, query: &LogQuery) -> Result<LogPage, LogsError> {
+        let throttled = self.throttled.borrow_mut().pop_front();
+        if throttled == Some(true) {
+            return Err(LogsError::Throttled);
+        }
+        self.served.read(query).await
+    }
+}
+
+#[derive(Default)]
+struct Gateway {
+    open: RefCell<BTreeMap<String, UnboundedSender<String>>>,
+    fates: RefCell<VecDeque<Fate>>,
+    next_id: Cell<u32>,
+}
+
+impl Post for Gateway {
+    async fn post(&self, connection: &str, frame: &[u8]) -> Result<(), PostError> {
+        let fate = self.fates.borrow_mut().pop_front();
+        match fate.unwrap_or(Fate::Deliver) {
+            Fate::Deliver => {}
+            Fate::DeliverAfter(time) => sleep(time).await,
+            // Gone is said of a connection that is: this is how it ends.
+            Fate::Fail(PostError::Gone) => {
+                self.open.borrow_mut().remove(connection);
+            }
+            Fate::Fail(error) => return Err(error),
+            Fate::Hang => std::future::pending().await,
+        }
+        let open = self.open.borrow();
+        let sender = open.get(connection).ok_or(PostError::Gone)?;
+        let frame = String::from_utf8(frame.to_vec()).unwrap();
+        sender.send(frame).map_err(|_| PostError::Gone)
+    }
+}
+
+impl World {
+    pub fn new(plan: &Plan) -> Self {
+        let cloudwatch = CloudWatch {
+            throttled: RefCell::new(plan.reads_throttled.iter().copied().collect()),
+            ..CloudWatch::default()
+        };
+        let gateway = Gateway {
+            fates: RefCell::new(plan.posts.iter().cloned().collect()),
+            ..Gateway::default()
+        };
+        Self {
+            table: MemoryTable::default(),
+            clock: TestClock::default(),
+            lines: Lines::default(),
+            cloudwatch,
+            gateway,
+            memory: push_logs::Memory::default(),
+            requests: send_logs::Memory::default(),
+            over: Cell::new(false),
+        }
+    }
+
+    /// Sets everything off that happens by itself.
+    pub fn begin(self: &Rc<Self>, plan: &Plan) {
+        for run in &plan.runs {
+            self.record(run);
+            self.write(run);
+        }
+        if let Some((at, length)) = plan.table_down {
+            let world = self.clone();
+            spawn_local(async move {
+                sleep(Duration::from_millis(at)).await;
+                world.table.down.set(true);
+                sleep(Duration::from_millis(length)).await;
+                world.table.down.set(false);
+            });
+        }
+    }
+
+    /// What task-events records of a task: which stream is which run, and that it has stopped.
+    fn record(self: &Rc<Self>, run: &PlannedRun) {
+        let ends = run.written(run.lines.len() as u64) + 1_000;
+        for (at, state) in [(run.begins, RunState::Starting), (ends, RunState::Ended)] {
+            let world = self.clone();
+            let (stream, run) = (run.stream.clone(), run.run.clone());
+            spawn_local(async move {
+                sleep(Duration::from_millis(at)).await;
+                // EventBridge tries again for as long as it takes.
+                while world.table.down.get() {
+                    sleep(Duration::from_secs(1)).await;
+                }
+                let workstream: Workstream = "w".parse().unwrap();
+                let news = RunNews {
+                    stream: stream.clone(),
+                    last_seq: 0,
+                    last_ts: 0,
+                    state,
+                    reason: None,
+                    exit: None,
+                    wait_until: None,
+                    expires_at: u64::MAX,
+                };
+                world.table.record_run(&workstream, &run, &news).await.unwrap();
+                let owner = StreamOwner { workstream, run };
+                world.table.claim_stream(&stream, &owner, 0, u64::MAX).await.unwrap();
+            });
+        }
+    }
+
+    /// Lets a run's lines be served and delivered as planned.
+    fn write(self: &Rc<Self>, run: &PlannedRun) {
+        let mut held = Vec::new();
+        for (seq, line) in (1..).zip(&run.lines).filter(|(_, line)| !line.never) {
+            let (at, text) = (run.written(seq), run.text(seq));
+            held.push((START + at, text.clone()));
+            let (world, stream) = (self.clone(), run.stream.clone());
+            let (written, served) = (START + at, at + line.lag);
+            spawn_local(async move {
+                sleep(Duration::from_millis(served)).await;
+                world.cloudwatch.served.put(&stream, written, text);
+            });
+        }
+        let mut batches = run.batches.iter().cycle();
+        while !held.is_empty() {
+            let batch = batches.next().unwrap();
+            let lines: Vec<_> = held.drain(..batch.size.min(held.len())).collect();
+            let ready = lines.last().unwrap().0 - START;
+            let payload = payload(&run.stream, &lines);
+            for after in &batch.deliveries {
+                let (world, payload) = (self.clone(), payload.clone());
+                let at = Duration::from_millis(ready + after);
+                spawn_local(async move {
+                    sleep(at).await;
+                    world.deliver(&payload).await;
+                });
+            }
+        }
+    }
+
+    /// An asynchronous invocation: tried again twice when it fails.
+    async fn deliver(&self, payload: &str) {
+        for pause in [60, 120, 0] {
+            let world = push_logs::World {
+                table: &self.table,
+                post: &self.gateway,
+                clock: &self.clock,
+                memory: &self.memory,
+                retention_secs: 7 * 86_400,
+            };
+            if push_logs(payload, &world, self.lines.invocation()).await.is_ok() {
+                return;
+            }
+            sleep(Duration::from_secs(pause)).await;
+        }
+    }
+
+    /// A handshake; `None` when it is refused.
+    pub async fn connect(&self) -> Option<Connection> {
+        let id = format!("c{}=", self.gateway.next_id.replace(self.gateway.next_id.get() + 1));
+        let event = self.event(&id, None);
+        let answer = connect(&event, &self.table, &self.clock, self.lines.invocation()).await;
+        if answer != Ok(Response::OK) {
+            return None;
+        }
+        let (sender, frames) = unbounded_channel();
+        self.gateway.open.borrow_mut().insert(id.clone(), sender);
+        let connected_at = event.request_context.connected_at;
+        Some(Connection { id, connected_at, frames })
+    }
+
+    /// A connection ends; API Gateway may tell the function or not.
+    pub async fn close(&self, connection: &Connection, told: bool) {
+        self.gateway.open.borrow_mut().remove(&connection.id);
+        if told {
+            let event = self.event(&connection.id, None);
+            let _ = disconnect(&event, &self.table, self.lines.invocation()).await;
+        }
+    }
+
+    /// A message of a client, served while the world goes on.
+    pub fn send(self: &Rc<Self>, connection: &Connection, body: String) {
+        let mut event = self.event(&connection.id, Some(&body));
+        event.request_context.connected_at = connection.connected_at;
+        let world = self.clone();
+        spawn_local(async move {
+            let around = send_logs::World {
+                table: &world.table,
+                post: &world.gateway,
+                logs: &world.cloudwatch,
+                clock: &world.clock,
+                memory: &world.requests,
+            };
+            let invocation = world.lines.invocation_of(Duration::from_secs(29));
+            send_logs(&event, &around, invocation).await
+        });
+    }
+
+    fn event(&self, id: &str, body: Option<&str>) -> Request {
+        let mut event = request(id, "w", body);
+        event.request_context.connected_at = self.clock.now_ms();
+        event
+    }
+}
+
+/// A viewer's end of a connection.
+pub struct Connection {
+    pub id: String,
+    connected_at: u64,
+    /// What arrives; it ends when the connection does.
+    pub frames: UnboundedReceiver<String>,
+}
