@@ -1,76 +1,15 @@
 import { Asking, type Random } from "./asking.ts";
+import { type Floor, floorOf, START, same } from "./floor.ts";
 import * as limits from "./limits.ts";
 import { type Line, rawKey, readLine, runStarted } from "./line.ts";
-import type {
-  ClientMessage,
-  ErrorCode,
-  Range,
-  RawLine,
-  Run,
-  RunInfo,
-  SendLogs,
-  ServerMessage,
-} from "./protocol.ts";
+import { Pings } from "./pings.ts";
+import type { Range, RawLine, Run, RunInfo, SendLogs, ServerMessage } from "./protocol.ts";
+import { type Purpose, type Request, Requests } from "./requests.ts";
 import { type Hole, isOver, RunView } from "./run.ts";
+import type { Gap, Input, Output, RulesOptions } from "./types.ts";
 
 export type { Line } from "./line.ts";
-
-/** How the rules are set up. */
-export interface RulesOptions {
-  workstream: string;
-  /** Lines of the first page, 1 to 10,000. */
-  limit?: number;
-  /** Numbers to ask for again after a reconnect although they are held; for tests. */
-  overlap?: number;
-  /** Jitter between requests. */
-  random?: Random;
-}
-
-/** What happens to the rules. */
-export type Input =
-  | { type: "connected" }
-  | { type: "disconnected" }
-  | { type: "message"; message: ServerMessage | { type?: undefined } }
-  | { type: "tick" };
-
-/** What the rules want done. */
-export type Output =
-  /** Send this. */
-  | { type: "send"; message: ClientMessage }
-  /** Show these, each at its place: after every shown line of a lower run or number. */
-  | { type: "show"; lines: Line[] }
-  /** These numbers will not come. */
-  | { type: "lost"; run: Run; from: number; to: number }
-  /** The first page is complete; what follows is new. */
-  | { type: "caughtUp" }
-  /** Where runs stand has changed. */
-  | { type: "runs"; runs: RunInfo[] }
-  /** The server refuses this workstream, or a request of ours. */
-  | { type: "refused"; code: ErrorCode; message: string };
-
-/** Numbers that are missing or lost. */
-export interface Gap {
-  run: Run;
-  from: number;
-  to: number;
-  /** `pending`: being asked for; `lost`: CloudWatch Logs does not have them. */
-  state: "pending" | "lost";
-}
-
-/** Where knowledge begins: below it, nothing is missed. */
-type Floor = undefined | { run: Run; seq: number };
-/** Everything is of interest. */
-const START: Floor = { run: "", seq: 1 };
-
-type Purpose =
-  | { kind: "page" | "whole" }
-  | { kind: "before"; oldest: Floor }
-  | { kind: "ranges"; ranges: Range[]; progress: boolean };
-type Request = Purpose & {
-  sent: number;
-  /** Frames were dropped since: whatever the answer says, it is not complete. */
-  distrusted?: boolean;
-};
+export type { Gap, Input, Output, RulesOptions } from "./types.ts";
 
 /**
  * The client's rules for one workstream, as a pure state machine: told the time and what came in,
@@ -90,13 +29,10 @@ export class Rules {
   #connected = false;
   /** When something happened last. */
   #now = 0;
-  #requests = new Map<string, Request>();
-  #nextId = 1;
+  readonly #requests = new Requests();
   #quietUntil = 0;
   #earlySince: number | undefined;
-  #caughtUpAt: number | undefined;
-  #pings = 0;
-  #nextPing: number | undefined;
+  readonly #pings = new Pings();
   #refused = false;
   #redelivered = 0;
   #runsChanged = false;
@@ -118,12 +54,7 @@ export class Rules {
 
   /** Whether a subscription's replay is under way. */
   get replaying(): boolean {
-    if (this.#floor === undefined) return true;
-    for (const r of this.#requests.values()) {
-      if (r.kind === "page" || (r.kind === "ranges" && r.ranges.some((range) => range.to === null)))
-        return true;
-    }
-    return false;
+    return this.#floor === undefined || this.#requests.has("page") || this.#requests.catchingUp;
   }
 
   /** Whether lines older than what is held may exist. */
@@ -133,8 +64,7 @@ export class Rules {
 
   /** Whether older lines are on their way. */
   get loadingOlder(): boolean {
-    for (const r of this.#requests.values()) if (r.kind === "before") return true;
-    return false;
+    return this.#requests.has("before");
   }
 
   /** What the server says of the runs, in their order. */
@@ -177,8 +107,8 @@ export class Rules {
       }
     }
     if (this.#connected && !this.#refused) {
-      at(this.#nextPing);
-      for (const r of this.#requests.values()) at(r.sent + limits.ANSWER_MS);
+      at(this.#pings.next);
+      at(this.#requests.nextExpiry);
       // While the server wants to be left alone, nothing is asked for, whatever is due.
       if (this.#quietUntil > this.#now) at(this.#quietUntil);
       else if (this.#floor !== undefined) for (const run of this.#order) at(this.#askDue(run));
@@ -188,14 +118,14 @@ export class Rules {
 
   /** When something of a run is to be asked for next. */
   #askDue(run: Run): number | undefined {
-    const floor = this.#floorOf(run);
+    const floor = floorOf(this.#floor, run);
     if (floor === undefined) return undefined;
     const view = this.#view(run);
     let due = Infinity;
     for (const { first, asking } of view.holes) {
-      if (!this.#inFlight(run, first)) due = Math.min(due, asking.next);
+      if (!this.#requests.asksFor(run, first)) due = Math.min(due, asking.next);
     }
-    if (!this.#inFlight(run, Math.max(view.top + 1, floor))) {
+    if (!this.#requests.asksFor(run, Math.max(view.top + 1, floor))) {
       if (view.endIsMissing && view.end !== undefined) due = Math.min(due, view.end.next);
       if (run === this.#order.at(-1)) due = Math.min(due, view.nextSilence ?? Infinity);
     }
@@ -215,7 +145,7 @@ export class Rules {
       case "disconnected":
         this.#connected = false;
         this.#requests.clear();
-        this.#nextPing = undefined;
+        this.#pings.disconnected();
         break;
       case "message":
         this.#message(now, input.message, out);
@@ -278,7 +208,7 @@ export class Rules {
 
   /** A frame was dropped unread: the answers under way are not complete, whatever they say. */
   distrust(): void {
-    for (const request of this.#requests.values()) request.distrusted = true;
+    this.#requests.distrust();
   }
 
   #view(run: Run): RunView {
@@ -302,13 +232,6 @@ export class Rules {
     return sum;
   }
 
-  /** From which number on a run's lines are of interest; `undefined` for history. */
-  #floorOf(run: Run): number | undefined {
-    const floor = this.#floor;
-    if (floor === undefined || run < floor.run) return undefined;
-    return run === floor.run ? floor.seq : 1;
-  }
-
   #subscribe(now: number, out: Output[]): void {
     const { overlap = 0, limit = limits.DEFAULT_LIMIT } = this.#options;
     const newest = this.#order.at(-1);
@@ -317,7 +240,7 @@ export class Rules {
       return;
     }
     const view = this.#view(newest);
-    const floor = this.#floorOf(newest) ?? 1;
+    const floor = floorOf(this.#floor, newest) ?? 1;
     const last = Math.max(view.held.max, floor - 1);
     const from = Math.max(1, last + 1 - overlap);
     const ts = view.timeBefore(from) ?? runStarted(newest);
@@ -327,8 +250,7 @@ export class Rules {
   }
 
   #send(now: number, purpose: Purpose, ask: Partial<SendLogs>, out: Output[]): void {
-    const id = String(this.#nextId++);
-    this.#requests.set(id, { ...purpose, sent: now });
+    const id = this.#requests.add(purpose, now);
     const { workstream } = this.#options;
     out.push({ type: "send", message: { action: "sendLogs", id, workstream, ...ask } });
   }
@@ -340,7 +262,7 @@ export class Rules {
     }
     switch (message.type) {
       case "logs": {
-        const request = message.id === undefined ? undefined : this.#requests.get(message.id);
+        const request = this.#requests.get(message.id);
         for (const event of message.events) this.#event(now, event, request);
         break;
       }
@@ -351,9 +273,8 @@ export class Rules {
         }
         break;
       case "caughtUp": {
-        const request = message.id === undefined ? undefined : this.#requests.get(message.id);
+        const request = this.#requests.take(message.id);
         if (request === undefined) break;
-        this.#requests.delete(message.id as string);
         const complete = message.complete && !request.distrusted;
         this.#answered(now, request, complete, message.cursor, out);
         break;
@@ -370,7 +291,7 @@ export class Rules {
   }
 
   #error(now: number, error: ServerMessage & { type: "error" }, out: Output[]): void {
-    const mine = error.id !== undefined && this.#requests.delete(error.id);
+    const mine = this.#requests.take(error.id) !== undefined;
     if (!mine && error.workstream === undefined) return;
     if (error.code === "forbidden") this.#refused = true;
     const wait = error.retryAfterMs ?? limits.FAULT_MS;
@@ -384,7 +305,7 @@ export class Rules {
     const line = readLine(value, this.#options.workstream);
     if (line === undefined) return;
     const page = request?.kind === "before";
-    const floor = this.#floorOf(line.run);
+    const floor = floorOf(this.#floor, line.run);
     const known = this.#floor !== undefined && !page;
     if (line.seq === 0) {
       if (known && this.#isHistory(line, floor)) return;
@@ -453,9 +374,7 @@ export class Rules {
         }
       }
     }
-    this.#caughtUpAt = now;
-    this.#pings = 0;
-    this.#nextPing = now + limits.PING_AFTER_MS[0];
+    this.#pings.caughtUp(now);
   }
 
   /** The first page's oldest line bounds what may be missed. */
@@ -471,7 +390,7 @@ export class Rules {
 
   #holesIn(range: Range, now: number): Hole[] {
     const view = this.#view(range.run);
-    view.findHoles(this.#floorOf(range.run) ?? Infinity, now);
+    view.findHoles(floorOf(this.#floor, range.run) ?? Infinity, now);
     const to = range.to ?? view.top;
     return view.holes.filter((hole) => hole.first <= to && hole.last >= range.from);
   }
@@ -481,7 +400,7 @@ export class Rules {
     const view = this.#view(range.run);
     const to = range.to ?? view.top;
     for (const [a, b] of view.held.missing(
-      Math.max(range.from, this.#floorOf(range.run) ?? Infinity),
+      Math.max(range.from, floorOf(this.#floor, range.run) ?? Infinity),
       to,
     )) {
       for (const [first, last] of view.lost.missing(a, b)) {
@@ -503,25 +422,17 @@ export class Rules {
       out.push({ type: "runs", runs: this.runs });
     }
     if (!this.#connected || this.#refused) return;
-    for (const [id, r] of this.#requests) {
-      if (now >= r.sent + limits.ANSWER_MS) this.#requests.delete(id);
-    }
+    this.#requests.expire(now);
     const quiet = now < this.#quietUntil;
     if (this.#floor === undefined) {
-      const asked = [...this.#requests.values()].some((r) => r.kind === "page");
-      if (!asked && !quiet) this.#subscribe(now, out);
+      if (!this.#requests.has("page") && !quiet) this.#subscribe(now, out);
       return;
     }
     if (!quiet) {
       this.#askForHoles(now, out);
       this.#replayEndedRuns(now, out);
     }
-    if (this.#nextPing !== undefined && now >= this.#nextPing) {
-      const after = limits.PING_AFTER_MS[++this.#pings];
-      const at = after === undefined ? 0 : (this.#caughtUpAt ?? 0) + after;
-      this.#nextPing = at > now ? at : now + limits.PING_EVERY_MS;
-      out.push({ type: "send", message: { action: "ping" } });
-    }
+    if (this.#pings.take(now)) out.push({ type: "send", message: { action: "ping" } });
   }
 
   #show(now: number, out: Output[]): void {
@@ -535,7 +446,7 @@ export class Rules {
     const lines: Line[] = [];
     for (const run of this.#order) {
       const view = this.#view(run);
-      const floor = this.#floorOf(run);
+      const floor = floorOf(this.#floor, run);
       if (floor !== undefined) view.findHoles(floor, now);
       for (const line of view.takeShowable(now)) lines.push(line);
       view.pruneTimes();
@@ -547,20 +458,20 @@ export class Rules {
     const newest = this.#order.at(-1);
     const ranges: Range[] = [];
     for (const run of this.#order) {
-      const floor = this.#floorOf(run);
+      const floor = floorOf(this.#floor, run);
       if (floor === undefined) continue;
       const view = this.#view(run);
       const begin = (from: number) => view.timeBefore(from) ?? runStarted(run);
       for (const { first, last, asking } of view.holes) {
         if (ranges.length === limits.MAX_RANGES) break;
-        if (now < asking.next || this.#inFlight(run, first)) continue;
+        if (now < asking.next || this.#requests.asksFor(run, first)) continue;
         ranges.push({ run, from: first, to: last, ts: begin(first) });
         asking.asked(now, this.#random);
       }
       if (ranges.length === limits.MAX_RANGES) break;
       // The end: a run that is over without `run.end`, and a newest run that fell silent.
       const from = Math.max(view.top + 1, floor);
-      if (this.#inFlight(run, from)) continue;
+      if (this.#requests.asksFor(run, from)) continue;
       let due = false;
       if (view.endIsMissing) {
         view.end ??= new Asking(now);
@@ -579,27 +490,14 @@ export class Rules {
     this.#send(now, purpose, { ranges, limit: limits.MAX_LIMIT }, out);
   }
 
-  #inFlight(run: Run, from: number): boolean {
-    for (const r of this.#requests.values()) {
-      if (r.kind !== "ranges") continue;
-      for (const range of r.ranges) {
-        if (range.run === run && range.from <= from && (range.to === null || from <= range.to))
-          return true;
-      }
-    }
-    return false;
-  }
-
   /** Raw lines carry no numbers; a replay of the whole run after its end brings what was missed. */
   #replayEndedRuns(now: number, out: Output[]): void {
     for (const run of this.#order) {
       const view = this.#view(run);
-      if (view.replayedAfterEnd || this.#floorOf(run) === undefined) continue;
+      if (view.replayedAfterEnd || floorOf(this.#floor, run) === undefined) continue;
       if (!view.hasEnd && !isOver(view.state)) continue;
       view.replayedAfterEnd = true;
       this.#send(now, { kind: "whole" }, { run, limit: limits.MAX_LIMIT }, out);
     }
   }
 }
-
-const same = (a: Floor, b: Floor): boolean => a?.run === b?.run && a?.seq === b?.seq;

@@ -1,0 +1,27 @@
+import { PING_AFTER_MS, PING_EVERY_MS } from "./limits.ts";
+
+/** When to ping: soon after catching up, which shows holes at the end, then every minute. */
+export class Pings {
+  /** When the next one is due; none before the first catching up, or without a connection. */
+  next: number | undefined;
+  #caughtUp = 0;
+  #sent = 0;
+
+  caughtUp(now: number): void {
+    this.#caughtUp = now;
+    this.#sent = 0;
+    this.next = now + PING_AFTER_MS[0];
+  }
+
+  disconnected(): void {
+    this.next = undefined;
+  }
+
+  /** Whether one is to be sent now; it then counts as sent. */
+  take(now: number): boolean {
+    if (this.next === undefined || now < this.next) return false;
+    const at = this.#caughtUp + (PING_AFTER_MS[++this.#sent] ?? 0);
+    this.next = at > now ? at : now + PING_EVERY_MS;
+    return true;
+  }
+}

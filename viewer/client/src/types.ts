@@ -1,0 +1,45 @@
+import type { Random } from "./asking.ts";
+import type { Line } from "./line.ts";
+import type { ClientMessage, ErrorCode, Run, RunInfo, ServerMessage } from "./protocol.ts";
+
+/** How the rules are set up. */
+export interface RulesOptions {
+  workstream: string;
+  /** Lines of the first page, 1 to 10,000. */
+  limit?: number;
+  /** Numbers to ask for again after a reconnect although they are held; for tests. */
+  overlap?: number;
+  /** Jitter between requests. */
+  random?: Random;
+}
+
+/** What happens to the rules. */
+export type Input =
+  | { type: "connected" }
+  | { type: "disconnected" }
+  | { type: "message"; message: ServerMessage | { type?: undefined } }
+  | { type: "tick" };
+
+/** What the rules want done. */
+export type Output =
+  /** Send this. */
+  | { type: "send"; message: ClientMessage }
+  /** Show these, each at its place: after every shown line of a lower run or number. */
+  | { type: "show"; lines: Line[] }
+  /** These numbers will not come. */
+  | { type: "lost"; run: Run; from: number; to: number }
+  /** The first page is complete; what follows is new. */
+  | { type: "caughtUp" }
+  /** Where runs stand has changed. */
+  | { type: "runs"; runs: RunInfo[] }
+  /** The server refuses this workstream, or a request of ours. */
+  | { type: "refused"; code: ErrorCode; message: string };
+
+/** Numbers that are missing or lost. */
+export interface Gap {
+  run: Run;
+  from: number;
+  to: number;
+  /** `pending`: being asked for; `lost`: CloudWatch Logs does not have them. */
+  state: "pending" | "lost";
+}
