@@ -47,11 +47,6 @@ export class Rules {
     return this.#redelivered;
   }
 
-  /** Whether the first page is complete. */
-  get caughtUp(): boolean {
-    return this.#floor !== undefined;
-  }
-
   /** Whether a subscription's replay is under way. */
   get replaying(): boolean {
     return this.#floor === undefined || this.#requests.has("page") || this.#requests.catchingUp;
