@@ -52,6 +52,8 @@ pub struct Ports<'a, W, R, C> {
     pub runner: &'a R,
     /// Time.
     pub clock: &'a C,
+    /// Tells a push by when it must be done, ms since the epoch.
+    pub hurry: &'a watch::Sender<Option<u64>>,
     /// Where events go.
     pub journal: &'a Journal,
 }
@@ -77,6 +79,7 @@ pub async fn drive<W: Workplace, R: Runner, C: Clock>(
                 Effect::End { exit, text } => return Ended { exit, text },
                 Effect::Emit(level, kind) => ports.journal.emit(level, kind),
                 Effect::Iteration(n) => ports.journal.set_iteration(n),
+                Effect::Hurry(by) => drop(ports.hurry.send_replace(Some(by))),
                 Effect::StopAgent => drop(stop.send_replace(Stop::Term)),
                 Effect::KillAgent => drop(stop.send_replace(Stop::Kill)),
                 other => operation = begin(other, ports, stopped.clone()),
@@ -135,6 +138,7 @@ fn begin<'a, W: Workplace, R: Runner, C: Clock>(
         // Done by the caller.
         Effect::Emit(..)
         | Effect::Iteration(_)
+        | Effect::Hurry(_)
         | Effect::StopAgent
         | Effect::KillAgent
         | Effect::End { .. } => None,

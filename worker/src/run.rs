@@ -10,7 +10,7 @@ use ralph_protocol::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Mutex, mpsc},
+    sync::{Mutex, mpsc, watch},
 };
 
 use crate::{
@@ -159,7 +159,9 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
             return internal(text);
         }
     };
-    let checkout = Checkout::new(&config, &secrets, git_home.path().to_path_buf(), journal.clone());
+    let (hurry, hurried) = watch::channel(None);
+    let checkout =
+        Checkout::new(&config, &secrets, git_home.path().to_path_buf(), hurried, journal.clone());
     let gateway =
         match Gateway::start(config.model_endpoint.clone(), secrets.anthropic, journal.clone())
             .await
@@ -190,7 +192,13 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
         gateway,
     };
     let workplace = Mutex::new(checkout);
-    let ports = Ports { workplace: &workplace, runner: &runner, clock: &SystemClock, journal };
+    let ports = Ports {
+        workplace: &workplace,
+        runner: &runner,
+        clock: &SystemClock,
+        hurry: &hurry,
+        journal,
+    };
     drive(Machine::new(terms), &ports, &mut signals).await
 }
 

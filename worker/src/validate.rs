@@ -100,7 +100,9 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     let mut config = config.clone();
     config.workdir = folder.path().to_path_buf();
     let Ok(journal) = crate::run::silent_journal(&config, report.redactor.clone()) else { return };
-    let mut checkout = Checkout::new(&config, secrets, folder.path().to_path_buf(), journal);
+    let (_hurry, hurried) = tokio::sync::watch::channel(None);
+    let mut checkout =
+        Checkout::new(&config, secrets, folder.path().to_path_buf(), hurried, journal);
     let Some(prepared) = report.take(checkout.make().await, |prepared| {
         format!("the repository can be read; work starts from {}", prepared.commit)
     }) else {

@@ -19,6 +19,7 @@ use ralph_protocol::{
     ids::Run,
     secret::{GitCredential, GitToken},
 };
+use tokio::sync::watch;
 use url::Url;
 
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
 };
 
 pub use completion::is_complete;
-pub use run::{Git, GitError};
+pub use run::{Git, GitError, Patience};
 
 /// The file whose status line ends the loop.
 pub const PROGRESS_FILE: &str = "PROGRESS.md";
@@ -84,12 +85,19 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// A checkout that is not made yet. `git_home` is an existing folder of the worker's own.
+    /// A checkout that is not made yet. `git_home` is an existing folder of the worker's own;
+    /// `hurry` says by when a push must be done, ms since the epoch.
     #[must_use]
-    pub fn new(config: &Config, secrets: &Secrets, git_home: PathBuf, journal: Journal) -> Self {
+    pub fn new(
+        config: &Config,
+        secrets: &Secrets,
+        git_home: PathBuf,
+        hurry: watch::Receiver<Option<u64>>,
+        journal: Journal,
+    ) -> Self {
         let folder = config.workdir.join(config.run.as_str());
         Self {
-            git: Git::new(git_home, config.repo.scheme() == "file"),
+            git: Git::new(git_home, config.repo.scheme() == "file", hurry),
             repo: config.repo.clone(),
             base: config.base.clone(),
             branch: config.branch.clone(),

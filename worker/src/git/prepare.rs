@@ -9,7 +9,7 @@ use super::{
     Checkout, PROGRESS_FILE,
     completion::is_complete,
     ledger,
-    run::{Git, GitError, IDENTITY, REMOTE_TIMEOUT},
+    run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
 };
 use crate::machine::{Failure, Prepared};
 
@@ -73,8 +73,10 @@ impl Checkout {
     /// What the remote has.
     pub(super) async fn refs(&self, scratch: &Path) -> Result<Refs, Failure> {
         let args = ["ls-remote", "--symref", "--", self.repo.as_str(), "HEAD", "refs/heads/*"];
-        let bytes =
-            self.git.remote(scratch, self.credential.as_ref(), REMOTE_TIMEOUT, args).await?;
+        let bytes = self
+            .git
+            .remote(scratch, self.credential.as_ref(), Patience::UntilHurried(REMOTE_TIMEOUT), args)
+            .await?;
         Ok(Refs::parse(&String::from_utf8_lossy(&bytes)))
     }
 
@@ -134,7 +136,8 @@ impl Checkout {
             self.repo.as_str(),
             &refspec,
         ];
-        git.remote(&bare, self.credential.as_ref(), REMOTE_TIMEOUT, fetch).await?;
+        git.remote(&bare, self.credential.as_ref(), Patience::UntilHurried(REMOTE_TIMEOUT), fetch)
+            .await?;
 
         // … and the checkout is made from there.
         self.fresh_dir()?;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::{
     Checkout, ledger,
-    run::{GitError, REMOTE_TIMEOUT},
+    run::{GitError, Patience, REMOTE_TIMEOUT},
 };
 use crate::{
     config::RESCUE_PREFIX,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// After a signal: time for the rescue push.
-const RESCUE_TIMEOUT: Duration = Duration::from_secs(15);
+const RESCUE_TIMEOUT: Patience = Patience::Fixed(Duration::from_secs(15));
 
 /// A folder that only this user can enter.
 pub(super) fn scratch() -> Result<TempDir, Failure> {
@@ -43,7 +43,9 @@ impl Checkout {
         match self.try_push(give_up).await {
             Ok(push) => push,
             Err(error) if error.is_denied() => Push::Denied(Failure::from(error).text),
-            Err(error) if give_up.is_some() => self.rescue(&error.to_string()).await,
+            Err(error) if give_up.is_some() || self.git.is_hurried() => {
+                self.rescue(&error.to_string()).await
+            }
             Err(error) => Push::Failed(error.to_string()),
         }
     }
@@ -56,7 +58,9 @@ impl Checkout {
         let refspec = format!("refs/heads/push:refs/heads/{}", self.branch);
         let args =
             ["push", "--dry-run", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
-        self.git.remote(&bare, self.credential.as_ref(), REMOTE_TIMEOUT, args).await?;
+        self.git
+            .remote(&bare, self.credential.as_ref(), Patience::UntilHurried(REMOTE_TIMEOUT), args)
+            .await?;
         Ok(())
     }
 
@@ -106,13 +110,13 @@ impl Checkout {
     async fn push_to(
         &mut self,
         branch: &str,
-        timeout: Duration,
+        patience: Patience,
     ) -> Result<Result<(), Refusal>, GitError> {
         let scratch = scratch().map_err(|failure| GitError::Start(failure.text))?;
         let bare = self.bare_copy(scratch.path()).await?;
         let refspec = format!("refs/heads/push:refs/heads/{branch}");
         let args = ["push", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
-        match self.git.remote(&bare, self.credential.as_ref(), timeout, args).await {
+        match self.git.remote(&bare, self.credential.as_ref(), patience, args).await {
             Ok(_) => {
                 if branch == self.branch {
                     self.pushed = Some(self.head.clone());
@@ -136,12 +140,12 @@ impl Checkout {
     }
 
     /// Puts our commits on top of what others pushed. The inner error says why not.
-    async fn rebase(&mut self, timeout: Duration) -> Result<Result<(), String>, GitError> {
+    async fn rebase(&mut self, patience: Patience) -> Result<Result<(), String>, GitError> {
         let scratch = scratch().map_err(|failure| GitError::Start(failure.text))?;
         let bare = self.bare_copy(scratch.path()).await?;
         let refspec = format!("+refs/heads/{}:refs/heads/theirs", self.branch);
         let args = ["fetch", "-q", "--no-tags", "--", self.repo.as_str(), &refspec];
-        self.git.remote(&bare, self.credential.as_ref(), timeout, args).await?;
+        self.git.remote(&bare, self.credential.as_ref(), patience, args).await?;
         let theirs = self.git.text(&bare, ["rev-parse", "refs/heads/theirs"]).await?;
 
         let range = format!("{}..{theirs}", self.head);
@@ -166,8 +170,12 @@ impl Checkout {
     }
 }
 
-fn time_left(give_up: Option<u64>) -> Duration {
-    give_up.map_or(REMOTE_TIMEOUT, |at| Duration::from_millis(at.saturating_sub(now_ms()).max(1)))
+/// A push that begins after a signal has its own end; one that is under way heeds the signal.
+fn time_left(give_up: Option<u64>) -> Patience {
+    match give_up {
+        Some(at) => Patience::Fixed(Duration::from_millis(at.saturating_sub(now_ms()).max(1))),
+        None => Patience::UntilHurried(REMOTE_TIMEOUT),
+    }
 }
 
 /// What `git push --porcelain` says about a refused ref: `!<tab>from:to<tab>[rejected] (why)`.

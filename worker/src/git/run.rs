@@ -10,13 +10,24 @@ use std::{
 
 use base64::Engine;
 use ralph_protocol::secret::GitCredential;
-use tokio::process::Command;
+use tokio::{process::Command, sync::watch};
+
+use crate::journal::now_ms;
 
 /// Longest run of one git command that talks to nobody.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Longest run of one git command that talks to the remote.
 pub const REMOTE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How long a command that talks to the remote may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// This long, or until a signal says by when it must be done.
+    UntilHurried(Duration),
+    /// This long.
+    Fixed(Duration),
+}
 
 /// Why a git command failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +38,9 @@ pub enum GitError {
     /// It ran too long.
     #[error("git {0} took longer than {1} s and was stopped")]
     Timeout(String, u64),
+    /// A signal left no more time for it.
+    #[error("git {0} was not done in time after the signal")]
+    Hurried(String),
     /// It said no.
     #[error("git {command} failed: {stderr}")]
     Failed {
@@ -70,6 +84,7 @@ pub struct Git {
     /// An empty folder of our own: no `~/.gitconfig`, no `~/.netrc`.
     home: PathBuf,
     allow_file: bool,
+    hurry: watch::Receiver<Option<u64>>,
 }
 
 /// Settings that keep a repository's own configuration from running anything.
@@ -98,13 +113,19 @@ impl Git {
     /// Git as found now, before any agent could put another one in its place. `home` is an
     /// existing empty folder.
     #[must_use]
-    pub fn new(home: PathBuf, allow_file: bool) -> Self {
+    pub fn new(home: PathBuf, allow_file: bool, hurry: watch::Receiver<Option<u64>>) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let program = std::env::split_paths(&path)
             .map(|folder| folder.join("git"))
             .find(|candidate| candidate.is_file())
             .unwrap_or_else(|| PathBuf::from("git"));
-        Self { program, home, allow_file }
+        Self { program, home, allow_file, hurry }
+    }
+
+    /// A signal has said by when a push must be done.
+    #[must_use]
+    pub fn is_hurried(&self) -> bool {
+        self.hurry.borrow().is_some()
     }
 
     fn command(&self, dir: &Path) -> Command {
@@ -198,7 +219,7 @@ impl Git {
         &self,
         dir: &Path,
         credential: Option<&GitCredential>,
-        timeout: Duration,
+        patience: Patience,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Vec<u8>, GitError> {
         let args: Vec<A> = args.into_iter().collect();
@@ -221,12 +242,32 @@ impl Git {
             command.env(format!("GIT_CONFIG_KEY_{index}"), name);
             command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
         }
-        finish(command, &args, timeout).await
+        let mut hurry = self.hurry.clone();
+        match patience {
+            Patience::Fixed(timeout) => finish(command, &args, timeout).await,
+            Patience::UntilHurried(timeout) => tokio::select! {
+                done = finish(command, &args, timeout) => done,
+                () = too_late(&mut hurry) => {
+                    let name = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned());
+                    Err(GitError::Hurried(name.unwrap_or_default()))
+                }
+            },
+        }
     }
 }
 
 /// Author and committer of the worker's commits. The domain is reserved (RFC 2606).
 pub(super) const IDENTITY: (&str, &str) = ("ralph-loop-cloud", "ralph@worker.invalid");
+
+/// Returns when a signal came and its time is over; never without one.
+async fn too_late(hurry: &mut watch::Receiver<Option<u64>>) {
+    let by = match hurry.wait_for(Option::is_some).await {
+        Ok(by) => by.unwrap_or(u64::MAX),
+        // Nobody is left who could hurry us.
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::time::sleep(Duration::from_millis(by.saturating_sub(now_ms()))).await;
+}
 
 async fn finish<A: AsRef<OsStr>>(
     mut command: Command,

@@ -91,8 +91,8 @@ impl Machine {
         }
         match self.phase.clone() {
             Phase::Running => out.push(if again { Effect::KillAgent } else { Effect::StopAgent }),
-            // What is being saved is saved; `saved` sees the signal.
-            Phase::Saving(_) => {}
+            // What is being saved is saved, but in time; `saved` sees the signal.
+            Phase::Saving(_) => out.push(Effect::Hurry(self.draining.unwrap_or(now) + PUSH_BY_MS)),
             Phase::SavingLater(after) => self.save(after, out),
             Phase::Boot
             | Phase::Preparing

@@ -76,6 +76,7 @@ fn last(terms: Terms, events: impl IntoIterator<Item = Event>) -> String {
         },
         Some(Effect::StopAgent) => "stop".into(),
         Some(Effect::KillAgent) => "kill".into(),
+        Some(Effect::Hurry(by)) => format!("push by {}", by - NOW),
         Some(Effect::Verify) => "verify".into(),
         Some(Effect::Prepare) => "prepare".into(),
         Some(Effect::Emit(..) | Effect::Iteration(_)) => "emit".into(),
@@ -164,7 +165,7 @@ fn what_follows_what() {
             ],
             "end Interrupted",
         ),
-        (vec![Start, ready(), attempted(Ok), term()], "emit"),
+        (vec![Start, ready(), attempted(Ok), term()], "push by 73000"),
         (vec![Start, ready(), attempted(Ok), term(), saved()], "end Interrupted"),
         (vec![Start, ready(), attempted(Crash(text())), saved(), term()], "end Interrupted"),
         (

@@ -93,6 +93,9 @@ pub enum Effect {
     StopAgent,
     /// Stop it without waiting for it.
     KillAgent,
+    /// What is being pushed must be on its branch by then, ms since the epoch, or on the rescue
+    /// branch.
+    Hurry(u64),
     /// Commit and push; answered by [`Event::Saved`].
     Save(SaveOrder),
     /// Run the verify command; answered by [`Event::Verified`].

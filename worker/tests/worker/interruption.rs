@@ -114,3 +114,23 @@ fn a_signal_when_the_remote_is_gone_still_ends_in_time() {
     assert!(begun.elapsed() < Duration::from_secs(30));
     assert_eq!(done.of("checkpoint")[0]["pushed"], json!(false), "{done:#?}");
 }
+
+#[test]
+fn a_signal_during_a_push_lets_it_end() {
+    let mut world = World::new();
+    world.calls(json!([[write("a", "1")], [write("b", "2")]]));
+    let flag = world.path("pushing");
+    // The remote takes its time, and says when it has begun.
+    world.hook("pre-receive", &format!("#!/bin/sh\ntouch {}\nsleep 3\n", flag.display()));
+    let running = world.spawn();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !flag.exists() {
+        assert!(Instant::now() < deadline, "no push began");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.term();
+    let done = running.wait();
+    assert_eq!(done.exit(), 75, "{done:#?}");
+    assert_eq!(done.of("checkpoint")[0]["pushed"], json!(true));
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+}
