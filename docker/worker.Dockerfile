@@ -40,7 +40,7 @@ RUN set -eu; \
       arm64) want=$CLAUDE_CODE_INTEGRITY_ARM64 ;; \
       *) echo "error: there is no agent for $arch" >&2; exit 1 ;; \
     esac; \
-    file=$(npm pack --silent "@anthropic-ai/claude-code-linux-$arch@$CLAUDE_CODE_VERSION"); \
+    file=$(npm pack --loglevel error "@anthropic-ai/claude-code-linux-$arch@$CLAUDE_CODE_VERSION"); \
     have=$(node -e 'const c = require("crypto"), f = require("fs"); console.log("sha512-" + c.createHash("sha512").update(f.readFileSync(process.argv[1])).digest("base64"))' "$file"); \
     if [ "$have" != "$want" ]; then \
       echo "error: the agent's package is not the pinned one: $have" >&2; \

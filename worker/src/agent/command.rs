@@ -69,11 +69,11 @@ pub fn environment(
     set("USER", "ralph".to_owned());
     set("TMPDIR", text(home.join("tmp")));
     set("CLAUDE_CONFIG_DIR", text(home.join(".claude")));
-    // https://docs.claude.com/en/docs/claude-code/settings: no updates, no telemetry, and its own
-    // children get no credentials either.
+    // https://docs.claude.com/en/docs/claude-code/settings: no updates, no telemetry. Scrubbing the
+    // environment of the agent's own children stays off: it needs bubblewrap, which a container
+    // without capabilities cannot run, and there is no secret in that environment.
     set("DISABLE_AUTOUPDATER", "1".to_owned());
     set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned());
-    set("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "1".to_owned());
     // Nobody is there to answer.
     set("GIT_TERMINAL_PROMPT", "0".to_owned());
     set("CI", "1".to_owned());

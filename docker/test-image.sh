@@ -1,0 +1,178 @@
+#!/bin/bash
+# Builds the worker image with buildah and tests it. Needs root: chroot isolation and mounts.
+# Where a base image cannot be had, a stand-in under its name takes its place, and that is said.
+#   docker/test-image.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+image=localhost/ralph-worker:test
+scratch=$(mktemp -d)
+failures=0
+
+say() { echo "image: $*"; }
+fail() { echo "image: FAILED: $*" >&2; failures=$((failures + 1)); }
+check() { # check WHAT EXPECTED FOUND
+    if [ "$2" = "$3" ]; then say "ok: $1 ($3)"; else fail "$1: expected $2, found $3"; fi
+}
+need() {
+    command -v "$1" >/dev/null 2>&1 && return
+    echo "error: $1 is not installed" >&2
+    echo "hint: $2" >&2
+    exit 1
+}
+
+need buildah "apt-get install buildah"
+need cargo "see https://rustup.rs"
+if [ "$(id -u)" != 0 ]; then
+    echo "error: the image test mounts and changes roots, which only root can" >&2
+    echo "hint: run it as root, for example in a virtual machine" >&2
+    exit 1
+fi
+# shellcheck source=docker/stand-in.sh
+. docker/stand-in.sh
+
+mounted=
+cleanup() {
+    set +e
+    if [ -n "$mounted" ]; then
+        buildah unmount "$mounted" >/dev/null 2>&1
+        buildah rm "$mounted" >/dev/null 2>&1
+    fi
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+arg() { sed -n "s/^ARG $1=//p" docker/worker.Dockerfile; }
+have() { buildah inspect --type image "$1" >/dev/null 2>&1 || timeout 60 buildah pull --quiet "$1" >/dev/null 2>&1; }
+
+# ---- bases ------------------------------------------------------------------------------------
+rust=$(arg RUST_IMAGE)
+node=$(arg NODE_IMAGE)
+if ! have "$node"; then
+    need debootstrap "apt-get install debootstrap"
+    need npm "install Node.js"
+    stand_in_node "$node" "$(echo "$node" | sed 's/.*:\([0-9.]*\)-.*/\1/')"
+fi
+# A stand-in of an earlier run holds the worker of that run.
+if ! have "$rust" || buildah inspect --type image "$rust" | grep -q ralph.stand-in; then
+    need debootstrap "apt-get install debootstrap"
+    CARGO_PROFILE_RELEASE_STRIP=true cargo build --quiet --release --locked -p ralph-worker --bin ralph-loop-cloud
+    stand_in_rust "$rust" "${CARGO_TARGET_DIR:-target}/release/ralph-loop-cloud"
+fi
+
+# ---- build, with secrets around that must not end up in it --------------------------------------
+canary="canary-$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')"
+began=$(date +%s)
+RALPH_ANTHROPIC_KEYS="{\"keys\":[{\"id\":\"a\",\"value\":\"$canary\"}]}" RALPH_GIT_TOKEN="$canary" \
+    RALPH_BUILDER=buildah docker/build.sh "$image" >"$scratch/build.log" 2>&1 || {
+    tail -n 30 "$scratch/build.log" >&2
+    exit 1
+}
+say "built in $(($(date +%s) - began)) s"
+
+# ---- what the image says of itself --------------------------------------------------------------
+config() { buildah inspect --type image --format "$1" "$image"; }
+check "user" "10001:10001" "$(config '{{.OCIv1.Config.User}}')"
+check "entry point" "[/usr/local/bin/ralph-loop-cloud]" "$(config '{{.OCIv1.Config.Entrypoint}}')"
+check "volumes" "map[/tmp:{} /workspace:{}]" "$(config '{{.OCIv1.Config.Volumes}}')"
+
+# ---- what is in it ------------------------------------------------------------------------------
+mounted=$(buildah from "$image")
+root=$(buildah mount "$mounted")
+check "owner of /workspace" "10001:10001" "$(stat -c %u:%g "$root/workspace")"
+check "mode of /tmp" "1777" "$(stat -c %a "$root/tmp")"
+for tool in gcc cc make cargo rustc; do
+    for folder in usr/local/bin usr/bin bin; do
+        if [ -e "$root/$folder/$tool" ]; then fail "$tool is in the image"; fi
+    done
+done
+say "size: $(du -sm --apparent-size "$root" | cut -f1) MB, of it the agent $(du -m --apparent-size "$root/usr/local/bin/claude" | cut -f1) MB, the worker $(du -m --apparent-size "$root/usr/local/bin/ralph-loop-cloud" | cut -f1) MB"
+
+buildah push --quiet "$image" "oci:$scratch/oci" >/dev/null
+leaks=0
+for blob in "$scratch"/oci/blobs/sha256/*; do
+    # Layers are compressed; configuration and manifest are not.
+    if { gzip -dc "$blob" 2>/dev/null || cat "$blob"; } | grep -aqF "$canary"; then leaks=$((leaks + 1)); fi
+done
+check "layers and history with the secret" 0 "$leaks"
+say "compressed: $(du -sm "$scratch/oci" | cut -f1) MB"
+
+# ---- run it: read-only root, two volumes, no network, the worker as PID 1 -----------------------
+# inside [VARIABLE=VALUE …] -- COMMAND …
+mkdir -p "$scratch/workspace"
+chown 10001:10001 "$scratch/workspace"
+cat >"$scratch/inside.sh" <<'END'
+set -e
+root=$1
+workspace=$2
+shift 2
+ip link set lo up
+mount --bind "$root" "$root"
+mount -o remount,bind,ro "$root"
+mount --bind "$workspace" "$root/workspace"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+# The root changes first: setpriv drops the right to.
+exec chroot "$root" /usr/bin/setpriv --reuid=10001 --regid=10001 --clear-groups --bounding-set=-all \
+    --inh-caps=-all --no-new-privs "$@"
+END
+inside() {
+    unshare --mount --net --pid --fork --kill-child --propagation private \
+        env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/workspace "${vars[@]}" \
+        sh "$scratch/inside.sh" "$root" "$scratch/workspace" "$@"
+}
+vars=(LANG=C.UTF-8)
+
+check "the agent's version" "$(arg CLAUDE_CODE_VERSION)" "$(inside claude --version | cut -d' ' -f1)"
+check "uid" "10001" "$(inside id -u)"
+for tool in git curl jq node; do
+    if inside "$tool" --version >/dev/null; then say "ok: $tool runs"; else fail "$tool does not run"; fi
+done
+if inside node -e 'process.exit(parseInt(process.versions.node) >= 22 ? 0 : 1)'; then
+    say "ok: node is 22 or later"
+else
+    fail "node is too old"
+fi
+if inside sh -c 'echo x > /usr/x' 2>/dev/null; then fail "the root can be written"; else say "ok: the root is read-only"; fi
+if inside sh -c 'echo x > /workspace/x && echo x > /tmp/x'; then say "ok: the volumes can be written"; else fail "a volume cannot be written"; fi
+
+# ---- the agent through the worker, offline: a classified end, not a hang -------------------------
+git init -q --bare -b main "$scratch/workspace/remote.git"
+git clone -q "$scratch/workspace/remote.git" "$scratch/seed" 2>/dev/null
+echo "Say hello." >"$scratch/seed/PROMPT.md"
+git -C "$scratch/seed" -c user.name=x -c user.email=x@example.invalid -c core.hooksPath=/dev/null \
+    -c commit.gpgSign=false commit -q --allow-empty -m first
+git -C "$scratch/seed" add -A
+git -C "$scratch/seed" -c user.name=x -c user.email=x@example.invalid commit -q -m prompt
+git -C "$scratch/seed" push -q origin HEAD:main
+chown -R 10001:10001 "$scratch/workspace"
+vars=(
+    RALPH_WORKSTREAM=image-test RALPH_REPO=file:///workspace/remote.git RALPH_ALLOW_FILE_REPO=1
+    RALPH_MAX_ITERATIONS=1 RALPH_MAX_DURATION_SECS=240 RALPH_MAX_COST_USD=1
+    RALPH_ITERATION_TIMEOUT_SECS=60 RALPH_SILENCE_SECS=60 RALPH_MAX_STALLS=1 RALPH_GIT_TOKEN={}
+    "RALPH_ANTHROPIC_KEYS={\"keys\":[{\"id\":\"a\",\"value\":\"$canary\"}]}"
+)
+set +e
+inside /usr/local/bin/ralph-loop-cloud >"$scratch/events" 2>"$scratch/stderr"
+code=$?
+set -e
+outcome=$(jq -r 'select(.type == "iter.end") | .outcome' "$scratch/events" | head -n 1)
+last=$(jq -r '.type' "$scratch/events" | tail -n 1)
+check "last event" "run.end" "$last"
+check "exit code of the last event" "$code" "$(jq -r 'select(.type == "run.end") | .exit' "$scratch/events")"
+case $outcome in
+transient | timeout | limit | noKey | crash) say "ok: offline, the agent's attempt is \`$outcome\`, the run ends with $code" ;;
+*) fail "offline, the agent's attempt is \`$outcome\`: $(tail -n 3 "$scratch/events" "$scratch/stderr")" ;;
+esac
+if ! jq -r '.text // empty' "$scratch/events" | grep -q 'agent started'; then
+    fail "the agent did not start: $(jq -r '.text // empty' "$scratch/events" | tail -n 5)"
+fi
+if grep -aqF "$canary" "$scratch/events" "$scratch/stderr"; then fail "a secret is in the output"; fi
+vars=(LANG=C.UTF-8)
+
+if [ "$failures" != 0 ]; then
+    say "$failures checks failed"
+    exit 1
+fi
+say "all checks passed"
