@@ -9,12 +9,12 @@ mod lines;
 use std::fmt::Write as _;
 
 use hcl::expr::{
-    BinaryOperator, Expression, ForExpr, FuncCall, ObjectKey, Operation, TemplateExpr, Traversal,
+    BinaryOperator, Expression, ForExpr, FuncCall, ObjectKey, Operation, Traversal,
     TraversalOperator, UnaryOperator,
 };
 
 use super::block::{Block, Entry, Item};
-use super::template::{escape_into, escape_sigils};
+use super::template::{escape_into, escape_sigils, parts_of, print_into};
 pub(in crate::hcl) use lines::Lines;
 
 /// A list or call longer than this is broken over lines.
@@ -106,9 +106,18 @@ fn heredoc(out: &mut Lines, text: &str) {
 
 /// Prints a value where line breaks are allowed.
 fn value_into(out: &mut Lines, node: &Expression) {
-    let breaks = holds_object(node) || out.width() + flat_len(node) > WIDTH;
+    // Everything else has one form only.
+    let may_break = match node {
+        Expression::Array(items) => !items.is_empty(),
+        Expression::FuncCall(call) => {
+            !call.args.is_empty() && !call.expand_final && parts_of(call).is_none()
+        }
+        Expression::ForExpr(_) => true,
+        _ => false,
+    };
+    let breaks = may_break && (holds_object(node) || out.width() + flat_len(node) > WIDTH);
     match node {
-        Expression::Array(items) if breaks && !items.is_empty() => {
+        Expression::Array(items) if breaks => {
             out.open("[");
             out.newline();
             for item in items {
@@ -129,9 +138,7 @@ fn value_into(out: &mut Lines, node: &Expression) {
             }
             out.close("}");
         }
-        Expression::FuncCall(call) if breaks && !call.args.is_empty() && !call.expand_final => {
-            call_into(out, call);
-        }
+        Expression::FuncCall(call) if breaks => call_into(out, call),
         Expression::ForExpr(each) if breaks => for_into(out, each),
         other => out.balanced(&flat(other)),
     }
@@ -203,6 +210,7 @@ fn holds_object(node: &Expression) -> bool {
     match node {
         Expression::Object(object) => !object.is_empty(),
         Expression::Array(items) => items.iter().any(holds_object),
+        Expression::FuncCall(call) if parts_of(call).is_some() => false,
         Expression::FuncCall(call) => call.args.iter().any(holds_object),
         Expression::ForExpr(each) => holds_object(&each.value_expr),
         _ => false,
@@ -253,15 +261,9 @@ fn flat_into(out: &mut String, node: &Expression) {
             }
             out.push_str(" }");
         }
-        Expression::TemplateExpr(template) => match &**template {
-            TemplateExpr::QuotedString(text) => {
-                let _ = write!(out, "\"{text}\"");
-            }
-            // The model has no heredoc; a string becomes one where that is legal.
-            TemplateExpr::Heredoc(_) => unreachable!("a heredoc inside an expression"),
-        },
         Expression::Variable(variable) => out.push_str(variable.as_str()),
         Expression::Traversal(traversal) => traversal_into(out, traversal),
+        Expression::FuncCall(call) if parts_of(call).is_some() => print_into(out, &call.args),
         Expression::FuncCall(call) => {
             out.push_str(call.name.name.as_str());
             let close = if call.expand_final { "...)" } else { ")" };

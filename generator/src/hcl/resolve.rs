@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use hcl::Template;
-use hcl::expr::{
-    Expression, ForExpr, ObjectKey, Operation, TemplateExpr, Traversal, TraversalOperator,
-};
-use hcl::template::{Directive, Element};
+use hcl::expr::{Expression, ForExpr, ObjectKey, Operation, Traversal, TraversalOperator};
 
 use super::block::{Block, Entry, Item};
 use super::expr::TWICE;
@@ -128,7 +124,6 @@ impl Walk<'_> {
                     self.expression(value);
                 }
             }
-            Expression::TemplateExpr(template) => self.template(template),
             Expression::Variable(name) => self.reference(name.as_str(), &[]),
             Expression::Traversal(traversal) => self.traversal(traversal),
             Expression::FuncCall(call) => {
@@ -170,27 +165,6 @@ impl Walk<'_> {
         let inner = each.key_expr.iter().chain([&each.value_expr]).chain(&each.cond_expr);
         inner.for_each(|node| self.expression(node));
         self.bound.truncate(before);
-    }
-
-    fn template(&mut self, template: &TemplateExpr) {
-        match Template::from_expr(template) {
-            Ok(template) => self.elements(template.elements()),
-            // Our own templates always parse; if one does not, that is a mistake to be shown.
-            Err(error) => self.dangling(format!("a template: {error}"), None),
-        }
-    }
-
-    fn elements(&mut self, elements: &[Element]) {
-        for element in elements {
-            match element {
-                Element::Literal(_) => {}
-                Element::Interpolation(interpolation) => self.expression(&interpolation.expr),
-                Element::Directive(directive) => match &**directive {
-                    Directive::If(directive) => self.expression(&directive.cond_expr),
-                    Directive::For(directive) => self.expression(&directive.collection_expr),
-                },
-            }
-        }
     }
 
     fn traversal(&mut self, traversal: &Traversal) {

@@ -4,11 +4,21 @@
 //! what that escape itself looks like: `$${` in a literal would lose a `$`. A `$` or `%` right
 //! before an interpolation or an escape is therefore written as an interpolated string, `${"$"}`.
 
-use hcl::expr::{Expression, TemplateExpr};
+use hcl::expr::{Expression, FuncCall};
 
-use super::expr::Expr;
+use super::expr::{Expr, call};
 use super::print::guarded;
-use super::types::{Arn, Interpolate, Text, Url};
+use super::types::{Any, Arn, Interpolate, Text, Url};
+
+/// How a template is held until it is printed: as a call of a function that Terraform does not
+/// have, its parts as arguments, literals as strings. hcl-rs's own template is text already, which
+/// every look inside would have to parse.
+const TEMPLATE: &str = "template_of_parts";
+
+/// The parts of a template.
+pub(in crate::hcl) fn parts_of(call: &FuncCall) -> Option<&[Expression]> {
+    (call.name.name.as_str() == TEMPLATE).then_some(&*call.args)
+}
 
 /// A piece of a template: literal text or an expression.
 pub enum Part<M> {
@@ -16,9 +26,6 @@ pub enum Part<M> {
     Literal(String),
     #[doc(hidden)]
     Value(Expr<M, Text>),
-    /// The inside of another template, already escaped.
-    #[doc(hidden)]
-    Template(String),
 }
 
 impl<M> From<&str> for Part<M> {
@@ -46,59 +53,51 @@ impl<M, T: Interpolate> From<Expr<M, T>> for Part<M> {
 }
 
 fn join<M>(parts: Vec<Part<M>>) -> Expression {
-    let mut merged: Vec<Part<M>> = Vec::new();
+    let mut merged: Vec<Expression> = Vec::new();
     for part in parts {
-        // A literal expression inside a template is text of the template.
-        let part = match part {
-            Part::Value(value) => match value.into_node() {
-                Expression::String(text) => Part::Literal(text),
-                // A template inside a template is part of it, unless its end would run into what
-                // follows.
-                Expression::TemplateExpr(inner) => match *inner {
-                    TemplateExpr::QuotedString(text) if !text.ends_with(['$', '%']) => {
-                        Part::Template(text)
-                    }
-                    other => {
-                        Part::Value(Expr::from_node(Expression::TemplateExpr(Box::new(other))))
-                    }
-                },
-                node => Part::Value(Expr::from_node(node)),
-            },
-            other => other,
+        let node = match part {
+            Part::Literal(text) => Expression::String(text),
+            Part::Value(value) => value.into_node(),
         };
-        match (merged.last_mut(), part) {
-            (_, Part::Literal(text)) if text.is_empty() => {}
-            (Some(Part::Literal(before)), Part::Literal(text)) => before.push_str(&text),
-            (_, part) => merged.push(part),
+        match &node {
+            // A template inside a template is part of it.
+            Expression::FuncCall(call) if parts_of(call).is_some() => {
+                call.args.iter().cloned().for_each(|inner| merge(&mut merged, inner));
+            }
+            _ => merge(&mut merged, node),
         }
     }
     // `terraform fmt` unwraps a template that is only an interpolation of a reference.
-    if merged.len() == 1 {
-        match merged.remove(0) {
-            Part::Literal(text) => return Expression::String(text),
-            Part::Value(value) if !matches!(value.node(), Expression::Number(_)) => {
-                return value.into_node();
-            }
-            other => merged.push(other),
+    match &*merged {
+        [] => Expression::String(String::new()),
+        [Expression::Number(_)] => call::<M, Any>(TEMPLATE, merged).into_node(),
+        [_] => merged.remove(0),
+        _ => call::<M, Any>(TEMPLATE, merged).into_node(),
+    }
+}
+
+/// Adds a part; literals that meet become one, so that escaping sees them whole.
+fn merge(merged: &mut Vec<Expression>, part: Expression) {
+    match (merged.last_mut(), part) {
+        (_, Expression::String(text)) if text.is_empty() => {}
+        (Some(Expression::String(before)), Expression::String(text)) => before.push_str(&text),
+        (_, part) => merged.push(part),
+    }
+}
+
+/// A template as it stands, with its quotes.
+pub(in crate::hcl) fn print_into(out: &mut String, parts: &[Expression]) {
+    out.push('"');
+    for (i, part) in parts.iter().enumerate() {
+        if let Expression::String(literal) = part {
+            escape_into(out, literal, i + 1 < parts.len());
+        } else {
+            out.push_str("${");
+            out.push_str(&guarded(part));
+            out.push('}');
         }
     }
-    let mut text = String::new();
-    let mut parts = merged.into_iter().peekable();
-    while let Some(part) = parts.next() {
-        match part {
-            Part::Literal(literal) => escape_into(&mut text, &literal, parts.peek().is_some()),
-            Part::Template(inner) => text.push_str(&inner),
-            Part::Value(value) => {
-                text.push_str("${");
-                text.push_str(&guarded(value.node()));
-                text.push('}');
-            }
-        }
-    }
-    if text.is_empty() {
-        return Expression::String(text);
-    }
-    Expression::TemplateExpr(Box::new(TemplateExpr::QuotedString(text)))
+    out.push('"');
 }
 
 /// A string made of literals and expressions.
