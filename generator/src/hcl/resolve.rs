@@ -1,6 +1,6 @@
 //! The closed world: every name that an expression of a folder uses is declared in that folder.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use hcl::expr::{Expression, ForExpr, ObjectKey, Operation, Traversal, TraversalOperator};
 
@@ -14,7 +14,7 @@ const BUILT_IN: [&str; 2] = ["path", "terraform"];
 
 /// Every mistake in a folder's files: a reference to nothing, an address or an attribute twice.
 pub(in crate::hcl) fn check(folder: &str, files: &BTreeMap<String, Vec<Item>>) -> Vec<Error> {
-    let mut world = World { declared: BTreeSet::new(), errors: Vec::new() };
+    let mut world = World { declared: HashSet::new(), errors: Vec::new() };
     for_each_block(folder, files, |place, block| world.declare(place, block));
     for_each_block(folder, files, |place, block| {
         let mut walk = Walk {
@@ -53,7 +53,7 @@ fn for_each_block<'a>(
 }
 
 struct World {
-    declared: BTreeSet<String>,
+    declared: HashSet<String>,
     errors: Vec<Error>,
 }
 

@@ -90,7 +90,7 @@ impl Lines {
     pub(in crate::hcl) fn finish(self) -> String {
         let indents = indents(&self.done);
         let columns = columns(&self.done, &indents);
-        let mut out = String::new();
+        let mut out = String::with_capacity(self.done.len() * 48);
         for ((line, indent), column) in self.done.iter().zip(indents).zip(columns) {
             if line.lead.is_empty() && line.tail.is_none() {
                 out.push('\n');
