@@ -13,7 +13,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 use crate::{
     project::Project,
     tools::{
-        program::{find, run},
+        program::{cargo, find, run},
         python::{self, CARGO_LAMBDA},
         steps::step,
     },
@@ -29,7 +29,7 @@ pub struct Worker {
 
 /// Builds the worker and the scripted agent for this machine.
 pub async fn worker(project: &Project) -> Result<Worker> {
-    let mut cargo = Command::new(find("cargo")?);
+    let mut cargo = cargo(&find("cargo")?);
     cargo.args(["build", "--quiet", "-p", "ralph-worker", "--bins"]).current_dir(project.root());
     run(&mut cargo, &project.tools().join("worker-build.log")).await?;
     let debug = project.target().join("debug");
@@ -52,7 +52,7 @@ pub async fn lambdas(project: &Project) -> Result<PathBuf> {
     let path =
         std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)))?;
     let architecture = architecture(project)?;
-    let mut cargo = Command::new(bin.join("cargo-lambda"));
+    let mut cargo = cargo(&bin.join("cargo-lambda"));
     cargo
         .args([
             "lambda",

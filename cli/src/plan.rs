@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Result, bail};
+use ralph_protocol::names::variable;
 
 use crate::{
     args::{EnvironmentArgs, PlanArgs},
@@ -41,8 +42,11 @@ pub async fn plan(options: PlanArgs) -> Result<()> {
     copy_tree(&project.terraform(), &tree)?;
     let root = tree.join("envs").join(name);
     fs::write(root.join("offline_override.tf"), OFFLINE)?;
-    let terraform =
-        Terraform::new(root)?.without_account().env("TF_VAR_lambda_zip", project.lambda_zip());
+    let terraform = Terraform::new(root)?
+        .without_account()
+        .env(&format!("TF_VAR_{}", variable::LAMBDA_ZIP), project.lambda_zip())
+        // Nothing can be deployed offline, so prod's lock has nothing to keep.
+        .env(&format!("TF_VAR_{}", variable::CONFIRM_PRODUCTION), variable::CONFIRMATION);
     step("init", terraform.init(&logs.join("init.log"))).await?;
     terraform
         .foreground(&["plan", "-refresh=false", "-lock=false"], &options.environment.rest)

@@ -281,6 +281,8 @@ pub mod variable {
     pub const LAMBDA_ZIP: &str = "lambda_zip";
     /// prod only: must hold a sentence that nobody types by accident.
     pub const CONFIRM_PRODUCTION: &str = "confirm_production";
+    /// What [`CONFIRM_PRODUCTION`] must hold.
+    pub const CONFIRMATION: &str = "yes, deploy production";
 }
 
 /// Routes of the WebSocket API.

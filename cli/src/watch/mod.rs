@@ -145,8 +145,7 @@ where
             message = stream.next() => match message {
                 Some(Ok(Message::Text(text))) => match ServerMessage::parse(&text) {
                     Ok(Some(message)) => outputs = reader.handle(now_ms(), Input::Message(message)),
-                    // The gateway's own fault frame; what was asked for is asked for again.
-                    Ok(None) => {}
+                    Ok(None) => outputs = reader.handle(now_ms(), Input::GatewayFault),
                     // From a newer server: not for this build.
                     Err(_) => {}
                 },

@@ -14,7 +14,11 @@ fn a_taken_port_is_named_and_nothing_is_left_running() {
         .output()
         .expect("ralph runs");
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains(&format!("port {port} is taken\nhint: ")), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains(&format!("port {port} is taken\nhint: ")),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -34,7 +38,9 @@ fn a_missing_program_is_named_with_how_to_get_it() {
 
 #[test]
 fn a_second_local_cloud_in_the_same_folder_is_refused() {
-    let output = ralph(&["local", "--no-viewer", "--scratch", cloud().scratch_text()]).output().expect("runs");
+    let output = ralph(&["local", "--no-viewer", "--scratch", cloud().scratch_text()])
+        .output()
+        .expect("runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("already runs"), "{}", stderr(&output));
 }

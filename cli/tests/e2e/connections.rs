@@ -38,7 +38,8 @@ fn base64url(text: &str) -> String {
 #[test]
 fn tokens_that_are_refused() {
     let keys: SigningKeys = secrets::signing_keys(cloud());
-    let stranger = SigningKey { kid: keys.current.kid.clone(), secret: Secret::new("x".repeat(64)) };
+    let stranger =
+        SigningKey { kid: keys.current.kid.clone(), secret: Secret::new("x".repeat(64)) };
     let unknown = SigningKey { kid: "nobody".into(), secret: Secret::new("x".repeat(64)) };
     let sign = |claims: &Claims| mint(claims, &keys.current).expect("signs");
     let payload = base64url(&serde_json::to_string(&claims("none")).expect("JSON"));
@@ -73,7 +74,10 @@ fn a_workstream_nobody_has_seen_is_not_an_error() {
     let mut socket = Socket::connect(cloud(), &["unseen"]);
     socket.send(r#"{"action":"sendLogs","id":"7","workstream":"unseen"}"#);
     let frames = socket.until("caughtUp");
-    assert!(frames.iter().any(|frame| frame["type"] == "runs" && frame["runs"] == json!([])), "{frames:?}");
+    assert!(
+        frames.iter().any(|frame| frame["type"] == "runs" && frame["runs"] == json!([])),
+        "{frames:?}"
+    );
     let last = frames.last().expect("a frame");
     assert_eq!(
         (&last["id"], &last["complete"], &last["cursor"]),
@@ -98,7 +102,11 @@ fn messages_that_are_refused_and_leave_the_connection_working() {
     ] {
         socket.send(message);
         let frame = socket.next();
-        assert_eq!((&frame["type"], &frame["code"]), (&json!("error"), &json!(code)), "{message}: {frame}");
+        assert_eq!(
+            (&frame["type"], &frame["code"]),
+            (&json!("error"), &json!(code)),
+            "{message}: {frame}"
+        );
         assert!(frame["message"].as_str().is_some_and(|text| !text.is_empty()), "{frame}");
     }
     socket.send(r#"{"action":"ping"}"#);
@@ -111,7 +119,15 @@ fn the_page_server_hands_tokens_to_its_own_pages_only() {
         let url = format!("{}/token", cloud().viewer());
         let body = r#"{"workstreams":["page"]}"#;
         let output = std::process::Command::new("curl")
-            .args(["-sS", "-o", "-", "-w", "\n%{http_code}", "-H", "content-type: application/json"])
+            .args([
+                "-sS",
+                "-o",
+                "-",
+                "-w",
+                "\n%{http_code}",
+                "-H",
+                "content-type: application/json",
+            ])
             .args(["-H", &format!("Origin: {origin}"), "-d", body, &url])
             .output()
             .expect("curl runs");
@@ -126,7 +142,9 @@ fn the_page_server_hands_tokens_to_its_own_pages_only() {
 
 #[test]
 fn ralph_token_prints_an_address_that_opens() {
-    let output = ralph(&["token", "--scratch", cloud().scratch_text(), "--url", "direct"]).output().expect("runs");
+    let output = ralph(&["token", "--scratch", cloud().scratch_text(), "--url", "direct"])
+        .output()
+        .expect("runs");
     let url = stdout(&output);
     let query = url.trim().split_once('?').map(|(_, query)| format!("?{query}")).expect("a query");
     assert_eq!(handshake(cloud(), &query).0, 101);

@@ -69,5 +69,9 @@ fn a_prompt_that_is_not_committed_is_refused_before_anything_runs() {
     let repo = root().to_str().expect("UTF-8");
     let output = demo("no-prompt", &["--repo", repo, "--prompt", "no/such/file.md"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("has no committed file no/such/file.md\nhint: "), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("has no committed file no/such/file.md\nhint: "),
+        "{}",
+        stderr(&output)
+    );
 }

@@ -11,9 +11,11 @@ use crate::cloud::{Cloud, cloud, ralph, stderr, stdout};
 
 /// The cloud's signing keys, read with its root credentials.
 pub fn signing_keys(cloud: &Cloud) -> SigningKeys {
-    let description = std::fs::read_to_string(cloud.scratch().join("cloud.json")).expect("cloud.json");
+    let description =
+        std::fs::read_to_string(cloud.scratch().join("cloud.json")).expect("cloud.json");
     let description: serde_json::Value = serde_json::from_str(&description).expect("JSON");
-    let arn = description["outputs"]["secret_arns"]["websocket-signing-keys"].as_str().expect("an ARN");
+    let arn =
+        description["outputs"]["secret_arns"]["websocket-signing-keys"].as_str().expect("an ARN");
     SigningKeys::parse(&secret_value(cloud, arn)).expect("signing keys")
 }
 
@@ -49,7 +51,8 @@ fn a_secret_is_set_from_standard_input_and_found_in_no_file() {
     let output = set("anthropic-keys", &format!(r#"{{"keys":[{{"id":"a","value":"{value}"}}]}}"#));
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(!stdout(&output).contains(value) && !stderr(&output).contains(value));
-    let description = std::fs::read_to_string(cloud().scratch().join("cloud.json")).expect("cloud.json");
+    let description =
+        std::fs::read_to_string(cloud().scratch().join("cloud.json")).expect("cloud.json");
     let description: serde_json::Value = serde_json::from_str(&description).expect("JSON");
     let arn = description["outputs"]["secret_arns"]["anthropic-keys"].as_str().expect("an ARN");
     assert!(secret_value(cloud(), arn).contains(value), "the value arrived");

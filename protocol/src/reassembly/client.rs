@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ANSWER_MS, PATIENCE_MS, PING_AFTER_MS, PING_EVERY_MS,
+    ANSWER_MS, GATEWAY_PAUSE_MS, PATIENCE_MS, PING_AFTER_MS, PING_EVERY_MS,
     asking::Jitter,
     floor::Floor,
     run::RunView,
@@ -14,6 +14,7 @@ use crate::{
     ids::Run,
     message::{
         ClientMessage, MAX_LIMIT, MAX_RANGES, Range, RawLine, RunInfo, SendLogs, ServerMessage,
+        Source,
     },
 };
 
@@ -182,6 +183,10 @@ impl Client {
                 self.next_ping = None;
             }
             Input::Message(message) => self.message(now, message, &mut out),
+            Input::GatewayFault => {
+                self.requests.clear();
+                self.quiet_until = self.quiet_until.max(now + GATEWAY_PAUSE_MS);
+            }
             Input::Tick => {}
         }
         self.settle(now, &mut out);
@@ -199,7 +204,9 @@ impl Client {
         let from = (last + 1).saturating_sub(self.options.overlap).max(1);
         let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
         let ranges = vec![Range { run: run.clone(), from, to: None, ts }];
-        let ask = SendLogs { follow: Some(true), ranges: Some(ranges.clone()), ..self.ask() };
+        let limit = Some(MAX_LIMIT);
+        let ask =
+            SendLogs { follow: Some(true), ranges: Some(ranges.clone()), limit, ..self.ask() };
         self.send(now, Purpose::Ranges(ranges), ask, out);
     }
 
@@ -229,7 +236,7 @@ impl Client {
         match message {
             ServerMessage::Logs(logs) if logs.workstream == self.options.workstream => {
                 for event in logs.events {
-                    self.event(now, event.get(), out);
+                    self.event(now, event.get(), logs.source, out);
                 }
             }
             ServerMessage::Runs { workstream, runs } if workstream == self.options.workstream => {
@@ -255,7 +262,7 @@ impl Client {
         }
     }
 
-    fn event(&mut self, now: u64, json: &str, out: &mut Vec<Output>) {
+    fn event(&mut self, now: u64, json: &str, source: Source, out: &mut Vec<Output>) {
         let Some(envelope) = Envelope::parse(json) else {
             if let Ok(raw) = serde_json::from_str::<RawLine>(json) {
                 let view = self.runs.entry(raw.run.clone()).or_default();
@@ -269,6 +276,12 @@ impl Client {
             return;
         };
         if envelope.workstream != self.options.workstream {
+            return;
+        }
+        // The replay of a whole run brings history that nobody asked to see.
+        let known = self.floor != Floor::Unknown;
+        let wanted = self.floor.of(&envelope.run).is_some_and(|floor| envelope.seq >= floor);
+        if source == Source::Replay && known && !wanted {
             return;
         }
         let ts = envelope.ts_ms().unwrap_or(0);
@@ -454,7 +467,8 @@ impl Client {
             }
         }
         for ranges in ranges.chunks(MAX_RANGES) {
-            let ask = SendLogs { ranges: Some(ranges.to_vec()), ..self.ask() };
+            let limit = Some(MAX_LIMIT);
+            let ask = SendLogs { ranges: Some(ranges.to_vec()), limit, ..self.ask() };
             self.send(now, Purpose::Ranges(ranges.to_vec()), ask, out);
         }
     }

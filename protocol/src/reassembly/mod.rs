@@ -42,3 +42,5 @@ pub const PING_AFTER_MS: [u64; 2] = [3_000, 15_000];
 pub const PING_EVERY_MS: u64 = 60_000;
 /// A request without an answer for this long is asked again; API Gateway's own limit is 29 s.
 pub const ANSWER_MS: u64 = 35_000;
+/// How long nothing is asked after a fault of the gateway.
+pub const GATEWAY_PAUSE_MS: u64 = 1_000;

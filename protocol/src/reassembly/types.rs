@@ -36,6 +36,9 @@ pub enum Input {
     Disconnected,
     /// A message came in.
     Message(ServerMessage),
+    /// A frame without `type` came in: the gateway failed to hand a request on. Which one, it does
+    /// not say.
+    GatewayFault,
     /// Time passed.
     Tick,
 }
