@@ -1,6 +1,6 @@
 //! A root: which modules an environment has, and how they are wired.
 
-use ralph_protocol::names::{SecretName, output, variable, worker_env};
+use ralph_protocol::names::{SecretName, output, variable, variable::CONFIRMATION, worker_env};
 
 use crate::config::{Architecture, Environment, NetworkMode};
 use crate::hcl::prelude::*;
@@ -10,9 +10,6 @@ use crate::modules::{
 
 /// Marks expressions of a root.
 pub struct Root;
-
-/// What `confirm_production` must hold.
-pub const CONFIRMATION: &str = "yes, deploy production";
 
 /// Fills a root's folder.
 pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture) {

@@ -16,10 +16,9 @@ pub struct Fargate;
 
 /// Where the worker may write, each a volume over the read-only root. The image declares them as
 /// volumes owned by [`USER`], because a bind mount on Fargate otherwise belongs to root.
-pub const WRITABLE: [(&str, &str); 3] =
-    [("work", "/work"), ("home", "/home/ralph"), ("tmp", "/tmp")];
+pub const WRITABLE: [(&str, &str); 2] = [("workspace", "/workspace"), ("tmp", "/tmp")];
 /// The worker's user and group.
-pub const USER: &str = "1000:1000";
+pub const USER: &str = "10001:10001";
 
 inputs! {
     /// What the module `fargate` is told.

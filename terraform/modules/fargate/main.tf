@@ -45,7 +45,7 @@ resource "aws_ecs_task_definition" "worker" {
       name                   = "worker"
       image                  = local.task_image
       essential              = true
-      user                   = "1000:1000"
+      user                   = "10001:10001"
       readonlyRootFilesystem = true
       stopTimeout            = 120
       environment = [
@@ -66,13 +66,8 @@ resource "aws_ecs_task_definition" "worker" {
       ]
       mountPoints = [
         {
-          sourceVolume  = "work"
-          containerPath = "/work"
-          readOnly      = false
-        },
-        {
-          sourceVolume  = "home"
-          containerPath = "/home/ralph"
+          sourceVolume  = "workspace"
+          containerPath = "/workspace"
           readOnly      = false
         },
         {
@@ -103,11 +98,7 @@ resource "aws_ecs_task_definition" "worker" {
   }
 
   volume {
-    name = "work"
-  }
-
-  volume {
-    name = "home"
+    name = "workspace"
   }
 
   volume {
