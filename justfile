@@ -63,9 +63,10 @@ test:
     cargo test --workspace
     cd viewer && npm ci --no-audit --no-fund && npm run typecheck && npm test
 
-# test the page in a real browser
+# test the page in a real browser, with a mock server and against the real local cloud
 test-browser *args:
     cd viewer && npm ci --no-audit --no-fund && npm run build && npm run test:browser -- "$@"
+    viewer/test/browser/local-cloud.sh
 
 # build the worker image and test it
 test-image *args:
@@ -78,8 +79,10 @@ bench *args:
 # format everything
 fmt:
     cargo fmt --all
+    cd viewer && npm run format
 
 # check format and lints
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cd viewer && npm ci --no-audit --no-fund && npm run lint && npm run format:check

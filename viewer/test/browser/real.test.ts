@@ -39,9 +39,10 @@ test("lines are shown, once each and in order", async () => {
   await context.close();
 });
 
-test("a workstream outside the token's scope is refused", async () => {
-  const { page, context } = await open(browser, url.replace(/#.*|$/, "#/w/somebody-elses"));
-  await isState(page, /^denied$|^live$/);
+test("a workstream nobody has seen is live, shows nothing and is no error", async () => {
+  const { page, context, faults } = await open(browser, url.replace(/#.*|$/, "#/w/never-seen"));
+  await isState(page, /^live$/);
   expect(await drawn(page)).toEqual([]);
+  expect(faults).toEqual([]);
   await context.close();
 });
