@@ -47,19 +47,39 @@ push-worker *args:
 build-viewer:
     cd viewer && npm ci --no-audit --no-fund && npm run build
 
+# name what is missing, with how to get it
+[private]
+need +programs:
+    #!/usr/bin/env sh
+    missing=0
+    for program in "$@"; do
+        command -v "$program" >/dev/null && continue
+        case $program in
+            cargo) hint="install Rust 1.95 or later (rustup.rs)" ;;
+            npm) hint="install Node.js with npm (nodejs.org)" ;;
+            python3) hint="install Python 3.10 or later (python.org)" ;;
+            terraform) command -v tofu >/dev/null && continue
+                hint="install OpenTofu (opentofu.org) or Terraform (developer.hashicorp.com/terraform)" ;;
+            *) hint="install it with your system's packages" ;;
+        esac
+        printf 'error: %s is not on PATH\nhint: %s\n' "$program" "$hint" >&2
+        missing=1
+    done
+    exit $missing
+
 # run the whole path once on this machine and compare what was written with what was shown
-demo *args:
+demo *args: (need "cargo" "git" "python3" "terraform")
     #!/usr/bin/env sh
     set -eu
     [ -e "{{ cargo_target }}/debug/ralph" ] || echo "first run: compiling ralph itself takes 2 to 5 minutes on two cores"
     exec {{ ralph }} demo "$@"
 
 # run the local cloud with the viewer until Ctrl-C
-local *args:
+local *args: (need "cargo" "git" "python3" "terraform" "npm")
     @{{ ralph }} local "$@"
 
 # run every test that needs no browser and no image
-test:
+test: (need "cargo" "git" "python3" "terraform" "npm" "curl")
     cargo test --workspace
     cd viewer && npm ci --no-audit --no-fund && npm run typecheck && npm test
 

@@ -10,6 +10,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
+use crate::tools::children::Group;
+
 /// A program the project needs from the machine, with how to get it.
 struct Needed {
     names: &'static [&'static str],
@@ -85,14 +87,9 @@ pub async fn run(command: &mut Command, log: &Path) -> Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     let file = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(file.try_clone()?)
-        .stderr(file)
-        .kill_on_drop(true)
-        .status()
-        .await
-        .with_context(|| format!("{name} cannot be started"))?;
+    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    // In a group of its own: what is given up must not leave a compiler or a provider behind.
+    let status = Group::spawn(command)?.wait().await?;
     if !status.success() {
         bail!(
             "{name} failed ({status})\n{}\nhint: the whole output is in {}",

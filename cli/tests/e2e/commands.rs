@@ -1,6 +1,11 @@
 //! Commands that meet a world that is not as they need it.
 
-use std::{net::TcpListener, process::Command};
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::cloud::{cloud, ralph, stderr, stdout};
 
@@ -73,4 +78,39 @@ fn both_environments_plan_offline_before_the_functions_are_built() {
         assert!(text.contains("to add, 0 to change, 0 to destroy"), "{text}");
         assert!(text.contains("just build-lambdas"), "{text}");
     }
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_running_and_nothing_but_the_scratch_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scratch = folder.path().join("scratch");
+    let mut child = ralph(&["local", "--no-viewer", "--scratch"])
+        .arg(&scratch)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ralph starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let started = lines.any(|line| line.is_ok_and(|line| line.contains("local cloud started")));
+    assert!(started, "the local cloud did not start");
+    let inside = scratch.canonicalize().expect("the scratch folder");
+    assert!(!processes_in(&inside).is_empty(), "the local cloud runs in its scratch folder");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("sent");
+    let status = child.wait().expect("ends");
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(processes_in(&inside), Vec::<String>::new());
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+/// Processes that work in a folder.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    processes
+        .filter(|entry| {
+            std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+        })
+        .filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok())
+        .filter(|line| !line.is_empty())
+        .collect()
 }

@@ -5,5 +5,6 @@ mod cloud;
 mod commands;
 mod connections;
 mod demo;
+mod plan;
 mod secrets;
 mod socket;

@@ -1,0 +1,54 @@
+//! What Terraform says of the environment that it has just created.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::cloud::{cloud, root, stderr, stdout};
+
+/// What the local cloud reports otherwise than it was told, so that a second plan sees a change.
+const MISREPORTED: [&str; 1] = [
+    // It invents a `jwt_configuration` for a REQUEST authorizer.
+    "module.websocket.aws_apigatewayv2_authorizer.",
+];
+
+#[test]
+fn a_second_plan_changes_nothing_but_what_the_local_cloud_misreports() {
+    let cloud = cloud();
+    let folder = cloud.scratch().join("terraform/envs/dev");
+    let program =
+        if Command::new("tofu").arg("version").output().is_ok() { "tofu" } else { "terraform" };
+    let terraform = |arguments: &[&str]| {
+        let output = Command::new(program)
+            .arg(format!("-chdir={}", folder.display()))
+            .args(arguments)
+            .env_remove("TF_CLI_CONFIG_FILE")
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_REGION", "us-east-1"),
+                ("AWS_ENDPOINT_URL", cloud.endpoint()),
+            ])
+            .env("TF_VAR_lambda_zip", root().join("dist/ralph-lambda.zip"))
+            .env("TF_VAR_management_base", format!("{}/_aws/execute-api", cloud.endpoint()))
+            .output()
+            .expect("terraform runs");
+        assert!(output.status.success(), "{}\n{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    };
+    let plan = cloud.scratch().join("second.tfplan");
+    let plan = plan.to_str().expect("UTF-8");
+    terraform(&["plan", "-input=false", "-lock=false", "-out", plan]);
+    let shown: Value = serde_json::from_str(&terraform(&["show", "-json", plan])).expect("JSON");
+    let changes = shown["resource_changes"].as_array().expect("changes");
+    assert!(changes.len() > 30, "the plan knows only {} resources", changes.len());
+    let changed: Vec<&str> = changes
+        .iter()
+        .filter(|change| change["change"]["actions"] != serde_json::json!(["no-op"]))
+        .filter_map(|change| change["address"].as_str())
+        .filter(|address| !MISREPORTED.iter().any(|known| address.starts_with(known)))
+        // Read only.
+        .filter(|address| !address.contains(".data."))
+        .collect();
+    assert_eq!(changed, Vec::<&str>::new());
+}
