@@ -251,9 +251,8 @@ impl Client {
                 }
             }
             ServerMessage::Error { id, retry_after_ms, .. } => {
-                if let Some(ms) = retry_after_ms {
-                    self.quiet_until = self.quiet_until.max(now + ms);
-                }
+                let wait = retry_after_ms.unwrap_or(GATEWAY_PAUSE_MS);
+                self.quiet_until = self.quiet_until.max(now + wait);
                 if let Some(id) = id.and_then(|id| id.parse::<u64>().ok()) {
                     self.requests.remove(&id);
                 }

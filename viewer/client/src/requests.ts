@@ -14,6 +14,8 @@ export type Purpose =
 /** A request without an answer yet. */
 export type Request = Purpose & {
   sent: number;
+  /** Its answer says that new lines are delivered from here on. */
+  subscribes: boolean;
   /** Frames were dropped since: whatever the answer says, it is not complete. */
   distrusted?: boolean;
 };
@@ -24,9 +26,9 @@ export class Requests {
   #next = 1;
 
   /** Notes a request; returns its id. */
-  add(purpose: Purpose, now: number): string {
+  add(purpose: Purpose, now: number, subscribes: boolean): string {
     const id = String(this.#next++);
-    this.#open.set(id, { ...purpose, sent: now });
+    this.#open.set(id, { ...purpose, sent: now, subscribes });
     return id;
   }
 
@@ -65,6 +67,12 @@ export class Requests {
 
   has(kind: Purpose["kind"]): boolean {
     for (const request of this.#open.values()) if (request.kind === kind) return true;
+    return false;
+  }
+
+  /** Whether one that subscribes is under way. */
+  get subscribing(): boolean {
+    for (const request of this.#open.values()) if (request.subscribes) return true;
     return false;
   }
 

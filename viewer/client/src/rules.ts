@@ -27,6 +27,8 @@ export class Rules {
   /** The floor that the cursor continues from: evicted lines lie between it and the floor. */
   #cursorAt: Floor;
   #connected = false;
+  /** Whether a request that subscribes was answered on this connection. */
+  #subscribed = false;
   /** When something happened last. */
   #now = 0;
   readonly #requests = new Requests();
@@ -134,6 +136,7 @@ export class Rules {
     switch (input.type) {
       case "connected":
         this.#connected = true;
+        this.#subscribed = false;
         this.#requests.clear();
         if (!this.#refused) this.#subscribe(now, out);
         break;
@@ -245,7 +248,8 @@ export class Rules {
   }
 
   #send(now: number, purpose: Purpose, ask: Partial<SendLogs>, out: Output[]): void {
-    const id = this.#requests.add(purpose, now);
+    const subscribes = ask.follow === true || purpose.kind === "page";
+    const id = this.#requests.add(purpose, now, subscribes);
     const { workstream } = this.#options;
     out.push({ type: "send", message: { action: "sendLogs", id, workstream, ...ask } });
   }
@@ -350,6 +354,7 @@ export class Rules {
     cursor: string | null,
     out: Output[],
   ): void {
+    if (request.subscribes) this.#subscribed = true;
     if (request.kind === "page" && this.#floor === undefined) {
       this.#floor = cursor === null ? START : this.#firstFloor();
       this.#cursorAt = this.#floor;
@@ -419,10 +424,9 @@ export class Rules {
     if (!this.#connected || this.#refused) return;
     this.#requests.expire(now);
     const quiet = now < this.#quietUntil;
-    if (this.#floor === undefined) {
-      if (!this.#requests.has("page") && !quiet) this.#subscribe(now, out);
-      return;
-    }
+    // Until one that subscribes is answered, it is made again: after a cut as at the start.
+    if (!this.#subscribed && !this.#requests.subscribing && !quiet) this.#subscribe(now, out);
+    if (this.#floor === undefined) return;
     if (!quiet) {
       this.#askForHoles(now, out);
       this.#replayEndedRuns(now, out);
