@@ -17,10 +17,6 @@ SUMMARY = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "b
 MEASUREMENTS = {
     "generator": ["cargo", "run", "--quiet", "--release", "-p", "ralph-generator", "--example", "bench"],
     "worker": ["cargo", "run", "--quiet", "--release", "-p", "ralph-worker", "--example", "bench"],
-    "lambdas": [
-        "cargo", "run", "--quiet", "--release", "-p", "ralph-lambdas", "--no-default-features",
-        "--example", "bench",
-    ],
     "viewer": ["npm", "--silent", "--prefix", "viewer", "run", "bench"],
 }
 FIELDS = ["name", "unit", "ours", "peer", "peerName", "ratio", "goal", "met"]

@@ -16,14 +16,24 @@ if [ -z "$builder" ]; then
     done
 fi
 
+# The architecture that the task definition names: a tag cannot be moved once it is pushed.
+architecture=$(sed -n "s/^architecture *= *[\"']\([a-z0-9_]*\)[\"'].*/\1/p" ralph.toml)
+case ${architecture:-x86_64} in
+arm64) platform=linux/arm64 host=aarch64 ;;
+*) platform=linux/amd64 host=x86_64 ;;
+esac
+case $(uname -sm) in
+"Linux $host") platform= ;;
+esac
+
 # shellcheck disable=SC2086 # several arguments, separated by spaces, on purpose
 case $builder in
 docker | podman)
-    "$builder" build ${RALPH_BUILD_ARGS:-} --file docker/worker.Dockerfile --tag "$image" .
+    "$builder" build ${RALPH_BUILD_ARGS:-} ${platform:+--platform "$platform"} --file docker/worker.Dockerfile --tag "$image" .
     ;;
 buildah)
     # Without a network of its own: the chroot isolation has none to give.
-    buildah build ${RALPH_BUILD_ARGS:-} --network host --layers \
+    buildah build ${RALPH_BUILD_ARGS:-} ${platform:+--platform "$platform"} --network host --layers \
         --file docker/worker.Dockerfile --tag "$image" .
     ;;
 *)

@@ -71,7 +71,8 @@ debian_root() {
         debootstrap --variant=minbase --include=ca-certificates,libstdc++6 bookworm "$made" \
             ${mirror:+"$mirror"} >/dev/null
         # A mirror that shows an earlier day has lists that look expired.
-        cp /etc/apt/apt.conf.d/*artifact* "$made/etc/apt/apt.conf.d/" 2>/dev/null || true
+        apt-config dump | grep '^Acquire::Check-Valid-Until ' \
+            >"$made/etc/apt/apt.conf.d/99valid-until" || true
         rm -rf "$made"/var/cache/apt/archives/*.deb
         tar -C "$made" -cf "$cache/bookworm.tar.part" .
         mv "$cache/bookworm.tar.part" "$cache/bookworm.tar"

@@ -74,12 +74,43 @@ pub async fn lambdas(project: &Project) -> Result<PathBuf> {
     Ok(zip)
 }
 
+/// The functions for the local cloud, which runs them as they are: what goes to AWS where this
+/// machine can run that, else a build for this machine.
+pub async fn lambdas_for_this_host(project: &Project) -> Result<PathBuf> {
+    let architecture = architecture(project)?;
+    let ours = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
+    if std::env::consts::OS == "linux" && ours == architecture {
+        return lambdas(project).await;
+    }
+    eprintln!(
+        "note: this machine cannot run what goes to AWS (Linux on {architecture}); the local cloud gets a build for this machine"
+    );
+    let mut cargo = cargo(&find("cargo")?);
+    cargo.args([
+        "build",
+        "--quiet",
+        "-p",
+        "ralph-lambdas",
+        "--bin",
+        "ralph-lambda",
+        "--profile",
+        "lambda",
+    ]);
+    cargo.current_dir(project.root());
+    run(&mut cargo, &project.tools().join("lambda-build.log")).await?;
+    let zip = project.lambda_zip().with_file_name("ralph-lambda-this-host.zip");
+    pack(&project.target().join("lambda/ralph-lambda"), &zip)?;
+    Ok(zip)
+}
+
 /// The functions' architecture, from `ralph.toml`: `x86_64` unless it says `arm64`.
 fn architecture(project: &Project) -> Result<String> {
-    let text = fs::read_to_string(project.root().join("ralph.toml"))?;
-    let line = text.lines().find(|line| line.trim_start().starts_with("architecture"));
-    let value = line.and_then(|line| line.split('"').nth(1)).unwrap_or("x86_64");
-    Ok(value.to_owned())
+    let file = project.root().join("ralph.toml");
+    let text = fs::read_to_string(&file)?;
+    let table: toml::Table =
+        text.parse().with_context(|| format!("{} is not TOML", file.display()))?;
+    let value = table.get("architecture").and_then(toml::Value::as_str);
+    Ok(value.unwrap_or("x86_64").to_owned())
 }
 
 /// Packs the binary as `bootstrap`. The same binary gives the same bytes: the time is fixed, so

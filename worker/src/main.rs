@@ -1,5 +1,5 @@
 //! `ralph-loop-cloud`: the agent loop in the container. Configured by `RALPH_*` variables; see
-//! docs/configuration.md.
+//! docs/operations.md.
 
 use std::process::ExitCode;
 

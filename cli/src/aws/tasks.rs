@@ -86,9 +86,11 @@ impl Tasks {
     /// ARNs of the tasks that are meant to run.
     pub async fn running(&self, cluster: &str) -> Result<Vec<String>> {
         let request = self.0.list_tasks().cluster(cluster).desired_status(DesiredStatus::Running);
-        let answer =
-            request.send().await.map_err(|error| explain("tasks cannot be listed", &error))?;
-        Ok(answer.task_arns.unwrap_or_default())
+        let pages = request.into_paginator().items().send();
+        pages
+            .collect::<Result<Vec<String>, _>>()
+            .await
+            .map_err(|error| explain("tasks cannot be listed", &error))
     }
 
     /// Ends a task.

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
     ids::Run,
-    names::{output, worker_env},
+    names::{SecretName, output, worker_env},
     reassembly::{Client, Options},
 };
 
@@ -69,13 +69,18 @@ impl Cloud {
 pub async fn run(options: DemoArgs) -> Result<ExitCode> {
     let project = Project::find()?;
     check(&options)?;
+    // Before anything slow: a wrong path is wrong at once.
+    let own = match (&options.repo, &options.prompt) {
+        (Some(folder), Some(prompt)) => Some(Repository::existing(folder, prompt).await?),
+        _ => None,
+    };
     let mut interrupt = Interrupt::new()?;
     let cloud = tokio::select! {
         cloud = cloud(&project, &options) => cloud?,
         () = interrupt.wait() => bail!("interrupted; nothing is left running"),
     };
     let result = tokio::select! {
-        result = play(&project, &options, &cloud) => result,
+        result = play(&project, &options, own, &cloud) => result,
         () = interrupt.wait() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
     };
     cloud.down().await;
@@ -112,19 +117,31 @@ async fn cloud(project: &Project, options: &DemoArgs) -> Result<Cloud> {
     let up = local::Options {
         scratch: project.tools().join("demo"),
         port: 0,
-        anthropic_keys: anthropic_keys()?,
+        anthropic_keys: anthropic_keys(options.agent == Agent::Claude),
         viewer: false,
     };
     Ok(Cloud::Own(Box::new(Local::up(project, up).await?)))
 }
 
-async fn play(project: &Project, options: &DemoArgs, cloud: &Cloud) -> Result<report::Report> {
+async fn play(
+    project: &Project,
+    options: &DemoArgs,
+    own: Option<Repository>,
+    cloud: &Cloud,
+) -> Result<report::Report> {
     let target = cloud.target();
     let aws = Aws::connect(target).await;
-    let repository = match (&options.repo, &options.prompt) {
-        (Some(folder), Some(prompt)) => Repository::existing(folder, prompt).await?,
-        _ => Repository::new(&cloud.scratch().join("repositories")).await?,
+    let repository = match own {
+        Some(own) => own,
+        None => Repository::new(&cloud.scratch().join("repositories")).await?,
     };
+    let branch = options.workstream.default_branch();
+    let tip = repository.tip(&branch).await;
+    if options.agent == Agent::Claude {
+        // A joined cloud was perhaps started without a key.
+        let arn = target.secret_arn(SecretName::AnthropicKeys)?;
+        aws.secrets().put(arn, &anthropic_keys(true)).await?;
+    }
     let run = Run::new(ulid::Ulid::generate(), 1)?;
     let place = Place {
         url: target.websocket_url()?,
@@ -164,8 +181,8 @@ async fn play(project: &Project, options: &DemoArgs, cloud: &Cloud) -> Result<re
     let journal = local::journal(&folder, id);
     let journal = std::fs::read_to_string(&journal)
         .with_context(|| format!("the worker left no journal at {}", journal.display()))?;
-    let branch = options.workstream.default_branch();
-    Ok(report::compare(&journal, &run, shown, repository.commits(&branch).await?, branch))
+    let commits = repository.commits(&tip, &branch).await?;
+    Ok(report::compare(&journal, &run, shown, commits, branch))
 }
 
 /// Resolves when the task no longer runs.
@@ -195,8 +212,7 @@ async fn environment(
         Agent::Scripted => {
             let worker = build::worker(project).await?;
             let scenario = project.root().join("worker/scenarios/demo.json");
-            let command =
-                format!("'{}' --scenario '{}'", worker.agent.display(), scenario.display());
+            let command = format!("{} --scenario {}", quoted(&worker.agent), quoted(&scenario));
             environment.insert(worker_env::AGENT_COMMAND, command);
         }
         Agent::Claude => {
@@ -204,4 +220,9 @@ async fn environment(
         }
     }
     Ok(environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// A path as one word of a command line.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

@@ -7,6 +7,8 @@ use std::{
 
 use ralph_protocol::{event::Envelope, ids::Run, reassembly::Line};
 
+use super::viewing::DROP_AFTER;
+
 /// A line and when it was shown, ms since the epoch.
 #[derive(Debug)]
 pub struct ShownLine {
@@ -93,7 +95,8 @@ pub fn compare(
 
 impl Report {
     /// Everything that was written was shown, once, in order and unchanged; the agent's work lies
-    /// on the branch; and the connection was really dropped on the way.
+    /// on the branch; and the connection was really dropped on the way, unless the run was too short
+    /// for it.
     pub fn is_good(&self) -> bool {
         self.emitted > 0
             && self.lost == 0
@@ -101,6 +104,7 @@ impl Report {
             && self.altered == 0
             && self.out_of_order == 0
             && self.exit == Some(0)
+            && (self.emitted < DROP_AFTER || (self.reconnects > 0 && self.redelivered > 0))
             && !self.commits.is_empty()
     }
 
@@ -131,7 +135,7 @@ impl fmt::Display for Report {
             self.percentile(50),
             self.percentile(99)
         )?;
-        write!(f, "{} has {} commits beyond the base", self.branch, self.commits.len())?;
+        write!(f, "{} has {} new commits", self.branch, self.commits.len())?;
         for commit in &self.commits {
             write!(f, "\n  {commit}")?;
         }

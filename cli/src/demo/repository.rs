@@ -73,6 +73,18 @@ impl Repository {
         let folder = folder
             .canonicalize()
             .with_context(|| format!("{} does not exist", folder.display()))?;
+        let mut top = Command::new(&git);
+        top.args(["rev-parse", "--absolute-git-dir"]).current_dir(&folder);
+        let found = output(&mut top)
+            .await
+            .with_context(|| format!("{} is not a git repository", folder.display()))?;
+        let found = PathBuf::from(found.trim());
+        if found != folder && found != folder.join(".git") {
+            bail!(
+                "{} lies inside a git repository\nhint: name the repository's own folder with --repo",
+                folder.display()
+            );
+        }
         let mut show = Command::new(&git);
         show.args(["cat-file", "-e", &format!("HEAD:{prompt}")]).current_dir(&folder);
         if output(&mut show).await.is_err() {
@@ -92,10 +104,19 @@ impl Repository {
         &self.prompt
     }
 
-    /// Subjects of the commits that a branch has beyond HEAD, newest first.
-    pub async fn commits(&self, branch: &str) -> Result<Vec<String>> {
+    /// Where a branch stands; HEAD, where there is no such branch yet.
+    pub async fn tip(&self, branch: &str) -> String {
+        let mut parse = Command::new(&self.git);
+        parse
+            .args(["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")])
+            .current_dir(&self.folder);
+        output(&mut parse).await.map_or_else(|_| "HEAD".to_owned(), |text| text.trim().to_owned())
+    }
+
+    /// Subjects of the commits that a branch has beyond `tip`, newest first.
+    pub async fn commits(&self, tip: &str, branch: &str) -> Result<Vec<String>> {
         let mut log = Command::new(&self.git);
-        log.args(["log", "--format=%h %s", &format!("HEAD..refs/heads/{branch}")])
+        log.args(["log", "--format=%h %s", &format!("{tip}..refs/heads/{branch}")])
             .current_dir(&self.folder);
         // No such branch: nothing was pushed, and the report says so.
         let text = output(&mut log).await.unwrap_or_default();

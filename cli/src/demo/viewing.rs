@@ -20,7 +20,7 @@ use super::{
 use crate::watch::{Ask, Place, Reader, Seen, now_ms, watch as follow};
 
 /// Lines after which the connection is dropped.
-const DROP_AFTER: usize = 60;
+pub const DROP_AFTER: usize = 30;
 /// How long the viewer may take to get what it lacks once the task is over.
 const SETTLE: Duration = Duration::from_secs(45);
 /// How long the first connection may take.

@@ -28,7 +28,7 @@ pub struct Cloud {
 impl Cloud {
     /// Starts the server on `port` (0: a free one) and waits until it answers.
     pub async fn start(bin: &Path, scratch: &Path, port: u16) -> Result<Self> {
-        let port = claim(port)?;
+        let port = claim(port, "--port")?;
         let log = scratch.join("cloud.log");
         let temporary = scratch.join("tmp");
         std::fs::create_dir_all(&temporary)?;
@@ -107,11 +107,11 @@ impl Cloud {
     }
 }
 
-/// A port that is free now: the wanted one, or any.
-fn claim(port: u16) -> Result<u16> {
+/// A port that is free now: the wanted one, or any. `option` is how another is named.
+pub fn claim(port: u16, option: &str) -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", port)).with_context(|| {
         format!(
-            "port {port} is taken\nhint: name another with --port, or leave it out for a free one"
+            "port {port} is taken\nhint: name another with {option}, or leave it out for a free one"
         )
     })?;
     Ok(listener.local_addr()?.port())
@@ -145,8 +145,8 @@ mod tests {
     fn a_taken_port_is_named() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let error = format!("{:#}", claim(port).unwrap_err());
+        let error = format!("{:#}", claim(port, "--port").unwrap_err());
         assert!(error.starts_with(&format!("port {port} is taken\nhint: ")), "{error}");
-        assert_ne!(claim(0).unwrap(), 0);
+        assert_ne!(claim(0, "--port").unwrap(), 0);
     }
 }

@@ -29,6 +29,10 @@ mod shipping;
 /// How often the cluster is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How long stopping everything may take: tasks get their stop time-out in vain when the cloud
+/// itself is gone.
+const LONGEST_STOP: Duration = Duration::from_secs(150);
+
 /// What every task needs.
 struct Shared {
     tasks: Tasks,
@@ -64,7 +68,9 @@ impl Fargate {
     /// Stops every task as StopTask would, and the watching.
     pub async fn stop(&mut self) {
         let _ = self.stop.send(true);
-        let _ = (&mut self.watcher).await;
+        if tokio::time::timeout(LONGEST_STOP, &mut self.watcher).await.is_err() {
+            self.watcher.abort();
+        }
     }
 }
 
@@ -112,7 +118,7 @@ async fn run_task(shared: Arc<Shared>, task: String, stop: watch::Receiver<bool>
         Ok(()) => "Essential container in task exited".to_owned(),
         Err(error) => {
             eprintln!("fargate stand-in: task {}: {error:#}", id_of(&task));
-            format!("TaskFailedToStart: {error:#}")
+            format!("the stand-in for Fargate failed: {error:#}")
         }
     };
     // Stopped already, if somebody stopped it.
@@ -164,8 +170,11 @@ async fn play(shared: &Shared, task: &str, mut stop: watch::Receiver<bool>) -> R
     };
     // A grandchild that outlives the worker must not hold its log stream open.
     worker.stop(Duration::ZERO).await;
-    for reader in readers {
-        let _ = tokio::time::timeout(PATIENCE, reader).await;
+    for mut reader in readers {
+        // A process in a group of its own may hold the pipe open for ever.
+        if tokio::time::timeout(PATIENCE, &mut reader).await.is_err() {
+            reader.abort();
+        }
     }
     shipper.finish().await?;
     let exit = status.code().map_or_else(|| status.to_string(), |code| code.to_string());

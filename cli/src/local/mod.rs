@@ -57,6 +57,8 @@ pub struct Local {
 impl Local {
     /// Builds what is needed, starts the cloud, applies the HCL and sets the secrets.
     pub async fn up(project: &Project, options: Options) -> Result<Self> {
+        // Before anything slow: a port that is taken now will be taken then.
+        cloud::claim(options.port, "--port")?;
         let scratch = clear(&options.scratch)?;
         let root = scratch.join("terraform/envs").join(LOCAL_ENVIRONMENT);
         copy_tree(&project.terraform(), &scratch.join("terraform"))?;
@@ -72,7 +74,8 @@ impl Local {
         let init_log = scratch.join("init.log");
         let init = step("providers (init)", terraform.init(&init_log));
         let worker = step("worker (cargo)", build::worker(project));
-        let lambdas = step("Lambda functions (cargo-lambda)", build::lambdas(project));
+        let lambdas =
+            step("Lambda functions (cargo-lambda)", build::lambdas_for_this_host(project));
         let viewer = async {
             match options.viewer {
                 true => step("viewer (npm)", build::viewer(project)).await,
@@ -162,11 +165,12 @@ fn announce_first_run(project: &Project) {
 /// `ralph local`.
 pub async fn run(options: LocalArgs) -> Result<()> {
     let project = Project::find()?;
+    cloud::claim(options.viewer_port, "--viewer-port")?;
     let scratch = options.scratch.clone().unwrap_or_else(|| default_scratch(&project));
     let up = Options {
         scratch,
         port: options.port,
-        anthropic_keys: anthropic_keys()?,
+        anthropic_keys: anthropic_keys(true),
         viewer: !options.no_viewer,
     };
     let mut interrupt = Interrupt::new()?;
@@ -212,13 +216,13 @@ async fn serve(
     }
 }
 
-/// The key in the environment, or a placeholder: the scripted agent needs none.
-pub fn anthropic_keys() -> Result<String> {
-    let value = std::env::var("ANTHROPIC_API_KEY").ok().filter(|value| !value.is_empty());
+/// The key in the environment where it is wanted, or a placeholder: the scripted agent needs none.
+pub fn anthropic_keys(wanted: bool) -> String {
+    let value = std::env::var("ANTHROPIC_API_KEY").ok().filter(|value| wanted && !value.is_empty());
     let keys = serde_json::json!({
         "keys": [{ "id": "local", "value": value.as_deref().unwrap_or("no-key-in-the-environment") }]
     });
-    Ok(keys.to_string())
+    keys.to_string()
 }
 
 /// Ctrl-C or SIGTERM.

@@ -1,4 +1,4 @@
-//! The virtual environment `.tools/venv` with tools pinned by hash.
+//! Virtual environments `.tools/venv-<tool>` with tools pinned by hash.
 
 use std::{
     fs,
@@ -35,6 +35,9 @@ pub async fn install(project: &Project, requirements: &Requirements) -> Result<P
     let venv = tools.join(format!("venv-{}", requirements.name));
     let bin = venv.join("bin");
     let stamp = venv.join("requirements.txt");
+    // Two commands at once must not build the same environment over each other.
+    let lock = fs::File::create(tools.join(format!("{}.lock", requirements.name)))?;
+    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
     if fs::read_to_string(&stamp).is_ok_and(|text| text == requirements.text) {
         return Ok(bin);
     }
@@ -63,6 +66,7 @@ pub async fn install(project: &Project, requirements: &Requirements) -> Result<P
     run(&mut pip, &log).await?;
     // Written last: an environment that was cut off is made anew.
     fs::write(&stamp, requirements.text)?;
+    drop(lock);
     Ok(bin)
 }
 

@@ -19,7 +19,11 @@ fn a_second_plan_changes_nothing_but_what_the_local_cloud_misreports() {
     let program =
         if Command::new("tofu").arg("version").output().is_ok() { "tofu" } else { "terraform" };
     let terraform = |arguments: &[&str]| {
-        let output = Command::new(program)
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+        let output = command
             .arg(format!("-chdir={}", folder.display()))
             .args(arguments)
             .env_remove("TF_CLI_CONFIG_FILE")

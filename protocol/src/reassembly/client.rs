@@ -25,7 +25,7 @@ enum Purpose {
     /// Ranges; when they were asked for.
     Ranges(Vec<Range>),
     /// A whole run, after its end.
-    WholeRun,
+    WholeRun(Run),
 }
 
 #[derive(Debug)]
@@ -162,7 +162,7 @@ impl Client {
             Purpose::Ranges(asked) => asked.iter().any(|range| {
                 range.run == *run && range.from <= number && range.to.is_none_or(|to| number <= to)
             }),
-            Purpose::Page | Purpose::WholeRun => false,
+            Purpose::Page | Purpose::WholeRun(_) => false,
         })
     }
 
@@ -329,6 +329,10 @@ impl Client {
         match request.purpose {
             Purpose::Page if self.floor == Floor::Unknown => {
                 self.floor = self.first_floor(cursor.is_none());
+                // Runs that were over when the page was made: it has their raw lines.
+                for view in self.runs.values_mut() {
+                    view.replayed_after_end = view.is_over();
+                }
                 out.push(Output::CaughtUp);
             }
             Purpose::Ranges(ranges) if complete => {
@@ -336,7 +340,12 @@ impl Client {
                     self.give_up(&range, request.sent, out);
                 }
             }
-            Purpose::Page | Purpose::Ranges(_) | Purpose::WholeRun => {}
+            Purpose::WholeRun(run) => {
+                if let Some(view) = self.runs.get_mut(&run) {
+                    view.replayed_after_end = true;
+                }
+            }
+            Purpose::Page | Purpose::Ranges(_) => {}
         }
         self.caught_up_at = Some(now);
         self.pings = 0;
@@ -473,24 +482,19 @@ impl Client {
     }
 
     /// Raw lines carry no numbers; a replay of the whole run after its end brings what was missed.
+    /// One run at a time, until it is answered: many may have ended.
     fn replay_ended_runs(&mut self, now: u64, out: &mut Vec<Output>) {
-        let floor = &self.floor;
-        let over: Vec<Run> = self
-            .runs
-            .iter_mut()
-            .filter(|(run, view)| {
-                floor.of(run).is_some()
-                    && !view.replayed_after_end
-                    && (view.has_end || view.state.is_some_and(crate::table::RunState::is_over))
-            })
-            .map(|(run, view)| {
-                view.replayed_after_end = true;
-                run.clone()
-            })
-            .collect();
-        for run in over {
-            let ask = SendLogs { run: Some(run), limit: Some(MAX_LIMIT), ..self.ask() };
-            self.send(now, Purpose::WholeRun, ask, out);
+        let under_way = |request: &Request| matches!(request.purpose, Purpose::WholeRun(_));
+        if self.requests.values().any(under_way) {
+            return;
+        }
+        let over = self.runs.iter().find(|(run, view)| {
+            self.floor.of(run).is_some() && !view.replayed_after_end && view.is_over()
+        });
+        if let Some((run, _)) = over {
+            let run = run.clone();
+            let ask = SendLogs { run: Some(run.clone()), limit: Some(MAX_LIMIT), ..self.ask() };
+            self.send(now, Purpose::WholeRun(run), ask, out);
         }
     }
 }

@@ -91,6 +91,11 @@ impl RunView {
         self.times.range(..number).next_back().map(|(_, &ts)| ts)
     }
 
+    /// No event of it will follow.
+    pub fn is_over(&self) -> bool {
+        self.has_end || self.state.is_some_and(RunState::is_over)
+    }
+
     /// Over, and its last event neither here nor given up.
     pub fn end_is_missing(&self) -> bool {
         self.state.is_some_and(RunState::is_over) && !self.has_end && !self.end_settled

@@ -114,8 +114,8 @@ resource "aws_lambda_permission" "default" {
   source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/$default"
 }
 
-# A stage serves a snapshot: the hash makes a new one whenever a route, an integration or the
-# authorizer changes.
+# A stage serves a snapshot: the hash makes a new one whenever a route's key, target or authorizer
+# changes.
 resource "aws_apigatewayv2_deployment" "this" {
   api_id = aws_apigatewayv2_api.this.id
   triggers = {

@@ -4,8 +4,10 @@ import type { Range, Run } from "./protocol.ts";
 
 /** What a request is for. */
 export type Purpose =
-  /** The first page; a run as a whole, for its raw lines. */
-  | { kind: "page" | "whole" }
+  /** The first page. */
+  | { kind: "page" }
+  /** A run as a whole, for its raw lines. */
+  | { kind: "whole"; run: Run }
   /** An older page, and the oldest line that it has brought. */
   | { kind: "before"; oldest: Floor }
   /** Numbers, and whether any have come. */

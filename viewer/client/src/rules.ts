@@ -366,6 +366,8 @@ export class Rules {
       this.#cursor = cursor;
       this.#floor = cursor === null ? START : (request.oldest ?? this.#floor);
       this.#cursorAt = this.#floor;
+    } else if (request.kind === "whole") {
+      this.#view(request.run).replayedAfterEnd = true;
     } else if (request.kind === "ranges") {
       for (const range of request.ranges) {
         if (complete) this.#giveUp(range, request.sent, out);
@@ -489,14 +491,18 @@ export class Rules {
     this.#send(now, purpose, { ranges, limit: limits.MAX_LIMIT }, out);
   }
 
-  /** Raw lines carry no numbers; a replay of the whole run after its end brings what was missed. */
+  /**
+   * Raw lines carry no numbers; a replay of the whole run after its end brings what was missed. One
+   * run at a time, until it is answered: many may have ended.
+   */
   #replayEndedRuns(now: number, out: Output[]): void {
+    if (this.#requests.has("whole")) return;
     for (const run of this.#order) {
       const view = this.#view(run);
       if (view.replayedAfterEnd || floorOf(this.#floor, run) === undefined) continue;
       if (!view.hasEnd && !isOver(view.state)) continue;
-      view.replayedAfterEnd = true;
-      this.#send(now, { kind: "whole" }, { run, limit: limits.MAX_LIMIT }, out);
+      this.#send(now, { kind: "whole", run }, { run, limit: limits.MAX_LIMIT }, out);
+      return;
     }
   }
 }

@@ -130,9 +130,12 @@ fn refusal(shared: &Shared, parts: &request::Parts) -> Option<Response> {
         let text = "this key is not valid here; each attempt has its own";
         return Some(refuse(StatusCode::UNAUTHORIZED, "authentication_error", text));
     }
+    // Only what is metered or free: a batch, for one, is billed later and says no usage now.
     let path = parts.uri.path();
-    if !path.starts_with("/v1/") || path.contains("..") {
-        let text = "the gateway passes on /v1/ only";
+    let models = path == "/v1/models"
+        || path.strip_prefix("/v1/models/").is_some_and(|model| !model.contains(['/', '%', '.']));
+    if !models && !matches!(path, "/v1/messages" | "/v1/messages/count_tokens") {
+        let text = "the gateway passes on messages and models only";
         return Some(refuse(StatusCode::NOT_FOUND, "not_found_error", text));
     }
     if state.used.cost >= state.budget {

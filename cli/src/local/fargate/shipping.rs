@@ -16,8 +16,10 @@ use crate::aws::LogWriter;
 const GATHER: Duration = Duration::from_millis(100);
 /// Lines that may wait. When they are as many the worker's stdout blocks (`mode = blocking`).
 const QUEUE: usize = 10_000;
-/// How often a batch is tried before shipping gives up.
-const TRIES: u32 = 5;
+/// How often a batch is tried before shipping gives up; with the pauses, for about two minutes.
+const TRIES: u32 = 60;
+/// The longest pause between tries.
+const PAUSE: Duration = Duration::from_secs(2);
 
 type Line = (i64, String);
 
@@ -84,7 +86,7 @@ async fn ship(
             if tries == TRIES {
                 return Err(error);
             }
-            tokio::time::sleep(GATHER * tries).await;
+            tokio::time::sleep((GATHER * tries).min(PAUSE)).await;
         }
         batch.clear();
     }

@@ -109,7 +109,7 @@ pub(super) fn routes(
         }
     }
     let deployment = Deployment::new("this")
-        .why("A stage serves a snapshot: the hash makes a new one whenever a route, an integration or the authorizer changes.")
+        .why("A stage serves a snapshot: the hash makes a new one whenever a route's key, target or authorizer changes.")
         .api_id(api.id())
         .triggers(map([("routes", func::sha1(func::json_encode(tuple(deployed))))]))
         .create_before_destroy();
