@@ -1,13 +1,16 @@
 //! Commands that meet a world that is not as they need it.
 
 use std::{
+    fs::Permissions,
     io::{BufRead, BufReader},
     net::TcpListener,
-    path::Path,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
-use crate::cloud::{cloud, ralph, stderr, stdout};
+use crate::cloud::{cloud, ralph, root, stderr, stdout};
 
 #[test]
 fn a_taken_port_is_named_and_nothing_is_left_running() {
@@ -93,7 +96,7 @@ fn an_interrupt_leaves_nothing_running_and_nothing_but_the_scratch_folder() {
     let started = lines.any(|line| line.is_ok_and(|line| line.contains("local cloud started")));
     assert!(started, "the local cloud did not start");
     let inside = scratch.canonicalize().expect("the scratch folder");
-    assert!(!processes_in(&inside).is_empty(), "the local cloud runs in its scratch folder");
+    assert!(!working_in(&inside).is_empty(), "the local cloud runs in its scratch folder");
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("sent");
     let status = child.wait().expect("ends");
@@ -103,8 +106,99 @@ fn an_interrupt_leaves_nothing_running_and_nothing_but_the_scratch_folder() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-/// Processes that work in a folder.
+/// A project folder of a test's own with fake programs on PATH.
+struct FakeProject {
+    folder: tempfile::TempDir,
+}
+
+impl FakeProject {
+    fn new(programs: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let project = Self { folder };
+        std::fs::create_dir_all(project.path("terraform/envs/dev")).expect("made");
+        std::fs::write(project.path("ralph.toml"), "").expect("written");
+        for (name, script) in programs {
+            project.program(&format!("bin/{name}"), script);
+        }
+        project
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        let file = self.path(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");
+        std::fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("set");
+    }
+
+    fn local(&self) -> std::process::Output {
+        let path = std::env::var("PATH").expect("a PATH");
+        ralph(&["local", "--no-viewer", "--scratch", "scratch"])
+            .current_dir(self.folder.path())
+            .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .output()
+            .expect("ralph runs")
+    }
+}
+
+/// Long enough to be waited for, and ended with the step it belongs to.
+const WAITS: &str = "exec sleep 60";
+
+#[test]
+fn a_python_that_is_too_old_or_has_no_venv_is_named() {
+    let others = [("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)];
+    let old = [&others[..], &[("python3", "echo 3 9")]].concat();
+    let output = FakeProject::new(&old).local();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("is Python 3.9\nhint: install Python 3.10 or later"), "{text}");
+
+    let script = r#"[ "$1" = -c ] && echo 3 11 || { echo "No module named venv"; exit 1; }"#;
+    let bare = [&others[..], &[("python3", script)]].concat();
+    let project = FakeProject::new(&bare);
+    let output = project.local();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("apt install python3-venv"), "{}", stderr(&output));
+    assert_eq!(processes_in(project.folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_local_cloud_that_does_not_start_shows_its_last_words() {
+    let project = FakeProject::new(&[("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)]);
+    project.program(".tools/venv-local-cloud/bin/ministack", "echo no such luck; exit 7");
+    project.program(".tools/venv-cargo-lambda/bin/cargo-lambda", WAITS);
+    for tool in ["local-cloud", "cargo-lambda"] {
+        let pins = root().join(format!("cli/tools/{tool}.txt"));
+        let stamp = project.path(&format!(".tools/venv-{tool}/requirements.txt"));
+        std::fs::copy(pins, stamp).expect("copied");
+    }
+    let output = project.local();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.contains("the local cloud ended at its start (exit status: 7)\nno such luck"),
+        "{text}"
+    );
+    assert_eq!(processes_in(project.folder.path()), Vec::<String>::new());
+}
+
+/// Processes that work in a folder, once those that were killed have had a moment to go.
 fn processes_in(folder: &Path) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    loop {
+        let found = working_in(folder);
+        if found.is_empty() || Instant::now() > deadline {
+            return found;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Processes that work in a folder.
+fn working_in(folder: &Path) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
     processes
         .filter(|entry| {
