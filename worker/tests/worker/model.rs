@@ -219,6 +219,8 @@ fn a_wrong_key_or_path_gets_nothing() {
         {"ask": {"key": "sk-guessed"}},
         {"ask": {"path": "/"}},
         {"ask": {"path": "/v1/../admin"}},
+        // Billed later, and no usage in the answer.
+        {"ask": {"path": "/v1/messages/batches"}},
         // The dummy key of this iteration is written down for the next one.
         {"run": ["sh", "-c", "echo $ANTHROPIC_API_KEY > key.txt; echo $ANTHROPIC_BASE_URL"]},
     ], [
@@ -230,7 +232,10 @@ fn a_wrong_key_or_path_gets_nothing() {
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert_eq!(seen.lock().unwrap().len(), 0, "{:?}", seen.lock().unwrap());
     let text = done.text();
-    assert!(text.contains("each attempt has its own") && text.contains("/v1/ only"), "{text}");
+    assert!(
+        text.contains("each attempt has its own") && text.contains("messages and models only"),
+        "{text}"
+    );
     assert!(text.contains("another key") && text.contains("401"), "{text}");
 }
 
