@@ -157,7 +157,7 @@ fn clear(scratch: &Path) -> Result<PathBuf> {
 fn announce_first_run(project: &Project) {
     if !project.lambda_zip().exists() {
         eprintln!(
-            "first run: compiling the Lambda functions and the worker and installing the local cloud\n           takes 4 to 8 minutes on two cores; later runs take under a minute"
+            "first run: compiling the Lambda functions and the worker and installing the local cloud\n           takes 4 to 8 minutes on two cores; later runs take about a minute"
         );
     }
 }
