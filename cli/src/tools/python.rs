@@ -1,8 +1,9 @@
 //! Virtual environments `.tools/venv-<tool>` with tools pinned by hash.
 
 use std::{
-    fs,
+    fs::{self, TryLockError},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -37,7 +38,14 @@ pub async fn install(project: &Project, requirements: &Requirements) -> Result<P
     let stamp = venv.join("requirements.txt");
     // Two commands at once must not build the same environment over each other.
     let lock = fs::File::create(tools.join(format!("{}.lock", requirements.name)))?;
-    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            // Not a blocking wait: an interrupt must end it.
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
     if fs::read_to_string(&stamp).is_ok_and(|text| text == requirements.text) {
         return Ok(bin);
     }
