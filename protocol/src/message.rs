@@ -67,6 +67,23 @@ pub struct SendLogs {
     pub run: Option<Run>,
 }
 
+impl SendLogs {
+    /// Asks for the newest lines of a workstream, and for new ones as they come.
+    #[must_use]
+    pub fn new(workstream: Workstream) -> Self {
+        SendLogs {
+            id: None,
+            workstream,
+            follow: None,
+            limit: None,
+            ranges: None,
+            before: None,
+            since: None,
+            run: None,
+        }
+    }
+}
+
 /// Events `from..=to` of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

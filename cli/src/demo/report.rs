@@ -39,6 +39,7 @@ pub struct Report {
     out_of_order: usize,
     redelivered: u64,
     reconnects: u32,
+    given_up: u64,
     exit: Option<u8>,
     /// Latencies from written to shown, ms, sorted.
     latencies: Vec<u64>,
@@ -86,6 +87,7 @@ pub fn compare(
         out_of_order,
         redelivered: shown.redelivered,
         reconnects: shown.reconnects,
+        given_up: shown.given_up,
         exit,
         latencies,
         commits,
@@ -123,9 +125,10 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "altered={} out_of_order={} reconnects={} exit={}",
+            "altered={} out_of_order={} given_up={} reconnects={} exit={}",
             self.altered,
             self.out_of_order,
+            self.given_up,
             self.reconnects,
             self.exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string()),
         )?;

@@ -49,16 +49,9 @@ impl Reader {
 
 fn whatever_comes(workstream: &Workstream, input: Input) -> Vec<Output> {
     match input {
-        Input::Connected => vec![Output::Send(ClientMessage::SendLogs(SendLogs {
-            id: None,
-            workstream: workstream.clone(),
-            follow: None,
-            limit: None,
-            ranges: None,
-            before: None,
-            since: None,
-            run: None,
-        }))],
+        Input::Connected => {
+            vec![Output::Send(ClientMessage::SendLogs(SendLogs::new(workstream.clone())))]
+        }
         Input::Message(ServerMessage::Logs(logs)) => logs
             .events
             .iter()

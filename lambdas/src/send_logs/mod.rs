@@ -1,7 +1,8 @@
 //! `sendLogs` and `$default`: a client subscribes to a workstream and reads back what it lacks.
 //!
 //! The subscription is written before anything is read back, so a line falls into the replay, into
-//! live delivery, or into both, and never between them.
+//! live delivery, or into both. push-logs may know the followers of up to a second ago; what falls
+//! between the two then is a hole, which the client sees and asks for.
 
 mod reply;
 mod wish;

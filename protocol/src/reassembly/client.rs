@@ -211,16 +211,7 @@ impl Client {
     }
 
     fn ask(&self) -> SendLogs {
-        SendLogs {
-            id: None,
-            workstream: self.options.workstream.clone(),
-            follow: None,
-            limit: None,
-            ranges: None,
-            before: None,
-            since: None,
-            run: None,
-        }
+        SendLogs::new(self.options.workstream.clone())
     }
 
     fn send(&mut self, now: u64, purpose: Purpose, mut ask: SendLogs, out: &mut Vec<Output>) {
