@@ -174,6 +174,10 @@ pub enum Kind {
         outcome: String,
         /// Cost of this iteration, US dollars.
         cost_usd: f64,
+        /// Cost of the execution up to here, all its attempts included: what stands against
+        /// [`Limits::max_cost_usd`], whichever events a reader has.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        spent_usd: Option<f64>,
         /// Tokens of this iteration.
         tokens: Tokens,
         /// Turns the agent took.

@@ -217,6 +217,11 @@ outcome: string,
  */
 costUsd: number,
 /**
+ * Cost of the execution up to here, all its attempts included: what stands against
+ * [`Limits::max_cost_usd`], whichever events a reader has.
+ */
+spentUsd?: number,
+/**
  * Tokens of this iteration.
  */
 tokens: Tokens,
