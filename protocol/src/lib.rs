@@ -1,6 +1,7 @@
 //! What the parts of ralph-cloud must agree on, and nothing else: no I/O, no AWS, no clock.
 //!
 //! * [`ids`]: workstream and run identifiers
+//! * [`execution`]: what starts a workstream's work, and what is told at its end
 //! * [`event`]: what the worker writes, one line of JSON an event
 //! * [`message`]: what crosses the WebSocket
 //! * [`reassembly`]: the rules by which a client turns deliveries into lines, once and in order
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod event;
+pub mod execution;
 pub mod exit;
 pub mod ids;
 pub mod message;

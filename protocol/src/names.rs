@@ -277,6 +277,8 @@ pub mod output {
 pub mod variable {
     /// Base of the management endpoint; null: AWS's own. The HCL appends `/<api id>/<stage>`.
     pub const MANAGEMENT_BASE: &str = "management_base";
+    /// Whether executions may name `file://` repositories; only the local cloud says so.
+    pub const ALLOW_FILE_REPOSITORIES: &str = "allow_file_repositories";
     /// Path of the Lambda zip.
     pub const LAMBDA_ZIP: &str = "lambda_zip";
     /// prod only: must hold a sentence that nobody types by accident.

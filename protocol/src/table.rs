@@ -7,7 +7,7 @@
 //! | `WS#<w>` | `CONN#<id>` | its inverse, written together with it |
 //! | `STREAM#<name>` | `META` | `workstream`, `run` |
 //! | `WS#<w>` | `RUN#<run>` | [`RunState`] and what is known of the run |
-//! | `WS#<w>` | `LEASE` | the execution that owns the workstream |
+//! | `WS#<w>` | `LEASE` | `execution`: ARN of the one that owns the workstream, see [`crate::execution`] |
 //! | `JTI#<jti>` | `META` | a token that was used |
 //!
 //! Every row has `expiresAt` (seconds since the epoch). DynamoDB deletes late, so a reader ignores
@@ -60,6 +60,8 @@ pub mod attribute {
     pub const EXIT: &str = "exit";
     /// Until when a waiting run waits, ms since the epoch.
     pub const WAIT_UNTIL: &str = "waitUntil";
+    /// ARN of the execution that holds a lease.
+    pub const EXECUTION: &str = "execution";
 }
 
 /// Seconds a connection's rows live past `connectedAt`: API Gateway cuts every connection after

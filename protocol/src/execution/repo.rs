@@ -1,0 +1,161 @@
+//! Which repositories an execution may name. Checked by `ralph run` with [`check`] and by the state
+//! machine with [`REPO_PATTERN`] and [`INSIDE`], before anything is started; a test holds the two
+//! together. The worker checks again, with what only it knows: the credential's host.
+
+/// Most bytes of a repository's URL.
+pub const MAX_REPO: usize = 1_000;
+
+/// A URL that is accepted: https, a host of at least two labels, no user info, a path without
+/// query or fragment. The last label begins with a letter, so the host is no IPv4 address in any of
+/// its spellings (`10.0.0.1`, `0x7f.1`, `2130706433`), and a bracket, as IPv6 has, is not in the
+/// alphabet.
+pub const REPO_PATTERN: &str = r"^https://([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?(:[0-9]{1,5})?/[A-Za-z0-9._~%+/-]+$";
+
+/// A file's URL, accepted where no AWS is: only the stand-in for Fargate and tests can read it.
+pub const FILE_PATTERN: &str = r"^file:///[A-Za-z0-9._~%+/-]+$";
+
+/// Last labels of hosts that are never public: names of this machine, of a private network, and of
+/// AWS's own metadata.
+pub const INSIDE: [&str; 10] = [
+    "arpa",
+    "corp",
+    "home",
+    "internal",
+    "intranet",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "private",
+];
+
+/// Why a repository is refused. Never repeats the URL, which may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RepoProblem {
+    /// Longer than [`MAX_REPO`].
+    #[error("the repository's URL is longer than 1000 bytes\nhint: use a shorter one")]
+    TooLong,
+    /// Not of the form of [`REPO_PATTERN`].
+    #[error(
+        "the repository is not an https URL with a host name and a path, and nothing else\nhint: such as https://github.com/you/project, without user name, IP address, query or fragment; the git-token secret is for credentials"
+    )]
+    Form,
+    /// The host ends in one of [`INSIDE`].
+    #[error(
+        "the repository's host is a name inside a private network\nhint: use a host that the public internet knows"
+    )]
+    Inside,
+}
+
+/// Checks a repository's URL. `files` also accepts `file://`.
+///
+/// # Errors
+/// [`RepoProblem`] says what is wrong and what to do.
+pub fn check(url: &str, files: bool) -> Result<(), RepoProblem> {
+    if url.len() > MAX_REPO {
+        return Err(RepoProblem::TooLong);
+    }
+    if files && url.strip_prefix("file:///").is_some_and(is_path) {
+        return Ok(());
+    }
+    let rest = url.strip_prefix("https://").ok_or(RepoProblem::Form)?;
+    let (authority, path) = rest.split_once('/').ok_or(RepoProblem::Form)?;
+    let host = match authority.split_once(':') {
+        None => authority,
+        Some((host, port)) if is_port(port) => host,
+        Some(_) => return Err(RepoProblem::Form),
+    };
+    let (front, last) = host.rsplit_once('.').ok_or(RepoProblem::Form)?;
+    let is_name = front.split('.').all(is_label)
+        && is_label(last)
+        && last.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !is_name || !is_path(path) {
+        return Err(RepoProblem::Form);
+    }
+    if INSIDE.iter().any(|inside| last.eq_ignore_ascii_case(inside)) {
+        return Err(RepoProblem::Inside);
+    }
+    Ok(())
+}
+
+fn is_label(label: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    !label.is_empty()
+        && label.bytes().all(plain)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+fn is_port(port: &str) -> bool {
+    (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_path(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._~%+/-".contains(&b);
+    !path.is_empty() && path.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_repositories_are_accepted() {
+        use RepoProblem::{Form, Inside, TooLong};
+        let long = format!("https://github.com/{}", "a".repeat(MAX_REPO));
+        for (url, expected) in [
+            ("https://github.com/you/project", Ok(())),
+            ("https://GitHub.com/you/project.git", Ok(())),
+            ("https://git.example.com:8443/~you/a%20b", Ok(())),
+            ("https://xn--bcher-kva.example/a", Ok(())),
+            ("http://github.com/a", Err(Form)),
+            ("https://github.com", Err(Form)),
+            ("https://github.com/", Err(Form)),
+            ("https://u@github.com/a", Err(Form)),
+            ("https://u:p@github.com/a", Err(Form)),
+            ("https://github.com/a?x=1", Err(Form)),
+            ("https://github.com/a#b", Err(Form)),
+            (r"https://github.com\@evil.example/a", Err(Form)),
+            ("https://10.0.0.1/a", Err(Form)),
+            ("https://169.254.169.254/latest", Err(Form)),
+            ("https://2130706433/a", Err(Form)),
+            ("https://0x7f.1/a", Err(Form)),
+            ("https://127.0.0.0x1/a", Err(Form)),
+            ("https://[::1]/a", Err(Form)),
+            ("https://１２７.0.0.1/a", Err(Form)),
+            ("https://localhost/a", Err(Form)),
+            ("https://intranet/a", Err(Form)),
+            ("https://-a.example/a", Err(Form)),
+            ("https://a..example/a", Err(Form)),
+            ("https://github.com./a", Err(Form)),
+            ("https://github.com:/a", Err(Form)),
+            ("https://github.com/a b", Err(Form)),
+            ("https://github.com/a\n", Err(Form)),
+            ("https://git.localhost/a", Err(Inside)),
+            ("https://git.Internal/a", Err(Inside)),
+            ("https://instance-data.ec2.internal/a", Err(Inside)),
+            ("https://printer.local:443/a", Err(Inside)),
+            ("file:///srv/repo.git", Err(Form)),
+            ("ssh://git@github.com/a", Err(Form)),
+            ("ext::sh -c id", Err(Form)),
+            ("", Err(Form)),
+            (long.as_str(), Err(TooLong)),
+        ] {
+            assert_eq!(check(url, false), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn files_are_accepted_only_where_they_are_asked_for() {
+        assert_eq!(check("file:///srv/repo.git", true), Ok(()));
+        for bad in ["file://host/a", "file:///", "file:///a b", "file:///a?b"] {
+            assert_eq!(check(bad, true), Err(RepoProblem::Form), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do_and_never_repeats_the_url() {
+        let problem = check("https://u:hunter2@github.com/a", false).unwrap_err().to_string();
+        assert!(problem.contains("\nhint: ") && !problem.contains("hunter2"), "{problem}");
+    }
+}
