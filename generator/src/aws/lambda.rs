@@ -27,6 +27,14 @@ resource! {
         blocks {}
         exports { id: Text }
     }
+
+    /// What becomes of asynchronous calls that fail.
+    EventInvokeConfig("aws_lambda_function_event_invoke_config") -> EventInvokeConfigRef {
+        required { function_name: FunctionName }
+        optional { maximum_event_age_in_seconds: Number, maximum_retry_attempts: Number }
+        blocks { destination_config: DestinationConfig }
+        exports { id: Text }
+    }
 }
 
 nested! {
@@ -45,6 +53,18 @@ nested! {
     /// X-Ray.
     TracingConfig {
         required { mode: Text }
+        optional {}
+        blocks {}
+    }
+    /// Where results of asynchronous calls go.
+    DestinationConfig {
+        required {}
+        optional {}
+        blocks { on_failure: OnFailure }
+    }
+    /// Where calls go that failed for good.
+    OnFailure {
+        required { destination: Arn }
         optional {}
         blocks {}
     }

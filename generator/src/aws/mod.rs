@@ -10,6 +10,7 @@ pub mod iam;
 pub mod lambda;
 pub mod logs;
 pub mod secrets;
+pub mod sqs;
 
 use crate::hcl::Schema;
 
@@ -44,7 +45,9 @@ pub const CATALOGUE: &[&Schema] = &[
     iam::Partition::<()>::SCHEMA,
     lambda::Function::<()>::SCHEMA,
     lambda::Permission::<()>::SCHEMA,
+    lambda::EventInvokeConfig::<()>::SCHEMA,
     logs::LogGroup::<()>::SCHEMA,
     logs::SubscriptionFilter::<()>::SCHEMA,
     secrets::Secret::<()>::SCHEMA,
+    sqs::Queue::<()>::SCHEMA,
 ];

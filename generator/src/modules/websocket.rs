@@ -1,6 +1,7 @@
 //! From a log line to a browser: API, functions, table, subscription filter.
 
 mod api;
+mod failures;
 mod functions;
 
 use ralph_protocol::{names::Handler, table};
@@ -85,7 +86,9 @@ impl Definition for Websocket {
         let table = connections(m, &inputs);
         m.file("api.tf");
         let api = api::api(m, &inputs);
-        let functions = functions::all(m, &inputs, &table, &api);
+        let failures = failures::queue(m, &inputs);
+        let functions = functions::all(m, &inputs, (&table, &api, &failures));
+        failures::kept(m, "push_logs", functions.get(Handler::PushLogs), &failures);
         let stage = api::routes(m, &inputs, &api, &functions);
         subscription(m, &inputs, &functions);
         WebsocketOutputs {

@@ -134,6 +134,7 @@ fn permissions_are_these_and_no_others() {
                     "dynamodb:UpdateItem",
                 ],
                 POST,
+                &["sqs:SendMessage"],
             ],
         ),
         (

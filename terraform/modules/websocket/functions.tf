@@ -389,12 +389,18 @@ resource "aws_iam_role_policy" "push_logs" {
         Action   = "execute-api:ManageConnections"
         Resource = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage_name}/POST/@connections/*"
       },
+      {
+        Sid      = "KeepFailures"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = aws_sqs_queue.failures.arn
+      },
     ]
   })
 }
 
-# The reasons of the functions above hold here too. CloudWatch retries a failed call itself, and
-# clients fill what is left.
+# The reasons of the functions above hold here too. What fails goes into the failure queue by an
+# event invoke config, not by a dead-letter queue.
 # checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50
 resource "aws_lambda_function" "push_logs" {
   function_name    = "${var.name}-push-logs"

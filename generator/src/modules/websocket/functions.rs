@@ -8,6 +8,7 @@ use crate::aws::dynamodb::TableRef;
 use crate::aws::iam::{Role, RolePolicy};
 use crate::aws::lambda::{Environment, Function, FunctionRef, LoggingConfig};
 use crate::aws::logs::{LogGroup, LogGroupRef};
+use crate::aws::sqs::QueueRef;
 use crate::hcl::prelude::*;
 
 /// The functions of this module, in the order they are written.
@@ -30,7 +31,12 @@ struct Needs {
     posts: bool,
     reads_logs: bool,
     knows_runs: bool,
+    /// Called asynchronously: what fails for good goes into the failure queue.
+    keeps_failures: bool,
 }
+
+/// What functions share.
+type Shared<'a> = (&'a TableRef<Websocket>, &'a ApiRef<Websocket>, &'a QueueRef<Websocket>);
 
 fn needs(handler: Handler) -> Needs {
     let none = Needs {
@@ -42,6 +48,7 @@ fn needs(handler: Handler) -> Needs {
         posts: false,
         reads_logs: false,
         knows_runs: false,
+        keeps_failures: false,
     };
     match handler {
         Handler::Authorize => Needs {
@@ -86,6 +93,7 @@ fn needs(handler: Handler) -> Needs {
             ],
             posts: true,
             knows_runs: true,
+            keeps_failures: true,
             ..none
         },
     }
@@ -112,9 +120,9 @@ impl Functions {
 pub(super) fn all(
     m: &mut Module<Websocket>,
     inputs: &WebsocketInputs<Websocket>,
-    table: &TableRef<Websocket>,
-    api: &ApiRef<Websocket>,
+    shared: Shared<'_>,
 ) -> Functions {
+    let (_, api, _) = shared;
     let endpoint = endpoint(m, inputs, api);
     m.file("functions.tf");
     m.check(
@@ -134,7 +142,7 @@ pub(super) fn all(
     );
     Functions(
         HANDLERS
-            .map(|handler| (handler, function(m, inputs, (table, api), &endpoint, &hash, handler)))
+            .map(|handler| (handler, function(m, inputs, shared, &endpoint, &hash, handler)))
             .into(),
     )
 }
@@ -158,7 +166,7 @@ fn endpoint(
 fn function(
     m: &mut Module<Websocket>,
     inputs: &WebsocketInputs<Websocket>,
-    (table, api): (&TableRef<Websocket>, &ApiRef<Websocket>),
+    (table, api, failures): Shared<'_>,
     endpoint: &Expr<Websocket, Text>,
     hash: &Expr<Websocket, Opt<Text>>,
     handler: Handler,
@@ -218,6 +226,10 @@ fn function(
         variables.push((lambda_env::LOG_GROUP, Expr::from(&inputs.workers_log_group_name)));
         variables.push((lambda_env::RETENTION_DAYS, func::to_string(days)));
     }
+    if needs.keeps_failures {
+        let send = Statement::allow("KeepFailures", &["sqs:SendMessage"]);
+        statements.push(send.on(failures.arn()));
+    }
     variables.sort_by_key(|(key, _)| *key);
     let policy = m.add(
         RolePolicy::new(&local)
@@ -252,7 +264,7 @@ fn skips(handler: Handler) -> &'static str {
             "checkov:skip=CKV_AWS_117: nothing private to reach, and a VPC would need NAT. checkov:skip=CKV_AWS_115: a reservation fails on accounts with a low quota. checkov:skip=CKV_AWS_116: called synchronously. checkov:skip=CKV_AWS_272: the zip is built where it is applied. checkov:skip=CKV_AWS_173: the variables hold names, no secret. checkov:skip=CKV_AWS_50: one hop, measured by its own metrics."
         }
         Handler::PushLogs => {
-            "The reasons of the functions above hold here too. CloudWatch retries a failed call itself, and clients fill what is left. checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50"
+            "The reasons of the functions above hold here too. What fails goes into the failure queue by an event invoke config, not by a dead-letter queue. checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50"
         }
         _ => {
             "checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50: as above."

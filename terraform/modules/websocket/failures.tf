@@ -1,0 +1,22 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+
+# Deliveries that failed for good, each with its lines and the error. Empty unless something is
+# wrong.
+resource "aws_sqs_queue" "failures" {
+  name                      = "${var.name}-failures"
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = true
+}
+
+resource "aws_lambda_function_event_invoke_config" "push_logs" {
+  function_name                = aws_lambda_function.push_logs.function_name
+  maximum_event_age_in_seconds = 300
+  maximum_retry_attempts       = 2
+
+  destination_config {
+    on_failure {
+      destination = aws_sqs_queue.failures.arn
+    }
+  }
+}
