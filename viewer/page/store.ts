@@ -2,6 +2,7 @@ import {
   type Gap,
   type Level,
   type Line,
+  placeOf,
   type RunInfo,
   runStarted,
   type WorkerEvent,
@@ -73,7 +74,11 @@ export class LogStore {
         list = [];
         this.runs.set(line.run, list);
       }
-      list.splice(place(list, line), 0, entry);
+      list.splice(
+        placeOf(list, line, (other) => other.line),
+        0,
+        entry,
+      );
       this.#count(entry, 1);
       this.received++;
       this.#summarise(line);
@@ -122,18 +127,6 @@ export class LogStore {
       summary.iterations.set(known.iter, known);
     }
   }
-}
-
-/** Where a line belongs: by its number; a raw line after all that is not younger. */
-function place(list: Entry[], line: Line): number {
-  let i = list.length;
-  const after = (entry: Entry): boolean => {
-    const other = entry.line;
-    if (line.seq > 0 && other.seq > 0) return other.seq > line.seq;
-    return other.ts > line.ts;
-  };
-  while (i > 0 && after(list[i - 1] as Entry)) i--;
-  return i;
 }
 
 /** When a run began, ms since the epoch. */

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ANSWER_MS, GATEWAY_PAUSE_MS, PATIENCE_MS, PING_AFTER_MS, PING_EVERY_MS,
+    ANSWER_MS, GATEWAY_PAUSE_MS, PATIENCE_MS, PING_AFTER_MS, PING_AFTER_TASK_MS, PING_EVERY_MS,
     asking::Jitter,
     floor::Floor,
     run::RunView,
@@ -234,6 +234,11 @@ impl Client {
                 for info in runs {
                     self.run_info(now, info);
                 }
+            }
+            ServerMessage::Task { workstream, .. } if workstream == self.options.workstream => {
+                // The answer to a ping says where the run stands now.
+                let soon = now + PING_AFTER_TASK_MS;
+                self.next_ping = self.next_ping.map(|due| due.min(soon));
             }
             ServerMessage::CaughtUp { id, complete, cursor, .. } => {
                 let id = id.and_then(|id| id.parse::<u64>().ok());

@@ -40,6 +40,8 @@ pub const SILENCE_MS: [u64; 5] = [60_000, 120_000, 240_000, 480_000, 900_000];
 pub const PING_AFTER_MS: [u64; 2] = [3_000, 15_000];
 /// Distance of later pings; API Gateway closes an idle connection after ten minutes.
 pub const PING_EVERY_MS: u64 = 60_000;
+/// When to ping after hearing that a task changed its state: several changes are one question.
+pub const PING_AFTER_TASK_MS: u64 = 1_000;
 /// A request without an answer for this long is asked again; API Gateway's own limit is 29 s.
 pub const ANSWER_MS: u64 = 35_000;
 /// How long nothing is asked after a fault of the gateway.

@@ -5,7 +5,7 @@ import { type Link, Subscription } from "./subscription.ts";
 
 /** Distances between attempts to connect, each ± 50 %; the last one repeats. */
 const CONNECT_AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
-/** Attempts to connect that failed with fresh tokens, while online, before it counts as denied. */
+/** Handshakes in a row that were refused with fresh tokens, while online: that counts as denied. */
 const DENIED_AFTER = 3;
 /** How long a handshake may take. */
 const HANDSHAKE_MS = 15_000;
@@ -50,6 +50,9 @@ export class DeniedError extends Error {
   override name = "DeniedError";
 }
 
+/** A handshake was refused, as far as a browser lets anyone see. */
+class Refused extends Error {}
+
 /** How the connection is doing. */
 export type ConnectionState = Link["state"];
 
@@ -77,7 +80,10 @@ export class LogClient extends Emitter<ClientEvents> {
   /** The workstreams that the connection's token names. */
   #scope: string[] = [];
   #state: ConnectionState = "connecting";
+  /** Attempts in a row that failed, whatever the reason. */
   #failures = 0;
+  /** Of them, the handshakes that were refused. */
+  #refusals = 0;
   /** Connections that were cut before they brought anything. */
   #cuts = 0;
   #connecting = false;
@@ -136,6 +142,7 @@ export class LogClient extends Emitter<ClientEvents> {
   retry(): void {
     if (this.#state === "closed" || this.#socket !== undefined) return;
     this.#failures = 0;
+    this.#refusals = 0;
     this.#connect();
   }
 
@@ -210,7 +217,7 @@ export class LogClient extends Emitter<ClientEvents> {
       socket.addEventListener("error", () => {});
       socket.addEventListener("close", () => {
         clearTimeout(timer);
-        reject(new Error("the handshake was refused"));
+        reject(new Refused("the handshake was refused"));
         if (this.#socket === socket) this.#lost();
       });
       if (signal.aborted) socket.close();
@@ -254,10 +261,12 @@ export class LogClient extends Emitter<ClientEvents> {
   }
 
   #failed(error: unknown): void {
-    // Offline, nothing is learnt from a failure; and a page that goes offline is not denied.
+    // Offline, nothing is learnt from a failure; and a page that goes offline is not denied. Nor is
+    // one whose token endpoint is down, or whose network swallows the handshake.
     const online = (globalThis.navigator as Navigator | undefined)?.onLine !== false;
     if (online) this.#failures++;
-    const refused = error instanceof DeniedError || this.#failures >= DENIED_AFTER;
+    if (online && error instanceof Refused) this.#refusals++;
+    const refused = error instanceof DeniedError || this.#refusals >= DENIED_AFTER;
     if (this.#socket === undefined && refused && online) this.#setState("denied");
     if (error instanceof DeniedError && this.#socket !== undefined) this.#refuse(error.message);
     this.emit("failed", { error, retryInMs: this.#wait() });
@@ -302,6 +311,7 @@ export class LogClient extends Emitter<ClientEvents> {
   #message(message: ServerMessage): Promise<unknown>[] {
     // The handshake alone proves little; a first message proves that the way is clear.
     this.#failures = 0;
+    this.#refusals = 0;
     this.#cuts = 0;
     if (message.type === "pong") {
       clearTimeout(this.#pong);

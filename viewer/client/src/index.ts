@@ -7,7 +7,7 @@ export {
   LogClient,
   type TokenRequest,
 } from "./client.ts";
-export { runAttempt, runStarted } from "./line.ts";
+export { placeOf, runAttempt, runStarted } from "./line.ts";
 export type * from "./protocol.ts";
 export { type Gap, type Line, Rules } from "./rules.ts";
 export type { Status, StreamState, Subscription, SubscriptionEvents } from "./subscription.ts";

@@ -13,6 +13,8 @@ export const SILENCE_MS = [60_000, 120_000, 240_000, 480_000, 900_000] as const;
 export const PING_AFTER_MS = [3_000, 15_000] as const;
 /** Distance of later pings; API Gateway closes an idle connection after ten minutes. */
 export const PING_EVERY_MS = 60_000;
+/** When to ping after hearing that a task changed its state: several changes are one question. */
+export const PING_AFTER_TASK_MS = 1_000;
 /** A request without an answer for this long is asked again; API Gateway's own limit is 29 s. */
 export const ANSWER_MS = 35_000;
 /** How long to leave a gateway alone that answered with a fault of its own. */

@@ -55,3 +55,25 @@ export function runStarted(run: Run): number {
 export function runAttempt(run: Run): number {
   return Number(run.slice(27));
 }
+
+/**
+ * Where a line belongs in a list that is in order: before the first line of a later run or a higher
+ * number; a raw line after all that are not younger.
+ *
+ * @param list what is shown, oldest first
+ * @param lineOf gets an element's line, when elements are not lines
+ */
+export function placeOf<T = Line>(
+  list: readonly T[],
+  line: Line,
+  lineOf: (element: T) => Line = (element) => element as unknown as Line,
+): number {
+  let i = list.length;
+  while (i > 0 && isAfter(lineOf(list[i - 1] as T), line)) i--;
+  return i;
+}
+
+function isAfter(a: Line, b: Line): boolean {
+  if (a.run !== b.run) return a.run > b.run;
+  return a.seq > 0 && b.seq > 0 ? a.seq > b.seq : a.ts > b.ts;
+}

@@ -1,4 +1,4 @@
-import { PING_AFTER_MS, PING_EVERY_MS } from "./limits.ts";
+import { PING_AFTER_MS, PING_AFTER_TASK_MS, PING_EVERY_MS } from "./limits.ts";
 
 /** When to ping: soon after catching up, which shows holes at the end, then every minute. */
 export class Pings {
@@ -11,6 +11,11 @@ export class Pings {
     this.#caughtUp = now;
     this.#sent = 0;
     this.next = now + PING_AFTER_MS[0];
+  }
+
+  /** A task changed its state: the answer to a ping says where its run stands now. */
+  taskChanged(now: number): void {
+    if (this.next !== undefined) this.next = Math.min(this.next, now + PING_AFTER_TASK_MS);
   }
 
   disconnected(): void {

@@ -278,6 +278,9 @@ export class Rules {
         this.#answered(now, request, complete, message.cursor, out);
         break;
       }
+      case "task":
+        this.#pings.taskChanged(now);
+        break;
       case "error":
         this.#error(now, message, out);
         break;

@@ -94,9 +94,7 @@ test("a filter shows and marks what matches; a bad regular expression says so", 
   await page.keyboard.press("/");
   await page.keyboard.type("needle");
   // "need" finds the same ten lines: the marks tell when the last letter has been taken in.
-  await expect
-    .poll(() => page.locator("mark").allTextContents())
-    .toEqual(Array(10).fill("needle"));
+  await expect.poll(() => page.locator("mark").allTextContents()).toEqual(Array(10).fill("needle"));
   expect(await drawn(page)).toHaveLength(10);
   expect(await page.locator("#filter-note").textContent()).toBe("10 lines of 100");
   await page.locator("#regex").click();

@@ -1,6 +1,7 @@
-import { connect, DeniedError, type Line } from "ralph-logs";
+import { connect, DeniedError, type Line, placeOf, runAttempt } from "ralph-logs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MockServer } from "../mock/server.ts";
+import { raw } from "../mock/store.ts";
 import { runAt, Writer } from "../mock/story.ts";
 
 let server: MockServer;
@@ -191,6 +192,51 @@ test("a token function that says denied is believed at once", async () => {
   await vi.waitFor(() => expect(client.state).toBe("denied"));
   expect(failed.mock.calls[0]?.[0].error.message).toBe("not signed in");
   expect(server.handshakes).toBe(0);
+});
+
+test("a token endpoint that is down is no denial: the client tells why and tries again", async () => {
+  server.write("demo", new Writer("demo", run).lines(1));
+  let down = 4;
+  const client = connect({
+    url: server.websocketUrl,
+    token: ({ workstreams }) => {
+      if (down-- > 0) throw new Error("the token endpoint answered 503");
+      return server.token(workstreams);
+    },
+    signal: stop.signal,
+  });
+  const states: string[] = [];
+  const reasons: string[] = [];
+  client.on("state", (state) => states.push(state));
+  client.on("failed", ({ error }) => {
+    reasons.push((error as Error).message);
+    client.retry();
+  });
+  const subscription = client.subscribe("demo");
+  const first = await new Promise<Line[]>((resolve) => subscription.on("lines", resolve));
+  expect(first.length).toBe(1);
+  expect(reasons).toEqual(Array(4).fill("the token endpoint answered 503"));
+  expect(states).toEqual(["open"]);
+});
+
+test("a line has one place, whatever the order in which lines come", () => {
+  const at = (seq: number, ts: number, attempt = 1): Line => ({
+    run: runAt(1_790_000_000_000, attempt),
+    seq,
+    ts,
+    event: raw(run, ""),
+  });
+  const list: Line[] = [];
+  const all = [at(3, 30), at(1, 10), at(1, 5, 2), at(0, 25), at(2, 20), at(0, 99)];
+  for (const line of all) list.splice(placeOf(list, line), 0, line);
+  expect(list.map(({ run, seq, ts }) => [runAttempt(run), seq, ts])).toEqual([
+    [1, 1, 10],
+    [1, 2, 20],
+    [1, 0, 25],
+    [1, 3, 30],
+    [1, 0, 99],
+    [2, 1, 5],
+  ]);
 });
 
 test("a connection that no longer answers is given up and made again", async () => {

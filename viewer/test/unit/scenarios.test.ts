@@ -79,6 +79,7 @@ function input(step: Step): Input {
     }) as RunInfo[];
     return { type: "message", message: { ...message, runs } };
   }
+  if (message.type === "task") message.run = runId(message.run);
   return { type: "message", message };
 }
 
