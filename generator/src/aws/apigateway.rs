@@ -51,12 +51,26 @@ resource! {
     Stage("aws_apigatewayv2_stage") -> StageRef {
         required { api_id: ApiId, name: Text }
         optional { description: Text, deployment_id: DeploymentId, tags: Map<Text> }
-        blocks { default_route_settings: RouteSettings }
+        blocks { access_log_settings: AccessLog, default_route_settings: RouteSettings }
         exports { id: Text, name: Text, arn: Arn, execution_arn: Arn, invoke_url: Url }
+    }
+
+    /// The role with which API Gateway writes logs, one for the account and Region.
+    Account("aws_api_gateway_account") -> AccountRef {
+        required {}
+        optional { cloudwatch_role_arn: Arn }
+        blocks {}
+        exports { id: Text }
     }
 }
 
 nested! {
+    /// Where a line for each request goes, and what it says.
+    AccessLog {
+        required { destination_arn: Arn, format: Json }
+        optional {}
+        blocks {}
+    }
     /// Limits and metrics of all routes.
     RouteSettings {
         required {}

@@ -53,7 +53,10 @@ resource! {
     /// A route.
     Route("aws_route") -> RouteRef {
         required { route_table_id: RouteTableId }
-        optional { destination_cidr_block: Text, gateway_id: InternetGatewayId }
+        optional {
+            destination_cidr_block: Text, gateway_id: InternetGatewayId,
+            nat_gateway_id: NatGatewayId,
+        }
         blocks {}
         exports { id: Text }
     }
@@ -92,6 +95,44 @@ resource! {
         optional {
             description: Text, cidr_ipv4: Text, from_port: Number, to_port: Number,
             tags: Map<Text>,
+        }
+        blocks {}
+        exports { id: Text }
+    }
+
+    /// What may enter a security group.
+    IngressRule("aws_vpc_security_group_ingress_rule") -> IngressRuleRef {
+        required { security_group_id: SecurityGroupId, ip_protocol: Text }
+        optional {
+            description: Text, cidr_ipv4: Text, referenced_security_group_id: SecurityGroupId,
+            from_port: Number, to_port: Number, tags: Map<Text>,
+        }
+        blocks {}
+        exports { id: Text }
+    }
+
+    /// A public address that stays.
+    Eip("aws_eip") -> EipRef {
+        required {}
+        optional { domain: Text, tags: Map<Text> }
+        blocks {}
+        exports { id: AllocationId, allocation_id: AllocationId }
+    }
+
+    /// The way out of private subnets.
+    NatGateway("aws_nat_gateway") -> NatGatewayRef {
+        required { subnet_id: SubnetId }
+        optional { allocation_id: AllocationId, connectivity_type: Text, tags: Map<Text> }
+        blocks {}
+        exports { id: NatGatewayId }
+    }
+
+    /// A record of who talked to whom.
+    FlowLog("aws_flow_log") -> FlowLogRef {
+        required {}
+        optional {
+            vpc_id: VpcId, traffic_type: Text, log_destination: Arn, log_destination_type: Text,
+            iam_role_arn: Arn, max_aggregation_interval: Number, tags: Map<Text>,
         }
         blocks {}
         exports { id: Text }

@@ -2,6 +2,7 @@
 //! every one with the provider's own schema.
 
 pub mod apigateway;
+pub mod cloudwatch;
 pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
@@ -22,6 +23,9 @@ pub const CATALOGUE: &[&Schema] = &[
     apigateway::Route::<()>::SCHEMA,
     apigateway::Deployment::<()>::SCHEMA,
     apigateway::Stage::<()>::SCHEMA,
+    apigateway::Account::<()>::SCHEMA,
+    cloudwatch::MetricAlarm::<()>::SCHEMA,
+    cloudwatch::Dashboard::<()>::SCHEMA,
     dynamodb::Table::<()>::SCHEMA,
     ec2::Vpc::<()>::SCHEMA,
     ec2::DefaultSecurityGroup::<()>::SCHEMA,
@@ -33,6 +37,10 @@ pub const CATALOGUE: &[&Schema] = &[
     ec2::VpcEndpoint::<()>::SCHEMA,
     ec2::SecurityGroup::<()>::SCHEMA,
     ec2::EgressRule::<()>::SCHEMA,
+    ec2::IngressRule::<()>::SCHEMA,
+    ec2::Eip::<()>::SCHEMA,
+    ec2::NatGateway::<()>::SCHEMA,
+    ec2::FlowLog::<()>::SCHEMA,
     ec2::VpcData::<()>::SCHEMA,
     ec2::SubnetsData::<()>::SCHEMA,
     ecr::Repository::<()>::SCHEMA,

@@ -17,6 +17,16 @@ macro_rules! functions {
     )*};
 }
 functions! {
+    /// `alltrue(list)`
+    all_true[](list: List<Bool>) -> Bool = "alltrue";
+    /// `cidrhost(prefix, hostnum)`
+    cidr_host[](prefix: Text, hostnum: Number) -> Text = "cidrhost";
+    /// `distinct(list)`
+    distinct[T](list: List<T>) -> List<T> = "distinct";
+    /// `length(text)`
+    text_length[](text: Text) -> Number = "length";
+    /// `lookup(map, key, default)`
+    lookup[T](map: Map<T>, key: Text, default: T) -> T = "lookup";
     /// `cidrsubnet(prefix, newbits, netnum)`
     cidr_subnet[](prefix: Text, newbits: Number, netnum: Number) -> Text = "cidrsubnet";
     /// `contains(list, value)`

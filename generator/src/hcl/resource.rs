@@ -8,7 +8,7 @@ use hcl::expr::{Expression, TraversalOperator, Variable};
 use super::block::{Block, Entry, wrap};
 use super::expr::{Expr, attribute, path, traverse};
 use super::name::ident;
-use super::types::{Bool, List, Map, Text, Type};
+use super::types::{Bool, List, Map, Number, Text, Type};
 
 /// What a resource, data source or nested block takes and gives, for checks against the provider.
 pub struct Schema {
@@ -195,6 +195,27 @@ pub trait Resource<M>: Sized {
         let entry = Entry::Attribute("create_before_destroy".to_owned(), Expression::from(true));
         self.draft().lifecycle.push(entry);
         self
+    }
+
+    /// The blocks that `f` nests exist only if `condition` holds:
+    /// `dynamic "name" { for_each = condition ? [1] : []; content { … } }`.
+    #[must_use]
+    fn only_if(mut self, condition: &Expr<M, Bool>, f: impl FnOnce(Self) -> Self) -> Self {
+        let before = self.draft().entries.len();
+        let mut resource = f(self);
+        for entry in &mut resource.draft().entries[before..] {
+            if let Entry::Block(block) = entry {
+                let one: Expr<M, List<Number>> = vec![Expr::from(1)].into();
+                let each = condition.choose::<List<Number>>(one, Vec::new());
+                let mut content = Block::new("content", &[]);
+                content.entries = std::mem::take(&mut block.entries);
+                let name = std::mem::replace(&mut block.kind, "dynamic".to_owned());
+                block.labels = vec![name];
+                block.entries.push(Entry::Attribute("for_each".to_owned(), each.into_node()));
+                block.entries.push(Entry::Block(content));
+            }
+        }
+        resource
     }
 
     /// `lifecycle { precondition { … } }`: refuses a plan with the message.

@@ -115,6 +115,10 @@ string_types!(
     RouteTableId,
     /// The id of an internet gateway.
     InternetGatewayId,
+    /// The id of a NAT gateway.
+    NatGatewayId,
+    /// The id of an elastic address.
+    AllocationId,
     /// The id of an API.
     ApiId,
     /// The id of an API's integration.

@@ -175,6 +175,29 @@ resource "test_thing" "a" {
     assert_eq!(text.unwrap(), expected);
 }
 
+#[test]
+fn a_block_under_a_condition_is_dynamic() {
+    let text = built!(|m| {
+        let on = m.local("on", Expr::from(true));
+        m.add(Thing::new("a").only_if(&on, |thing| thing.inner(Inner::default().x("y"))));
+    });
+    let expected = r#"locals {
+  on = true
+}
+---
+resource "test_thing" "a" {
+  dynamic "inner" {
+    for_each = local.on ? [1] : []
+
+    content {
+      x = "y"
+    }
+  }
+}
+"#;
+    assert_eq!(text.unwrap(), expected);
+}
+
 /// The text of all errors.
 fn errors(result: Result<String, Vec<Error>>) -> String {
     let errors = result.expect_err("refused");
