@@ -110,7 +110,9 @@ impl Client {
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         self.caught_up_at.is_some()
-            && self.watched().all(|view| view.holes.is_empty() && !view.end_is_missing())
+            && self
+                .watched()
+                .all(|view| view.holes.is_empty() && (view.end_answered || !view.end_is_missing()))
     }
 
     /// The runs that are not history.
@@ -381,8 +383,9 @@ impl Client {
                 out.push(Output::Lost { run: range.run.clone(), from, to });
             }
         }
-        if range.to.is_none() && view.end_is_missing() && sent >= view.lost_from(u64::MAX) {
-            view.end_settled = true;
+        if range.to.is_none() && view.end_is_missing() {
+            view.end_answered = true;
+            view.end_settled = view.end_is_settled_by(sent);
         }
     }
 

@@ -35,7 +35,9 @@ pub(super) struct RunView {
     pub has_end: bool,
     /// The search for `run.end` after the run is known to be over.
     pub end: Option<Asking>,
-    /// A complete replay long after the end had nothing more.
+    /// A complete replay after the end had nothing more. CloudWatch may not have served it yet.
+    pub end_answered: bool,
+    /// Neither had a complete replay long after the end.
     pub end_settled: bool,
     /// The run was replayed whole once after its end, for raw lines.
     pub replayed_after_end: bool,
@@ -99,6 +101,15 @@ impl RunView {
     /// Over, and its last event neither here nor given up.
     pub fn end_is_missing(&self) -> bool {
         self.state.is_some_and(RunState::is_over) && !self.has_end && !self.end_settled
+    }
+
+    /// Whether a complete replay asked for at `sent` proves that it has no `run.end`. Its last
+    /// event's time proves nothing: a run may be silent for long before it ends.
+    pub fn end_is_settled_by(&self, sent: u64) -> bool {
+        let known_over = self.end.as_ref().map(|asking| asking.since);
+        known_over.is_some_and(|since| {
+            sent >= self.lost_from(u64::MAX).max(since.saturating_add(LOST_AFTER_MS))
+        })
     }
 
     /// Whether the search for its end is to be asked for now; notes that it is.

@@ -414,9 +414,7 @@ export class Rules {
         out.push({ type: "lost", run: range.run, from: first, to: last });
       }
     }
-    if (range.to === null && view.endIsMissing && sent >= view.lostFrom(Infinity)) {
-      view.endSettled = true;
-    }
+    if (range.to === null && view.endIsMissing) view.endSettled = view.endIsSettledBy(sent);
   }
 
   /** Everything that follows from the state and the time. */

@@ -161,6 +161,15 @@ export class RunView {
     return isOver(this.state) && !this.hasEnd && !this.endSettled;
   }
 
+  /**
+   * Whether a complete replay asked for at `sent` proves that it has no `run.end`. Its last event's
+   * time proves nothing: a run may be silent for long before it ends.
+   */
+  endIsSettledBy(sent: number): boolean {
+    if (this.end === undefined) return false;
+    return sent >= Math.max(this.lostFrom(Infinity), this.end.since + LOST_AFTER_MS);
+  }
+
   /** When its silence is asked about next. */
   get nextSilence(): number | undefined {
     if (this.hasEnd || this.endSettled) return undefined;
