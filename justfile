@@ -92,6 +92,23 @@ test-browser *args:
 test-image *args:
     docker/test-image.sh "$@"
 
+# try the properties for a long time: every part, or those named
+soak *parts:
+    #!/usr/bin/env sh
+    set -eu
+    [ $# -gt 0 ] || set -- lambdas protocol
+    for part in "$@"; do "{{ just_executable() }}" "soak-$part"; done
+
+# 10,000 worlds against the handlers and the client rules
+[private]
+soak-lambdas:
+    PROPTEST_CASES="${PROPTEST_CASES:-10000}" cargo test --release -p ralph-lambdas --no-default-features --test behaviour
+
+# 10,000 of each property of the rules of reassembly
+[private]
+soak-protocol:
+    PROPTEST_CASES="${PROPTEST_CASES:-10000}" cargo test --release -p ralph-protocol
+
 # measure, against peers in the same run
 bench *args:
     python3 bench/run.py "$@"

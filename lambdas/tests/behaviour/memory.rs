@@ -241,6 +241,10 @@ impl Table for MemoryTable {
 pub enum Fate {
     Deliver,
     DeliverAfter(Duration),
+    /// The frame arrives, and yet the post fails.
+    DeliverAndFail(PostError),
+    /// The frame arrives, and no answer ever does.
+    DeliverAndHang,
     Fail(PostError),
     Hang,
 }
@@ -322,15 +326,20 @@ impl Post for MemoryPost {
     async fn post(&self, connection: &str, frame: &[u8]) -> Result<(), PostError> {
         let _in_flight = InFlight::new(self, connection);
         self.tries.set(self.tries.get() + 1);
-        match self.next(connection) {
-            Fate::Deliver => {}
-            Fate::DeliverAfter(time) => sleep(time).await,
-            Fate::Fail(error) => return Err(error),
+        let fate = self.next(connection);
+        match &fate {
+            Fate::Deliver | Fate::DeliverAndFail(_) | Fate::DeliverAndHang => {}
+            Fate::DeliverAfter(time) => sleep(*time).await,
+            Fate::Fail(error) => return Err(error.clone()),
             Fate::Hang => std::future::pending().await,
         }
         let frame = String::from_utf8(frame.to_vec()).unwrap();
         self.delivered.borrow_mut().push((connection.to_owned(), frame));
-        Ok(())
+        match fate {
+            Fate::DeliverAndFail(error) => Err(error),
+            Fate::DeliverAndHang => std::future::pending().await,
+            _ => Ok(()),
+        }
     }
 }
 

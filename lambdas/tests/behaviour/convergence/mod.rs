@@ -59,11 +59,13 @@ fn check(plan: &Plan, seen: &Seen) {
     }
     let above = |key: &(_, _)| seen.floor.as_ref().is_none_or(|floor| key >= floor);
     let held: BTreeSet<_> = plan.held().into_iter().filter(above).collect();
-    let never: BTreeSet<_> = plan.never_held().into_iter().filter(above).collect();
+    let never: BTreeSet<_> = plan.known_lost().into_iter().filter(above).collect();
     let missing: Vec<_> = held.difference(&shown).collect();
     assert!(missing.is_empty(), "not shown: {missing:?}");
     assert!(shown.is_subset(&plan.held().into_iter().collect()), "shown, but never written");
     assert_eq!(seen.lost, never, "lost is what CloudWatch never had");
+    let raw: BTreeSet<_> = seen.raw.iter().collect();
+    assert_eq!(raw.len(), seen.raw.len(), "a raw line shown twice: {:?}", seen.raw);
     assert!(seen.caught_up, "knows that it is caught up");
 }
 

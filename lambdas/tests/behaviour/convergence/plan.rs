@@ -42,6 +42,11 @@ pub struct PlannedRun {
     pub lines: Vec<PlannedLine>,
     /// How many lines each delivery carries, in turn.
     pub batches: Vec<PlannedBatch>,
+    /// Deliveries that come on top, cut otherwise than the others: first line's index, number of
+    /// lines, and when, ms after the last of them.
+    pub recut: Vec<(usize, usize, u64)>,
+    /// How late what task-events records of the task's start and of its end is, ms.
+    pub recorded_after: [u64; 2],
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +57,18 @@ pub struct PlannedLine {
     pub never: bool,
     /// Ms until a replay serves it.
     pub lag: u64,
+    /// What else stands in the stream before it.
+    pub before: Before,
+}
+
+/// A line that is no event of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    Nothing,
+    /// A raw line.
+    Raw,
+    /// An event that names another workstream.
+    Foreign,
 }
 
 #[derive(Debug, Clone)]
@@ -84,6 +101,23 @@ impl PlannedRun {
         self.begins + lines.map(|line| line.gap).sum::<u64>()
     }
 
+    /// What the stream holds for a line: it, and what stands before it.
+    pub fn entries(&self, seq: u64) -> Vec<String> {
+        let text = self.text(seq);
+        let before = match self.lines[usize::try_from(seq).unwrap() - 1].before {
+            Before::Nothing => return vec![text],
+            Before::Raw => format!("raw before {seq} of {}", self.run),
+            Before::Foreign => text.replacen(r#""workstream":"w""#, r#""workstream":"x""#, 1),
+        };
+        vec![before, text]
+    }
+
+    /// The highest number that CloudWatch has; 0 when it has none.
+    fn last_held(&self) -> u64 {
+        let held = (1..).zip(&self.lines).filter(|(_, line)| !line.never);
+        held.map(|(seq, _)| seq).last().unwrap_or(0)
+    }
+
     /// A line, as the run's worker writes it.
     pub fn text(&self, seq: u64) -> String {
         let mut event = json!({
@@ -105,8 +139,10 @@ impl Plan {
     pub fn length(&self) -> Duration {
         let lines = self.runs.iter().map(|run| {
             let written: u64 = run.lines.iter().map(|line| line.gap + line.lag).sum();
-            let delivered = run.batches.iter().flat_map(|batch| &batch.deliveries).max();
-            run.begins + written + delivered.copied().unwrap_or(0)
+            let delivered = run.batches.iter().flat_map(|batch| &batch.deliveries).copied();
+            let recut = run.recut.iter().map(|(_, _, after)| *after);
+            let late = delivered.chain(recut).chain(run.recorded_after).max();
+            run.begins + written + late.unwrap_or(0)
         });
         let viewers = self.viewers.iter().map(|viewer| {
             viewer.comes + viewer.connections.iter().map(|(on, off)| on + off).sum::<u64>()
@@ -115,22 +151,23 @@ impl Plan {
         Duration::from_millis(lines.chain(viewers).chain([down]).max().unwrap_or(0))
     }
 
-    fn keys(&self, never: bool) -> Vec<(Run, u64)> {
+    fn keys(&self, wanted: impl Fn(&PlannedRun, u64, &PlannedLine) -> bool) -> Vec<(Run, u64)> {
         let keys = self.runs.iter().flat_map(|run| {
-            let numbered = (1..).zip(&run.lines).filter(move |(_, line)| line.never == never);
-            numbered.map(|(seq, _)| (run.run.clone(), seq))
+            let numbered = (1..).zip(&run.lines).filter(|(seq, line)| wanted(run, *seq, line));
+            numbered.map(|(seq, _)| (run.run.clone(), seq)).collect::<Vec<_>>()
         });
         keys.collect()
     }
 
     /// What CloudWatch has in the end.
     pub fn held(&self) -> Vec<(Run, u64)> {
-        self.keys(false)
+        self.keys(|_, _, line| !line.never)
     }
 
-    /// What was written and never reached CloudWatch.
-    pub fn never_held(&self) -> Vec<(Run, u64)> {
-        self.keys(true)
+    /// What was written and never reached CloudWatch, as far as anyone can know: of a last line
+    /// that only the worker ever had, nobody does.
+    pub fn known_lost(&self) -> Vec<(Run, u64)> {
+        self.keys(|run, seq, line| line.never && seq < run.last_held())
     }
 
     /// A line as it was written; `None` when there is no such line.
@@ -141,7 +178,7 @@ impl Plan {
 
     /// A calm world but for one delivery that never comes.
     pub fn with_a_dropped_delivery() -> Self {
-        let line = PlannedLine { gap: 10, never: false, lag: 0 };
+        let line = PlannedLine { gap: 10, never: false, lag: 0, before: Before::Nothing };
         let batch = |deliveries| PlannedBatch { size: 3, deliveries };
         let run = PlannedRun {
             run: RUN.parse().unwrap(),
@@ -149,6 +186,8 @@ impl Plan {
             begins: 5_000,
             lines: vec![line; 9],
             batches: vec![batch(vec![10]), batch(vec![]), batch(vec![10])],
+            recut: Vec::new(),
+            recorded_after: [0, 0],
         };
         let viewer = PlannedViewer {
             comes: 0,
@@ -169,13 +208,13 @@ impl Plan {
 }
 
 fn lines() -> impl Strategy<Value = Vec<PlannedLine>> {
-    let line = (0u64..3_000, prop::bool::weighted(0.08), prop_oneof![Just(0), 0u64..30_000])
-        .prop_map(|(gap, never, lag)| PlannedLine { gap, never, lag });
-    prop::collection::vec(line, 1..30).prop_map(|mut lines| {
-        // Nobody can know of a last line that no one but the worker ever had.
-        lines.last_mut().unwrap().never = false;
-        lines
-    })
+    // Now and then a run is silent for longer than it takes to give a line up.
+    let gap = prop_oneof![40 => 0u64..3_000, 1 => 300_000u64..900_000];
+    let before =
+        prop_oneof![8 => Just(Before::Nothing), 1 => Just(Before::Raw), 1 => Just(Before::Foreign)];
+    let line = (gap, prop::bool::weighted(0.08), prop_oneof![Just(0), 0u64..30_000], before)
+        .prop_map(|(gap, never, lag, before)| PlannedLine { gap, never, lag, before });
+    prop::collection::vec(line, 1..30)
 }
 
 fn batches() -> impl Strategy<Value = Vec<PlannedBatch>> {
@@ -187,26 +226,35 @@ fn batches() -> impl Strategy<Value = Vec<PlannedBatch>> {
     ];
     let batch =
         (1usize..8, deliveries).prop_map(|(size, deliveries)| PlannedBatch { size, deliveries });
-    prop::collection::vec(batch, 1..12)
+    prop_oneof![
+        9 => prop::collection::vec(batch, 1..12),
+        // Not one delivery of the run arrives.
+        1 => Just(vec![PlannedBatch { size: 5, deliveries: Vec::new() }]),
+    ]
 }
 
 fn runs() -> impl Strategy<Value = Vec<PlannedRun>> {
-    let run = (lines(), batches(), 0u64..60_000);
+    let recut = prop::collection::vec((0usize..30, 1usize..20, 0u64..40_000), 0..3);
+    let recorded_after = prop::array::uniform2(prop_oneof![0u64..2_000, 0u64..60_000]);
+    let run = (lines(), batches(), 0u64..60_000, recut, recorded_after);
     prop::collection::vec(run, 1..3).prop_map(|all| {
         let mut begins = 0;
         let named = all.into_iter().zip([(RUN, "worker/worker/1"), (NEXT_RUN, "worker/worker/2")]);
-        let planned = named.map(|((lines, batches, pause), (run, stream))| {
-            begins += pause;
-            let this = begins;
-            begins += lines.iter().map(|line| line.gap).sum::<u64>();
-            PlannedRun {
-                run: run.parse().unwrap(),
-                stream: stream.into(),
-                begins: this,
-                lines,
-                batches,
-            }
-        });
+        let planned =
+            named.map(|((lines, batches, pause, recut, recorded_after), (run, stream))| {
+                begins += pause;
+                let this = begins;
+                begins += lines.iter().map(|line| line.gap).sum::<u64>();
+                PlannedRun {
+                    run: run.parse().unwrap(),
+                    stream: stream.into(),
+                    begins: this,
+                    lines,
+                    batches,
+                    recut,
+                    recorded_after,
+                }
+            });
         planned.collect()
     })
 }
@@ -215,6 +263,8 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
     let fate = prop_oneof![
         6 => (0u64..300).prop_map(|ms| Fate::DeliverAfter(Duration::from_millis(ms))),
         1 => Just(Fate::Hang),
+        1 => Just(Fate::DeliverAndHang),
+        1 => Just(Fate::DeliverAndFail(PostError::Failed("500".into()))),
         1 => Just(Fate::Fail(PostError::Throttled)),
         1 => Just(Fate::Fail(PostError::Refused("413".into()))),
         1 => Just(Fate::Fail(PostError::Failed("500".into()))),
@@ -226,7 +276,7 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
 fn viewers() -> impl Strategy<Value = Vec<PlannedViewer>> {
     let connection = (
         prop_oneof![0u64..5_000, 0u64..90_000, Just(7_200_000)],
-        prop_oneof![0u64..2_000, 0u64..120_000],
+        prop_oneof![6 => 0u64..2_000, 6 => 0u64..120_000, 1 => Just(10_800_000)],
     );
     let viewer = (
         0u64..100_000,

@@ -21,6 +21,8 @@ use crate::memory::START;
 pub struct Seen {
     /// In the order in which they were shown.
     pub shown: Vec<Line>,
+    /// Raw lines.
+    pub raw: Vec<String>,
     /// Called lost, and not shown after all.
     pub lost: BTreeSet<(Run, u64)>,
     pub caught_up: bool,
@@ -44,7 +46,13 @@ pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
     let begun = Instant::now();
     let options =
         Options { limit: plan.limit, seed: plan.seed, ..Options::new("w".parse().unwrap()) };
-    let seen = Seen { shown: Vec::new(), lost: BTreeSet::new(), caught_up: false, floor: None };
+    let seen = Seen {
+        shown: Vec::new(),
+        raw: Vec::new(),
+        lost: BTreeSet::new(),
+        caught_up: false,
+        floor: None,
+    };
     let client = Client::new(options);
     sleep(Duration::from_millis(plan.comes)).await;
     let mut lives = plan.connections.clone().into_iter();
@@ -128,7 +136,8 @@ impl Viewer {
                 Output::Lost { run, from, to } => {
                     self.seen.lost.extend((from..=to).map(|seq| (run.clone(), seq)));
                 }
-                Output::ShowRaw(_) | Output::CaughtUp => {}
+                Output::ShowRaw(line) => self.seen.raw.push(line.text),
+                Output::CaughtUp => {}
             }
         }
     }

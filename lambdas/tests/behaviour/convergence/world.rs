@@ -29,6 +29,9 @@ use crate::{
     workers::payload,
 };
 
+/// Instances of push-logs, used in turn.
+const INSTANCES: usize = 2;
+
 /// Everything between workers and viewers.
 pub struct World {
     pub table: MemoryTable,
@@ -36,7 +39,9 @@ pub struct World {
     lines: Lines,
     cloudwatch: CloudWatch,
     gateway: Gateway,
-    memory: push_logs::Memory,
+    /// Instances of push-logs: each remembers by itself.
+    memories: [push_logs::Memory; INSTANCES],
+    delivered: Cell<usize>,
     requests: send_logs::Memory,
     /// The test has seen enough.
     pub over: Cell<bool>,
@@ -72,6 +77,14 @@ impl Post for Gateway {
         match fate.unwrap_or(Fate::Deliver) {
             Fate::Deliver => {}
             Fate::DeliverAfter(time) => sleep(time).await,
+            Fate::DeliverAndFail(error) => {
+                self.hand_over(connection, frame)?;
+                return Err(error);
+            }
+            Fate::DeliverAndHang => {
+                self.hand_over(connection, frame)?;
+                std::future::pending().await
+            }
             // Gone is said of a connection that is: this is how it ends.
             Fate::Fail(PostError::Gone) => {
                 self.open.borrow_mut().remove(connection);
@@ -79,6 +92,12 @@ impl Post for Gateway {
             Fate::Fail(error) => return Err(error),
             Fate::Hang => std::future::pending().await,
         }
+        self.hand_over(connection, frame)
+    }
+}
+
+impl Gateway {
+    fn hand_over(&self, connection: &str, frame: &[u8]) -> Result<(), PostError> {
         let open = self.open.borrow();
         let sender = open.get(connection).ok_or(PostError::Gone)?;
         let frame = String::from_utf8(frame.to_vec()).unwrap();
@@ -102,7 +121,8 @@ impl World {
             lines: Lines::default(),
             cloudwatch,
             gateway,
-            memory: push_logs::Memory::default(),
+            memories: Default::default(),
+            delivered: Cell::new(0),
             requests: send_logs::Memory::default(),
             over: Cell::new(false),
         }
@@ -127,8 +147,10 @@ impl World {
 
     /// What task-events records of a task: which stream is which run, and that it has stopped.
     fn record(self: &Rc<Self>, run: &PlannedRun) {
-        let ends = run.written(run.lines.len() as u64) + 1_000;
-        for (at, state) in [(run.begins, RunState::Starting), (ends, RunState::Ended)] {
+        let ends = run.written(run.lines.len() as u64);
+        let [start, end] = run.recorded_after;
+        for (at, state) in [(run.begins + start, RunState::Starting), (ends + end, RunState::Ended)]
+        {
             let world = self.clone();
             let (stream, run) = (run.stream.clone(), run.run.clone());
             spawn_local(async move {
@@ -159,14 +181,22 @@ impl World {
     fn write(self: &Rc<Self>, run: &PlannedRun) {
         let mut held = Vec::new();
         for (seq, line) in (1..).zip(&run.lines).filter(|(_, line)| !line.never) {
-            let (at, text) = (run.written(seq), run.text(seq));
-            held.push((START + at, text.clone()));
+            let (at, texts) = (run.written(seq), run.entries(seq));
+            held.extend(texts.iter().map(|text| (START + at, text.clone())));
             let (world, stream) = (self.clone(), run.stream.clone());
             let (written, served) = (START + at, at + line.lag);
             spawn_local(async move {
                 sleep(Duration::from_millis(served)).await;
-                world.cloudwatch.served.put(&stream, written, text);
+                for text in texts {
+                    world.cloudwatch.served.put(&stream, written, text);
+                }
             });
+        }
+        for (first, count, after) in &run.recut {
+            let lines: Vec<_> = held.iter().skip(*first).take(*count).cloned().collect();
+            if let Some((written, _)) = lines.last() {
+                self.deliver_at(written - START + after, payload(&run.stream, &lines));
+            }
         }
         let mut batches = run.batches.iter().cycle();
         while !held.is_empty() {
@@ -175,24 +205,29 @@ impl World {
             let ready = lines.last().unwrap().0 - START;
             let payload = payload(&run.stream, &lines);
             for after in &batch.deliveries {
-                let (world, payload) = (self.clone(), payload.clone());
-                let at = Duration::from_millis(ready + after);
-                spawn_local(async move {
-                    sleep(at).await;
-                    world.deliver(&payload).await;
-                });
+                self.deliver_at(ready + after, payload.clone());
             }
         }
+    }
+
+    /// Delivers a payload `at` ms from the beginning.
+    fn deliver_at(self: &Rc<Self>, at: u64, payload: String) {
+        let world = self.clone();
+        spawn_local(async move {
+            sleep(Duration::from_millis(at)).await;
+            world.deliver(&payload).await;
+        });
     }
 
     /// An asynchronous invocation: tried again twice when it fails.
     async fn deliver(&self, payload: &str) {
         for pause in [60, 120, 0] {
+            let instance = self.delivered.replace(self.delivered.get() + 1) % INSTANCES;
             let world = push_logs::World {
                 table: &self.table,
                 post: &self.gateway,
                 clock: &self.clock,
-                memory: &self.memory,
+                memory: &self.memories[instance],
                 retention_secs: 7 * 86_400,
             };
             if push_logs(payload, &world, self.lines.invocation()).await.is_ok() {
