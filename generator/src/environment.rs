@@ -141,6 +141,7 @@ fn confirmation(m: &mut Module<Root>, environment: &str) {
         &confirm,
         &confirm.equals(CONFIRMATION),
         &format!("This is {environment}, which is not deployed yet. To go on: -var 'confirm_production={CONFIRMATION}'"),
+        "yes",
     );
 }
 

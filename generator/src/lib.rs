@@ -9,4 +9,5 @@ pub mod hcl;
 pub mod modules;
 mod nearest;
 pub mod run;
+pub mod skips;
 pub mod tree;

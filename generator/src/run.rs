@@ -62,13 +62,16 @@ pub enum RunError {
 /// [`RunError`], before anything is written.
 pub fn run(order: &Order) -> Result<Outcome, RunError> {
     let settings = config::read(&order.config)?;
-    let files = generate::files(&settings).map_err(RunError::Model)?;
+    let generated = generate::all(&settings).map_err(RunError::Model)?;
     if order.mode == Mode::Stdout {
-        return print(&order.out, &files).map(|()| Outcome::Good).map_err(RunError::Print);
+        return print(&order.out, &generated.terraform)
+            .map(|()| Outcome::Good)
+            .map_err(RunError::Print);
     }
-    let mut trees = vec![Tree { folder: order.out.clone(), files, owned: true }];
+    let mut trees =
+        vec![Tree { folder: order.out.clone(), files: generated.terraform, owned: true }];
     if let Some(docs) = &order.docs {
-        trees.push(Tree { folder: docs.clone(), files: generate::docs(), owned: false });
+        trees.push(Tree { folder: docs.clone(), files: generated.docs, owned: false });
     }
     // All comparisons come first: a file that is not ours stops the run before the first write.
     let differences = trees.iter().map(Tree::compare).collect::<Result<Vec<_>, _>>()?;

@@ -152,8 +152,11 @@ fn read(path: &Path) -> Result<Option<String>, TreeError> {
     }
 }
 
-/// Every `.tf` file below `folder`, by path below `out`. State, `.terraform`, lock files and
-/// `*.tfvars` are somebody else's.
+/// What the names of generated files end with. State, lock files and `*.tfvars` are somebody else's,
+/// whatever they say.
+const ENDINGS: [&str; 3] = [".tf", ".tftest.hcl", ".md"];
+
+/// Every file that could be ours below `folder`, by path below `out`.
 fn collect(
     out: &Path,
     folder: &Path,
@@ -171,7 +174,7 @@ fn collect(
         if kind.is_dir() && name != ".terraform" {
             collect(out, &path, present)?;
         } else if kind.is_file()
-            && (name.ends_with(".tf") || is_temporary(&name))
+            && (ENDINGS.iter().any(|ending| name.ends_with(ending)) || is_temporary(&name))
             && let Some(text) = read(&path)?
         {
             let below =

@@ -30,6 +30,6 @@ data! {
         required {}
         optional {}
         blocks {}
-        exports { partition: Text, dns_suffix: Text }
+        exports { partition: PartitionName, dns_suffix: DnsSuffix }
     }
 }

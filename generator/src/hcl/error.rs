@@ -39,6 +39,26 @@ pub enum Error {
         #[doc = "What it was given."]
         address: String,
     },
+    /// A default, or a value in a test, that is no literal.
+    #[error(
+        "{place}: `{name}` is given `{found}`, which is not a literal\nhint: a default and a test's value can name nothing and call nothing"
+    )]
+    NotConstant {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The variable."]
+        name: String,
+        #[doc = "What it was given."]
+        found: String,
+    },
+    /// An input that a caller leaves out, used as a value.
+    #[error("{place}: `{block}` uses an input that is left to its default")]
+    LeftOut {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The block's address."]
+        block: String,
+    },
     /// Two blocks with one address, or one attribute twice.
     #[error("{place}: `{name}` is there twice")]
     Twice {

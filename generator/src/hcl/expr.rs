@@ -12,7 +12,11 @@ use hcl::expr::{
 };
 
 use super::name::ident;
-use super::types::{Any, Arn, Bool, Configurable, List, Map, Number, Opt, Set, Text};
+use super::types::{Any, Arn, Bool, Collection, Configurable, List, Map, Number, Opt, Set, Text};
+
+/// Stands for a module where there is none: `Expr<Constant, T>` is a literal. Nothing can be added
+/// to it, so nothing can be referred to.
+pub enum Constant {}
 
 /// An expression of type `T` inside module `M`.
 pub struct Expr<M, T> {
@@ -354,7 +358,7 @@ pub fn object<M, K: Into<String>>(
 /// [`resolve`](super::resolve) reports it before anything is printed.
 pub(in crate::hcl) const TWICE: &str = "key_is_there_twice";
 
-fn braces(entries: impl Iterator<Item = (String, Expression)>) -> Expression {
+pub(in crate::hcl) fn braces(entries: impl Iterator<Item = (String, Expression)>) -> Expression {
     let mut object: Object<ObjectKey, Expression> = Object::default();
     for (key, value) in entries {
         if object.insert(object_key(key.clone()), value).is_some() {
@@ -362,6 +366,41 @@ fn braces(entries: impl Iterator<Item = (String, Expression)>) -> Expression {
         }
     }
     Expression::Object(object)
+}
+
+/// What stands for an input that its caller leaves to its default. It is no value: anywhere but in
+/// a call it is reported before anything is printed.
+pub(in crate::hcl) const LEFT_OUT: &str = "input_is_left_out";
+
+pub(in crate::hcl) fn is_left_out(node: &Expression) -> bool {
+    matches!(node, Expression::FuncCall(call) if call.name.name.as_str() == LEFT_OUT)
+}
+
+impl<M, T> Expr<M, T> {
+    /// What [`inputs!`](crate::inputs) gives an option that a caller does not name.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn left_out() -> Self {
+        call(LEFT_OUT, Vec::new())
+    }
+}
+
+/// Whether a node names nothing: Terraform takes no other as a variable's default or in a test.
+pub(in crate::hcl) fn is_constant(node: &Expression) -> bool {
+    match node {
+        Expression::Null | Expression::Bool(_) | Expression::Number(_) | Expression::String(_) => {
+            true
+        }
+        Expression::Array(items) => items.iter().all(is_constant),
+        Expression::Object(object) => object.values().all(is_constant),
+        _ => false,
+    }
+}
+
+/// A collection of nothing: the usual default of a list or map.
+#[must_use]
+pub fn empty<M, C: Collection>() -> Expr<M, C> {
+    Expr::from_node(C::empty())
 }
 
 /// A list whose values have their own types each.

@@ -67,7 +67,11 @@ macro_rules! described {
                 required: &[$((stringify!($req), $crate::hcl::constraint_of::<$rtype>)),*],
                 optional: &[$((stringify!($opt), $crate::hcl::constraint_of::<$otype>)),*],
                 blocks: &[$((stringify!($block), $btype::<()>::SCHEMA)),*],
-                exports: &[$((stringify!($export), $crate::hcl::constraint_of::<$etype>)),*],
+                exports: &[$((
+                    stringify!($export),
+                    $crate::hcl::constraint_of::<$etype>,
+                    <$etype as $crate::hcl::types::Type>::mock,
+                )),*],
             };
         }
 
@@ -135,8 +139,55 @@ macro_rules! referred {
 /// Declares what a module is told. One struct serves both sides: inside the module its fields are
 /// `var.…`, in the root they are the arguments of the call. The doc comment of a field is the
 /// variable's description.
+///
+/// A second struct holds what a caller may leave out, each with its default; the first one then has
+/// it as its field `options`. An `Opt` needs no default: it is null.
+///
+/// ```text
+/// inputs! {
+///     /// What the module is told.
+///     pub struct JobsInputs {
+///         /// Name of the queue.
+///         name: Text,
+///     }
+///     /// What the module may be told.
+///     pub struct JobsOptions {
+///         /// Days that a job waits.
+///         days: Number = 4,
+///         /// Key that encrypts the queue; null for AWS's own.
+///         kms_key_arn: Opt<Arn>,
+///     }
+/// }
+/// ```
+/// A call is `JobsInputs { name, options: JobsOptions { days: 7.into(), ..JobsOptions::default() } }`.
 #[macro_export]
 macro_rules! inputs {
+    ($(#[$doc:meta])* pub struct $name:ident {
+        $($(#[doc = $fdoc:literal])+ $field:ident : $type:ty),* $(,)?
+    }
+    $(#[$odoc:meta])* pub struct $options:ident { $($option:tt)* }) => {
+        $(#[$doc])*
+        pub struct $name<M> {
+            $($(#[doc = $fdoc])+ pub $field: $crate::hcl::Expr<M, $type>,)*
+            /// What may be left out.
+            pub options: $options<M>,
+        }
+
+        $crate::options!([$(#[$odoc])*] $options { $($option)* });
+
+        impl<M> $crate::hcl::InputSet<M> for $name<M> {
+            fn declare(module: &mut $crate::hcl::Module<M>) -> Self {
+                Self {
+                    $($field: module.variable(stringify!($field), concat!($($fdoc),+)),)*
+                    options: $crate::hcl::InputSet::declare(module),
+                }
+            }
+            fn arguments(self, call: &mut $crate::hcl::Arguments<M>) {
+                $(call.set(stringify!($field), self.$field);)*
+                self.options.arguments(call);
+            }
+        }
+    };
     ($(#[$doc:meta])* pub struct $name:ident {
         $($(#[doc = $fdoc:literal])+ $field:ident : $type:ty),* $(,)?
     }) => {
@@ -155,6 +206,53 @@ macro_rules! inputs {
                 $(call.set(stringify!($field), self.$field);)*
             }
         }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! options {
+    ([$($doc:tt)*] $name:ident {
+        $($(#[doc = $fdoc:literal])+ $field:ident : $type:ty $(= $default:expr)?),* $(,)?
+    }) => {
+        $($doc)*
+        pub struct $name<M> {
+            $($(#[doc = $fdoc])+ pub $field: $crate::hcl::Expr<M, $type>,)*
+        }
+
+        impl<M> Default for $name<M> {
+            fn default() -> Self {
+                Self { $($field: $crate::hcl::Expr::left_out(),)* }
+            }
+        }
+
+        impl<M> $crate::hcl::InputSet<M> for $name<M> {
+            fn declare(module: &mut $crate::hcl::Module<M>) -> Self {
+                Self {
+                    $($field: $crate::option!(
+                        module, stringify!($field), concat!($($fdoc),+), $type $(, $default)?
+                    ),)*
+                }
+            }
+            fn arguments(self, call: &mut $crate::hcl::Arguments<M>) {
+                $(call.set(stringify!($field), self.$field);)*
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! option {
+    ($module:ident, $name:expr, $about:expr, $type:ty) => {
+        $module.variable_or_null::<$type>($name, $about)
+    };
+    ($module:ident, $name:expr, $about:expr, $type:ty, $default:expr) => {
+        $module.variable_or::<$type>(
+            $name,
+            $about,
+            $crate::hcl::Expr::<$crate::hcl::Constant, $type>::from($default),
+        )
     };
 }
 

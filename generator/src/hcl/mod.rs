@@ -32,7 +32,7 @@
 //!         required {}
 //!         optional { name: Text, message_retention_seconds: Number }
 //!         blocks {}
-//!         exports { arn: Arn, url: Url }
+//!         exports { arn: Arn, url: Url, message_retention_seconds: Number }
 //!     }
 //!     /// Who may use a queue.
 //!     QueuePolicy("aws_sqs_queue_policy") -> QueuePolicyRef {
@@ -42,6 +42,9 @@
 //!         exports { id: Text }
 //!     }
 //! }
+//!
+//! /// A check of checkov that the queue does not follow; the project's are in `crate::skips`.
+//! static NO_KEY: Skip = Skip::new("CKV_AWS_27", "job names are no secret");
 //!
 //! /// The module `jobs`.
 //! struct Jobs;
@@ -53,6 +56,11 @@
 //!         name: Text,
 //!         /// ARN of the topic that fills the queue.
 //!         topic_arn: Arn,
+//!     }
+//!     /// What the module `jobs` may be told: each has a safe default.
+//!     pub struct JobsOptions {
+//!         /// Days that a job waits: 1 to 14.
+//!         days: Number = 4,
 //!     }
 //! }
 //!
@@ -71,11 +79,15 @@
 //!     type Outputs<M> = JobsOutputs<M>;
 //!
 //!     fn build(m: &mut Module<Self>, inputs: JobsInputs<Self>) -> JobsOutputs<Self> {
+//!         let days = &inputs.options.days;
+//!         // A validation comes with a value that it refuses: a test shows that it does.
+//!         m.validate(days, &days.at_least(1).and(days.at_most(14)), "A job waits 1 to 14 days.", 15);
 //!         let queue = m.add(
 //!             Queue::new("jobs")
-//!                 .why("Four days: a weekend and the people who come back after it.")
+//!                 .why("A job outlives a weekend.")
+//!                 .skip(&NO_KEY)
 //!                 .name(text![&inputs.name, "-jobs"])
-//!                 .message_retention_seconds(4 * 24 * 3600),
+//!                 .message_retention_seconds(days.times(24 * 3600)),
 //!         );
 //!         let send = Statement::allow("Fill", &["sqs:SendMessage"])
 //!             .by(Principal::Service("sns.amazonaws.com"))
@@ -84,17 +96,29 @@
 //!         m.add(
 //!             QueuePolicy::new("jobs").queue_url(queue.url()).policy(Document::new([send])),
 //!         );
+//!         m.case("long", "Two weeks are the most.")
+//!             .with(days, 14)
+//!             .expect(&queue.message_retention_seconds().equals(1_209_600), "two weeks in seconds");
 //!         JobsOutputs { queue_arn: queue.arn() }
 //!     }
 //! }
 //!
-//! let files = ralph_generator::generate::module::<Jobs>().unwrap();
+//! /// The call that the module's README shows and that its tests start from.
+//! impl Published for Jobs {
+//!     fn example() -> JobsInputs<Constant> {
+//!         let topic_arn = arn!["arn:aws:sns:us-east-1:123456789012:jobs"];
+//!         JobsInputs { name: "example".into(), topic_arn, options: JobsOptions::default() }
+//!     }
+//! }
+//!
+//! let files = ralph_generator::generate::folder::<Jobs>().unwrap();
 //! let text = |path: &str| files.iter().find(|(own, _)| own == path).unwrap().1.clone();
 //! assert!(text("modules/jobs/main.tf").ends_with(r#"
-//! ## Four days: a weekend and the people who come back after it.
+//! ## A job outlives a weekend.
 //! resource "aws_sqs_queue" "jobs" {
+//!   ## checkov:skip=CKV_AWS_27:job names are no secret
 //!   name                      = "${var.name}-jobs"
-//!   message_retention_seconds = 345600
+//!   message_retention_seconds = var.days * 86400
 //! }
 //!
 //! resource "aws_sqs_queue_policy" "jobs" {
@@ -121,6 +145,8 @@
 //! }
 //! "#));
 //! assert!(text("modules/jobs/outputs.tf").contains("value       = aws_sqs_queue.jobs.arn"));
+//! assert!(text("modules/jobs/README.md").contains("| `days` | `number` | `4` | Days that a job waits"));
+//! assert!(text("modules/jobs/tests/jobs.tftest.hcl").contains("expect_failures = [var.days]"));
 //!
 //! // Calling it: outputs can be named first, inputs are given once all is known.
 //! struct Parent;
@@ -133,7 +159,8 @@
 //!         let jobs = m.call::<Jobs>();
 //!         let _ = m.local("queue", jobs.outputs().queue_arn);
 //!         let topic = arn!["arn:aws:sns:us-east-1:123456789012:jobs"];
-//!         jobs.with(m, JobsInputs { name: "ralph-dev".into(), topic_arn: topic });
+//!         let options = JobsOptions { days: 7.into(), ..JobsOptions::default() };
+//!         jobs.with(m, JobsInputs { name: "ralph-dev".into(), topic_arn: topic, options });
 //!     }
 //! }
 //! let files = ralph_generator::generate::module::<Parent>().unwrap();
@@ -142,13 +169,29 @@
 //!
 //! To make it part of the project: put the resource types into a file of [`crate::aws`] and its
 //! catalogue, the module into a file of [`crate::modules`], add it to
-//! [`generate::files`](crate::generate::files), and call it in [`crate::environment`].
+//! [`generate::all`](crate::generate::all), and call it in [`crate::environment`].
+//!
+//! ## Its README and its tests
+//!
+//! A [`Published`] module's folder also has `README.md` (example, inputs, outputs, resources, what
+//! the tests show) and `tests/<module>.tftest.hcl` for `terraform test`, with the provider mocked:
+//!
+//! * the example, as it stands, can be made;
+//! * each [`Module::validate`] refuses the value that it comes with;
+//! * each [`Module::case`] holds: [`Case::with`] changes an input, [`Case::expect`] says what is true
+//!   then, [`Case::refused_by`] which resource's precondition refuses, [`Case::warned_by`] which
+//!   check warns, [`Case::knowing`] what AWS would tell. A reference's `count()` counts instances.
+//!
+//! [`Module::in_tests`] gives an input another value in all tests, such as the path of a file that is
+//! there. A mocked ARN or id has the form that the provider checks, by the type of the export.
 //!
 //! ## What else there is
 //!
 //! * [`Module::add_if`] and [`Module::add_each`] for `count` and `for_each`; what they hand out
 //!   ([`Maybe`], [`Each`]) knows that there may be none or many.
-//! * [`Resource::why`], [`Resource::note`]: comments. [`Resource::after`]: `depends_on`.
+//! * [`Resource::why`], [`Resource::note`]: comments. [`Resource::skip`]: a check of checkov that
+//!   does not hold here, from the table [`crate::skips`], inside the block, where checkov looks.
+//!   [`Resource::after`]: `depends_on`.
 //!   [`Resource::precondition`], [`Module::validate`], [`Module::check`]: what must hold.
 //! * [`func`]: Terraform's functions, with types.
 //! * [`Module::file`]: which file the next blocks go to.
@@ -161,6 +204,8 @@
 //! meaning.
 
 mod block;
+mod case;
+mod definition;
 mod error;
 mod expr;
 pub mod func;
@@ -169,26 +214,36 @@ mod module;
 mod name;
 pub mod policy;
 mod print;
+mod readme;
 mod resolve;
 mod resource;
 mod root;
+mod skip;
 mod template;
 pub mod types;
+mod variable;
 
+pub use case::{Case, Check};
+pub use definition::{Arguments, Call, Definition, InputSet, OutputSet, Published};
 pub use error::Error;
-pub use expr::{Expr, map, object, tuple};
-pub use module::{Arguments, Call, Definition, InputSet, Module, OutputSet, VariableType};
+pub use expr::{Constant, Expr, empty, map, object, tuple};
+pub use module::Module;
+pub(crate) use module::{Finished, Header};
 pub use resource::{
-    Attributes, Draft, Each, EachEntry, Handle, Maybe, Reference, Resource, Schema, constraint_of,
+    Attributes, Draft, Each, EachEntry, Exports, Handle, Maybe, Reference, Resource, Schema,
+    constraint_of,
 };
+pub use skip::Skip;
 pub use template::{Part, arn_template, template, url_template};
+pub use variable::{NullableType, VariableType};
 
 /// What a module's file needs.
 pub mod prelude {
     pub use super::policy::{Document, Principal, Statement};
     pub use super::types::*;
     pub use super::{
-        Definition, Expr, Module, Reference, Resource, func, map, object, template, tuple,
+        Constant, Definition, Expr, Module, Published, Reference, Resource, Skip, empty, func, map,
+        object, template, tuple,
     };
     pub use crate::{arn, inputs, outputs, text};
 }

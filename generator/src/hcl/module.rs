@@ -6,91 +6,15 @@ use std::marker::PhantomData;
 use hcl::expr::Expression;
 
 use super::block::{Block, Entry, Item, wrap};
+use super::case::{Check, Refused, Tests, Told};
+use super::definition::{Call, Definition, Published, arguments_of, call_block};
 use super::expr::{Expr, path};
 use super::name;
-use super::resource::{Draft, Each, EachEntry, Handle, Maybe, Reference, Resource};
-use super::types::{Bool, Map, Text, Type};
+use super::readme::Readme;
+use super::resource::{Draft, Each, EachEntry, Maybe, Reference, Resource, Schema};
+use super::skip::Skip;
+use super::types::{Bool, Map, Text};
 use super::{Error, print, resolve};
-
-/// A module's definition: what it is told, what it tells, what it makes.
-pub trait Definition: Sized + 'static {
-    /// The folder under `modules/`, and the name of the call.
-    const NAME: &'static str;
-    /// One sentence on what the module makes.
-    const ABOUT: &'static str;
-    /// Made with [`inputs!`](crate::inputs).
-    type Inputs<M>: InputSet<M>;
-    /// Made with [`outputs!`](crate::outputs).
-    type Outputs<M>: OutputSet<M>;
-
-    /// Adds the module's blocks.
-    fn build(module: &mut Module<Self>, inputs: Self::Inputs<Self>) -> Self::Outputs<Self>;
-}
-
-/// What a module is told.
-pub trait InputSet<M> {
-    #[doc(hidden)]
-    fn declare(module: &mut Module<M>) -> Self;
-    #[doc(hidden)]
-    fn arguments(self, call: &mut Arguments<M>);
-}
-
-/// A module that is told nothing.
-impl<M> InputSet<M> for () {
-    fn declare(_: &mut Module<M>) -> Self {}
-    fn arguments(self, _: &mut Arguments<M>) {}
-}
-
-/// A module that tells nothing.
-impl<M> OutputSet<M> for () {
-    fn of_call(_: &Handle<M>) -> Self {}
-    fn declare(self, _: &mut Module<M>) {}
-}
-
-/// What a module tells.
-pub trait OutputSet<M> {
-    #[doc(hidden)]
-    fn of_call(call: &Handle<M>) -> Self;
-    #[doc(hidden)]
-    fn declare(self, module: &mut Module<M>);
-}
-
-/// The arguments of a call under construction.
-pub struct Arguments<M>(Vec<Entry>, PhantomData<fn() -> M>);
-
-impl<M> Arguments<M> {
-    #[doc(hidden)]
-    pub fn set<T>(&mut self, name: &str, value: Expr<M, T>) {
-        self.0.push(Entry::Attribute(name.to_owned(), value.into_node()));
-    }
-}
-
-/// A call whose outputs can be named before its inputs are given.
-#[must_use = "a call needs its inputs: `call.with(module, inputs)`"]
-pub struct Call<M, D: Definition> {
-    handle: Handle<M>,
-    definition: PhantomData<fn() -> D>,
-}
-
-impl<M, D: Definition> Call<M, D> {
-    /// What the called module tells.
-    pub fn outputs(&self) -> D::Outputs<M> {
-        D::Outputs::of_call(&self.handle)
-    }
-
-    /// Gives the inputs and writes the `module` block.
-    pub fn with(self, module: &mut Module<M>, inputs: D::Inputs<M>) {
-        let mut arguments = Arguments(Vec::new(), PhantomData);
-        inputs.arguments(&mut arguments);
-        let mut block = Block::new("module", &[D::NAME])
-            .with("source", Expression::from(format!("../../modules/{}", D::NAME)));
-        block.comment = wrap(D::ABOUT);
-        block.entries.push(Entry::Gap);
-        block.entries.extend(arguments.0);
-        module.push(block);
-        module.open_calls.retain(|call| *call != D::NAME);
-    }
-}
 
 /// A folder of HCL under construction. Only the generator makes one, so that within a definition
 /// there is one `Module<M>` and every `Expr<M, _>` belongs to it.
@@ -100,7 +24,42 @@ pub struct Module<M> {
     files: BTreeMap<String, Vec<Item>>,
     open_calls: Vec<&'static str>,
     errors: Vec<Error>,
+    /// The types of the resources and data sources, by kind and name.
+    schemas: BTreeMap<(&'static str, &'static str), &'static Schema>,
+    skips: Vec<(String, &'static Skip)>,
+    pub(in crate::hcl) cases: Vec<Told>,
+    pub(in crate::hcl) refused: Vec<Refused>,
+    pub(in crate::hcl) in_tests: Vec<(String, Expression)>,
+    readme: Option<String>,
     mark: PhantomData<fn() -> M>,
+}
+
+/// How every file of a folder begins.
+pub(crate) struct Header {
+    lines: Vec<String>,
+}
+
+impl Header {
+    pub(crate) fn new(lines: impl IntoIterator<Item = String>) -> Self {
+        Self { lines: lines.into_iter().collect() }
+    }
+
+    fn hcl(&self) -> String {
+        self.lines.iter().map(|line| format!("# {line}\n")).collect()
+    }
+
+    /// As comments of Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        self.lines.iter().map(|line| format!("<!-- {line} -->\n")).collect()
+    }
+}
+
+/// What a folder came to.
+pub(crate) struct Finished {
+    /// Paths and texts.
+    pub(crate) files: Vec<(String, String)>,
+    /// Which block skips which check.
+    pub(crate) skips: Vec<(String, &'static Skip)>,
 }
 
 impl<M> Module<M> {
@@ -111,6 +70,12 @@ impl<M> Module<M> {
             files: BTreeMap::new(),
             open_calls: Vec::new(),
             errors: Vec::new(),
+            schemas: BTreeMap::new(),
+            skips: Vec::new(),
+            cases: Vec::new(),
+            refused: Vec::new(),
+            in_tests: Vec::new(),
+            readme: None,
             mark: PhantomData,
         }
     }
@@ -162,7 +127,11 @@ impl<M> Module<M> {
 
     fn push_draft(&mut self, draft: Draft<M>) {
         self.name(draft.name());
+        let schema = draft.schema();
+        self.schemas.insert((schema.kind, schema.name), schema);
+        let skips = draft.skips().to_vec();
         let (block, lacks) = draft.into_block();
+        self.skips.extend(skips.into_iter().map(|skip| (block.address(), skip)));
         for attribute in lacks {
             self.errors.push(Error::Missing {
                 place: self.place(),
@@ -197,39 +166,6 @@ impl<M> Module<M> {
         Expr::from_node(path("local", &[name]))
     }
 
-    /// Declares a variable. Modules declare theirs with [`inputs!`](crate::inputs); roots by hand.
-    pub fn variable<T: VariableType>(&mut self, name: &str, description: &str) -> Expr<M, T> {
-        self.name(name);
-        let mut block = Block::new("variable", &[name])
-            .with("description", Expression::from(description.trim()))
-            .with("type", T::constraint());
-        if T::NULLABLE {
-            block = block.with("default", Expression::Null);
-        } else {
-            block = block.with("nullable", Expression::from(false));
-        }
-        self.items("variables.tf").push(Item::Block(block));
-        Expr::from_node(path("var", &[name]))
-    }
-
-    /// Adds a `validation` to a variable: what holds, and what to say when it does not. The
-    /// condition reads that variable alone (Terraform before 1.9 accepts nothing else).
-    pub fn validate<T>(&mut self, variable: &Expr<M, T>, holds: &Expr<M, Bool>, message: &str) {
-        let address = print::flat(variable.node());
-        let validation = Block::new("validation", &[])
-            .with("condition", holds.node().clone())
-            .with("error_message", Expression::from(message));
-        let name = address.trim_start_matches("var.");
-        let block = self.items("variables.tf").iter_mut().find_map(|item| match item {
-            Item::Block(block) if block.labels == [name] => Some(block),
-            _ => None,
-        });
-        match block {
-            Some(block) => block.entries.push(Entry::Block(validation)),
-            None => self.errors.push(Error::NotAVariable { place: self.place(), address }),
-        }
-    }
-
     /// Declares an output. Modules declare theirs with [`outputs!`](crate::outputs); roots by hand.
     pub fn output<T>(&mut self, name: &str, description: &str, value: Expr<M, T>) {
         self.name(name);
@@ -240,12 +176,18 @@ impl<M> Module<M> {
     }
 
     /// A `check` block: a warning on plan and apply, never an error.
-    pub fn check(&mut self, name: &str, holds: &Expr<M, Bool>, message: impl Into<Expr<M, Text>>) {
+    pub fn check(
+        &mut self,
+        name: &str,
+        holds: &Expr<M, Bool>,
+        message: impl Into<Expr<M, Text>>,
+    ) -> Check<M> {
         self.name(name);
         let assert = Block::new("assert", &[])
             .with("condition", holds.node().clone())
             .with("error_message", message.into().into_node());
         self.push(Block::new("check", &[name]).nest(assert));
+        Check::new(path("check", &[name]))
     }
 
     /// `path.root`: the folder of the root module.
@@ -258,7 +200,7 @@ impl<M> Module<M> {
     pub fn call<D: Definition>(&mut self) -> Call<M, D> {
         self.open_calls.push(D::NAME);
         let handle = Draft::<M>::new(&CALL, D::NAME).handle();
-        Call { handle, definition: PhantomData }
+        Call::new(handle)
     }
 
     pub(in crate::hcl) fn push(&mut self, block: Block) {
@@ -269,22 +211,26 @@ impl<M> Module<M> {
         self.files.entry(file.to_owned()).or_default()
     }
 
-    fn place(&self) -> String {
+    pub(in crate::hcl) fn close_call(&mut self, name: &str) {
+        self.open_calls.retain(|call| *call != name);
+    }
+
+    pub(in crate::hcl) fn fail(&mut self, error: Error) {
+        self.errors.push(error);
+    }
+
+    pub(in crate::hcl) fn place(&self) -> String {
         format!("{}/{}", self.folder, self.file)
     }
 
-    fn name(&mut self, name: &str) {
+    pub(in crate::hcl) fn name(&mut self, name: &str) {
         if !name::check(name) {
             self.errors.push(Error::Name { place: self.place(), name: name.to_owned() });
         }
     }
 
-    /// Checks that nothing is missing, doubled or refers to nothing, and prints the files.
-    pub(crate) fn finish(mut self, header: &str) -> Result<Vec<(String, String)>, Vec<Error>> {
-        for call in &self.open_calls {
-            self.errors
-                .push(Error::OpenCall { place: self.folder.clone(), call: (*call).to_owned() });
-        }
+    /// Variables and outputs are looked up by name.
+    fn sort(&mut self) {
         for kind in ["variables.tf", "outputs.tf"] {
             if let Some(items) = self.files.get_mut(kind) {
                 items.sort_by_key(|item| match item {
@@ -293,15 +239,63 @@ impl<M> Module<M> {
                 });
             }
         }
+    }
+
+    /// Checks that nothing is missing, doubled or refers to nothing, and prints the files.
+    pub(crate) fn finish(mut self, header: &Header) -> Result<Finished, Vec<Error>> {
+        for call in &self.open_calls {
+            self.errors
+                .push(Error::OpenCall { place: self.folder.clone(), call: (*call).to_owned() });
+        }
+        self.sort();
         self.errors.extend(resolve::check(&self.folder, &self.files));
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
         let folder = self.folder;
+        let top = header.hcl();
         let print = |(name, items): (String, Vec<Item>)| {
-            (format!("{folder}/{name}"), format!("{header}\n{}", print::file(&items)))
+            (format!("{folder}/{name}"), format!("{top}\n{}", print::file(&items)))
         };
-        Ok(self.files.into_iter().map(print).collect())
+        let mut files: Vec<(String, String)> = self.files.into_iter().map(print).collect();
+        if let Some(readme) = self.readme {
+            let text = format!("{}\n{readme}", header.markdown());
+            files.push((format!("{folder}/README.md"), text));
+        }
+        Ok(Finished { files, skips: self.skips })
+    }
+}
+
+impl<D: Published> Module<D> {
+    /// Adds the README and the tests. The module is complete but for them.
+    pub(crate) fn publish(&mut self) {
+        self.sort();
+        // Null is the default wherever it is allowed.
+        let mut example = arguments_of(D::example());
+        example.retain(|entry| !matches!(entry, Entry::Attribute(_, Expression::Null)));
+        for entry in &example {
+            if let Entry::Attribute(name, value) = entry {
+                self.constant(name, value);
+            }
+        }
+        let readme = Readme {
+            name: D::NAME,
+            about: D::ABOUT,
+            files: &self.files,
+            example: call_block::<D>(example.clone()),
+            cases: &self.cases,
+            refused: &self.refused,
+        };
+        self.readme = Some(readme.text());
+        let tests = Tests {
+            example,
+            in_tests: &self.in_tests,
+            schemas: &self.schemas,
+            cases: &self.cases,
+            refused: &self.refused,
+        };
+        let items = tests.items();
+        self.files.insert(format!("tests/{}.tftest.hcl", D::NAME), items);
     }
 }
 
@@ -313,39 +307,3 @@ static CALL: super::Schema = super::Schema {
     blocks: &[],
     exports: &[],
 };
-
-/// A type that a variable can have.
-pub trait VariableType: Type {
-    /// Whether null is a value; such a variable defaults to it.
-    const NULLABLE: bool = false;
-}
-
-mod variable_types {
-    use super::VariableType;
-    use crate::hcl::types::*;
-
-    impl<T: Type> VariableType for Opt<T> {
-        const NULLABLE: bool = true;
-    }
-    impl<T: Type> VariableType for List<T> {}
-    impl<T: Type> VariableType for Map<T> {}
-    macro_rules! plain {
-        ($($type:ident),*) => {$(impl VariableType for $type {})*};
-    }
-    plain!(
-        Text,
-        Number,
-        Bool,
-        Arn,
-        InvokeArn,
-        Json,
-        Url,
-        VpcId,
-        SubnetId,
-        SecurityGroupId,
-        RouteTableId,
-        ApiId,
-        RoleName,
-        FunctionName
-    );
-}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use hcl::expr::{Expression, ForExpr, ObjectKey, Operation, Traversal, TraversalOperator};
 
 use super::block::{Block, Entry, Item};
-use super::expr::TWICE;
+use super::expr::{TWICE, is_left_out};
 use super::{Error, name};
 use crate::nearest::nearest;
 
@@ -29,6 +29,7 @@ pub(in crate::hcl) fn check(folder: &str, files: &BTreeMap<String, Vec<Item>>) -
         for entry in &block.entries {
             match entry {
                 Entry::Attribute(name, _) if block.kind == "variable" && name == "type" => {}
+                Entry::Attribute(name, _) if block.kind == "run" && name == "command" => {}
                 entry => walk.entry(entry),
             }
         }
@@ -70,7 +71,7 @@ impl World {
                 .collect(),
             "variable" => vec![format!("var.{}", block.labels[0])],
             "resource" => vec![block.labels.join(".")],
-            "data" | "module" | "output" | "check" => vec![block.address()],
+            "data" | "module" | "output" | "check" | "run" => vec![block.address()],
             _ => Vec::new(),
         };
         for address in addresses {
@@ -130,6 +131,10 @@ impl Walk<'_> {
                 if let (TWICE, [Expression::String(key)]) = (call.name.name.as_str(), &*call.args) {
                     let name = format!("{}: key {key}", self.block);
                     self.world.errors.push(Error::Twice { place: self.place.to_owned(), name });
+                }
+                if is_left_out(node) {
+                    let (place, block) = (self.place.to_owned(), self.block.clone());
+                    self.world.errors.push(Error::LeftOut { place, block });
                 }
                 call.args.iter().for_each(|arg| self.expression(arg));
             }

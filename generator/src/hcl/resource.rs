@@ -8,6 +8,7 @@ use hcl::expr::{Expression, TraversalOperator, Variable};
 use super::block::{Block, Entry, wrap};
 use super::expr::{Expr, attribute, path, traverse};
 use super::name::ident;
+use super::skip::Skip;
 use super::types::{Bool, List, Map, Number, Text, Type};
 
 /// What a resource, data source or nested block takes and gives, for checks against the provider.
@@ -23,11 +24,15 @@ pub struct Schema {
     /// Nested blocks.
     pub blocks: &'static [(&'static str, &'static Schema)],
     /// Attributes that can be referred to.
-    pub exports: Attributes,
+    pub exports: Exports,
 }
 
 /// Attributes by name, each with the text of its type constraint.
 pub type Attributes = &'static [(&'static str, fn() -> String)];
+
+/// What can be referred to by name, each with the text of its type constraint and what a mocked
+/// provider tells in its place.
+pub type Exports = &'static [(&'static str, fn() -> String, fn() -> Option<Expression>)];
 
 /// The text of a type constraint.
 #[must_use]
@@ -41,6 +46,7 @@ pub struct Draft<M> {
     name: String,
     meta: Option<(&'static str, Expression)>,
     comment: Vec<String>,
+    skips: Vec<&'static Skip>,
     entries: Vec<Entry>,
     depends_on: Vec<Expression>,
     lifecycle: Vec<Entry>,
@@ -56,6 +62,7 @@ impl<M> Draft<M> {
             name: name.to_owned(),
             meta: None,
             comment: Vec::new(),
+            skips: Vec::new(),
             entries: Vec::new(),
             depends_on: Vec::new(),
             lifecycle: Vec::new(),
@@ -91,6 +98,14 @@ impl<M> Draft<M> {
         &self.name
     }
 
+    pub(in crate::hcl) fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    pub(in crate::hcl) fn skips(&self) -> &[&'static Skip] {
+        &self.skips
+    }
+
     pub(in crate::hcl) fn set_meta(&mut self, name: &'static str, value: Expression) {
         self.meta = Some((name, value));
     }
@@ -99,6 +114,10 @@ impl<M> Draft<M> {
     pub(in crate::hcl) fn into_block(self) -> (Block, Vec<&'static str>) {
         let mut block = Block::new(self.schema.kind, &[self.schema.name, &self.name]);
         block.comment = self.comment;
+        if !self.skips.is_empty() {
+            let comments = self.skips.iter().map(|skip| skip.comment()).collect();
+            block.entries.push(Entry::Comment(comments));
+        }
         if let Some((name, value)) = self.meta {
             block.entries.push(Entry::Attribute(name.to_owned(), value));
             block.entries.push(Entry::Gap);
@@ -139,6 +158,10 @@ impl<M> Handle<M> {
         Expr::from_node(attribute(&self.base, name))
     }
 
+    pub(in crate::hcl) fn base(&self) -> &Expression {
+        &self.base
+    }
+
     fn then(&self, operator: TraversalOperator) -> Self {
         Self { base: traverse(&self.base, [operator]), mark: PhantomData }
     }
@@ -171,6 +194,13 @@ pub trait Resource<M>: Sized {
     #[must_use]
     fn why(mut self, text: &str) -> Self {
         self.draft().comment.extend(wrap(text));
+        self
+    }
+
+    /// A check of checkov that this block does not follow, from the table in [`crate::skips`].
+    #[must_use]
+    fn skip(mut self, skip: &'static Skip) -> Self {
+        self.draft().skips.push(skip);
         self
     }
 
@@ -258,6 +288,14 @@ impl<M, R: Reference<M>> Maybe<M, R> {
     }
 }
 
+impl<M, R: Reference<M>> Maybe<M, R> {
+    /// How many there are, none or one: `length(aws_vpc.this)`.
+    #[must_use]
+    pub fn count(&self) -> Expr<M, Number> {
+        super::expr::call("length", vec![self.0.base.clone()])
+    }
+}
+
 impl<M, R: Reference<M>> Reference<M> for Maybe<M, R> {
     fn from_handle(handle: Handle<M>) -> Self {
         Self::new(handle)
@@ -295,6 +333,14 @@ impl<M, R: Reference<M>> Each<M, R> {
         all.to_map(("key", "item"), |key, item| {
             (key, f(&R::from_handle(Handle { base: item.into_node(), mark: PhantomData })))
         })
+    }
+}
+
+impl<M, R: Reference<M>> Each<M, R> {
+    /// How many there are: `length(aws_subnet.public)`.
+    #[must_use]
+    pub fn count(&self) -> Expr<M, Number> {
+        super::expr::call("length", vec![self.0.base.clone()])
     }
 }
 

@@ -20,6 +20,19 @@ impl Configurable for SubnetId {}
 pub trait Type {
     /// The type constraint, as in `type = list(string)`.
     fn constraint() -> Expression;
+
+    /// What a test gives for a value that only AWS knows; `None` where any text will do. The
+    /// provider checks the form of ARNs and ids even when it is mocked.
+    #[must_use]
+    fn mock() -> Option<Expression> {
+        None
+    }
+}
+
+/// A type that has a value of nothing.
+pub trait Collection: Type {
+    #[doc(hidden)]
+    fn empty() -> Expression;
 }
 
 /// A type whose values can stand inside a template.
@@ -60,14 +73,32 @@ macro_rules! collection_types {
             fn constraint() -> Expression {
                 FuncCall::builder(ident($keyword)).arg(T::constraint()).build().into()
             }
+            fn mock() -> Option<Expression> {
+                let array = |item| Expression::Array(vec![item]);
+                if $keyword == "map" { None } else { T::mock().map(array) }
+            }
         }
     )*};
 }
 collection_types!(List = "list", Set = "set", Map = "map");
 
+impl<T: Type> Collection for List<T> {
+    fn empty() -> Expression {
+        Expression::Array(Vec::new())
+    }
+}
+impl<T: Type> Collection for Map<T> {
+    fn empty() -> Expression {
+        Expression::Object(hcl::expr::Object::default())
+    }
+}
+
 impl<T: Type> Type for Opt<T> {
     fn constraint() -> Expression {
         T::constraint()
+    }
+    fn mock() -> Option<Expression> {
+        T::mock()
     }
 }
 
@@ -81,11 +112,12 @@ impl Type for Text {
 impl Interpolate for Text {}
 
 macro_rules! string_types {
-    ($($(#[$doc:meta])* $type:ident),* $(,)?) => {$(
+    ($($(#[$doc:meta])* $type:ident $(= $mock:literal)?),* $(,)?) => {$(
         $(#[$doc])*
         pub struct $type;
         impl Type for $type {
             fn constraint() -> Expression { keyword("string") }
+            $(fn mock() -> Option<Expression> { Some(Expression::from($mock)) })?
         }
         impl Interpolate for $type {}
         impl<M> From<Expr<M, $type>> for Expr<M, Text> {
@@ -98,27 +130,27 @@ macro_rules! string_types {
 }
 string_types!(
     /// An Amazon resource name.
-    Arn,
+    Arn = "arn:aws:mock:us-east-1:123456789012:mock/mock",
     /// An ARN to which an API adds its own prefix and suffix: what an integration calls.
-    InvokeArn,
+    InvokeArn = "arn:aws:mock:us-east-1:123456789012:mock/invoke",
     /// JSON as a string.
-    Json,
+    Json = "{}",
     /// A URL.
-    Url,
+    Url = "https://mock.example.com",
     /// The id of a VPC.
-    VpcId,
+    VpcId = "vpc-0123456789abcdef0",
     /// The id of a subnet.
-    SubnetId,
+    SubnetId = "subnet-0123456789abcdef0",
     /// The id of a security group.
-    SecurityGroupId,
+    SecurityGroupId = "sg-0123456789abcdef0",
     /// The id of a route table.
-    RouteTableId,
+    RouteTableId = "rtb-0123456789abcdef0",
     /// The id of an internet gateway.
-    InternetGatewayId,
+    InternetGatewayId = "igw-0123456789abcdef0",
     /// The id of a NAT gateway.
-    NatGatewayId,
+    NatGatewayId = "nat-0123456789abcdef0",
     /// The id of an elastic address.
-    AllocationId,
+    AllocationId = "eipalloc-0123456789abcdef0",
     /// The id of an API.
     ApiId,
     /// The id of an API's integration.
@@ -127,6 +159,10 @@ string_types!(
     AuthorizerId,
     /// The id of an API's deployment.
     DeploymentId,
+    /// A partition of AWS, the second part of every ARN there.
+    PartitionName = "aws",
+    /// The domain that services of a partition stand under.
+    DnsSuffix = "amazonaws.com",
     /// The name of an IAM role.
     RoleName,
     /// The name of a function.

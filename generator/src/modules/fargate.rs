@@ -10,6 +10,7 @@ use crate::aws::ecs::{
 use crate::aws::iam::{Role, RolePolicy, RoleRef};
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::hcl::prelude::*;
+use crate::skips;
 
 /// The module `fargate`.
 pub struct Fargate;
@@ -78,6 +79,34 @@ outputs! {
     }
 }
 
+impl Published for Fargate {
+    fn example() -> FargateInputs<Constant> {
+        FargateInputs {
+            anthropic_keys_arn: arn![
+                "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
+            ],
+            cluster_name: "ralph-example".into(),
+            cpu_architecture: "X86_64".into(),
+            environment: map([(worker_env::MAX_ITERATIONS, "50".into())]),
+            ephemeral_storage_gib: 21.into(),
+            force_delete_images: true.into(),
+            git_token_arn: arn![
+                "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
+            ],
+            image_digest: Expr::null(),
+            image_tag: "0.1.0".into(),
+            log_group_name: "/ralph/example/workstreams".into(),
+            log_retention_in_days: 7.into(),
+            permissions_boundary_arn: Expr::null(),
+            region: "us-east-1".into(),
+            repository_name: "ralph-example-worker".into(),
+            task_cpu: 1024.into(),
+            task_family: "ralph-example-worker".into(),
+            task_memory: 2048.into(),
+        }
+    }
+}
+
 impl Definition for Fargate {
     const NAME: &'static str = "fargate";
     const ABOUT: &'static str = "What a workstream runs on.";
@@ -90,12 +119,14 @@ impl Definition for Fargate {
             &inputs.cpu_architecture,
             &func::contains(architectures, &inputs.cpu_architecture),
             "The architecture is X86_64 or ARM64.",
+            "x86_64",
         );
         let repository = repository(m, &inputs);
         let cluster = cluster(m, &inputs);
         let logs = m.add(
             LogGroup::new("workstreams")
-                .why("checkov:skip=CKV_AWS_338: a year of logs is the reader's choice, not the default's. checkov:skip=CKV_AWS_158: CloudWatch encrypts with its own key.")
+                .skip(&skips::SHORT_RETENTION)
+                .skip(&skips::LOG_KEY)
                 .name(&inputs.log_group_name)
                 .retention_in_days(&inputs.log_retention_in_days),
         );
@@ -124,7 +155,7 @@ fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> Repos
     m.file("ecr.tf");
     let repository = m.add(
         Repository::new("worker")
-            .why("checkov:skip=CKV_AWS_136: AES256 with AWS's key; a customer key adds cost and no reader.")
+            .skip(&skips::IMAGE_KEY)
             .name(&inputs.repository_name)
             .image_tag_mutability("IMMUTABLE")
             .force_delete(&inputs.force_delete_images)

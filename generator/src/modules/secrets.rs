@@ -5,6 +5,7 @@ use ralph_protocol::names::SecretName;
 
 use crate::aws::secrets::Secret;
 use crate::hcl::prelude::*;
+use crate::skips;
 
 /// The module `secrets`.
 pub struct Secrets;
@@ -41,6 +42,12 @@ fn description(name: SecretName) -> &'static str {
     }
 }
 
+impl Published for Secrets {
+    fn example() -> SecretsInputs<Constant> {
+        SecretsInputs { name_prefix: "ralph/example".into(), recovery_window_in_days: 0.into() }
+    }
+}
+
 impl Definition for Secrets {
     const NAME: &'static str = "secrets";
     const ABOUT: &'static str = "Secrets without their values: `ralph keys set` puts those.";
@@ -50,15 +57,11 @@ impl Definition for Secrets {
     fn build(m: &mut Module<Self>, inputs: SecretsInputs<Self>) -> SecretsOutputs<Self> {
         let days = &inputs.recovery_window_in_days;
         let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)));
-        m.validate(days, &allowed, "The recovery window is 0, or 7 to 30 days.");
+        m.validate(days, &allowed, "The recovery window is 0, or 7 to 30 days.", 5);
 
         let arns = SecretName::ALL.map(|name| {
             let secret = Secret::new(&name.as_str().replace('-', "_"))
-                .why(if name == SecretName::ALL[0] {
-                    "checkov:skip=CKV2_AWS_57: the values are the user's own and are replaced with `ralph keys set`."
-                } else {
-                    ""
-                })
+                .skip(&skips::NO_ROTATION)
                 .name(text![&inputs.name_prefix, "/", name.as_str()])
                 .description(description(name))
                 .recovery_window_in_days(days);

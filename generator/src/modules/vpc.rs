@@ -8,6 +8,7 @@ use crate::aws::ec2::{
     RouteTableAssociation, SecurityGroup, Subnet, SubnetsData, VpcData, VpcEndpoint,
 };
 use crate::hcl::prelude::*;
+use crate::skips;
 
 /// The module `vpc`.
 pub struct Vpc;
@@ -45,6 +46,20 @@ outputs! {
     }
 }
 
+impl Published for Vpc {
+    fn example() -> VpcInputs<Constant> {
+        VpcInputs {
+            availability_zones: ["us-east-1a", "us-east-1b"].into(),
+            cidr: "10.20.0.0/16".into(),
+            existing_subnet_ids: empty(),
+            existing_vpc_id: Expr::null(),
+            mode: "create".into(),
+            name: "ralph-example".into(),
+            region: "us-east-1".into(),
+        }
+    }
+}
+
 impl Definition for Vpc {
     const NAME: &'static str = "vpc";
     const ABOUT: &'static str = "The network of the tasks.";
@@ -57,14 +72,17 @@ impl Definition for Vpc {
             &inputs.mode,
             &func::contains(modes, &inputs.mode),
             "The mode is create, default or existing.",
+            "shared",
         );
         m.validate(
             &inputs.availability_zones,
             &func::length(&inputs.availability_zones).at_least(2),
             "At least two availability zones: Spot capacity runs out in one at a time.",
+            ["us-east-1a"],
         );
         let own = own_network(m, &inputs);
         let (default_vpc, default_subnets) = default_network(m, &inputs);
+        let made = own.count.clone();
 
         let vpc_id = m.local(
             "vpc_id",
@@ -92,11 +110,27 @@ impl Definition for Vpc {
                 .to_port(443)
                 .cidr_ipv4("0.0.0.0/0"),
         );
+        m.case("creates", "Mode create makes one VPC, and a subnet in each zone.")
+            .expect(&made.equals(1), "one VPC")
+            .expect(&func::length(&subnet_ids).equals(2), "two subnets");
+        m.case("takes_what_exists", "Mode existing makes no VPC and uses what it is given.")
+            .with(&inputs.mode, "existing")
+            .with(
+                &inputs.existing_vpc_id,
+                Expr::<Constant, VpcId>::from_configuration("vpc-11111111"),
+            )
+            .with(&inputs.existing_subnet_ids, vec![Expr::from_configuration("subnet-11111111")])
+            .expect(&made.equals(0), "no VPC")
+            .expect(
+                &subnet_ids.at(0).equals(Expr::from_configuration("subnet-11111111")),
+                "the subnet",
+            );
         VpcOutputs { subnet_ids, worker_security_group_id: worker.id() }
     }
 }
 
 struct Network {
+    count: Expr<Vpc, Number>,
     vpc_id: Expr<Vpc, Opt<VpcId>>,
     subnet_ids: Expr<Vpc, List<SubnetId>>,
 }
@@ -108,7 +142,7 @@ fn own_network(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) -> Network {
     let vpc = m.add_if(
         &create,
         ec2::Vpc::new("this")
-            .why("checkov:skip=CKV2_AWS_11: flow logs cost more than the tasks; turn them on for the account where they are required.")
+            .skip(&skips::FLOW_LOGS)
             .cidr_block(&inputs.cidr)
             .enable_dns_support(true)
             .enable_dns_hostnames(true)
@@ -172,7 +206,11 @@ fn own_network(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) -> Network {
                 .tags(named(&format!("-{service}"))),
         );
     }
-    Network { vpc_id: vpc.one(|vpc| vpc.id()), subnet_ids: subnets.values(|subnet| subnet.id()) }
+    Network {
+        count: vpc.count(),
+        vpc_id: vpc.one(|vpc| vpc.id()),
+        subnet_ids: subnets.values(|subnet| subnet.id()),
+    }
 }
 
 /// Mode default: read, never changed.

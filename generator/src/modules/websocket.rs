@@ -10,6 +10,7 @@ use crate::aws::dynamodb::{Attribute, PointInTimeRecovery, Table, TableRef, Ttl}
 use crate::aws::lambda::Permission;
 use crate::aws::logs::SubscriptionFilter;
 use crate::hcl::prelude::*;
+use crate::skips;
 
 /// The module `websocket`.
 pub struct Websocket;
@@ -70,6 +71,35 @@ outputs! {
     }
 }
 
+impl Published for Websocket {
+    fn example() -> WebsocketInputs<Constant> {
+        WebsocketInputs {
+            architecture: "x86_64".into(),
+            deletion_protection: false.into(),
+            environment: "example".into(),
+            function_log_retention_in_days: 7.into(),
+            lambda_zip: "ralph-lambda.zip".into(),
+            management_base: Expr::null(),
+            name: "ralph-example".into(),
+            permissions_boundary_arn: Expr::null(),
+            point_in_time_recovery: false.into(),
+            region: "us-east-1".into(),
+            signing_keys_arn: arn![
+                "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/websocket-signing-keys-a1b2c3"
+            ],
+            stage_name: "example".into(),
+            table_name: "ralph-example-connections".into(),
+            throttling_burst_limit: 500.into(),
+            throttling_rate_limit: 1000.into(),
+            workers_log_group_arn: arn![
+                "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
+            ],
+            workers_log_group_name: "/ralph/example/workstreams".into(),
+            workers_log_retention_in_days: 7.into(),
+        }
+    }
+}
+
 impl Definition for Websocket {
     const NAME: &'static str = "websocket";
     const ABOUT: &'static str = "From a log line to a browser.";
@@ -82,6 +112,7 @@ impl Definition for Websocket {
             &inputs.architecture,
             &func::contains(architectures, &inputs.architecture),
             "The architecture is x86_64 or arm64.",
+            "i386",
         );
         let table = connections(m, &inputs);
         m.file("api.tf");
@@ -107,7 +138,8 @@ fn connections(
     m.file("table.tf");
     m.add(
         Table::new("connections")
-            .why("One table, no index: every read is a Query or a GetItem on these keys. checkov:skip=CKV_AWS_119: connections live two hours; AWS's own key is enough for them.")
+            .why("One table, no index: every read is a Query or a GetItem on these keys.")
+            .skip(&skips::TABLE_KEY)
             .name(&inputs.table_name)
             .billing_mode("PAY_PER_REQUEST")
             .hash_key(table::PK)

@@ -6,6 +6,7 @@ mod compile_fail;
 mod config;
 mod meaning;
 mod model;
+mod modules;
 mod policies;
 mod provider;
 mod random;

@@ -66,7 +66,7 @@ fn statements(node: &Expression) -> Vec<Statement> {
 fn blocks(kind: &str) -> Vec<(Block, String)> {
     let mut found = Vec::new();
     for (path, text) in tree() {
-        if !path.starts_with("modules/") {
+        if !path.starts_with("modules/") || !path.ends_with(".tf") {
             continue;
         }
         let body: Body = hcl::parse(&text).expect("HCL");

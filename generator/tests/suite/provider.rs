@@ -216,7 +216,7 @@ fn compare(schema: &Schema, block: &Value, name: &str, problems: &mut Vec<String
             problems.push(format!("{name}.{attribute} is deprecated"));
         }
     }
-    for (attribute, constraint) in schema.exports {
+    for (attribute, constraint, _) in schema.exports {
         let there = &attributes[plain(attribute)];
         if there.is_null() || !fits(&there["type"], &constraint()) {
             problems.push(format!("{name} exports {attribute} as {}", there["type"]));

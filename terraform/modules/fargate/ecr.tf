@@ -1,8 +1,8 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
-# checkov:skip=CKV_AWS_136: AES256 with AWS's key; a customer key adds cost and no reader.
 resource "aws_ecr_repository" "worker" {
+  # checkov:skip=CKV_AWS_136:AES256 with AWS's key; a customer key adds cost and no reader
   name                 = var.repository_name
   image_tag_mutability = "IMMUTABLE"
   force_delete         = var.force_delete_images

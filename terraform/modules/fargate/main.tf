@@ -22,9 +22,9 @@ resource "aws_ecs_cluster_capacity_providers" "this" {
   }
 }
 
-# checkov:skip=CKV_AWS_338: a year of logs is the reader's choice, not the default's.
-# checkov:skip=CKV_AWS_158: CloudWatch encrypts with its own key.
 resource "aws_cloudwatch_log_group" "workstreams" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = var.log_group_name
   retention_in_days = var.log_retention_in_days
 }

@@ -1,9 +1,8 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # The network of the tasks. Defined in generator/src/modules/vpc.rs.
 
-# checkov:skip=CKV2_AWS_11: flow logs cost more than the tasks; turn them on for the account where
-# they are required.
 resource "aws_vpc" "this" {
+  # checkov:skip=CKV2_AWS_11:flow logs cost more than the tasks; turn them on for the account where they are required
   count = local.create ? 1 : 0
 
   cidr_block           = var.cidr

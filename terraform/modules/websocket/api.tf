@@ -58,8 +58,8 @@ resource "aws_apigatewayv2_integration" "disconnect" {
   integration_uri           = aws_lambda_function.disconnect.invoke_arn
 }
 
-# checkov:skip=CKV_AWS_309: authorization exists on $connect only.
 resource "aws_apigatewayv2_route" "disconnect" {
+  # checkov:skip=CKV_AWS_309:a WebSocket API authorizes $connect; the other routes exist only on a connection
   api_id             = aws_apigatewayv2_api.this.id
   route_key          = "$disconnect"
   target             = "integrations/${aws_apigatewayv2_integration.disconnect.id}"
@@ -82,8 +82,8 @@ resource "aws_apigatewayv2_integration" "send_logs" {
   integration_uri           = aws_lambda_function.send_logs.invoke_arn
 }
 
-# checkov:skip=CKV_AWS_309: authorization exists on $connect only.
 resource "aws_apigatewayv2_route" "send_logs" {
+  # checkov:skip=CKV_AWS_309:a WebSocket API authorizes $connect; the other routes exist only on a connection
   api_id             = aws_apigatewayv2_api.this.id
   route_key          = "sendLogs"
   target             = "integrations/${aws_apigatewayv2_integration.send_logs.id}"
@@ -98,8 +98,8 @@ resource "aws_lambda_permission" "send_logs" {
   source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/sendLogs"
 }
 
-# checkov:skip=CKV_AWS_309: authorization exists on $connect only.
 resource "aws_apigatewayv2_route" "default" {
+  # checkov:skip=CKV_AWS_309:a WebSocket API authorizes $connect; the other routes exist only on a connection
   api_id             = aws_apigatewayv2_api.this.id
   route_key          = "$default"
   target             = "integrations/${aws_apigatewayv2_integration.send_logs.id}"
@@ -161,9 +161,9 @@ resource "aws_apigatewayv2_deployment" "this" {
 }
 
 # Both throttling numbers are always set: without them every connect answers 429. Messages are never
-# traced: a query string holds a token. checkov:skip=CKV2_AWS_51: browsers bring a token, not a
-# certificate.
+# traced: a query string holds a token.
 resource "aws_apigatewayv2_stage" "this" {
+  # checkov:skip=CKV2_AWS_51:browsers bring a token, not a certificate
   api_id        = aws_apigatewayv2_api.this.id
   name          = var.stage_name
   deployment_id = aws_apigatewayv2_deployment.this.id

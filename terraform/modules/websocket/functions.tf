@@ -9,8 +9,10 @@ check "lambda_zip" {
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
-# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+# goes.
 resource "aws_cloudwatch_log_group" "authorize" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-authorize"
   retention_in_days = var.function_log_retention_in_days
 }
@@ -61,12 +63,13 @@ resource "aws_iam_role_policy" "authorize" {
   })
 }
 
-# checkov:skip=CKV_AWS_117: nothing private to reach, and a VPC would need NAT.
-# checkov:skip=CKV_AWS_115: a reservation fails on accounts with a low quota.
-# checkov:skip=CKV_AWS_116: called synchronously. checkov:skip=CKV_AWS_272: the zip is built where
-# it is applied. checkov:skip=CKV_AWS_173: the variables hold names, no secret.
-# checkov:skip=CKV_AWS_50: one hop, measured by its own metrics.
 resource "aws_lambda_function" "authorize" {
+  # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
+  # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
+  # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
+  # checkov:skip=CKV_AWS_272:the zip is built where it is applied
+  # checkov:skip=CKV_AWS_173:the variables hold names, no secret
+  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name    = "${var.name}-authorize"
   description      = "Checks the token of a connection"
   role             = aws_iam_role.authorize.arn
@@ -95,8 +98,10 @@ resource "aws_lambda_function" "authorize" {
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
-# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+# goes.
 resource "aws_cloudwatch_log_group" "connect" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-connect"
   retention_in_days = var.function_log_retention_in_days
 }
@@ -141,8 +146,13 @@ resource "aws_iam_role_policy" "connect" {
   })
 }
 
-# checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50: as above.
 resource "aws_lambda_function" "connect" {
+  # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
+  # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
+  # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
+  # checkov:skip=CKV_AWS_272:the zip is built where it is applied
+  # checkov:skip=CKV_AWS_173:the variables hold names, no secret
+  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name    = "${var.name}-connect"
   description      = "Notes a connection"
   role             = aws_iam_role.connect.arn
@@ -170,8 +180,10 @@ resource "aws_lambda_function" "connect" {
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
-# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+# goes.
 resource "aws_cloudwatch_log_group" "disconnect" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-disconnect"
   retention_in_days = var.function_log_retention_in_days
 }
@@ -216,8 +228,13 @@ resource "aws_iam_role_policy" "disconnect" {
   })
 }
 
-# checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50: as above.
 resource "aws_lambda_function" "disconnect" {
+  # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
+  # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
+  # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
+  # checkov:skip=CKV_AWS_272:the zip is built where it is applied
+  # checkov:skip=CKV_AWS_173:the variables hold names, no secret
+  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name    = "${var.name}-disconnect"
   description      = "Forgets a connection"
   role             = aws_iam_role.disconnect.arn
@@ -245,8 +262,10 @@ resource "aws_lambda_function" "disconnect" {
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
-# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+# goes.
 resource "aws_cloudwatch_log_group" "send_logs" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-send-logs"
   retention_in_days = var.function_log_retention_in_days
 }
@@ -303,8 +322,13 @@ resource "aws_iam_role_policy" "send_logs" {
   })
 }
 
-# checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50: as above.
 resource "aws_lambda_function" "send_logs" {
+  # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
+  # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
+  # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
+  # checkov:skip=CKV_AWS_272:the zip is built where it is applied
+  # checkov:skip=CKV_AWS_173:the variables hold names, no secret
+  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name    = "${var.name}-send-logs"
   description      = "Answers a client: subscribes, replays, tells the runs"
   role             = aws_iam_role.send_logs.arn
@@ -335,8 +359,10 @@ resource "aws_lambda_function" "send_logs" {
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
-# goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.
+# goes.
 resource "aws_cloudwatch_log_group" "push_logs" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-push-logs"
   retention_in_days = var.function_log_retention_in_days
 }
@@ -399,10 +425,13 @@ resource "aws_iam_role_policy" "push_logs" {
   })
 }
 
-# The reasons of the functions above hold here too. What fails goes into the failure queue by an
-# event invoke config, not by a dead-letter queue.
-# checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50
 resource "aws_lambda_function" "push_logs" {
+  # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
+  # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
+  # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
+  # checkov:skip=CKV_AWS_272:the zip is built where it is applied
+  # checkov:skip=CKV_AWS_173:the variables hold names, no secret
+  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name    = "${var.name}-push-logs"
   description      = "Sends new lines to the connections that follow them"
   role             = aws_iam_role.push_logs.arn

@@ -9,6 +9,7 @@ use crate::aws::apigateway::{
 };
 use crate::aws::lambda::Permission;
 use crate::hcl::prelude::*;
+use crate::skips;
 
 /// The authorizer's only source: browsers cannot set headers on a WebSocket.
 const TOKEN: &str = "route.request.querystring.token";
@@ -82,9 +83,7 @@ pub(super) fn routes(
             if *key == route::CONNECT {
                 new = new.authorization_type("CUSTOM").authorizer_id(authorizer.id());
             } else {
-                new = new
-                    .why("checkov:skip=CKV_AWS_309: authorization exists on $connect only.")
-                    .authorization_type("NONE");
+                new = new.skip(&skips::AUTHORIZED_ON_CONNECT).authorization_type("NONE");
             }
             routes.push(m.add(new));
             deployed.push(object([
@@ -126,7 +125,8 @@ fn stage(
 ) -> StageRef<Websocket> {
     m.add(
         Stage::new("this")
-            .why("Both throttling numbers are always set: without them every connect answers 429. Messages are never traced: a query string holds a token. checkov:skip=CKV2_AWS_51: browsers bring a token, not a certificate.")
+            .why("Both throttling numbers are always set: without them every connect answers 429. Messages are never traced: a query string holds a token.")
+            .skip(&skips::NO_CLIENT_CERTIFICATE)
             .api_id(api.id())
             .name(&inputs.stage_name)
             .deployment_id(deployment)

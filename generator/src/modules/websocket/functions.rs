@@ -10,6 +10,7 @@ use crate::aws::lambda::{Environment, Function, FunctionRef, LoggingConfig};
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::aws::sqs::QueueRef;
 use crate::hcl::prelude::*;
+use crate::skips;
 
 /// The functions of this module, in the order they are written.
 const HANDLERS: [Handler; 5] = [
@@ -18,6 +19,16 @@ const HANDLERS: [Handler; 5] = [
     Handler::Disconnect,
     Handler::SendLogs,
     Handler::PushLogs,
+];
+
+/// What no function follows.
+static SKIPS: [&Skip; 6] = [
+    &skips::NO_VPC,
+    &skips::NO_RESERVATION,
+    &skips::NO_DEAD_LETTERS,
+    &skips::CODE_UNSIGNED,
+    &skips::VARIABLES_KEY,
+    &skips::NO_TRACING,
 ];
 
 /// What a function needs beside the table's name and the environment's.
@@ -125,6 +136,7 @@ pub(super) fn all(
     let (_, api, _) = shared;
     let endpoint = endpoint(m, inputs, api);
     m.file("functions.tf");
+    m.in_tests(&inputs.lambda_zip, "versions.tf");
     m.check(
         "lambda_zip",
         &func::file_exists(&inputs.lambda_zip),
@@ -177,7 +189,9 @@ fn function(
 
     let log_group = m.add(
         LogGroup::new(&local)
-            .why("Made before the function, which may not make it: so it has a retention, and goes when the function goes. checkov:skip=CKV_AWS_338,CKV_AWS_158: see the workers' log group.")
+            .why("Made before the function, which may not make it: so it has a retention, and goes when the function goes.")
+            .skip(&skips::SHORT_RETENTION)
+            .skip(&skips::LOG_KEY)
             .name(text!["/aws/lambda/", &name])
             .retention_in_days(&inputs.function_log_retention_in_days),
     );
@@ -237,9 +251,9 @@ fn function(
             .role(role.id())
             .policy(Document::new(statements)),
     );
+    let function = SKIPS.iter().fold(Function::new(&local), |function, skip| function.skip(skip));
     let function = m.add(
-        Function::new(&local)
-            .why(skips(handler))
+        function
             .function_name(&name)
             .description(needs.about)
             .role(role.arn())
@@ -255,19 +269,4 @@ fn function(
             .after(&policy),
     );
     Made { function, log_group }
-}
-
-/// What a policy scan would say, and why it does not hold here.
-fn skips(handler: Handler) -> &'static str {
-    match handler {
-        Handler::Authorize => {
-            "checkov:skip=CKV_AWS_117: nothing private to reach, and a VPC would need NAT. checkov:skip=CKV_AWS_115: a reservation fails on accounts with a low quota. checkov:skip=CKV_AWS_116: called synchronously. checkov:skip=CKV_AWS_272: the zip is built where it is applied. checkov:skip=CKV_AWS_173: the variables hold names, no secret. checkov:skip=CKV_AWS_50: one hop, measured by its own metrics."
-        }
-        Handler::PushLogs => {
-            "The reasons of the functions above hold here too. What fails goes into the failure queue by an event invoke config, not by a dead-letter queue. checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50"
-        }
-        _ => {
-            "checkov:skip=CKV_AWS_117,CKV_AWS_115,CKV_AWS_116,CKV_AWS_272,CKV_AWS_173,CKV_AWS_50: as above."
-        }
-    }
 }

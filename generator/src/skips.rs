@@ -1,0 +1,37 @@
+//! Every check of [checkov](https://www.checkov.io) that the project skips, with the reason. A
+//! resource names one with [`Resource::skip`](crate::hcl::Resource::skip); `docs/checkov.md` prints
+//! the table, and a test sees to it that each is used.
+
+use crate::hcl::Skip;
+
+macro_rules! skips {
+    ($($name:ident = $id:literal, $reason:literal;)*) => {
+        $(
+            #[doc = $reason]
+            pub static $name: Skip = Skip::new($id, $reason);
+        )*
+        /// All of them.
+        pub static TABLE: &[&Skip] = &[$(&$name),*];
+    };
+}
+
+skips! {
+    AUTHORIZED_ON_CONNECT = "CKV_AWS_309",
+        "a WebSocket API authorizes $connect; the other routes exist only on a connection";
+    CODE_UNSIGNED = "CKV_AWS_272", "the zip is built where it is applied";
+    FLOW_LOGS = "CKV2_AWS_11",
+        "flow logs cost more than the tasks; turn them on for the account where they are required";
+    IMAGE_KEY = "CKV_AWS_136", "AES256 with AWS's key; a customer key adds cost and no reader";
+    LOG_KEY = "CKV_AWS_158", "CloudWatch encrypts with its own key";
+    NO_CLIENT_CERTIFICATE = "CKV2_AWS_51", "browsers bring a token, not a certificate";
+    NO_DEAD_LETTERS = "CKV_AWS_116",
+        "called synchronously, or with a destination for failures in place of a dead-letter queue";
+    NO_RESERVATION = "CKV_AWS_115", "a reservation fails on accounts with a low quota";
+    NO_ROTATION = "CKV2_AWS_57",
+        "the values are the user's own and are replaced with `ralph keys set`";
+    NO_TRACING = "CKV_AWS_50", "one hop, measured by its own metrics";
+    NO_VPC = "CKV_AWS_117", "nothing private to reach, and a VPC would need NAT";
+    SHORT_RETENTION = "CKV_AWS_338", "a year of logs is the reader's choice, not the default's";
+    TABLE_KEY = "CKV_AWS_119", "connections live two hours; AWS's own key is enough for them";
+    VARIABLES_KEY = "CKV_AWS_173", "the variables hold names, no secret";
+}

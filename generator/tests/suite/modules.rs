@@ -1,0 +1,111 @@
+//! Each module's own tests, its README and the checks that it skips.
+
+use ralph_generator::generate::File;
+use ralph_generator::skips;
+
+use crate::support::{good, init, terraform, tree, write};
+
+const MODULES: [&str; 4] = ["fargate", "secrets", "vpc", "websocket"];
+
+fn file(files: &[File], path: &str) -> String {
+    let found = files.iter().find(|(own, _)| own == path);
+    found.unwrap_or_else(|| panic!("{path} is not generated")).1.clone()
+}
+
+#[test]
+fn every_modules_own_tests_pass_with_a_mocked_provider() {
+    let files = tree();
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &files);
+    for module in MODULES {
+        let folder = folder.path().join("modules").join(module);
+        init(&folder);
+        let said = good(&terraform(&folder).args(["test", "-no-color"]).output().unwrap());
+        let tests = file(&files, &format!("modules/{module}/tests/{module}.tftest.hcl"));
+        let runs = tests.lines().filter(|line| line.starts_with("run \"")).count();
+        let passed = said.lines().filter(|line| line.ends_with("... pass")).count();
+        // The file is a line of its own.
+        assert_eq!(passed, runs + 1, "{said}");
+        assert!(said.contains(&format!("Success! {runs} passed, 0 failed.")), "{said}");
+    }
+}
+
+#[test]
+fn a_readme_shows_the_call_that_the_tests_make_and_every_input_and_output() {
+    let files = tree();
+    for module in MODULES {
+        let path = |name: &str| format!("modules/{module}/{name}");
+        let readme = file(&files, &path("README.md"));
+        assert!(readme.starts_with("<!-- Code generated "), "{readme}");
+        let tests = file(&files, &path(&format!("tests/{module}.tftest.hcl")));
+        let example = readme.split("```hcl\n").nth(1).unwrap().split("```").next().unwrap();
+        let variables = tests.split("\nvariables {\n").nth(1).unwrap().split("\n}\n").next();
+        for line in example.lines().filter(|line| line.starts_with("  ") && !line.contains(".zip"))
+        {
+            let tested = variables.unwrap().lines().any(|own| own == line);
+            assert!(tested || line.starts_with("  source = "), "{module}: {line}");
+        }
+        for (name, kind) in [("variables.tf", "variable"), ("outputs.tf", "output")] {
+            let declared = file(&files, &path(name));
+            let begin = format!("\n{kind} \"");
+            for block in declared.split(&begin).skip(1) {
+                let (name, rest) = block.split_once('"').unwrap();
+                let about = rest.split("description = \"").nth(1).unwrap();
+                let about = about.split("\"\n").next().unwrap();
+                let (begin, end) = (format!("| `{name}` | "), format!("| {about} |"));
+                let row = readme.lines().find(|l| l.starts_with(&begin) && l.ends_with(&end));
+                assert!(row.is_some(), "{module}: {name} has no row");
+                // An example may leave out only what has a default.
+                if kind == "variable" {
+                    let needed = !rest.contains("\n  default ");
+                    let given = example.lines().any(|line| {
+                        line.strip_prefix("  ")
+                            .and_then(|line| line.strip_prefix(name))
+                            .is_some_and(|rest| rest.trim_start().starts_with("= "))
+                    });
+                    assert!(given || !needed, "{module}: the example lacks {name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_validation_comes_with_a_value_that_it_refuses() {
+    let files = tree();
+    let mut all = 0;
+    for module in MODULES {
+        let variables = file(&files, &format!("modules/{module}/variables.tf"));
+        let tests = file(&files, &format!("modules/{module}/tests/{module}.tftest.hcl"));
+        let validations = variables.matches("\n  validation {\n").count();
+        assert_eq!(tests.matches("\nrun \"refuses_").count(), validations, "{module}");
+        all += validations;
+    }
+    assert!(all >= 5);
+}
+
+#[test]
+fn every_skipped_check_is_in_one_table_stands_inside_its_block_and_is_used() {
+    let files = tree();
+    let page = std::fs::read_to_string(crate::support::project().join("docs/checkov.md")).unwrap();
+    let mut used = std::collections::BTreeSet::new();
+    for (path, text) in &files {
+        for line in text.lines().filter(|line| line.contains("checkov:skip=")) {
+            // Inside the block, alone on its line: checkov reads nothing else.
+            let skip = line.strip_prefix("  # checkov:skip=");
+            let (id, reason) =
+                skip.unwrap_or_else(|| panic!("{path}: {line}")).split_once(':').unwrap();
+            let known = skips::TABLE.iter().find(|skip| skip.id() == id);
+            assert_eq!(known.unwrap().reason(), reason, "{path}");
+            used.insert(id);
+        }
+    }
+    for skip in skips::TABLE {
+        assert!(used.contains(skip.id()), "{} is skipped nowhere", skip.id());
+        assert!(
+            page.contains(&format!("| {} | {} | `", skip.id(), skip.reason())),
+            "{}",
+            skip.id()
+        );
+    }
+}

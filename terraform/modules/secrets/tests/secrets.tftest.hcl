@@ -1,0 +1,28 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# Secrets without their values: `ralph keys set` puts those. Defined in generator/src/modules/secrets.rs.
+
+mock_provider "aws" {
+  mock_resource "aws_secretsmanager_secret" {
+    defaults = {
+      arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
+    }
+  }
+}
+
+variables {
+  name_prefix             = "ralph/example"
+  recovery_window_in_days = 0
+}
+
+# The example of the README, with the default of every other input.
+run "example" {}
+
+# The recovery window is 0, or 7 to 30 days.
+run "refuses_recovery_window_in_days" {
+  command         = plan
+  expect_failures = [var.recovery_window_in_days]
+
+  variables {
+    recovery_window_in_days = 5
+  }
+}
