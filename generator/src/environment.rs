@@ -2,7 +2,7 @@
 
 use ralph_protocol::names::{SecretName, output, variable, variable::CONFIRMATION, worker_env};
 
-use crate::config::{Architecture, Environment, NetworkMode};
+use crate::config::{Architecture, Environment, NetworkMode, State};
 use crate::hcl::prelude::*;
 use crate::modules::{
     Fargate, FargateInputs, Secrets, SecretsInputs, Vpc, VpcInputs, Websocket, WebsocketInputs,
@@ -15,6 +15,9 @@ pub struct Root;
 pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture) {
     let names = &env.names;
     m.versions();
+    if let Some(state) = &env.state {
+        keep_state(m, state, env.account_id.as_deref());
+    }
     let region = m.local("region", Expr::from(env.region.as_str()));
     let accounts: Vec<String> = env.account_id.iter().cloned().collect();
     m.aws_provider(&region, &env.tags, &accounts);
@@ -114,6 +117,25 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
         "Security group for tasks.",
         network.worker_security_group_id,
     );
+}
+
+/// S3 with a lock file of its own beside the state: no table for locks.
+/// <https://developer.hashicorp.com/terraform/language/backend/s3#state-locking>
+fn keep_state(m: &mut Module<Root>, state: &State, account_id: Option<&str>) {
+    let mut settings: Vec<(&'static str, Expr<Constant, Any>)> = vec![
+        ("bucket", state.bucket.as_str().into()),
+        ("key", state.key.as_str().into()),
+        ("region", state.region.as_str().into()),
+        ("encrypt", true.into()),
+        ("use_lockfile", true.into()),
+    ];
+    if let Some(arn) = &state.kms_key_arn {
+        settings.push(("kms_key_id", arn.as_str().into()));
+    }
+    if let Some(id) = account_id {
+        settings.push(("allowed_account_ids", tuple([id.into()])));
+    }
+    m.backend("s3", ">= 1.10.0", settings);
 }
 
 /// Variables for running elsewhere than on AWS.

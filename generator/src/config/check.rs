@@ -7,10 +7,8 @@ use ralph_protocol::names::Resources;
 use super::keys::{Default, ENVIRONMENT, FILE, Key, Section};
 use super::problem::Problem;
 use super::raw::{File, Table, Value};
-use super::valid::{
-    Architecture, Environment, Limits, Network, NetworkMode, Settings, Websocket, Worker,
-};
-use super::{cidr, names};
+use super::valid::{Architecture, Environment, Limits, Settings, Websocket, Worker};
+use super::{names, rules};
 
 /// Reads what is there and reports what breaks a rule. The settings are only good if no problem
 /// was added.
@@ -28,14 +26,14 @@ pub(super) fn settings(file: &File, problems: &mut Vec<Problem>) -> Settings {
     for (name, table) in &file.environments {
         environments.push(environment(name, table, problems));
     }
-    across(file, &environments, problems);
+    rules::across(file, &environments, problems);
     Settings { architecture, environments }
 }
 
 /// Typed access to a table, with defaults.
-struct Reader<'a> {
-    table: &'a Table,
-    section: &'static Section,
+pub(super) struct Reader<'a> {
+    pub(super) table: &'a Table,
+    pub(super) section: &'static Section,
 }
 
 impl Reader<'_> {
@@ -52,11 +50,11 @@ impl Reader<'_> {
         self.table.values.get(path).map(|(value, _)| value)
     }
 
-    fn span(&self, path: &str) -> Option<Range<usize>> {
+    pub(super) fn span(&self, path: &str) -> Option<Range<usize>> {
         self.table.values.get(path).map(|(_, span)| span.clone())
     }
 
-    fn text(&self, path: &str) -> Option<String> {
+    pub(super) fn text(&self, path: &str) -> Option<String> {
         match (self.value(path), self.key(path).default) {
             (Some(Value::Text(text)), _) => Some(text.clone()),
             (_, Default::Text(text)) => Some(text.to_owned()),
@@ -64,7 +62,7 @@ impl Reader<'_> {
         }
     }
 
-    fn texts(&self, path: &str) -> Vec<String> {
+    pub(super) fn texts(&self, path: &str) -> Vec<String> {
         match (self.value(path), self.key(path).default) {
             (Some(Value::Texts(texts)), _) => texts.iter().map(|(text, _)| text.clone()).collect(),
             (_, Default::Texts(texts)) => texts.iter().map(|text| (*text).to_owned()).collect(),
@@ -98,7 +96,7 @@ impl Reader<'_> {
     }
 
     /// Whether a rule may look at a key: its value is there or a default, not a mistake.
-    fn sound(&self, paths: &[&str]) -> bool {
+    pub(super) fn sound(&self, paths: &[&str]) -> bool {
         paths.iter().all(|path| !self.table.broken.iter().any(|broken| broken == path))
     }
 }
@@ -117,7 +115,8 @@ fn environment(name: &str, table: &Table, problems: &mut Vec<Problem>) -> Enviro
     }
     let region = read.text("region").unwrap_or_default();
     Environment {
-        network: network(name, &read, &region, problems),
+        state: rules::state(name, &read, &region),
+        network: rules::network(name, &read, &region, problems),
         names: resources,
         region,
         account_id: read.text("account_id"),
@@ -259,104 +258,5 @@ fn default(read: &Reader<'_>, path: &str) -> String {
     match read.key(path).default {
         Default::Integer(number) => number.to_string(),
         other => format!("{other:?}"),
-    }
-}
-
-fn network(name: &str, read: &Reader<'_>, region: &str, problems: &mut Vec<Problem>) -> Network {
-    let zones = read.texts("network.zones");
-    if let Some(span) = read.span("network.zones") {
-        let mut distinct = zones.clone();
-        distinct.sort();
-        distinct.dedup();
-        if distinct.len() != zones.len() || !(2..=6).contains(&zones.len()) {
-            let problem = Problem::new("expected two to six different availability zones");
-            problems.push(problem.at(span, format!("{} different ones", distinct.len())));
-        }
-    }
-    let mode = read.text("network.mode").unwrap_or_default();
-    let belongs = |path: &str| match path {
-        "network.cidr" => "create",
-        _ => "existing",
-    };
-    for path in ["network.cidr", "network.vpc_id", "network.subnet_ids"] {
-        if let Some(span) = read.span(path).filter(|_| mode != belongs(path)) {
-            let key = path.trim_start_matches("network.");
-            let problem = Problem::new(format!("{key} has no meaning in mode \"{mode}\""));
-            problems.push(
-                problem
-                    .at(span, format!("belongs to mode \"{}\"", belongs(path)))
-                    .at_given(read.span("network.mode"), "this mode"),
-            );
-        }
-    }
-    let mode = match mode.as_str() {
-        "default" => NetworkMode::Default,
-        "existing" => {
-            let vpc_id = read.text("network.vpc_id");
-            let subnet_ids = read.texts("network.subnet_ids");
-            for (key, there) in
-                [("vpc_id", vpc_id.is_some()), ("subnet_ids", !subnet_ids.is_empty())]
-            {
-                if !there && read.sound(&[&format!("network.{key}")]) {
-                    let problem = Problem::new(format!("mode \"existing\" needs {key}"));
-                    problems.push(problem.at_given(read.span("network.mode"), "this mode"));
-                }
-            }
-            NetworkMode::Existing { vpc_id: vpc_id.unwrap_or_default(), subnet_ids }
-        }
-        _ => {
-            let cidr = read.text("network.cidr").unwrap_or_else(|| cidr::default_for(name));
-            if let (Err(why), Some(span)) = (cidr::Range::parse(&cidr), read.span("network.cidr")) {
-                let problem = Problem::new(format!("`{cidr}` cannot be the range of a VPC"));
-                problems.push(problem.at(span, "this range").hint(why));
-            }
-            NetworkMode::Create { cidr }
-        }
-    };
-    let zones = zones.iter().map(|letter| format!("{region}{letter}")).collect();
-    Network { mode, zones }
-}
-
-/// Rules between environments.
-fn across(file: &File, environments: &[Environment], problems: &mut Vec<Problem>) {
-    let places: Vec<Reader<'_>> = file
-        .environments
-        .iter()
-        .map(|(_, table)| Reader { table, section: &ENVIRONMENT })
-        .collect();
-    for (i, a) in environments.iter().enumerate() {
-        for (j, b) in environments.iter().enumerate().skip(i + 1) {
-            let place = |k: usize, path: &str| {
-                places[k].span(path).unwrap_or_else(|| places[k].table.span.clone())
-            };
-            if let (NetworkMode::Create { cidr: x }, NetworkMode::Create { cidr: y }) =
-                (&a.network.mode, &b.network.mode)
-                && let (Ok(p), Ok(q)) = (cidr::Range::parse(x), cidr::Range::parse(y))
-                && p.overlaps(q)
-            {
-                let problem = Problem::new(format!("the ranges {y} and {x} overlap"));
-                problems.push(
-                    problem
-                        .at(place(j, "network.cidr"), format!("{} has {y}", b.names.environment()))
-                        .at(place(i, "network.cidr"), format!("{} has {x}", a.names.environment()))
-                        .hint("give each environment a range of its own with network.cidr"),
-                );
-            }
-            let one_account = a.account_id.is_some() && a.account_id == b.account_id;
-            let shared = names::shared(&a.names, &b.names);
-            if one_account && a.region == b.region && !shared.is_empty() {
-                let (x, y) = (a.names.environment(), b.names.environment());
-                let problem = Problem::new(format!("{x} and {y} cannot stand in one account"));
-                problems.push(
-                    problem
-                        .at(place(j, "account_id"), "the same account")
-                        .at(place(i, "account_id"), "as here")
-                        .hint(format!(
-                            "both would make {}; give each an account of its own",
-                            shared.join(", ")
-                        )),
-                );
-            }
-        }
     }
 }

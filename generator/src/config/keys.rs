@@ -60,6 +60,8 @@ pub struct Form {
 /// What a key is when absent.
 #[derive(Debug, Clone, Copy)]
 pub enum Default {
+    /// The key must be given if its table is there.
+    Required,
     /// Nothing: the key is left out on purpose.
     Unset,
     /// A string.
@@ -92,6 +94,18 @@ const ACCOUNT: Form = Form { pattern: "^[0-9]{12}$", words: "an account id of 12
 const BOUNDARY: Form = Form {
     pattern: "^arn:aws[a-z-]*:iam::[0-9a-z]+:policy/[A-Za-z0-9+=,.@_/-]+$",
     words: "the ARN of an IAM policy",
+};
+const BUCKET: Form = Form {
+    pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    words: "the name of a bucket: 3 to 63 lower-case letters, digits, `.` and `-`",
+};
+const OBJECT: Form = Form {
+    pattern: "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$",
+    words: "the name of an object: letters, digits, `_`, `.`, `-` and `/` between them",
+};
+const KMS_KEY: Form = Form {
+    pattern: "^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+$",
+    words: "the ARN of a KMS key",
 };
 const CIDR: Form = Form {
     pattern: "^([0-9]{1,3}\\.){3}[0-9]{1,3}/[0-9]{1,2}$",
@@ -177,7 +191,39 @@ pub const ENVIRONMENT: Section = Section {
             about: "Tags of every resource, beside Environment.",
         },
     ],
-    sections: &[NETWORK, WORKER, WEBSOCKET],
+    sections: &[STATE, NETWORK, WORKER, WEBSOCKET],
+};
+
+const STATE: Section = Section {
+    name: "state",
+    about: "Where Terraform keeps the environment's state. Without this table it is a file in the root's folder. With it, it is an object in an S3 bucket that exists already, best with versioning on; a lock file beside it keeps two people from applying at once, and the root then needs Terraform or OpenTofu 1.10 or later.",
+    keys: &[
+        Key {
+            name: "bucket",
+            kind: Kind::Text(BUCKET),
+            default: Default::Required,
+            about: "The bucket.",
+        },
+        Key {
+            name: "key",
+            kind: Kind::Text(OBJECT),
+            default: Default::Derived("`ralph/<name>/terraform.tfstate`"),
+            about: "The object.",
+        },
+        Key {
+            name: "region",
+            kind: Kind::Text(REGION),
+            default: Default::Derived("the environment's region"),
+            about: "The bucket's region.",
+        },
+        Key {
+            name: "kms_key_arn",
+            kind: Kind::Text(KMS_KEY),
+            default: Default::Unset,
+            about: "The key that encrypts the object; without one it is the bucket's own encryption.",
+        },
+    ],
+    sections: &[],
 };
 
 const NETWORK: Section = Section {

@@ -7,12 +7,13 @@ mod names;
 mod problem;
 mod raw;
 pub mod reference;
+mod rules;
 mod valid;
 
 use std::path::Path;
 
 pub use valid::{
-    Architecture, Environment, Limits, Network, NetworkMode, Settings, Websocket, Worker,
+    Architecture, Environment, Limits, Network, NetworkMode, Settings, State, Websocket, Worker,
 };
 
 /// Why a configuration is refused. The text shows every mistake with its line.

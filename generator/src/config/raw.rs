@@ -8,7 +8,7 @@ use regex::Regex;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{ENVIRONMENT, FILE, Form, Key, Kind, Section};
+use super::keys::{Default, ENVIRONMENT, FILE, Form, Key, Kind, Section};
 use super::problem::Problem;
 use crate::nearest::nearest;
 
@@ -27,10 +27,18 @@ pub(super) enum Value {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) values: BTreeMap<String, (Value, Range<usize>)>,
+    /// Inner tables that are there, with the places of their names.
+    pub(super) inner: BTreeMap<String, Range<usize>>,
     /// Keys whose value was wrong: a rule across fields has nothing to say about them.
     pub(super) broken: Vec<String>,
     /// The table's own place.
     pub(super) span: Range<usize>,
+}
+
+impl Table {
+    fn at(span: Range<usize>) -> Self {
+        Self { values: BTreeMap::new(), inner: BTreeMap::new(), broken: Vec::new(), span }
+    }
 }
 
 /// The whole file.
@@ -47,7 +55,7 @@ pub(super) fn read(text: &str) -> (File, Vec<Problem>) {
         .iter()
         .map(|error| Problem::new(error.message()).at(error.span().unwrap_or(0..0), "here"))
         .collect();
-    let mut own = Table { values: BTreeMap::new(), broken: Vec::new(), span: 0..0 };
+    let mut own = Table::at(0..0);
     let mut environments = Vec::new();
     let mut rest = Vec::new();
     for (key, value) in root.get_ref() {
@@ -56,8 +64,7 @@ pub(super) fn read(text: &str) -> (File, Vec<Problem>) {
         } else if let DeValue::Table(table) = value.get_ref() {
             for (name, env) in table {
                 let span = name.span();
-                let mut read =
-                    Table { values: BTreeMap::new(), broken: Vec::new(), span: span.clone() };
+                let mut read = Table::at(span);
                 match env.get_ref() {
                     DeValue::Table(table) => {
                         section(&ENVIRONMENT, "", entries(table), &mut read, &mut problems);
@@ -94,8 +101,21 @@ fn section(
         if let Some(inner) = section.sections.iter().find(|inner| inner.name == text) {
             match value.get_ref() {
                 DeValue::Table(table) => {
+                    out.inner.insert(text.to_owned(), name.span());
                     let entries = table.iter().collect();
                     self::section(inner, &format!("{text}."), entries, out, problems);
+                    for key in inner.keys {
+                        if matches!(key.default, Default::Required)
+                            && !table.keys().any(|own| own.get_ref() == key.name)
+                        {
+                            let problem = Problem::new(format!("{text} needs {}", key.name));
+                            problems.push(problem.at(name.span(), "this table").hint(format!(
+                                "{} = {}",
+                                key.name,
+                                key.kind.words()
+                            )));
+                        }
+                    }
                 }
                 _ => problems.push(expected("a table", value)),
             }

@@ -47,6 +47,7 @@ fn sections() -> Vec<(&'static Section, String)> {
 /// A default in words, and whether it is a literal.
 fn default_words(default: Default) -> (String, bool) {
     match default {
+        Default::Required => ("must be given".to_owned(), false),
         Default::Unset => ("none".to_owned(), false),
         Default::Derived(words) => (words.to_owned(), false),
         other => (default_value(other).map(|value| value.to_string()).unwrap_or_default(), true),
@@ -55,7 +56,7 @@ fn default_words(default: Default) -> (String, bool) {
 
 fn default_value(default: Default) -> Option<Value> {
     match default {
-        Default::Unset | Default::Derived(_) => None,
+        Default::Required | Default::Unset | Default::Derived(_) => None,
         Default::Text(text) => Some(json!(text)),
         Default::Texts(texts) => Some(json!(texts)),
         Default::Integer(number) => Some(json!(number)),
@@ -104,6 +105,11 @@ fn object_schema(section: &Section) -> Map<String, Value> {
     object.insert("type".to_owned(), json!("object"));
     object.insert("properties".to_owned(), Value::Object(properties));
     object.insert("additionalProperties".to_owned(), json!(false));
+    let required = section.keys.iter().filter(|key| matches!(key.default, Default::Required));
+    let required: Vec<&str> = required.map(|key| key.name).collect();
+    if !required.is_empty() {
+        object.insert("required".to_owned(), json!(required));
+    }
     object
 }
 

@@ -60,12 +60,27 @@ pub struct Environment {
     pub secret_recovery_days: u32,
     /// A policy that bounds every role.
     pub permissions_boundary_arn: Option<String>,
+    /// Where the state is; `None`: in the root's folder.
+    pub state: Option<State>,
     /// The tasks' network.
     pub network: Network,
     /// The tasks.
     pub worker: Worker,
     /// API and table.
     pub websocket: Websocket,
+}
+
+/// A state that is kept in S3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The bucket.
+    pub bucket: String,
+    /// The object.
+    pub key: String,
+    /// The bucket's region.
+    pub region: String,
+    /// The key that encrypts the object; `None`: the bucket's own encryption.
+    pub kms_key_arn: Option<String>,
 }
 
 /// Where the tasks' network comes from.

@@ -2,10 +2,10 @@
 
 use hcl::expr::Expression;
 
-use super::block::Block;
-use super::expr::{Expr, map, object};
+use super::block::{Block, Entry, Item};
+use super::expr::{Constant, Expr, map, object};
 use super::module::Module;
-use super::types::{Map, Text};
+use super::types::{Any, Map, Text};
 
 /// Terraform and OpenTofu from 1.6 on: the modules use nothing newer.
 const TERRAFORM: &str = ">= 1.6.0";
@@ -22,6 +22,31 @@ impl<M> Module<M> {
             .with("required_version", Expression::from(TERRAFORM))
             .nest(providers);
         self.items("versions.tf").push(super::block::Item::Block(block));
+    }
+
+    /// Where the state is kept: a `backend` beside the versions, and the version that knows it. Comes
+    /// after [`Module::versions`].
+    pub fn backend(
+        &mut self,
+        kind: &str,
+        needs: &str,
+        settings: impl IntoIterator<Item = (&'static str, Expr<Constant, Any>)>,
+    ) {
+        let mut backend = Block::new("backend", &[kind]);
+        for (name, value) in settings {
+            self.constant(name, value.node());
+            backend = backend.with(name, value.into_node());
+        }
+        if let Some(Item::Block(block)) = self.items("versions.tf").last_mut() {
+            for entry in &mut block.entries {
+                if let Entry::Attribute(name, value) = entry
+                    && name == "required_version"
+                {
+                    *value = Expression::from(needs);
+                }
+            }
+            block.entries.push(Entry::Block(backend));
+        }
     }
 
     /// `providers.tf`: the AWS provider with its region, and the tags every resource gets.

@@ -126,6 +126,14 @@ fn rules() {
             "[env.dev.network]\nvpc_id = \"vpc-0123456789abcdef0\"\n",
             "vpc_id has no meaning in mode \"create\"",
         ),
+        ("[env.dev.state]\n", "state needs bucket"),
+        ("[env.dev.state]\nbucket = \"Mine\"\n", "expected the name of a bucket"),
+        ("[env.dev.state]\nbucket = \"mine\"\nkey = \"/x\"\n", "expected the name of an object"),
+        ("[env.dev.state]\nbucket = \"mine\"\nkms_key_arn = \"x\"\n", "expected the ARN of a KMS"),
+        (
+            "[env.dev.state]\nbucket = \"mine\"\nkey = \"x\"\n[env.prod.state]\nbucket = \"mine\"\nkey = \"x\"\n",
+            "hint: an apply of one would destroy the other",
+        ),
         ("[env.dev.tags]\nenvironment = \"x\"\n", "every resource has this tag already"),
         ("[env.dev.tags]\n\"aws:x\" = \"x\"\n", "AWS keeps this prefix to itself"),
         (
@@ -179,7 +187,8 @@ fn every_default_is_of_its_keys_kind() {
     fn check(section: &Section) {
         for key in section.keys {
             let fits = match (key.kind, key.default) {
-                (_, Default::Unset | Default::Derived(_)) | (Kind::Bool, Default::Bool(_)) => true,
+                (_, Default::Required | Default::Unset | Default::Derived(_))
+                | (Kind::Bool, Default::Bool(_)) => true,
                 (Kind::Text(_), Default::Text(_)) | (Kind::Texts(_), Default::Texts(_)) => true,
                 (Kind::OneOf(all), Default::Text(text)) => all.contains(&text),
                 (Kind::Integer(low, high), Default::Integer(n)) => (low..=high).contains(&n),

@@ -10,5 +10,6 @@ mod modules;
 mod policies;
 mod provider;
 mod random;
+mod state;
 mod support;
 mod tree;

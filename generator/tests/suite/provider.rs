@@ -7,18 +7,7 @@ use ralph_generator::hcl::Schema;
 use ralph_generator::{aws, config, generate};
 use serde_json::Value;
 
-use crate::support::{good, init, terraform, tree, write};
-
-/// A provider block that plans without an account.
-const OFFLINE: &str = r#"provider "aws" {
-  access_key                  = "offline"
-  secret_key                  = "offline"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_region_validation      = true
-  skip_requesting_account_id  = true
-}
-"#;
+use crate::support::{OFFLINE, good, init, terraform, tree, write};
 
 fn validate(folder: &Path) {
     init(folder);

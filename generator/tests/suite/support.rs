@@ -105,3 +105,14 @@ pub fn tree() -> Vec<File> {
     let settings = ralph_generator::config::read(&project().join("ralph.toml")).expect("good");
     ralph_generator::generate::files(&settings).expect("good")
 }
+
+/// A provider block that plans without an account.
+pub const OFFLINE: &str = r#"provider "aws" {
+  access_key                  = "offline"
+  secret_key                  = "offline"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+"#;
