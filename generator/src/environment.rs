@@ -5,7 +5,8 @@ use ralph_protocol::names::{SecretName, output, variable, variable::CONFIRMATION
 use crate::config::{Architecture, Environment, NetworkMode, State};
 use crate::hcl::prelude::*;
 use crate::modules::{
-    Fargate, FargateInputs, Secrets, SecretsInputs, Vpc, VpcInputs, Websocket, WebsocketInputs,
+    Fargate, FargateInputs, Secrets, SecretsInputs, SecretsOptions, Vpc, VpcInputs, VpcOptions,
+    Websocket, WebsocketInputs,
 };
 
 /// Marks expressions of a root.
@@ -44,6 +45,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
         SecretsInputs {
             name_prefix: text(&format!("ralph/{}", names.environment())),
             recovery_window_in_days: env.secret_recovery_days.into(),
+            options: SecretsOptions::default(),
         },
     );
     fargate.with(
@@ -168,27 +170,39 @@ fn confirmation(m: &mut Module<Root>, environment: &str) {
 }
 
 fn network_inputs(env: &Environment, region: &Expr<Root, Text>) -> VpcInputs<Root> {
-    let zones: Vec<Expr<Root, Text>> =
-        env.network.zones.iter().map(|zone| Expr::from(zone.as_str())).collect();
-    let (mode, cidr, vpc_id, subnet_ids) = match &env.network.mode {
-        NetworkMode::Create { cidr } => ("create", cidr.as_str(), Expr::null(), Vec::new()),
-        NetworkMode::Default => ("default", "", Expr::null(), Vec::new()),
-        NetworkMode::Existing { vpc_id, subnet_ids } => (
-            "existing",
-            "",
-            Expr::<Root, VpcId>::from_configuration(vpc_id).into(),
-            subnet_ids.iter().map(|id| Expr::from_configuration(id)).collect(),
-        ),
+    let options = VpcOptions::default();
+    let options = match &env.network.mode {
+        NetworkMode::Create { cidr, nat, interface_endpoints, flow_logs } => VpcOptions {
+            cidr: cidr.as_str().into(),
+            flow_log_retention_in_days: env.log_retention_days.into(),
+            flow_logs: (*flow_logs).into(),
+            interface_endpoints: texts(interface_endpoints),
+            nat: nat.as_str().into(),
+            ..options
+        },
+        NetworkMode::Default => VpcOptions { mode: "default".into(), ..options },
+        NetworkMode::Existing { vpc_id, subnet_ids, private } => VpcOptions {
+            existing_subnets_are_private: (*private).into(),
+            existing_subnet_ids: subnet_ids
+                .iter()
+                .map(|id| Expr::from_configuration(id))
+                .collect::<Vec<_>>()
+                .into(),
+            existing_vpc_id: Expr::<Root, VpcId>::from_configuration(vpc_id).into(),
+            mode: "existing".into(),
+            ..options
+        },
     };
     VpcInputs {
-        availability_zones: zones.into(),
-        cidr: cidr.into(),
-        existing_subnet_ids: subnet_ids.into(),
-        existing_vpc_id: vpc_id,
-        mode: mode.into(),
+        availability_zones: texts(&env.network.zones),
         name: env.names.prefix().into(),
         region: region.clone(),
+        options,
     }
+}
+
+fn texts(items: &[String]) -> Expr<Root, List<Text>> {
+    items.iter().map(|item| Expr::from(item.as_str())).collect::<Vec<_>>().into()
 }
 
 /// What a run may override. Never a secret, and nothing that only tests and the local cloud set.

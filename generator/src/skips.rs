@@ -21,6 +21,8 @@ skips! {
     CODE_UNSIGNED = "CKV_AWS_272", "the zip is built where it is applied";
     FLOW_LOGS = "CKV2_AWS_11",
         "flow logs cost more than the tasks; turn them on for the account where they are required";
+    GROUP_OF_TASKS = "CKV2_AWS_5",
+        "a task or an endpoint takes the group when it is started, which the scan cannot see";
     IMAGE_KEY = "CKV_AWS_136", "AES256 with AWS's key; a customer key adds cost and no reader";
     LOG_KEY = "CKV_AWS_158", "CloudWatch encrypts with its own key";
     NO_CLIENT_CERTIFICATE = "CKV2_AWS_51", "browsers bring a token, not a certificate";

@@ -87,7 +87,7 @@ impl Reader<'_> {
         }
     }
 
-    fn bool(&self, path: &str) -> bool {
+    pub(super) fn bool(&self, path: &str) -> bool {
         match (self.value(path), self.key(path).default) {
             (Some(Value::Bool(value)), _) => *value,
             (_, Default::Bool(value)) => value,

@@ -120,6 +120,10 @@ const SUBNET: Form = Form {
     pattern: "^subnet-[0-9a-f]{8,17}$",
     words: "the id of a subnet, such as subnet-0123456789abcdef0",
 };
+const ENDPOINT: Form = Form {
+    pattern: "^(ecr\\.api|ecr\\.dkr|logs|secretsmanager)$",
+    words: "ecr.api, ecr.dkr, logs or secretsmanager",
+};
 const TAG: Form = Form {
     pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$",
     words: "an image tag: up to 128 letters, digits, `_`, `.` and `-`",
@@ -228,7 +232,7 @@ const STATE: Section = Section {
 
 const NETWORK: Section = Section {
     name: "network",
-    about: "Where tasks run. Mode create makes a VPC with a public subnet in each zone and no NAT: tasks have a public address while they run, accept nothing and open TLS connections only.",
+    about: "Where tasks run. Mode create makes a VPC with a public subnet in each zone and, unless nat asks for it, no NAT: tasks have a public address while they run, accept nothing and open TLS connections only.",
     keys: &[
         Key {
             name: "mode",
@@ -260,7 +264,31 @@ const NETWORK: Section = Section {
             name: "subnet_ids",
             kind: Kind::Texts(SUBNET),
             default: Default::Unset,
-            about: "The subnets in mode existing; tasks there must reach the internet over 443.",
+            about: "The subnets in mode existing, in two availability zones at least; tasks there must reach the internet over 443.",
+        },
+        Key {
+            name: "private",
+            kind: Kind::Bool,
+            default: Default::Bool(false),
+            about: "Whether the subnets of mode existing are private: tasks there get no public address.",
+        },
+        Key {
+            name: "nat",
+            kind: Kind::OneOf(&["none", "single", "per-az"]),
+            default: Default::Text("none"),
+            about: "The way out in mode create: a public address for each task while it runs, or private subnets behind one NAT gateway, or behind one in each zone. A NAT gateway costs about 33 dollars a month.",
+        },
+        Key {
+            name: "interface_endpoints",
+            kind: Kind::Texts(ENDPOINT),
+            default: Default::Texts(&[]),
+            about: "Services that mode create reaches without leaving AWS. Each costs about 7 dollars a month in each zone.",
+        },
+        Key {
+            name: "flow_logs",
+            kind: Kind::Bool,
+            default: Default::Bool(false),
+            about: "Whether mode create records who talked to whom.",
         },
     ],
     sections: &[],

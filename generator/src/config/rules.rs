@@ -37,10 +37,18 @@ pub(super) fn network(
     }
     let mode = read.text("network.mode").unwrap_or_default();
     let belongs = |path: &str| match path {
-        "network.cidr" => "create",
-        _ => "existing",
+        "network.vpc_id" | "network.subnet_ids" | "network.private" => "existing",
+        _ => "create",
     };
-    for path in ["network.cidr", "network.vpc_id", "network.subnet_ids"] {
+    for path in [
+        "network.cidr",
+        "network.nat",
+        "network.interface_endpoints",
+        "network.flow_logs",
+        "network.vpc_id",
+        "network.subnet_ids",
+        "network.private",
+    ] {
         if let Some(span) = read.span(path).filter(|_| mode != belongs(path)) {
             let key = path.trim_start_matches("network.");
             let problem = Problem::new(format!("{key} has no meaning in mode \"{mode}\""));
@@ -64,7 +72,22 @@ pub(super) fn network(
                     problems.push(problem.at_given(read.span("network.mode"), "this mode"));
                 }
             }
-            NetworkMode::Existing { vpc_id: vpc_id.unwrap_or_default(), subnet_ids }
+            let mut different = subnet_ids.clone();
+            different.sort();
+            different.dedup();
+            if let (1, Some(span)) = (different.len(), read.span("network.subnet_ids")) {
+                let problem = Problem::new("expected two or more different subnets");
+                problems.push(
+                    problem
+                        .at(span, "one")
+                        .hint("name one in each of two availability zones: Spot capacity runs out in one at a time"),
+                );
+            }
+            NetworkMode::Existing {
+                vpc_id: vpc_id.unwrap_or_default(),
+                subnet_ids,
+                private: read.bool("network.private"),
+            }
         }
         _ => {
             let cidr = read.text("network.cidr").unwrap_or_else(|| cidr::default_for(name));
@@ -72,7 +95,12 @@ pub(super) fn network(
                 let problem = Problem::new(format!("`{cidr}` cannot be the range of a VPC"));
                 problems.push(problem.at(span, "this range").hint(why));
             }
-            NetworkMode::Create { cidr }
+            NetworkMode::Create {
+                cidr,
+                nat: read.text("network.nat").unwrap_or_default(),
+                interface_endpoints: read.texts("network.interface_endpoints"),
+                flow_logs: read.bool("network.flow_logs"),
+            }
         }
     };
     let zones = zones.iter().map(|letter| format!("{region}{letter}")).collect();
@@ -91,7 +119,7 @@ pub(super) fn across(file: &File, environments: &[Environment], problems: &mut V
             let place = |k: usize, path: &str| {
                 places[k].span(path).unwrap_or_else(|| places[k].table.span.clone())
             };
-            if let (NetworkMode::Create { cidr: x }, NetworkMode::Create { cidr: y }) =
+            if let (NetworkMode::Create { cidr: x, .. }, NetworkMode::Create { cidr: y, .. }) =
                 (&a.network.mode, &b.network.mode)
                 && let (Ok(p), Ok(q)) = (cidr::Range::parse(x), cidr::Range::parse(y))
                 && p.overlaps(q)

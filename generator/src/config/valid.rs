@@ -90,6 +90,12 @@ pub enum NetworkMode {
     Create {
         /// The range.
         cidr: String,
+        /// The way out: none, single or per-az.
+        nat: String,
+        /// Services that are reached without leaving AWS.
+        interface_endpoints: Vec<String>,
+        /// Who talked to whom.
+        flow_logs: bool,
     },
     /// The account's default VPC.
     Default,
@@ -99,6 +105,8 @@ pub enum NetworkMode {
         vpc_id: String,
         /// Its subnets that tasks use.
         subnet_ids: Vec<String>,
+        /// Whether they have a way out of their own.
+        private: bool,
     },
 }
 

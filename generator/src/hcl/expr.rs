@@ -251,8 +251,18 @@ impl<M, T> Expr<M, List<T>> {
         f: impl FnOnce(Expr<M, Number>, Expr<M, T>) -> (Expr<M, Text>, Expr<M, U>),
         condition: &Expr<M, Bool>,
     ) -> Expr<M, Map<U>> {
-        let (key, value) = f(bound(index), bound(name));
-        for_map(&self.node, (index, name), (key, value), Some(condition))
+        self.to_map_where((index, name), |index, name| (f(index, name), condition.clone()))
+    }
+
+    /// `{ for index, name in self : key => value if condition }` with
+    /// `f(index, name) = ((key, value), condition)`
+    pub fn to_map_where<U>(
+        &self,
+        (index, name): (&str, &str),
+        f: impl FnOnce(Expr<M, Number>, Expr<M, T>) -> ((Expr<M, Text>, Expr<M, U>), Expr<M, Bool>),
+    ) -> Expr<M, Map<U>> {
+        let (entry, condition) = f(bound(index), bound(name));
+        for_map(&self.node, (index, name), entry, Some(&condition))
     }
 }
 

@@ -55,6 +55,8 @@ functions! {
     max[](a: Number, b: Number) -> Number = "max";
     /// `min(a, b)`
     min[](a: Number, b: Number) -> Number = "min";
+    /// `range(start, limit, step)`
+    range[](start: Number, limit: Number, step: Number) -> List<Number> = "range";
     /// `regex(pattern, text)`
     regex[](pattern: Text, text: Text) -> Text = "regex";
     /// `replace(text, from, to)`

@@ -1,5 +1,7 @@
 //! What a workstream runs on: cluster, task definition, image repository, log group, roles.
 
+mod validations;
+
 use ralph_protocol::names::{CONTAINER, worker_env};
 
 use crate::aws::ecr::{Encryption, ImageScanning, LifecyclePolicy, Repository, RepositoryRef};
@@ -114,13 +116,7 @@ impl Definition for Fargate {
     type Outputs<M> = FargateOutputs<M>;
 
     fn build(m: &mut Module<Self>, inputs: FargateInputs<Self>) -> FargateOutputs<Self> {
-        let architectures: Expr<Self, List<Text>> = ["X86_64", "ARM64"].into();
-        m.validate(
-            &inputs.cpu_architecture,
-            &func::contains(architectures, &inputs.cpu_architecture),
-            "The architecture is X86_64 or ARM64.",
-            "x86_64",
-        );
+        validations::all(m, &inputs);
         let repository = repository(m, &inputs);
         let cluster = cluster(m, &inputs);
         let logs = m.add(
@@ -350,6 +346,17 @@ fn task_definition(
         .ephemeral_storage(
             EphemeralStorage::default().size_in_gib(&inputs.ephemeral_storage_gib),
         );
+    let size = validations::size(m, inputs);
+    let definition = definition.precondition(
+        &size,
+        text![
+            "Fargate has no task of ",
+            &inputs.task_cpu,
+            " CPU units with ",
+            &inputs.task_memory,
+            " MiB of memory. See the local fargate_memory for what there is."
+        ],
+    );
     let definition = WRITABLE
         .iter()
         .fold(definition, |definition, (name, _)| definition.volume(Volume::default().name(*name)));

@@ -1,11 +1,12 @@
 //! The modules: what is made.
 
 mod fargate;
+mod rules;
 mod secrets;
 mod vpc;
 mod websocket;
 
 pub use fargate::{Fargate, FargateInputs, FargateOutputs};
-pub use secrets::{Secrets, SecretsInputs, SecretsOutputs};
-pub use vpc::{Vpc, VpcInputs, VpcOutputs};
+pub use secrets::{Secrets, SecretsInputs, SecretsOptions, SecretsOutputs};
+pub use vpc::{Vpc, VpcInputs, VpcOptions, VpcOutputs};
 pub use websocket::{Websocket, WebsocketInputs, WebsocketOutputs};

@@ -7,6 +7,8 @@ use crate::aws::secrets::Secret;
 use crate::hcl::prelude::*;
 use crate::skips;
 
+use super::rules;
+
 /// The module `secrets`.
 pub struct Secrets;
 
@@ -17,6 +19,11 @@ inputs! {
         name_prefix: Text,
         /// Days during which a deleted secret can be restored and its name stays taken: 0, or 7 to 30.
         recovery_window_in_days: Number,
+    }
+    /// What the module `secrets` may be told.
+    pub struct SecretsOptions {
+        /// Key that encrypts the secrets; null for AWS's own.
+        kms_key_arn: Opt<Arn>,
     }
 }
 
@@ -44,7 +51,11 @@ fn description(name: SecretName) -> &'static str {
 
 impl Published for Secrets {
     fn example() -> SecretsInputs<Constant> {
-        SecretsInputs { name_prefix: "ralph/example".into(), recovery_window_in_days: 0.into() }
+        SecretsInputs {
+            name_prefix: "ralph/example".into(),
+            recovery_window_in_days: 0.into(),
+            options: SecretsOptions::default(),
+        }
     }
 }
 
@@ -56,6 +67,14 @@ impl Definition for Secrets {
 
     fn build(m: &mut Module<Self>, inputs: SecretsInputs<Self>) -> SecretsOutputs<Self> {
         let days = &inputs.recovery_window_in_days;
+        rules::form(
+            m,
+            &inputs.name_prefix,
+            "^[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)*$",
+            "The prefix has letters, digits and the characters / _ + = . @ -, and no slash at either end.",
+            "/ralph/dev/",
+        );
+        rules::key(m, &inputs.options.kms_key_arn);
         let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)));
         m.validate(days, &allowed, "The recovery window is 0, or 7 to 30 days.", 5);
 
@@ -64,7 +83,8 @@ impl Definition for Secrets {
                 .skip(&skips::NO_ROTATION)
                 .name(text![&inputs.name_prefix, "/", name.as_str()])
                 .description(description(name))
-                .recovery_window_in_days(days);
+                .recovery_window_in_days(days)
+                .kms_key_id(&inputs.options.kms_key_arn);
             (name.as_str(), m.add(secret).arn())
         });
         let [anthropic, git, signing] = arns.clone().map(|(_, arn)| arn);

@@ -164,7 +164,7 @@ fn environments_apart_from_dev_and_prod_can_share_an_account() {
         "[env.dev]\naccount_id = \"123456789012\"\n[env.staging]\naccount_id = \"123456789012\"\n";
     let settings = config::parse("ralph.toml", text).unwrap();
     let cidr = |i: usize| match &settings.environments[i].network.mode {
-        NetworkMode::Create { cidr } => cidr.clone(),
+        NetworkMode::Create { cidr, .. } => cidr.clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!(cidr(0), "10.20.0.0/16");

@@ -90,17 +90,21 @@ fn label(block: &Block) -> String {
 
 #[test]
 fn every_role_trusts_one_service() {
-    let roles = blocks("aws_iam_role");
-    assert_eq!(roles.len(), 7);
-    for (role, _) in roles {
+    // A role that is not here is a function's.
+    const OTHERS: &[(&str, &str)] = &[
+        ("execution", "ecs-tasks.amazonaws.com"),
+        ("flow", "vpc-flow-logs.amazonaws.com"),
+        ("task", "ecs-tasks.amazonaws.com"),
+    ];
+    for (role, _) in blocks("aws_iam_role") {
         let trust = statements(&attribute(&role, "assume_role_policy"));
         assert_eq!(trust.len(), 1);
         assert_eq!(trust[0].actions, ["sts:AssumeRole"]);
-        let tasks = ["execution", "task"].contains(&label(&role).as_str());
-        let service = if tasks { "ecs-tasks.amazonaws.com" } else { "lambda.amazonaws.com" };
+        let other = OTHERS.iter().find(|(name, _)| *name == label(&role));
+        let service = other.map_or("lambda.amazonaws.com", |(_, service)| service);
         assert_eq!(trust[0].principal.as_deref(), Some(service));
-        // ECS names the account for which it acts; Lambda does not.
-        assert_eq!(trust[0].condition, tasks);
+        // The others name the account for which they act; Lambda does not.
+        assert_eq!(trust[0].condition, other.is_some(), "{}", label(&role));
     }
 }
 
@@ -109,7 +113,7 @@ fn permissions_are_these_and_no_others() {
     const OWN_LOG: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
     const POST: &[&str] = &["execute-api:ManageConnections"];
     const SECRET: &[&str] = &["secretsmanager:GetSecretValue"];
-    let expected: [(&str, Vec<&[&str]>); 6] = [
+    let expected: [(&str, Vec<&[&str]>); 7] = [
         ("authorize", vec![OWN_LOG, &["dynamodb:PutItem"], SECRET]),
         ("connect", vec![OWN_LOG, &["dynamodb:PutItem"]]),
         ("disconnect", vec![OWN_LOG, &["dynamodb:DeleteItem", "dynamodb:Query"]]),
@@ -137,6 +141,7 @@ fn permissions_are_these_and_no_others() {
                 &["sqs:SendMessage"],
             ],
         ),
+        ("flow", vec![&["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]]),
         (
             "execution",
             vec![

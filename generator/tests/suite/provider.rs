@@ -142,7 +142,7 @@ fn another_environment_needs_no_code_and_stands_beside_dev() {
         [env.staging.network]
         mode = "existing"
         vpc_id = "vpc-0123456789abcdef0"
-        subnet_ids = ["subnet-0123456789abcdef0"]
+        subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
         zones = ["a", "b", "c"]
         [env.staging.worker]
         agent_command = "claude --model \"${x}\" {session_id}"

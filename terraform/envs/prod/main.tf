@@ -5,13 +5,14 @@
 module "vpc" {
   source = "../../modules/vpc"
 
-  availability_zones  = ["us-east-1a", "us-east-1b"]
-  cidr                = "10.30.0.0/16"
-  existing_subnet_ids = []
-  existing_vpc_id     = null
-  mode                = "create"
-  name                = "ralph-prod"
-  region              = local.region
+  availability_zones         = ["us-east-1a", "us-east-1b"]
+  name                       = "ralph-prod"
+  region                     = local.region
+  cidr                       = "10.30.0.0/16"
+  flow_log_retention_in_days = 30
+  flow_logs                  = false
+  interface_endpoints        = []
+  nat                        = "none"
 }
 
 # Secrets without their values: `ralph keys set` puts those.

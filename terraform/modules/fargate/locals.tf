@@ -6,4 +6,15 @@ locals {
 
   # A digest names bytes, a tag only a promise.
   task_image = var.image_digest == null ? local.worker_image : "${aws_ecr_repository.worker.repository_url}@${var.image_digest}"
+
+  # MiB of memory that Fargate offers with each number of CPU units.
+  fargate_memory = {
+    "256"   = range(512, 2049, 512)
+    "512"   = range(1024, 4097, 1024)
+    "1024"  = range(2048, 8193, 1024)
+    "2048"  = range(4096, 16385, 1024)
+    "4096"  = range(8192, 30721, 1024)
+    "8192"  = range(16384, 61441, 4096)
+    "16384" = range(32768, 122881, 8192)
+  }
 }

@@ -104,4 +104,11 @@ resource "aws_ecs_task_definition" "worker" {
   volume {
     name = "tmp"
   }
+
+  lifecycle {
+    precondition {
+      condition     = contains(lookup(local.fargate_memory, tostring(var.task_cpu), []), var.task_memory) && (var.task_memory != 1536)
+      error_message = "Fargate has no task of ${var.task_cpu} CPU units with ${var.task_memory} MiB of memory. See the local fargate_memory for what there is."
+    }
+  }
 }

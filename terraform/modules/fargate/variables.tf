@@ -5,12 +5,22 @@ variable "anthropic_keys_arn" {
   description = "ARN of the secret with the keys of the model's service."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.anthropic_keys_arn))
+    error_message = "A secret is named by its ARN."
+  }
 }
 
 variable "cluster_name" {
   description = "Name of the cluster."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.cluster_name))
+    error_message = "A cluster's name has 1 to 255 letters, digits, hyphens and underscores."
+  }
 }
 
 variable "cpu_architecture" {
@@ -28,12 +38,26 @@ variable "environment" {
   description = "Environment of the worker: the defaults that a run may override."
   type        = map(string)
   nullable    = false
+
+  validation {
+    condition = alltrue(
+      [
+        for name in keys(var.environment) : can(regex("^RALPH_[A-Z_]+$", name)) && (!contains(["RALPH_ANTHROPIC_KEYS", "RALPH_GIT_TOKEN"], name))
+      ],
+    )
+    error_message = "The environment holds variables RALPH_… of the worker and no secret: those come from Secrets Manager."
+  }
 }
 
 variable "ephemeral_storage_gib" {
   description = "Scratch space of a task in GiB: 21 to 200; the first 20 are free."
   type        = number
   nullable    = false
+
+  validation {
+    condition     = ((var.ephemeral_storage_gib >= 21) && (var.ephemeral_storage_gib <= 200)) && ((var.ephemeral_storage_gib % 1) == 0)
+    error_message = "Fargate gives a task 21 to 200 GiB of scratch space."
+  }
 }
 
 variable "force_delete_images" {
@@ -46,60 +70,141 @@ variable "git_token_arn" {
   description = "ARN of the secret with the git credential."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.git_token_arn))
+    error_message = "A secret is named by its ARN."
+  }
 }
 
 variable "image_digest" {
   description = "Digest of the image (sha256:…) to pin what the tag names; null trusts the tag, which cannot be moved."
   type        = string
   default     = null
+
+  validation {
+    condition     = (var.image_digest == null) || can(regex("^sha256:[0-9a-f]{64}$", var.image_digest))
+    error_message = "A digest is sha256: and 64 hexadecimal digits, or null."
+  }
 }
 
 variable "image_tag" {
   description = "Tag of the image."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image_tag))
+    error_message = "A tag has 1 to 128 letters, digits and the characters _ . and -."
+  }
+
+  validation {
+    condition     = var.image_tag != "latest"
+    error_message = "Tags cannot be moved here, so latest could be pushed once only: name a version."
+  }
 }
 
 variable "log_group_name" {
   description = "Name of the log group that gets the workers' lines."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_/.#-]{1,512}$", var.log_group_name))
+    error_message = "A log group's name has 1 to 512 letters, digits and the characters _ - / . #."
+  }
 }
 
 variable "log_retention_in_days" {
   description = "Days that the log group keeps a line."
   type        = number
   nullable    = false
+
+  validation {
+    condition = contains(
+      [
+        1,
+        3,
+        5,
+        7,
+        14,
+        30,
+        60,
+        90,
+        120,
+        150,
+        180,
+        365,
+        400,
+        545,
+        731,
+        1096,
+        1827,
+        2192,
+        2557,
+        2922,
+        3288,
+        3653,
+      ],
+      var.log_retention_in_days,
+    )
+    error_message = "CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+  }
 }
 
 variable "permissions_boundary_arn" {
   description = "Policy that bounds what the roles can ever do; null for none."
   type        = string
   default     = null
+
+  validation {
+    condition     = (var.permissions_boundary_arn == null) || can(regex("^arn:[^:]+:iam::[0-9a-z]+:policy/.+$", var.permissions_boundary_arn))
+    error_message = "The boundary is the ARN of an IAM policy, or null."
+  }
 }
 
 variable "region" {
   description = "Region of the cluster."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "The Region is given by its code, such as us-east-1."
+  }
 }
 
 variable "repository_name" {
   description = "Name of the image repository."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9]+([._/-][a-z0-9]+)*$", var.repository_name))
+    error_message = "A repository's name has lower-case letters and digits, with single characters . _ - / between them."
+  }
 }
 
 variable "task_cpu" {
   description = "CPU units of a task."
   type        = number
   nullable    = false
+
+  validation {
+    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.task_cpu)
+    error_message = "Fargate has tasks of 256, 512, 1024, 2048, 4096, 8192 or 16384 CPU units."
+  }
 }
 
 variable "task_family" {
   description = "Family of the task definition."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,54}$", var.task_family))
+    error_message = "The family has at most 54 letters, digits, hyphens and underscores: its roles' names, of 64 characters, begin with it."
+  }
 }
 
 variable "task_memory" {

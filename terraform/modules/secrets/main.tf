@@ -6,6 +6,7 @@ resource "aws_secretsmanager_secret" "anthropic_keys" {
   name                    = "${var.name_prefix}/anthropic-keys"
   description             = "Keys of the model's service, used in this order."
   recovery_window_in_days = var.recovery_window_in_days
+  kms_key_id              = var.kms_key_arn
 }
 
 resource "aws_secretsmanager_secret" "git_token" {
@@ -13,6 +14,7 @@ resource "aws_secretsmanager_secret" "git_token" {
   name                    = "${var.name_prefix}/git-token"
   description             = "Credential for the git host; {} for public repositories."
   recovery_window_in_days = var.recovery_window_in_days
+  kms_key_id              = var.kms_key_arn
 }
 
 resource "aws_secretsmanager_secret" "websocket_signing_keys" {
@@ -20,4 +22,5 @@ resource "aws_secretsmanager_secret" "websocket_signing_keys" {
   name                    = "${var.name_prefix}/websocket-signing-keys"
   description             = "Keys that sign the tokens of WebSocket connections."
   recovery_window_in_days = var.recovery_window_in_days
+  kms_key_id              = var.kms_key_arn
 }

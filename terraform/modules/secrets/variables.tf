@@ -1,10 +1,26 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # Secrets without their values: `ralph keys set` puts those. Defined in generator/src/modules/secrets.rs.
 
+variable "kms_key_arn" {
+  description = "Key that encrypts the secrets; null for AWS's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.kms_key_arn == null) || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
+    error_message = "The key is named by its ARN, not by an alias: some services accept nothing else."
+  }
+}
+
 variable "name_prefix" {
   description = "What the secrets' names begin with, such as ralph/dev."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)*$", var.name_prefix))
+    error_message = "The prefix has letters, digits and the characters / _ + = . @ -, and no slash at either end."
+  }
 }
 
 variable "recovery_window_in_days" {

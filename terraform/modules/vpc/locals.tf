@@ -8,10 +8,24 @@ locals {
   subnet_ranges = {
     for index, zone in var.availability_zones : zone => cidrsubnet(var.cidr, 4, index) if local.create
   }
+  private = local.create && (var.nat != "none")
+  private_subnet_ranges = {
+    for index, zone in var.availability_zones : zone => cidrsubnet(var.cidr, 4, index + 8) if local.private
+  }
+
+  # The zones that have a NAT gateway: the first one, or all.
+  nat_zones = {
+    for index, zone in var.availability_zones : zone => zone if local.private && ((!(var.nat == "single")) || (index == 0))
+  }
   use_default = var.mode == "default"
-  vpc_id      = coalesce(one(aws_vpc.this[*].id), one(data.aws_vpc.default[*].id), var.existing_vpc_id)
+  vpc_id      = local.create ? aws_vpc.this[0].id : (local.use_default ? data.aws_vpc.default[0].id : var.existing_vpc_id)
   subnet_ids = concat(
-    values(aws_subnet.public)[*].id,
+    local.private ? values(aws_subnet.private)[*].id : values(aws_subnet.public)[*].id,
     concat(flatten(data.aws_subnets.default[*].ids), var.existing_subnet_ids),
   )
+  interface_endpoints = {
+    for index, service in var.interface_endpoints : service => service if local.create
+  }
+  has_interface_endpoints = length(keys(local.interface_endpoints)) > 0
+  flow_logs               = local.create && var.flow_logs
 }

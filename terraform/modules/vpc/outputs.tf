@@ -1,9 +1,19 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # The network of the tasks. Defined in generator/src/modules/vpc.rs.
 
+output "assign_public_ip" {
+  description = "Whether a task needs a public address to get out."
+  value       = var.mode == "create" ? var.nat == "none" : !var.existing_subnets_are_private
+}
+
 output "subnet_ids" {
   description = "Subnets for tasks."
   value       = local.subnet_ids
+}
+
+output "vpc_id" {
+  description = "Id of the VPC."
+  value       = local.vpc_id
 }
 
 output "worker_security_group_id" {

@@ -2,6 +2,7 @@
 # The network of the tasks. Defined in generator/src/modules/vpc.rs.
 
 resource "aws_security_group" "worker" {
+  # checkov:skip=CKV2_AWS_5:a task or an endpoint takes the group when it is started, which the scan cannot see
   name        = "${var.name}-worker"
   description = "Tasks: nothing in, TLS out"
   vpc_id      = local.vpc_id
@@ -11,6 +12,16 @@ resource "aws_security_group" "worker" {
 
   lifecycle {
     create_before_destroy = true
+
+    precondition {
+      condition     = (var.mode != "existing") || ((var.existing_vpc_id != null) && (length(var.existing_subnet_ids) >= 2))
+      error_message = "Mode existing needs existing_vpc_id and at least two existing_subnet_ids, in different availability zones: Spot capacity runs out in one at a time."
+    }
+
+    precondition {
+      condition     = length(local.subnet_ids) >= 2
+      error_message = "The VPC has subnets in fewer than two of the availability zones: Spot capacity runs out in one at a time. Name zones that it has subnets in, or make a VPC with mode create."
+    }
   }
 }
 

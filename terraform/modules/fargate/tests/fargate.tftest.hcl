@@ -58,6 +58,26 @@ variables {
 # The example of the README, with the default of every other input.
 run "example" {}
 
+# A secret is named by its ARN.
+run "refuses_anthropic_keys_arn" {
+  command         = plan
+  expect_failures = [var.anthropic_keys_arn]
+
+  variables {
+    anthropic_keys_arn = "ralph/dev/git-token"
+  }
+}
+
+# A cluster's name has 1 to 255 letters, digits, hyphens and underscores.
+run "refuses_cluster_name" {
+  command         = plan
+  expect_failures = [var.cluster_name]
+
+  variables {
+    cluster_name = "ralph dev"
+  }
+}
+
 # The architecture is X86_64 or ARM64.
 run "refuses_cpu_architecture" {
   command         = plan
@@ -65,5 +85,141 @@ run "refuses_cpu_architecture" {
 
   variables {
     cpu_architecture = "x86_64"
+  }
+}
+
+# The environment holds variables RALPH_… of the worker and no secret: those come from Secrets
+# Manager.
+run "refuses_environment" {
+  command         = plan
+  expect_failures = [var.environment]
+
+  variables {
+    environment = {
+      RALPH_GIT_TOKEN = "ghp_x"
+    }
+  }
+}
+
+# Fargate gives a task 21 to 200 GiB of scratch space.
+run "refuses_ephemeral_storage_gib" {
+  command         = plan
+  expect_failures = [var.ephemeral_storage_gib]
+
+  variables {
+    ephemeral_storage_gib = 20
+  }
+}
+
+# A secret is named by its ARN.
+run "refuses_git_token_arn" {
+  command         = plan
+  expect_failures = [var.git_token_arn]
+
+  variables {
+    git_token_arn = "ralph/dev/git-token"
+  }
+}
+
+# A digest is sha256: and 64 hexadecimal digits, or null.
+run "refuses_image_digest" {
+  command         = plan
+  expect_failures = [var.image_digest]
+
+  variables {
+    image_digest = "sha256:latest"
+  }
+}
+
+# A tag has 1 to 128 letters, digits and the characters _ . and -.
+run "refuses_image_tag" {
+  command         = plan
+  expect_failures = [var.image_tag]
+
+  variables {
+    image_tag = "0.1.0+build"
+  }
+}
+
+# Tags cannot be moved here, so latest could be pushed once only: name a version.
+run "refuses_image_tag_2" {
+  command         = plan
+  expect_failures = [var.image_tag]
+
+  variables {
+    image_tag = "latest"
+  }
+}
+
+# A log group's name has 1 to 512 letters, digits and the characters _ - / . #.
+run "refuses_log_group_name" {
+  command         = plan
+  expect_failures = [var.log_group_name]
+
+  variables {
+    log_group_name = "work streams"
+  }
+}
+
+# CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120,
+# 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653.
+run "refuses_log_retention_in_days" {
+  command         = plan
+  expect_failures = [var.log_retention_in_days]
+
+  variables {
+    log_retention_in_days = 10
+  }
+}
+
+# The boundary is the ARN of an IAM policy, or null.
+run "refuses_permissions_boundary_arn" {
+  command         = plan
+  expect_failures = [var.permissions_boundary_arn]
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::123456789012:role/not-a-policy"
+  }
+}
+
+# The Region is given by its code, such as us-east-1.
+run "refuses_region" {
+  command         = plan
+  expect_failures = [var.region]
+
+  variables {
+    region = "Virginia"
+  }
+}
+
+# A repository's name has lower-case letters and digits, with single characters . _ - / between
+# them.
+run "refuses_repository_name" {
+  command         = plan
+  expect_failures = [var.repository_name]
+
+  variables {
+    repository_name = "Ralph"
+  }
+}
+
+# Fargate has tasks of 256, 512, 1024, 2048, 4096, 8192 or 16384 CPU units.
+run "refuses_task_cpu" {
+  command         = plan
+  expect_failures = [var.task_cpu]
+
+  variables {
+    task_cpu = 1000
+  }
+}
+
+# The family has at most 54 letters, digits, hyphens and underscores: its roles' names, of 64
+# characters, begin with it.
+run "refuses_task_family" {
+  command         = plan
+  expect_failures = [var.task_family]
+
+  variables {
+    task_family = "ralph worker"
   }
 }

@@ -1,0 +1,57 @@
+//! Flow logs: who talked to whom.
+
+use super::own::Network;
+use super::{Vpc, VpcInputs};
+use crate::aws::ec2::FlowLog;
+use crate::aws::iam::{Role, RolePolicy};
+use crate::aws::logs::LogGroup;
+use crate::hcl::prelude::*;
+use crate::skips;
+
+pub(super) fn records(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>, own: &Network) {
+    m.file("flow_logs.tf");
+    let options = &inputs.options;
+    let on = m.local("flow_logs", own.create.and(&options.flow_logs));
+    let group = m.add_if(
+        &on,
+        LogGroup::new("flow")
+            .skip(&skips::SHORT_RETENTION)
+            .skip(&skips::LOG_KEY)
+            .name(text!["/ralph/flow/", &inputs.name])
+            .retention_in_days(&options.flow_log_retention_in_days)
+            .kms_key_id(&options.kms_key_arn),
+    );
+    let vpc_arn = own.vpc.first(|vpc| vpc.arn());
+    let trust = Statement::allow("Assume", &["sts:AssumeRole"])
+        .by(Principal::Service("vpc-flow-logs.amazonaws.com"))
+        .when("StringEquals", "aws:SourceAccount", vpc_arn.account());
+    let role = m.add_if(
+        &on,
+        Role::new("flow")
+            .name(text![&inputs.name, "-flow-logs"])
+            .path(&options.role_path)
+            .permissions_boundary(&options.permissions_boundary_arn)
+            .assume_role_policy(Document::new([trust])),
+    );
+    let policy = m.add_if(
+        &on,
+        RolePolicy::new("flow").name("flow-logs").role(role.first(|role| role.id())).policy(
+            Document::new([Statement::allow(
+                "WriteOwnLog",
+                &["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            )
+            .on(arn![group.first(|group| group.arn()), ":*"])]),
+        ),
+    );
+    m.add_if(
+        &on,
+        FlowLog::new("this")
+            .vpc_id(own.vpc.first(|vpc| vpc.id()))
+            .traffic_type("ALL")
+            .log_destination_type("cloud-watch-logs")
+            .log_destination(group.first(|group| group.arn()))
+            .iam_role_arn(role.first(|role| role.arn()))
+            .tags(map([("Name", Expr::from(&inputs.name))]))
+            .after(&policy),
+    );
+}

@@ -1,0 +1,71 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# The network of the tasks. Defined in generator/src/modules/vpc.rs.
+
+resource "aws_cloudwatch_log_group" "flow" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  count = local.flow_logs ? 1 : 0
+
+  name              = "/ralph/flow/${var.name}"
+  retention_in_days = var.flow_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_iam_role" "flow" {
+  count = local.flow_logs ? 1 : 0
+
+  name                 = "${var.name}-flow-logs"
+  path                 = var.role_path
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "vpc-flow-logs.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+        Condition = {
+          StringEquals = {
+            "aws:SourceAccount" = split(":", aws_vpc.this[0].arn)[4]
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "flow" {
+  count = local.flow_logs ? 1 : 0
+
+  name = "flow-logs"
+  role = aws_iam_role.flow[0].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.flow[0].arn}:*"
+      },
+    ]
+  })
+}
+
+resource "aws_flow_log" "this" {
+  count = local.flow_logs ? 1 : 0
+
+  vpc_id               = aws_vpc.this[0].id
+  traffic_type         = "ALL"
+  log_destination_type = "cloud-watch-logs"
+  log_destination      = aws_cloudwatch_log_group.flow[0].arn
+  iam_role_arn         = aws_iam_role.flow[0].arn
+  tags = {
+    Name = var.name
+  }
+
+  depends_on = [aws_iam_role_policy.flow]
+}
