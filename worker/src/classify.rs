@@ -132,8 +132,9 @@ fn failure(end: &End, text: &str, status: Option<u16>) -> Outcome {
         (Some(404), _) | (_, "model_not_found") => {
             Outcome::Configuration(format!("the service does not know the model: {text}"))
         }
+        // The gateway knows every key's limit, the agent only that of the answer it was shown.
         (Some(429), _) | (_, "rate_limit") => Outcome::RateLimited(
-            limited.and_then(|limit| limit.resets_at).or(end.gateway.limited_until),
+            end.gateway.limited_until.or(limited.and_then(|limit| limit.resets_at)),
         ),
         (Some(500..), _) | (_, "overloaded" | "server_error" | "unknown" | "max_output_tokens") => {
             Outcome::Transient(format!("the service failed: {text}"))
@@ -263,10 +264,17 @@ mod tests {
     fn the_gateway_outranks_the_agent() {
         let mut transcript = Transcript::default();
         transcript.take(api(400).as_bytes());
-        let end = |gateway| End { transcript: &transcript, code: Some(1), stopped: None, gateway };
         let over_budget = Gateway { over_budget: true, ..Gateway::default() };
-        assert_eq!(classify(&end(over_budget)), Outcome::Budget);
+        assert_eq!(classify(&end_of(&transcript, over_budget)), Outcome::Budget);
+        transcript.take(br#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1700000000}}"#);
+        transcript.take(api(429).as_bytes());
+        let other = Gateway { limited_until: Some(7), ..Gateway::default() };
+        assert_eq!(classify(&end_of(&transcript, other)), Outcome::RateLimited(Some(7)));
         let no_key = Gateway { no_key: true, ..Gateway::default() };
-        assert_eq!(classify(&end(no_key)).name(), "noKey");
+        assert_eq!(classify(&end_of(&transcript, no_key)).name(), "noKey");
+    }
+
+    fn end_of(transcript: &Transcript, gateway: Gateway) -> End<'_> {
+        End { transcript, code: Some(1), stopped: None, gateway }
     }
 }

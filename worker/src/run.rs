@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    agent::Process,
+    agent::{Process, sweep},
     config::{Config, ConfigError, Environment, Secrets},
     driver::{Ended, Ports, SystemClock, drive},
     gateway::Gateway,
@@ -150,18 +150,8 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
         Ok(signals) => signals,
         Err(error) => return internal(format!("cannot listen to signals: {error}")),
     };
-    // Empty, and ours alone: git's HOME.
-    let git_home = match tempfile::Builder::new().prefix("ralph-home-").tempdir() {
-        Ok(folder) => folder,
-        Err(error) => {
-            let text =
-                format!("cannot make a temporary folder: {error}\nhint: TMPDIR must be writable");
-            return internal(text);
-        }
-    };
     let (hurry, hurried) = watch::channel(None);
-    let checkout =
-        Checkout::new(&config, &secrets, git_home.path().to_path_buf(), hurried, journal.clone());
+    let checkout = Checkout::new(&config, &secrets, hurried, journal.clone());
     let gateway =
         match Gateway::start(config.model_endpoint.clone(), secrets.anthropic, journal.clone())
             .await
@@ -199,7 +189,10 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
         hurry: &hurry,
         journal,
     };
-    drive(Machine::new(terms), &ports, &mut signals).await
+    let ended = drive(Machine::new(terms), &ports, &mut signals).await;
+    // What a signal cut off (a verify command, a push) leaves no process behind.
+    sweep::sweep().await;
+    ended
 }
 
 /// SIGTERM and SIGINT, by name, as they come.

@@ -101,8 +101,7 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     config.workdir = folder.path().to_path_buf();
     let Ok(journal) = crate::run::silent_journal(&config, report.redactor.clone()) else { return };
     let (_hurry, hurried) = tokio::sync::watch::channel(None);
-    let mut checkout =
-        Checkout::new(&config, secrets, folder.path().to_path_buf(), hurried, journal);
+    let mut checkout = Checkout::new(&config, secrets, hurried, journal);
     let Some(prepared) = report.take(checkout.make().await, |prepared| {
         format!("the repository can be read; work starts from {}", prepared.commit)
     }) else {
@@ -113,7 +112,7 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
         config.prompt_file,
         checkout.prompt.len()
     ));
-    let may_push = checkout.may_push().await;
+    let may_push = checkout.may_push().await.map_err(Failure::from);
     report.take(may_push, |()| format!("`{}` can be pushed to", config.branch));
     if prepared.complete {
         report.line("note: PROGRESS.md says that the work is complete; a run would end at once");
@@ -128,6 +127,8 @@ fn plan(config: &Config, used: crate::machine::Ledger, report: &Report) {
     let left = Usd::from_dollars(limits.max_cost_usd).minus(used.cost);
     let order = Order { iteration: used.iterations + 1, note: None, budget: left };
     let run: &Run = &config.run;
+    let home = config.workdir.join(run.as_str()).join("home");
+    let words = command::fill(&config.agent_command, &order, &home);
     for line in [
         format!("run {run} of workstream {}, on branch {}", config.workstream, config.branch),
         format!(
@@ -141,7 +142,7 @@ fn plan(config: &Config, used: crate::machine::Ledger, report: &Report) {
             limits.silence_secs,
             limits.max_stalls
         ),
-        format!("would run: {}", shell_words::join(command::fill(&config.agent_command, &order))),
+        format!("would run: {}", shell_words::join(words)),
     ] {
         report.line(&line);
     }

@@ -20,16 +20,45 @@ pub const INHERITED: [&str; 8] = [
     "SHELL",
 ];
 
-/// Fills in the placeholders: `{iteration}`, `{budget_usd}`, `{session_id}` (a new one each time).
+/// Placeholder for the path of a file that holds the prompt, for agents that do not read stdin.
+const PROMPT_FILE: &str = "{prompt_file}";
+
+fn prompt_file(home: &Path) -> PathBuf {
+    home.join("prompt.md")
+}
+
+/// Writes the prompt to a file if the template asks for one.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_prompt(template: &[String], home: &Path, prompt: &str) -> std::io::Result<()> {
+    if !template.iter().any(|word| word.contains(PROMPT_FILE)) {
+        return Ok(());
+    }
+    let path = prompt_file(home);
+    // Never through a link that an earlier iteration left.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).open(path)?;
+    std::io::Write::write_all(&mut file, prompt.as_bytes())
+}
+
+/// Fills in the placeholders: `{iteration}`, `{budget_usd}`, `{session_id}` (a new one each time)
+/// and `{prompt_file}`.
 #[must_use]
-pub fn fill(template: &[String], order: &Order) -> Vec<String> {
+pub fn fill(template: &[String], order: &Order, home: &Path) -> Vec<String> {
     let session = uuid();
+    let prompt = prompt_file(home);
     template
         .iter()
         .map(|word| {
             word.replace("{iteration}", &order.iteration.to_string())
                 .replace("{budget_usd}", &format!("{:.4}", order.budget.dollars()))
                 .replace("{session_id}", &session)
+                .replace(PROMPT_FILE, &prompt.to_string_lossy())
         })
         .collect()
 }
@@ -95,16 +124,18 @@ mod tests {
 
     #[test]
     fn placeholders_are_filled_and_words_stay_words() {
-        let template = ["a b", "{iteration}", "--x={budget_usd}", "{session_id}", "{other}"];
+        let template =
+            ["a b", "{iteration}", "--x={budget_usd}", "{session_id}", "{other}", "@{prompt_file}"];
+        let home = Path::new("/home/x");
         let template: Vec<String> = template.iter().map(|w| (*w).to_owned()).collect();
         let order = Order { iteration: 3, note: None, budget: Usd::from_dollars(1.5) };
-        let words = fill(&template, &order);
+        let words = fill(&template, &order, home);
         assert_eq!(words[..3], ["a b", "3", "--x=1.5000"]);
-        assert_eq!(words[4], "{other}");
+        assert_eq!(words[4..], ["{other}", "@/home/x/prompt.md"]);
         let parts: Vec<usize> = words[3].split('-').map(str::len).collect();
         assert_eq!(parts, [8, 4, 4, 4, 12]);
         assert_eq!(&words[3][14..15], "4");
-        assert_ne!(fill(&template, &order)[3], words[3]);
+        assert_ne!(fill(&template, &order, home)[3], words[3]);
     }
 
     #[test]

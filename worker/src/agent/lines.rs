@@ -17,7 +17,7 @@ pub struct Lines {
 impl Lines {
     /// Takes bytes as they come and hands on every line that is whole, without its newline.
     pub fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(Vec<u8>)) {
-        while let Some(end) = memchr(bytes) {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
             self.pending.extend_from_slice(&bytes[..end]);
             line(std::mem::take(&mut self.pending));
             bytes = &bytes[end + 1..];
@@ -34,10 +34,6 @@ impl Lines {
             line(self.pending);
         }
     }
-}
-
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
 }
 
 /// Reads a pipe to its end and sends its lines; waits when the receiver is behind, so that the

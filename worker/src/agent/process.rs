@@ -50,7 +50,7 @@ pub trait Runner {
 /// How long the agent may stay after its result line.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// How long output that is still in the pipes may take after the agent's end.
+/// After the agent's end: how long to wait for more of what is still in the pipes.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the agent as a process.
@@ -74,15 +74,22 @@ pub struct Process {
 impl Runner for Process {
     async fn run(&self, order: Order, prompt: String, mut stop: watch::Receiver<Stop>) -> Attempt {
         let begun = Instant::now();
+        if *stop.borrow() != Stop::Run {
+            // Asked for while the prompt was read: nothing is started any more.
+            return Attempt { outcome: Outcome::Interrupted, ..no_start(String::new()) };
+        }
         let lease = match self.gateway.open(order.budget) {
             Ok(lease) => lease,
             Err(error) => return no_start(format!("the gateway cannot make a key: {error}")),
         };
-        let words = command::fill(&self.template, &order);
+        let words = command::fill(&self.template, &order, &self.home);
         let own = |name: &str| std::env::var(name).ok();
         let environment = command::environment(own, &self.home, Some(lease.endpoint()));
         // Without it, programs that want a temporary folder fail in odd ways.
         let _ = std::fs::create_dir_all(self.home.join("tmp"));
+        if let Err(error) = command::write_prompt(&self.template, &self.home, &prompt) {
+            return no_start(format!("the prompt cannot be written to a file: {error}"));
+        }
 
         let mut transcript = Transcript::default();
         let (code, stopped) = match self.spawn(&words, environment) {
@@ -102,8 +109,7 @@ impl Runner for Process {
                 (Some(127), None)
             }
         };
-        let metered = lease.metered();
-        drop(lease);
+        let metered = lease.close().await;
         if transcript.broken_lines > 0 {
             let text =
                 format!("{} lines of the agent's output were broken", transcript.broken_lines);
@@ -118,8 +124,8 @@ impl Runner for Process {
         let result = transcript.result.unwrap_or_default();
         Attempt {
             outcome,
-            // The agent's own sum, or what the gateway metered when the agent was cut off.
-            cost: result.cost.unwrap_or(metered.cost),
+            // An agent that was cut off says nothing, and one that is wrong says too little.
+            cost: result.cost.unwrap_or_default().max(metered.cost),
             tokens: if result.cost.is_some() { result.tokens } else { metered.tokens },
             turns: result.turns,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -246,11 +252,14 @@ impl Watched<'_> {
             }
         };
         signal(group, Signal::KILL);
-        let left = sweep::sweep().await;
-        if left > 0 {
-            self.process
-                .journal
-                .log(Level::Debug, format!("processes the agent left running were ended: {left}"));
+        let swept = sweep::sweep().await;
+        if swept.ended > 0 {
+            let text = format!("processes the agent left running were ended: {}", swept.ended);
+            self.process.journal.log(Level::Debug, text);
+        }
+        if swept.left > 0 {
+            let text = format!("processes of the agent could not be ended: {}", swept.left);
+            self.process.journal.log(Level::Error, text);
         }
         self.drain(&mut stdout, &mut stderr).await;
         (code(status), stopped)
@@ -262,8 +271,6 @@ impl Watched<'_> {
         stdout: &mut mpsc::Receiver<Vec<u8>>,
         stderr: &mut mpsc::Receiver<Vec<u8>>,
     ) {
-        let late = sleep(DRAIN);
-        tokio::pin!(late);
         let (mut out_open, mut err_open) = (true, true);
         while out_open || err_open {
             tokio::select! {
@@ -275,7 +282,8 @@ impl Watched<'_> {
                     Some(line) => self.stderr(&line),
                     None => err_open = false,
                 },
-                () = &mut late => break,
+                // Only a process that outlived the sweep still holds a pipe.
+                () = sleep(DRAIN) => break,
             }
         }
     }

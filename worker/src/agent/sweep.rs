@@ -9,21 +9,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid};
 
-/// Longest a sweep takes. Only a process stuck in the kernel outlives it.
+/// Longest a sweep takes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Kills every descendant and reaps what became the worker's own child. Returns how many were
-/// still running. Call it only when no child of the worker's own is running.
-pub async fn sweep() -> usize {
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// How many processes were running and were told to end.
+    pub ended: usize,
+    /// How many were still there when patience ended: stuck in the kernel or, unless the worker
+    /// is PID 1, forking faster than they can be found.
+    pub left: usize,
+}
+
+/// Kills every descendant and reaps what became the worker's own child. Call it only when no
+/// child of the worker's own is running.
+pub async fn sweep() -> Swept {
     let deadline = Instant::now() + PATIENCE;
     let mut seen = BTreeSet::new();
     loop {
         let found = descendants();
         if found.is_empty() || Instant::now() >= deadline {
-            return seen.len();
+            let left = found.iter().filter(|(_, running)| *running).count();
+            return Swept { ended: seen.len(), left };
         }
+        end_all_as_init();
         for (number, running) in found {
             if let Some(pid) = Pid::from_raw(number) {
                 if running {
@@ -35,6 +47,15 @@ pub async fn sweep() -> usize {
             }
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// As PID 1: everything else in the namespace at once, so that nothing can fork away from it.
+fn end_all_as_init() {
+    if std::process::id() == 1 {
+        // kill(2): the group of process 1 is written -1, which means every process but the
+        // caller. The processes of a PID namespace are all the agent's.
+        let _ = kill_process_group(Pid::INIT, Signal::KILL);
     }
 }
 

@@ -9,25 +9,34 @@ use std::{
 use axum::body::{Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::{Shared, meter::Meter};
 
 /// Passes every frame on as it comes. What was metered is booked when the body ends or is dropped:
 /// an agent that hangs up has still paid for what was sent.
 pub(super) struct MeteredBody<B> {
     inner: B,
-    meter: Option<Meter>,
+    /// `None` once it is booked.
+    meter: Option<(Meter, UnderWay)>,
     shared: Arc<Shared>,
 }
 
+/// A request under way, of one lease.
+pub(super) struct UnderWay {
+    pub(super) lease: u64,
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
 impl<B> MeteredBody<B> {
-    pub(super) fn new(inner: B, meter: Meter, shared: Arc<Shared>) -> Self {
-        Self { inner, meter: Some(meter), shared }
+    pub(super) fn new(inner: B, meter: Meter, under_way: UnderWay, shared: Arc<Shared>) -> Self {
+        Self { inner, meter: Some((meter, under_way)), shared }
     }
 
     fn book(&mut self) {
-        if let Some(meter) = self.meter.take() {
-            let (model, tokens) = meter.finish();
-            self.shared.lock().add(&model, tokens);
+        if let Some((meter, under_way)) = self.meter.take() {
+            let (model, used) = meter.finish();
+            self.shared.book(under_way.lease, &model, used);
         }
     }
 }
@@ -43,7 +52,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for MeteredBody<B> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         match &frame {
             Some(Ok(frame)) => {
-                if let (Some(data), Some(meter)) = (frame.data_ref(), &mut self.meter) {
+                if let (Some(data), Some((meter, _))) = (frame.data_ref(), &mut self.meter) {
                     meter.feed(data);
                 }
             }

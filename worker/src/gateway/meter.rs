@@ -3,6 +3,7 @@
 use ralph_protocol::event::Tokens;
 use serde_json::Value;
 
+use super::price::Used;
 use crate::agent::stream::tokens;
 
 /// Longest line of a response that is looked at. The events that carry usage are short; what is
@@ -21,7 +22,13 @@ pub struct Meter {
     skipping: bool,
     model: String,
     used: Tokens,
+    short_writes: u64,
+    /// Tokens of output that were seen passing, roughly.
+    streamed: u64,
 }
+
+/// What an event that carries text has around it.
+const FRAME: usize = 85;
 
 impl Meter {
     /// For a response of this content type.
@@ -58,6 +65,11 @@ impl Meter {
 
     fn event(&mut self) {
         let Some(data) = self.line.strip_prefix(b"data:") else { return };
+        if data.windows(20).take(16).any(|window| window == b"\"content_block_delta") {
+            // At least a token an event, and one for four characters.
+            self.streamed += (data.len().saturating_sub(FRAME) as u64 / 4).max(1);
+            return;
+        }
         // Most events carry text; only two kinds carry usage.
         if !data.windows(7).any(|window| window == b"\"usage\"") {
             return;
@@ -75,6 +87,12 @@ impl Meter {
         }
         let Some(usage) = message.get("usage").or_else(|| value.get("usage")) else { return };
         let now = tokens(usage);
+        let short = usage.pointer("/cache_creation/ephemeral_5m_input_tokens");
+        self.short_writes = self.short_writes.max(short.and_then(Value::as_u64).unwrap_or(0));
+        if value.get("message").is_none() {
+            // The service's own count has come.
+            self.streamed = 0;
+        }
         self.used = Tokens {
             input: self.used.input.max(now.input),
             output: self.used.output.max(now.output),
@@ -83,15 +101,17 @@ impl Meter {
         };
     }
 
-    /// Model and tokens, at the end or wherever the response was cut.
+    /// Model and tokens, at the end or wherever the response was cut: then what was streamed is
+    /// estimated, because the service counts it too.
     #[must_use]
-    pub fn finish(mut self) -> (String, Tokens) {
+    pub fn finish(mut self) -> (String, Used) {
         if !self.events
             && let Ok(value) = serde_json::from_slice::<Value>(&self.line)
         {
             self.take(&value);
         }
-        (self.model, self.used)
+        self.used.output = self.used.output.max(self.streamed);
+        (self.model, Used { tokens: self.used, short_writes: self.short_writes })
     }
 }
 
@@ -115,14 +135,33 @@ mod tests {
         meter.feed(br#"{"model":"m","usage":{"input_"#);
         meter.feed(br#"tokens":4,"output_tokens":5}}"#);
         let tokens = Tokens { input: 4, output: 5, ..Tokens::default() };
-        assert_eq!(meter.finish(), ("m".to_owned(), tokens));
+        assert_eq!(meter.finish(), ("m".to_owned(), Used { tokens, short_writes: 0 }));
     }
 
     #[test]
     fn a_cut_stream_counts_what_was_said_until_then() {
         let mut meter = Meter::new("text/event-stream");
         meter.feed(&EVENTS.as_bytes()[..EVENTS.len() / 2]);
-        assert_eq!(meter.finish().1.input, 25);
+        assert_eq!(meter.finish().1.tokens.input, 25);
+    }
+
+    #[test]
+    fn what_was_streamed_before_a_cut_is_estimated() {
+        let start = "data: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":{\"input_tokens\":9,\"output_tokens\":1,\"cache_creation_input_tokens\":8,\"cache_creation\":{\"ephemeral_5m_input_tokens\":6}}}}\n";
+        let text = |text: &str| {
+            format!(
+                "data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n"
+            )
+        };
+        let mut meter = Meter::new("text/event-stream");
+        meter.feed(start.as_bytes());
+        for _ in 0..10 {
+            meter.feed(text("ab").as_bytes());
+        }
+        meter.feed(text(&"x".repeat(400)).as_bytes());
+        let used = meter.finish().1;
+        assert!((108..=112).contains(&used.tokens.output), "{used:?}");
+        assert_eq!((used.tokens.cache_write, used.short_writes), (8, 6));
     }
 
     #[test]
@@ -131,7 +170,7 @@ mod tests {
         let long = format!("data: {{\"usage\":\"{}\"}}\n", "x".repeat(MAX_LINE));
         meter.feed(long.as_bytes());
         meter.feed(EVENTS.as_bytes());
-        assert_eq!(meter.finish().1.output, 15);
+        assert_eq!(meter.finish().1.tokens.output, 15);
     }
 
     proptest! {
@@ -146,7 +185,8 @@ mod tests {
                 rest = later;
             }
             let tokens = Tokens { input: 25, output: 15, cache_read: 7, cache_write: 3 };
-            prop_assert_eq!(meter.finish(), ("claude-sonnet-4-5".to_owned(), tokens));
+            let used = Used { tokens, short_writes: 0 };
+            prop_assert_eq!(meter.finish(), ("claude-sonnet-4-5".to_owned(), used));
         }
     }
 }

@@ -9,12 +9,17 @@ pub mod price;
 mod proxy;
 
 use std::{
+    collections::BTreeSet,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use ralph_protocol::{event::Tokens, secret::AnthropicKeys};
-use tokio::net::TcpListener;
+use ralph_protocol::{
+    event::{Level, Tokens},
+    secret::AnthropicKeys,
+};
+use tokio::{net::TcpListener, sync::Semaphore};
 use url::Url;
 
 use crate::{
@@ -23,6 +28,13 @@ use crate::{
     journal::{Journal, now_ms},
     machine::Usd,
 };
+
+/// Most requests under way at a time; more wait. Each may still cost something when the limit is
+/// reached, so this bounds by how much it is passed.
+const MAX_UNDER_WAY: u32 = 16;
+
+/// At the end of an attempt: how long to wait for answers that were cut off to be counted.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// Hands out one lease an attempt. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +49,7 @@ pub(crate) struct Shared {
     client: proxy::Client,
     journal: Journal,
     state: Mutex<State>,
+    under_way: Arc<Semaphore>,
 }
 
 pub(crate) struct State {
@@ -44,7 +57,13 @@ pub(crate) struct State {
     /// The key the agent must show; `None` between attempts.
     dummy: Option<String>,
     budget: Usd,
+    /// Which lease is open, or was last.
+    lease: u64,
     used: Metered,
+    /// What was counted after its lease was closed: the next lease's.
+    late: Metered,
+    /// Models whose prices are not known here, each reported once.
+    unknown: BTreeSet<String>,
 }
 
 /// What an attempt used, as the gateway saw it.
@@ -70,10 +89,15 @@ impl Gateway {
             keys: keys::KeyRing::new(keys),
             dummy: None,
             budget: Usd::default(),
+            lease: 0,
             used: Metered::default(),
+            late: Metered::default(),
+            unknown: BTreeSet::new(),
         };
         let client = proxy::client()?;
-        let shared = Arc::new(Shared { upstream, client, journal, state: Mutex::new(state) });
+        let under_way = Arc::new(Semaphore::new(MAX_UNDER_WAY as usize));
+        let state = Mutex::new(state);
+        let shared = Arc::new(Shared { upstream, client, journal, state, under_way });
         tokio::spawn(proxy::serve(listener, Arc::clone(&shared)));
         Ok(Self { shared, url })
     }
@@ -90,7 +114,8 @@ impl Gateway {
         let mut state = self.shared.lock();
         state.dummy = Some(dummy_key.clone());
         state.budget = budget;
-        state.used = Metered::default();
+        state.lease += 1;
+        state.used = std::mem::take(&mut state.late);
         drop(state);
         let endpoint = Endpoint { url: self.url.clone(), dummy_key };
         Ok(Lease { shared: Arc::clone(&self.shared), endpoint })
@@ -119,9 +144,13 @@ impl Lease {
         &self.endpoint
     }
 
-    /// What was used so far, and what the service said.
-    #[must_use]
-    pub fn metered(&self) -> Metered {
+    /// Closes the access and says what was used and what the service said. Call it when the agent
+    /// is gone: answers it no longer reads are then over, and count.
+    pub async fn close(self) -> Metered {
+        self.shared.lock().dummy = None;
+        let all = self.shared.under_way.acquire_many(MAX_UNDER_WAY);
+        // What is later still counts for the next lease.
+        drop(tokio::time::timeout(SETTLE, all).await);
         let state = self.shared.lock();
         let mut metered = state.used.clone();
         metered.verdict.no_key = state.keys.none_left();
@@ -140,19 +169,37 @@ impl Drop for Lease {
 }
 
 impl Shared {
+    /// The state, whatever a panicking thread did.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// Adds what a response cost.
-    pub(crate) fn add(&mut self, model: &str, tokens: Tokens) {
-        let sum = &mut self.used.tokens;
+impl Shared {
+    /// Adds what a response cost to the lease it was for.
+    pub(crate) fn book(&self, lease: u64, model: &str, used: price::Used) {
+        if used == price::Used::default() {
+            return;
+        }
+        let mut state = self.lock();
+        let known = price::is_known(model) || !state.unknown.insert(model.to_owned());
+        let metered = if lease == state.lease { &mut state.used } else { &mut state.late };
+        metered.add(used.tokens, price::estimate(model, used));
+        drop(state);
+        if !known {
+            let text = format!("no prices are known for model `{model}`; it counts as the dearest");
+            self.journal.log(Level::Warn, text);
+        }
+    }
+}
+
+impl Metered {
+    fn add(&mut self, tokens: Tokens, cost: Usd) {
+        let sum = &mut self.tokens;
         sum.input += tokens.input;
         sum.output += tokens.output;
         sum.cache_read += tokens.cache_read;
         sum.cache_write += tokens.cache_write;
-        self.used.cost = self.used.cost.plus(price::estimate(model, tokens));
+        self.cost = self.cost.plus(cost);
     }
 }

@@ -1,5 +1,6 @@
 //! What tokens cost, at list prices: good enough to stop in time, and to count an attempt that was
-//! cut off before it could say what it had cost. The agent's own sum wins where there is one.
+//! cut off before it could say what it had cost, or says less than it had. The larger of this and
+//! the agent's own sum counts.
 
 use ralph_protocol::event::Tokens;
 
@@ -24,15 +25,38 @@ const OPUS: (f64, f64) = (5.0, 25.0);
 /// A model nobody here knows costs as much as the dearest: stopping early is better than late.
 const UNKNOWN: (f64, f64) = (15.0, 75.0);
 
-/// Estimated cost. Writing to the cache costs up to twice, reading from it a tenth of the input's
-/// price.
+/// What a response used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// All tokens.
+    pub tokens: Tokens,
+    /// Of `cache_write`, those that are kept for 5 minutes only, if the service said so.
+    pub short_writes: u64,
+}
+
+fn prices(model: &str) -> Option<(f64, f64)> {
+    let listed = PRICES.iter().find(|(part, ..)| model.contains(part)).map(|(_, i, o)| (*i, *o));
+    listed.or_else(|| model.contains("opus-4-").then_some(OPUS))
+}
+
+/// Whether the model's prices are known here.
+#[must_use]
+pub fn is_known(model: &str) -> bool {
+    prices(model).is_some()
+}
+
+/// Estimated cost. Writing to the cache costs twice the input's price for an hour, 1.25 times for
+/// 5 minutes; reading from it a tenth.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^52")]
-pub fn estimate(model: &str, tokens: Tokens) -> Usd {
-    let known = PRICES.iter().find(|(part, ..)| model.contains(part)).map(|(_, i, o)| (*i, *o));
-    let (input, output) = known.unwrap_or(if model.contains("opus-4-") { OPUS } else { UNKNOWN });
-    let read =
-        tokens.input as f64 + 2.0 * tokens.cache_write as f64 + 0.1 * tokens.cache_read as f64;
+pub fn estimate(model: &str, used: Used) -> Usd {
+    let tokens = used.tokens;
+    let (input, output) = prices(model).unwrap_or(UNKNOWN);
+    let short = used.short_writes.min(tokens.cache_write);
+    let read = tokens.input as f64
+        + 2.0 * (tokens.cache_write - short) as f64
+        + 1.25 * short as f64
+        + 0.1 * tokens.cache_read as f64;
     Usd::from_dollars((read * input + tokens.output as f64 * output) / 1e6)
 }
 
@@ -42,7 +66,8 @@ mod tests {
 
     #[test]
     fn prices() {
-        let million = |input, output| Tokens { input, output, ..Tokens::default() };
+        let of = |tokens| Used { tokens, short_writes: 0 };
+        let million = |input, output| of(Tokens { input, output, ..Tokens::default() });
         let cases = [
             ("claude-sonnet-4-5-20250929", million(1_000_000, 0), 3.0),
             ("claude-sonnet-4-5-20250929", million(0, 1_000_000), 15.0),
@@ -57,6 +82,9 @@ mod tests {
             assert_eq!(estimate(model, tokens), Usd::from_dollars(dollars), "{model}");
         }
         let cached = Tokens { cache_read: 1_000_000, cache_write: 1_000_000, ..Tokens::default() };
-        assert_eq!(estimate("sonnet", cached), Usd::from_dollars(6.3));
+        assert_eq!(estimate("sonnet", of(cached)), Usd::from_dollars(6.3));
+        let short = Used { tokens: cached, short_writes: 400_000 };
+        assert_eq!(estimate("sonnet", short), Usd::from_dollars(5.4));
+        assert!(is_known("claude-opus-4-9") && !is_known("from-the-future"));
     }
 }

@@ -19,7 +19,11 @@ use ralph_protocol::event::{Kind, Level};
 use tokio::net::TcpListener;
 use url::Url;
 
-use super::{Shared, body::MeteredBody, meter::Meter};
+use super::{
+    Shared,
+    body::{MeteredBody, UnderWay},
+    meter::Meter,
+};
 use crate::{journal::now_ms, machine::policy::UNKNOWN_LIMIT_MS};
 
 /// Largest request that is passed on; the service's own limit is 32 MB.
@@ -116,7 +120,16 @@ async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Resp
             "the request is too large",
         );
     };
-    forward(&shared, &parts, body).await
+    let Ok(permit) = Arc::clone(&shared.under_way).acquire_owned().await else {
+        // Nobody closes the semaphore.
+        return refuse(StatusCode::BAD_GATEWAY, "api_error", "the worker ends");
+    };
+    // What was spent while this one waited counts.
+    if let Some(refusal) = refusal(&shared, &parts) {
+        return refusal;
+    }
+    let lease = shared.lock().lease;
+    forward(&shared, &parts, body, UnderWay { lease, _permit: permit }).await
 }
 
 /// Only this attempt's agent, only the service's API, only within the budget.
@@ -148,7 +161,12 @@ fn refusal(shared: &Shared, parts: &request::Parts) -> Option<Response> {
 
 /// Tries one key after the other until the service takes one. Nothing was streamed to the agent
 /// until then, so it sees only the last answer.
-async fn forward(shared: &Arc<Shared>, parts: &request::Parts, body: Bytes) -> Response {
+async fn forward(
+    shared: &Arc<Shared>,
+    parts: &request::Parts,
+    body: Bytes,
+    under_way: UnderWay,
+) -> Response {
     let mut last: Option<Response> = None;
     loop {
         let now = now_ms();
@@ -180,7 +198,7 @@ async fn forward(shared: &Arc<Shared>, parts: &request::Parts, body: Bytes) -> R
             let meter = Meter::new(content_type.and_then(|v| v.to_str().ok()).unwrap_or_default());
             return passed_on(
                 head,
-                Body::new(MeteredBody::new(incoming, meter, Arc::clone(shared))),
+                Body::new(MeteredBody::new(incoming, meter, under_way, Arc::clone(shared))),
             );
         }
         let text = to_bytes(Body::new(incoming), MAX_ERROR).await.unwrap_or_default();

@@ -3,7 +3,10 @@
 use std::{process::Stdio, time::Duration};
 
 use ralph_protocol::event::Level;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::Command,
+};
 
 use super::{Checkout, Workplace, run::GitError};
 use crate::{
@@ -16,12 +19,32 @@ const TAIL: usize = 4_000;
 
 impl Workplace for Checkout {
     async fn prepare(&mut self) -> Result<Prepared, Failure> {
-        self.make().await
+        let mut prepared = self.make().await?;
+        if !self.is_pushed() {
+            self.push_adopted().await?;
+            prepared.commit.clone_from(&self.head);
+            prepared.complete = self.is_pushed() && self.says_complete().await;
+        } else if !prepared.complete {
+            // Before any money is spent. What moved on in this moment, or cannot be reached, a
+            // real push deals with.
+            self.may_push().await.or_else(|error| {
+                if error.is_denied() { Err(Failure::from(error)) } else { Ok(()) }
+            })?;
+        }
+        Ok(prepared)
     }
 
     async fn save(&mut self, order: SaveOrder) -> Saved {
         let before = self.head.clone();
-        match self.checkpoint(&order, &before).await {
+        let mut saved = self.checkpoint(&order, &before).await;
+        if let Err(error) = &saved {
+            self.journal.log(Level::Warn, format!("the checkout is broken: {error}"));
+            saved = match self.rebuild().await {
+                Ok(()) => self.checkpoint(&order, &before).await,
+                Err(failure) => Err(GitError::Start(failure.text)),
+            };
+        }
+        match saved {
             Ok(saved) => saved,
             Err(error) => Saved {
                 commit: self.head.clone(),
@@ -65,21 +88,13 @@ impl Checkout {
             self.commit(order).await?;
         }
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
-        let note = if self.head == before { None } else { self.guard(order).await? };
-        // Whatever ran in the checkout is gone before a credential appears.
-        let left = sweep::sweep().await;
-        if left > 0 {
-            self.journal.log(
-                Level::Warn,
-                format!("processes the repository's configuration had started were ended: {left}"),
-            );
-        }
-        let push = if self.pushed.as_deref() == Some(self.head.as_str())
-            || (self.pushed.is_none() && self.head == before && !progressed)
-        {
+        let mut note = None;
+        let push = if self.is_pushed() {
             Push::Nothing
         } else {
-            self.push(order.give_up).await
+            let bare;
+            (bare, note) = self.guarded_copy(order).await?;
+            self.push(bare, order.give_up).await
         };
         let on_branch = matches!(push, Push::Pushed | Push::Nothing);
         let complete = on_branch && self.says_complete().await;
@@ -100,26 +115,39 @@ impl Checkout {
             .stderr(Stdio::null())
             .process_group(0)
             .kill_on_drop(true);
-        let output = match tokio::time::timeout(
-            self.verify_timeout.max(Duration::from_secs(1)),
-            command.output(),
-        )
-        .await
-        {
-            Err(_) => {
-                return Verdict::Failed { tail: "it took too long and was stopped".to_owned() };
-            }
-            Ok(Err(error)) => {
-                return Verdict::Failed { tail: format!("it cannot be run: {error}") };
-            }
-            Ok(Ok(output)) => output,
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => return Verdict::Failed { tail: format!("it cannot be run: {error}") },
         };
-        if output.status.success() {
-            return Verdict::Passed;
+        let mut tail = Vec::new();
+        let ended = tokio::time::timeout(self.verify_timeout.max(Duration::from_secs(1)), async {
+            if let Some(pipe) = child.stdout.take() {
+                read_tail(pipe, &mut tail).await;
+            }
+            child.wait().await
+        })
+        .await;
+        let how = match ended {
+            Ok(Ok(status)) if status.success() => return Verdict::Passed,
+            Ok(Ok(status)) => status.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it took too long and was stopped".to_owned(),
+        };
+        let text = String::from_utf8_lossy(&tail);
+        Verdict::Failed { tail: format!("{}\n({how})", text.trim_end()) }
+    }
+}
+
+/// Reads to the end and keeps the last [`TAIL`] bytes, from the beginning of a character.
+async fn read_tail(mut pipe: impl AsyncRead + Unpin, tail: &mut Vec<u8>) {
+    let mut buffer = [0; 16 << 10];
+    while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
+        tail.extend_from_slice(&buffer[..read]);
+        let extra = tail.len().saturating_sub(TAIL);
+        let inside = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
+        let extra = extra + tail[extra..].iter().take_while(inside).count().min(3);
+        if extra > 3 {
+            tail.drain(..extra);
         }
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let start = text.ceil_char_boundary(text.len().saturating_sub(TAIL));
-        text.drain(..start);
-        Verdict::Failed { tail: format!("{}\n({})", text.trim_end(), output.status) }
     }
 }

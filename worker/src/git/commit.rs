@@ -1,26 +1,32 @@
 //! Commits what the agent left in the tree, without running anything the repository configures.
 
-use super::{Checkout, ledger, run::GitError};
+use super::{
+    Checkout, ledger,
+    run::{GitError, Setting},
+};
 use crate::machine::SaveOrder;
 
+/// What git does by itself with text, as a merge driver (gitattributes(5)).
+const PLAIN_MERGE: &str = "git merge-file --marker-size=%L %A %O %B";
+
 impl Checkout {
-    /// `-c` arguments that make every filter of the checkout's configuration do nothing.
-    pub(super) async fn inert_filters(&self) -> Vec<String> {
-        let names = ["config", "--name-only", "-z", "--get-regexp", r"^filter\."];
+    /// Settings that make every filter and merge driver of the checkout's configuration do nothing.
+    async fn inert_drivers(&self) -> Vec<Setting> {
+        let names = ["config", "--name-only", "-z", "--get-regexp", r"^(filter|merge)\..*\."];
         let bytes = self.git.local(&self.dir, names).await.unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        let mut args = Vec::new();
-        for name in text.split('\0').filter(|name| !name.is_empty()) {
-            let value = if name.ends_with(".required") { "false" } else { "" };
-            args.extend(["-c".to_owned(), format!("{name}={value}")]);
-        }
-        args
+        let names = text.split('\0').filter(|name| !name.is_empty());
+        let value = |name: &str| match name.rsplit('.').next() {
+            Some("required") => "false",
+            Some("driver") => PLAIN_MERGE,
+            _ => "",
+        };
+        names.map(|name| (name.to_owned(), value(name).to_owned())).collect()
     }
 
-    async fn git_inert(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
-        let mut all = self.inert_filters().await;
-        all.extend(args.iter().map(|arg| (*arg).to_owned()));
-        self.git.local(&self.dir, all).await
+    /// A git command in the checkout that reads or writes its files.
+    pub(super) async fn git_inert(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        self.git.with(&self.dir, self.inert_drivers().await, args).await
     }
 
     /// Stages the tree. Links to other repositories are left as they were: their commits exist

@@ -3,7 +3,7 @@
 
 use ralph_protocol::event::Level;
 
-use super::{Checkout, run::GitError};
+use super::{Checkout, push::Bare, run::GitError};
 use crate::machine::SaveOrder;
 
 /// Largest file that is pushed. GitHub warns above 50 MiB and refuses above 100.
@@ -26,13 +26,18 @@ struct Object {
 }
 
 impl Checkout {
-    /// Checks what lies between the remote and HEAD. When something must not be pushed, the
-    /// commits are replaced by one without it; the files stay in the tree. Returns what the agent
-    /// should be told.
-    pub(super) async fn guard(&mut self, order: &SaveOrder) -> Result<Option<String>, GitError> {
-        let found = self.inspect().await?;
+    /// Makes the copy that is pushed and checks, in the copy, what lies between the remote and
+    /// HEAD: nothing in the checkout can hide a commit there. When something must not be pushed,
+    /// the commits are replaced by one without it; the files stay in the tree. Returns what the
+    /// agent should be told.
+    pub(super) async fn guarded_copy(
+        &mut self,
+        order: &SaveOrder,
+    ) -> Result<(Bare, Option<String>), GitError> {
+        let bare = self.bare_copy().await?;
+        let found = self.inspect(&bare).await?;
         if found.items.is_empty() {
-            return Ok(None);
+            return Ok((bare, None));
         }
         for (path, why) in &found.items {
             let what =
@@ -55,17 +60,19 @@ impl Checkout {
         self.exclude(&paths);
         self.commit(order).await?;
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
-        if let Some((path, why)) = self.inspect().await?.items.into_iter().next() {
+        let bare = self.bare_copy().await?;
+        if let Some((path, why)) = self.inspect(&bare).await?.items.into_iter().next() {
             return Err(GitError::Failed {
                 command: "push".to_owned(),
                 stderr: format!("refused by the worker: `{path}` {why}"),
             });
         }
-        Ok(Some(format!(
+        let note = format!(
             "These files were not committed, because they are too large or hold a credential: {}. \
              Remove them or what is wrong in them; never commit credentials.",
             paths.join(", ")
-        )))
+        );
+        Ok((bare, Some(note)))
     }
 
     /// New untracked files by these names are not added again. Without the file they merely are
@@ -78,11 +85,14 @@ impl Checkout {
         let _ = file.and_then(|mut file| file.write_all(lines.as_bytes()));
     }
 
-    async fn inspect(&self) -> Result<Findings, GitError> {
+    async fn inspect(&self, bare: &Bare) -> Result<Findings, GitError> {
         let mut found = Findings::default();
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for object in self.objects().await? {
+        for object in self.objects(bare).await? {
+            if self.journal.redactor().finds_credential(&object.path) {
+                found.items.push((object.path.clone(), "has a credential in its name".to_owned()));
+            }
             if object.size > MAX_FILE {
                 let why = format!("is larger than {} MiB", MAX_FILE >> 20);
                 found.items.push((object.path, why));
@@ -91,33 +101,38 @@ impl Checkout {
             bytes += object.size;
             batch.push(object);
             if bytes >= BATCH {
-                self.read_batch(&std::mem::take(&mut batch), &mut found).await?;
+                self.read_batch(bare, &std::mem::take(&mut batch), &mut found).await?;
                 bytes = 0;
             }
         }
-        self.read_batch(&batch, &mut found).await?;
+        self.read_batch(bare, &batch, &mut found).await?;
         found.items.sort();
         found.items.dedup();
         Ok(found)
     }
 
     /// Commits and files between the remote and HEAD.
-    async fn objects(&self) -> Result<Vec<Object>, GitError> {
+    async fn objects(&self, bare: &Bare) -> Result<Vec<Object>, GitError> {
         let not = format!("^{}", self.known);
-        let listed =
-            self.git.local(&self.dir, ["rev-list", "--objects", &self.head, &not, "--"]).await?;
+        let list = ["rev-list", "--objects", &bare.commit, &not, "--"];
+        let listed = self.git.local(&bare.dir, list).await?;
         let check = ["cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize) %(rest)"];
-        let checked = self.git.fed(&self.dir, check, listed).await?;
+        let checked = self.git.fed(&bare.dir, check, listed).await?;
         let objects = String::from_utf8_lossy(&checked).lines().filter_map(object).collect();
         Ok(objects)
     }
 
-    async fn read_batch(&self, batch: &[Object], found: &mut Findings) -> Result<(), GitError> {
+    async fn read_batch(
+        &self,
+        bare: &Bare,
+        batch: &[Object],
+        found: &mut Findings,
+    ) -> Result<(), GitError> {
         if batch.is_empty() {
             return Ok(());
         }
         let ids: String = batch.iter().map(|object| format!("{}\n", object.id)).collect();
-        let content = self.git.fed(&self.dir, ["cat-file", "--batch"], ids.into_bytes()).await?;
+        let content = self.git.fed(&bare.dir, ["cat-file", "--batch"], ids.into_bytes()).await?;
         let mut rest = content.as_slice();
         for object in batch {
             // `<id> <type> <size>\n<content>\n`

@@ -10,6 +10,7 @@ mod guard;
 mod ledger;
 mod prepare;
 mod push;
+mod rebuild;
 mod repair;
 mod run;
 
@@ -76,6 +77,8 @@ pub struct Checkout {
     pub journal: Journal,
     /// What the remote's branch is known to hold; `None` while it does not exist there.
     pub pushed: Option<String>,
+    /// Branch the work started from.
+    pub start: String,
     /// A commit the remote has, on which our work builds.
     pub known: String,
     /// HEAD after the last checkpoint, to see progress.
@@ -85,24 +88,24 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// A checkout that is not made yet. `git_home` is an existing folder of the worker's own;
-    /// `hurry` says by when a push must be done, ms since the epoch.
+    /// A checkout that is not made yet. `hurry` says by when a push must be done, ms since the
+    /// epoch.
     #[must_use]
     pub fn new(
         config: &Config,
         secrets: &Secrets,
-        git_home: PathBuf,
         hurry: watch::Receiver<Option<u64>>,
         journal: Journal,
     ) -> Self {
         let folder = config.workdir.join(config.run.as_str());
+        let dir = folder.join("checkout");
         Self {
-            git: Git::new(git_home, config.repo.scheme() == "file", hurry),
+            git: Git::new(dir.clone(), config.repo.scheme() == "file", hurry),
             repo: config.repo.clone(),
             base: config.base.clone(),
             branch: config.branch.clone(),
             run: config.run.clone(),
-            dir: folder.join("checkout"),
+            dir,
             prompt_file: config.prompt_file.clone(),
             prompt: String::new(),
             credential: match &secrets.git {
@@ -114,6 +117,7 @@ impl Checkout {
             verify_timeout: Duration::from_secs(config.limits.iteration_timeout_secs),
             journal,
             pushed: None,
+            start: String::new(),
             known: String::new(),
             head: String::new(),
             recorded: Ledger::default(),

@@ -73,11 +73,18 @@ impl Checkout {
     /// What the remote has.
     pub(super) async fn refs(&self, scratch: &Path) -> Result<Refs, Failure> {
         let args = ["ls-remote", "--symref", "--", self.repo.as_str(), "HEAD", "refs/heads/*"];
-        let bytes = self
-            .git
-            .remote(scratch, self.credential.as_ref(), Patience::UntilHurried(REMOTE_TIMEOUT), args)
-            .await?;
+        let bytes = self.remote(scratch, Patience::UntilHurried(REMOTE_TIMEOUT), args).await?;
         Ok(Refs::parse(&String::from_utf8_lossy(&bytes)))
+    }
+
+    /// A git command that talks to the remote, from a repository of our own making.
+    pub(super) async fn remote<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        dir: &Path,
+        patience: Patience,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<u8>, GitError> {
+        self.git.remote(dir, &self.repo, self.credential.as_ref(), patience, args).await
     }
 
     /// The branch to start from, after checks that cost nothing.
@@ -116,34 +123,58 @@ impl Checkout {
         }
     }
 
+    /// Makes the checkout, without writing to the remote.
     pub(crate) async fn make(&mut self) -> Result<Prepared, Failure> {
         let begun = Instant::now();
         let scratch = super::push::scratch()?;
         let refs = self.refs(scratch.path()).await?;
-        let start = self.start(&refs)?;
+        self.start = self.start(&refs)?;
 
         // The credential is used in a repository the agent never sees …
         let bare = scratch.path().join("clone.git");
-        let git = &self.git;
-        git.local(scratch.path(), ["init", "-q", "--bare", "clone.git"]).await?;
-        let refspec = format!("+refs/heads/{start}:refs/heads/start");
-        let fetch = [
-            "fetch",
-            "-q",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--",
-            self.repo.as_str(),
-            &refspec,
-        ];
-        git.remote(&bare, self.credential.as_ref(), Patience::UntilHurried(REMOTE_TIMEOUT), fetch)
-            .await?;
+        self.git.local(scratch.path(), ["init", "-q", "--bare", "clone.git"]).await?;
+        self.download(&bare, &self.start, "start").await?;
 
         // … and the checkout is made from there.
         self.fresh_dir()?;
+        self.furnish(&bare, "start").await?;
         let dir = self.dir.clone();
+        self.git.local(&dir, ["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
+        let tip = self.git.text(&dir, ["rev-parse", "HEAD"]).await?;
+        self.pushed = refs.has(&self.branch).then(|| tip.clone());
+        self.head.clone_from(&tip);
+        self.known = tip;
+        self.adopt(&refs, &bare).await?;
+        self.recorded = ledger::read(&self.git, &dir, &self.head, &self.run).await?;
+        self.prompt = self.read_prompt().await?;
+        let complete = self.is_pushed() && self.says_complete().await;
+        Ok(Prepared {
+            commit: self.head.clone(),
+            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ledger: self.recorded,
+            complete,
+        })
+    }
+
+    /// Fetches a branch of the remote into `bare`, under another name.
+    pub(super) async fn download(
+        &self,
+        bare: &Path,
+        branch: &str,
+        name: &str,
+    ) -> Result<(), GitError> {
+        let refspec = format!("+refs/heads/{branch}:refs/heads/{name}");
+        let repo = self.repo.as_str();
+        let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", repo, &refspec];
+        self.remote(bare, Patience::UntilHurried(REMOTE_TIMEOUT), fetch).await?;
+        Ok(())
+    }
+
+    /// Makes a repository in the checkout's folder and fetches a branch of `bare` into it, as
+    /// FETCH_HEAD. The working tree stays as it is.
+    pub(super) async fn furnish(&self, bare: &Path, name: &str) -> Result<(), GitError> {
         let branch = format!("--initial-branch={}", self.branch);
-        git.local(&dir, ["init", "-q", &branch]).await?;
+        self.git.local(&self.dir, ["init", "-q", &branch]).await?;
         for (name, value) in [
             ("remote.origin.url", self.repo.as_str()),
             ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
@@ -151,26 +182,12 @@ impl Checkout {
             ("user.email", IDENTITY.1),
             ("gc.auto", "0"),
         ] {
-            git.local(&dir, ["config", name, value]).await?;
+            self.git.local(&self.dir, ["config", name, value]).await?;
         }
-        let bare_text = bare.to_string_lossy();
-        git.local(&dir, ["fetch", "-q", "--no-tags", "--", &bare_text, "refs/heads/start"]).await?;
-        git.local(&dir, ["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
-
-        let head = git.text(&dir, ["rev-parse", "HEAD"]).await?;
-        self.pushed = refs.has(&self.branch).then(|| head.clone());
-        self.head.clone_from(&head);
-        self.known.clone_from(&head);
-        let used = ledger::read(git, &dir, &head, &self.run).await?;
-        self.recorded = used;
-        self.prompt = self.read_prompt().await?;
-        let complete = self.says_complete().await;
-        Ok(Prepared {
-            commit: head,
-            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            ledger: used,
-            complete,
-        })
+        let (bare, from) = (bare.to_string_lossy(), format!("refs/heads/{name}"));
+        let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &bare, &from];
+        self.git.local(&self.dir, fetch).await?;
+        Ok(())
     }
 
     /// The folder is named after the run, so nobody else's work is ever in it.

@@ -1,9 +1,9 @@
 //! Pushes a commit from a fresh bare repository: whatever the agent planted in its checkout or
 //! its home takes no part.
 
-use std::{path::Path, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use ralph_protocol::exit::RunExit;
+use ralph_protocol::{event::Level, exit::RunExit};
 use tempfile::TempDir;
 
 use super::{
@@ -11,13 +11,22 @@ use super::{
     run::{GitError, Patience, REMOTE_TIMEOUT},
 };
 use crate::{
+    agent::sweep,
     config::RESCUE_PREFIX,
     journal::now_ms,
-    machine::{Failure, Push},
+    machine::{Failure, Push, policy::RESCUE_MS},
 };
 
-/// After a signal: time for the rescue push.
-const RESCUE_TIMEOUT: Patience = Patience::Fixed(Duration::from_secs(15));
+/// A bare repository of our own that holds one commit of the checkout, its history, and nothing
+/// of the checkout's configuration. What is checked in it is what is pushed from it.
+pub(super) struct Bare {
+    /// Where it is.
+    pub(super) dir: PathBuf,
+    /// The commit.
+    pub(super) commit: String,
+    /// Removes it.
+    _folder: TempDir,
+}
 
 /// A folder that only this user can enter.
 pub(super) fn scratch() -> Result<TempDir, Failure> {
@@ -36,58 +45,83 @@ enum Refusal {
 }
 
 impl Checkout {
-    /// Pushes HEAD to the branch; when others pushed first, rebases and retries once; when that
-    /// does not work, pushes to the rescue branch. Never forces. `give_up` is a time, ms since
-    /// the epoch.
-    pub(super) async fn push(&mut self, give_up: Option<u64>) -> Push {
-        match self.try_push(give_up).await {
+    /// Pushes the copy to the branch; when others pushed first, rebases and retries once; when
+    /// that does not work, pushes to the rescue branch. Never forces. `give_up` is a time, ms
+    /// since the epoch.
+    pub(super) async fn push(&mut self, mut bare: Bare, give_up: Option<u64>) -> Push {
+        match self.try_push(&mut bare, give_up).await {
             Ok(push) => push,
             Err(error) if error.is_denied() => Push::Denied(Failure::from(error).text),
             Err(error) if give_up.is_some() || self.git.is_hurried() => {
-                self.rescue(&error.to_string()).await
+                match self.rescue(&bare, &error.to_string()).await {
+                    // It was for the time, not for what others pushed.
+                    Push::Conflict { rescue: Some(rescue), text } => Push::Rescued { rescue, text },
+                    other => other,
+                }
             }
             Err(error) => Push::Failed(error.to_string()),
         }
     }
 
-    /// Asks the remote whether it would take a push, without pushing. Rules that only look at
-    /// content (protected branches, hooks) speak up at the real push.
-    pub(crate) async fn may_push(&self) -> Result<(), Failure> {
-        let scratch = scratch()?;
-        let bare = self.bare_copy(scratch.path()).await?;
-        let refspec = format!("refs/heads/push:refs/heads/{}", self.branch);
-        let args =
-            ["push", "--dry-run", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
-        self.git
-            .remote(&bare, self.credential.as_ref(), Patience::UntilHurried(REMOTE_TIMEOUT), args)
-            .await?;
+    /// Whether the remote holds HEAD already.
+    pub(super) fn is_pushed(&self) -> bool {
+        self.head == self.pushed.as_ref().unwrap_or(&self.known).as_str()
+    }
+
+    /// Whatever ran in the checkout must be gone before a credential appears.
+    pub(super) async fn alone(&self) -> Result<(), GitError> {
+        let swept = sweep::sweep().await;
+        if swept.ended > 0 {
+            self.journal.log(
+                Level::Warn,
+                format!(
+                    "processes the repository's configuration had started were ended: {}",
+                    swept.ended
+                ),
+            );
+        }
+        if swept.left > 0 && self.credential.is_some() {
+            return Err(GitError::Company(swept.left));
+        }
         Ok(())
     }
 
-    async fn try_push(&mut self, give_up: Option<u64>) -> Result<Push, GitError> {
+    /// Asks the remote whether it would take a push, without pushing. Rules that only look at
+    /// content (protected branches, hooks) speak up at the real push.
+    pub(crate) async fn may_push(&self) -> Result<(), GitError> {
+        let bare = self.bare_copy().await?;
+        let refspec = format!("refs/heads/push:refs/heads/{}", self.branch);
+        let args =
+            ["push", "--dry-run", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
+        self.remote(&bare.dir, Patience::UntilHurried(REMOTE_TIMEOUT), args).await?;
+        Ok(())
+    }
+
+    async fn try_push(&mut self, bare: &mut Bare, give_up: Option<u64>) -> Result<Push, GitError> {
         let branch = self.branch.clone();
-        let first = match self.push_to(&branch, time_left(give_up)).await? {
+        let first = match self.push_to(bare, &branch, time_left(give_up)).await? {
             Ok(()) => return Ok(Push::Pushed),
             Err(refusal) => refusal,
         };
         let why = match first {
             Refusal::Rejected(text) => format!("the remote rejected the push: {text}"),
-            Refusal::Behind => match self.rebase(time_left(give_up)).await? {
+            Refusal::Behind => match self.rebase(bare, time_left(give_up)).await? {
                 Err(why) => why,
-                Ok(()) => match self.push_to(&branch, time_left(give_up)).await? {
+                Ok(()) => match self.push_to(bare, &branch, time_left(give_up)).await? {
                     Ok(()) => return Ok(Push::Pushed),
                     Err(Refusal::Behind) => "the branch moved again during the retry".to_owned(),
                     Err(Refusal::Rejected(text)) => format!("the remote rejected the push: {text}"),
                 },
             },
         };
-        Ok(self.rescue(&why).await)
+        Ok(self.rescue(bare, &why).await)
     }
 
     /// Saves the work on a branch of its own.
-    async fn rescue(&mut self, why: &str) -> Push {
+    async fn rescue(&mut self, bare: &Bare, why: &str) -> Push {
         let rescue = format!("{RESCUE_PREFIX}/{}", self.run);
-        match self.push_to(&rescue, RESCUE_TIMEOUT).await {
+        let patience = Patience::Fixed(Duration::from_millis(RESCUE_MS));
+        match self.push_to(bare, &rescue, patience).await {
             Ok(Ok(())) => Push::Conflict {
                 text: format!(
                     "{why}; the work is on `{rescue}`\nhint: merge it into `{}`",
@@ -109,18 +143,18 @@ impl Checkout {
 
     async fn push_to(
         &mut self,
+        bare: &Bare,
         branch: &str,
         patience: Patience,
     ) -> Result<Result<(), Refusal>, GitError> {
-        let scratch = scratch().map_err(|failure| GitError::Start(failure.text))?;
-        let bare = self.bare_copy(scratch.path()).await?;
+        self.alone().await?;
         let refspec = format!("refs/heads/push:refs/heads/{branch}");
         let args = ["push", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
-        match self.git.remote(&bare, self.credential.as_ref(), patience, args).await {
+        match self.remote(&bare.dir, patience, args).await {
             Ok(_) => {
                 if branch == self.branch {
-                    self.pushed = Some(self.head.clone());
-                    self.known.clone_from(&self.head);
+                    self.pushed = Some(bare.commit.clone());
+                    self.known.clone_from(&bare.commit);
                 }
                 Ok(Ok(()))
             }
@@ -128,44 +162,53 @@ impl Checkout {
         }
     }
 
-    /// A bare repository that holds HEAD and nothing of the checkout's configuration.
-    async fn bare_copy(&self, scratch: &Path) -> Result<std::path::PathBuf, GitError> {
-        let bare = scratch.join("push.git");
-        self.git.local(scratch, ["init", "-q", "--bare", "push.git"]).await?;
+    /// Copies HEAD into a bare repository.
+    pub(super) async fn bare_copy(&self) -> Result<Bare, GitError> {
+        let folder = scratch().map_err(|failure| GitError::Start(failure.text))?;
+        let dir = folder.path().join("push.git");
+        self.git.local(folder.path(), ["init", "-q", "--bare", "push.git"]).await?;
         let from = self.dir.to_string_lossy();
         let refspec = format!("{}:refs/heads/push", self.head);
         let args = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &from, &refspec];
-        self.git.local(&bare, args).await?;
-        Ok(bare)
+        self.git.local(&dir, args).await?;
+        Ok(Bare { dir, commit: self.head.clone(), _folder: folder })
     }
 
     /// Puts our commits on top of what others pushed. The inner error says why not.
-    async fn rebase(&mut self, patience: Patience) -> Result<Result<(), String>, GitError> {
-        let scratch = scratch().map_err(|failure| GitError::Start(failure.text))?;
-        let bare = self.bare_copy(scratch.path()).await?;
+    async fn rebase(
+        &mut self,
+        bare: &mut Bare,
+        patience: Patience,
+    ) -> Result<Result<(), String>, GitError> {
         let refspec = format!("+refs/heads/{}:refs/heads/theirs", self.branch);
         let args = ["fetch", "-q", "--no-tags", "--", self.repo.as_str(), &refspec];
-        self.git.remote(&bare, self.credential.as_ref(), patience, args).await?;
-        let theirs = self.git.text(&bare, ["rev-parse", "refs/heads/theirs"]).await?;
+        self.remote(&bare.dir, patience, args).await?;
+        let theirs = self.git.text(&bare.dir, ["rev-parse", "refs/heads/theirs"]).await?;
 
-        let range = format!("{}..{theirs}", self.head);
-        if ledger::has_later_run(&self.git, &bare, &range, &self.run).await? {
+        let range = format!("{}..{theirs}", bare.commit);
+        if ledger::has_later_run(&self.git, &bare.dir, &range, &self.run).await? {
             return Ok(Err("a later run of this workstream has pushed to the branch".to_owned()));
         }
-        let bare_text = bare.to_string_lossy();
-        self.git
-            .local(&self.dir, ["fetch", "-q", "--no-tags", "--", &bare_text, "refs/heads/theirs"])
-            .await?;
-        let mut args = self.inert_filters().await;
-        args.extend(["rebase", "-q", "--no-autosquash", &theirs].map(str::to_owned));
-        if let Err(error) = self.git.local(&self.dir, args).await {
+        let from = bare.dir.to_string_lossy();
+        let fetch = [
+            "fetch",
+            "-q",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--",
+            &from,
+            "refs/heads/theirs",
+        ];
+        self.git.local(&self.dir, fetch).await?;
+        if let Err(error) = self.git_inert(&["rebase", "-q", "--no-autosquash", &theirs]).await {
             // Back to our own commits; the rescue branch takes them.
-            let _ = self.git.local(&self.dir, ["rebase", "--abort"]).await;
+            let _ = self.git_inert(&["rebase", "--abort"]).await;
             let text: String = error.stderr().lines().take(5).collect::<Vec<_>>().join("; ");
             return Ok(Err(format!("the work conflicts with what others pushed: {text}")));
         }
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
         self.known = theirs;
+        *bare = self.bare_copy().await?;
         Ok(Ok(()))
     }
 }

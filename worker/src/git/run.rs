@@ -10,7 +10,9 @@ use std::{
 
 use base64::Engine;
 use ralph_protocol::secret::GitCredential;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{process::Command, sync::watch};
+use url::Url;
 
 use crate::journal::now_ms;
 
@@ -38,6 +40,9 @@ pub enum GitError {
     /// It ran too long.
     #[error("git {0} took longer than {1} s and was stopped")]
     Timeout(String, u64),
+    /// Something else runs that must not see a credential.
+    #[error("{0} processes of the agent cannot be ended; the credential is not used beside them")]
+    Company(usize),
     /// A signal left no more time for it.
     #[error("git {0} was not done in time after the signal")]
     Hurried(String),
@@ -81,45 +86,52 @@ impl GitError {
 #[derive(Debug, Clone)]
 pub struct Git {
     program: PathBuf,
-    /// An empty folder of our own: no `~/.gitconfig`, no `~/.netrc`.
-    home: PathBuf,
+    /// The agent's checkout, whose configuration must not say where its own parts are.
+    tree: PathBuf,
     allow_file: bool,
     hurry: watch::Receiver<Option<u64>>,
 }
 
 /// Settings that keep a repository's own configuration from running anything.
-const INERT: [&str; 18] = [
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.untrackedCache=false",
-    "core.attributesFile=/dev/null",
-    "core.excludesFile=/dev/null",
-    "core.pager=cat",
-    "core.editor=true",
-    "sequence.editor=true",
-    "core.sshCommand=false",
-    "core.gitProxy=",
-    "commit.gpgSign=false",
-    "tag.gpgSign=false",
-    "push.gpgSign=false",
-    "rebase.autoStash=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "submodule.recurse=false",
-    "user.useConfigOnly=false",
+const INERT: [(&str, &str); 22] = [
+    ("advice.graftFileDeprecated", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("core.untrackedCache", "false"),
+    ("core.attributesFile", "/dev/null"),
+    ("core.excludesFile", "/dev/null"),
+    ("core.pager", "cat"),
+    ("core.editor", "true"),
+    ("sequence.editor", "true"),
+    ("core.sshCommand", "false"),
+    ("core.gitProxy", ""),
+    ("core.alternateRefsCommand", "true"),
+    ("commit.gpgSign", "false"),
+    ("tag.gpgSign", "false"),
+    ("push.gpgSign", "false"),
+    ("rebase.autoStash", "false"),
+    ("rebase.updateRefs", "false"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("submodule.recurse", "false"),
+    ("fetch.recurseSubmodules", "false"),
+    ("user.useConfigOnly", "false"),
 ];
 
+/// A setting: its full name and its value.
+pub(super) type Setting = (String, String);
+
 impl Git {
-    /// Git as found now, before any agent could put another one in its place. `home` is an
-    /// existing empty folder.
+    /// Git as found now, before any agent could put another one in its place. `tree` is where the
+    /// checkout will be.
     #[must_use]
-    pub fn new(home: PathBuf, allow_file: bool, hurry: watch::Receiver<Option<u64>>) -> Self {
+    pub fn new(tree: PathBuf, allow_file: bool, hurry: watch::Receiver<Option<u64>>) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let program = std::env::split_paths(&path)
             .map(|folder| folder.join("git"))
             .find(|candidate| candidate.is_file())
             .unwrap_or_else(|| PathBuf::from("git"));
-        Self { program, home, allow_file, hurry }
+        Self { program, tree, allow_file, hurry }
     }
 
     /// A signal has said by when a push must be done.
@@ -128,13 +140,16 @@ impl Git {
         self.hurry.borrow().is_some()
     }
 
-    fn command(&self, dir: &Path) -> Command {
+    /// Settings go by environment: as arguments, a name that holds `=` could not be set, and other
+    /// users could read them.
+    fn command(&self, dir: &Path, settings: impl IntoIterator<Item = Setting>) -> Command {
         let mut command = Command::new(&self.program);
         command
             .current_dir(dir)
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("HOME", &self.home)
+            // No `~/.netrc`, no `~/.gitconfig`.
+            .env("HOME", "/dev/null")
             .env("LC_ALL", "C")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -142,8 +157,13 @@ impl Git {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ASKPASS", "false")
             .env("GIT_OPTIONAL_LOCKS", "0")
-            // A replaced object would make the worker commit something else than it checked.
+            // A file's name is a name, whatever it looks like.
+            .env("GIT_LITERAL_PATHSPECS", "1")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            // Replaced or grafted objects would make the worker commit something else than it
+            // checked.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_GRAFT_FILE", "/dev/null")
             .env("GIT_AUTHOR_NAME", IDENTITY.0)
             .env("GIT_AUTHOR_EMAIL", IDENTITY.1)
             .env("GIT_COMMITTER_NAME", IDENTITY.0)
@@ -153,9 +173,17 @@ impl Git {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        for setting in INERT {
-            command.arg("-c").arg(setting);
+        if dir == self.tree {
+            command.env("GIT_DIR", dir.join(".git")).env("GIT_WORK_TREE", dir);
         }
+        let inert = INERT.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut count = 0;
+        for (name, value) in inert.into_iter().chain(settings) {
+            command.env(format!("GIT_CONFIG_KEY_{count}"), name);
+            command.env(format!("GIT_CONFIG_VALUE_{count}"), value);
+            count += 1;
+        }
+        command.env("GIT_CONFIG_COUNT", count.to_string());
         command
     }
 
@@ -168,8 +196,18 @@ impl Git {
         dir: &Path,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Vec<u8>, GitError> {
+        self.with(dir, Vec::new(), args).await
+    }
+
+    /// As [`Git::local`], with more settings.
+    pub(super) async fn with<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        settings: Vec<Setting>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<u8>, GitError> {
         let args: Vec<A> = args.into_iter().collect();
-        let mut command = self.command(dir);
+        let mut command = self.command(dir, settings);
         command.env("GIT_ALLOW_PROTOCOL", "file");
         finish(command, &args, LOCAL_TIMEOUT).await
     }
@@ -193,7 +231,7 @@ impl Git {
                 Ok(file)
             })
             .map_err(|error| GitError::Start(error.to_string()))?;
-        let mut command = self.command(dir);
+        let mut command = self.command(dir, []);
         command.env("GIT_ALLOW_PROTOCOL", "file").stdin(file);
         finish(command, &args, LOCAL_TIMEOUT).await
     }
@@ -211,21 +249,20 @@ impl Git {
         Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
     }
 
-    /// A git command that talks to the remote. `dir` must be a repository of our own making.
+    /// A git command that talks to `repo`, the remote. `dir` must be a repository of our own
+    /// making.
     ///
     /// # Errors
     /// [`GitError`].
     pub async fn remote<A: AsRef<OsStr>>(
         &self,
         dir: &Path,
+        repo: &Url,
         credential: Option<&GitCredential>,
         patience: Patience,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Vec<u8>, GitError> {
         let args: Vec<A> = args.into_iter().collect();
-        let mut command = self.command(dir);
-        command.env("GIT_ALLOW_PROTOCOL", if self.allow_file { "https:file" } else { "https" });
-        // By environment, not by argument: other users can read a command line.
         let mut settings = vec![
             ("http.followRedirects".to_owned(), "false".to_owned()),
             ("credential.helper".to_owned(), String::new()),
@@ -233,14 +270,16 @@ impl Git {
         if let Some(credential) = credential {
             let pair = format!("{}:{}", credential.username, credential.token.expose());
             let basic = base64::engine::general_purpose::STANDARD.encode(pair);
-            // Only this host ever sees it.
-            let name = format!("http.https://{}/.extraHeader", credential.host);
+            // Only this host ever sees it. git compares the port too.
+            let port = repo.port().map(|port| format!(":{port}")).unwrap_or_default();
+            let name = format!("http.https://{}{port}/.extraHeader", credential.host);
             settings.push((name, format!("Authorization: Basic {basic}")));
         }
-        command.env("GIT_CONFIG_COUNT", settings.len().to_string());
-        for (index, (name, value)) in settings.into_iter().enumerate() {
-            command.env(format!("GIT_CONFIG_KEY_{index}"), name);
-            command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
+        let mut command = self.command(dir, settings);
+        command.env("GIT_ALLOW_PROTOCOL", if self.allow_file { "https:file" } else { "https" });
+        // What OpenSSL, Node and rustls call SSL_CERT_FILE.
+        if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
+            command.env("GIT_SSL_CAINFO", file);
         }
         let mut hurry = self.hurry.clone();
         match patience {
@@ -269,6 +308,18 @@ async fn too_late(hurry: &mut watch::Receiver<Option<u64>>) {
     tokio::time::sleep(Duration::from_millis(by.saturating_sub(now_ms()))).await;
 }
 
+/// Ends git's helpers with it when nobody waits any more: one of them holds the credential.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Gone already, if it was quick.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
 async fn finish<A: AsRef<OsStr>>(
     mut command: Command,
     args: &[A],
@@ -276,12 +327,14 @@ async fn finish<A: AsRef<OsStr>>(
 ) -> Result<Vec<u8>, GitError> {
     let name =
         args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
-    command.args(args);
-    let output: Output = match tokio::time::timeout(timeout, command.output()).await {
+    let child = command.args(args).spawn().map_err(|error| GitError::Start(error.to_string()))?;
+    let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+    let output: Output = match tokio::time::timeout(timeout, child.wait_with_output()).await {
         Err(_) => return Err(GitError::Timeout(name, timeout.as_secs())),
         Ok(Err(error)) => return Err(GitError::Start(error.to_string())),
         Ok(Ok(output)) => output,
     };
+    group.0 = None;
     if output.status.success() {
         return Ok(output.stdout);
     }

@@ -44,9 +44,11 @@ impl Machine {
                 After::Retry { at: now + wait, reason: text }
             }
             Outcome::RateLimited(until) => {
-                let until = until.unwrap_or(now + UNKNOWN_LIMIT_MS).max(now);
+                self.transients += 1;
+                // A limit that is over already, again and again, must not become a busy loop.
+                let soonest = now + backoff_ms(self.transients);
                 After::Retry {
-                    at: until,
+                    at: until.unwrap_or(now + UNKNOWN_LIMIT_MS).max(soonest),
                     reason: "a usage limit of the model's service".to_owned(),
                 }
             }

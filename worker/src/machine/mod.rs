@@ -189,6 +189,11 @@ impl Machine {
             );
             out.push(Effect::Emit(Level::Info, Kind::Log { text }));
         }
+        if prepared.complete && self.terms.verifies {
+            // Written by an attempt that was ended before the command had passed, or by a person.
+            self.phase = Phase::Verifying;
+            return out.push(Effect::Verify);
+        }
         if prepared.complete {
             let text = "PROGRESS.md says that the work is complete; nothing was spent";
             return self.end(RunExit::Complete, Some(text.to_owned()), out);

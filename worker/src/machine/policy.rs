@@ -15,8 +15,12 @@ pub const AGENT_GRACE_MS: u64 = 10_000;
 /// after 30 s, and 90 s are the end of it all.
 pub const PUSH_BY_MS: u64 = 70_000;
 
-/// After a signal, everything is over this much later.
-pub const END_BY_MS: u64 = 90_000;
+/// How long pushing to the rescue branch may take.
+pub const RESCUE_MS: u64 = 12_000;
+
+/// After a signal, whatever still runs is abandoned this much later: 90 s, less what the end of
+/// the process itself takes (a sweep, 1 s, and the flush, 5 s).
+pub const END_BY_MS: u64 = 84_000;
 
 /// Waits up to this long are sat out; longer ones end the task instead of paying for idle time.
 pub const SHORT_WAIT_MS: u64 = 5 * 60_000;

@@ -36,6 +36,9 @@ impl Machine {
         }
         match saved.push {
             Push::Pushed | Push::Nothing => {}
+            Push::Rescued { text, .. } => {
+                return self.end(RunExit::Interrupted, Some(text), out);
+            }
             Push::Conflict { text, .. } => return self.end(RunExit::PushConflict, Some(text), out),
             Push::Denied(text) => return self.end(RunExit::Git, Some(text), out),
             Push::Failed(text) => return self.push_failed(now, after, text, out),
@@ -75,7 +78,9 @@ impl Machine {
         let (branch, pushed) = match &saved.push {
             Push::Nothing => return,
             Push::Pushed => (self.terms.branch.clone(), true),
-            Push::Conflict { rescue: Some(rescue), .. } => (rescue.clone(), true),
+            Push::Conflict { rescue: Some(rescue), .. } | Push::Rescued { rescue, .. } => {
+                (rescue.clone(), true)
+            }
             Push::Conflict { rescue: None, .. }
             | Push::Denied(_)
             | Push::Failed(_)

@@ -100,6 +100,7 @@ fn what_follows_what() {
         prepared(Ledger { iterations, cost: Usd::from_dollars(dollars) }, false)
     };
     let conflict = || Push::Conflict { rescue: None, text: text() };
+    let rescued = || Push::Rescued { rescue: "r".into(), text: text() };
     let cases: Vec<(Vec<Event>, &str)> = vec![
         (vec![Start], "prepare"),
         (vec![Start, failure(RunExit::Git)], "end Git"),
@@ -145,6 +146,7 @@ fn what_follows_what() {
             vec![Start, ready(), attempted(Ok), pushed(true, false, Push::Failed(text())), Woke],
             "save",
         ),
+        (vec![Start, ready(), attempted(RateLimited(Some(NOW - 9_000))), saved()], "sleep 7000"),
         (vec![Start, term()], "end Interrupted"),
         (vec![Start, ready(), term()], "stop"),
         (vec![Start, ready(), term(), term()], "kill"),
@@ -163,6 +165,14 @@ fn what_follows_what() {
                 attempted(Interrupted),
                 pushed(true, false, Push::Failed(text())),
             ],
+            "end Interrupted",
+        ),
+        (
+            vec![Start, ready(), term(), attempted(Interrupted), pushed(true, false, rescued())],
+            "end Interrupted",
+        ),
+        (
+            vec![Start, ready(), attempted(Ok), term(), pushed(true, false, rescued())],
             "end Interrupted",
         ),
         (vec![Start, ready(), attempted(Ok), term()], "push by 73000"),
@@ -218,6 +228,8 @@ fn a_verify_command_decides() {
     let mut passed = events.clone();
     passed.push(Event::Verified(Verdict::Passed));
     assert_eq!(last(terms.clone(), passed), "end Complete");
+    let at_start = vec![Event::Start, prepared(Ledger::default(), true)];
+    assert_eq!(last(terms.clone(), at_start), "verify");
     events.push(Event::Verified(Verdict::Failed { tail: "3 tests failed".into() }));
     let (_, effects) = play(terms, events);
     let Some(Effect::RunAgent(order)) = effects.last() else { panic!("{effects:?}") };
@@ -268,6 +280,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Push::Unmade(text()),
         Push::Denied(text()),
         Push::Conflict { rescue: None, text: text() },
+        Push::Rescued { rescue: "r".into(), text: text() },
     ]);
     prop_oneof![
         4 => (outcome, 0.0..0.3f64).prop_map(|(outcome, dollars)| costly(outcome, dollars)),

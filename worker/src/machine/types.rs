@@ -249,6 +249,13 @@ pub enum Push {
     Pushed,
     /// There was nothing to push.
     Nothing,
+    /// A signal left no time for the branch. The next attempt finds the work where it lies.
+    Rescued {
+        /// Where the work lies.
+        rescue: String,
+        /// Why.
+        text: String,
+    },
     /// Not on the branch: it went elsewhere without us.
     Conflict {
         /// Where the work lies instead; `None` when even that failed.

@@ -3,7 +3,7 @@
 use ralph_protocol::names::worker_env as env;
 use serde_json::{Value, json};
 
-use crate::harness::{World, progress, write};
+use crate::harness::{World, processes_with, progress, write};
 
 #[test]
 fn the_demo_scenario_shows_everything_and_completes() {
@@ -130,13 +130,4 @@ fn a_secret_the_agent_shows_is_redacted_everywhere() {
     let done = world.run();
     assert_eq!(done.exit(), 0);
     assert!(done.text().matches("[redacted]").count() >= 6, "{}", done.text());
-}
-
-/// How many processes have this in their arguments.
-pub fn processes_with(marker: &str) -> usize {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries
-        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
-        .filter(|line| line.windows(marker.len()).any(|w| w == marker.as_bytes()))
-        .count()
 }

@@ -187,11 +187,26 @@ fn large_files_and_credentials_are_not_pushed_even_from_the_middle_of_history() 
 }
 
 #[test]
-fn a_deleted_git_folder_ends_the_run_and_says_why() {
-    let mut world = World::new();
-    world.calls(json!([[write("a", "1")], [{"run": ["rm", "-rf", ".git"]}]]));
-    let done = world.run();
-    assert_eq!(done.exit(), 20, "{done:#?}");
-    assert!(done.text().contains("the checkpoint could not be made"));
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+fn a_git_folder_that_no_longer_works_is_replaced() {
+    for script in [
+        "rm -rf .git",
+        "rm -rf .git; echo 'gitdir: /nowhere' > .git",
+        "rm -rf .git; ln -s /nowhere .git",
+        "git config core.repositoryformatversion 99",
+        "echo '[broken' > .git/config",
+        "echo broken > .git/index",
+        "find .git/objects -type f -delete",
+    ] {
+        let (world, done) = survives(&format!("echo 2 > a; {script}"));
+        assert!(done.text().contains("has a new `.git`"), "{script}: {}", done.text());
+        assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("2\n"), "{script}");
+    }
+}
+
+#[test]
+fn a_checkout_that_says_its_files_are_elsewhere_is_not_believed() {
+    for script in ["git config core.bare true", "git config core.worktree /tmp"] {
+        let (world, _) = survives(&format!("echo 2 > a; {script}"));
+        assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("2\n"), "{script}");
+    }
 }

@@ -150,6 +150,50 @@ impl World {
         Running::new(self.command())
     }
 
+    /// The worker as PID 1 of its own PID namespace, as in the container.
+    pub fn spawn_contained(&self) -> Running {
+        let mut command = unshare();
+        command.env_clear().envs(&self.env).arg(WORKER);
+        let mut running = Running::new(command);
+        running.contained = true;
+        running
+    }
+
+    /// No process of this world is left: none has its path in its arguments.
+    #[track_caller]
+    pub fn assert_nothing_runs(&self, what: &str) {
+        let path = self.dir.path().to_str().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        // The kernel ends a namespace's processes a moment after its first one.
+        while processes_with(path) > 0 {
+            assert!(Instant::now() < deadline, "{what}: {path} is still in use");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// No secret is in the remote, in any object, nor in any file below the world's folder.
+    #[track_caller]
+    pub fn assert_no_secret_anywhere(&self, what: &str) {
+        let objects = base_git(&self.remote())
+            .args(["cat-file", "--batch", "--batch-all-objects"])
+            .output()
+            .unwrap();
+        assert!(objects.status.success());
+        assert!(!holds(&objects.stdout, b"hunter2"), "{what}: a secret is in the remote");
+        let mut folders = vec![self.dir.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().flatten() {
+                let kind = entry.file_type().unwrap();
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    let bytes = fs::read(entry.path()).unwrap_or_default();
+                    assert!(!holds(&bytes, b"hunter2"), "{what}: {}", entry.path().display());
+                }
+            }
+        }
+    }
+
     pub fn run(&self) -> Done {
         self.spawn().wait()
     }
@@ -171,6 +215,39 @@ impl World {
     }
 }
 
+/// What is added runs as PID 1 of its own PID namespace with its own `/proc`.
+pub fn unshare() -> Command {
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        unshare.args(["--user", "--map-current-user"]);
+    }
+    unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+    unshare
+}
+
+/// How many processes have this in their arguments.
+pub fn processes_with(marker: &str) -> usize {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .filter(|line| holds(line, marker.as_bytes()))
+        .count()
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(bytes, part).is_some()
+}
+
+/// Waits until a file exists.
+#[track_caller]
+pub fn appears(path: &Path) {
+    let deadline = Instant::now() + PATIENCE;
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "{} did not appear", path.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// The run of this attempt; all attempts belong to one execution.
 pub fn run_id(attempt: u32) -> String {
     format!("{RUN}-{attempt:04}")
@@ -182,10 +259,9 @@ fn base_git(dir: &Path) -> Command {
         .current_dir(dir)
         .env_clear()
         .env("PATH", std::env::var("PATH").unwrap())
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .args(["-c", "user.name=somebody", "-c", "user.email=somebody@example.invalid"])
-        .args(["-c", "safe.directory=*"]);
+        // Some worlds belong to another user.
+        .env("GIT_CONFIG_GLOBAL", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/worker/gitconfig"))
+        .env("GIT_CONFIG_NOSYSTEM", "1");
     command
 }
 
@@ -206,6 +282,8 @@ pub struct Running {
     lines: mpsc::Receiver<String>,
     stderr: std::thread::JoinHandle<String>,
     pub events: Vec<Value>,
+    /// The worker is the child's child.
+    contained: bool,
 }
 
 impl Running {
@@ -231,7 +309,7 @@ impl Running {
             stderr.read_to_string(&mut text).unwrap();
             text
         });
-        Self { child, lines, stderr, events: Vec::new() }
+        Self { child, lines, stderr, events: Vec::new(), contained: false }
     }
 
     fn take(&mut self, line: &str) -> Value {
@@ -264,8 +342,30 @@ impl Running {
 
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
+        // When `unshare` is killed, so is everything in the namespace.
+        let inside = self.contained && signal != rustix::process::Signal::KILL;
+        let pid = if inside { self.inner(pid) } else { Some(pid) };
         // A worker that has just ended needs no signal.
-        let _ = rustix::process::kill_process(pid, signal);
+        let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
+    }
+
+    /// The only child of `unshare`, which may not have started it yet.
+    fn inner(&self, outer: rustix::process::Pid) -> Option<rustix::process::Pid> {
+        let raw = outer.as_raw_nonzero();
+        let path = format!("/proc/{raw}/task/{raw}/children");
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let children = fs::read_to_string(&path).ok()?;
+            if let Ok(pid) = children.trim().parse() {
+                return rustix::process::Pid::from_raw(pid);
+            }
+            let state = fs::read_to_string(format!("/proc/{raw}/stat")).ok()?;
+            if state.contains(") Z ") {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        None
     }
 
     pub fn term(&self) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{World, cost, progress, run_id, write};
+use crate::harness::{World, appears, cost, progress, run_id, write};
 
 #[test]
 fn a_signal_saves_the_work_and_another_attempt_finishes_it() {
@@ -125,11 +125,7 @@ fn a_signal_during_a_push_lets_it_end() {
     // The remote takes its time, and says when it has begun.
     world.hook("pre-receive", &format!("#!/bin/sh\ntouch {}\nsleep 3\n", flag.display()));
     let running = world.spawn();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !flag.exists() {
-        assert!(Instant::now() < deadline, "no push began");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    appears(&flag);
     running.term();
     let done = running.wait();
     assert_eq!(done.exit(), 75, "{done:#?}");

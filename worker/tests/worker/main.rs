@@ -9,3 +9,4 @@ mod interruption;
 mod limits;
 mod model;
 mod soak;
+mod states;

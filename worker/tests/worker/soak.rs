@@ -1,5 +1,5 @@
 //! Ends the worker at arbitrary instants and lets other attempts finish: the result is that of an
-//! undisturbed run, and no money is counted twice.
+//! undisturbed run, no money is counted twice, nothing is left running, and no secret is anywhere.
 
 use std::time::Duration;
 
@@ -7,19 +7,22 @@ use ralph_protocol::names::worker_env as env;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::{
-    agent::processes_with,
-    harness::{World, progress, run_id, write},
-};
+use crate::harness::{World, progress, run_id, write};
 
-/// Three iterations that do the same whenever they are done again.
-fn calls() -> Value {
+/// Three iterations that do the same whenever they are done again. Each leaves a process behind
+/// that ignores SIGTERM in a session of its own; the world's path in its environment tells whose.
+pub fn calls(world: &World) -> Value {
+    let scenario = world.path("scenario.json").display().to_string();
     let iteration = |n: u32, complete: bool| {
+        let stay =
+            format!("setsid sh -c 'trap \"\" TERM; sleep 600 # {scenario}' >/dev/null 2>&1 &");
+        let commit =
+            format!("echo step {n} > last.txt; git add -A; git commit -qm 'agent {n}' || true");
         json!([
-            {"lines": {"count": 3, "template": "working {n}", "delayMs": 10}},
+            {"lines": {"count": 3, "template": format!("working {n}"), "delayMs": 10}},
             write(&format!("dir/{n}.txt"), &format!("{n}\n")),
-            {"run": ["sh", "-c", format!("echo step {n} > last.txt; git add -A; git commit -qm 'agent {n}' || true")]},
-            {"grandchild": {"ms": 876_543, "detached": true}},
+            {"run": ["sh", "-c", commit]},
+            {"run": ["sh", "-c", stay]},
             progress(complete),
             {"result": {"total_cost_usd": 0.01}}
         ])
@@ -27,8 +30,17 @@ fn calls() -> Value {
     json!([iteration(1, false), iteration(2, false), iteration(3, true)])
 }
 
+/// The tree that an undisturbed run leaves.
+pub fn undisturbed() -> String {
+    let mut world = World::new();
+    world.calls(calls(&world));
+    assert_eq!(world.spawn_contained().wait().exit(), 0);
+    assert_eq!(ledger(&world), (3, 0.03));
+    world.tree("ralph/docs")
+}
+
 /// What the branch says the execution has used.
-fn ledger(world: &World) -> (u32, f64) {
+pub fn ledger(world: &World) -> (u32, f64) {
     let known = world.remote_git(&["branch", "--list", "ralph/docs"]);
     if known.trim().is_empty() {
         return (0, 0.0);
@@ -58,7 +70,7 @@ impl Random {
 }
 
 fn instants() -> u32 {
-    // `just soak` asks for more.
+    // `just soak worker` asks for more.
     std::env::var("RALPH_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(50)
 }
 
@@ -67,12 +79,13 @@ const LANES: u32 = 4;
 /// One execution, disturbed at most `most` times, to its end. Returns how often it was.
 fn disturbed(random: &mut Random, most: u32, expected: &str) -> u32 {
     let seed = random.0;
+    let what = format!("seed {seed}");
     let mut world = World::new();
-    world.calls(calls());
+    world.calls(calls(&world));
     let mut before = (0, 0.0);
     for attempt in 1..=most + 1 {
         world.set(env::RUN, run_id(attempt));
-        let running = world.spawn();
+        let running = world.spawn_contained();
         let disturb = attempt <= most;
         let mut killed = false;
         if disturb {
@@ -87,35 +100,32 @@ fn disturbed(random: &mut Random, most: u32, expected: &str) -> u32 {
             done.exit();
         }
         let expected_end = matches!((done.code, disturb), (Some(0), _) | (Some(75) | None, true));
-        assert!(expected_end, "seed {seed}: {done:#?}");
+        assert!(expected_end, "{what}: {done:#?}");
+        world.assert_nothing_runs(&what);
         let now = ledger(&world);
-        assert!(now.0 >= before.0 && now.1 >= before.1, "seed {seed}: {before:?} then {now:?}");
+        assert!(now.0 >= before.0 && now.1 >= before.1, "{what}: {before:?} then {now:?}");
         before = now;
         if done.code == Some(0) {
-            assert_eq!(world.tree("ralph/docs"), expected, "seed {seed}");
-            assert_eq!(before.0, 3, "seed {seed}");
+            assert_eq!(world.tree("ralph/docs"), expected, "{what}");
+            assert_eq!(before.0, 3, "{what}");
             // Not less than the three good iterations; more only by what was really spent again.
-            assert!(before.1 >= 0.0299, "seed {seed}: {}", before.1);
+            assert!(before.1 >= 0.0299, "{what}: {}", before.1);
+            world.assert_no_secret_anywhere(&what);
             return attempt.min(most);
         }
     }
-    panic!("seed {seed}: the last attempt was not disturbed and did not complete");
+    panic!("{what}: the last attempt was not disturbed and did not complete");
 }
 
 #[test]
 fn ended_at_any_instant_the_work_is_the_same_in_the_end() {
-    let mut undisturbed = World::new();
-    undisturbed.calls(calls());
-    assert_eq!(undisturbed.run().exit(), 0);
-    let expected = undisturbed.tree("ralph/docs");
-    assert_eq!(ledger(&undisturbed), (3, 0.03));
-
+    let expected = undisturbed();
     let seed = u64::from(std::process::id()) << 8;
     println!("seed {seed}");
     // Waiting is most of it, so several worlds share a core.
     std::thread::scope(|scope| {
         for lane in 0..LANES {
-            let expected = &expected;
+            let expected = expected.as_str();
             scope.spawn(move || {
                 let mut random = Random(seed + u64::from(lane) + 1);
                 let mut left = instants().div_ceil(LANES);
@@ -125,10 +135,4 @@ fn ended_at_any_instant_the_work_is_the_same_in_the_end() {
             });
         }
     });
-    // A killed worker takes its agent with it only as PID 1; here its orphans end by themselves,
-    // apart from the one that is meant to stay.
-    let _ = std::process::Command::new("sh")
-        .args(["-c", "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- '--linger-ms 876543' && kill -9 ${p#/proc/}; done; true"])
-        .status();
-    assert_eq!(processes_with("--linger-ms\0876543"), 0);
 }

@@ -1,0 +1,142 @@
+//! SIGTERM and SIGKILL in every state of the machine, each followed by another process that
+//! finishes: the result is an uninterrupted run's.
+
+use std::path::Path;
+
+use ralph_protocol::names::worker_env as env;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Running, World, appears, run_id},
+    soak::{calls, ledger, undisturbed},
+};
+
+/// One state: how a world is made to stay in it, and how a reader knows that it is there.
+struct State {
+    name: &'static str,
+    /// Prepares the world; `once` exists from the first time on.
+    arrange: fn(&mut World),
+    reached: fn(&mut Running, &World),
+}
+
+fn once(world: &World) -> String {
+    world.path("once").display().to_string()
+}
+
+/// Shell: true the first time only.
+fn first(world: &World) -> String {
+    format!("test ! -e {0} && touch {0}", once(world))
+}
+
+fn until_once(_: &mut Running, world: &World) {
+    appears(&world.path("once"));
+}
+
+fn nothing(_: &mut World) {}
+
+/// The first call of the first process fails in this way; the second process has the usual calls.
+fn fails(world: &mut World, failure: Value) {
+    world.calls(json!([[failure, {"exit": 1}]]));
+}
+
+const STATES: [State; 7] = [
+    State {
+        name: "preparing",
+        arrange: nothing,
+        reached: |running, _| drop(running.until(|event| event["type"] == "run.start")),
+    },
+    State {
+        name: "running",
+        arrange: nothing,
+        reached: |running, _| drop(running.until_text("working 2")),
+    },
+    State {
+        name: "pushing for the first time",
+        arrange: |world| {
+            let script = format!("#!/bin/sh\nif {}; then sleep 2; fi\n", first(world));
+            world.hook("pre-receive", &script);
+        },
+        reached: until_once,
+    },
+    State {
+        name: "pushed, but not told so",
+        arrange: |world| {
+            let script = format!("#!/bin/sh\nif {}; then sleep 2; fi\n", first(world));
+            world.hook("post-receive", &script);
+        },
+        reached: until_once,
+    },
+    State {
+        name: "waiting for a service that is down",
+        arrange: |world| {
+            fails(world, json!({"result": {"is_error": true, "api_error_status": 529}}));
+        },
+        reached: |running, _| drop(running.until(|event| event["type"] == "wait")),
+    },
+    State {
+        name: "waiting for a remote that is gone",
+        arrange: |world| {
+            let (here, there) = (world.remote(), world.path("gone.git"));
+            let hide = format!("mv {} {}", here.display(), there.display());
+            world.calls(json!([[{"run": ["sh", "-c", hide]}, crate::harness::write("x", "lost")]]));
+        },
+        reached: |running, _| drop(running.until_text("git push failed")),
+    },
+    State {
+        name: "verifying",
+        arrange: |world| {
+            let command = format!("if {}; then sleep 30; fi", first(world));
+            world.set(env::VERIFY_COMMAND, command);
+        },
+        reached: until_once,
+    },
+];
+
+fn interrupted(state: &State, signal: Signal, expected: &str) {
+    let what = format!("{} and {signal:?}", state.name);
+    let mut world = World::new();
+    world.calls(calls(&world));
+    (state.arrange)(&mut world);
+    let mut running = world.spawn_contained();
+    (state.reached)(&mut running, &world);
+    running.signal(signal);
+    let done = running.wait();
+    if signal == Signal::TERM {
+        assert_eq!(done.exit(), 75, "{what}: {done:#?}");
+    } else {
+        assert_eq!(done.code, None, "{what}: {done:#?}");
+    }
+    world.assert_nothing_runs(&what);
+    let gone = world.path("gone.git");
+    if Path::new(&gone).exists() {
+        std::fs::rename(gone, world.remote()).unwrap();
+    }
+    let before = ledger(&world);
+
+    world.calls(calls(&world));
+    world.set(env::RUN, run_id(2));
+    let done = world.spawn_contained().wait();
+    assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+    let after = ledger(&world);
+    assert!(after.0 >= before.0 && after.1 >= before.1, "{what}: {before:?}, then {after:?}");
+    assert_eq!(world.tree("ralph/docs"), expected, "{what}");
+    assert_eq!(after.0, 3, "{what}");
+    world.assert_nothing_runs(&what);
+    world.assert_no_secret_anywhere(&what);
+}
+
+#[test]
+fn ended_in_any_state_the_work_is_the_same_in_the_end() {
+    let expected = undisturbed();
+    // Waiting is most of it.
+    std::thread::scope(|scope| {
+        for state in &STATES {
+            let expected = expected.as_str();
+            scope.spawn(move || {
+                interrupted(state, Signal::TERM, expected);
+                interrupted(state, Signal::KILL, expected);
+            });
+        }
+    });
+}
