@@ -19,6 +19,7 @@ pub mod connect;
 pub mod cursor;
 pub mod delivery;
 pub mod disconnect;
+mod fanout;
 pub mod frame;
 pub mod invocation;
 pub mod limiter;

@@ -3,29 +3,23 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use futures::{StreamExt, stream};
-use ralph_protocol::{ids::Workstream, message::Source, names::metric};
+use ralph_protocol::{event::timestamp_text, ids::Workstream, message::Source, names::metric};
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
 use crate::{
-    delivery::deliver,
+    fanout::{FannedOut, fan_out},
     frame::Packer,
     invocation::{Invocation, Metric},
     line::{Head, Line, encode_event, encode_raw},
     payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate},
-    ports::{Clock, Post, PostError, StreamOwner, Table, Unavailable},
+    ports::{Clock, Post, StreamOwner, Table, Unavailable},
     runs::Gathered,
 };
 
-/// Connections posted to at the same time.
-pub const IN_FLIGHT: usize = 64;
 /// How long followers of a workstream are remembered. An empty answer never is: a viewer that just
 /// came would wait. A viewer that came a moment ago asks for what it missed.
 const FOLLOWERS_LIVE: Duration = Duration::from_secs(1);
-/// Longest time spent on the posts of one delivery. A slow connection costs its own lines, which
-/// its client asks for again.
-const FAN_OUT: Duration = Duration::from_secs(10);
 /// Streams remembered with their owner.
 const MAX_OWNERS: usize = 4_096;
 
@@ -88,6 +82,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    fn add(&mut self, out: FannedOut) {
+        self.posts += out.posts;
+        self.retried += out.retried;
+        self.throttled += out.throttled;
+        self.gone += out.gone;
+        self.failed += out.failed;
+    }
+
     fn metrics(&self) -> [Metric; 11] {
         [
             Metric::bytes(metric::BYTES, self.bytes),
@@ -105,7 +107,32 @@ impl Counts {
     }
 }
 
-/// The delivery failed as a whole; CloudWatch Logs delivers it again.
+/// The delivery failed as a whole; Lambda invokes again, twice, and then puts it into the failure
+/// queue with this text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stream {stream}, lines of {from} to {to}: {cause}")]
+pub struct PushFailure {
+    /// Whose lines.
+    pub stream: String,
+    /// Time of the first line, RFC 3339.
+    pub from: String,
+    /// Time of the last line, RFC 3339.
+    pub to: String,
+    /// Why.
+    #[source]
+    pub cause: PushError,
+}
+
+impl PushFailure {
+    fn new(batch: &Batch<'_>, cause: PushError) -> Self {
+        let times = batch.entries.iter().map(|entry| entry.timestamp);
+        let text = |time: Option<u64>| timestamp_text(time.unwrap_or(0));
+        let (from, to) = (text(times.clone().min()), text(times.max()));
+        Self { stream: batch.log_stream.clone().into_owned(), from, to, cause }
+    }
+}
+
+/// Why a delivery failed as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
     /// The table did not work.
@@ -122,14 +149,14 @@ pub enum PushError {
 /// Handles a delivery.
 ///
 /// # Errors
-/// [`PushError`]: the table or the gateway is down as a whole. Trying again cannot double a line
+/// [`PushFailure`]: the table or the gateway is down as a whole. Trying again cannot double a line
 /// for a viewer: clients drop what they have. A payload that cannot be read is logged and counted,
 /// not an error: it would not be readable the next time either.
 pub async fn push_logs<T: Table, P: Post, C: Clock>(
     event: &str,
     world: &World<'_, T, P, C>,
     invocation: Invocation<'_>,
-) -> Result<Counts, PushError> {
+) -> Result<Counts, PushFailure> {
     let mut counts = Counts::default();
     let result = serve(event, world, invocation, &mut counts).await;
     invocation.metrics(world.clock.now_ms(), &counts.metrics());
@@ -141,7 +168,7 @@ async fn serve<T: Table, P: Post, C: Clock>(
     world: &World<'_, T, P, C>,
     invocation: Invocation<'_>,
     counts: &mut Counts,
-) -> Result<(), PushError> {
+) -> Result<(), PushFailure> {
     let text = match inflate(event, MAX_INFLATED) {
         Ok(text) => text,
         Err(error) => return refuse(&error, invocation, counts),
@@ -157,25 +184,26 @@ async fn serve<T: Table, P: Post, C: Clock>(
     counts.entries = batch.entries.len() + batch.unreadable;
     counts.unreadable = batch.unreadable;
     let mut workstream = None;
-    let result = match owner(&batch, world).await? {
-        Some(owner) => {
+    let result = match owner(&batch, world).await {
+        Ok(Some(owner)) => {
             workstream = Some(owner.workstream.clone());
             route(&batch, &owner, world, invocation, counts).await
         }
-        None => {
+        Ok(None) => {
             counts.unrouted = batch.entries.len();
             Ok(())
         }
+        Err(error) => Err(error.into()),
     };
     log(&batch, workstream.as_ref(), counts, invocation);
-    result
+    result.map_err(|cause| PushFailure::new(&batch, cause))
 }
 
 fn refuse(
     error: &PayloadError,
     invocation: Invocation<'_>,
     counts: &mut Counts,
-) -> Result<(), PushError> {
+) -> Result<(), PushFailure> {
     invocation.error("payload refused", &[("reason", json!(error.to_string()))]);
     counts.refused = 1;
     Ok(())
@@ -270,7 +298,16 @@ async fn route<T: Table, P: Post, C: Clock>(
     let followers = followers(&owner.workstream, world).await?;
     counts.followers = followers.len();
     counts.age_ms = newest.map_or(0, |newest| world.clock.now_ms().saturating_sub(newest));
-    fan_out(&owner.workstream, &frames, followers, world, invocation, counts).await?;
+    let parts = (world.table, world.post, world.clock);
+    let out = fan_out(&owner.workstream, &frames, followers, parts, invocation).await;
+    counts.add(out);
+    if out.gone > 0 {
+        world.memory.followers.borrow_mut().remove(&owner.workstream);
+    }
+    // One that fails may be at fault itself; when nobody can be reached, the gateway is.
+    if out.down > 0 && out.down + out.gone == counts.followers {
+        return Err(PushError::Gateway { followers: counts.followers });
+    }
     // Viewers have their lines; the row catches up when this delivery comes again.
     recorded.map_err(PushError::from)
 }
@@ -293,80 +330,4 @@ async fn followers<T: Table, P, C: Clock>(
         memory.insert(workstream.clone(), (followers.clone(), read_at));
     }
     Ok(followers)
-}
-
-/// Posts all frames to all followers: many connections at a time, the frames of each strictly one
-/// after the other, since two posts can overtake each other.
-async fn fan_out<T: Table, P: Post, C: Clock>(
-    workstream: &Workstream,
-    frames: &[Vec<u8>],
-    followers: Vec<String>,
-    world: &World<'_, T, P, C>,
-    invocation: Invocation<'_>,
-    counts: &mut Counts,
-) -> Result<(), PushError> {
-    let spare = invocation.remaining().saturating_sub(Duration::from_secs(1));
-    let until = Instant::now() + spare.min(FAN_OUT);
-    let mut ends = stream::iter(followers)
-        .map(|connection| post_all(connection, frames, until, world))
-        .buffer_unordered(IN_FLIGHT);
-    let mut down = 0;
-    while let Some(end) = ends.next().await {
-        counts.posts += end.posts;
-        counts.retried += end.retried as usize;
-        counts.throttled += end.throttled as usize;
-        let connection = ("connectionId", json!(end.connection));
-        match end.result {
-            Ok(()) => {}
-            Err(PostError::Gone) => {
-                counts.gone += 1;
-                world.memory.followers.borrow_mut().remove(workstream);
-                if let Err(error) = world.table.delete_connection(&end.connection).await {
-                    let problem = ("problem", json!(error.to_string()));
-                    invocation.error("rows not deleted", &[connection, problem]);
-                }
-            }
-            Err(error) => {
-                counts.failed += 1;
-                down += usize::from(end.posts == 0 && matches!(error, PostError::Failed(_)));
-                let problem = ("problem", json!(error.to_string()));
-                invocation.warn("not delivered", &[connection, problem]);
-            }
-        }
-    }
-    // One that fails may be at fault itself; when nobody can be reached, the gateway is.
-    if down > 0 && down + counts.gone == counts.followers {
-        return Err(PushError::Gateway { followers: counts.followers });
-    }
-    Ok(())
-}
-
-/// How the posts to one connection ended.
-struct ConnectionEnd {
-    connection: String,
-    posts: usize,
-    retried: u32,
-    throttled: u32,
-    result: Result<(), PostError>,
-}
-
-async fn post_all<T, P: Post, C: Clock>(
-    connection: String,
-    frames: &[Vec<u8>],
-    until: Instant,
-    world: &World<'_, T, P, C>,
-) -> ConnectionEnd {
-    let mut end = ConnectionEnd { connection, posts: 0, retried: 0, throttled: 0, result: Ok(()) };
-    for frame in frames {
-        let delivered = deliver(world.post, &end.connection, frame, until, world.clock).await;
-        end.retried += delivered.retried;
-        end.throttled += delivered.throttled;
-        end.result = delivered.result;
-        // The frames after one that failed would only make the hole wider and the others wait.
-        if end.result.is_err() {
-            break;
-        }
-        end.posts += 1;
-    }
-    end
 }

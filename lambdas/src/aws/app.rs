@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use ralph_protocol::names::{Handler, metric};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Duration, Instant};
 
-use super::{Connections, LogGroup, Management, SecretKeys, sdk_config};
+use super::{Connections, LogGroup, Management, SecretKeys, sdk_config, shutdown::Working};
 use crate::{
     authorize::{CachedKeys, authorize},
     config::{Config, ConfigError},
@@ -27,8 +27,10 @@ use crate::{
 pub async fn run() -> Result<(), Error> {
     let config = Config::new(|name| std::env::var(name).ok());
     let name = config.resources()?.function(config.handler()?);
-    let function = Function::new(&config).await?;
-    let (name, function, cold) = (&name, &function, &Cell::new(true));
+    // For as long as the process lives: the runtime wants what it calls to be its own.
+    let (name, function): (&'static str, &'static Function) =
+        (name.leak(), Box::leak(Box::new(Function::new(&config).await?)));
+    let cold: &'static Cell<bool> = Box::leak(Box::new(Cell::new(true)));
     let serve = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let LambdaEvent { payload, context } = event;
         let left = context.deadline.saturating_sub(SystemClock.now_ms());
@@ -45,7 +47,11 @@ pub async fn run() -> Result<(), Error> {
             invocation.error("invocation failed", &[("problem", error.to_string().into())]);
         })
     });
-    lambda_runtime::run(serve).await
+    let working = Working::new();
+    tokio::select! {
+        ended = Runtime::new(serve).layer(&working).run() => ended,
+        stopped = working.stopped() => stopped,
+    }
 }
 
 /// A function and what it works with.
@@ -92,15 +98,19 @@ impl Function {
             Handler::Connect => Self::Connect { table },
             Handler::Disconnect => Self::Disconnect { table },
             Handler::SendLogs => {
+                table.warm().await;
                 let logs = LogGroup::new(&sdk, config.log_group()?);
                 Self::SendLogs { table, post: post()?, logs, memory: send_logs::Memory::default() }
             }
-            Handler::PushLogs => Self::PushLogs {
-                table,
-                post: post()?,
-                memory: push_logs::Memory::default(),
-                retention_secs: config.retention_secs()?,
-            },
+            Handler::PushLogs => {
+                table.warm().await;
+                Self::PushLogs {
+                    table,
+                    post: post()?,
+                    memory: push_logs::Memory::default(),
+                    retention_secs: config.retention_secs()?,
+                }
+            }
             Handler::TaskEvents => return Err(ConfigError::Handler(handler.as_str().into())),
         })
     }

@@ -8,6 +8,7 @@ mod keys;
 mod logs;
 mod post;
 mod rows;
+mod shutdown;
 mod table;
 
 use std::time::Duration;

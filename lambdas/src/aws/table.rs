@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -25,6 +25,8 @@ use crate::ports::{Connection, RunNews, RunRow, StreamOwner, Table, Unavailable}
 
 /// Deletes in flight at once.
 const DELETES: usize = 16;
+/// Longest time spent on [`Connections::warm`].
+const WARM: Duration = Duration::from_millis(300);
 
 /// The table `connections` in DynamoDB. Every read is strongly consistent.
 #[derive(Debug, Clone)]
@@ -38,6 +40,14 @@ impl Connections {
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
+    }
+
+    /// Opens a connection ahead of the first invocation, by reading a row that does not exist: while
+    /// the service gives the start its full processor, TLS costs a tenth. If it fails, the first
+    /// invocation tries again and reports why.
+    pub async fn warm(&self) {
+        let row = key(table::stream("-"), META.to_owned());
+        let _ = tokio::time::timeout(WARM, self.get(row, 0)).await;
     }
 
     async fn get(&self, key: Item, now: u64) -> Result<Option<Item>, Unavailable> {

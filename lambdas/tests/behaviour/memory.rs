@@ -93,6 +93,8 @@ pub struct MemoryTable {
     pub tokens: RefCell<BTreeSet<String>>,
     pub down: Cell<bool>,
     pub calls: Cell<usize>,
+    /// How long a deletion takes.
+    pub slow: Cell<Duration>,
 }
 
 impl MemoryTable {
@@ -130,6 +132,7 @@ impl Table for MemoryTable {
 
     async fn delete_connection(&self, id: &str) -> Result<(), Unavailable> {
         self.check()?;
+        sleep(self.slow.get()).await;
         self.connections.borrow_mut().remove(id);
         self.subscriptions.borrow_mut().retain(|(connection, _), _| connection != id);
         Ok(())
@@ -257,6 +260,7 @@ pub struct MemoryPost {
     pub tries: Cell<usize>,
     in_flight: RefCell<BTreeSet<String>>,
     pub most_in_flight: Cell<usize>,
+    pub last_delivered: Cell<Option<Instant>>,
 }
 
 impl MemoryPost {
@@ -335,6 +339,7 @@ impl Post for MemoryPost {
         }
         let frame = String::from_utf8(frame.to_vec()).unwrap();
         self.delivered.borrow_mut().push((connection.to_owned(), frame));
+        self.last_delivered.set(Some(Instant::now()));
         match fate {
             Fate::DeliverAndFail(error) => Err(error),
             Fate::DeliverAndHang => std::future::pending().await,

@@ -1,6 +1,6 @@
 use ralph_lambdas::{
     ports::PostError,
-    push_logs::{Counts, Memory, PushError, World, push_logs},
+    push_logs::{Counts, Memory, PushError, PushFailure, World, push_logs},
 };
 use ralph_protocol::{message::MAX_FRAME, table::RunState};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ impl Push {
         push
     }
 
-    pub async fn deliver(&self, payload: &str) -> Result<Counts, PushError> {
+    pub async fn deliver(&self, payload: &str) -> Result<Counts, PushFailure> {
         let world = World {
             table: &self.table,
             post: &self.post,
@@ -232,6 +232,43 @@ async fn a_slow_or_hanging_connection_delays_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hundreds_that_hang_delay_none_of_a_thousand() {
+    let push = Push::default();
+    for i in 0..1_000 {
+        let id = format!("c{i:03}=");
+        push.table.follow(&id, "w");
+        let hangs = i % 3 == 0;
+        push.post.fate(
+            &id,
+            [if hangs { Fate::Hang } else { Fate::DeliverAfter(Duration::from_millis(10)) }],
+        );
+    }
+    let begun = Instant::now();
+    let counts = push.deliver(&events(1..=1)).await.unwrap();
+    assert_eq!((counts.posts, counts.failed), (666, 334));
+    // Ten rounds of 64 take a tenth of a second; five times 64 hang for another tenth each.
+    let last = push.post.last_delivered.get().unwrap() - begun;
+    assert!(last < Duration::from_secs(1), "the last one waited for {last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rows_of_the_gone_are_deleted_while_others_are_posted_to() {
+    let push = Push::default();
+    push.table.slow.set(Duration::from_millis(200));
+    for i in 0..100 {
+        push.table.follow(&format!("gone{i}="), "w");
+        push.post.fate(&format!("gone{i}="), [Fate::Fail(PostError::Gone)]);
+    }
+    push.table.follow("z=", "w");
+    let begun = Instant::now();
+    let counts = push.deliver(&events(1..=1)).await.unwrap();
+    assert_eq!((counts.gone, counts.posts), (100, 1));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let rows = push.table.subscriptions.borrow();
+    assert_eq!(rows.len(), 1, "nothing of a connection whose $disconnect never came is left");
+}
+
+#[tokio::test(start_paused = true)]
 async fn throttling_and_faults_are_tried_again_in_order() {
     let push = Push::followed_by(&["a="]);
     let fail = |error: PostError| Fate::Fail(error);
@@ -266,7 +303,16 @@ async fn an_outage_as_a_whole_fails_the_invocation() {
     push.post.fate("a=", [fault.clone()]);
     push.post.fate("b=", [fault.clone()]);
     let result = push.deliver(&events(1..=3)).await;
-    assert_eq!(result, Err(PushError::Gateway { followers: 2 }));
+    let failure = result.unwrap_err();
+    assert_eq!(failure.cause, PushError::Gateway { followers: 2 });
+    assert_eq!(
+        failure.to_string(),
+        format!(
+            "stream {STREAM}, lines of 2023-11-14T22:13:20.001Z to 2023-11-14T22:13:20.003Z: \
+             none of 2 connections could be posted to"
+        ),
+        "what the failure queue says",
+    );
     push.post.fate("b=", [Fate::Deliver]);
     assert!(push.deliver(&events(1..=3)).await.is_ok(), "one that works: the other is at fault");
     push.post.fate("b=", [Fate::Fail(PostError::Throttled)]);
@@ -274,7 +320,8 @@ async fn an_outage_as_a_whole_fails_the_invocation() {
     assert!(push.deliver(&events(1..=3)).await.is_ok(), "slow viewers are no outage");
     let push = Push::followed_by(&["a="]);
     push.table.down.set(true);
-    assert!(matches!(push.deliver(&events(1..=3)).await, Err(PushError::Table(_))));
+    let failure = push.deliver(&events(1..=3)).await.unwrap_err();
+    assert!(matches!(failure.cause, PushError::Table(_)), "{failure}");
 }
 
 #[tokio::test(start_paused = true)]

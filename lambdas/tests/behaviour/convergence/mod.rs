@@ -12,10 +12,11 @@ mod world;
 use std::{collections::BTreeSet, rc::Rc};
 
 use proptest::prelude::*;
+use ralph_lambdas::ports::PostError;
 use tokio::{task::LocalSet, time::sleep};
 
 use self::{
-    plan::{HEALED_AFTER, Plan},
+    plan::{HEALED_AFTER, Plan, PlannedBatch},
     viewer::Seen,
     world::World,
 };
@@ -81,6 +82,59 @@ proptest! {
         for seen in play(&plan) {
             check(&plan, &seen);
         }
+    }
+}
+
+/// How late a line may be in a calm world, ms. Nothing takes time there but the deliveries.
+const AT_ONCE: u64 = 100;
+/// How long a viewer that just came may lack what was delivered meanwhile, ms: followers are
+/// remembered for a second, its second ping is 15 s after catching up, and then it asks.
+const SETTLED: u64 = 25_000;
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: ProptestConfig::default().cases / 4,
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    })]
+
+    /// In a calm world nothing needs to be asked for: a viewer that has listened for a while gets
+    /// each line with its delivery, and shows lines in their order.
+    #[test]
+    fn in_a_calm_world_lines_come_at_once_and_in_order(plan in plan::calm_plans()) {
+        for seen in play(&plan) {
+            check(&plan, &seen);
+            let mut last = None;
+            for (line, at) in seen.shown.iter().zip(&seen.shown_at) {
+                let key = (&line.run, line.seq);
+                let delivered = plan.delivered(&line.run, line.seq);
+                let heard = |&(from, to): &(u64, u64)| {
+                    from + SETTLED < delivered && delivered + AT_ONCE < to
+                };
+                // A replay may have been faster.
+                if seen.listening.iter().any(heard) && *at >= delivered {
+                    assert!(*at <= delivered + AT_ONCE, "{key:?} came {} ms late", at - delivered);
+                    assert!(last.is_none_or(|last| last < key), "{key:?} comes after {last:?}");
+                    last = Some(key);
+                }
+            }
+        }
+    }
+}
+
+/// A line whose post failed after an hour of silence: only the run's row tells of it.
+#[test]
+fn what_only_the_server_knows_is_asked_for() {
+    let mut plan = Plan::with_a_dropped_delivery();
+    let run = &mut plan.runs[0];
+    run.ends = false;
+    run.batches = vec![PlannedBatch { size: 3, deliveries: vec![10] }];
+    run.lines[8].gap = 3_600_000;
+    let written = run.written(9);
+    plan.gateway_down = Some((written, 1_000, PostError::Refused("403".into())));
+    for seen in play(&plan) {
+        check(&plan, &seen);
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Plan {
     pub reads_throttled: Vec<bool>,
     /// From when the table is down, ms from the beginning, and for how long.
     pub table_down: Option<(u64, u64)>,
+    /// The same for the gateway, and what it says.
+    pub gateway_down: Option<(u64, u64, PostError)>,
+    /// From when each read takes so long that one is all there is time for, and for how long.
+    pub reads_slow: Option<(u64, u64)>,
     /// The viewers.
     pub viewers: Vec<PlannedViewer>,
 }
@@ -36,6 +40,10 @@ pub struct Plan {
 pub struct PlannedRun {
     pub run: Run,
     pub stream: String,
+    /// Whether it ends before the world does.
+    pub ends: bool,
+    /// How far CloudWatch's times are ahead of the worker's, ms.
+    pub clock_ahead: i64,
     /// When the first line is written, ms from the beginning.
     pub begins: u64,
     /// `seq` 1, 2, …
@@ -101,6 +109,11 @@ impl PlannedRun {
         self.begins + lines.map(|line| line.gap).sum::<u64>()
     }
 
+    /// CloudWatch's time of a line.
+    pub fn stamp(&self, seq: u64) -> u64 {
+        (START + self.written(seq)).checked_add_signed(self.clock_ahead).unwrap()
+    }
+
     /// What the stream holds for a line: it, and what stands before it.
     pub fn entries(&self, seq: u64) -> Vec<String> {
         let text = self.text(seq);
@@ -125,7 +138,7 @@ impl PlannedRun {
             "run": self.run, "seq": seq, "iter": 0, "level": "info", "type": "log",
             "text": "x".repeat(usize::try_from(seq * 997 % 4_000).unwrap()),
         });
-        if seq == self.lines.len() as u64 {
+        if self.ends && seq == self.lines.len() as u64 {
             event["type"] = "run.end".into();
             event["reason"] = "complete".into();
             event["exit"] = 0.into();
@@ -147,8 +160,10 @@ impl Plan {
         let viewers = self.viewers.iter().map(|viewer| {
             viewer.comes + viewer.connections.iter().map(|(on, off)| on + off).sum::<u64>()
         });
-        let down = self.table_down.map_or(0, |(at, length)| at + length);
-        Duration::from_millis(lines.chain(viewers).chain([down]).max().unwrap_or(0))
+        let gateway = self.gateway_down.as_ref().map(|(at, length, _)| (*at, *length));
+        let down = [self.table_down, gateway, self.reads_slow].into_iter().flatten();
+        let down = down.map(|(at, length)| at + length);
+        Duration::from_millis(lines.chain(viewers).chain(down).max().unwrap_or(0))
     }
 
     fn keys(&self, wanted: impl Fn(&PlannedRun, u64, &PlannedLine) -> bool) -> Vec<(Run, u64)> {
@@ -176,6 +191,23 @@ impl Plan {
         (1..=planned.lines.len() as u64).contains(&seq).then(|| planned.text(seq))
     }
 
+    /// When the delivery with a line first comes, in a world in which none is dropped.
+    pub fn delivered(&self, run: &Run, seq: u64) -> u64 {
+        let run = self.runs.iter().find(|planned| planned.run == *run).unwrap();
+        let held: Vec<_> = (1..=run.lines.len() as u64)
+            .flat_map(|seq| run.entries(seq).into_iter().map(move |_| seq))
+            .collect();
+        let mut rest = held.as_slice();
+        for batch in run.batches.iter().cycle() {
+            let (these, after) = rest.split_at(batch.size.min(rest.len()));
+            if these.contains(&seq) && (!after.contains(&seq)) {
+                return run.written(*these.last().unwrap()) + batch.deliveries[0];
+            }
+            rest = after;
+        }
+        unreachable!("every line is in a batch")
+    }
+
     /// A calm world but for one delivery that never comes.
     pub fn with_a_dropped_delivery() -> Self {
         let line = PlannedLine { gap: 10, never: false, lag: 0, before: Before::Nothing };
@@ -183,6 +215,8 @@ impl Plan {
         let run = PlannedRun {
             run: RUN.parse().unwrap(),
             stream: "s".into(),
+            ends: true,
+            clock_ahead: 0,
             begins: 5_000,
             lines: vec![line; 9],
             batches: vec![batch(vec![10]), batch(vec![]), batch(vec![10])],
@@ -202,6 +236,8 @@ impl Plan {
             posts: Vec::new(),
             reads_throttled: Vec::new(),
             table_down: None,
+            gateway_down: None,
+            reads_slow: None,
             viewers: vec![viewer],
         }
     }
@@ -236,25 +272,35 @@ fn batches() -> impl Strategy<Value = Vec<PlannedBatch>> {
 fn runs() -> impl Strategy<Value = Vec<PlannedRun>> {
     let recut = prop::collection::vec((0usize..30, 1usize..20, 0u64..40_000), 0..3);
     let recorded_after = prop::array::uniform2(prop_oneof![0u64..2_000, 0u64..60_000]);
-    let run = (lines(), batches(), 0u64..60_000, recut, recorded_after);
-    prop::collection::vec(run, 1..3).prop_map(|all| {
+    let clock_ahead = prop_oneof![Just(0), -30_000i64..30_000];
+    let run = (lines(), batches(), 0u64..60_000, recut, recorded_after, clock_ahead);
+    let all = (prop::collection::vec(run, 1..3), prop::bool::weighted(0.8));
+    all.prop_map(|(all, last_ends)| {
         let mut begins = 0;
+        let count = all.len();
         let named = all.into_iter().zip([(RUN, "worker/worker/1"), (NEXT_RUN, "worker/worker/2")]);
-        let planned =
-            named.map(|((lines, batches, pause, recut, recorded_after), (run, stream))| {
-                begins += pause;
-                let this = begins;
-                begins += lines.iter().map(|line| line.gap).sum::<u64>();
-                PlannedRun {
-                    run: run.parse().unwrap(),
-                    stream: stream.into(),
-                    begins: this,
-                    lines,
-                    batches,
-                    recut,
-                    recorded_after,
-                }
-            });
+        let planned = named.enumerate().map(|(i, (planned, (run, stream)))| {
+            let (mut lines, batches, pause, recut, recorded_after, clock_ahead) = planned;
+            let ends = last_ends || i + 1 < count;
+            if !ends {
+                // After a quarter of an hour nobody asks a silent run any more.
+                lines.iter_mut().for_each(|line| line.gap %= 3_000);
+            }
+            begins += pause;
+            let this = begins;
+            begins += lines.iter().map(|line| line.gap).sum::<u64>();
+            PlannedRun {
+                run: run.parse().unwrap(),
+                stream: stream.into(),
+                ends,
+                clock_ahead,
+                begins: this,
+                lines,
+                batches,
+                recut,
+                recorded_after,
+            }
+        });
         planned.collect()
     })
 }
@@ -299,14 +345,42 @@ fn viewers() -> impl Strategy<Value = Vec<PlannedViewer>> {
 /// Worlds.
 pub fn plans() -> impl Strategy<Value = Plan> {
     let down = prop::option::weighted(0.2, (0u64..100_000, 0u64..30_000));
+    let error = prop_oneof![
+        Just(PostError::Failed("503".into())),
+        Just(PostError::Throttled),
+        Just(PostError::Refused("403".into())),
+    ];
+    let gateway_down = prop::option::weighted(0.2, (0u64..100_000, 0u64..30_000, error));
+    let reads_slow = prop::option::weighted(0.2, (0u64..100_000, 0u64..900_000));
     let throttled = prop::collection::vec(prop::bool::weighted(0.3), 0..20);
-    (runs(), fates(), throttled, down, viewers()).prop_map(
-        |(runs, posts, reads_throttled, table_down, viewers)| Plan {
+    (runs(), fates(), throttled, (down, gateway_down, reads_slow), viewers()).prop_map(
+        |(runs, posts, reads_throttled, (table_down, gateway_down, reads_slow), viewers)| Plan {
             runs,
             posts,
             reads_throttled,
             table_down,
+            gateway_down,
+            reads_slow,
             viewers,
         },
     )
+}
+
+/// Worlds without trouble, in which every delivery comes once and soon.
+pub fn calm_plans() -> impl Strategy<Value = Plan> {
+    (plans(), 0u64..200).prop_map(|(mut plan, after)| {
+        for run in &mut plan.runs {
+            run.clock_ahead = 0;
+            run.recut.clear();
+            run.recorded_after = [0, 0];
+            run.batches.iter_mut().for_each(|batch| batch.deliveries = vec![after]);
+            for line in &mut run.lines {
+                (line.never, line.lag) = (false, 0);
+            }
+        }
+        plan.posts.clear();
+        plan.reads_throttled.clear();
+        (plan.table_down, plan.gateway_down, plan.reads_slow) = (None, None, None);
+        plan
+    })
 }

@@ -21,6 +21,10 @@ use crate::memory::START;
 pub struct Seen {
     /// In the order in which they were shown.
     pub shown: Vec<Line>,
+    /// When, ms from the beginning.
+    pub shown_at: Vec<u64>,
+    /// Times in which it was connected and had been told so, ms from the beginning.
+    pub listening: Vec<(u64, u64)>,
     /// Raw lines.
     pub raw: Vec<String>,
     /// Called lost, and not shown after all.
@@ -38,6 +42,7 @@ struct Viewer {
     client: Client,
     seen: Seen,
     page_complete: bool,
+    subscribed_at: Option<u64>,
     oldest: Option<(Run, u64)>,
 }
 
@@ -48,6 +53,8 @@ pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
         Options { limit: plan.limit, seed: plan.seed, ..Options::new("w".parse().unwrap()) };
     let seen = Seen {
         shown: Vec::new(),
+        shown_at: Vec::new(),
+        listening: Vec::new(),
         raw: Vec::new(),
         lost: BTreeSet::new(),
         caught_up: false,
@@ -56,8 +63,16 @@ pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
     let client = Client::new(options);
     sleep(Duration::from_millis(plan.comes)).await;
     let mut lives = plan.connections.clone().into_iter();
-    let mut viewer =
-        Viewer { world, begun, plan, client, seen, page_complete: false, oldest: None };
+    let mut viewer = Viewer {
+        world,
+        begun,
+        plan,
+        client,
+        seen,
+        page_complete: false,
+        subscribed_at: None,
+        oldest: None,
+    };
     while !viewer.world.over.get() {
         let life = lives.next();
         let Some(mut connection) = viewer.world.connect().await else {
@@ -65,7 +80,11 @@ pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
             continue;
         };
         let ends = life.map(|(on, _)| Instant::now() + Duration::from_millis(on));
+        viewer.subscribed_at = None;
         viewer.live(&mut connection, ends).await;
+        if let Some(from) = viewer.subscribed_at {
+            viewer.seen.listening.push((from, viewer.now()));
+        }
         viewer.world.close(&connection, viewer.plan.disconnects_arrive).await;
         viewer.handle(Input::Disconnected, None);
         sleep(Duration::from_millis(life.map_or(1_000, |(_, off)| off))).await;
@@ -104,7 +123,15 @@ impl Viewer {
         }
     }
 
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap()
+    }
+
     fn note_first_page(&mut self, message: &ServerMessage) {
+        if matches!(message, ServerMessage::CaughtUp { .. }) {
+            let now = self.now();
+            self.subscribed_at.get_or_insert(now);
+        }
         match message {
             ServerMessage::Logs(logs) if !self.page_complete => {
                 let envelopes = logs.events.iter().filter_map(|e| Envelope::parse(e.get()));
@@ -132,6 +159,7 @@ impl Viewer {
                 Output::Show(line) => {
                     self.seen.lost.remove(&(line.run.clone(), line.seq));
                     self.seen.shown.push(line);
+                    self.seen.shown_at.push(self.now());
                 }
                 Output::Lost { run, from, to } => {
                     self.seen.lost.extend((from..=to).map(|seq| (run.clone(), seq)));

@@ -25,12 +25,14 @@ use tokio::{
 
 use super::plan::{Plan, PlannedRun};
 use crate::{
-    memory::{Fate, Lines, MemoryLogs, MemoryTable, START, TestClock, request},
+    memory::{Fate, Lines, MemoryLogs, MemoryTable, TestClock, request},
     workers::payload,
 };
 
 /// Instances of push-logs, used in turn.
 const INSTANCES: usize = 2;
+/// A slow read: a request has some 20 s for all of its reads.
+const SLOW_READ: Duration = Duration::from_secs(15);
 
 /// Everything between workers and viewers.
 pub struct World {
@@ -52,10 +54,14 @@ struct CloudWatch {
     /// What replays serve by now.
     served: MemoryLogs,
     throttled: RefCell<VecDeque<bool>>,
+    slow: Cell<bool>,
 }
 
 impl Logs for CloudWatch {
     async fn read(&self, query: &LogQuery) -> Result<LogPage, LogsError> {
+        if self.slow.get() {
+            sleep(SLOW_READ).await;
+        }
         let throttled = self.throttled.borrow_mut().pop_front();
         if throttled == Some(true) {
             return Err(LogsError::Throttled);
@@ -68,11 +74,15 @@ impl Logs for CloudWatch {
 struct Gateway {
     open: RefCell<BTreeMap<String, UnboundedSender<String>>>,
     fates: RefCell<VecDeque<Fate>>,
+    down: RefCell<Option<PostError>>,
     next_id: Cell<u32>,
 }
 
 impl Post for Gateway {
     async fn post(&self, connection: &str, frame: &[u8]) -> Result<(), PostError> {
+        if let Some(error) = self.down.borrow().clone() {
+            return Err(error);
+        }
         let fate = self.fates.borrow_mut().pop_front();
         match fate.unwrap_or(Fate::Deliver) {
             Fate::Deliver => {}
@@ -135,14 +145,26 @@ impl World {
             self.write(run);
         }
         if let Some((at, length)) = plan.table_down {
-            let world = self.clone();
-            spawn_local(async move {
-                sleep(Duration::from_millis(at)).await;
-                world.table.down.set(true);
-                sleep(Duration::from_millis(length)).await;
-                world.table.down.set(false);
+            self.trouble(at, length, |world, down| world.table.down.set(down));
+        }
+        if let Some((at, length)) = plan.reads_slow {
+            self.trouble(at, length, |world, slow| world.cloudwatch.slow.set(slow));
+        }
+        if let Some((at, length, error)) = plan.gateway_down.clone() {
+            self.trouble(at, length, move |world, down| {
+                *world.gateway.down.borrow_mut() = down.then(|| error.clone());
             });
         }
+    }
+
+    fn trouble(self: &Rc<Self>, at: u64, length: u64, set: impl Fn(&Self, bool) + 'static) {
+        let world = self.clone();
+        spawn_local(async move {
+            sleep(Duration::from_millis(at)).await;
+            set(&world, true);
+            sleep(Duration::from_millis(length)).await;
+            set(&world, false);
+        });
     }
 
     /// What task-events records of a task: which stream is which run, and that it has stopped.
@@ -182,9 +204,10 @@ impl World {
         let mut held = Vec::new();
         for (seq, line) in (1..).zip(&run.lines).filter(|(_, line)| !line.never) {
             let (at, texts) = (run.written(seq), run.entries(seq));
-            held.extend(texts.iter().map(|text| (START + at, text.clone())));
+            let written = run.stamp(seq);
+            held.extend(texts.iter().map(|text| (at, written, text.clone())));
             let (world, stream) = (self.clone(), run.stream.clone());
-            let (written, served) = (START + at, at + line.lag);
+            let served = at + line.lag;
             spawn_local(async move {
                 sleep(Duration::from_millis(served)).await;
                 for text in texts {
@@ -194,16 +217,16 @@ impl World {
         }
         for (first, count, after) in &run.recut {
             let lines: Vec<_> = held.iter().skip(*first).take(*count).cloned().collect();
-            if let Some((written, _)) = lines.last() {
-                self.deliver_at(written - START + after, payload(&run.stream, &lines));
+            if let Some((written, ..)) = lines.last() {
+                self.deliver_at(written + after, delivery(&run.stream, &lines));
             }
         }
         let mut batches = run.batches.iter().cycle();
         while !held.is_empty() {
             let batch = batches.next().unwrap();
             let lines: Vec<_> = held.drain(..batch.size.min(held.len())).collect();
-            let ready = lines.last().unwrap().0 - START;
-            let payload = payload(&run.stream, &lines);
+            let ready = lines.last().unwrap().0;
+            let payload = delivery(&run.stream, &lines);
             for after in &batch.deliveries {
                 self.deliver_at(ready + after, payload.clone());
             }
@@ -291,4 +314,10 @@ pub struct Connection {
     connected_at: u64,
     /// What arrives; it ends when the connection does.
     pub frames: UnboundedReceiver<String>,
+}
+
+/// A payload of lines: when each was written, CloudWatch's time, and the text.
+fn delivery(stream: &str, lines: &[(u64, u64, String)]) -> String {
+    let lines: Vec<_> = lines.iter().map(|(_, stamp, text)| (*stamp, text.clone())).collect();
+    payload(stream, &lines)
 }
