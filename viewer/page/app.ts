@@ -5,28 +5,44 @@ import { GROUPS, type Group, LEVELS } from "./entry.ts";
 import * as format from "./format.ts";
 import { listen } from "./keys.ts";
 import { Options } from "./options.ts";
+import { stateOf } from "./render.ts";
 import { RunHeader } from "./runheader.ts";
-import { lineText, WorkstreamView } from "./view.ts";
+import { shortcuts } from "./shortcuts.ts";
+import { lineText, PAGE, UNSEEN, WorkstreamView } from "./view.ts";
+
+/** Workstreams that are followed without being looked at. */
+const MAX_FOLLOWED = 20;
+/** How long words for a moment stay. */
+const TOAST_MS = 4_000;
 
 /** The page: what is around the lists, and which of them is shown. */
 export class App {
   readonly #client: LogClient;
   readonly #views = new Map<string, WorkstreamView>();
   readonly #workstreams: string[];
-  readonly #options = new Options(() => this.#optionsChanged());
+  readonly #options = new Options(
+    () => this.#optionsChanged(),
+    () => this.#view?.store.entries() ?? [],
+  );
   readonly #header = new RunHeader(one("#run"));
   readonly #chips = new Map<string, HTMLButtonElement>();
   #view: WorkstreamView | undefined;
+  #toast: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: LogClient, workstreams: string[]) {
     this.#client = client;
     this.#workstreams = [...workstreams];
     this.#toolbar();
-    this.#shortcuts();
+    listen(shortcuts(this));
     this.#optionsChanged();
+    client.on("failed", (failure) => this.#failed(failure));
+    client.on("state", () => this.#around());
     addEventListener("hashchange", () => this.#route());
     addEventListener("resize", () => this.#view?.list.remeasure());
     this.#route();
+    // The others follow the one that is looked at: their tabs tell how they are doing.
+    for (const workstream of this.#workstreams.slice(0, MAX_FOLLOWED))
+      this.#viewOf(workstream, UNSEEN);
   }
 
   /** `#/w/<workstream>` or `#/w/<workstream>/<run>/<seq>`. */
@@ -42,15 +58,7 @@ export class App {
       return;
     }
     if (!this.#workstreams.includes(workstream)) this.#workstreams.push(workstream);
-    let view = this.#views.get(workstream);
-    if (view === undefined) {
-      view = new WorkstreamView(this.#client, workstream, this.#options, {
-        changed: (changed) => this.#changed(changed),
-        announce: (words) => setText(one("#announce"), words),
-      });
-      this.#views.set(workstream, view);
-      one("#main").append(view.element);
-    }
+    const view = this.#viewOf(workstream, PAGE);
     if (this.#view !== undefined && this.#view !== view) this.#view.visible = false;
     one("#main").querySelector(":scope > .empty")?.remove();
     this.#view = view;
@@ -58,6 +66,55 @@ export class App {
     if (line !== undefined) view.goTo(line);
     document.title = `${workstream} · ralph`;
     this.#around();
+    one("#workstreams").querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest" });
+  }
+
+  /** A workstream's view; it is followed from now on. */
+  #viewOf(workstream: string, limit: number): WorkstreamView {
+    let view = this.#views.get(workstream);
+    if (view === undefined) {
+      const events = {
+        changed: (changed: WorkstreamView) => this.#changed(changed),
+        announce: (words: string) => setText(one("#announce"), words),
+        say: (words: string) => this.say(words),
+        act: (what: string) => (what === "link" ? this.copyLink() : this.copyLine()),
+      };
+      view = new WorkstreamView(this.#client, workstream, this.#options, events, limit);
+      this.#views.set(workstream, view);
+      one("#main").append(view.element);
+    }
+    return view;
+  }
+
+  /** The view that is shown. */
+  get view(): WorkstreamView | undefined {
+    return this.#view;
+  }
+
+  get options(): Options {
+    return this.#options;
+  }
+
+  /** Words for a moment, for the eye and for screen readers. */
+  say(words: string): void {
+    const toast = one("#toast");
+    setText(toast, words);
+    toast.hidden = false;
+    clearTimeout(this.#toast);
+    this.#toast = setTimeout(() => {
+      toast.hidden = true;
+      setText(toast, "");
+    }, TOAST_MS);
+  }
+
+  #failed({ error, retryInMs }: { error: unknown; retryInMs: number }): void {
+    const why = error instanceof Error ? error.message : String(error);
+    const words = `No connection: ${why}. Trying again in ${format.duration(retryInMs)}.`;
+    one("#status").title = words;
+    for (const view of this.#views.values()) {
+      view.trouble = words;
+      view.changed();
+    }
   }
 
   #nothing(words: string): void {
@@ -79,12 +136,18 @@ export class App {
     const view = this.#view;
     const status = one("#status");
     status.hidden = view === undefined;
-    this.#header.show(view?.run);
-    if (view === undefined) return;
+    if (view === undefined) {
+      one("#run").hidden = true;
+      return;
+    }
+    this.#header.show(view.store, view.run);
+    one("#retry").hidden = !["stale", "denied"].includes(this.#client.state);
+    if (this.#client.state === "open") status.title = "";
     const { state, pending, lost } = view.status;
-    status.className = `status status-${state}`;
+    const paused = state === "live" && !view.list.following;
+    status.className = `status status-${paused ? "paused" : state}`;
     const words = [
-      state === "live" && !view.list.following ? "paused" : STATES[state],
+      paused ? "paused" : STATES[state],
       pending > 0 && `${format.whole(pending)} pending`,
       lost > 0 && `${format.whole(lost)} lost`,
     ];
@@ -105,11 +168,21 @@ export class App {
     this.#workstreams.forEach((workstream, i) => {
       const known = nav.children[i] as HTMLAnchorElement | undefined;
       const tab =
-        known ?? h("a", { href: `#/w/${workstream}` }, h("i", {}), h("span", {}, workstream));
+        known ??
+        h(
+          "a",
+          { href: `#/w/${workstream}` },
+          h("i", {}),
+          h("span", {}, workstream),
+          h("span", { className: "unseen" }),
+        );
       if (known === undefined) nav.append(tab);
       const view = this.#views.get(workstream);
-      const dot = tab.firstElementChild as HTMLElement;
-      dot.className = `dot dot-${view === undefined ? "idle" : (newestState(view) ?? view.status.state)}`;
+      const [dot, , unseen] = tab.children as unknown as HTMLElement[];
+      const state = view === undefined ? "idle" : stateIn(view);
+      if (dot !== undefined) dot.className = `dot dot-${state}`;
+      if (unseen !== undefined) setText(unseen, `, ${state}`);
+      tab.title = state;
       if (view !== undefined && view === this.#view) tab.setAttribute("aria-current", "page");
       else tab.removeAttribute("aria-current");
     });
@@ -117,7 +190,10 @@ export class App {
 
   #toolbar(): void {
     const filter = one<HTMLInputElement>("#filter");
-    filter.addEventListener("input", () => this.#options.setFilter(filter.value));
+    filter.addEventListener("input", () => {
+      this.#options.setFilter(filter.value);
+      if (filter.value === "") this.#view?.reveal();
+    });
     const { levels, groups } = { levels: one("#levels"), groups: one("#groups") };
     for (const level of LEVELS)
       levels.append(this.#chip(level, () => this.#options.toggle("levels", level)));
@@ -127,14 +203,15 @@ export class App {
     press("regex", () => this.#options.setFilter(this.#options.filter, !this.#options.regex));
     press("time", () => this.#options.switch("time"));
     press("wrap", () => this.#options.switch("wrap"));
-    press("theme", () => this.#switchTheme());
-    press("help", () => one<HTMLDialogElement>("#sheet").showModal());
-    press("copy", () => this.#copy(this.#view?.text() ?? "", one("#copy")));
-    press("download", () => this.#download());
+    press("theme", () => this.switchTheme());
+    press("help", () => this.help());
+    press("copy", () => this.#copyAll());
+    press("download", () => this.download());
+    press("retry", () => this.#client.retry());
     one("#iteration").addEventListener("change", (event) => {
       const { value } = event.target as HTMLSelectElement;
       const i = this.#view?.list.rows.findIndex((row) => row.key === value) ?? -1;
-      if (i >= 0) this.#view?.choose(value, i);
+      if (i >= 0) this.#view?.choose(value, i, "start");
     });
   }
 
@@ -150,25 +227,32 @@ export class App {
   }
 
   #counts({ store }: WorkstreamView): void {
+    const { levels, groups } = this.#options.wanted;
     for (const [name, chip] of this.#chips) {
-      setText(
-        chip.lastElementChild as Element,
-        format.count(store.counts.get(name as Level | Group) ?? 0),
-      );
+      const n = store.counts.get(name as Level | Group) ?? 0;
+      setText(chip.lastElementChild as Element, format.count(n));
+      // What does not occur needs no chip, unless it was switched off.
+      chip.hidden = n === 0 && (levels.has(name as Level) || groups.has(name as Group));
     }
   }
 
-  /** The iterations whose beginning is shown, newest first. */
+  /** The iterations whose beginning is shown, newest first; the one that is read is chosen. */
   #iterations(view: WorkstreamView): void {
     const select = one<HTMLSelectElement>("#iteration");
     const { starts } = view.list;
     const key = `${view.workstream} ${starts.length} ${starts[0]?.key}`;
-    if (select.dataset.of === key) return;
-    select.dataset.of = key;
-    const options = [...starts]
-      .reverse()
-      .map(({ key: value, words }) => h("option", { value }, words));
-    select.replaceChildren(h("option", { value: "" }, "iteration…"), ...options);
+    if (select.dataset.of !== key) {
+      select.dataset.of = key;
+      const groups: HTMLOptGroupElement[] = [];
+      for (const { key: value, attempt, words } of [...starts].reverse()) {
+        const label = `attempt ${attempt}`;
+        if (groups.at(-1)?.label !== label) groups.push(h("optgroup", { label }));
+        groups.at(-1)?.append(h("option", { value }, words));
+      }
+      select.replaceChildren(h("option", { value: "" }, "iteration…"), ...groups);
+    }
+    const value = view.iteration ?? "";
+    if (select.value !== value && document.activeElement !== select) select.value = value;
   }
 
   #optionsChanged(): void {
@@ -191,28 +275,44 @@ export class App {
     this.#view?.changed();
   }
 
-  #switchTheme(): void {
+  switchTheme(): void {
     const dark =
       this.#options.theme ??
       (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     this.#options.setTheme(dark === "dark" ? "light" : "dark");
   }
 
-  async #copy(text: string, button?: Element): Promise<void> {
-    let words = "copied";
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      words = "the browser does not allow copying";
-    }
-    setText(one("#announce"), words);
-    if (button === undefined) return;
-    const was = button.textContent ?? "";
-    setText(button, words === "copied" ? "copied ✓" : "refused");
-    setTimeout(() => setText(button, was), 1_200);
+  help(): void {
+    one<HTMLDialogElement>("#sheet").showModal();
   }
 
-  #download(): void {
+  /** Copies the chosen line. */
+  copyLine(): void {
+    const entry = this.#view?.entry;
+    if (entry !== undefined) this.#copy(lineText(entry), "line copied");
+  }
+
+  /** Copies the address of the chosen line. */
+  copyLink(): void {
+    if (this.#view?.chosen === undefined) return;
+    this.#copy(location.href.replace(/#.*|$/, this.#view.address), "link copied");
+  }
+
+  #copyAll(): void {
+    const lines = this.#view?.texts() ?? [];
+    this.#copy(lines.join("\n"), `${format.plural(lines.length, "line")} copied`);
+  }
+
+  async #copy(text: string, done: string): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.say(done);
+    } catch {
+      this.say("the browser does not allow copying");
+    }
+  }
+
+  download(): void {
     const view = this.#view;
     if (view === undefined) return;
     const blob = new Blob([view.jsonLines()], { type: "application/x-ndjson" });
@@ -221,74 +321,20 @@ export class App {
     setTimeout(() => URL.revokeObjectURL(href), 10_000);
   }
 
-  #shortcuts(): void {
-    const view = (act: (view: WorkstreamView) => void) => () => this.#view && act(this.#view);
-    const type =
-      (name: string) =>
-      ({ line }: { line: { event: { type: string } } }) =>
-        line.event.type === name;
-    const filter = one<HTMLInputElement>("#filter");
-    const other = (by: number) => {
-      const n = this.#workstreams.length;
-      const i = this.#workstreams.indexOf(this.#view?.workstream ?? "");
-      if (n > 1) location.hash = `#/w/${this.#workstreams[(i + by + n) % n]}`;
-    };
-    listen([
-      { keys: ["j", "ArrowDown"], words: "next line", act: view((v) => v.move(1)) },
-      { keys: ["k", "ArrowUp"], words: "previous line", act: view((v) => v.move(-1)) },
-      { keys: ["n"], words: "next iteration", act: view((v) => v.move(1, type("iter.start"))) },
-      {
-        keys: ["p"],
-        words: "previous iteration",
-        act: view((v) => v.move(-1, type("iter.start"))),
-      },
-      {
-        keys: ["e"],
-        words: "next warning or error",
-        act: view((v) => v.move(1, ({ level }) => level === "warn" || level === "error")),
-      },
-      {
-        keys: ["Enter", "o"],
-        words: "fold or unfold the line",
-        act: view((v) => v.toggle("fold")),
-      },
-      { keys: ["x"], words: "show the line as JSON", act: view((v) => v.toggle("json")) },
-      {
-        keys: ["c"],
-        words: "copy the line",
-        act: view((v) => v.entry && this.#copy(lineText(v.entry))),
-      },
-      {
-        keys: ["y"],
-        words: "copy a link to the line",
-        act: view(
-          (v) =>
-            v.chosen &&
-            this.#copy(`${location.href.replace(/#.*/, "")}#/w/${v.workstream}/${v.chosen}`),
-        ),
-      },
-      { keys: ["f", "G"], words: "follow the newest line", act: view((v) => v.follow()) },
-      { keys: ["g"], words: "go to the oldest line held", act: view((v) => v.list.show(0)) },
-      { keys: ["/"], words: "filter", act: () => filter.select() },
-      { keys: ["r"], words: "filter by regular expression", act: () => one("#regex").click() },
-      { keys: ["Escape"], words: "clear the filter and the choice", act: () => this.#clear() },
-      { keys: ["t"], words: "times on or off", act: () => this.#options.switch("time") },
-      { keys: ["w"], words: "wrap on or off", act: () => this.#options.switch("wrap") },
-      { keys: ["l"], words: "light or dark", act: () => this.#switchTheme() },
-      { keys: ["d"], words: "download", act: () => this.#download() },
-      {
-        keys: ["[", "]"],
-        words: "previous, next workstream",
-        act: (key) => other(key === "[" ? -1 : 1),
-      },
-      { keys: ["?"], words: "this sheet", act: () => one<HTMLDialogElement>("#sheet").showModal() },
-    ]);
+  /** Shows the workstream so many tabs away. */
+  other(by: number): void {
+    const n = this.#workstreams.length;
+    const i = this.#workstreams.indexOf(this.#view?.workstream ?? "");
+    if (n > 1) location.hash = `#/w/${this.#workstreams[(i + by + n) % n]}`;
   }
 
-  #clear(): void {
+  /** First the filter goes, and what was found stays in view among its neighbours; then the choice. */
+  clear(): void {
     one<HTMLInputElement>("#filter").value = "";
-    this.#options.setFilter("");
-    this.#view?.choose(undefined);
+    if (this.#options.narrowed || this.#options.filter !== "") {
+      this.#options.clear();
+      this.#view?.reveal();
+    } else this.#view?.choose(undefined);
   }
 }
 
@@ -302,7 +348,10 @@ const STATES = {
   closed: "closed",
 };
 
-const newestState = ({ store }: WorkstreamView): string | undefined => {
+/** How a workstream is doing: its newest run, or the connection when there is none. */
+function stateIn({ store, status }: WorkstreamView): string {
   const newest = store.order.at(-1);
-  return newest === undefined ? undefined : store.summary(newest).info?.state;
-};
+  if (status.state === "denied") return "denied";
+  if (newest === undefined) return status.state === "live" ? "idle" : status.state;
+  return stateOf(store.summary(newest)).state;
+}

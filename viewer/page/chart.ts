@@ -2,13 +2,13 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { h } from "./dom.ts";
 import * as format from "./format.ts";
-import type { RunSummary } from "./store.ts";
+import type { IterationSum } from "./spent.ts";
 
-const WIDTH = 260;
-const HEIGHT = 54;
+const WIDTH = 230;
+const HEIGHT = 34;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
-/** Cost (bars) and tokens (line) of a run's iterations. */
+/** Cost (bars) and tokens (line) of an execution's iterations. */
 export class Chart {
   readonly element = h("figure", { className: "chart", hidden: true });
   readonly #plot = h("div", { "aria-hidden": "true" });
@@ -20,20 +20,18 @@ export class Chart {
     this.element.append(this.#plot, this.#caption);
   }
 
-  /** Draws a run; nothing happens while nothing changed. */
-  show({ run, iterations }: RunSummary): void {
+  /** Draws iterations; nothing happens while nothing changed. */
+  show(list: IterationSum[]): void {
+    if (!this.element.isConnected) return;
     const theme = document.documentElement.dataset.theme ?? DARK.matches;
-    const key = `${run} ${iterations.size} ${theme}`;
+    const key = JSON.stringify([theme, list]);
     if (key === this.#drawn) return;
     this.#drawn = key;
     const bar = this.#color("--accent");
-    this.element.hidden = iterations.size < 2;
+    this.element.hidden = list.length < 2;
     this.#chart?.destroy();
     this.#chart = undefined;
     if (this.element.hidden) return;
-    const list = [...iterations.values()].sort((a, b) => a.iter - b.iter);
-    const tokens = (t: (typeof list)[number]["tokens"]) =>
-      t.input + t.output + t.cacheRead + t.cacheWrite;
     const most = Math.max(...list.map((i) => i.costUsd));
     this.#caption.textContent = `cost (up to ${format.money(most)}) and tokens by iteration`;
     const line = this.#color("--warm");
@@ -57,7 +55,7 @@ export class Chart {
           { scale: "tokens", stroke: line, width: 2, points: { show: false } },
         ],
       },
-      [list.map((i) => i.iter), list.map((i) => i.costUsd), list.map((i) => tokens(i.tokens))],
+      [list.map((i) => i.iter), list.map((i) => i.costUsd), list.map((i) => i.tokens)],
       this.#plot,
     );
   }

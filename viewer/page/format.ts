@@ -25,7 +25,7 @@ const TIME = new Intl.DateTimeFormat(undefined, {
   minute: "2-digit",
   second: "2-digit",
   fractionalSecondDigits: 3,
-  hour12: false,
+  hourCycle: "h23",
 });
 const DAY = new Intl.DateTimeFormat(undefined, {
   year: "numeric",
@@ -33,9 +33,14 @@ const DAY = new Intl.DateTimeFormat(undefined, {
   day: "numeric",
   hour: "2-digit",
   minute: "2-digit",
-  hour12: false,
+  hourCycle: "h23",
 });
 
+/** The time of day, to the minute; with the day when that is another one. */
+export function minute(ms: number): string {
+  const today = new Date().toDateString() === new Date(ms).toDateString();
+  return today ? TIME.format(ms).slice(0, 5) : DAY.format(ms);
+}
 /** The time of day, to the millisecond. */
 export const time = (ms: number): string => TIME.format(ms);
 /** Day and minute. */

@@ -19,7 +19,7 @@ export function listen(shortcuts: Shortcut[]): void {
     if (event.ctrlKey || event.metaKey || event.altKey || sheet.open) return;
     const target = event.target as HTMLElement;
     const typing = target.matches("input, select, textarea");
-    if (typing && event.key === "Escape") target.blur();
+    if (typing && (event.key === "Escape" || event.key === "Enter")) target.blur();
     if (typing) return;
     // A focused button keeps its own keys.
     if (target.matches("button, a") && (event.key === "Enter" || event.key === " ")) return;
@@ -30,4 +30,12 @@ export function listen(shortcuts: Shortcut[]): void {
   });
 }
 
-const NAMES: Record<string, string> = { ArrowDown: "↓", ArrowUp: "↑", Enter: "↵", Escape: "Esc" };
+const NAMES: Record<string, string> = {
+  " ": "Space",
+  ArrowDown: "↓",
+  ArrowUp: "↑",
+  Enter: "↵",
+  Escape: "Esc",
+  PageDown: "PgDn",
+  PageUp: "PgUp",
+};

@@ -41,7 +41,6 @@ export class LogList {
   #following = true;
   #byHandUntil = 0;
   #dragging = false;
-  #shown = false;
   #frame = 0;
 
   constructor(scroll: HTMLElement, events: ListEvents) {
@@ -69,7 +68,7 @@ export class LogList {
   }
 
   /** Where iterations begin. */
-  starts: { key: string; words: string }[] = [];
+  starts: { key: string; attempt: number; words: string }[] = [];
 
   get rows(): readonly Row[] {
     return this.#rows;
@@ -99,7 +98,7 @@ export class LogList {
     this.#rows = rows;
     this.starts = rows.flatMap((row) =>
       row.kind === "line" && row.entry.line.event.type === "iter.start"
-        ? [{ key: row.key, words: `${row.entry.text} · attempt ${runAttempt(row.entry.line.run)}` }]
+        ? [{ key: row.key, attempt: runAttempt(row.entry.line.run), words: row.entry.text }]
         : [],
     );
     if (this.#virtual.itemSizeCache.size > MAX_SIZES) {
@@ -120,14 +119,20 @@ export class LogList {
     this.#draw();
   }
 
-  /** Brings a row to the top of the view, and stops following. */
-  show(index: number): void {
+  /** Brings a row into view (its middle or its top), and stops following. */
+  show(index: number, align: "center" | "start"): void {
     this.following = false;
     // Not `scrollToIndex`: it would go on correcting after older lines have come in above.
-    const start = this.#virtual.getOffsetForIndex(index, "start")?.[0] ?? 0;
+    const start = this.#virtual.getOffsetForIndex(index, align)?.[0] ?? 0;
     this.#moveTo(start);
     if (start < EARLY) this.#events.older();
     this.#draw();
+  }
+
+  /** Scrolls by pages, as the keys for it do; the log need not have the focus. */
+  page(by: number): void {
+    this.#byHandUntil = performance.now() + BY_HAND_MS;
+    this.#scroll.scrollBy({ top: by * (this.#scroll.clientHeight - 40) });
   }
 
   /** The element of a row, if it is visible. */
@@ -209,7 +214,7 @@ export class LogList {
       if (known === undefined || known.version !== version) {
         const element = this.#events.render(row);
         element.setAttribute("role", "listitem");
-        if (known !== undefined) known.element.replaceWith(element);
+        if (known !== undefined) replace(known.element, element);
         known = { element, version };
         this.#elements.set(row.key, known);
       }
@@ -230,7 +235,6 @@ export class LogList {
       this.#elements.delete(key);
     }
     this.#virtual.measureElement(null);
-    if (!this.#shown && this.#rows.length > 0) this.#shown = true;
   }
 
   #scrolled(): void {
@@ -239,4 +243,13 @@ export class LogList {
     if (!this.#dragging && performance.now() > this.#byHandUntil) return;
     this.following = scrollHeight - scrollTop - clientHeight < NEAR;
   }
+}
+
+/** Replaces a row's element; a button of it that has the focus keeps it. */
+function replace(old: HTMLElement, element: HTMLElement): void {
+  const { activeElement } = document;
+  const act = old.contains(activeElement) && (activeElement as HTMLElement).dataset.act;
+  old.replaceWith(element);
+  if (act)
+    element.querySelector<HTMLElement>(`[data-act="${act}"]`)?.focus({ preventScroll: true });
 }

@@ -1,6 +1,6 @@
 import type { Level } from "ralph-logs";
-import { GROUPS, type Group, LEVELS } from "./entry.ts";
-import { parseFilter } from "./filter.ts";
+import { type Entry, GROUPS, type Group, LEVELS } from "./entry.ts";
+import { type Pattern, RegexPattern, TextPattern } from "./filter.ts";
 import type { Wanted } from "./rows.ts";
 
 /** What a person chose; the same for all workstreams. Toggles are kept for the next visit. */
@@ -19,19 +19,68 @@ export class Options {
     version: 1,
   };
   readonly #changed: () => void;
+  readonly #entries: () => Iterable<Entry>;
+  /** The one that is being searched for the first time. */
+  #next: RegexPattern | undefined;
 
-  constructor(changed: () => void) {
+  /**
+   * @param changed is told of every change
+   * @param entries gives the lines that are looked at: a filter takes effect once they are searched
+   */
+  constructor(changed: () => void, entries: () => Iterable<Entry>) {
     this.#changed = changed;
+    this.#entries = entries;
   }
 
-  /** Sets the filter. One that cannot be understood leaves the last good one in force. */
+  /** Sets the filter. Until it is understood and searched for, the last good one is in force. */
   setFilter(text: string, regex = this.regex): void {
     this.filter = text;
     this.regex = regex;
-    const { pattern, error } = parseFilter(text, regex);
-    this.error = error;
-    if (error === undefined) this.wanted.pattern = pattern;
+    this.error = undefined;
+    this.#next?.close();
+    this.#next = undefined;
+    if (text === "") this.#use(undefined);
+    else if (!regex) this.#use(new TextPattern(text));
+    else this.#search(text);
+  }
+
+  #search(text: string): void {
+    let pattern: RegexPattern;
+    try {
+      pattern = new RegexPattern(text, {
+        found: () => this.wanted.pattern === pattern && this.#changed(),
+        failed: (words) => {
+          this.error = words;
+          // The last good filter is not what was asked for; all lines are the better answer.
+          if (this.wanted.pattern === pattern) this.#use(undefined);
+          else this.#changed();
+        },
+      });
+    } catch (error) {
+      this.error = (error as Error).message.replace(/^Invalid regular expression: /, "");
+      this.#changed();
+      return;
+    }
+    this.#next = pattern;
+    pattern.warm(this.#entries()).then(() => {
+      if (this.#next !== pattern) return;
+      this.#next = undefined;
+      this.#use(pattern);
+    });
+  }
+
+  #use(pattern: Pattern | undefined): void {
+    const { pattern: old } = this.wanted;
+    if (old instanceof RegexPattern) old.close();
+    this.wanted.pattern = pattern;
     this.#again();
+  }
+
+  /** Shows everything again. */
+  clear(): void {
+    this.wanted.levels = new Set(LEVELS);
+    this.wanted.groups = new Set(GROUPS);
+    this.setFilter("");
   }
 
   toggle(kind: "levels", value: Level): void;

@@ -1,15 +1,15 @@
 import { runAttempt, type WorkerEvent } from "ralph-logs";
-import { paint } from "./ansi.ts";
+import { paint, type Span } from "./ansi.ts";
 import { h } from "./dom.ts";
 import { type Entry, plainOf } from "./entry.ts";
-import type { Pattern } from "./filter.ts";
 import * as format from "./format.ts";
 import type { Row } from "./rows.ts";
 import { type Of, type RunSummary, startOf } from "./store.ts";
 
 /** What a row's element needs to know beside the row. */
 export interface Look {
-  pattern: Pattern | undefined;
+  /** Where a text of a line has what the filter looks for. */
+  marks: (entry: Entry, text: string) => Span[];
   /** Whether a line's long text is unfolded. */
   unfolded: (key: string) => boolean;
   /** Whether a line's JSON is shown. */
@@ -20,10 +20,8 @@ export interface Look {
   repo: (run: string) => string | undefined;
 }
 
-/** Lines of a tool's text that are shown while it is folded. */
-const FOLDED_LINES = 1;
-/** Characters of a line that are shown while it is folded. */
-const FOLDED_LENGTH = 400;
+/** Lines and characters of a text that are shown while it is folded. */
+const FOLDED = { tool: { lines: 1, length: 400 }, other: { lines: 20, length: 4_000 } };
 
 /** A row's element. Text from log lines only ever becomes text nodes. */
 export function renderRow(row: Row, look: Look): HTMLElement {
@@ -35,19 +33,28 @@ export function renderRow(row: Row, look: Look): HTMLElement {
   return lineRow(entry, look);
 }
 
-/** A state's name, its color, and a word on it. */
-export function stateOf({ info, end }: RunSummary): { state: string; words: string } {
+/** A state's tone, and it in words. */
+export function stateOf({ info, end, task, wait }: RunSummary): { state: string; words: string } {
   const state = info?.state ?? (end === undefined ? "running" : "ended");
   const reason = end?.reason ?? info?.reason;
-  const over = state === "ended" && reason !== undefined;
-  const tone = over ? (reason === "complete" ? "done" : "stopped") : state;
-  return { state: tone, words: over ? reason : state };
+  if (state === "ended" && reason !== undefined) {
+    return { state: reason === "complete" ? "done" : "stopped", words: reason };
+  }
+  if (state === "waiting" && wait !== undefined) {
+    return { state, words: `waiting until ${format.minute(wait.until)}` };
+  }
+  // Before its first line, all there is to tell is what ECS says.
+  if (state === "starting" && task !== undefined && task.status !== "RUNNING") {
+    const words = `starting · task ${task.status.toLowerCase()}`;
+    return { state: task.status === "STOPPED" ? "failed" : state, words };
+  }
+  return { state, words: state };
 }
 
 function runRow(summary: RunSummary): HTMLElement {
-  const { run, info, end } = summary;
+  const { run, info, end, task } = summary;
   const { state, words } = stateOf(summary);
-  const reason = end?.text ?? (end === undefined ? info?.reason : undefined);
+  const reason = end?.text ?? (end === undefined ? (info?.reason ?? task?.reason) : undefined);
   const exit = end?.exit ?? info?.exit;
   return h(
     "div",
@@ -84,6 +91,7 @@ function iterationRow(entry: Entry, look: Look): HTMLElement {
     h("h3", {}, `Iteration ${known.iter}`),
     h("span", { className: "faint" }, format.time(entry.line.ts)),
   );
+  if (look.chosen === entry.key) row.append(actions(look.json(entry.key)));
   if (look.json(entry.key)) row.append(jsonOf(entry));
   return row;
 }
@@ -108,8 +116,31 @@ function lineRow(entry: Entry, look: Look): HTMLElement {
         ? checkpoint(known, look)
         : textOf(entry, look),
   );
+  if (look.chosen === key) row.append(actions(look.json(key)));
   if (look.json(key)) row.append(jsonOf(entry));
   return row;
+}
+
+/** What can be done with the chosen line, for those who do not use the keyboard. */
+function actions(json: boolean): HTMLElement {
+  const button = (act: string, title: string, pressed?: boolean) =>
+    h(
+      "button",
+      {
+        type: "button",
+        title,
+        "data-act": act,
+        ...(pressed !== undefined && { "aria-pressed": String(pressed) }),
+      },
+      act,
+    );
+  return h(
+    "div",
+    { className: "actions", role: "group", "aria-label": "this line" },
+    button("json", "show the line as JSON (x)", json),
+    button("copy", "copy the line (c)"),
+    button("link", "copy a link to the line (y)"),
+  );
 }
 
 /** Words for types; a type without one is shown by its own name. */
@@ -130,10 +161,9 @@ function textOf(entry: Entry, look: Look): HTMLElement {
   const known = entry.line.event as WorkerEvent;
   const text = plainOf(entry);
   const tool = known.type === "agent.tool" || known.type === "agent.tool_result";
-  const lines = tool ? text.split("\n") : [text];
-  const long =
-    tool &&
-    (lines.length > FOLDED_LINES || text.length > FOLDED_LENGTH || known.type === "agent.tool");
+  const room = tool ? FOLDED.tool : FOLDED.other;
+  const short = firstOf(text, room);
+  const long = known.type === "agent.tool" || short.length < text.length;
   const folded = long && !look.unfolded(entry.key);
   const body = h("div", { className: "text" });
   if ("part" in known && known.part !== undefined) {
@@ -143,8 +173,8 @@ function textOf(entry: Entry, look: Look): HTMLElement {
     );
   }
   if (long) {
-    const what = folded ? "unfold" : "fold";
-    const label = `${what} ${LABEL[known.type] ?? known.type}`;
+    body.classList.add("foldable");
+    const label = `${folded ? "unfold" : "fold"} ${LABEL[known.type] ?? known.type}`;
     body.append(
       h(
         "button",
@@ -161,29 +191,37 @@ function textOf(entry: Entry, look: Look): HTMLElement {
   }
   if (known.type === "agent.tool") {
     body.append(h("b", { className: "tool" }, known.name), " ");
+    const words = gist(known);
     if (folded)
-      body.append(
-        h("span", { className: "faint" }, paint(gist(known), look.pattern?.find(gist(known)))),
-      );
-    else body.append(pretty(known.text, look.pattern));
+      body.append(h("span", { className: "faint" }, paint(words, look.marks(entry, words))));
+    else body.append(pretty(known.text, (shown) => look.marks(entry, shown)));
     return body;
   }
+  const marks = look.marks(entry, text);
   // What a filter found must be seen, even in the folded part.
-  const all = look.pattern?.find(text) ?? [];
-  const hidden = folded && all.some(([from]) => from > (lines[0] as string).length);
-  if (folded && !hidden) {
-    const first = (lines[0] as string).slice(0, FOLDED_LENGTH);
-    body.append(
-      paint(
-        entry.text.split(/\r?\n/)[0]?.slice(0, FOLDED_LENGTH * 2) ?? "",
-        look.pattern?.find(first),
-      ),
-    );
-    if (lines.length > 1)
-      body.append(h("span", { className: "more" }, `+ ${format.plural(lines.length - 1, "line")}`));
-    else body.append("…");
-  } else body.append(paint(entry.text, all));
+  if (!folded || marks.some(([from]) => from >= short.length)) {
+    body.append(paint(entry.text, marks));
+    return body;
+  }
+  // Colours cost characters; what is painted is at least what is read.
+  body.append(paint(firstOf(entry.text, { ...room, length: room.length * 2 }), marks));
+  const more = text.slice(short.length).split("\n").length - 1;
+  const words = more > 0 ? `+ ${format.plural(more, "line")}` : "…";
+  body.append(
+    h("button", { type: "button", className: "more", "data-act": "fold", tabIndex: -1 }, words),
+  );
   return body;
+}
+
+/** The first lines of a text, and no more than so many characters. */
+function firstOf(text: string, { lines, length }: { lines: number; length: number }): string {
+  let end = -1;
+  for (let i = 0; i < lines; i++) {
+    end = text.indexOf("\n", end + 1);
+    if (end < 0) break;
+  }
+  const most = end < 0 ? text.length : end;
+  return text.slice(0, Math.min(most, length)).replace(/\r$/, "");
 }
 
 /** A tool's input in a few words: the command, the path, the pattern; else the whole. */
@@ -193,22 +231,22 @@ function gist({ text }: Of<"agent.tool">): string {
     for (const name of ["command", "file_path", "path", "pattern", "url", "query", "description"]) {
       const value = input[name];
       if (typeof value === "string")
-        return (value.split("\n")[0] as string).slice(0, FOLDED_LENGTH);
+        return (value.split("\n")[0] as string).slice(0, FOLDED.tool.length);
     }
   } catch {
     // A part of a long input is not JSON.
   }
-  return text.slice(0, FOLDED_LENGTH);
+  return text.slice(0, FOLDED.tool.length);
 }
 
-function pretty(text: string, pattern: Pattern | undefined): Node {
+function pretty(text: string, marks: (shown: string) => Span[]): Node {
   let shown = text;
   try {
     shown = JSON.stringify(JSON.parse(text), null, 2);
   } catch {
     // A part of a long input is shown as it is.
   }
-  return h("pre", {}, paint(shown, pattern?.find(shown)));
+  return h("pre", {}, paint(shown, marks(shown)));
 }
 
 function summaryOf(known: Of<"iter.end">, look: Look): HTMLElement {

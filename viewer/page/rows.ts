@@ -1,5 +1,5 @@
 import type { Gap, Level } from "ralph-logs";
-import { type Entry, type Group, plainOf } from "./entry.ts";
+import type { Entry, Group } from "./entry.ts";
 import type { Pattern } from "./filter.ts";
 import type { LogStore, RunSummary } from "./store.ts";
 
@@ -18,13 +18,12 @@ export interface Wanted {
   version: number;
 }
 
-/** Whether a line is wanted. */
+/** Whether a line is wanted; one that is still being searched is not, for now. */
 export function isWanted(entry: Entry, wanted: Wanted): boolean {
   if (entry.matches?.filter === wanted.version) return entry.matches.value;
-  const value =
-    wanted.levels.has(entry.level) &&
-    wanted.groups.has(entry.group) &&
-    (wanted.pattern === undefined || wanted.pattern.test(plainOf(entry)));
+  let value: boolean | undefined = wanted.levels.has(entry.level) && wanted.groups.has(entry.group);
+  if (value && wanted.pattern !== undefined) value = wanted.pattern.matches(entry);
+  if (value === undefined) return false;
   entry.matches = { filter: wanted.version, value };
   return value;
 }
@@ -38,10 +37,12 @@ export function rowsOf(store: LogStore, wanted: Wanted): Row[] {
     const list = store.runs.get(run) ?? [];
     const holes = gaps.get(run) ?? [];
     const summary = store.summary(run);
-    // A run that is known by its name alone is history, unless it never got to a first line.
-    const failed = summary.info?.state === "failed" && summary.info.lastSeq === 0;
-    if (list.length === 0 && holes.length === 0 && !failed) continue;
-    rows.push({ kind: "run", key: run, summary });
+    // A run that is known by its name alone is history, unless it has no line to show: it failed
+    // before its first one, or that is still to come.
+    const { state, lastSeq = 0 } = summary.info ?? {};
+    const bare = lastSeq === 0 && (state === "failed" || run === store.order.at(-1));
+    if (list.length === 0 && holes.length === 0 && !bare) continue;
+    const before = rows.push({ kind: "run", key: run, summary });
     let next = 0;
     const upTo = (seq: number) => {
       for (let gap = holes[next]; gap !== undefined && gap.from < seq; gap = holes[++next]) {
@@ -53,6 +54,8 @@ export function rowsOf(store: LogStore, wanted: Wanted): Row[] {
       if (isWanted(entry, wanted)) rows.push({ kind: "line", key: entry.key, entry });
     }
     upTo(Infinity);
+    // A filter that finds nothing in a run leaves nothing of it.
+    if (wanted.pattern !== undefined && rows.length === before) rows.pop();
   }
   return rows;
 }

@@ -1,9 +1,20 @@
-import { runAttempt } from "ralph-logs";
+import { runAttempt, runStarted } from "ralph-logs";
 import type { Chart } from "./chart.ts";
 import { fill, h, setText } from "./dom.ts";
 import * as format from "./format.ts";
 import { stateOf } from "./render.ts";
-import { type RunSummary, startOf } from "./store.ts";
+import { type Spent, spentOf } from "./spent.ts";
+import type { LogStore, RunSummary } from "./store.ts";
+
+/** A fact about a run: its name, its value, and the limit it stands against. */
+interface Fact {
+  name: string;
+  value: string;
+  limit?: string | undefined;
+  /** How much of the limit is used, from 0 to 1. */
+  share?: number | undefined;
+  title?: string | undefined;
+}
 
 /** State, elapsed time, cost and limits of a run, above its lines. */
 export class RunHeader {
@@ -12,15 +23,15 @@ export class RunHeader {
   readonly #state = h("span", { className: "state" });
   readonly #facts = h("dl", {});
   #chart: Chart | undefined;
-  #shown: RunSummary | undefined;
+  #shown: [LogStore, RunSummary] | undefined;
+  #spent: { key: string; spent: Spent } | undefined;
 
   constructor(element: HTMLElement) {
     this.#element = element;
-    const words = h("div", { className: "run-title" }, this.#title, this.#state);
-    fill(element, h("div", { className: "run-words" }, words, this.#facts));
+    fill(element, h("div", { className: "run-title" }, this.#title, this.#state), this.#facts);
     this.#addChart();
     // Elapsed time goes on while nothing comes in.
-    setInterval(() => this.#shown && this.show(this.#shown), 1_000);
+    setInterval(() => this.#shown && this.show(...this.#shown), 1_000);
   }
 
   /** The chart comes when it comes: the page must not wait for it, nor fail with it. */
@@ -29,71 +40,91 @@ export class RunHeader {
       const { Chart } = await import("./chart.ts");
       this.#chart = new Chart();
       this.#element.append(this.#chart.element);
-      this.show(this.#shown);
+      if (this.#shown !== undefined) this.show(...this.#shown);
     } catch (error) {
       console.warn("no chart:", error);
     }
   }
 
-  /** Shows a run; `undefined`: none yet. */
-  show(summary: RunSummary | undefined): void {
-    this.#shown = summary;
+  /** Shows a run; no summary: there is none yet. */
+  show(store: LogStore, summary: RunSummary | undefined): void {
+    this.#shown = summary && [store, summary];
     this.#element.hidden = summary === undefined;
     if (summary === undefined) return;
-    const { run, info, start, end, iterations, iteration } = summary;
     const { state, words } = stateOf(summary);
-    setText(this.#title, `Attempt ${runAttempt(run)}`);
+    setText(this.#title, `Attempt ${runAttempt(summary.run)}`);
     this.#state.className = `state state-${state}`;
     setText(this.#state, words);
-    const limits = start?.limits;
-    const over = end !== undefined || (info !== undefined && !isGoing(info.state));
-    const until =
-      end !== undefined ? Date.parse(end.ts) : over ? info?.lastTs || Date.now() : Date.now();
-    let cost = 0;
-    let tokens = 0;
-    for (const { costUsd, tokens: t } of iterations.values()) {
-      cost += costUsd;
-      tokens += t.input + t.output + t.cacheRead + t.cacheWrite;
-    }
-    const facts: [name: string, value: string, share?: number | undefined][] = [
-      [
-        "elapsed",
-        withLimit(
-          format.duration(until - startOf(summary)),
-          limits && format.duration(limits.maxDurationSecs * 1_000),
-        ),
-        limits && (until - startOf(summary)) / (limits.maxDurationSecs * 1_000),
-      ],
-      [
-        "iteration",
-        withLimit(String(iteration), limits && String(limits.maxIterations)),
-        limits && iteration / limits.maxIterations,
-      ],
-      [
-        "cost",
-        withLimit(format.money(cost), limits && format.money(limits.maxCostUsd)),
-        limits && cost / limits.maxCostUsd,
-      ],
-      ["tokens", format.count(tokens)],
-    ];
-    this.#facts.hidden = false;
-    facts.forEach(([name, value, share], i) => {
-      const known = this.#facts.children[i] as HTMLElement | undefined;
-      const box =
-        known ??
-        h("div", {}, h("dt", {}, name), h("dd", {}, h("span", {}), h("i", { className: "bar" })));
-      if (known === undefined) this.#facts.append(box);
-      const [words, bar] = (box.children[1] as Element).children as unknown as HTMLElement[];
-      if (words === undefined || bar === undefined) return;
-      setText(words, value);
-      bar.hidden = share === undefined;
-      bar.classList.toggle("high", (share ?? 0) > 0.85);
-      bar.style.setProperty("--share", `${Math.min(100, Math.max(0, (share ?? 0) * 100))}%`);
+    const spent = this.#spentOf(store, summary.run);
+    factsOf(summary, spent).forEach((fact, i) => {
+      this.#show(fact, i);
     });
-    this.#chart?.show(summary);
+    this.#chart?.show(spent.iterations);
+  }
+
+  #show({ name, value, limit, share, title = "" }: Fact, i: number): void {
+    let box = this.#facts.children[i] as HTMLElement | undefined;
+    if (box === undefined) {
+      const words = [
+        h("span", {}),
+        h("span", { className: "limit" }),
+        h("i", { className: "bar" }),
+      ];
+      box = h("div", {}, h("dt", {}, name), h("dd", {}, ...words));
+      this.#facts.append(box);
+    }
+    box.title = title;
+    const [words, of, bar] = (box.children[1] as Element).children as unknown as HTMLElement[];
+    if (words === undefined || of === undefined || bar === undefined) return;
+    setText(words, value);
+    setText(of, limit === undefined ? "" : ` of ${limit}`);
+    bar.hidden = share === undefined;
+    bar.classList.toggle("high", (share ?? 0) > 0.85);
+    bar.style.setProperty("--share", `${Math.min(100, Math.max(0, (share ?? 0) * 100))}%`);
+  }
+
+  /** Adding up thousands of iterations is not for every frame. */
+  #spentOf(store: LogStore, run: string): Spent {
+    const key = `${store.id} ${run} ${store.ended} ${store.summary(run).start?.seq}`;
+    if (this.#spent?.key !== key) this.#spent = { key, spent: spentOf(store, run) };
+    return this.#spent.spent;
   }
 }
 
-const isGoing = (state: string): boolean => state === "starting" || state === "running";
-const withLimit = (value: string, limit: string | undefined): string =>
-  limit === undefined ? value : `${value} of ${limit}`;
+/** Limits bound an execution, whatever the number of its attempts: time counts from its start. */
+function factsOf({ run, info, start, end, iteration }: RunSummary, spent: Spent): Fact[] {
+  const limits = start?.limits;
+  const { costUsd, tokens, whole } = spent;
+  const over = info !== undefined && info.state !== "starting" && info.state !== "running";
+  const last = end !== undefined ? Date.parse(end.ts) : over ? info.lastTs : 0;
+  const elapsed = (last || Date.now()) - runStarted(run);
+  const ofLimit = (value: number, limit: number | undefined): number | undefined =>
+    limit === undefined ? undefined : value / limit;
+  return [
+    {
+      name: "elapsed",
+      value: format.duration(elapsed),
+      limit: limits && format.duration(limits.maxDurationSecs * 1_000),
+      share: ofLimit(elapsed, limits && limits.maxDurationSecs * 1_000),
+      title: "since the execution began, all attempts included",
+    },
+    {
+      name: "iteration",
+      value: String(iteration),
+      limit: limits && String(limits.maxIterations),
+      share: ofLimit(iteration, limits?.maxIterations),
+    },
+    {
+      name: "cost",
+      value: costUsd === undefined ? "–" : format.money(costUsd),
+      limit: limits && format.money(limits.maxCostUsd),
+      share: costUsd === undefined ? undefined : ofLimit(costUsd, limits?.maxCostUsd),
+      title: "of the execution so far, all attempts included",
+    },
+    {
+      name: "tokens",
+      value: whole ? format.count(tokens) : tokens === 0 ? "–" : `≥ ${format.count(tokens)}`,
+      title: whole ? undefined : "of the iterations that are loaded; scroll up for older ones",
+    },
+  ];
+}

@@ -5,6 +5,7 @@ import {
   placeOf,
   type RunInfo,
   runStarted,
+  type ServerMessage,
   type WorkerEvent,
 } from "ralph-logs";
 import { type Entry, entryOf, type Group } from "./entry.ts";
@@ -13,6 +14,8 @@ import { type Entry, entryOf, type Group } from "./entry.ts";
 export const CAPACITY = 10_000;
 /** Lines kept while a person reads: what is looked at must not be pulled away. */
 export const CAPACITY_PAUSED = 50_000;
+/** Lines kept of a workstream that is not looked at. */
+export const CAPACITY_UNSEEN = 2_000;
 /** Characters kept, however few lines they are. */
 const MAX_SIZE = 24_000_000;
 /** Iterations whose summaries are kept, of a run. */
@@ -27,14 +30,21 @@ export interface RunSummary {
   info?: RunInfo;
   start?: Of<"run.start">;
   end?: Of<"run.end">;
-  /** By iteration. */
-  iterations: Map<number, Of<"iter.end">>;
+  /** The latest task of it, as ECS tells. */
+  task?: ServerMessage & { type: "task" };
+  /** The last pause that it announced. */
+  wait?: Of<"wait">;
+  /** By number: an iteration that failed and was made again has ended twice. */
+  ends: Map<number, Of<"iter.end">>;
   /** The highest iteration seen. */
   iteration: number;
 }
 
 /** The lines of a workstream that the page holds: a ring, bounded in lines and characters. */
 export class LogStore {
+  static #stores = 0;
+  /** Tells it from others. */
+  readonly id = ++LogStore.#stores;
   /** By run, in the order of the runs; within a run in their order. */
   readonly runs = new Map<string, Entry[]>();
   readonly summaries = new Map<string, RunSummary>();
@@ -43,8 +53,8 @@ export class LogStore {
   gaps: Gap[] = [];
   /** How many lines are held. */
   length = 0;
-  /** Grows with every line that comes. */
-  received = 0;
+  /** Grows with every iteration whose end comes. */
+  ended = 0;
   #size = 0;
   #order: string[] = [];
 
@@ -57,7 +67,7 @@ export class LogStore {
   summary(run: string): RunSummary {
     let summary = this.summaries.get(run);
     if (summary === undefined) {
-      summary = { run, iterations: new Map(), iteration: 0 };
+      summary = { run, ends: new Map(), iteration: 0 };
       this.summaries.set(run, summary);
       this.#order.push(run);
       this.#order.sort();
@@ -80,7 +90,6 @@ export class LogStore {
         entry,
       );
       this.#count(entry, 1);
-      this.received++;
       this.#summarise(line);
     }
   }
@@ -88,6 +97,22 @@ export class LogStore {
   /** Takes what the server says of the runs. */
   take(infos: RunInfo[]): void {
     for (const info of infos) this.summary(info.run).info = info;
+  }
+
+  /** Takes what ECS says of a run's task. */
+  takeTask(task: ServerMessage & { type: "task" }): void {
+    this.summary(task.run).task = task;
+  }
+
+  /** Every line that is held, oldest first. */
+  *entries(): Generator<Entry> {
+    for (const run of this.#order) yield* this.runs.get(run) ?? [];
+  }
+
+  /** The oldest line that is held and has a number. */
+  get oldest(): Line | undefined {
+    for (const { line } of this.entries()) if (line.seq > 0) return line;
+    return undefined;
   }
 
   /** Lets the oldest lines go; returns the last of them that has a number. */
@@ -123,8 +148,10 @@ export class LogStore {
     if (known.iter > summary.iteration) summary.iteration = known.iter;
     if (known.type === "run.start") summary.start = known;
     else if (known.type === "run.end") summary.end = known;
-    else if (known.type === "iter.end" && summary.iterations.size < MAX_ITERATIONS) {
-      summary.iterations.set(known.iter, known);
+    else if (known.type === "wait") summary.wait = known;
+    else if (known.type === "iter.end" && summary.ends.size < MAX_ITERATIONS) {
+      summary.ends.set(known.seq, known);
+      this.ended++;
     }
   }
 }

@@ -6,16 +6,27 @@ import { LogList } from "./list.ts";
 import type { Options } from "./options.ts";
 import { renderRow } from "./render.ts";
 import { type Row, rowsOf } from "./rows.ts";
-import { CAPACITY, CAPACITY_PAUSED, LogStore, type RunSummary } from "./store.ts";
+import { CAPACITY, CAPACITY_PAUSED, CAPACITY_UNSEEN, LogStore, type RunSummary } from "./store.ts";
 
 /** How often new lines are announced at most, to those who listen. */
 const ANNOUNCE_MS = 5_000;
+
+/** Lines that are loaded of a workstream before anyone looks at it: its state is of interest. */
+export const UNSEEN = 200;
+/** Lines of a page. */
+export const PAGE = 1_000;
+/** Lines of a page on the way to one that is looked for. */
+const LONG_PAGE = 5_000;
 
 /** What a view tells the page. */
 export interface ViewEvents {
   /** Something that the page shows around the list has changed. */
   changed: (view: WorkstreamView) => void;
   announce: (words: string) => void;
+  /** Something that a person should read now. */
+  say: (words: string) => void;
+  /** A button of the chosen line, other than those that the view does by itself. */
+  act: (what: string) => void;
 }
 
 /** One workstream: its subscription, the lines held of it, and the list that shows them. */
@@ -31,6 +42,8 @@ export class WorkstreamView {
   chosen: string | undefined;
   /** Why the server refuses. */
   refusal: string | undefined;
+  /** Why there is no connection yet. */
+  trouble: string | undefined;
   readonly #subscription: Subscription;
   readonly #options: Options;
   readonly #events: ViewEvents;
@@ -43,9 +56,20 @@ export class WorkstreamView {
   #announced = 0;
   #unannounced = 0;
   #visible = false;
+  #seen = false;
+  /** What the first page lacks of a whole one. */
+  #unloaded: number;
 
-  constructor(client: LogClient, workstream: string, options: Options, events: ViewEvents) {
+  /** @param limit how many of its newest lines to load at first */
+  constructor(
+    client: LogClient,
+    workstream: string,
+    options: Options,
+    events: ViewEvents,
+    limit: number,
+  ) {
     this.workstream = workstream;
+    this.#unloaded = PAGE - limit;
     this.#options = options;
     this.#events = events;
     const scroll = h("div", {
@@ -76,15 +100,15 @@ export class WorkstreamView {
         if (following) this.unread = 0;
         this.changed();
       },
-      older: () => this.#subscription.older(),
+      older: () => this.#older(PAGE),
     });
     scroll.addEventListener("click", (event) => this.#clicked(event.target as HTMLElement));
 
-    this.#subscription = client.subscribe(workstream);
+    this.#subscription = client.subscribe(workstream, { limit });
     this.status = this.#subscription.status;
     this.#subscription.on("lines", (lines) => {
       this.store.add(lines);
-      const gone = this.store.evict(this.list.following ? CAPACITY : CAPACITY_PAUSED);
+      const gone = this.store.evict(this.#capacity);
       if (gone !== undefined) this.#subscription.evict(gone);
       if (!this.list.following) this.unread += lines.length;
       this.#unannounced += lines.length;
@@ -92,6 +116,10 @@ export class WorkstreamView {
     });
     this.#subscription.on("runs", (runs) => {
       this.store.take(runs);
+      this.changed();
+    });
+    this.#subscription.on("task", (task) => {
+      this.store.takeTask(task);
       this.changed();
     });
     this.#subscription.on("gaps", (gaps) => {
@@ -106,7 +134,28 @@ export class WorkstreamView {
       this.refusal = message;
       this.changed();
     });
-    this.#subscription.on("caughtUp", () => this.changed());
+    this.#subscription.on("caughtUp", () => {
+      this.#complete();
+      this.changed();
+    });
+  }
+
+  /** Loads what the first page lacks, once someone looks at it. */
+  #complete(): void {
+    if (!this.#seen || !this.status.hasOlder || this.#unloaded <= 0) return;
+    this.#older(this.#unloaded);
+    this.#unloaded = 0;
+  }
+
+  get #capacity(): number {
+    if (!this.#seen) return CAPACITY_UNSEEN;
+    return this.list.following ? CAPACITY : CAPACITY_PAUSED;
+  }
+
+  /** Loads older lines, unless as many are held as the page can bear. */
+  #older(count: number): void {
+    if (this.store.length + count <= CAPACITY_PAUSED) this.#subscription.older(count);
+    else this.#events.say(`${format.whole(this.store.length)} lines are held; no more fit`);
   }
 
   get visible(): boolean {
@@ -116,7 +165,10 @@ export class WorkstreamView {
   set visible(visible: boolean) {
     this.#visible = visible;
     this.element.hidden = !visible;
-    if (visible) this.changed();
+    if (!visible) return;
+    this.#seen = true;
+    this.#complete();
+    this.changed();
   }
 
   /** Draws in the next frame; several changes are one. */
@@ -149,32 +201,60 @@ export class WorkstreamView {
     this.changed();
   }
 
-  /** Shows the line `run/seq` once it is there. */
+  /** Shows the line `run/seq`, which is loaded if need be. */
   goTo(key: string): void {
     this.#target = key;
+    this.list.following = false;
     this.changed();
   }
 
+  /** Brings the chosen line into view again, after the filter around it has changed. */
+  reveal(): void {
+    if (this.chosen !== undefined) this.goTo(this.chosen);
+  }
+
+  /** Where the choice is: the address of the line, or of the workstream. */
+  get address(): string {
+    const line = this.chosen === undefined ? "" : `/${this.chosen}`;
+    return `#/w/${this.workstream}${line}`;
+  }
+
+  /** The iteration that is being read. */
+  get iteration(): string | undefined {
+    const { rows } = this.list;
+    if (this.list.following) return this.list.starts.at(-1)?.key;
+    for (let i = this.list.firstVisible; i >= 0; i--) {
+      const row = rows[i];
+      if (row?.kind === "run") break;
+      if (row?.kind === "line" && row.entry.line.event.type === "iter.start") return row.key;
+    }
+    return undefined;
+  }
+
   /** Moves the choice by lines, or to the next row that `is` what is looked for. */
-  move(by: number, is: (entry: Entry) => boolean = () => true): void {
+  move(
+    by: number,
+    is: (entry: Entry) => boolean = () => true,
+    align: "center" | "start" = "center",
+  ): void {
     const { rows } = this.list;
     let i = rows.findIndex((row) => row.key === this.chosen);
     if (i < 0) i = by > 0 ? this.list.firstVisible - 1 : rows.length;
     for (i += by; i >= 0 && i < rows.length; i += by) {
       const row = rows[i] as Row;
       if (row.kind !== "line" || !is(row.entry)) continue;
-      this.choose(row.key, i);
+      this.choose(row.key, i, align);
       return;
     }
   }
 
   /** Chooses a line and brings it into view. */
-  choose(key: string | undefined, index?: number): void {
+  choose(key: string | undefined, index?: number, align: "center" | "start" = "center"): void {
     this.chosen = key;
     if (index !== undefined) {
       this.list.following = false;
       const element = key === undefined ? undefined : this.list.element(key);
-      if (element === undefined) this.list.show(Math.max(0, index - 1));
+      if (element === undefined) this.list.show(index, align);
       else element.scrollIntoView({ block: "nearest" });
     }
     this.changed();
@@ -184,7 +264,11 @@ export class WorkstreamView {
   toggle(what: "fold" | "json", key = this.chosen): void {
     if (key === undefined) return;
     const set = what === "fold" ? this.#unfolded : this.#json;
-    if (!set.delete(key)) set.add(key);
+    if (!set.delete(key)) {
+      set.add(key);
+      // Who opens something reads it: it must not scroll away.
+      this.list.following = false;
+    }
     this.changed();
   }
 
@@ -195,11 +279,8 @@ export class WorkstreamView {
   }
 
   /** What is shown, as text. */
-  text(): string {
-    const lines = this.list.rows.flatMap((row) =>
-      row.kind === "line" ? [lineText(row.entry)] : [],
-    );
-    return lines.join("\n");
+  texts(): string[] {
+    return this.list.rows.flatMap((row) => (row.kind === "line" ? [lineText(row.entry)] : []));
   }
 
   /** What is held, one JSON event a line, as the worker wrote them. */
@@ -213,7 +294,7 @@ export class WorkstreamView {
 
   #look() {
     return {
-      pattern: this.#options.wanted.pattern,
+      marks: (entry: Entry, text: string) => this.#options.wanted.pattern?.marks(entry, text) ?? [],
       unfolded: (key: string) => this.#unfolded.has(key),
       json: (key: string) => this.#json.has(key),
       chosen: this.chosen,
@@ -223,8 +304,9 @@ export class WorkstreamView {
 
   #version(row: Row): string {
     if (row.kind === "run") {
-      const { info, end, start } = row.summary;
-      return `${info?.state} ${info?.reason} ${info?.exit} ${end?.seq} ${start?.seq}`;
+      const { info, end, start, task, wait } = row.summary;
+      const known = [end?.seq, start?.seq, wait?.seq, task?.status, task?.reason];
+      return `${info?.state} ${info?.reason} ${info?.exit} ${known}`;
     }
     if (row.kind === "gap") return `${row.gap.to}`;
     const { key } = row;
@@ -235,7 +317,9 @@ export class WorkstreamView {
   #clicked(target: HTMLElement): void {
     const key = target.closest<HTMLElement>("[data-key]")?.dataset.key;
     if (key === undefined || target.closest("a, pre") !== null) return;
-    if (target.closest("[data-act=fold]") !== null) this.toggle("fold", key);
+    const act = target.closest<HTMLElement>("[data-act]")?.dataset.act;
+    if (act === "fold" || act === "json") this.toggle(act, key);
+    else if (act !== undefined) this.#events.act(act);
     // A click that ends a selection of text chooses nothing.
     if (getSelection()?.isCollapsed !== false) this.choose(key);
   }
@@ -246,31 +330,54 @@ export class WorkstreamView {
     this.#badge.hidden = this.list.following;
     const fresh = this.unread === 0 ? "newest" : `${format.whole(this.unread)} new`;
     setText(this.#badge, `↓ ${fresh}`);
-    const nothing = this.list.rows.length === 0;
-    this.#empty.hidden = !nothing;
-    if (nothing) setText(this.#empty, this.#whyEmpty());
+    const empty = this.list.rows.some((row) => row.kind === "line") ? "" : this.#whyEmpty();
+    this.#empty.hidden = empty === "";
+    setText(this.#empty, empty);
     this.#announce();
     this.#events.changed(this);
   }
 
   #jump(): void {
-    if (this.#target === undefined) return;
-    const index = this.list.rows.findIndex((row) => row.key === this.#target);
-    if (index < 0) return;
     const key = this.#target;
+    if (key === undefined || this.status.state === "connecting") return;
+    const index = this.list.rows.findIndex((row) => row.key === key);
+    if (index >= 0) {
+      this.#target = undefined;
+      this.chosen = key;
+      this.list.show(index, "center");
+      this.changed();
+      return;
+    }
+    if (this.status.loadingOlder || this.status.state === "replaying") return;
+    const { oldest } = this.store;
+    const [run = "", seq = ""] = key.split("/");
+    const isOlder =
+      oldest === undefined || run < oldest.run || (run === oldest.run && Number(seq) < oldest.seq);
+    if (isOlder && this.status.hasOlder && this.store.length + LONG_PAGE <= CAPACITY_PAUSED) {
+      this.#older(LONG_PAGE);
+      return;
+    }
     this.#target = undefined;
-    this.choose(key, index);
+    for (const entry of this.store.entries()) {
+      if (entry.key !== key) continue;
+      this.#events.say("the filter hides that line");
+      return;
+    }
+    this.#events.say("that line is not kept any more, or too far back for this page");
   }
 
   #whyEmpty(): string {
-    if (this.status.state === "denied") {
+    const { state } = this.status;
+    if (state === "denied") {
       return (
         this.refusal ?? "The connection is refused: the token may not be valid for this workstream."
       );
     }
     if (this.store.length > 0) return "No line passes the filter.";
-    if (this.status.state === "live") return "No line yet. The first one will show here.";
-    return this.status.state === "connecting" ? "Connecting…" : "Loading…";
+    const newest = this.store.order.at(-1);
+    if (newest !== undefined && this.store.summary(newest).info?.state === "failed") return "";
+    if (state === "live") return "No line yet. The first one will show here.";
+    return state === "connecting" ? (this.trouble ?? "Connecting…") : "Loading…";
   }
 
   #announce(): void {

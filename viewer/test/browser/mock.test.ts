@@ -1,56 +1,25 @@
-import { existsSync } from "node:fs";
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { MockServer } from "../mock/server.ts";
+import { expect, test } from "vitest";
 import { raw } from "../mock/store.ts";
 import { iteration, runAt, Writer } from "../mock/story.ts";
-import { launch } from "./launch.ts";
-import { drawn, held, isAccessible, isState, type Opened, open } from "./page.ts";
+import { badge, empty, lastKey, log, mocked } from "./mocked.ts";
+import { drawn, held, isAccessible, isState } from "./page.ts";
 
-let browser: Browser;
-let server: MockServer;
-let opened: Opened | undefined;
-let writer: Writer;
 const run = runAt(1_790_000_000_000);
-
-beforeAll(async () => {
-  const page = new URL("../../dist/index.html", import.meta.url);
-  if (!existsSync(page)) throw new Error("the page is not built\nhint: npm run build");
-  browser = await launch();
-});
-afterAll(() => browser?.close());
-beforeEach(async () => {
-  server = await MockServer.start(["demo", "docs"]);
-  writer = new Writer("demo", run);
-});
-afterEach(async () => {
-  const faults = opened?.faults ?? [];
-  await opened?.context.close();
-  opened = undefined;
-  await server.close();
-  expect(faults).toEqual([]);
-});
-
-async function look(hash = "", dark = false) {
-  opened = await open(browser, server.url + hash, dark);
-  return opened.page;
-}
-const lastKey = async (page: Parameters<typeof drawn>[0]) => (await drawn(page)).at(-1);
-const badge = ".workstream:not([hidden]) .badge";
-const log = ".workstream:not([hidden]) .log";
+const at = mocked(run);
+const look = at.look;
 
 test("lines are shown as they come, and the newest stays in view", async () => {
-  server.write("demo", writer.lines(200));
+  at.server.write("demo", at.writer.lines(200));
   const page = await look();
   await isState(page, /^live$/);
   await expect.poll(() => lastKey(page)).toBe(`${run}/200`);
-  server.write("demo", writer.lines(50));
+  at.server.write("demo", at.writer.lines(50));
   await expect.poll(() => lastKey(page)).toBe(`${run}/250`);
   expect((await drawn(page)).length).toBeLessThan(120);
 });
 
 test("scrolling up pauses, the badge counts what comes, and following goes on from it", async () => {
-  server.write("demo", writer.lines(300));
+  at.server.write("demo", at.writer.lines(300));
   const page = await look();
   await expect.poll(() => lastKey(page)).toBe(`${run}/300`);
   await page.locator(log).hover();
@@ -60,26 +29,26 @@ test("scrolling up pauses, the badge counts what comes, and following goes on fr
   await page.waitForTimeout(500);
   const before = await drawn(page);
   const middle = before[Math.floor(before.length / 2)] as string;
-  const at = await page.locator(`[data-key="${middle}"]`).boundingBox();
-  server.write("demo", writer.lines(40));
+  const place = await page.locator(`[data-key="${middle}"]`).boundingBox();
+  at.server.write("demo", at.writer.lines(40));
   await expect.poll(() => page.locator(badge).textContent()).toBe("↓ 40 new");
-  expect((await page.locator(`[data-key="${middle}"]`).boundingBox())?.y).toBe(at?.y);
+  expect((await page.locator(`[data-key="${middle}"]`).boundingBox())?.y).toBe(place?.y);
   await page.locator(badge).click();
   await expect.poll(() => lastKey(page)).toBe(`${run}/340`);
   await expect.poll(() => page.locator(badge).isHidden()).toBe(true);
 });
 
 test("older pages come on scroll, and what is read stays where it is", async () => {
-  server.store("demo").write(writer.lines(2_500));
+  at.server.store("demo").write(at.writer.lines(2_500));
   const page = await look();
   await expect.poll(() => lastKey(page)).toBe(`${run}/2500`);
   await page.locator(log).focus();
   await page.keyboard.press("g");
   const oldest = page.locator(`[data-key="${run}/1501"]`);
   await expect.poll(() => oldest.boundingBox()).not.toBeNull();
-  const at = (await oldest.boundingBox())?.y;
+  const place = (await oldest.boundingBox())?.y;
   await expect.poll(async () => (await held(page)).length, { timeout: 10_000 }).toBe(2_000);
-  expect(Math.abs(((await oldest.boundingBox())?.y ?? 0) - (at ?? 0))).toBeLessThan(70);
+  expect(Math.abs(((await oldest.boundingBox())?.y ?? 0) - (place ?? 0))).toBeLessThan(70);
   await page.keyboard.press("g");
   await expect.poll(async () => (await held(page)).length, { timeout: 10_000 }).toBe(2_500);
   const seqs = (await held(page)).map((event) => event.seq);
@@ -88,7 +57,7 @@ test("older pages come on scroll, and what is read stays where it is", async () 
 
 test("a filter shows and marks what matches; a bad regular expression says so", async () => {
   const text = (n: number) => (n % 10 === 0 ? `needle ${n}` : `hay ${n}`);
-  server.write("demo", writer.lines(100, text));
+  at.server.write("demo", at.writer.lines(100, text));
   const page = await look();
   await expect.poll(() => lastKey(page)).toBe(`${run}/100`);
   await page.keyboard.press("/");
@@ -106,7 +75,7 @@ test("a filter shows and marks what matches; a bad regular expression says so", 
 });
 
 test("levels and types can be hidden", async () => {
-  server.write("demo", [writer.start(), ...iteration(writer), ...iteration(writer)]);
+  at.server.write("demo", [at.writer.start(), ...iteration(at.writer), ...iteration(at.writer)]);
   const page = await look();
   await isState(page, /^live$/);
   await page.locator(".chip-tools").click();
@@ -118,11 +87,11 @@ test("levels and types can be hidden", async () => {
 });
 
 test("after the gateway drops the connection, the page goes on where it was", async () => {
-  server.write("demo", writer.lines(20));
+  at.server.write("demo", at.writer.lines(20));
   const page = await look();
   await expect.poll(() => lastKey(page)).toBe(`${run}/20`);
-  server.cut();
-  server.write("demo", writer.lines(20));
+  at.server.cut();
+  at.server.write("demo", at.writer.lines(20));
   await isState(page, /^reconnecting$/);
   await isState(page, /^live$/);
   await expect.poll(() => lastKey(page)).toBe(`${run}/40`);
@@ -130,21 +99,21 @@ test("after the gateway drops the connection, the page goes on where it was", as
 });
 
 test("a connection that is refused three times is called denied", async () => {
-  server.refuse = Number.POSITIVE_INFINITY;
+  at.server.refuse = Number.POSITIVE_INFINITY;
   const page = await look();
   await isState(page, /^denied$/);
-  await expect.poll(() => page.locator(".empty").first().textContent()).toMatch(/refused/);
+  await expect.poll(() => page.locator(empty).textContent()).toMatch(/refused/);
 });
 
 test("a hole is shown as pending and filled; a line that CloudWatch lost is shown as lost", async () => {
   const old = new Writer("demo", run, Date.now() - 600_000);
   const lines = old.lines(9);
-  server.store("demo").write(lines.slice(0, 3));
+  at.server.store("demo").write(lines.slice(0, 3));
   const page = await look();
   await isState(page, /^live$/);
   // 4 is stored but never delivered; 6 is nowhere.
-  server.store("demo").write([lines[3] as (typeof lines)[number]]);
-  server.write("demo", [lines[4], ...lines.slice(6)] as typeof lines);
+  at.server.store("demo").write([lines[3] as (typeof lines)[number]]);
+  at.server.write("demo", [lines[4], ...lines.slice(6)] as typeof lines);
   await isState(page, /1 lost/);
   expect(await page.locator(".gap-lost").textContent()).toMatch(/^1 line lost.*#6$/);
   expect(await drawn(page)).toEqual([1, 2, 3, 4, 5, 7, 8, 9].map((n) => `${run}/${n}`));
@@ -153,8 +122,8 @@ test("a hole is shown as pending and filled; a line that CloudWatch lost is show
 test("a run that fails before its first line says why", async () => {
   const page = await look();
   await isState(page, /^live$/);
-  server.store("demo").write([raw(run, "exec /usr/local/bin/ralph-loop-cloud: no such file")]);
-  server.state("demo", run, "failed", "CannotPullContainerError: manifest unknown");
+  at.server.store("demo").write([raw(run, "exec /usr/local/bin/ralph-loop-cloud: no such file")]);
+  at.server.state("demo", run, "failed", "CannotPullContainerError: manifest unknown");
   await expect
     .poll(() => page.locator(".row.run .reason").textContent())
     .toMatch(/manifest unknown/);
@@ -166,15 +135,15 @@ test("markup in a line is text", async () => {
   const evil =
     "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
   const id = "toolu_1";
-  server.write("demo", [
-    writer.event("log", { text: evil }),
-    writer.event("agent.tool", { id, name: evil, text: evil }),
-    writer.event("agent.tool_result", {
+  at.server.write("demo", [
+    at.writer.event("log", { text: evil }),
+    at.writer.event("agent.tool", { id, name: evil, text: evil }),
+    at.writer.event("agent.tool_result", {
       id,
       isError: false,
       text: `\u001b[31m${evil}\u001b[0m\n2`,
     }),
-    writer.event(evil, { text: evil }),
+    at.writer.event(evil, { text: evil }),
     raw(run, evil),
   ]);
   const page = await look();
@@ -188,8 +157,8 @@ test("markup in a line is text", async () => {
 });
 
 test("colours are drawn, and codes inside a word do not hide it from the filter", async () => {
-  server.write("demo", [
-    writer.event("log", {
+  at.server.write("demo", [
+    at.writer.event("log", {
       text: "\u001b[38;5;208mora\u001b[38;2;1;2;3mnge\u001b[0m \u001b]0;title\u0007end",
     }),
   ]);
@@ -204,8 +173,8 @@ test("colours are drawn, and codes inside a word do not hide it from the filter"
 });
 
 test("tool calls unfold, JSON opens, iterations can be jumped to, all by keyboard", async () => {
-  server.write("demo", [writer.start()]);
-  for (let i = 0; i < 12; i++) server.write("demo", iteration(writer));
+  at.server.write("demo", [at.writer.start()]);
+  for (let i = 0; i < 12; i++) at.server.write("demo", iteration(at.writer));
   const page = await look();
   await isState(page, /^live$/);
   await page.locator(log).focus();
@@ -222,7 +191,7 @@ test("tool calls unfold, JSON opens, iterations can be jumped to, all by keyboar
   await expect
     .poll(() => page.locator(".chosen .json").textContent())
     .toMatch(/"type": "agent.tool_result"/);
-  await page.locator("#iteration").selectOption({ label: "iteration 2 · attempt 1" });
+  await page.locator("#iteration").selectOption({ label: "iteration 2" });
   await expect.poll(() => page.locator(".chosen h3").textContent()).toBe("Iteration 2");
   await page.keyboard.press("Escape");
   await page.locator(log).focus();
@@ -231,7 +200,12 @@ test("tool calls unfold, JSON opens, iterations can be jumped to, all by keyboar
 });
 
 test("the header tells state, cost and limits of the run", async () => {
-  server.write("demo", [writer.start(), ...iteration(writer), ...iteration(writer), writer.end()]);
+  at.server.write("demo", [
+    at.writer.start(),
+    ...iteration(at.writer),
+    ...iteration(at.writer),
+    at.writer.end(),
+  ]);
   const page = await look();
   await expect.poll(() => page.locator("#run .state").textContent()).toBe("complete");
   const facts = await page.locator("#run dd").allTextContents();
@@ -245,27 +219,27 @@ test("the header tells state, cost and limits of the run", async () => {
 });
 
 test("each workstream has its own lines and its own address", async () => {
-  server.write("demo", writer.lines(3));
+  at.server.write("demo", at.writer.lines(3));
   const docs = new Writer("docs", run);
-  server.write("docs", docs.lines(5));
+  at.server.write("docs", docs.lines(5));
   const page = await look("#/w/docs");
   await expect.poll(async () => (await drawn(page)).length).toBe(5);
   await page.locator("#workstreams a", { hasText: "demo" }).click();
   await expect.poll(async () => (await drawn(page)).length).toBe(3);
   expect(page.url()).toMatch(/#\/w\/demo$/);
-  server.write("docs", docs.lines(2));
+  at.server.write("docs", docs.lines(2));
   await page.keyboard.press("]");
   await expect.poll(async () => (await drawn(page)).length).toBe(7);
-  await page.goto(`${server.url}#/w/demo/${run}/2`);
+  await page.goto(`${at.server.url}#/w/demo/${run}/2`);
   await expect.poll(() => page.locator(".chosen").getAttribute("data-key")).toBe(`${run}/2`);
 });
 
 test("100,000 lines in a burst: bounded, in order, the newest shown", async () => {
-  server.write("demo", writer.lines(10));
+  at.server.write("demo", at.writer.lines(10));
   const page = await look();
   await isState(page, /^live$/);
   for (let i = 0; i < 100; i++) {
-    server.write("demo", writer.lines(1_000));
+    at.server.write("demo", at.writer.lines(1_000));
     await new Promise((resolve) => setImmediate(resolve));
   }
   await expect.poll(() => lastKey(page), { timeout: 40_000 }).toBe(`${run}/100010`);
@@ -277,8 +251,8 @@ test("100,000 lines in a burst: bounded, in order, the newest shown", async () =
 });
 
 test.each([false, true])("axe finds nothing (dark: %s)", async (dark) => {
-  server.write("demo", [raw(run, "raw"), writer.start()]);
-  for (let i = 0; i < 3; i++) server.write("demo", iteration(writer));
+  at.server.write("demo", [raw(run, "raw"), at.writer.start()]);
+  for (let i = 0; i < 3; i++) at.server.write("demo", iteration(at.writer));
   const page = await look("", dark);
   await isState(page, /^live$/);
   await expect.poll(async () => (await drawn(page)).length).toBeGreaterThan(20);
@@ -291,7 +265,7 @@ test.each([false, true])("axe finds nothing (dark: %s)", async (dark) => {
 });
 
 test("on a narrow screen nothing is cut off", async () => {
-  server.write("demo", [writer.start(), ...iteration(writer), ...iteration(writer)]);
+  at.server.write("demo", [at.writer.start(), ...iteration(at.writer), ...iteration(at.writer)]);
   const page = await look();
   await page.setViewportSize({ width: 380, height: 740 });
   await isState(page, /^live$/);

@@ -19,9 +19,13 @@ server.write("parser", [
   first.event("interrupt", { signal: "SIGTERM" }, "warn"),
   first.end("interrupted", 75, why),
 ]);
-const second = new Writer("parser", runAt(Date.now() - hour, 2), Date.now() - hour / 2);
+const second = first.next(Date.now() - hour / 2);
 server.write("parser", [second.start()]);
 for (let i = 0; i < 9; i++) server.write("parser", iteration(second, 12_000));
+const docs = new Writer("docs", runAt(Date.now() - hour), Date.now() - hour);
+server.write("docs", [docs.start(), ...iteration(docs, 12_000), docs.end()]);
+const release = new Writer("release", runAt(Date.now() - hour), Date.now() - hour);
+server.write("release", [release.start(), release.end("budget", 12, "the cost limit is reached")]);
 
 const browser = await launch();
 async function shot(

@@ -13,7 +13,7 @@ store.write([
   first.event("interrupt", { signal: "SIGTERM" }, "warn"),
   first.end("interrupted", 75, "the task was asked to stop; the work is pushed"),
 ]);
-const second = new Writer("demo", runAt(Date.now() - 3_600_000, 2), Date.now() - 900_000);
+const second = first.next(Date.now() - 900_000);
 store.run(second.run, { startedAt: second.now });
 store.write([second.start()]);
 for (let i = 0; i < 6; i++) store.write(iteration(second, 12_000));

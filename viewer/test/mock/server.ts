@@ -37,6 +37,12 @@ export class MockServer {
   refuse = 0;
   /** Answer no ping. */
   deaf = false;
+  /** The token endpoint answers this instead. */
+  tokenStatus = 200;
+  /** Say nothing of runs when a task changes its state. */
+  silentTasks = false;
+  /** The folder that the page is served under. */
+  base = "/";
   readonly #connections = new Set<Connection>();
   readonly #tokens = new Map<string, string[]>();
   readonly #http: Server;
@@ -52,7 +58,11 @@ export class MockServer {
       });
       request.on("end", async () => {
         const { status, type, content } = await this.#page(request.url ?? "/", body);
-        response.writeHead(status, { "content-type": type });
+        response.writeHead(status, {
+          "content-type": type,
+          // As strict as a host that knows its gateway can be; browsers hold a page to both.
+          "content-security-policy": `default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; connect-src 'self' ws://${request.headers.host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+        });
         response.end(content);
       });
     });
@@ -80,7 +90,7 @@ export class MockServer {
     return (this.#http.address() as AddressInfo).port;
   }
   get url(): string {
-    return `http://127.0.0.1:${this.port}/`;
+    return `http://127.0.0.1:${this.port}${this.base}`;
   }
   get websocketUrl(): string {
     return `ws://127.0.0.1:${this.port}/socket`;
@@ -127,7 +137,7 @@ export class MockServer {
     for (const connection of this.#connections) {
       if (!connection.follows.has(workstream)) continue;
       this.#send(connection, task);
-      this.#runs(connection, workstream);
+      if (!this.silentTasks) this.#runs(connection, workstream);
     }
   }
 
@@ -143,7 +153,8 @@ export class MockServer {
   }
 
   async #page(url: string, body: string) {
-    const path = normalize(new URL(url, "http://x").pathname);
+    const whole = normalize(new URL(url, "http://x").pathname);
+    const path = whole.startsWith(this.base) ? `/${whole.slice(this.base.length)}` : "/nowhere";
     const json = (value: unknown, status = 200) => ({
       status,
       type: "application/json",
@@ -152,10 +163,11 @@ export class MockServer {
     if (path === "/config.json") {
       return json({
         websocketUrl: this.websocketUrl,
-        tokenEndpoint: "/token",
+        tokenEndpoint: `${this.base}token`,
         workstreams: this.#workstreams,
       });
     }
+    if (path === "/token" && this.tokenStatus !== 200) return json({}, this.tokenStatus);
     if (path === "/token") return json({ token: this.token(JSON.parse(body).workstreams) });
     try {
       const file = path === "/" ? "/index.html" : path;

@@ -15,6 +15,8 @@ type Fields = { [name: string]: unknown };
 export class Writer {
   seq = 0;
   iter = 0;
+  /** What the execution has cost. */
+  spent = 0;
   readonly workstream: string;
   readonly run: Run;
   /** The time of the next event, ms since the epoch. */
@@ -41,6 +43,18 @@ export class Writer {
       type,
       ...fields,
     } as unknown as WorkerEvent;
+  }
+
+  /** Another attempt of the same execution: it goes on where this one ended. */
+  next(now: number): Writer {
+    const next = new Writer(
+      this.workstream,
+      this.run.replace(/\d{4}$/, (n) => String(Number(n) + 1).padStart(4, "0")),
+      now,
+    );
+    next.iter = this.iter;
+    next.spent = this.spent;
+    return next;
   }
 
   /** `count` plain lines. */
@@ -123,13 +137,16 @@ export function iteration(w: Writer, step = 1_000): LogEvent[] {
   });
   if (failed)
     say("agent.stderr", { text: "warning: unused variable `lexer` in src/parser.rs:212" }, "warn");
+  const costUsd = 0.31 + 0.17 * Math.abs(Math.sin(n * 1.7)) + n * 0.01;
+  w.spent += costUsd;
   const commit = (0x1a2b3c4d5e6f * (n + 7)).toString(16).repeat(4).slice(0, 40);
   say("checkpoint", { commit, branch: `ralph/${w.workstream}`, pushed: true });
   say(
     "iter.end",
     {
       outcome: n % 7 === 6 ? "error" : "ok",
-      costUsd: 0.31 + 0.17 * Math.abs(Math.sin(n * 1.7)) + n * 0.01,
+      costUsd,
+      spentUsd: w.spent,
       tokens: {
         input: 4_100 + 900 * n,
         output: 1_800 + 310 * (n % 4),

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import type { Line, LogEvent } from "ralph-logs";
 import { expect, test } from "vitest";
 import { paletteColor, plain } from "../../page/ansi.ts";
-import { entryOf, GROUPS, LEVELS } from "../../page/entry.ts";
-import { parseFilter } from "../../page/filter.ts";
+import { entryOf, GROUPS, LEVELS, plainOf } from "../../page/entry.ts";
+import { TextPattern } from "../../page/filter.ts";
 import * as format from "../../page/format.ts";
+import { placesOf } from "../../page/places.ts";
 import { rowsOf, type Wanted } from "../../page/rows.ts";
 import { LogStore } from "../../page/store.ts";
 import { runAt } from "../mock/story.ts";
@@ -93,22 +94,33 @@ test("a few huge lines are too many as well", () => {
   expect(store.length).toBeGreaterThan(1_000);
 });
 
-test("a filter is text unless it is told to be a regular expression", () => {
-  const facts: [filter: string, regex: boolean, text: string, matches: boolean][] = [
-    ["error", false, "an Error here", true],
-    ["Error", false, "an error here", false],
-    ["a.c", false, "abc", false],
-    ["a.c", false, "a.c", true],
-    ["a.c", true, "abc", true],
-    ["^x$", true, "xx", false],
-    ["(", false, "f()", true],
+test("a text is found as it is; case matters only if it has a capital", () => {
+  const facts: [filter: string, text: string, places: number[][]][] = [
+    ["error", "an Error here", [[3, 8]]],
+    ["Error", "an error here", []],
+    ["a.c", "abc", []],
+    [
+      "a.c",
+      "a.c a.C",
+      [
+        [0, 3],
+        [4, 7],
+      ],
+    ],
+    ["(", "f()", [[1, 2]]],
+    ["to ken", "to\u001b[1m ken", [[0, 6]]],
   ];
-  for (const [filter, regex, text, matches] of facts) {
-    expect(parseFilter(filter, regex).pattern?.test(text), `${filter} in ${text}`).toBe(matches);
+  for (const [filter, text, places] of facts) {
+    const pattern = new TextPattern(filter);
+    const entry = entryOf(line(A, 1, text));
+    expect(pattern.matches(entry), `${filter} in ${text}`).toBe(places.length > 0);
+    expect(pattern.marks(entry, plainOf(entry))).toEqual(places);
   }
-  expect(parseFilter("(", true)).toMatchObject({ error: expect.stringMatching(/group/i) });
-  expect(parseFilter("", true)).toEqual({});
-  expect(parseFilter("a*", true).pattern?.find("baac")).toEqual([[1, 3]]);
+});
+
+test("places of no length are not marked, and marks have an end", () => {
+  expect(placesOf("baac", /a*/g)).toEqual([[1, 3]]);
+  expect(placesOf("x".repeat(1_000), /x/g)).toHaveLength(100);
 });
 
 test("escape codes and control characters are no part of what a person reads", () => {
