@@ -27,8 +27,10 @@ pub enum TreeError {
     )]
     Foreign(String),
     /// Reading or writing failed.
-    #[error("{path}: {source}")]
+    #[error("cannot {verb} {path}: {source}")]
     Io {
+        /// What was tried.
+        verb: &'static str,
         /// Where.
         path: String,
         /// Why.
@@ -79,9 +81,9 @@ impl Difference {
     }
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TreeError + use<> {
+fn io(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TreeError + use<> {
     let path = path.display().to_string();
-    |source| TreeError::Io { path, source }
+    move |source| TreeError::Io { verb, path, source }
 }
 
 /// Whether a text says that it is generated.
@@ -98,6 +100,8 @@ impl Tree {
         let mut present = BTreeMap::new();
         if self.owned {
             collect(&self.folder, &self.folder, &mut present)?;
+        } else {
+            left_behind(&self.folder, &mut present)?;
         }
         let mut difference = Difference::default();
         for (path, text) in &self.files {
@@ -106,6 +110,10 @@ impl Tree {
                 None => read(&self.folder.join(path))?,
             };
             match there {
+                // A link to nothing is somebody's, too.
+                None if self.folder.join(path).is_symlink() => {
+                    return Err(TreeError::Foreign(self.folder.join(path).display().to_string()));
+                }
                 None => difference.missing.push((path.clone(), text.clone())),
                 Some(now) if !ours(&now) => {
                     return Err(TreeError::Foreign(self.folder.join(path).display().to_string()));
@@ -136,9 +144,14 @@ impl Tree {
         }
         for orphan in &difference.orphans {
             let path = self.folder.join(orphan);
-            std::fs::remove_file(&path).map_err(io(&path))?;
-            // Fails, as it should, while the folder holds anything else.
-            let _ = path.parent().map(std::fs::remove_dir);
+            std::fs::remove_file(&path).map_err(io("delete", &path))?;
+            // Fails, as it should, at the first folder that holds anything else.
+            let within = path.ancestors().skip(1).take_while(|above| *above != self.folder);
+            for above in within {
+                if std::fs::remove_dir(above).is_err() {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -148,8 +161,24 @@ fn read(path: &Path) -> Result<Option<String>, TreeError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io(path)(error)),
+        Err(error) => Err(io("read", path)(error)),
     }
+}
+
+/// What a killed run left in a folder that is not ours alone.
+fn left_behind(folder: &Path, present: &mut BTreeMap<String, String>) -> Result<(), TreeError> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io("read", folder)(error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(io("read", folder))?.file_name().to_string_lossy().into_owned();
+        if is_temporary(&name) {
+            present.insert(name, String::new());
+        }
+    }
+    Ok(())
 }
 
 /// What the names of generated files end with. State, lock files and `*.tfvars` are somebody else's,
@@ -165,11 +194,11 @@ fn collect(
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io(folder)(error)),
+        Err(error) => return Err(io("read", folder)(error)),
     };
     for entry in entries {
-        let entry = entry.map_err(io(folder))?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(io(folder))?);
+        let entry = entry.map_err(io("read", folder))?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(io("read", folder))?);
         let name = entry.file_name().to_string_lossy().into_owned();
         if kind.is_dir() && name != ".terraform" {
             collect(out, &path, present)?;
@@ -194,15 +223,17 @@ fn is_temporary(path: &str) -> bool {
 }
 
 fn write_whole(path: &Path, text: &str) -> Result<(), TreeError> {
+    // Through a link, so that it stays one.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    std::fs::create_dir_all(folder).map_err(io("make", folder))?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     // As any other file of a checkout; a temporary file is otherwise its owner's alone.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut temporary = builder.tempfile_in(folder).map_err(io(folder))?;
-    temporary.write_all(text.as_bytes()).map_err(io(path))?;
-    temporary.persist(path).map_err(|error| io(path)(error.error))?;
+    let mut temporary = builder.tempfile_in(folder).map_err(io("write to", folder))?;
+    temporary.write_all(text.as_bytes()).map_err(io("write", path))?;
+    temporary.persist(path).map_err(|error| io("write", path)(error.error))?;
     Ok(())
 }

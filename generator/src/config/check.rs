@@ -170,10 +170,15 @@ fn tags(name: &str, read: &Reader<'_>, problems: &mut Vec<Problem>) -> Vec<(Stri
             let wrong = match key.to_ascii_lowercase() {
                 lower if lower == "environment" => Some("every resource has this tag already"),
                 lower if lower.starts_with("aws:") => Some("AWS keeps this prefix to itself"),
-                _ if key.is_empty() || key.len() > 128 => {
+                _ if key.is_empty() || key.chars().count() > 128 => {
                     Some("a tag's name has 1 to 128 characters")
                 }
-                _ if value.len() > 256 => Some("a tag's value has at most 256 characters"),
+                _ if value.chars().count() > 256 => {
+                    Some("a tag's value has at most 256 characters")
+                }
+                _ if !key.chars().chain(value.chars()).all(tag_character) => {
+                    Some("a tag holds letters, digits, spaces and _ . : / = + - @ only")
+                }
                 _ => None,
             };
             if let Some(why) = wrong {
@@ -187,6 +192,11 @@ fn tags(name: &str, read: &Reader<'_>, problems: &mut Vec<Problem>) -> Vec<(Stri
         }
     }
     all
+}
+
+/// <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>
+fn tag_character(c: char) -> bool {
+    c.is_alphanumeric() || " _.:/=+-@".contains(c)
 }
 
 /// Memory sizes in MiB that Fargate offers with a number of CPU units: first, last, step.

@@ -27,6 +27,16 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file is no text.
+    #[error("{path}:{line}:{column}: not UTF-8\nhint: save the file as UTF-8")]
+    Encoding {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column in bytes, from 1.
+        column: usize,
+    },
     /// The file is wrong.
     #[error("{0}")]
     Wrong(String),
@@ -38,9 +48,17 @@ pub enum ConfigError {
 /// [`ConfigError`].
 pub fn read(path: &Path) -> Result<Settings, ConfigError> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: name.clone(), source })?;
-    parse(&name, &text)
+    let bytes =
+        std::fs::read(path).map_err(|source| ConfigError::Read { path: name.clone(), source })?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(&name, text),
+        Err(error) => {
+            let good = &bytes[..error.valid_up_to()];
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+            Err(ConfigError::Encoding { path: name, line, column })
+        }
+    }
 }
 
 /// Checks a configuration's text; `name` is how errors call the file.
@@ -48,6 +66,8 @@ pub fn read(path: &Path) -> Result<Settings, ConfigError> {
 /// # Errors
 /// [`ConfigError::Wrong`] with all mistakes.
 pub fn parse(name: &str, text: &str) -> Result<Settings, ConfigError> {
+    // A byte order mark is no part of the first line.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (file, mut problems) = raw::read(text);
     let settings = check::settings(&file, &mut problems);
     if problems.is_empty() {

@@ -32,12 +32,15 @@ pub(super) fn limited(names: &Resources) -> Vec<(&'static str, String, usize)> {
 /// Names that would be taken twice if both environments stood in one account and region.
 pub(super) fn shared(a: &Resources, b: &Resources) -> Vec<String> {
     let of = |names: &Resources| {
-        let mut all: Vec<String> = limited(names).into_iter().map(|(_, name, _)| name).collect();
-        all.push(names.log_group());
+        let mut all: Vec<(&str, String)> =
+            limited(names).into_iter().map(|(what, name, _)| (what, name)).collect();
+        all.push(("a log group", names.log_group()));
         all
     };
+    // A cluster and a repository of one name are no trouble: only two of a kind are.
     let others = of(b);
-    let mut both: Vec<String> = of(a).into_iter().filter(|name| others.contains(name)).collect();
+    let both = of(a).into_iter().filter(|name| others.contains(name));
+    let mut both: Vec<String> = both.map(|(_, name)| name).collect();
     both.sort();
     both
 }

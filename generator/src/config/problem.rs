@@ -44,8 +44,11 @@ pub(super) fn render(name: &str, text: &str, problems: &[Problem]) -> String {
     let mut problems: Vec<&Problem> = problems.iter().collect();
     problems.sort_by_key(|problem| problem.places.first().map_or(0, |(span, _)| span.start));
     let renderer = Renderer::plain();
-    let mut shown: Vec<String> =
-        problems.iter().map(|problem| renderer.render(&[group(name, text, problem)])).collect();
+    let lines = Lines::of(text);
+    let mut shown: Vec<String> = problems
+        .iter()
+        .map(|problem| renderer.render(&[group(name, text, &lines, problem)]))
+        .collect();
     // The first line's `error: ` is written by whoever prints the whole.
     if let Some(first) = shown.first_mut() {
         *first = first.trim_start_matches("error: ").to_owned();
@@ -53,18 +56,41 @@ pub(super) fn render(name: &str, text: &str, problems: &[Problem]) -> String {
     shown.join("\n\n")
 }
 
-fn group<'a>(name: &'a str, text: &'a str, problem: &'a Problem) -> Group<'a> {
-    let mut group = Group::with_title(Level::ERROR.primary_title(problem.message.as_str()));
-    let mut snippet = Snippet::source(text).path(name);
-    for (i, (span, label)) in problem.places.iter().enumerate() {
-        let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let mut annotation = kind.span(visible(text, span));
-        if !label.is_empty() {
-            annotation = annotation.label(label.as_str());
-        }
-        snippet = snippet.annotation(annotation);
+/// Where each line begins.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let after = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self(std::iter::once(0).chain(after).collect())
     }
-    if !problem.places.is_empty() {
+
+    /// The number of the line that holds a place, from 0.
+    fn at(&self, place: usize) -> usize {
+        self.0.partition_point(|start| *start <= place).saturating_sub(1)
+    }
+}
+
+fn group<'a>(name: &'a str, text: &'a str, lines: &Lines, problem: &'a Problem) -> Group<'a> {
+    let mut group = Group::with_title(Level::ERROR.primary_title(problem.message.as_str()));
+    let spans: Vec<Range<usize>> =
+        problem.places.iter().map(|(span, _)| visible(text, span)).collect();
+    let first = spans.iter().map(|span| span.start).min();
+    let last = spans.iter().map(|span| span.end).max();
+    if let (Some(first), Some(last)) = (first, last) {
+        // Only the lines concerned: a look at the whole file for each problem is quadratic.
+        let line = lines.at(first);
+        let (from, to) = (lines.0[line], lines.0.get(lines.at(last) + 1).copied());
+        let part = &text[from..to.unwrap_or(text.len())];
+        let mut snippet = Snippet::source(part).path(name).line_start(line + 1);
+        for (i, (span, (_, label))) in spans.iter().zip(&problem.places).enumerate() {
+            let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let mut annotation = kind.span(span.start - from..span.end - from);
+            if !label.is_empty() {
+                annotation = annotation.label(label.as_str());
+            }
+            snippet = snippet.annotation(annotation);
+        }
         group = group.element(snippet);
     }
     if let Some(hint) = &problem.hint {

@@ -1,6 +1,7 @@
 //! The first level: what `ralph.toml` says. Every key is known, every value has the type and form
 //! its key asks for, and each remembers its place. All mistakes are gathered, not only the first.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -129,12 +130,13 @@ fn section(
                 _ => out.broken.push(path),
             }
         } else {
-            problems.push(unknown(section, name));
+            let table = matches!(value.get_ref(), DeValue::Table(_));
+            problems.push(unknown(section, name, table));
         }
     }
 }
 
-fn unknown(section: &Section, name: &Spanned<std::borrow::Cow<'_, str>>) -> Problem {
+fn unknown(section: &Section, name: &Spanned<std::borrow::Cow<'_, str>>, table: bool) -> Problem {
     let mut known: Vec<&str> = section.keys.iter().map(|key: &Key| key.name).collect();
     known.extend(section.sections.iter().map(|inner| inner.name));
     if section.name.is_empty() {
@@ -144,6 +146,9 @@ fn unknown(section: &Section, name: &Spanned<std::borrow::Cow<'_, str>>) -> Prob
         Problem::new(format!("unknown key `{}`", name.get_ref())).at(name.span(), "not a key here");
     problem.hint(match nearest(name.get_ref(), known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
+        None if section.name.is_empty() && table => {
+            format!("an environment is a table of env: [env.{}]", name.get_ref())
+        }
         None => format!("keys here are {}", known.join(", ")),
     })
 }
@@ -154,7 +159,21 @@ fn expected(words: &str, value: &Spanned<DeValue<'_>>) -> Problem {
 }
 
 fn convert(kind: Kind, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Problem>) -> Option<Value> {
-    let wrong = || expected(&kind.words(), value);
+    let wrong = || {
+        let problem = expected(&kind.words(), value);
+        let textual = matches!(kind, Kind::Text(_));
+        match value.get_ref() {
+            DeValue::String(_) => match kind {
+                Kind::Texts(_) => problem.hint("a list stands in brackets: [\"…\"]"),
+                Kind::TextMap | Kind::Text(_) | Kind::OneOf(_) => problem,
+                _ => problem.hint("leave out the quotes"),
+            },
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if textual => {
+                problem.hint("put it in quotes")
+            }
+            _ => problem,
+        }
+    };
     let result = match (kind, value.get_ref()) {
         (Kind::Text(form), DeValue::String(text)) => {
             matches(form, text).then(|| Value::Text(text.to_string()))
@@ -223,6 +242,14 @@ fn integer(text: &str, radix: u32) -> Option<i64> {
 }
 
 fn matches(form: Form, text: &str) -> bool {
-    // The patterns are few and short; a file is read once.
-    Regex::new(form.pattern).is_ok_and(|pattern| pattern.is_match(text))
+    thread_local! {
+        /// Each pattern is compiled once, and only if some value asks for it.
+        static COMPILED: RefCell<BTreeMap<&'static str, Regex>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        let pattern = compiled.entry(form.pattern).or_insert_with(|| {
+            Regex::new(form.pattern).expect("a test compiles every pattern of the table")
+        });
+        pattern.is_match(text)
+    })
 }

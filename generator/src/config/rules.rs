@@ -114,6 +114,13 @@ pub(super) fn across(file: &File, environments: &[Environment], problems: &mut V
         .iter()
         .map(|(_, table)| Reader { table, section: &ENVIRONMENT })
         .collect();
+    let ranges: Vec<Option<cidr::Range>> = environments
+        .iter()
+        .map(|env| match &env.network.mode {
+            NetworkMode::Create { cidr, .. } => cidr::Range::parse(cidr).ok(),
+            _ => None,
+        })
+        .collect();
     for (i, a) in environments.iter().enumerate() {
         for (j, b) in environments.iter().enumerate().skip(i + 1) {
             let place = |k: usize, path: &str| {
@@ -121,7 +128,7 @@ pub(super) fn across(file: &File, environments: &[Environment], problems: &mut V
             };
             if let (NetworkMode::Create { cidr: x, .. }, NetworkMode::Create { cidr: y, .. }) =
                 (&a.network.mode, &b.network.mode)
-                && let (Ok(p), Ok(q)) = (cidr::Range::parse(x), cidr::Range::parse(y))
+                && let (Some(p), Some(q)) = (ranges[i], ranges[j])
                 && p.overlaps(q)
             {
                 let problem = Problem::new(format!("the ranges {y} and {x} overlap"));
@@ -149,8 +156,11 @@ pub(super) fn across(file: &File, environments: &[Environment], problems: &mut V
                 );
             }
             let one_account = a.account_id.is_some() && a.account_id == b.account_id;
-            let shared = names::shared(&a.names, &b.names);
-            if one_account && a.region == b.region && !shared.is_empty() {
+            if one_account
+                && a.region == b.region
+                && let shared = names::shared(&a.names, &b.names)
+                && !shared.is_empty()
+            {
                 let (x, y) = (a.names.environment(), b.names.environment());
                 let problem = Problem::new(format!("{x} and {y} cannot stand in one account"));
                 problems.push(

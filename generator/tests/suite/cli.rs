@@ -198,3 +198,113 @@ fn a_wrong_configuration_or_argument_is_exit_code_1_and_writes_nothing() {
     assert_eq!(run(folder.path(), &["--check", "--stdout"]).code, 1);
     assert_eq!(run(folder.path(), &["--help"]).code, 0);
 }
+
+#[test]
+fn an_empty_file_where_a_generated_one_belongs_is_somebody_elses() {
+    let folder = generated();
+    let path = folder.path().join(VPC);
+    fs::write(&path, "").unwrap();
+    assert_eq!(run(folder.path(), &["--check"]).code, 1);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    assert_eq!(run(folder.path(), &["--check"]).code, 0);
+}
+
+#[test]
+fn what_a_killed_run_left_is_named_and_removed_in_both_folders() {
+    let folder = generated();
+    let left = ["docs/.ralph-x1.tmp", "terraform/modules/vpc/.ralph-x2.tmp"];
+    for path in left {
+        fs::write(folder.path().join(path), "half a li").unwrap();
+    }
+    let check = run(folder.path(), &["--check"]);
+    assert_eq!(check.code, 2);
+    for path in left {
+        assert!(check.out.contains(&format!("orphaned: {path}\n")), "{}", check.out);
+    }
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    for path in left {
+        assert!(!folder.path().join(path).exists(), "{path}");
+    }
+}
+
+#[test]
+fn a_module_that_is_gone_goes_with_all_its_folders_and_nothing_else() {
+    let folder = generated();
+    let old = folder.path().join("terraform/modules/old");
+    fs::create_dir_all(old.join("tests")).unwrap();
+    let header = |path: &str| {
+        let open = if path.ends_with(".md") { "<!--" } else { "#" };
+        format!("{open} Code generated from ralph.toml by `just gen`; DO NOT EDIT.\n")
+    };
+    let files = ["main.tf", "README.md", "tests/old.tftest.hcl"];
+    for path in files {
+        fs::write(old.join(path), header(path)).unwrap();
+    }
+    let check = run(folder.path(), &["--check"]).out;
+    for path in files {
+        assert!(check.contains(&format!("orphaned: terraform/modules/old/{path}\n")), "{check}");
+    }
+    fs::write(old.join("notes.md"), "by hand\n").unwrap();
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    assert!(!old.join("tests").exists() && !old.join("main.tf").exists());
+    assert_eq!(fs::read_to_string(old.join("notes.md")).unwrap(), "by hand\n");
+    fs::remove_file(old.join("notes.md")).unwrap();
+    fs::write(old.join("main.tf"), header("main.tf")).unwrap();
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    assert!(!old.exists() && folder.path().join("terraform/modules/vpc").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_stay_links_and_a_link_to_nothing_is_never_replaced() {
+    use std::os::unix::fs::symlink;
+    let folder = generated();
+    let at = |path: &str| folder.path().join(path);
+    // The whole folder somewhere else, and one file within it.
+    fs::rename(at("terraform"), at("elsewhere")).unwrap();
+    symlink("elsewhere", at("terraform")).unwrap();
+    fs::rename(at(VPC), at("vpc.tf")).unwrap();
+    symlink(at("vpc.tf"), at(VPC)).unwrap();
+    assert_eq!(run(folder.path(), &["--check"]).code, 0);
+    let text = fs::read_to_string(at(VPC)).unwrap();
+    fs::write(at("vpc.tf"), text.replace("enable_dns_support ", "enable_dns_supper ")).unwrap();
+    assert_eq!(run(folder.path(), &["--check"]).code, 2);
+    assert_eq!(run(folder.path(), &[]).code, 0);
+    assert!(at(VPC).is_symlink() && at("terraform").is_symlink());
+    assert_eq!(fs::read_to_string(at("vpc.tf")).unwrap(), text);
+
+    fs::remove_file(at("vpc.tf")).unwrap();
+    assert_eq!(run(folder.path(), &[]).code, 1);
+    assert!(at(VPC).is_symlink() && !at("vpc.tf").exists());
+}
+
+#[test]
+fn what_cannot_be_written_says_what_and_where_and_nothing_is_torn() {
+    // A folder where a file belongs, a file where a folder belongs.
+    let folder = generated();
+    let at = |path: &str| folder.path().join(path);
+    fs::remove_file(at(VPC)).unwrap();
+    fs::create_dir(at(VPC)).unwrap();
+    let refused = run(folder.path(), &[]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.starts_with(&format!("error: cannot read {VPC}: ")), "{}", refused.err);
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+    fs::write(folder.path().join("terraform"), "a file\n").unwrap();
+    let refused = run(folder.path(), &[]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.starts_with("error: cannot read terraform: "), "{}", refused.err);
+    assert_eq!(fs::read_to_string(folder.path().join("terraform")).unwrap(), "a file\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_where_nobody_can_write_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+    let refused = run(folder.path(), &["--out", "/proc/ralph"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.starts_with("error: cannot make /proc/ralph/"), "{}", refused.err);
+}

@@ -135,6 +135,13 @@ fn rules() {
             "hint: an apply of one would destroy the other",
         ),
         ("[env.dev.tags]\nenvironment = \"x\"\n", "every resource has this tag already"),
+        ("[dev]\n", "hint: an environment is a table of env: [env.dev]"),
+        ("[env.dev]\naccount_id = 123456789012\n", "hint: put it in quotes"),
+        ("[env.dev.worker]\ncpu = \"1024\"\n", "hint: leave out the quotes"),
+        ("[env.dev.network]\nzones = \"a\"\n", "hint: a list stands in brackets"),
+        ("[env.dev.tags]\nOwner = \"a<b\"\n", "a tag holds letters, digits, spaces and"),
+        ("[env.\"../x\"]\n", "`../x` cannot name an environment"),
+        ("[[env.dev]]\n", "expected a table, such as [env.dev]"),
         ("[env.dev.tags]\n\"aws:x\" = \"x\"\n", "AWS keeps this prefix to itself"),
         (
             "[env.dev]\naccount_id = \"123456789012\"\n[env.prod]\naccount_id = \"123456789012\"\n",
@@ -225,4 +232,74 @@ fn the_schema_and_the_page_hold_every_key() {
     }
     assert!(keys > 20);
     assert_eq!(env["additionalProperties"], false);
+}
+
+#[test]
+fn what_an_editor_does_to_a_file_changes_nothing() {
+    let whole = std::fs::read_to_string(project().join("ralph.toml")).unwrap();
+    let settings = config::parse("ralph.toml", &whole).unwrap();
+    for same in [format!("\u{feff}{whole}"), whole.replace('\n', "\r\n")] {
+        assert_eq!(config::parse("ralph.toml", &same).unwrap(), settings);
+    }
+    // A place is a line and a column of what the person sees.
+    let expected = "unknown key `regoin`\n --> ralph.toml:1:1\n  |\n1 | regoin = 1\n  | ^^^^^^ not a key here\n";
+    assert!(refused("\u{feff}regoin = 1\n").starts_with(expected));
+    let text = refused("# ünïcödé\r\n[env.dev]\r\nregion = \"üü\"\r\n");
+    let expected =
+        " --> ralph.toml:3:10\n  |\n3 | region = \"üü\"\n  |          ^^^^ not allowed here";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn a_file_that_is_no_text_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ralph.toml");
+    std::fs::write(&path, b"[env.dev]\nregion = \"\xff\"\n").unwrap();
+    let error = config::read(&path).unwrap_err().to_string();
+    assert!(error.ends_with("ralph.toml:2:11: not UTF-8\nhint: save the file as UTF-8"), "{error}");
+}
+
+#[test]
+fn a_thousand_mistakes_and_environments_take_no_longer_than_their_number() {
+    // Counted in work, not in time: what is shown is as long as the mistakes, and a quadratic walk
+    // would not end within any test's patience.
+    let many: String = (0..20_000).map(|i| format!("x{i} = 1\n")).collect();
+    let text = refused(&format!("[env.dev]\n{many}"));
+    assert_eq!(text.matches("error: unknown key").count(), 19_999);
+    let deep = format!("{} = 1\n", ["a"; 100_000].join("."));
+    assert!(refused(&deep).starts_with("recursion limit"));
+    let _ = refused(&format!("a = {}{}\n", "[".repeat(100_000), "]".repeat(100_000)));
+    let environments: String =
+        (0..2_000).map(|i| format!("[env.e{i}]\nnetwork.mode = \"default\"\n")).collect();
+    assert_eq!(config::parse("ralph.toml", &environments).unwrap().environments.len(), 2_000);
+}
+
+#[test]
+fn every_pattern_compiles_and_refuses_what_only_begins_well() {
+    fn check(section: &Section) {
+        for key in section.keys {
+            if let Kind::Text(form) | Kind::Texts(form) = key.kind {
+                assert!(regex::Regex::new(form.pattern).is_ok(), "{}", key.name);
+                assert!(form.pattern.starts_with('^') && form.pattern.ends_with('$'));
+            }
+        }
+        section.sections.iter().for_each(check);
+    }
+    check(&FILE);
+    check(&ENVIRONMENT);
+}
+
+#[test]
+fn names_of_one_kind_collide_and_names_of_two_kinds_do_not() {
+    // worker's cluster has the name of dev's image repository.
+    let account = |name: &str| format!("[env.{name}]\naccount_id = \"123456789012\"\n");
+    let text = account("dev") + &account("worker");
+    assert!(config::parse("ralph.toml", &text).is_ok());
+    // Another region, another account: the plain names are free there.
+    for more in ["region = \"eu-central-1\"\n", "account_id = \"000000000000\"\n"] {
+        let prod = account("prod");
+        let prod =
+            if more.starts_with("account") { format!("[env.prod]\n{more}") } else { prod + more };
+        assert!(config::parse("ralph.toml", &(account("dev") + &prod)).is_ok(), "{more}");
+    }
 }
