@@ -157,3 +157,7 @@ async fn run_agent<W: Workplace, R: Runner, C: Clock>(
     };
     Event::Attempted(ports.runner.run(order, prompt, stop).await)
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

@@ -22,7 +22,14 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(environment: &'a Environment) -> Self {
-        Self { environment, problems: Vec::new() }
+        let mut reader = Self { environment, problems: Vec::new() };
+        let wrong = |(name, value): &(&String, &String)| {
+            name.starts_with("RALPH_") && value.contains(char::REPLACEMENT_CHARACTER)
+        };
+        for (name, _) in environment.0.iter().filter(wrong) {
+            reader.problem(name, "is not text in UTF-8\nhint: set it again");
+        }
+        reader
     }
 
     fn problem(&mut self, name: &str, text: impl std::fmt::Display) {

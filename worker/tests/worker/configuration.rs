@@ -20,11 +20,57 @@ fn refused(world: &World, code: i32, text: &str) {
 }
 
 #[test]
-fn a_wrong_environment_becomes_events() {
-    let mut world = world();
-    world.set(env::MAX_COST_USD, "").set(env::MAX_STALLS, "0");
-    refused(&world, 30, "RALPH_MAX_COST_USD");
-    refused(&world, 30, "RALPH_MAX_STALLS");
+fn each_wrong_variable_is_named_in_an_event() {
+    let required = [
+        env::REPO,
+        env::MAX_ITERATIONS,
+        env::MAX_DURATION_SECS,
+        env::MAX_COST_USD,
+        env::ITERATION_TIMEOUT_SECS,
+        env::SILENCE_SECS,
+        env::MAX_STALLS,
+        env::ANTHROPIC_KEYS,
+        env::GIT_TOKEN,
+    ];
+    let malformed = [
+        (env::ATTEMPT, "first"),
+        (env::REPO, "git@github.com:you/project"),
+        (env::BASE, "a..b"),
+        (env::BRANCH, "-x"),
+        (env::PROMPT_FILE, "../PROMPT.md"),
+        (env::MAX_ITERATIONS, "unlimited"),
+        (env::MAX_DURATION_SECS, "1h"),
+        (env::MAX_COST_USD, "0"),
+        (env::ITERATION_TIMEOUT_SECS, "-1"),
+        (env::SILENCE_SECS, "0"),
+        (env::MAX_STALLS, "1e3"),
+        (env::AGENT_COMMAND, "claude 'unclosed"),
+        (env::ANTHROPIC_KEYS, "hunter2-not-json"),
+        (env::GIT_TOKEN, "hunter2-not-json"),
+        (env::MODEL_ENDPOINT, "http://example.com"),
+    ];
+    let empty = required.map(|name| (name, Some("")));
+    let missing = required.map(|name| (name, None));
+    let malformed = malformed.map(|(name, value)| (name, Some(value)));
+    for (name, value) in empty.into_iter().chain(missing).chain(malformed) {
+        let mut world = world();
+        match value {
+            Some(value) => drop(world.set(name, value)),
+            None => drop(world.env.remove(name)),
+        }
+        refused(&world, 30, name);
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = world();
+    let mut command = world.command();
+    command.env(env::BRANCH, std::ffi::OsStr::from_bytes(b"ralph/\xff"));
+    let done = crate::harness::Running::new(command).wait();
+    assert_eq!(done.exit(), 30, "{done:#?}");
+    assert!(done.text().contains("RALPH_BRANCH: is not text"), "{}", done.text());
 }
 
 #[test]
@@ -73,7 +119,26 @@ fn the_default_branch() {
 }
 
 #[test]
-fn a_prompt_that_is_missing_empty_or_a_link() {
+fn a_prompt_or_progress_that_is_a_link_is_not_read() {
+    let mut world = world();
+    let clone = world.path("clone");
+    let dir = world.dir.path();
+    crate::harness::git(dir, &["clone", "-q", "remote.git", "clone"]);
+    std::fs::write(clone.join("done.md"), "## Status: COMPLETE\n").unwrap();
+    std::os::unix::fs::symlink("done.md", clone.join("PROGRESS.md")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/environ", clone.join("LINK.md")).unwrap();
+    crate::harness::git(&clone, &["add", "-A"]);
+    crate::harness::git(&clone, &["commit", "-q", "-m", "links"]);
+    crate::harness::git(&clone, &["push", "-q", "origin", "HEAD:main"]);
+    world.set(env::PROMPT_FILE, "LINK.md");
+    refused(&world, 30, "no prompt file `LINK.md`");
+    world.set(env::PROMPT_FILE, "PROMPT.md").set(env::MAX_ITERATIONS, "1");
+    let done = world.run();
+    assert_eq!((done.exit(), world.count()), (10, 1), "the link is no status");
+}
+
+#[test]
+fn a_prompt_that_is_missing_or_empty() {
     let mut world = world();
     world.set(env::PROMPT_FILE, "NOPE.md");
     refused(&world, 30, "no prompt file `NOPE.md`");

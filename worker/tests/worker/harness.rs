@@ -276,6 +276,11 @@ pub fn git_text(dir: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Starts a worker whose output nobody reads yet.
+pub fn started(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 /// A worker that runs.
 pub struct Running {
     pub child: Child,
@@ -288,12 +293,11 @@ pub struct Running {
 
 impl Running {
     pub fn new(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::reading(started(&mut command))
+    }
+
+    /// Begins to read what a worker writes that was [`started`].
+    pub fn reading(mut child: Child) -> Self {
         let (sender, lines) = mpsc::channel();
         let stdout = child.stdout.take().unwrap();
         std::thread::spawn(move || {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{World, appears, cost, progress, run_id, write};
+use crate::harness::{Running, World, appears, cost, progress, run_id, started, write};
 
 #[test]
 fn a_signal_saves_the_work_and_another_attempt_finishes_it() {
@@ -131,4 +131,45 @@ fn a_signal_during_a_push_lets_it_end() {
     assert_eq!(done.exit(), 75, "{done:#?}");
     assert_eq!(done.of("checkpoint")[0]["pushed"], json!(true));
     assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_delays_nothing() {
+    let mut world = World::new();
+    world.calls(json!([
+        [{"lines": {"count": 3, "template": "x"}}, {"long": {"bytes": 12_000_000, "pattern": "0123456789"}}, write("a", "1")],
+        [{"long": {"bytes": 12_000_000, "pattern": "0123456789"}}, progress(true)],
+    ]));
+    let begun = Instant::now();
+    let mut child = started(&mut world.command());
+    let code = child.wait().unwrap().code();
+    assert_eq!(code, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert!(world.file("ralph/docs", "PROGRESS.md").is_some());
+}
+
+#[test]
+fn what_a_blocked_stdout_dropped_is_counted_in_one_event_and_takes_no_number() {
+    let mut world = World::new();
+    let (said, go) = (world.path("said"), world.path("go"));
+    let wait =
+        format!("touch {}; while ! test -e {}; do sleep 0.05; done", said.display(), go.display());
+    world.calls(json!([[
+        {"lines": {"count": 30, "template": "0123456789".repeat(100_000)}},
+        {"run": ["sh", "-c", wait]},
+        {"text": "heard again"},
+        progress(true)
+    ]]));
+    let child = started(&mut world.command());
+    appears(&said);
+    let mut running = Running::reading(child);
+    running.until_text("0123456789");
+    std::fs::write(go, "").unwrap();
+    let done = running.wait();
+    // Checks that no number is missing.
+    assert_eq!(done.exit(), 0);
+    let text = done.text();
+    assert_eq!(text.matches("events were dropped").count(), 1, "{}", text.len());
+    assert!(text.contains("heard again"));
 }

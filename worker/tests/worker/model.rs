@@ -212,6 +212,142 @@ fn past_the_cost_limit_the_gateway_refuses() {
 }
 
 #[test]
+fn an_agent_that_says_too_little_is_not_believed() {
+    let (url, _) = endpoint(|_, _| stream(10, 400_000));
+    let mut world = world(&url);
+    world.set(env::MAX_COST_USD, "5");
+    world.calls(
+        json!([[ask(), write("a", "1"), {"result": {"total_cost_usd": 0}}], [write("b", "2")]]),
+    );
+    let done = world.run();
+    assert_eq!(done.exit(), 12, "{done:#?}");
+    assert!(done.of("iter.end")[0]["costUsd"].as_f64().unwrap() > 5.9);
+    assert_eq!(world.file("ralph/docs", "b"), None);
+}
+
+#[test]
+fn an_answer_that_is_cut_off_still_counts() {
+    let (url, _) = endpoint(|_, _| {
+        let start = json!({"type": "message_start", "message": {"model": "claude-sonnet-4-5", "usage": {"input_tokens": 1_000_000, "output_tokens": 1}}});
+        format!(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\ndata: {start}\n\n|"
+        )
+    });
+    let mut world = world(&url);
+    world.set(env::MAX_STALLS, "1").set(env::MAX_COST_USD, "4");
+    world.calls(json!([[ask(), {"exit": 1}]]));
+    let done = world.run();
+    assert_eq!((done.exit(), done.outcomes()), (12, vec!["crash", "crash"]), "{done:#?}");
+    assert!(done.text().contains("message_start"), "what came before the cut was passed on");
+    assert!(done.of("iter.end")[0]["costUsd"].as_f64().unwrap() >= 3.0);
+}
+
+#[test]
+fn an_overloaded_service_is_no_reason_to_change_the_key() {
+    let (url, seen) = endpoint(|_, _| http("529 Site Overloaded", "retry-after: 600\r\n", "{}"));
+    let mut world = world(&url);
+    world.calls(json!([[ask(), ask(), progress(true)]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.of("key.rotate").is_empty());
+    assert!(done.text().contains("529"), "the agent sees it");
+    assert!(seen.lock().unwrap().iter().all(|(key, _)| key == KEY));
+}
+
+#[test]
+fn every_key_has_a_state_of_its_own() {
+    // The first is limited for ten minutes, the second refused: the task waits for the first.
+    let (url, seen) = endpoint(|key, _| {
+        if key == KEY {
+            http("429 Too Many Requests", "retry-after: 600\r\n", "{}")
+        } else {
+            http("403 Forbidden", "", r#"{"error":{"type":"permission_error"}}"#)
+        }
+    });
+    let mut world = world(&url);
+    // What the agent was shown last is no limit at all.
+    let result = json!({"result": {"is_error": true, "api_error_status": 429, "result": "limit"}});
+    world.calls(json!([[ask(), ask(), result, {"exit": 1}]]));
+    let begun = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+    let done = world.run();
+    assert_eq!(done.exit(), 76, "{done:#?}");
+    let until = done.of("wait")[0]["until"].as_u64().unwrap();
+    assert!((590_000..660_000).contains(&(until - begun)), "{} ms", until - begun);
+    let reasons: Vec<_> = done.of("key.rotate").iter().map(|e| e["reason"].clone()).collect();
+    assert_eq!(reasons, ["rate limit", "permission"]);
+    assert_eq!(seen.lock().unwrap().len(), 2, "neither is asked again");
+    assert!(done.text().contains("429"), "{}", done.text());
+}
+
+#[test]
+fn a_limit_without_a_time_is_a_minute() {
+    let (url, _) = endpoint(|_, _| http("429 Too Many Requests", "", "{}"));
+    let mut world = world(&url);
+    let result = json!({"result": {"is_error": true, "api_error_status": 429, "result": "limit"}});
+    world.calls(json!([[ask(), result, {"exit": 1}]]));
+    let begun = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+    let mut running = world.spawn();
+    let wait = running.until(|event| event["type"] == "wait");
+    let until = wait["until"].as_u64().unwrap();
+    assert!((55_000..90_000).contains(&(until - begun)), "{} ms", until - begun);
+    running.term();
+    assert_eq!(running.wait().exit(), 75);
+}
+
+#[test]
+fn a_slow_stream_passes_as_it_comes() {
+    use ralph_protocol::secret::AnthropicKeys;
+    use ralph_worker::{gateway::Gateway, journal::Journal, machine::Usd, redact::Redactor};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_request(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: first\n\n").unwrap();
+        // Not before the reader has the first piece.
+        wait.recv().unwrap();
+        stream.write_all(b"data: second\n\n").unwrap();
+    });
+    let (tell, told) = std::sync::mpsc::channel();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (workstream, run) = ("w".parse().unwrap(), crate::harness::run_id(1).parse().unwrap());
+        let redactor = Redactor::new([""; 0]);
+        let journal = Journal::start(workstream, run, redactor, std::io::sink(), None).unwrap();
+        let keys = AnthropicKeys::parse(r#"{"keys":[{"id":"a","value":"not-a-real-key"}]}"#);
+        runtime.block_on(async {
+            let url = url.parse().unwrap();
+            let gateway = Gateway::start(url, keys.unwrap(), journal).await.unwrap();
+            let lease = gateway.open(Usd::from_dollars(1.0)).unwrap();
+            tell.send(lease.endpoint().clone()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let endpoint = told.recv().unwrap();
+    let (address, key) = (endpoint.url.replace("http://", ""), endpoint.dummy_key);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(
+        stream,
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-length: 2\r\n\r\n{{}}"
+    )
+    .unwrap();
+    let mut seen = String::new();
+    for piece in ["first", "second"] {
+        let mut buffer = [0; 1024];
+        while !seen.contains(piece) {
+            let read = stream.read(&mut buffer).expect("it comes");
+            assert!(read > 0, "{seen}");
+            seen.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+        // The first time it lets the second piece go; later nobody listens.
+        let _ = go.send(());
+    }
+}
+
+#[test]
 fn a_wrong_key_or_path_gets_nothing() {
     let (url, seen) = endpoint(|_, _| stream(1, 1));
     let mut world = world(&url);

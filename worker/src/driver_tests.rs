@@ -1,0 +1,250 @@
+//! The timetable after a signal, in virtual time.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use ralph_protocol::event::{Limits, Tokens};
+use tokio::sync::{Mutex, mpsc, watch};
+
+use super::*;
+use crate::{
+    machine::{
+        Attempt, Failure, Ledger, Outcome, Prepared, Push, SaveOrder, Saved, Terms, Usd, Verdict,
+    },
+    redact::Redactor,
+};
+
+const NOW: u64 = 1_000_000;
+const FOREVER: u64 = u64::MAX / 4;
+
+/// Time that stands still until everybody waits.
+struct Virtual {
+    now: Cell<u64>,
+    sleepers: RefCell<BTreeSet<u64>>,
+}
+
+impl Clock for Virtual {
+    fn now(&self) -> u64 {
+        self.now.get()
+    }
+
+    async fn sleep_until(&self, at: u64) {
+        poll_fn(|_| {
+            if self.now.get() >= at {
+                return Poll::Ready(());
+            }
+            self.sleepers.borrow_mut().insert(at);
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// A world in which everything takes as long as it says, in ms.
+struct World<'a> {
+    clock: &'a Virtual,
+    /// From the request to stop until the agent is gone; without a request it runs forever.
+    agent_ends: u64,
+    save: u64,
+    verify: u64,
+    complete: bool,
+    log: RefCell<Vec<String>>,
+}
+
+impl World<'_> {
+    fn note(&self, text: impl std::fmt::Display) {
+        let at = (self.clock.now() - NOW) / 1000;
+        self.log.borrow_mut().push(format!("{at} s: {text}"));
+    }
+
+    async fn takes(&self, ms: u64) {
+        self.clock.sleep_until(self.clock.now().saturating_add(ms)).await;
+    }
+}
+
+impl Workplace for &World<'_> {
+    async fn prepare(&mut self) -> Result<Prepared, Failure> {
+        self.takes(1_000).await;
+        let commit = "c".to_owned();
+        Ok(Prepared { commit, duration_ms: 1, ledger: Ledger::default(), complete: false })
+    }
+
+    async fn save(&mut self, order: SaveOrder) -> Saved {
+        let by = order.give_up.map(|at| format!(", push by {} s", (at - NOW) / 1000));
+        self.note(format_args!("save{}", by.unwrap_or_default()));
+        self.takes(self.save).await;
+        self.note("saved");
+        let (commit, complete) = ("c".to_owned(), self.complete);
+        Saved { commit, progressed: true, complete, push: Push::Pushed, note: None }
+    }
+
+    async fn prompt(&mut self) -> String {
+        String::new()
+    }
+
+    async fn verify(&self) -> Verdict {
+        self.note("verify");
+        self.takes(self.verify).await;
+        Verdict::Passed
+    }
+}
+
+impl Runner for &World<'_> {
+    async fn run(&self, _: Order, _: String, mut stop: watch::Receiver<Stop>) -> Attempt {
+        self.note("agent");
+        let mut outcome = Outcome::Ok;
+        if !self.complete {
+            let asked = stop.wait_for(|stop| *stop != Stop::Run).await.map(|stop| *stop);
+            self.note(format_args!("{:?}", asked.unwrap()));
+            tokio::select! {
+                () = self.takes(self.agent_ends) => {}
+                _ = stop.wait_for(|stop| *stop == Stop::Kill) => self.note("killed"),
+            }
+            outcome = Outcome::Interrupted;
+        }
+        Attempt {
+            outcome,
+            cost: Usd::default(),
+            tokens: Tokens::default(),
+            turns: 0,
+            duration_ms: 0,
+        }
+    }
+}
+
+fn terms(verifies: bool) -> Terms {
+    let limits = Limits {
+        max_iterations: 9,
+        max_duration_secs: 9_000,
+        max_cost_usd: 1.0,
+        iteration_timeout_secs: 9_000,
+        silence_secs: 9_000,
+        max_stalls: 2,
+    };
+    let (repo, branch) = ("https://example.com/r".to_owned(), "b".to_owned());
+    Terms { attempt: 1, repo, branch, limits, deadline: NOW + 9_000_000, verifies }
+}
+
+/// Runs it with signals at these times, ms from the start. Returns the exit, the second it came,
+/// and what happened.
+fn play(world: &World, verifies: bool, signals: &[u64]) -> (RunExit, u64, Vec<String>) {
+    let journal = Journal::start(
+        "w".parse().unwrap(),
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001".parse().unwrap(),
+        Redactor::new([""; 0]),
+        std::io::sink(),
+        None,
+    )
+    .unwrap();
+    let workplace = Mutex::new(world);
+    let (hurry, hurried) = watch::channel(None);
+    let ports = Ports {
+        workplace: &workplace,
+        runner: &world,
+        clock: world.clock,
+        hurry: &hurry,
+        journal: &journal,
+    };
+    let (sender, mut receiver) = mpsc::channel(8);
+    let mut run = pin!(drive(Machine::new(terms(verifies)), &ports, &mut receiver));
+    let mut due = signals.iter().map(|at| NOW + at).peekable();
+    let ended = loop {
+        while due.next_if(|at| *at <= world.clock.now()).is_some() {
+            sender.try_send("SIGTERM").unwrap();
+        }
+        if let Poll::Ready(ended) = run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            break ended;
+        }
+        let mut sleepers = world.clock.sleepers.borrow_mut();
+        sleepers.extend(due.peek());
+        let next = sleepers.iter().find(|at| **at > world.clock.now()).copied();
+        sleepers.clear();
+        world.clock.now.set(next.expect("nobody waits for anything"));
+    };
+    if let Some(by) = *hurried.borrow() {
+        world.note(format_args!("hurried to {} s", (by - NOW) / 1000));
+    }
+    (ended.exit, (world.clock.now() - NOW) / 1000, world.log.take())
+}
+
+fn clock() -> Virtual {
+    Virtual { now: Cell::new(NOW), sleepers: RefCell::default() }
+}
+
+fn world(clock: &Virtual) -> World<'_> {
+    World {
+        clock,
+        agent_ends: 14_000,
+        save: 5_000,
+        verify: 0,
+        complete: false,
+        log: RefCell::default(),
+    }
+}
+
+#[test]
+fn after_a_signal_the_agent_stops_and_the_work_is_pushed() {
+    let clock = clock();
+    let (exit, at, log) = play(&world(&clock), false, &[10_000]);
+    assert_eq!((exit, at), (RunExit::Interrupted, 29));
+    assert_eq!(log, ["1 s: agent", "10 s: Term", "24 s: save, push by 80 s", "29 s: saved"]);
+}
+
+#[test]
+fn a_push_that_never_ends_is_left_in_time() {
+    let clock = clock();
+    let world = World { save: FOREVER, ..world(&clock) };
+    let (exit, at, _) = play(&world, false, &[10_000]);
+    // The sweep and the flush of at most 5 s end before second 100.
+    assert_eq!((exit, at), (RunExit::Interrupted, 94));
+}
+
+#[test]
+fn an_agent_that_never_ends_is_left_in_time() {
+    let clock = clock();
+    let world = World { agent_ends: FOREVER, ..world(&clock) };
+    assert_eq!(play(&world, false, &[10_000]).1, 94);
+}
+
+#[test]
+fn a_second_signal_goes_straight_to_the_push() {
+    let clock = clock();
+    let (exit, at, log) = play(&world(&clock), false, &[10_000, 12_000]);
+    assert_eq!((exit, at), (RunExit::Interrupted, 17));
+    assert_eq!(
+        log,
+        ["1 s: agent", "10 s: Term", "12 s: killed", "12 s: save, push by 80 s", "17 s: saved"]
+    );
+}
+
+#[test]
+fn a_push_under_way_is_hurried_and_nothing_begins_after_it() {
+    let clock = clock();
+    let world = World { complete: true, save: 30_000, verify: 9_000, ..world(&clock) };
+    // The branch says complete, and the verify command still decides.
+    let (exit, at, log) = play(&world, true, &[10_000]);
+    assert_eq!((exit, at), (RunExit::Interrupted, 31));
+    assert_eq!(log, ["1 s: agent", "1 s: save", "31 s: saved", "31 s: hurried to 80 s"]);
+}
+
+#[test]
+fn a_verify_command_is_cut_off_by_a_signal() {
+    let clock = clock();
+    let world = World { complete: true, verify: FOREVER, ..world(&clock) };
+    let (exit, at, log) = play(&world, true, &[20_000]);
+    assert_eq!((exit, at), (RunExit::Interrupted, 20));
+    assert_eq!(log.last().map(String::as_str), Some("6 s: verify"));
+}
+
+#[test]
+fn the_duration_limit_stops_the_agent_too() {
+    let clock = clock();
+    let (exit, at, log) = play(&world(&clock), false, &[]);
+    assert_eq!((exit, at), (RunExit::Duration, 9_019));
+    assert_eq!(log[1..], ["9000 s: Term", "9014 s: save", "9019 s: saved"]);
+}

@@ -1,0 +1,234 @@
+//! A repository over https that wants a credential: git's own server behind TLS.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ralph_protocol::names::worker_env as env;
+use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
+use serde_json::json;
+
+use crate::harness::{World, processes_with, progress, write};
+
+const TOKEN: &str = "hunter2-git-token-0123456789";
+
+/// What the server demands.
+#[derive(Clone)]
+struct Rules {
+    /// `user:password`; without it the answer is 401.
+    login: String,
+    may_push: bool,
+    /// Sends every request elsewhere.
+    elsewhere: Option<String>,
+}
+
+impl Rules {
+    fn strict() -> Self {
+        Self { login: format!("x:{TOKEN}"), may_push: true, elsewhere: None }
+    }
+}
+
+/// A request: its first line, and what it said in `Authorization`.
+type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
+
+/// Serves the world's remote; returns its URL and what was asked. Its certificate becomes the
+/// only one the worker trusts.
+fn serve(world: &mut World, rules: Rules) -> (String, Seen) {
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let file = world.path("certificate.pem");
+    let mut pem = std::fs::read(&file).unwrap_or_default();
+    pem.extend_from_slice(certified.cert.pem().as_bytes());
+    std::fs::write(&file, pem).unwrap();
+    world.set("SSL_CERT_FILE", file.to_str().unwrap());
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/remote.git", listener.local_addr().unwrap().port());
+    let (seen, root) = (Seen::default(), world.dir.path().to_path_buf());
+    let log = Arc::clone(&seen);
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, stream);
+            // A client that does not like the certificate hangs up.
+            let _ = answer(&mut stream, &rules, &root, &log);
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    (url, seen)
+}
+
+fn answer(
+    stream: &mut StreamOwned<ServerConnection, TcpStream>,
+    rules: &Rules,
+    root: &Path,
+    log: &Seen,
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(&mut *stream);
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+            break;
+        }
+        head.push(line.trim_end().to_owned());
+    }
+    let field = |name: &str| {
+        let found = head.iter().skip(1).find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then(|| value.to_owned())
+        });
+        found.unwrap_or_default()
+    };
+    let mut body = vec![0; field("content-length").parse().unwrap_or(0)];
+    reader.read_exact(&mut body)?;
+    let authorization = Some(field("authorization")).filter(|text| !text.is_empty());
+    log.lock().unwrap().push((head[0].clone(), authorization.clone()));
+    if authorization.is_some() {
+        // At this moment git runs with the credential.
+        assert_eq!(processes_with(TOKEN), 0, "the token is in an argument list");
+        assert_eq!(processes_with(&STANDARD.encode(&rules.login)), 0);
+    }
+
+    let mut words = head[0].split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if let Some(elsewhere) = &rules.elsewhere {
+        let to = format!("{elsewhere}{}", target.trim_start_matches("/remote.git"));
+        let text = format!(
+            "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        return stream.write_all(text.as_bytes());
+    }
+    let wanted = format!("Basic {}", STANDARD.encode(&rules.login));
+    let status = if authorization.as_deref() != Some(wanted.as_str()) {
+        "401 Unauthorized\r\nwww-authenticate: Basic realm=\"git\""
+    } else if target.contains("git-receive-pack") && !rules.may_push {
+        "403 Forbidden"
+    } else {
+        return serve_git(stream, method, target, &field, &body, root);
+    };
+    let text = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(text.as_bytes())
+}
+
+/// git-http-backend(1), a CGI program.
+fn serve_git(
+    stream: &mut impl Write,
+    method: &str,
+    target: &str,
+    field: &dyn Fn(&str) -> String,
+    body: &[u8],
+    root: &Path,
+) -> std::io::Result<()> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut child = Command::new("git")
+        .arg("http-backend")
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap())
+        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("REMOTE_USER", "x")
+        .env("REQUEST_METHOD", method)
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("CONTENT_TYPE", field("content-type"))
+        .env("CONTENT_LENGTH", body.len().to_string())
+        .env("HTTP_CONTENT_ENCODING", field("content-encoding"))
+        .env("GIT_PROTOCOL", field("git-protocol"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().unwrap().write_all(body)?;
+    let output = child.wait_with_output()?.stdout;
+    let end = memchr::memmem::find(&output, b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8_lossy(&output[..end]);
+    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
+    let length = output.len() - end;
+    write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n")?;
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&output[end..])
+}
+
+/// A world whose remote is asked over https, with a token.
+fn world(rules: Rules) -> (World, Seen) {
+    let mut world = World::new();
+    let (url, seen) = serve(&mut world, rules);
+    let token = json!({"host": "localhost", "username": "x", "token": TOKEN});
+    world.set(env::REPO, url).set(env::GIT_TOKEN, token.to_string());
+    world.set(env::ALLOW_FILE_REPO, "");
+    (world, seen)
+}
+
+#[track_caller]
+fn refused(world: &mut World, text: &str) {
+    world.counted_calls(json!([[write("a", "a")]]));
+    let done = world.run();
+    assert_eq!((done.exit(), world.count()), (20, 0), "{done:#?}");
+    assert!(done.text().contains(text), "{text}: {}", done.text());
+    assert!(done.text().contains("hint: "), "{}", done.text());
+}
+
+#[test]
+fn work_is_pushed_with_a_token_that_the_agent_never_has() {
+    let (mut world, seen) = world(Rules::strict());
+    let fetch = "git -c http.sslCAInfo=$SSL_CERT_FILE fetch origin 2>&1; env; cat .git/config";
+    world.calls(json!([[write("a", "1"), {"run": ["sh", "-c", fetch]}], [progress(true)]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert!(done.text().contains("could not read Username"), "{}", done.text());
+    assert!(!done.text().contains("[redacted]"), "the agent saw a secret");
+    world.assert_no_secret_anywhere("after a run with a token");
+    let seen = seen.lock().unwrap();
+    let with = seen.iter().filter(|(_, authorization)| authorization.is_some()).count();
+    // The agent's own, once; git's without its being asked is none.
+    assert_eq!(seen.len() - with, 1, "{seen:#?}");
+    assert!(seen.iter().any(|(line, _)| line.starts_with("POST /remote.git/git-receive-pack")));
+}
+
+#[test]
+fn a_wrong_token_ends_the_run_before_any_money_is_spent() {
+    let (mut world, _) = world(Rules { login: "x:another".to_owned(), ..Rules::strict() });
+    refused(&mut world, "`ralph keys set git-token`");
+}
+
+#[test]
+fn a_repository_that_needs_a_credential_says_so() {
+    let (mut world, _) = world(Rules::strict());
+    world.set(env::GIT_TOKEN, "{}");
+    refused(&mut world, "needs a credential");
+}
+
+#[test]
+fn a_token_that_may_only_read_is_found_out_at_the_start() {
+    let (mut world, _) = world(Rules { may_push: false, ..Rules::strict() });
+    refused(&mut world, "error: 403");
+    let output = world.command().arg("validate").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_ne!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("can be read") && text.contains("error: git push failed"), "{text}");
+}
+
+#[test]
+fn a_token_does_not_follow_to_another_host() {
+    let (mut world, seen) = world(Rules::strict());
+    let rules = Rules { elsewhere: Some(world.env[env::REPO].clone()), ..Rules::strict() };
+    let (url, first) = serve(&mut world, rules);
+    world.set(env::REPO, url);
+    refused(&mut world, "check RALPH_REPO");
+    assert_eq!((first.lock().unwrap().len(), seen.lock().unwrap().len()), (1, 0));
+}
