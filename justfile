@@ -96,7 +96,7 @@ test-image *args:
 soak *parts:
     #!/usr/bin/env sh
     set -eu
-    [ $# -gt 0 ] || set -- lambdas protocol
+    [ $# -gt 0 ] || set -- lambdas protocol worker
     for part in "$@"; do "{{ just_executable() }}" "soak-$part"; done
 
 # 10,000 worlds against the handlers and the client rules
@@ -108,6 +108,11 @@ soak-lambdas:
 [private]
 soak-protocol:
     PROPTEST_CASES="${PROPTEST_CASES:-10000}" cargo test --release -p ralph-protocol
+
+# 500 instants at which the worker is ended, and its timetable after a signal in real time
+[private]
+soak-worker:
+    RALPH_SOAK="${RALPH_SOAK:-500}" cargo test -p ralph-worker --test worker -- --include-ignored --nocapture soak:: by_the_timetable
 
 # measure, against peers in the same run
 bench *args:
