@@ -42,6 +42,7 @@ pub async fn bind(port: u16, site: Site) -> Result<Server> {
     })?;
     let address = listener.local_addr()?;
     let page = site.page.clone();
+    let policy = HeaderValue::from_str(&content_security_policy(&site.websocket_url))?;
     let mut router = Router::new()
         .route("/config.json", get(config))
         .route("/token", post(token))
@@ -52,6 +53,7 @@ pub async fn bind(port: u16, site: Site) -> Result<Server> {
     let no_store = HeaderValue::from_static("no-store");
     let nosniff = HeaderValue::from_static("nosniff");
     let router = router
+        .layer(SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy))
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
         .layer(middleware::from_fn_with_state(address, only_this_host));
@@ -67,6 +69,18 @@ impl Server {
     pub async fn run(self) -> Result<()> {
         Ok(axum::serve(self.listener, self.router).await?)
     }
+}
+
+/// What the page may load and reach: its own files and this WebSocket. The page's own policy, in its
+/// markup, cannot know the address; browsers hold it to both.
+fn content_security_policy(websocket_url: &str) -> String {
+    let (scheme, rest) = websocket_url.split_once("://").unwrap_or(("wss", websocket_url));
+    let host = rest.split('/').next().unwrap_or_default();
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; \
+         connect-src 'self' {scheme}://{host}; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    )
 }
 
 /// Tokens are handed out without a password, so only pages of this very server may ask: another
@@ -116,6 +130,14 @@ async fn token(State(site): State<Arc<Site>>, Json(request): Json<TokenRequest>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_reaches_its_own_host_and_the_websocket_alone() {
+        let policy = content_security_policy("wss://abc.execute-api.us-east-1.amazonaws.com/dev");
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        let sources = policy.split("; ").find(|part| part.starts_with("connect-src")).unwrap();
+        assert_eq!(sources, "connect-src 'self' wss://abc.execute-api.us-east-1.amazonaws.com");
+    }
 
     #[test]
     fn only_pages_of_this_server_get_a_token() {
