@@ -41,6 +41,8 @@ export class MockServer {
   tokenStatus = 200;
   /** Say nothing of runs when a task changes its state. */
   silentTasks = false;
+  /** Served beside the page, by path. */
+  readonly files = new Map<string, string>();
   /** The folder that the page is served under. */
   base = "/";
   readonly #connections = new Set<Connection>();
@@ -169,6 +171,8 @@ export class MockServer {
     }
     if (path === "/token" && this.tokenStatus !== 200) return json({}, this.tokenStatus);
     if (path === "/token") return json({ token: this.token(JSON.parse(body).workstreams) });
+    const own = this.files.get(path);
+    if (own !== undefined) return { status: 200, type: TYPES[extname(path)] ?? "", content: own };
     try {
       const file = path === "/" ? "/index.html" : path;
       const content = await readFile(join(DIST, file));

@@ -1,0 +1,14 @@
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Logs } from "../../client/examples/react.tsx";
+import { readConfig, tokensFrom } from "../../page/config.ts";
+
+const { websocketUrl, tokenEndpoint } = await readConfig();
+const token = tokensFrom(tokenEndpoint);
+const root = document.createElement("div");
+document.body.append(root);
+createRoot(root).render(
+  <StrictMode>
+    <Logs url={websocketUrl} workstream="demo" token={token} />
+  </StrictMode>,
+);
