@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use hcl::expr::Expression;
 
 use super::block::{Block, Entry, Item, wrap};
-use super::expr::{Constant, Expr, braces};
+use super::collect::braces;
+use super::expr::{Constant, Expr};
 use super::module::Module;
 use super::print;
 use super::resource::{Reference, Schema};

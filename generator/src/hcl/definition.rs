@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use hcl::expr::Expression;
 
 use super::block::{Block, Entry, wrap};
-use super::expr::{Constant, Expr, is_left_out};
+use super::collect::is_left_out;
+use super::expr::{Constant, Expr};
 use super::module::Module;
 use super::resource::Handle;
 

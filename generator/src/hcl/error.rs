@@ -51,6 +51,42 @@ pub enum Error {
         #[doc = "What it was given."]
         found: String,
     },
+    /// A validation that names more than its variable.
+    #[error(
+        "{place}: `{block}` is validated by `{address}`\nhint: a validation names its own variable only; use a precondition of a resource"
+    )]
+    Elsewhere {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The variable."]
+        block: String,
+        #[doc = "What it names."]
+        address: String,
+    },
+    /// A worked-out key that holds an object: `terraform fmt` takes the `=` in it for the key's own.
+    #[error(
+        "{place}: `{block}` has the key `{key}`, which holds an object\nhint: give the key a name with `Module::local`"
+    )]
+    Key {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The block's address."]
+        block: String,
+        #[doc = "The key."]
+        key: String,
+    },
+    /// An attribute among blocks that exist under a condition.
+    #[error(
+        "{place}: `{block}` sets `{attribute}` under a condition that only blocks can have\nhint: set it outside `only_if`, with `choose` if it depends on the condition"
+    )]
+    Unconditional {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The block's address."]
+        block: String,
+        #[doc = "The attribute."]
+        attribute: String,
+    },
     /// An input that a caller leaves out, used as a value.
     #[error("{place}: `{block}` uses an input that is left to its default")]
     LeftOut {

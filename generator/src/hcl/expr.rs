@@ -7,12 +7,12 @@
 use std::marker::PhantomData;
 
 use hcl::expr::{
-    BinaryOp, BinaryOperator, Conditional, Expression, ForExpr, FuncCall, Object, ObjectKey,
-    Operation, Traversal, TraversalOperator, UnaryOp, UnaryOperator, Variable,
+    BinaryOp, BinaryOperator, Conditional, Expression, ForExpr, FuncCall, Operation, Traversal,
+    TraversalOperator, UnaryOp, UnaryOperator, Variable,
 };
 
 use super::name::ident;
-use super::types::{Any, Arn, Bool, Collection, Configurable, List, Map, Number, Opt, Set, Text};
+use super::types::{Any, Arn, Bool, Configurable, List, Map, Number, Opt, Set, Text};
 
 /// Stands for a module where there is none: `Expr<Constant, T>` is a literal. Nothing can be added
 /// to it, so nothing can be referred to.
@@ -350,84 +350,6 @@ impl<M, T> From<Expr<M, List<T>>> for Expr<M, Set<T>> {
     }
 }
 
-/// A map written out. Keys are literals, in the order given.
-pub fn map<M, T, K: Into<String>>(
-    entries: impl IntoIterator<Item = (K, Expr<M, T>)>,
-) -> Expr<M, Map<T>> {
-    Expr::from_node(braces(entries.into_iter().map(|(key, value)| (key.into(), value.node))))
-}
-
-/// An object whose values have their own types each.
-pub fn object<M, K: Into<String>>(
-    entries: impl IntoIterator<Item = (K, Expr<M, Any>)>,
-) -> Expr<M, Any> {
-    Expr::from_node(braces(entries.into_iter().map(|(key, value)| (key.into(), value.node))))
-}
-
-/// What stands for an object that has a key twice: no function of Terraform's has this name, and
-/// [`resolve`](super::resolve) reports it before anything is printed.
-pub(in crate::hcl) const TWICE: &str = "key_is_there_twice";
-
-pub(in crate::hcl) fn braces(entries: impl Iterator<Item = (String, Expression)>) -> Expression {
-    let mut object: Object<ObjectKey, Expression> = Object::default();
-    for (key, value) in entries {
-        if object.insert(object_key(key.clone()), value).is_some() {
-            return call::<(), Any>(TWICE, vec![Expression::from(key)]).node;
-        }
-    }
-    Expression::Object(object)
-}
-
-/// What stands for an input that its caller leaves to its default. It is no value: anywhere but in
-/// a call it is reported before anything is printed.
-pub(in crate::hcl) const LEFT_OUT: &str = "input_is_left_out";
-
-pub(in crate::hcl) fn is_left_out(node: &Expression) -> bool {
-    matches!(node, Expression::FuncCall(call) if call.name.name.as_str() == LEFT_OUT)
-}
-
-impl<M, T> Expr<M, T> {
-    /// What [`inputs!`](crate::inputs) gives an option that a caller does not name.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn left_out() -> Self {
-        call(LEFT_OUT, Vec::new())
-    }
-}
-
-/// Whether a node names nothing: Terraform takes no other as a variable's default or in a test.
-pub(in crate::hcl) fn is_constant(node: &Expression) -> bool {
-    match node {
-        Expression::Null | Expression::Bool(_) | Expression::Number(_) | Expression::String(_) => {
-            true
-        }
-        Expression::Array(items) => items.iter().all(is_constant),
-        Expression::Object(object) => object.values().all(is_constant),
-        _ => false,
-    }
-}
-
-/// A collection of nothing: the usual default of a list or map.
-#[must_use]
-pub fn empty<M, C: Collection>() -> Expr<M, C> {
-    Expr::from_node(C::empty())
-}
-
-/// A list whose values have their own types each.
-pub fn tuple<M>(items: impl IntoIterator<Item = Expr<M, Any>>) -> Expr<M, Any> {
-    Expr::from_node(Expression::Array(items.into_iter().map(Expr::into_node).collect()))
-}
-
-/// An identifier stays bare; anything else is quoted, so that `x:y` is a key and not a mistake.
-fn object_key(key: String) -> ObjectKey {
-    let reserved = ["null", "true", "false", "for"].contains(&key.as_str());
-    if super::name::check(&key) && !reserved {
-        ObjectKey::Identifier(ident(&key))
-    } else {
-        ObjectKey::Expression(Expression::String(key))
-    }
-}
-
 macro_rules! literals {
     ($($rust:ty => $($hcl:ident),+);* $(;)?) => {$($(
         impl<M> From<$rust> for Expr<M, $hcl> {
@@ -444,8 +366,16 @@ literals!(
     u16 => Number, Any;
     u32 => Number, Any;
     u64 => Number, Any;
-    f64 => Number;
 );
+
+impl<M> From<f64> for Expr<M, Number> {
+    /// # Panics
+    /// When `value` is infinite or no number: HCL has no such value, and hcl-rs would write null.
+    fn from(value: f64) -> Self {
+        assert!(value.is_finite(), "{value} is no number in HCL");
+        Self::from_node(Expression::from(value))
+    }
+}
 
 impl<M, T: Configurable> Expr<M, T> {
     /// An id of something that exists already, as the configuration names it.

@@ -205,6 +205,7 @@
 
 mod block;
 mod case;
+mod collect;
 mod definition;
 mod error;
 mod expr;
@@ -224,9 +225,10 @@ pub mod types;
 mod variable;
 
 pub use case::{Case, Check};
+pub use collect::{empty, keyed, map, object, tuple};
 pub use definition::{Arguments, Call, Definition, InputSet, OutputSet, Published};
 pub use error::Error;
-pub use expr::{Constant, Expr, empty, map, object, tuple};
+pub use expr::{Constant, Expr};
 pub use module::Module;
 pub(crate) use module::{Finished, Header};
 pub use resource::{
@@ -242,8 +244,8 @@ pub mod prelude {
     pub use super::policy::{Document, Principal, Statement};
     pub use super::types::*;
     pub use super::{
-        Constant, Definition, Expr, Module, Published, Reference, Resource, Skip, empty, func, map,
-        object, template, tuple,
+        Constant, Definition, Expr, Module, Published, Reference, Resource, Skip, empty, func,
+        keyed, map, object, template, tuple,
     };
     pub use crate::{arn, inputs, outputs, text};
 }

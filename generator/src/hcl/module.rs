@@ -129,15 +129,20 @@ impl<M> Module<M> {
         self.name(draft.name());
         let schema = draft.schema();
         self.schemas.insert((schema.kind, schema.name), schema);
-        let skips = draft.skips().to_vec();
+        let (skips, stray) = (draft.skips().to_vec(), draft.stray().to_vec());
         let (block, lacks) = draft.into_block();
         self.skips.extend(skips.into_iter().map(|skip| (block.address(), skip)));
-        for attribute in lacks {
+        for (within, attribute) in lacks {
+            let address = block.address();
             self.errors.push(Error::Missing {
                 place: self.place(),
-                block: block.address(),
+                block: if within.is_empty() { address } else { format!("{address}.{within}") },
                 attribute: attribute.to_owned(),
             });
+        }
+        for attribute in stray {
+            let (place, block) = (self.place(), block.address());
+            self.errors.push(Error::Unconditional { place, block, attribute });
         }
         self.push(block);
     }

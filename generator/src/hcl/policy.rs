@@ -1,6 +1,7 @@
 //! IAM policies as types.
 
-use super::expr::{Expr, object, tuple};
+use super::collect::{object, tuple};
+use super::expr::Expr;
 use super::func::json_encode;
 use super::types::{Any, Arn, Json, List, Text};
 

@@ -217,6 +217,37 @@ fn holds_object(node: &Expression) -> bool {
     }
 }
 
+/// Whether a node holds an object anywhere.
+pub(in crate::hcl) fn holds_braces(node: &Expression) -> bool {
+    match node {
+        Expression::Object(object) => !object.is_empty(),
+        Expression::Array(items) => items.iter().any(holds_braces),
+        Expression::FuncCall(call) => call.args.iter().any(holds_braces),
+        Expression::Parenthesis(inner) => holds_braces(inner),
+        Expression::Conditional(c) => {
+            [&c.cond_expr, &c.true_expr, &c.false_expr].into_iter().any(holds_braces)
+        }
+        Expression::Operation(operation) => match &**operation {
+            Operation::Unary(unary) => holds_braces(&unary.expr),
+            Operation::Binary(binary) => {
+                holds_braces(&binary.lhs_expr) || holds_braces(&binary.rhs_expr)
+            }
+        },
+        Expression::ForExpr(each) => {
+            let inner = each.key_expr.iter().chain([&each.collection_expr, &each.value_expr]);
+            inner.chain(&each.cond_expr).any(holds_braces)
+        }
+        Expression::Traversal(traversal) => {
+            let index = |operator: &TraversalOperator| match operator {
+                TraversalOperator::Index(index) => holds_braces(index),
+                _ => false,
+            };
+            holds_braces(&traversal.expr) || traversal.operators.iter().any(index)
+        }
+        _ => false,
+    }
+}
+
 fn flat_len(node: &Expression) -> usize {
     flat(node).chars().count()
 }
@@ -348,7 +379,7 @@ fn operator_text(operator: BinaryOperator) -> &'static str {
 }
 
 /// Keys outside ASCII are written as escapes: the column of `=` then counts plain characters.
-fn key_text(key: &ObjectKey) -> String {
+pub(in crate::hcl) fn key_text(key: &ObjectKey) -> String {
     match key {
         ObjectKey::Identifier(name) => name.as_str().to_owned(),
         ObjectKey::Expression(Expression::String(text)) => {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use hcl::expr::{Expression, ForExpr, ObjectKey, Operation, Traversal, TraversalOperator};
 
 use super::block::{Block, Entry, Item};
-use super::expr::{TWICE, is_left_out};
-use super::{Error, name};
+use super::collect::{TWICE, is_left_out};
+use super::{Error, name, print};
 use crate::nearest::nearest;
 
 /// Names that Terraform itself provides, whole.
@@ -120,7 +120,7 @@ impl Walk<'_> {
             Expression::Object(object) => {
                 for (key, value) in object {
                     if let ObjectKey::Expression(key) = key {
-                        self.expression(key);
+                        self.key(key);
                     }
                     self.expression(value);
                 }
@@ -153,6 +153,14 @@ impl Walk<'_> {
             },
             Expression::ForExpr(each) => self.for_expression(each),
             _ => {}
+        }
+    }
+
+    fn key(&mut self, key: &Expression) {
+        self.expression(key);
+        if !matches!(key, Expression::String(_)) && print::holds_braces(key) {
+            let (place, block) = (self.place.to_owned(), self.block.clone());
+            self.world.errors.push(Error::Key { place, block, key: print::flat(key) });
         }
     }
 
@@ -206,6 +214,13 @@ impl Walk<'_> {
             address.push_str(name);
         }
         if names.len() >= depth && self.world.declared.contains(&address) {
+            // Terraform before 1.9 lets a validation name nothing else.
+            if let Some(own) = self.block.strip_prefix("variable.")
+                && address.strip_prefix("var.") != Some(own)
+            {
+                let (place, block) = (self.place.to_owned(), self.block.clone());
+                self.world.errors.push(Error::Elsewhere { place, block, address });
+            }
             return;
         }
         let near = nearest(&address, self.world.declared.iter().map(String::as_str));

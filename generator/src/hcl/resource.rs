@@ -50,6 +50,9 @@ pub struct Draft<M> {
     entries: Vec<Entry>,
     depends_on: Vec<Expression>,
     lifecycle: Vec<Entry>,
+    /// Required attributes that nested blocks lack, and attributes that a condition cannot hold.
+    lacks: Vec<(String, &'static str)>,
+    stray: Vec<String>,
     mark: PhantomData<fn() -> M>,
 }
 
@@ -66,6 +69,8 @@ impl<M> Draft<M> {
             entries: Vec::new(),
             depends_on: Vec::new(),
             lifecycle: Vec::new(),
+            lacks: Vec::new(),
+            stray: Vec::new(),
             mark: PhantomData,
         }
     }
@@ -79,9 +84,15 @@ impl<M> Draft<M> {
 
     #[doc(hidden)]
     pub fn nest(&mut self, name: &str, draft: Self) {
-        let (mut block, _) = draft.into_block();
+        let stray = draft.stray.iter().map(|inner| format!("{name}.{inner}")).collect::<Vec<_>>();
+        let (mut block, lacks) = draft.into_block();
         block.kind = name.to_owned();
         block.labels.clear();
+        let inner = |inner: String| {
+            if inner.is_empty() { name.to_owned() } else { format!("{name}.{inner}") }
+        };
+        self.lacks.extend(lacks.into_iter().map(|(within, attribute)| (inner(within), attribute)));
+        self.stray.extend(stray);
         self.entries.push(Entry::Block(block));
     }
 
@@ -110,8 +121,13 @@ impl<M> Draft<M> {
         self.meta = Some((name, value));
     }
 
-    /// The block, and which required attributes it lacks.
-    pub(in crate::hcl) fn into_block(self) -> (Block, Vec<&'static str>) {
+    pub(in crate::hcl) fn stray(&self) -> &[String] {
+        &self.stray
+    }
+
+    /// The block, and which required attributes it lacks: within which nested block (none: itself)
+    /// and the attribute.
+    pub(in crate::hcl) fn into_block(self) -> (Block, Vec<(String, &'static str)>) {
         let mut block = Block::new(self.schema.kind, &[self.schema.name, &self.name]);
         block.comment = self.comment;
         if !self.skips.is_empty() {
@@ -124,7 +140,8 @@ impl<M> Draft<M> {
         }
         block.entries.extend(self.entries);
         let lacks = self.schema.required.iter().map(|(name, _)| name.trim_start_matches("r#"));
-        let lacks = lacks.filter(|name| block.attribute(name).is_none()).collect();
+        let lacks = lacks.filter(|name| block.attribute(name).is_none());
+        let lacks = lacks.map(|name| (String::new(), name)).chain(self.lacks).collect();
         if !self.depends_on.is_empty() {
             block.entries.push(Entry::Gap);
             let list = Expression::Array(self.depends_on);
@@ -233,7 +250,11 @@ pub trait Resource<M>: Sized {
     fn only_if(mut self, condition: &Expr<M, Bool>, f: impl FnOnce(Self) -> Self) -> Self {
         let before = self.draft().entries.len();
         let mut resource = f(self);
-        for entry in &mut resource.draft().entries[before..] {
+        let draft = resource.draft();
+        for entry in &mut draft.entries[before..] {
+            if let Entry::Attribute(name, _) = entry {
+                draft.stray.push(name.clone());
+            }
             if let Entry::Block(block) = entry {
                 let one: Expr<M, List<Number>> = vec![Expr::from(1)].into();
                 let each = condition.choose::<List<Number>>(one, Vec::new());

@@ -3,7 +3,8 @@
 use hcl::expr::Expression;
 
 use super::block::{Block, Entry, Item};
-use super::expr::{Constant, Expr, map, object};
+use super::collect::{map, object};
+use super::expr::{Constant, Expr};
 use super::module::Module;
 use super::types::{Any, Map, Text};
 

@@ -4,7 +4,8 @@ use hcl::expr::Expression;
 
 use super::block::{Block, Entry, Item};
 use super::case::Refused;
-use super::expr::{Constant, Expr, is_constant, path};
+use super::collect::is_constant;
+use super::expr::{Constant, Expr, path};
 use super::module::Module;
 use super::types::{Bool, Type};
 use super::{Error, print};

@@ -36,7 +36,30 @@ nested! {
     }
 }
 
+/// A reason that is too long for a line and stands on one.
+static SKIP: Skip = Skip::new(
+    "CKV_AWS_0",
+    "a reason that is longer than any line of a comment would be, because checkov reads no second line of it",
+);
+
 struct Random;
+
+/// A variable with a random default, and validations.
+fn variable(m: &mut Module<Random>, dice: &mut Dice, name: &str) {
+    let about = random::text::<Random>(dice, 0).1.to_string();
+    if dice.roll(2) == 0 {
+        let text = m.variable_or::<Text>(name, &about, random::text(dice, 0).0);
+        for _ in 0..dice.roll(3) {
+            let (holds, message) =
+                (text.differs(random::text(dice, 0).0), random::text::<()>(dice, 0).1);
+            m.validate(&text, &holds, message.as_str().unwrap(), random::text(dice, 0).0);
+        }
+    } else {
+        let items: Vec<Expr<Constant, Text>> =
+            (0..dice.roll(9)).map(|_| random::text(dice, 0).0).collect();
+        let _ = m.variable_or::<List<Text>>(name, &about, items.into());
+    }
+}
 
 fn value(dice: &mut Dice, earlier: &[ThingRef<Random>]) -> Expr<Random, Any> {
     match dice.roll(8) {
@@ -84,6 +107,13 @@ fn body(dice: &mut Dice, name: &str, earlier: &[ThingRef<Random>]) -> Thing<Rand
     if dice.roll(3) == 0 {
         thing = thing.why("A comment that is long enough to be broken over two lines, because it goes on and on. https://example.com/a/link/that/never/breaks");
     }
+    if dice.roll(4) == 0 {
+        thing = thing.skip(&SKIP);
+    }
+    if dice.roll(4) == 0 {
+        let (condition, x) = (random::boolean(dice, 1).0, value(dice, earlier));
+        thing = thing.only_if(&condition, |thing| thing.inner(Inner::default().x(x)));
+    }
     if let (0, Some(other)) = (dice.roll(4), earlier.last()) {
         thing = thing.after(other);
     }
@@ -122,6 +152,7 @@ impl Definition for Random {
                     });
                     let _ = m.local(&format!("all_{i}"), each.by_key(|thing| thing.names()));
                 }
+                2 if dice.roll(2) == 0 => variable(m, &mut dice, &name),
                 2 => {
                     m.check(&name, &random::boolean(&mut dice, 3).0, random::text(&mut dice, 2).0);
                 }

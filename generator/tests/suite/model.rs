@@ -3,14 +3,14 @@
 use ralph_generator::generate;
 use ralph_generator::hcl::Error;
 use ralph_generator::hcl::prelude::*;
-use ralph_generator::{inputs, nested, resource};
+use ralph_generator::{nested, resource, text};
 
 resource! {
     /// A resource.
     Thing("test_thing") -> ThingRef {
         required {}
         optional { a: Any, text: Text, long_name: Any, number: Number }
-        blocks { inner: Inner }
+        blocks { inner: Inner, deep: Deep }
         exports { id: Text, arn: Arn, ids: List<Text> }
     }
     /// A resource that needs a name.
@@ -22,6 +22,18 @@ resource! {
     }
 }
 nested! {
+    /// A block within a block.
+    Deep {
+        required {}
+        optional {}
+        blocks { strict: Named }
+    }
+    /// A block that needs a name.
+    Named {
+        required { name: Text }
+        optional {}
+        blocks {}
+    }
     /// A block.
     Inner {
         required {}
@@ -323,143 +335,70 @@ fn depends_on_and_for_each_are_resolved_too() {
     assert!(text.contains("`test_thing.each` refers to `test_thing.thing_a`"), "{text}");
 }
 
-inputs! {
-    /// What the module below is told.
-    pub struct ToldInputs {
-        /// What it is called.
-        name: Text,
-    }
-    /// What the module below may be told.
-    pub struct ToldOptions {
-        /// How many days.
-        days: Number = 4,
-        /// Names more.
-        more: List<Text> = empty(),
-        /// A key | or none.
-        key_arn: Opt<Arn>,
-    }
-}
-
-struct Told;
-
-impl Definition for Told {
-    const NAME: &'static str = "told";
-    const ABOUT: &'static str = "A test.";
-    type Inputs<M> = ToldInputs<M>;
-    type Outputs<M> = ();
-    fn build(m: &mut Module<Self>, inputs: ToldInputs<Self>) {
-        let days = &inputs.options.days;
-        m.validate(days, &days.at_least(1), "At least a day.", 0);
-        m.validate(days, &days.at_most(9), "At most nine days.", 10);
-        let thing = m.add(
-            Thing::new("a")
-                .text(&inputs.name)
-                .number(days)
-                .precondition(&func::length(&inputs.options.more).at_most(1), "At most one more."),
-        );
-        m.case("long", "Nine days are kept.").with(days, 9).expect(&days.equals(9), "nine days");
-        m.case("many", "Two more are too many.")
-            .with(&inputs.options.more, ["a", "b"])
-            .refused_by(&thing);
-        let all = thing.ids();
-        m.case("known", "What AWS tells is taken.")
-            .knowing(&all, ["i"])
-            .expect(&all.at(0).equals("i"), "the first id");
-    }
-}
-
-impl Published for Told {
-    fn example() -> ToldInputs<Constant> {
-        ToldInputs { name: "jobs".into(), options: ToldOptions::default() }
-    }
-}
-
 #[test]
-fn an_input_with_a_default_may_be_left_out() {
-    let files = generate::folder::<Told>().unwrap();
-    let text = |path: &str| files.iter().find(|(own, _)| own.ends_with(path)).unwrap().1.clone();
-    let variables = text("variables.tf");
-    for block in [
-        "variable \"days\" {\n  description = \"How many days.\"\n  type        = number\n  default     = 4\n  nullable    = false\n",
-        "variable \"key_arn\" {\n  description = \"A key | or none.\"\n  type        = string\n  default     = null\n}",
-        "variable \"more\" {\n  description = \"Names more.\"\n  type        = list(string)\n  default     = []\n  nullable    = false\n}",
-        "variable \"name\" {\n  description = \"What it is called.\"\n  type        = string\n  nullable    = false\n}",
-    ] {
-        assert!(variables.contains(block), "{variables}");
-    }
-    let calls = built!(|m| {
-        let told = m.call::<Told>();
-        let options = ToldOptions { days: 7.into(), ..ToldOptions::default() };
-        told.with(m, ToldInputs { name: "x".into(), options });
-    });
-    let call =
-        "module \"told\" {\n  source = \"../../modules/told\"\n\n  name = \"x\"\n  days = 7\n}\n";
-    assert!(calls.unwrap().contains(call));
-
-    let used = errors(built!(|m| {
-        let options = ToldOptions::default();
-        let _ = m.local("x", options.days);
+fn what_a_nested_block_lacks_is_found_and_a_condition_holds_blocks_only() {
+    let lacks = errors(built!(|m| {
+        m.add(Thing::new("a").deep(Deep::default().strict(Named::default())));
     }));
-    assert_eq!(used, "modules/built/locals.tf: `locals` uses an input that is left to its default");
+    assert_eq!(lacks, "modules/built/main.tf: `test_thing.a.deep.strict` lacks `name`");
+
+    let stray = errors(built!(|m| {
+        let wanted = m.local("wanted", Expr::<_, Bool>::from(true));
+        m.add(Thing::new("a").only_if(&wanted, |thing| thing.text("x").inner(Inner::default())));
+    }));
+    assert!(
+        stray.starts_with("modules/built/main.tf: `test_thing.a` sets `text` under a condition"),
+        "{stray}"
+    );
 }
 
 #[test]
-fn a_modules_readme_and_tests_come_from_its_declaration() {
-    let files = generate::folder::<Told>().unwrap();
-    let text = |path: &str| files.iter().find(|(own, _)| own.ends_with(path)).unwrap().1.clone();
-    let readme = text("README.md");
-    for line in [
-        "| `days` | `number` | `4` | How many days. |",
-        "| `key_arn` | `string` | `null` | A key \\| or none. |",
-        "| `name` | `string` | none: must be given | What it is called. |",
-        "| `test_thing.a` | one |",
-        "- Nine days are kept",
-        "- `days` refuses `10`: At most nine days",
-    ] {
-        assert!(readme.lines().any(|own| own == line), "{line} in {readme}");
-    }
-    let tests = text("tests/told.tftest.hcl");
-    for block in [
-        "variables {\n  name = \"jobs\"\n}\n",
-        "run \"example\" {}\n",
-        "run \"refuses_days\" {\n  command         = plan\n  expect_failures = [var.days]\n\n  variables {\n    days = 0\n  }\n}\n",
-        "run \"refuses_days_2\" {\n",
-        "run \"many\" {\n  command         = plan\n  expect_failures = [test_thing.a]\n",
-        "  override_resource {\n    target = test_thing.a\n    values = {\n      ids = [\"i\"]\n    }\n  }\n",
-        "    condition     = var.days == 9\n    error_message = \"nine days\"\n",
-        "  mock_resource \"test_thing\" {\n    defaults = {\n      arn = \"arn:aws:mock:us-east-1:123456789012:mock/mock\"\n",
-    ] {
-        assert!(tests.contains(block), "{block} in {tests}");
-    }
+#[should_panic(expected = "NaN is no number in HCL")]
+fn what_is_no_number_is_not_written_as_null() {
+    let _ = Expr::<(), Number>::from(f64::NAN);
 }
 
 #[test]
-fn a_default_and_a_tests_value_are_literals() {
-    struct Wrong;
-    impl Definition for Wrong {
-        const NAME: &'static str = "wrong";
+fn a_worked_out_key_stands_in_parentheses() {
+    let text = built!(|m| {
+        let k = m.local("k", Expr::<_, Text>::from("x"));
+        let _ = m
+            .local("one", keyed([(k.clone(), Expr::<_, Number>::from(1)), ("b".into(), 2.into())]));
+        let _ = m.local("two", keyed([(text![&k, "-y"], Expr::<_, Number>::from(1))]));
+    });
+    let expected = "  one = {\n    (local.k) = 1\n    b         = 2\n  }\n  two = {\n    (\"${local.k}-y\") = 1\n  }\n";
+    assert!(text.unwrap().contains(expected));
+
+    let twice = errors(built!(|m| {
+        let k = m.local("k", Expr::<_, Text>::from("x"));
+        let _ = m.local("x", keyed([(k.clone(), Expr::<_, Number>::from(1)), (k, 2.into())]));
+    }));
+    assert_eq!(twice, "modules/built/locals.tf: `locals: key (local.k)` is there twice");
+
+    let object = errors(built!(|m| {
+        let inner: Expr<_, Map<Text>> = map([("a", "b".into())]);
+        let _ = m.local("x", keyed([(inner.get("a"), Expr::<_, Number>::from(1))]));
+    }));
+    assert!(object.contains("which holds an object\nhint: give the key a name"), "{object}");
+}
+
+#[test]
+fn a_validation_names_its_own_variable_only() {
+    struct Two;
+    impl Definition for Two {
+        const NAME: &'static str = "two";
         const ABOUT: &'static str = "A test.";
-        type Inputs<M> = ToldInputs<M>;
+        type Inputs<M> = ();
         type Outputs<M> = ();
-        fn build(m: &mut Module<Self>, inputs: ToldInputs<Self>) {
-            let _ = m.variable_or::<Text>("loud", "", func::upper("x"));
-            m.validate(&inputs.name, &inputs.name.differs(""), "A name.", func::lower("X"));
-            m.case("same", "Twice.").with(&inputs.name, "x");
-            m.case("same", "Twice.").with(&inputs.name, "y").with(&inputs.name, "z");
+        fn build(m: &mut Module<Self>, (): ()) {
+            let a: Expr<_, Number> = m.variable("a", "One.");
+            let b: Expr<_, Number> = m.variable("b", "Another.");
+            m.validate(&a, &a.less(&b), "Less than the other.", 5);
         }
     }
-    impl Published for Wrong {
-        fn example() -> ToldInputs<Constant> {
-            ToldInputs { name: func::lower("X"), options: ToldOptions::default() }
-        }
-    }
-    let text = errors(generate::folder::<Wrong>().map(|_| String::new()));
-    for says in [
-        "modules/wrong/main.tf: `loud` is given `upper(\"x\")`, which is not a literal",
-        "modules/wrong/main.tf: `name` is given `lower(\"X\")`, which is not a literal",
-        "modules/wrong/tests/wrong.tftest.hcl: `run.same` is there twice",
-        "modules/wrong/tests/wrong.tftest.hcl: `variables.name` is there twice",
-    ] {
-        assert!(text.contains(says), "{says} in {text}");
-    }
+    let text = errors(generate::module::<Two>().map(|_| String::new()));
+    assert_eq!(
+        text,
+        "modules/two/variables.tf: `variable.a` is validated by `var.b`\nhint: a validation names its own variable only; use a precondition of a resource"
+    );
 }

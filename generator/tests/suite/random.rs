@@ -259,7 +259,19 @@ pub fn map_of_text<M>(dice: &mut Dice, depth: usize, least: usize) -> Pair<M, Ma
         value.insert(key.to_owned(), v);
     }
     let whole = map(entries);
-    match dice.roll(3) {
+    match dice.roll(4) {
+        3 if depth > 0 => {
+            // Keys that are worked out; the number keeps them apart.
+            let mut entries = Vec::new();
+            for i in 0..2 {
+                let ((a, x), (b, y)) = (text::<M>(dice, 0), text::<M>(dice, 0));
+                let ((c, z), (e, v)) = (boolean(dice, 1), text(dice, depth - 1));
+                let key = string(if truth(&z) { &x } else { &y });
+                value.insert(format!("{key}{i}"), v);
+                entries.push((text![&c.choose::<Text>(a, b), i.to_string()], e));
+            }
+            (func::merge(whole, keyed(entries)), Value::Object(value))
+        }
         0 if depth > 0 => {
             let (more, v) = map_of_text(dice, depth - 1, 0);
             value.extend(v.as_object().expect("a map").clone());
@@ -344,8 +356,7 @@ fn upper(text: &str) -> String {
 
 /// A number as HCL shows it in a text.
 fn shown(value: &Value) -> String {
-    let number = float(value);
-    if number == 0.0 { "0".to_owned() } else { number.to_string() }
+    float(value).to_string()
 }
 
 /// JSON as Terraform encodes it: sorted keys, whole numbers without a point, HTML escaped.
