@@ -114,6 +114,22 @@ soak-protocol:
 soak-worker:
     RALPH_SOAK="${RALPH_SOAK:-500}" cargo test -p ralph-worker --test worker -- --include-ignored --nocapture soak:: by_the_timetable
 
+# fuzz what reads from outside, for so many seconds in all
+fuzz seconds="60": (need "cargo")
+    #!/usr/bin/env sh
+    set -eu
+    tool=.tools/cargo-fuzz/bin/cargo-fuzz
+    [ -x "$tool" ] || cargo install --quiet cargo-fuzz --version 0.13.2 --locked --root .tools/cargo-fuzz
+    # The sanitizer's flags are unstable; this lets the stable compiler take them.
+    export RUSTC_BOOTSTRAP=1
+    "$tool" build
+    for target in frames message payload token; do
+        echo "fuzzing $target"
+        mkdir -p "fuzz/corpus/$target"
+        "$tool" run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+            -max_total_time=$(($1 / 4)) -max_len=16384 -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1
+    done
+
 # measure, against peers in the same run
 bench *args:
     python3 bench/run.py "$@"

@@ -3,6 +3,7 @@
 mod authorize;
 mod connect;
 mod convergence;
+mod fixtures;
 mod hostile;
 mod memory;
 mod push_logs;

@@ -16,7 +16,7 @@ use ralph_lambdas::ports::PostError;
 use tokio::{task::LocalSet, time::sleep};
 
 use self::{
-    plan::{HEALED_AFTER, Plan, PlannedBatch},
+    plan::{HEALED_AFTER, Plan, PlannedBatch, PlannedLine, PlannedViewer},
     viewer::Seen,
     world::World,
 };
@@ -168,4 +168,32 @@ fn without_asking_again_lines_are_missing() {
     let seen = play(&deaf);
     let shown: BTreeSet<_> = seen[0].shown.iter().map(|line| line.seq).collect();
     assert!(shown.len() < plan.held().len(), "{shown:?}");
+}
+
+/// What an account has: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
+const READS_A_SECOND: u32 = 25;
+
+/// A deployment of the page, or API Gateway's two-hour cut: a hundred viewers come back at once.
+#[test]
+fn a_hundred_viewers_that_come_back_at_once_share_the_accounts_reads() {
+    const AWAY: u64 = 500;
+    let mut plan = Plan::with_a_dropped_delivery();
+    let run = &mut plan.runs[0];
+    run.lines = vec![PlannedLine { gap: 100, ..run.lines[0].clone() }; 400];
+    run.batches = vec![PlannedBatch { size: 10, deliveries: vec![50] }];
+    plan.reads_a_second = Some(READS_A_SECOND);
+    let viewer = PlannedViewer { connections: vec![(20_000, AWAY)], ..plan.viewers[0].clone() };
+    plan.viewers = (0..100).map(|seed| PlannedViewer { seed, ..viewer.clone() }).collect();
+    let mut times = Vec::new();
+    for seen in play(&plan) {
+        check(&plan, &seen);
+        times.push(seen.listening[1].0 - 20_000 - AWAY);
+    }
+    times.sort_unstable();
+    let [half, all] = [times[49], times[99]];
+    println!(
+        "100 viewers at {READS_A_SECOND} reads a second: half after {half} ms, all after {all} ms"
+    );
+    // Two reads each, the second one to hear that there is no more, are eight seconds at least.
+    assert!(all <= 30_000, "the last one waited for {all} ms");
 }

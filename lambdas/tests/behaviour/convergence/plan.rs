@@ -25,6 +25,8 @@ pub struct Plan {
     pub posts: Vec<Fate>,
     /// Which reads are throttled; then none is.
     pub reads_throttled: Vec<bool>,
+    /// How many reads a second the account has; `None`: any.
+    pub reads_a_second: Option<u32>,
     /// From when the table is down, ms from the beginning, and for how long.
     pub table_down: Option<(u64, u64)>,
     /// The same for the gateway, and what it says.
@@ -235,6 +237,7 @@ impl Plan {
             runs: vec![run],
             posts: Vec::new(),
             reads_throttled: Vec::new(),
+            reads_a_second: None,
             table_down: None,
             gateway_down: None,
             reads_slow: None,
@@ -358,6 +361,7 @@ pub fn plans() -> impl Strategy<Value = Plan> {
             runs,
             posts,
             reads_throttled,
+            reads_a_second: None,
             table_down,
             gateway_down,
             reads_slow,

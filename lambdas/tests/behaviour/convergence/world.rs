@@ -20,7 +20,7 @@ use ralph_protocol::{ids::Workstream, table::RunState};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::spawn_local,
-    time::{Duration, sleep},
+    time::{Duration, Instant, sleep},
 };
 
 use super::plan::{Plan, PlannedRun};
@@ -49,12 +49,30 @@ pub struct World {
     pub over: Cell<bool>,
 }
 
-#[derive(Default)]
 struct CloudWatch {
+    begun: Instant,
     /// What replays serve by now.
     served: MemoryLogs,
     throttled: RefCell<VecDeque<bool>>,
     slow: Cell<bool>,
+    limit: Option<Limit>,
+}
+
+/// An account's limit: what is not used in a second is gone.
+struct Limit {
+    a_second: u32,
+    /// Which second, ms from the beginning, and how many were made in it.
+    used: Cell<(u64, u32)>,
+}
+
+impl Limit {
+    fn take(&self, now: u64) -> bool {
+        let (second, used) = self.used.get();
+        let used = if second == now / 1_000 { used } else { 0 };
+        let free = used < self.a_second;
+        self.used.set((now / 1_000, used + u32::from(free)));
+        free
+    }
 }
 
 impl Logs for CloudWatch {
@@ -64,6 +82,10 @@ impl Logs for CloudWatch {
         }
         let throttled = self.throttled.borrow_mut().pop_front();
         if throttled == Some(true) {
+            return Err(LogsError::Throttled);
+        }
+        let now = || u64::try_from(self.begun.elapsed().as_millis()).unwrap();
+        if self.limit.as_ref().is_some_and(|limit| !limit.take(now())) {
             return Err(LogsError::Throttled);
         }
         self.served.read(query).await
@@ -118,8 +140,11 @@ impl Gateway {
 impl World {
     pub fn new(plan: &Plan) -> Self {
         let cloudwatch = CloudWatch {
+            begun: Instant::now(),
+            served: MemoryLogs::default(),
             throttled: RefCell::new(plan.reads_throttled.iter().copied().collect()),
-            ..CloudWatch::default()
+            slow: Cell::new(false),
+            limit: plan.reads_a_second.map(|a_second| Limit { a_second, used: Cell::new((0, 0)) }),
         };
         let gateway = Gateway {
             fates: RefCell::new(plan.posts.iter().cloned().collect()),
@@ -171,8 +196,8 @@ impl World {
     fn record(self: &Rc<Self>, run: &PlannedRun) {
         let ends = run.written(run.lines.len() as u64);
         let [start, end] = run.recorded_after;
-        for (at, state) in [(run.begins + start, RunState::Starting), (ends + end, RunState::Ended)]
-        {
+        let news = [(run.begins + start, RunState::Starting), (ends + end, RunState::Ended)];
+        for (at, state) in news.into_iter().take(if run.ends { 2 } else { 1 }) {
             let world = self.clone();
             let (stream, run) = (run.stream.clone(), run.run.clone());
             spawn_local(async move {
