@@ -2,6 +2,9 @@
 
 use ralph_protocol::names::{Handler, Resources};
 
+/// The form of an environment's name, for editors; [`environment`] is the rule.
+pub(super) const ENVIRONMENT: &str = "^[a-z]([a-z0-9-]*[a-z0-9])?$";
+
 /// Whether a text can be an environment's name, or why not.
 pub(super) fn environment(name: &str) -> Result<(), &'static str> {
     const FORM: &str =

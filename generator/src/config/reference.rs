@@ -75,6 +75,7 @@ pub fn schema() -> String {
     let environments = json!({
         "description": ENVIRONMENT.about,
         "type": "object",
+        "propertyNames": { "pattern": super::names::ENVIRONMENT },
         "additionalProperties": object_schema(&ENVIRONMENT),
         "minProperties": 1,
     });

@@ -108,7 +108,10 @@ impl Walk<'_> {
 
     fn entry(&mut self, entry: &Entry) {
         match entry {
-            Entry::Attribute(_, value) => self.expression(value),
+            Entry::Attribute(name, value) => {
+                self.identifier(name);
+                self.expression(value);
+            }
             Entry::Block(block) => block.entries.iter().for_each(|entry| self.entry(entry)),
             Entry::Comment(_) | Entry::Gap => {}
         }
@@ -164,13 +167,17 @@ impl Walk<'_> {
         }
     }
 
+    fn identifier(&mut self, name: &str) {
+        if !name::check(name) {
+            let (place, name) = (self.place.to_owned(), name.to_owned());
+            self.world.errors.push(Error::Name { place, name });
+        }
+    }
+
     fn for_expression(&mut self, each: &ForExpr) {
         self.expression(&each.collection_expr);
         for name in each.key_var.iter().chain([&each.value_var]) {
-            if !name::check(name.as_str()) {
-                let (place, name) = (self.place.to_owned(), name.as_str().to_owned());
-                self.world.errors.push(Error::Name { place, name });
-            }
+            self.identifier(name.as_str());
         }
         let before = self.bound.len();
         self.bound.push(each.value_var.as_str().to_owned());
@@ -194,8 +201,10 @@ impl Walk<'_> {
             other => self.expression(other),
         }
         for operator in &traversal.operators {
-            if let TraversalOperator::Index(index) = operator {
-                self.expression(index);
+            match operator {
+                TraversalOperator::Index(index) => self.expression(index),
+                TraversalOperator::GetAttr(name) => self.identifier(name.as_str()),
+                _ => {}
             }
         }
     }

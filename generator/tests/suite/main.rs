@@ -12,6 +12,7 @@ mod policies;
 mod provider;
 mod published;
 mod random;
+mod schema;
 mod state;
 mod support;
 mod tree;

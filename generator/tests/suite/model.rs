@@ -217,6 +217,43 @@ fn errors(result: Result<String, Vec<Error>>) -> String {
 }
 
 #[test]
+fn what_other_emitters_get_wrong() {
+    let text = built!(|m| {
+        let x = m.local("x", Expr::<_, Text>::from("y"));
+        m.add(
+            Thing::new("a")
+                .text(text![&x])
+                .long_name(tuple(["scalar".into(), object([("k", 1.into())]), tuple([])]))
+                .number(1)
+                .a(object::<_, &str>([]))
+                .deep(Deep::default()),
+        );
+    });
+    // In turn: no needless `"${…}"`, a list that holds an object never on one line, the column of
+    // `=` broken by what opens more than it closes, `{}`, a quoted label, an empty block.
+    let expected = r#"locals {
+  x = "y"
+}
+---
+resource "test_thing" "a" {
+  text = local.x
+  long_name = [
+    "scalar",
+    {
+      k = 1
+    },
+    [],
+  ]
+  number = 1
+  a      = {}
+
+  deep {}
+}
+"#;
+    assert_eq!(text.unwrap(), expected);
+}
+
+#[test]
 fn what_is_wrong_is_an_error_and_nothing_is_printed() {
     let name = errors(built!(|m| {
         m.add(Thing::new("bad name!"));
@@ -225,6 +262,13 @@ fn what_is_wrong_is_an_error_and_nothing_is_printed() {
         name.starts_with("modules/built/main.tf: `bad name!` is not an identifier\nhint: "),
         "{name}"
     );
+
+    // Only a detour around the typed methods gets this far; the text never reaches a file.
+    let raw = errors(built!(|m| {
+        let thing = m.add(Thing::new("a"));
+        let _ = m.local::<Text>("x", thing.handle().attribute("id) ? file(\"/etc/passwd\""));
+    }));
+    assert!(raw.contains("is not an identifier"), "{raw}");
 
     let bound = errors(built!(|m| {
         let list: Expr<_, List<Text>> = ["a"].into();

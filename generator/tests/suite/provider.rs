@@ -170,6 +170,38 @@ fn another_environment_needs_no_code_and_stands_beside_dev() {
 }
 
 #[test]
+fn an_environments_names_range_and_tags_follow_from_its_name() {
+    let text = |toml: &str| {
+        let settings = config::parse("ralph.toml", toml).unwrap();
+        let files = generate::files(&settings).unwrap();
+        let of = |path: &str| files.iter().find(|(own, _)| own == path).unwrap().1.clone();
+        of("envs/staging/main.tf") + &of("envs/staging/providers.tf")
+    };
+    let alone = text("[env.staging]\n[env.staging.tags]\nTeam = \"docs\"\n");
+    for (name, value) in [
+        ("cluster_name", "ralph-staging"),
+        ("log_group_name", "/ralph/staging/workstreams"),
+        ("name_prefix", "ralph/staging"),
+        ("repository_name", "ralph-staging-worker"),
+        ("table_name", "ralph-staging-connections"),
+        ("task_family", "ralph-staging-worker"),
+        ("stage_name", "staging"),
+        ("Environment", "staging"),
+        ("Team", "docs"),
+    ] {
+        let line = |line: &str| {
+            let found = line.trim().split_once('=').map(|(a, b)| (a.trim(), b.trim().to_owned()));
+            found == Some((name, format!("\"{value}\"")))
+        };
+        assert!(alone.lines().any(line), "{name} = {value} in {alone}");
+    }
+    // Beside others nothing of it moves.
+    let range = |text: &str| text.lines().find(|line| line.contains(" cidr ")).unwrap().to_owned();
+    assert!(range(&alone).contains("\"10."), "{}", range(&alone));
+    assert_eq!(range(&alone), range(&text("[env.dev]\n[env.staging]\n[env.prod]\n")));
+}
+
+#[test]
 fn the_catalogue_is_what_the_provider_has() {
     let folder = tempfile::tempdir().unwrap();
     let files = tree();
