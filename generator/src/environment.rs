@@ -23,6 +23,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     let accounts: Vec<String> = env.account_id.iter().cloned().collect();
     m.aws_provider(&region, &env.tags, &accounts);
     let (management_base, lambda_zip) = variables(m);
+    let files = file_repositories(m);
     if env.production {
         confirmation(m, names.environment());
     }
@@ -51,8 +52,12 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     fargate.with(
         m,
         FargateInputs {
+            allow_file_repositories: files,
             anthropic_keys_arn: arns.anthropic_keys_arn,
+            assign_public_ip: network.assign_public_ip.clone(),
             cluster_name: text(&names.cluster()),
+            connections_table_arn: api.table_arn.clone(),
+            connections_table_name: api.table_name.clone(),
             cpu_architecture: text(architecture.ecs()),
             environment: map(worker_environment(env)),
             ephemeral_storage_gib: env.worker.storage_gib.into(),
@@ -66,12 +71,16 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
             image_tag: text(&env.worker.image_tag),
             log_group_name: text(&names.log_group()),
             log_retention_in_days: env.log_retention_days.into(),
+            max_duration_secs: env.worker.limits.max_duration_secs.into(),
             permissions_boundary_arn: boundary.clone(),
             region: region.clone(),
             repository_name: text(&names.ecr_repository()),
+            state_machine_name: text(&names.state_machine()),
+            subnet_ids: network.subnet_ids.clone(),
             task_cpu: env.worker.cpu.into(),
             task_family: text(&names.task_family()),
             task_memory: env.worker.memory.into(),
+            worker_security_group_id: network.worker_security_group_id.clone(),
         },
     );
     websocket.with(
@@ -111,6 +120,11 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     m.output(output::ECR_REPOSITORY_URL, "Repository of the worker's image.", tasks.repository_url);
     m.output(output::WORKER_IMAGE, "Image that `just push-worker` pushes.", tasks.worker_image);
     m.output(output::LOG_GROUP, "Log group of the workers.", tasks.log_group_name);
+    m.output(
+        output::STATE_MACHINE_ARN,
+        "ARN of the state machine that carries executions through.",
+        tasks.state_machine_arn,
+    );
     let short_names = SecretName::ALL.map(SecretName::as_str).join(", ");
     m.output(output::SECRET_ARNS, &format!("ARN of each secret: {short_names}."), arns.arns);
     m.output(output::SUBNET_IDS, "Subnets for tasks.", network.subnet_ids);
@@ -153,6 +167,15 @@ fn variables(m: &mut Module<Root>) -> (Expr<Root, Opt<Text>>, Expr<Root, Text>) 
     let built = text![m.path_root(), "/../../../dist/ralph-lambda.zip"];
     let lambda_zip = m.local("lambda_zip", func::first_set([lambda_zip, built.into()]));
     (management_base, lambda_zip)
+}
+
+/// Only the local cloud says yes: what it runs can read this machine's files.
+fn file_repositories(m: &mut Module<Root>) -> Expr<Root, Bool> {
+    let files: Expr<Root, Opt<Bool>> = m.variable(
+        variable::ALLOW_FILE_REPOSITORIES,
+        "Whether executions may name file:// repositories, which only a stand-in for Fargate can read; null for no.",
+    );
+    files.or_else(false)
 }
 
 /// A plan of production needs a sentence that nobody types by accident.

@@ -1,6 +1,7 @@
 //! `ralph.toml` to plain Terraform: the generator behind `just gen`.
 #![forbid(unsafe_code)]
 
+pub mod asl;
 pub mod aws;
 pub mod config;
 pub mod environment;

@@ -33,6 +33,8 @@ skips! {
         "the values are the user's own and are replaced with `ralph keys set`";
     NO_TRACING = "CKV_AWS_50", "one hop, measured by its own metrics";
     NO_VPC = "CKV_AWS_117", "nothing private to reach, and a VPC would need NAT";
+    NO_EXECUTION_DATA = "CKV_AWS_285",
+        "a command or a reason can quote what a repository says; the execution's history holds it";
     SHORT_RETENTION = "CKV_AWS_338", "a year of logs is the reader's choice, not the default's";
     TABLE_KEY = "CKV_AWS_119", "connections live two hours; AWS's own key is enough for them";
     VARIABLES_KEY = "CKV_AWS_173", "the variables hold names, no secret";

@@ -75,6 +75,25 @@ impl RunExit {
         Self::ALL.into_iter().find(|exit| i64::from(exit.code()) == code)
     }
 
+    /// What it means, as a sentence for a person.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Complete => "the work is complete",
+            Self::Iterations => "the limit of iterations was reached",
+            Self::Duration => "the limit of duration was reached",
+            Self::Budget => "the limit of cost was reached",
+            Self::Stalled => "too many iterations in a row made no progress",
+            Self::Git => "the repository cannot be cloned, or git refused the credentials",
+            Self::PushConflict => "the branch cannot be pushed to; the work is on a rescue branch",
+            Self::Configuration => "the worker's configuration is wrong",
+            Self::NoKey => "no key of the model's service works",
+            Self::Internal => "the worker met a fault of its own",
+            Self::Interrupted => "the worker was interrupted",
+            Self::Waiting => "the worker waits for a limit of the service to reset",
+        }
+    }
+
     /// Final: starting the same execution again would end the same way.
     #[must_use]
     pub const fn is_final(self) -> bool {

@@ -92,7 +92,9 @@ impl Local {
             .env(
                 &format!("TF_VAR_{}", variable::MANAGEMENT_BASE),
                 format!("{endpoint}/_aws/execute-api"),
-            );
+            )
+            // The stand-in for Fargate can read this machine's files.
+            .env(&format!("TF_VAR_{}", variable::ALLOW_FILE_REPOSITORIES), "true");
         let apply_log = scratch.join("apply.log");
         let first = step("environment created (apply)", terraform.apply(&apply_log)).await;
         if let Err(error) = first {

@@ -7,10 +7,12 @@ pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
 pub mod ecs;
+pub mod events;
 pub mod iam;
 pub mod lambda;
 pub mod logs;
 pub mod secrets;
+pub mod sfn;
 pub mod sqs;
 
 use crate::hcl::Schema;
@@ -48,6 +50,8 @@ pub const CATALOGUE: &[&Schema] = &[
     ecs::Cluster::<()>::SCHEMA,
     ecs::ClusterCapacityProviders::<()>::SCHEMA,
     ecs::TaskDefinition::<()>::SCHEMA,
+    events::Rule::<()>::SCHEMA,
+    events::Target::<()>::SCHEMA,
     iam::Role::<()>::SCHEMA,
     iam::RolePolicy::<()>::SCHEMA,
     iam::Partition::<()>::SCHEMA,
@@ -57,5 +61,6 @@ pub const CATALOGUE: &[&Schema] = &[
     logs::LogGroup::<()>::SCHEMA,
     logs::SubscriptionFilter::<()>::SCHEMA,
     secrets::Secret::<()>::SCHEMA,
+    sfn::StateMachine::<()>::SCHEMA,
     sqs::Queue::<()>::SCHEMA,
 ];

@@ -15,6 +15,7 @@ use super::name::ident;
 pub trait Configurable: Interpolate {}
 impl Configurable for VpcId {}
 impl Configurable for SubnetId {}
+impl Configurable for SecurityGroupId {}
 
 /// A type that HCL values have.
 pub trait Type {
@@ -167,4 +168,6 @@ string_types!(
     RoleName,
     /// The name of a function.
     FunctionName,
+    /// The name of an event rule.
+    RuleName,
 );

@@ -1,4 +1,10 @@
-//! What a workstream runs on: cluster, task definition, image repository, log group, roles.
+//! What a workstream runs on: cluster, task definition, image repository, log group, roles, and the
+//! state machine that starts its runs.
+
+mod state_machine;
+mod state_machine_run;
+mod state_machine_start;
+mod state_machine_states;
 
 mod validations;
 
@@ -7,7 +13,7 @@ use ralph_protocol::names::{CONTAINER, worker_env};
 use crate::aws::ecr::{Encryption, ImageScanning, LifecyclePolicy, Repository, RepositoryRef};
 use crate::aws::ecs::{
     Cluster, ClusterCapacityProviders, ClusterRef, EphemeralStorage, RuntimePlatform, Setting,
-    Strategy, TaskDefinition, Volume,
+    Strategy, TaskDefinition, TaskDefinitionRef, Volume,
 };
 use crate::aws::iam::{Role, RolePolicy, RoleRef};
 use crate::aws::logs::{LogGroup, LogGroupRef};
@@ -26,10 +32,18 @@ pub const USER: &str = "10001:10001";
 inputs! {
     /// What the module `fargate` is told.
     pub struct FargateInputs {
+        /// Whether executions may name `file://` repositories, which only a stand-in for Fargate can read.
+        allow_file_repositories: Bool,
         /// ARN of the secret with the keys of the model's service.
         anthropic_keys_arn: Arn,
+        /// Whether a task gets a public address, which it needs in a subnet without NAT.
+        assign_public_ip: Bool,
         /// Name of the cluster.
         cluster_name: Text,
+        /// ARN of the table of runs and leases.
+        connections_table_arn: Arn,
+        /// Name of the table of runs and leases.
+        connections_table_name: Text,
         /// Processor architecture of the image: X86_64 or ARM64.
         cpu_architecture: Text,
         /// Environment of the worker: the defaults that a run may override.
@@ -48,24 +62,34 @@ inputs! {
         log_group_name: Text,
         /// Days that the log group keeps a line.
         log_retention_in_days: Number,
+        /// Seconds that an execution may take whose input names no limit.
+        max_duration_secs: Number,
         /// Policy that bounds what the roles can ever do; null for none.
         permissions_boundary_arn: Opt<Arn>,
         /// Region of the cluster.
         region: Text,
         /// Name of the image repository.
         repository_name: Text,
+        /// Name of the state machine.
+        state_machine_name: Text,
+        /// Subnets of the tasks.
+        subnet_ids: List<SubnetId>,
         /// CPU units of a task.
         task_cpu: Number,
         /// Family of the task definition.
         task_family: Text,
         /// MiB of memory of a task.
         task_memory: Number,
+        /// Security group of the tasks.
+        worker_security_group_id: SecurityGroupId,
     }
 }
 
 outputs! {
     /// What the module `fargate` tells.
     pub struct FargateOutputs {
+        /// ARN of the cluster.
+        cluster_arn: Arn,
         /// Name of the cluster.
         cluster_name: Text,
         /// ARN of the workers' log group.
@@ -74,6 +98,8 @@ outputs! {
         log_group_name: Text,
         /// URL of the image repository.
         repository_url: Url,
+        /// ARN of the state machine.
+        state_machine_arn: Arn,
         /// ARN of the task definition with its revision.
         task_definition_arn: Arn,
         /// The image that is pushed: repository and tag.
@@ -84,10 +110,16 @@ outputs! {
 impl Published for Fargate {
     fn example() -> FargateInputs<Constant> {
         FargateInputs {
+            allow_file_repositories: false.into(),
             anthropic_keys_arn: arn![
                 "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
             ],
+            assign_public_ip: true.into(),
             cluster_name: "ralph-example".into(),
+            connections_table_arn: arn![
+                "arn:aws:dynamodb:us-east-1:123456789012:table/ralph-example-connections"
+            ],
+            connections_table_name: "ralph-example-connections".into(),
             cpu_architecture: "X86_64".into(),
             environment: map([(worker_env::MAX_ITERATIONS, "50".into())]),
             ephemeral_storage_gib: 21.into(),
@@ -99,12 +131,16 @@ impl Published for Fargate {
             image_tag: "0.1.0".into(),
             log_group_name: "/ralph/example/workstreams".into(),
             log_retention_in_days: 7.into(),
+            max_duration_secs: 14400.into(),
             permissions_boundary_arn: Expr::null(),
             region: "us-east-1".into(),
             repository_name: "ralph-example-worker".into(),
+            state_machine_name: "ralph-example-workstream".into(),
+            subnet_ids: [Expr::from_configuration("subnet-0123456789abcdef0")].into(),
             task_cpu: 1024.into(),
             task_family: "ralph-example-worker".into(),
             task_memory: 2048.into(),
+            worker_security_group_id: Expr::from_configuration("sg-0123456789abcdef0"),
         }
     }
 }
@@ -134,14 +170,23 @@ impl Definition for Fargate {
         );
         let image =
             m.local("worker_image", text![repository.repository_url(), ":", &inputs.image_tag]);
-        let task_definition_arn =
+        let task_definition =
             task_definition(m, &inputs, &repository, &logs, &image, (&execution, &task));
+        let around = state_machine::Around {
+            cluster: &cluster,
+            task_definition: &task_definition,
+            execution: &execution,
+            task: &task,
+        };
+        let state_machine = state_machine::add(m, &inputs, &around);
         FargateOutputs {
+            cluster_arn: cluster.arn(),
             cluster_name: cluster.name(),
             log_group_arn: logs.arn(),
             log_group_name: logs.name(),
             repository_url: repository.repository_url(),
-            task_definition_arn,
+            state_machine_arn: state_machine.arn(),
+            task_definition_arn: task_definition.arn(),
             worker_image: image,
         }
     }
@@ -268,7 +313,7 @@ fn task_definition(
     logs: &LogGroupRef<Fargate>,
     image: &Expr<Fargate, Text>,
     (execution, task): (&RoleRef<Fargate>, &RoleRef<Fargate>),
-) -> Expr<Fargate, Arn> {
+) -> TaskDefinitionRef<Fargate> {
     m.file("main.tf");
     let pinned = text![repository.repository_url(), "@", inputs.image_digest.set()];
     let image = m.local_because(
@@ -360,5 +405,5 @@ fn task_definition(
     let definition = WRITABLE
         .iter()
         .fold(definition, |definition, (name, _)| definition.volume(Volume::default().name(*name)));
-    m.add(definition).arn()
+    m.add(definition)
 }

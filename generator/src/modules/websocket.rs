@@ -64,6 +64,8 @@ outputs! {
         api_id: ApiId,
         /// Name of the stage.
         stage_name: Text,
+        /// ARN of the connections table.
+        table_arn: Arn,
         /// Name of the connections table.
         table_name: Text,
         /// URL that clients connect to.
@@ -125,6 +127,7 @@ impl Definition for Websocket {
         WebsocketOutputs {
             api_id: api.id(),
             stage_name: stage.name(),
+            table_arn: table.arn(),
             table_name: table.name(),
             url: stage.invoke_url(),
         }

@@ -94,6 +94,7 @@ fn every_role_trusts_one_service() {
     const OTHERS: &[(&str, &str)] = &[
         ("execution", "ecs-tasks.amazonaws.com"),
         ("flow", "vpc-flow-logs.amazonaws.com"),
+        ("state_machine", "states.amazonaws.com"),
         ("task", "ecs-tasks.amazonaws.com"),
     ];
     for (role, _) in blocks("aws_iam_role") {
@@ -113,7 +114,42 @@ fn permissions_are_these_and_no_others() {
     const OWN_LOG: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
     const POST: &[&str] = &["execute-api:ManageConnections"];
     const SECRET: &[&str] = &["secretsmanager:GetSecretValue"];
-    let expected: [(&str, Vec<&[&str]>); 7] = [
+    const DELIVER: &[&str] = &[
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+    ];
+    const TRACE: &[&str] = &[
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    ];
+    let expected: [(&str, Vec<&[&str]>); 8] = [
+        (
+            "state_machine",
+            vec![
+                &["ecs:RunTask"],
+                &["ecs:TagResource"],
+                &["ecs:DescribeTasks", "ecs:StopTask"],
+                &["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+                &["iam:PassRole"],
+                &[
+                    "dynamodb:DeleteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:UpdateItem",
+                ],
+                &["states:DescribeExecution"],
+                DELIVER,
+                TRACE,
+            ],
+        ),
         ("authorize", vec![OWN_LOG, &["dynamodb:PutItem"], SECRET]),
         ("connect", vec![OWN_LOG, &["dynamodb:PutItem"]]),
         ("disconnect", vec![OWN_LOG, &["dynamodb:DeleteItem", "dynamodb:Query"]]),
@@ -165,7 +201,8 @@ fn permissions_are_these_and_no_others() {
             if statement.resources == ["*"] {
                 let reason = format!("{} is on `*`: ", statement.sid);
                 assert!(text.contains(&reason), "{statement:?} has no written reason");
-                assert_eq!(statement.actions, ["ecr:GetAuthorizationToken"]);
+                let known = [&["ecr:GetAuthorizationToken"][..], DELIVER, TRACE];
+                assert!(known.iter().any(|actions| statement.actions == *actions), "{statement:?}");
             }
             if statement.actions == POST {
                 let only_posts = |r: &String| r.ends_with("/POST/@connections/*\"");
@@ -203,4 +240,55 @@ fn every_permission_to_call_a_function_names_its_source() {
         };
         assert!(source.ends_with(end), "{source}");
     }
+}
+
+/// What each call of the state machine needs. The local cloud calls services as root, so this is
+/// the only proof that the role fits the definition.
+#[test]
+fn the_state_machines_role_allows_what_its_definition_calls() {
+    let (machine, _) = blocks("aws_sfn_state_machine").remove(0);
+    let definition = hcl::format::to_string(&attribute(&machine, "definition")).expect("HCL");
+    let mut calls: Vec<&str> = definition
+        .split(":states:::")
+        .skip(1)
+        .map(|rest| &rest[..rest.find('"').expect("a quote")])
+        .collect();
+    calls.sort_unstable();
+    calls.dedup();
+    let needs: [(&str, &[&str]); 6] = [
+        ("aws-sdk:sfn:describeExecution", &["states:DescribeExecution"]),
+        ("dynamodb:deleteItem", &["dynamodb:DeleteItem"]),
+        ("dynamodb:getItem", &["dynamodb:GetItem"]),
+        ("dynamodb:putItem", &["dynamodb:PutItem"]),
+        ("dynamodb:updateItem", &["dynamodb:UpdateItem"]),
+        // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html#ecs-iam
+        (
+            "ecs:runTask.sync",
+            &[
+                "ecs:RunTask",
+                "ecs:TagResource",
+                "ecs:StopTask",
+                "ecs:DescribeTasks",
+                "events:PutTargets",
+                "events:PutRule",
+                "events:DescribeRule",
+                "iam:PassRole",
+            ],
+        ),
+    ];
+    assert_eq!(calls, needs.map(|(call, _)| call));
+    let policy = blocks("aws_iam_role_policy")
+        .into_iter()
+        .find(|(policy, _)| label(policy) == "state_machine")
+        .expect("a policy");
+    let allowed: Vec<String> = statements(&attribute(&policy.0, "policy"))
+        .into_iter()
+        .filter(|statement| statement.sid != "DeliverLogs" && statement.sid != "Trace")
+        .flat_map(|statement| statement.actions)
+        .collect();
+    let mut needed: Vec<&str> = needs.iter().flat_map(|(_, actions)| *actions).copied().collect();
+    let mut allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    needed.sort_unstable();
+    allowed.sort_unstable();
+    assert_eq!(allowed, needed, "nothing is missing, nothing is there in vain");
 }

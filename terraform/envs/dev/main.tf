@@ -27,9 +27,13 @@ module "secrets" {
 module "fargate" {
   source = "../../modules/fargate"
 
-  anthropic_keys_arn = module.secrets.anthropic_keys_arn
-  cluster_name       = "ralph-dev"
-  cpu_architecture   = "X86_64"
+  allow_file_repositories = var.allow_file_repositories == null ? false : var.allow_file_repositories
+  anthropic_keys_arn      = module.secrets.anthropic_keys_arn
+  assign_public_ip        = module.vpc.assign_public_ip
+  cluster_name            = "ralph-dev"
+  connections_table_arn   = module.websocket.table_arn
+  connections_table_name  = module.websocket.table_name
+  cpu_architecture        = "X86_64"
   environment = {
     RALPH_ITERATION_TIMEOUT_SECS = "3600"
     RALPH_MAX_COST_USD           = "25"
@@ -45,12 +49,16 @@ module "fargate" {
   image_tag                = "0.1.0"
   log_group_name           = "/ralph/workstreams"
   log_retention_in_days    = 7
+  max_duration_secs        = 28800
   permissions_boundary_arn = null
   region                   = local.region
   repository_name          = "ralph-worker"
+  state_machine_name       = "ralph-dev-workstream"
+  subnet_ids               = module.vpc.subnet_ids
   task_cpu                 = 1024
   task_family              = "ralph-dev-worker"
   task_memory              = 2048
+  worker_security_group_id = module.vpc.worker_security_group_id
 }
 
 # From a log line to a browser.

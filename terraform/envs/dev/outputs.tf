@@ -26,6 +26,11 @@ output "secret_arns" {
   value       = module.secrets.arns
 }
 
+output "state_machine_arn" {
+  description = "ARN of the state machine that carries executions through."
+  value       = module.fargate.state_machine_arn
+}
+
 output "subnet_ids" {
   description = "Subnets for tasks."
   value       = module.vpc.subnet_ids

@@ -1,6 +1,12 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # Environment dev. Defined in generator/src/environment.rs.
 
+variable "allow_file_repositories" {
+  description = "Whether executions may name file:// repositories, which only a stand-in for Fargate can read; null for no."
+  type        = bool
+  default     = null
+}
+
 variable "lambda_zip" {
   description = "Path of the zip that holds the functions; null for what `just build-lambdas` makes."
   type        = string

@@ -1,6 +1,12 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # Environment prod. Defined in generator/src/environment.rs.
 
+variable "allow_file_repositories" {
+  description = "Whether executions may name file:// repositories, which only a stand-in for Fargate can read; null for no."
+  type        = bool
+  default     = null
+}
+
 variable "confirm_production" {
   description = "Must be \"yes, deploy production\": prod is not deployed yet, and nothing should do so by accident."
   type        = string

@@ -17,4 +17,7 @@ locals {
     "8192"  = range(16384, 61441, 4096)
     "16384" = range(32768, 122881, 8192)
   }
+
+  # Of executions and of the machine itself, which its role names before it exists.
+  states_arn = "arn:${data.aws_partition.current.partition}:states:${var.region}:${split(":", aws_ecs_cluster.this.arn)[4]}"
 }

@@ -1,6 +1,11 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
+output "cluster_arn" {
+  description = "ARN of the cluster."
+  value       = aws_ecs_cluster.this.arn
+}
+
 output "cluster_name" {
   description = "Name of the cluster."
   value       = aws_ecs_cluster.this.name
@@ -19,6 +24,11 @@ output "log_group_name" {
 output "repository_url" {
   description = "URL of the image repository."
   value       = aws_ecr_repository.worker.repository_url
+}
+
+output "state_machine_arn" {
+  description = "ARN of the state machine."
+  value       = aws_sfn_state_machine.workstream.arn
 }
 
 output "task_definition_arn" {

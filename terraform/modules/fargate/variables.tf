@@ -1,6 +1,12 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
+variable "allow_file_repositories" {
+  description = "Whether executions may name `file://` repositories, which only a stand-in for Fargate can read."
+  type        = bool
+  nullable    = false
+}
+
 variable "anthropic_keys_arn" {
   description = "ARN of the secret with the keys of the model's service."
   type        = string
@@ -12,6 +18,12 @@ variable "anthropic_keys_arn" {
   }
 }
 
+variable "assign_public_ip" {
+  description = "Whether a task gets a public address, which it needs in a subnet without NAT."
+  type        = bool
+  nullable    = false
+}
+
 variable "cluster_name" {
   description = "Name of the cluster."
   type        = string
@@ -21,6 +33,18 @@ variable "cluster_name" {
     condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.cluster_name))
     error_message = "A cluster's name has 1 to 255 letters, digits, hyphens and underscores."
   }
+}
+
+variable "connections_table_arn" {
+  description = "ARN of the table of runs and leases."
+  type        = string
+  nullable    = false
+}
+
+variable "connections_table_name" {
+  description = "Name of the table of runs and leases."
+  type        = string
+  nullable    = false
 }
 
 variable "cpu_architecture" {
@@ -152,6 +176,12 @@ variable "log_retention_in_days" {
   }
 }
 
+variable "max_duration_secs" {
+  description = "Seconds that an execution may take whose input names no limit."
+  type        = number
+  nullable    = false
+}
+
 variable "permissions_boundary_arn" {
   description = "Policy that bounds what the roles can ever do; null for none."
   type        = string
@@ -185,6 +215,18 @@ variable "repository_name" {
   }
 }
 
+variable "state_machine_name" {
+  description = "Name of the state machine."
+  type        = string
+  nullable    = false
+}
+
+variable "subnet_ids" {
+  description = "Subnets of the tasks."
+  type        = list(string)
+  nullable    = false
+}
+
 variable "task_cpu" {
   description = "CPU units of a task."
   type        = number
@@ -210,5 +252,11 @@ variable "task_family" {
 variable "task_memory" {
   description = "MiB of memory of a task."
   type        = number
+  nullable    = false
+}
+
+variable "worker_security_group_id" {
+  description = "Security group of the tasks."
+  type        = string
   nullable    = false
 }

@@ -2,6 +2,13 @@
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
 mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = {
+      partition  = "aws"
+      dns_suffix = "amazonaws.com"
+    }
+  }
+
   mock_resource "aws_cloudwatch_log_group" {
     defaults = {
       arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
@@ -33,26 +40,40 @@ mock_provider "aws" {
       arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
     }
   }
+
+  mock_resource "aws_sfn_state_machine" {
+    defaults = {
+      arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
+    }
+  }
 }
 
 variables {
-  anthropic_keys_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
-  cluster_name       = "ralph-example"
-  cpu_architecture   = "X86_64"
+  allow_file_repositories = false
+  anthropic_keys_arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
+  assign_public_ip        = true
+  cluster_name            = "ralph-example"
+  connections_table_arn   = "arn:aws:dynamodb:us-east-1:123456789012:table/ralph-example-connections"
+  connections_table_name  = "ralph-example-connections"
+  cpu_architecture        = "X86_64"
   environment = {
     RALPH_MAX_ITERATIONS = "50"
   }
-  ephemeral_storage_gib = 21
-  force_delete_images   = true
-  git_token_arn         = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
-  image_tag             = "0.1.0"
-  log_group_name        = "/ralph/example/workstreams"
-  log_retention_in_days = 7
-  region                = "us-east-1"
-  repository_name       = "ralph-example-worker"
-  task_cpu              = 1024
-  task_family           = "ralph-example-worker"
-  task_memory           = 2048
+  ephemeral_storage_gib    = 21
+  force_delete_images      = true
+  git_token_arn            = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
+  image_tag                = "0.1.0"
+  log_group_name           = "/ralph/example/workstreams"
+  log_retention_in_days    = 7
+  max_duration_secs        = 14400
+  region                   = "us-east-1"
+  repository_name          = "ralph-example-worker"
+  state_machine_name       = "ralph-example-workstream"
+  subnet_ids               = ["subnet-0123456789abcdef0"]
+  task_cpu                 = 1024
+  task_family              = "ralph-example-worker"
+  task_memory              = 2048
+  worker_security_group_id = "sg-0123456789abcdef0"
 }
 
 # The example of the README, with the default of every other input.

@@ -1,0 +1,37 @@
+//! EventBridge.
+
+use crate::hcl::types::*;
+use crate::{nested, resource};
+
+resource! {
+    /// Which events are taken.
+    Rule("aws_cloudwatch_event_rule") -> RuleRef {
+        required {}
+        optional { name: Text, description: Text, event_pattern: Json, tags: Map<Text> }
+        blocks {}
+        exports { arn: Arn, name: RuleName }
+    }
+
+    /// Where they go.
+    Target("aws_cloudwatch_event_target") -> TargetRef {
+        required { rule: RuleName, arn: Arn }
+        optional { target_id: Text }
+        blocks { retry_policy: RetryPolicy, dead_letter_config: DeadLetter }
+        exports { id: Text }
+    }
+}
+
+nested! {
+    /// How long an event that could not be delivered is kept.
+    RetryPolicy {
+        required {}
+        optional { maximum_event_age_in_seconds: Number, maximum_retry_attempts: Number }
+        blocks {}
+    }
+    /// Where an event goes that could not be delivered.
+    DeadLetter {
+        required {}
+        optional { arn: Arn }
+        blocks {}
+    }
+}
