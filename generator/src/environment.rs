@@ -1,12 +1,14 @@
 //! A root: which modules an environment has, and how they are wired.
 
-use ralph_protocol::names::{SecretName, output, variable, variable::CONFIRMATION, worker_env};
+use ralph_protocol::names::{
+    Handler, SecretName, output, variable, variable::CONFIRMATION, worker_env,
+};
 
 use crate::config::{Architecture, Environment, NetworkMode, State};
 use crate::hcl::prelude::*;
 use crate::modules::{
     Fargate, FargateInputs, Secrets, SecretsInputs, SecretsOptions, Vpc, VpcInputs, VpcOptions,
-    Websocket, WebsocketInputs,
+    Websocket, WebsocketInputs, WebsocketOptions,
 };
 
 /// Marks expressions of a root.
@@ -36,17 +38,14 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     let (tasks, api) = (fargate.outputs(), websocket.outputs());
 
     let text = |value: &str| Expr::<Root, Text>::from(value);
-    let boundary: Expr<Root, Opt<Arn>> = match &env.permissions_boundary_arn {
-        Some(arn) => arn![arn.as_str()].into(),
-        None => Expr::null(),
-    };
+    let boundary = optional_arn(env.permissions_boundary_arn.as_deref());
     vpc.with(m, network_inputs(env, &region));
     secrets.with(
         m,
         SecretsInputs {
             name_prefix: text(&format!("ralph/{}", names.environment())),
             recovery_window_in_days: env.secret_recovery_days.into(),
-            options: SecretsOptions::default(),
+            options: SecretsOptions { kms_key_arn: optional_arn(env.kms_key_arn.as_deref()) },
         },
     );
     fargate.with(
@@ -72,7 +71,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
             log_group_name: text(&names.log_group()),
             log_retention_in_days: env.log_retention_days.into(),
             max_duration_secs: env.worker.limits.max_duration_secs.into(),
-            permissions_boundary_arn: boundary.clone(),
+            permissions_boundary_arn: boundary,
             region: region.clone(),
             repository_name: text(&names.ecr_repository()),
             state_machine_name: text(&names.state_machine()),
@@ -86,24 +85,16 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     websocket.with(
         m,
         WebsocketInputs {
-            architecture: text(architecture.lambda()),
-            deletion_protection: env.websocket.table_deletion_protection.into(),
             environment: text(names.environment()),
-            function_log_retention_in_days: env.log_retention_days.into(),
             lambda_zip,
-            management_base,
             name: text(&names.prefix()),
-            permissions_boundary_arn: boundary,
-            point_in_time_recovery: env.websocket.table_backups.into(),
             region,
             signing_keys_arn: arns.signing_keys_arn,
             stage_name: text(names.environment()),
             table_name: text(&names.table()),
-            throttling_burst_limit: env.websocket.burst.into(),
-            throttling_rate_limit: env.websocket.rate.into(),
             workers_log_group_arn: tasks.log_group_arn,
             workers_log_group_name: tasks.log_group_name.clone(),
-            workers_log_retention_in_days: env.log_retention_days.into(),
+            options: websocket_options(env, architecture, management_base),
         },
     );
 
@@ -216,12 +207,54 @@ fn network_inputs(env: &Environment, region: &Expr<Root, Text>) -> VpcInputs<Roo
             ..options
         },
     };
+    let options = VpcOptions {
+        kms_key_arn: optional_arn(env.kms_key_arn.as_deref()),
+        permissions_boundary_arn: optional_arn(env.permissions_boundary_arn.as_deref()),
+        role_path: env.role_path.as_str().into(),
+        ..options
+    };
     VpcInputs {
         availability_zones: texts(&env.network.zones),
         name: env.names.prefix().into(),
         region: region.clone(),
         options,
     }
+}
+
+fn websocket_options(
+    env: &Environment,
+    architecture: Architecture,
+    management_base: Expr<Root, Opt<Text>>,
+) -> WebsocketOptions<Root> {
+    let (monitoring, websocket) = (&env.monitoring, &env.websocket);
+    let reserved = websocket
+        .push_logs_concurrency
+        .map(|number| (Handler::PushLogs.as_str(), Expr::from(number)));
+    WebsocketOptions {
+        access_logs: monitoring.access_logs.into(),
+        account_log_role: monitoring.account_log_role.into(),
+        alarm_topic_arn: optional_arn(monitoring.alarm_topic_arn.as_deref()),
+        alarms: monitoring.alarms.into(),
+        architecture: architecture.lambda().into(),
+        dashboard: monitoring.dashboard.into(),
+        deletion_protection: websocket.table_deletion_protection.into(),
+        detailed_metrics: monitoring.detailed_metrics.into(),
+        function_log_retention_in_days: env.log_retention_days.into(),
+        kms_key_arn: optional_arn(env.kms_key_arn.as_deref()),
+        management_base,
+        permissions_boundary_arn: optional_arn(env.permissions_boundary_arn.as_deref()),
+        point_in_time_recovery: websocket.table_backups.into(),
+        reserved_concurrency: map(reserved),
+        role_path: env.role_path.as_str().into(),
+        throttling_burst_limit: websocket.burst.into(),
+        throttling_rate_limit: websocket.rate.into(),
+        traced_functions: texts(&monitoring.traced_functions),
+        workers_log_retention_in_days: env.log_retention_days.into(),
+    }
+}
+
+fn optional_arn(arn: Option<&str>) -> Expr<Root, Opt<Arn>> {
+    arn.map_or_else(Expr::null, |arn| arn![arn].into())
 }
 
 fn texts(items: &[String]) -> Expr<Root, List<Text>> {

@@ -16,6 +16,8 @@ macro_rules! skips {
 }
 
 skips! {
+    ACCESS_LOGS = "CKV_AWS_76",
+        "a switch: on an account without a log role for API Gateway they fail";
     AUTHORIZED_ON_CONNECT = "CKV_AWS_309",
         "a WebSocket API authorizes $connect; the other routes exist only on a connection";
     CODE_UNSIGNED = "CKV_AWS_272", "the zip is built where it is applied";

@@ -7,7 +7,7 @@ use ralph_protocol::names::Resources;
 use super::keys::{Default, ENVIRONMENT, FILE, Key, Section};
 use super::problem::Problem;
 use super::raw::{File, Table, Value};
-use super::valid::{Architecture, Environment, Limits, Settings, Websocket, Worker};
+use super::valid::{Architecture, Environment, Limits, Monitoring, Settings, Websocket, Worker};
 use super::{names, rules};
 
 /// Reads what is there and reports what breaks a rule. The settings are only good if no problem
@@ -125,6 +125,18 @@ fn environment(name: &str, table: &Table, problems: &mut Vec<Problem>) -> Enviro
         log_retention_days: read.integer("log_retention_days"),
         secret_recovery_days: read.integer("secret_recovery_days"),
         permissions_boundary_arn: read.text("permissions_boundary_arn"),
+        role_path: read.text("role_path").unwrap_or_default(),
+        kms_key_arn: read.text("kms_key_arn"),
+        monitoring: Monitoring {
+            access_logs: read.bool("monitoring.access_logs"),
+            account_log_role: read.bool("monitoring.account_log_role"),
+            alarm_topic_arn: read.text("monitoring.alarm_topic_arn"),
+            alarms: read.bool("monitoring.alarms"),
+            container_insights: read.bool("monitoring.container_insights"),
+            dashboard: read.bool("monitoring.dashboard"),
+            detailed_metrics: read.bool("monitoring.detailed_metrics"),
+            traced_functions: read.texts("monitoring.traced_functions"),
+        },
         worker: Worker {
             cpu: read.integer("worker.cpu"),
             memory: read.integer("worker.memory"),
@@ -139,6 +151,9 @@ fn environment(name: &str, table: &Table, problems: &mut Vec<Problem>) -> Enviro
         websocket: Websocket {
             burst: read.integer("websocket.burst"),
             rate: read.integer("websocket.rate"),
+            push_logs_concurrency: read
+                .span("websocket.push_logs_concurrency")
+                .map(|_| read.integer("websocket.push_logs_concurrency")),
             table_backups: read.bool("websocket.table_backups"),
             table_deletion_protection: read.bool("websocket.table_deletion_protection"),
         },

@@ -1,6 +1,8 @@
 //! Every key of `ralph.toml`, once: what it may hold, what it is when absent, what it is for.
 //! Reading, `docs/configuration.md` and the JSON schema all come from this table.
 
+use super::monitoring::MONITORING;
+
 /// A table of the file.
 #[derive(Debug)]
 pub struct Section {
@@ -107,6 +109,20 @@ const KMS_KEY: Form = Form {
     pattern: "^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+$",
     words: "the ARN of a KMS key",
 };
+const ENCRYPTION_KEY: Form = Form {
+    pattern: "^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+    words: "the ARN of a KMS key, not of an alias",
+};
+const ROLE_PATH: Form =
+    Form { pattern: "^/([!-~]+/)?$", words: "a path that begins and ends with `/`" };
+pub(super) const TOPIC: Form = Form {
+    pattern: "^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+$",
+    words: "the ARN of an SNS topic",
+};
+pub(super) const FUNCTION: Form = Form {
+    pattern: "^(authorize|connect|disconnect|send-logs|push-logs)$",
+    words: "authorize, connect, disconnect, send-logs or push-logs",
+};
 const CIDR: Form = Form {
     pattern: "^([0-9]{1,3}\\.){3}[0-9]{1,3}/[0-9]{1,2}$",
     words: "an IPv4 range, such as 10.20.0.0/16",
@@ -189,13 +205,25 @@ pub const ENVIRONMENT: Section = Section {
             about: "A policy that bounds what every role of the environment can ever do.",
         },
         Key {
+            name: "role_path",
+            kind: Kind::Text(ROLE_PATH),
+            default: Default::Text("/"),
+            about: "Path of every role of the environment.",
+        },
+        Key {
+            name: "kms_key_arn",
+            kind: Kind::Text(ENCRYPTION_KEY),
+            default: Default::Unset,
+            about: "The key that encrypts the table, the logs, the secrets, the images, the failure queue and the functions' variables, in place of AWS's own. Its policy must let CloudWatch Logs use it; see docs/operations.md.",
+        },
+        Key {
             name: "tags",
             kind: Kind::TextMap,
             default: Default::Unset,
             about: "Tags of every resource, beside Environment.",
         },
     ],
-    sections: &[STATE, NETWORK, WORKER, WEBSOCKET],
+    sections: &[STATE, NETWORK, WORKER, WEBSOCKET, MONITORING],
 };
 
 const STATE: Section = Section {
@@ -401,6 +429,12 @@ const WEBSOCKET: Section = Section {
             kind: Kind::Integer(1, 10_000),
             default: Default::Integer(1000),
             about: "Messages a second, over all connections.",
+        },
+        Key {
+            name: "push_logs_concurrency",
+            kind: Kind::Integer(1, 1000),
+            default: Default::Unset,
+            about: "Instances that are reserved for push-logs, and the most it gets. Without it push-logs shares the account's.",
         },
         Key {
             name: "table_backups",

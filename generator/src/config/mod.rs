@@ -3,6 +3,7 @@
 mod check;
 mod cidr;
 pub mod keys;
+mod monitoring;
 mod names;
 mod problem;
 mod raw;
@@ -13,7 +14,8 @@ mod valid;
 use std::path::Path;
 
 pub use valid::{
-    Architecture, Environment, Limits, Network, NetworkMode, Settings, State, Websocket, Worker,
+    Architecture, Environment, Limits, Monitoring, Network, NetworkMode, Settings, State,
+    Websocket, Worker,
 };
 
 /// Why a configuration is refused. The text shows every mistake with its line.

@@ -62,6 +62,12 @@ pub struct Environment {
     pub permissions_boundary_arn: Option<String>,
     /// Where the state is; `None`: in the root's folder.
     pub state: Option<State>,
+    /// Path of every role.
+    pub role_path: String,
+    /// The key that encrypts everything; `None`: AWS's own.
+    pub kms_key_arn: Option<String>,
+    /// What is watched.
+    pub monitoring: Monitoring,
     /// The tasks' network.
     pub network: Network,
     /// The tasks.
@@ -81,6 +87,27 @@ pub struct State {
     pub region: String,
     /// The key that encrypts the object; `None`: the bucket's own encryption.
     pub kms_key_arn: Option<String>,
+}
+
+/// What is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Monitoring {
+    /// A line for each request.
+    pub access_logs: bool,
+    /// The account's role for API Gateway's logs.
+    pub account_log_role: bool,
+    /// Where alarms go.
+    pub alarm_topic_arn: Option<String>,
+    /// Alarms.
+    pub alarms: bool,
+    /// ECS's own metrics of each task.
+    pub container_insights: bool,
+    /// A page of graphs.
+    pub dashboard: bool,
+    /// Metrics of each route.
+    pub detailed_metrics: bool,
+    /// Functions that X-Ray traces.
+    pub traced_functions: Vec<String>,
 }
 
 /// Where the tasks' network comes from.
@@ -166,6 +193,8 @@ pub struct Websocket {
     pub burst: u32,
     /// Messages a second.
     pub rate: u32,
+    /// Instances reserved for push-logs.
+    pub push_logs_concurrency: Option<u32>,
     /// Point-in-time recovery.
     pub table_backups: bool,
     /// The table refuses to be deleted.

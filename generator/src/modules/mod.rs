@@ -9,4 +9,4 @@ mod websocket;
 pub use fargate::{Fargate, FargateInputs, FargateOutputs};
 pub use secrets::{Secrets, SecretsInputs, SecretsOptions, SecretsOutputs};
 pub use vpc::{Vpc, VpcInputs, VpcOptions, VpcOutputs};
-pub use websocket::{Websocket, WebsocketInputs, WebsocketOutputs};
+pub use websocket::{Websocket, WebsocketInputs, WebsocketOptions, WebsocketOutputs};

@@ -1,12 +1,21 @@
 //! From a log line to a browser: API, functions, table, subscription filter.
 
+mod access_logs;
+mod alarms;
 mod api;
+mod dashboard;
 mod failures;
 mod functions;
+mod grants;
+mod needs;
+mod validations;
 
 use ralph_protocol::{names::Handler, table};
 
-use crate::aws::dynamodb::{Attribute, PointInTimeRecovery, Table, TableRef, Ttl};
+use crate::aws::apigateway::StageRef;
+use crate::aws::dynamodb::{
+    Attribute, PointInTimeRecovery, ServerSideEncryption, Table, TableRef, Ttl,
+};
 use crate::aws::lambda::Permission;
 use crate::aws::logs::SubscriptionFilter;
 use crate::hcl::prelude::*;
@@ -15,27 +24,18 @@ use crate::skips;
 /// The module `websocket`.
 pub struct Websocket;
 
+/// Name of the subscription filter.
+const FILTER: &str = "push-logs";
+
 inputs! {
     /// What the module `websocket` is told.
     pub struct WebsocketInputs {
-        /// Processor architecture of the functions: x86_64 or arm64.
-        architecture: Text,
-        /// Whether the table refuses to be deleted.
-        deletion_protection: Bool,
         /// Name of the environment; tokens name it.
         environment: Text,
-        /// Days that the functions' own log groups keep a line.
-        function_log_retention_in_days: Number,
         /// Path of the zip that holds all functions.
         lambda_zip: Text,
-        /// Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended.
-        management_base: Opt<Text>,
         /// What names begin with.
         name: Text,
-        /// Policy that bounds what the roles can ever do; null for none.
-        permissions_boundary_arn: Opt<Arn>,
-        /// Whether the table can be restored to any second of the last 35 days.
-        point_in_time_recovery: Bool,
         /// Region of the API.
         region: Text,
         /// ARN of the secret with the keys that sign connection tokens.
@@ -44,16 +44,51 @@ inputs! {
         stage_name: Text,
         /// Name of the connections table.
         table_name: Text,
-        /// Most messages at once, over all connections.
-        throttling_burst_limit: Number,
-        /// Messages a second, over all connections.
-        throttling_rate_limit: Number,
         /// ARN of the workers' log group.
         workers_log_group_arn: Arn,
         /// Name of the workers' log group.
         workers_log_group_name: Text,
+    }
+    /// What the module `websocket` may be told.
+    pub struct WebsocketOptions {
+        /// Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a log role, see account_log_role.
+        access_logs: Bool = false,
+        /// Whether to make the role with which API Gateway writes logs: one for the account and Region, taken away again on destroy.
+        account_log_role: Bool = false,
+        /// ARN of the SNS topic that alarms go to; null shows them in the console only.
+        alarm_topic_arn: Opt<Arn>,
+        /// Whether there are alarms; each costs 10 cents a month beyond the first ten.
+        alarms: Bool = false,
+        /// Processor architecture of the functions: x86_64 or arm64.
+        architecture: Text = "x86_64",
+        /// Whether there is a dashboard; the account's first three are free.
+        dashboard: Bool = false,
+        /// Whether the table refuses to be deleted.
+        deletion_protection: Bool = false,
+        /// Whether API Gateway measures each route; the metrics are billed.
+        detailed_metrics: Bool = false,
+        /// Days that the functions' and the API's own log groups keep a line.
+        function_log_retention_in_days: Number = 7,
+        /// Key that encrypts table, logs, failure queue and the functions' variables; null for AWS's own. The key's policy must let CloudWatch Logs use it.
+        kms_key_arn: Opt<Arn>,
+        /// Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended.
+        management_base: Opt<Text>,
+        /// Policy that bounds what the roles can ever do; null for none.
+        permissions_boundary_arn: Opt<Arn>,
+        /// Whether the table can be restored to any second of the last 35 days.
+        point_in_time_recovery: Bool = false,
+        /// Instances reserved for a function, by its short name such as push-logs; a function that is not named shares the account's.
+        reserved_concurrency: Map<Number> = empty(),
+        /// Path of the roles.
+        role_path: Text = "/",
+        /// Most messages at once, over all connections.
+        throttling_burst_limit: Number = 500,
+        /// Messages a second, over all connections.
+        throttling_rate_limit: Number = 1000,
+        /// Functions that X-Ray traces, by their short names such as push-logs.
+        traced_functions: List<Text> = empty(),
         /// Days that the workers' log group keeps a line; what is known of a run lives as long.
-        workers_log_retention_in_days: Number,
+        workers_log_retention_in_days: Number = 7,
     }
 }
 
@@ -76,28 +111,20 @@ outputs! {
 impl Published for Websocket {
     fn example() -> WebsocketInputs<Constant> {
         WebsocketInputs {
-            architecture: "x86_64".into(),
-            deletion_protection: false.into(),
             environment: "example".into(),
-            function_log_retention_in_days: 7.into(),
             lambda_zip: "ralph-lambda.zip".into(),
-            management_base: Expr::null(),
             name: "ralph-example".into(),
-            permissions_boundary_arn: Expr::null(),
-            point_in_time_recovery: false.into(),
             region: "us-east-1".into(),
             signing_keys_arn: arn![
                 "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/websocket-signing-keys-a1b2c3"
             ],
             stage_name: "example".into(),
             table_name: "ralph-example-connections".into(),
-            throttling_burst_limit: 500.into(),
-            throttling_rate_limit: 1000.into(),
             workers_log_group_arn: arn![
                 "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
             ],
             workers_log_group_name: "/ralph/example/workstreams".into(),
-            workers_log_retention_in_days: 7.into(),
+            options: WebsocketOptions::default(),
         }
     }
 }
@@ -109,13 +136,7 @@ impl Definition for Websocket {
     type Outputs<M> = WebsocketOutputs<M>;
 
     fn build(m: &mut Module<Self>, inputs: WebsocketInputs<Self>) -> WebsocketOutputs<Self> {
-        let architectures: Expr<Self, List<Text>> = ["x86_64", "arm64"].into();
-        m.validate(
-            &inputs.architecture,
-            &func::contains(architectures, &inputs.architecture),
-            "The architecture is x86_64 or arm64.",
-            "i386",
-        );
+        validations::all(m, &inputs);
         let table = connections(m, &inputs);
         m.file("api.tf");
         let api = api::api(m, &inputs);
@@ -124,6 +145,9 @@ impl Definition for Websocket {
         failures::kept(m, "push_logs", functions.get(Handler::PushLogs), &failures);
         let stage = api::routes(m, &inputs, &api, &functions);
         subscription(m, &inputs, &functions);
+        alarms::all(m, &inputs, &functions, &failures);
+        dashboard::page(m, &inputs, &functions, &failures);
+        cases(m, &inputs, &table, &stage);
         WebsocketOutputs {
             api_id: api.id(),
             stage_name: stage.name(),
@@ -139,6 +163,7 @@ fn connections(
     inputs: &WebsocketInputs<Websocket>,
 ) -> TableRef<Websocket> {
     m.file("table.tf");
+    let options = &inputs.options;
     m.add(
         Table::new("connections")
             .why("One table, no index: every read is a Query or a GetItem on these keys.")
@@ -147,12 +172,17 @@ fn connections(
             .billing_mode("PAY_PER_REQUEST")
             .hash_key(table::PK)
             .range_key(table::SK)
-            .deletion_protection_enabled(&inputs.deletion_protection)
+            .deletion_protection_enabled(&options.deletion_protection)
             .attribute(Attribute::default().name(table::PK).r#type("S"))
             .attribute(Attribute::default().name(table::SK).r#type("S"))
             .ttl(Ttl::default().attribute_name(table::EXPIRES_AT).enabled(true))
             .point_in_time_recovery(
-                PointInTimeRecovery::default().enabled(&inputs.point_in_time_recovery),
+                PointInTimeRecovery::default().enabled(&options.point_in_time_recovery),
+            )
+            .server_side_encryption(
+                ServerSideEncryption::default()
+                    .enabled(options.kms_key_arn.is_set())
+                    .kms_key_arn(&options.kms_key_arn),
             ),
     )
 }
@@ -178,7 +208,7 @@ fn subscription(
     m.add(
         SubscriptionFilter::new("push_logs")
             .why("The empty pattern matches every line. The filter is made after the permission, or CloudWatch refuses it.")
-            .name("push-logs")
+            .name(FILTER)
             .log_group_name(&inputs.workers_log_group_name)
             .filter_pattern("")
             .destination_arn(push.arn())
@@ -188,4 +218,31 @@ fn subscription(
                 "push-logs must not read its own log group: each of its lines would call it again.",
             ),
     );
+}
+
+fn cases(
+    m: &mut Module<Websocket>,
+    inputs: &WebsocketInputs<Websocket>,
+    table: &TableRef<Websocket>,
+    stage: &StageRef<Websocket>,
+) {
+    let options = &inputs.options;
+    m.case("everything_on", "Every switch can be on at once.")
+        .with(&options.access_logs, true)
+        .with(&options.account_log_role, true)
+        .with(&options.alarms, true)
+        .with(&options.alarm_topic_arn, arn!["arn:aws:sns:us-east-1:123456789012:alarms"])
+        .with(&options.dashboard, true)
+        .with(&options.deletion_protection, true)
+        .with(&options.detailed_metrics, true)
+        .with(
+            &options.kms_key_arn,
+            arn!["arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"],
+        )
+        .with(&options.point_in_time_recovery, true)
+        .with(&options.reserved_concurrency, map([("push-logs", 5.into())]))
+        .with(&options.traced_functions, ["push-logs", "send-logs"])
+        .with(&options.role_path, "/ralph/")
+        .expect(&stage.name().equals(&inputs.stage_name), "the stage")
+        .expect(&table.name().equals(&inputs.table_name), "the table");
 }

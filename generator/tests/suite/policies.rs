@@ -90,22 +90,23 @@ fn label(block: &Block) -> String {
 
 #[test]
 fn every_role_trusts_one_service() {
-    // A role that is not here is a function's.
-    const OTHERS: &[(&str, &str)] = &[
-        ("execution", "ecs-tasks.amazonaws.com"),
-        ("flow", "vpc-flow-logs.amazonaws.com"),
-        ("state_machine", "states.amazonaws.com"),
-        ("task", "ecs-tasks.amazonaws.com"),
+    // A role that is not here is a function's. Lambda and API Gateway do not name the account for
+    // which they act; the others do, and must.
+    const OTHERS: &[(&str, &str, bool)] = &[
+        ("api_logs", "apigateway.amazonaws.com", false),
+        ("execution", "ecs-tasks.amazonaws.com", true),
+        ("flow", "vpc-flow-logs.amazonaws.com", true),
+        ("state_machine", "states.amazonaws.com", true),
+        ("task", "ecs-tasks.amazonaws.com", true),
     ];
     for (role, _) in blocks("aws_iam_role") {
         let trust = statements(&attribute(&role, "assume_role_policy"));
         assert_eq!(trust.len(), 1);
         assert_eq!(trust[0].actions, ["sts:AssumeRole"]);
-        let other = OTHERS.iter().find(|(name, _)| *name == label(&role));
-        let service = other.map_or("lambda.amazonaws.com", |(_, service)| service);
-        assert_eq!(trust[0].principal.as_deref(), Some(service));
-        // The others name the account for which they act; Lambda does not.
-        assert_eq!(trust[0].condition, other.is_some(), "{}", label(&role));
+        let other = OTHERS.iter().find(|(name, _, _)| *name == label(&role));
+        let (_, service, named) = other.unwrap_or(&("", "lambda.amazonaws.com", false));
+        assert_eq!(trust[0].principal.as_deref(), Some(*service));
+        assert_eq!(trust[0].condition, *named, "{}", label(&role));
     }
 }
 
@@ -124,13 +125,28 @@ fn permissions_are_these_and_no_others() {
         "logs:PutResourcePolicy",
         "logs:UpdateLogDelivery",
     ];
-    const TRACE: &[&str] = &[
+    const MACHINE_TRACE: &[&str] = &[
         "xray:GetSamplingRules",
         "xray:GetSamplingTargets",
         "xray:PutTelemetryRecords",
         "xray:PutTraceSegments",
     ];
-    let expected: [(&str, Vec<&[&str]>); 8] = [
+    const DECRYPT: &[&str] = &["kms:Decrypt"];
+    const TRACE: &[&str] = &["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+    // What API Gateway demands of the account's log role, one that is made only on demand.
+    const API_LOGS: &[&str] = &[
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:DescribeLogGroups",
+        "logs:DescribeLogStreams",
+        "logs:FilterLogEvents",
+        "logs:GetLogEvents",
+        "logs:PutLogEvents",
+    ];
+    const FUNCTIONS: [&str; 5] = ["authorize", "connect", "disconnect", "push_logs", "send_logs"];
+    let everywhere = [&["ecr:GetAuthorizationToken"], DELIVER, MACHINE_TRACE, API_LOGS].concat();
+    let mut expected: BTreeMap<String, Vec<&[&str]>> = [
+        ("api_logs", vec![API_LOGS]),
         (
             "state_machine",
             vec![
@@ -147,7 +163,7 @@ fn permissions_are_these_and_no_others() {
                 ],
                 &["states:DescribeExecution"],
                 DELIVER,
-                TRACE,
+                MACHINE_TRACE,
             ],
         ),
         ("authorize", vec![OWN_LOG, &["dynamodb:PutItem"], SECRET]),
@@ -191,7 +207,18 @@ fn permissions_are_these_and_no_others() {
                 SECRET,
             ],
         ),
-    ];
+    ]
+    .map(|(name, permissions)| (name.to_owned(), permissions))
+    .into();
+    for function in FUNCTIONS {
+        let key = match function {
+            "authorize" => vec![DECRYPT, DECRYPT],
+            "push_logs" => vec![DECRYPT, &["kms:Decrypt", "kms:GenerateDataKey"]],
+            _ => vec![DECRYPT],
+        };
+        expected.insert(format!("{function}_key"), key);
+        expected.insert(format!("{function}_tracing"), vec![TRACE]);
+    }
     let mut found: BTreeMap<String, Vec<Statement>> = BTreeMap::new();
     for (policy, text) in blocks("aws_iam_role_policy") {
         let decoded = statements(&attribute(&policy, "policy"));
@@ -201,8 +228,10 @@ fn permissions_are_these_and_no_others() {
             if statement.resources == ["*"] {
                 let reason = format!("{} is on `*`: ", statement.sid);
                 assert!(text.contains(&reason), "{statement:?} has no written reason");
-                let known = [&["ecr:GetAuthorizationToken"][..], DELIVER, TRACE];
-                assert!(known.iter().any(|actions| statement.actions == *actions), "{statement:?}");
+                assert!(
+                    statement.actions.iter().all(|a| everywhere.contains(&&**a)),
+                    "{statement:?}"
+                );
             }
             if statement.actions == POST {
                 let only_posts = |r: &String| r.ends_with("/POST/@connections/*\"");
@@ -218,28 +247,61 @@ fn permissions_are_these_and_no_others() {
     }
     assert_eq!(found.len(), expected.len(), "the task role has no policy");
     for (role, permissions) in expected {
-        let actions: Vec<&Vec<String>> = found[role].iter().map(|s| &s.actions).collect();
+        let actions: Vec<&Vec<String>> = found[&role].iter().map(|s| &s.actions).collect();
         assert_eq!(actions, permissions, "{role}");
     }
 }
 
+/// A resource's address, such as `aws_lambda_function.push_logs`, that an attribute begins with.
+fn refers(block: &Block, name: &str) -> String {
+    let text = texts(&attribute(block, name)).remove(0);
+    let mut parts = text.trim_start_matches("\"${").split('.');
+    format!("{}.{}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+}
+
 #[test]
-fn every_permission_to_call_a_function_names_its_source() {
-    let permissions = blocks("aws_lambda_permission");
-    assert_eq!(permissions.len(), 6);
-    for (permission, _) in permissions {
-        let source = texts(&attribute(&permission, "source_arn")).remove(0);
-        let end = match label(&permission).as_str() {
-            "authorizer" => "/authorizers/${aws_apigatewayv2_authorizer.token.id}\"",
-            "connect" => "/*/$connect\"",
-            "disconnect" => "/*/$disconnect\"",
-            "send_logs" => "/*/sendLogs\"",
-            "default" => "/*/$default\"",
-            "push_logs" => ":*\"",
-            other => panic!("a permission that no test knows: {other}"),
-        };
-        assert!(source.ends_with(end), "{source}");
+fn whatever_calls_a_function_has_a_permission_with_its_own_arn_and_there_is_no_other() {
+    // Function, and how the ARN of the caller reads in the permission.
+    let mut callers: Vec<(String, String)> = Vec::new();
+    let integrations = blocks("aws_apigatewayv2_integration");
+    for (route, _) in blocks("aws_apigatewayv2_route") {
+        let target = texts(&attribute(&route, "target")).remove(0);
+        let integration = integrations
+            .iter()
+            .find(|(block, _)| target.contains(&format!("_integration.{}.id", label(block))));
+        let (integration, _) = integration.unwrap_or_else(|| panic!("{target} is no integration"));
+        let key = texts(&attribute(&route, "route_key")).remove(0);
+        let api = "aws_apigatewayv2_api.this.execution_arn";
+        callers.push((refers(integration, "integration_uri"), format!("\"${{{api}}}/*/{key}\"")));
     }
+    for (authorizer, _) in blocks("aws_apigatewayv2_authorizer") {
+        let own = format!("aws_apigatewayv2_authorizer.{}.id", label(&authorizer));
+        let api = "aws_apigatewayv2_api.this.execution_arn";
+        callers.push((
+            refers(&authorizer, "authorizer_uri"),
+            format!("\"${{{api}}}/authorizers/${{{own}}}\""),
+        ));
+    }
+    for (filter, _) in blocks("aws_cloudwatch_log_subscription_filter") {
+        assert_eq!(texts(&attribute(&filter, "log_group_name")), ["var.workers_log_group_name"]);
+        let arn = "\"${var.workers_log_group_arn}:*\"".to_owned();
+        callers.push((refers(&filter, "destination_arn"), arn));
+    }
+    for (target, _) in blocks("aws_cloudwatch_event_target") {
+        callers.push((refers(&target, "arn"), format!("{}.arn", refers(&target, "rule"))));
+    }
+    let mut permitted: Vec<(String, String)> = blocks("aws_lambda_permission")
+        .iter()
+        .map(|(permission, _)| {
+            assert_eq!(texts(&attribute(permission, "action")), ["lambda:InvokeFunction"]);
+            let source = texts(&attribute(permission, "source_arn")).remove(0);
+            (refers(permission, "function_name"), source)
+        })
+        .collect();
+    callers.sort();
+    permitted.sort();
+    assert_eq!(callers, permitted);
+    assert!(callers.len() >= 6);
 }
 
 /// What each call of the state machine needs. The local cloud calls services as root, so this is

@@ -12,7 +12,10 @@ module "vpc" {
   flow_log_retention_in_days = 30
   flow_logs                  = false
   interface_endpoints        = []
+  kms_key_arn                = null
   nat                        = "none"
+  permissions_boundary_arn   = null
+  role_path                  = "/"
 }
 
 # Secrets without their values: `ralph keys set` puts those.
@@ -21,6 +24,7 @@ module "secrets" {
 
   name_prefix             = "ralph/prod"
   recovery_window_in_days = 30
+  kms_key_arn             = null
 }
 
 # What a workstream runs on.
@@ -65,22 +69,32 @@ module "fargate" {
 module "websocket" {
   source = "../../modules/websocket"
 
-  architecture                   = "x86_64"
-  deletion_protection            = true
   environment                    = "prod"
-  function_log_retention_in_days = 30
   lambda_zip                     = local.lambda_zip
-  management_base                = var.management_base
   name                           = "ralph-prod"
-  permissions_boundary_arn       = null
-  point_in_time_recovery         = true
   region                         = local.region
   signing_keys_arn               = module.secrets.signing_keys_arn
   stage_name                     = "prod"
   table_name                     = "ralph-prod-connections"
-  throttling_burst_limit         = 500
-  throttling_rate_limit          = 1000
   workers_log_group_arn          = module.fargate.log_group_arn
   workers_log_group_name         = module.fargate.log_group_name
+  access_logs                    = false
+  account_log_role               = false
+  alarm_topic_arn                = null
+  alarms                         = true
+  architecture                   = "x86_64"
+  dashboard                      = true
+  deletion_protection            = true
+  detailed_metrics               = false
+  function_log_retention_in_days = 30
+  kms_key_arn                    = null
+  management_base                = var.management_base
+  permissions_boundary_arn       = null
+  point_in_time_recovery         = true
+  reserved_concurrency           = {}
+  role_path                      = "/"
+  throttling_burst_limit         = 500
+  throttling_rate_limit          = 1000
+  traced_functions               = []
   workers_log_retention_in_days  = 30
 }

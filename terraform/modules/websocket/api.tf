@@ -163,15 +163,40 @@ resource "aws_apigatewayv2_deployment" "this" {
 # Both throttling numbers are always set: without them every connect answers 429. Messages are never
 # traced: a query string holds a token.
 resource "aws_apigatewayv2_stage" "this" {
+  # checkov:skip=CKV_AWS_76:a switch: on an account without a log role for API Gateway they fail
   # checkov:skip=CKV2_AWS_51:browsers bring a token, not a certificate
   api_id        = aws_apigatewayv2_api.this.id
   name          = var.stage_name
   deployment_id = aws_apigatewayv2_deployment.this.id
 
+  dynamic "access_log_settings" {
+    for_each = var.access_logs ? [1] : []
+
+    content {
+      destination_arn = aws_cloudwatch_log_group.access[0].arn
+      format = jsonencode({
+        connectionId       = "$context.connectionId"
+        error              = "$context.error.message"
+        eventType          = "$context.eventType"
+        integrationError   = "$context.integrationErrorMessage"
+        integrationLatency = "$context.integrationLatency"
+        integrationStatus  = "$context.integrationStatus"
+        ip                 = "$context.identity.sourceIp"
+        requestId          = "$context.requestId"
+        requestTime        = "$context.requestTime"
+        routeKey           = "$context.routeKey"
+        status             = "$context.status"
+      })
+    }
+  }
+
   default_route_settings {
     data_trace_enabled       = false
-    detailed_metrics_enabled = true
+    detailed_metrics_enabled = var.detailed_metrics
+    logging_level            = "OFF"
     throttling_burst_limit   = var.throttling_burst_limit
     throttling_rate_limit    = var.throttling_rate_limit
   }
+
+  depends_on = [aws_api_gateway_account.this]
 }

@@ -15,10 +15,12 @@ resource "aws_cloudwatch_log_group" "authorize" {
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-authorize"
   retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_iam_role" "authorize" {
   name                 = "${var.name}-authorize"
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -63,6 +65,59 @@ resource "aws_iam_role_policy" "authorize" {
   })
 }
 
+resource "aws_iam_role_policy" "authorize_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.authorize.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
+      },
+      {
+        Sid      = "SecretKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "authorize_tracing" {
+  count = contains(var.traced_functions, "authorize") ? 1 : 0
+
+  # Trace is on `*`: traces are the account's, they have no resource.
+  name = "tracing"
+  role = aws_iam_role.authorize.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
 resource "aws_lambda_function" "authorize" {
   # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
   # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
@@ -70,16 +125,18 @@ resource "aws_lambda_function" "authorize" {
   # checkov:skip=CKV_AWS_272:the zip is built where it is applied
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
-  function_name    = "${var.name}-authorize"
-  description      = "Checks the token of a connection"
-  role             = aws_iam_role.authorize.arn
-  runtime          = "provided.al2023"
-  architectures    = [var.architecture]
-  handler          = "authorize"
-  filename         = var.lambda_zip
-  source_code_hash = local.lambda_zip_hash
-  memory_size      = 256
-  timeout          = 10
+  function_name                  = "${var.name}-authorize"
+  description                    = "Checks the token of a connection"
+  role                           = aws_iam_role.authorize.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = "authorize"
+  filename                       = var.lambda_zip
+  source_code_hash               = local.lambda_zip_hash
+  memory_size                    = 256
+  timeout                        = 10
+  reserved_concurrent_executions = lookup(var.reserved_concurrency, "authorize", -1)
+  kms_key_arn                    = var.kms_key_arn
 
   environment {
     variables = {
@@ -94,7 +151,15 @@ resource "aws_lambda_function" "authorize" {
     log_group  = aws_cloudwatch_log_group.authorize.name
   }
 
-  depends_on = [aws_iam_role_policy.authorize]
+  tracing_config {
+    mode = contains(var.traced_functions, "authorize") ? "Active" : "PassThrough"
+  }
+
+  depends_on = [
+    aws_iam_role_policy.authorize,
+    aws_iam_role_policy.authorize_key,
+    aws_iam_role_policy.authorize_tracing,
+  ]
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
@@ -104,10 +169,12 @@ resource "aws_cloudwatch_log_group" "connect" {
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-connect"
   retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_iam_role" "connect" {
   name                 = "${var.name}-connect"
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -146,6 +213,48 @@ resource "aws_iam_role_policy" "connect" {
   })
 }
 
+resource "aws_iam_role_policy" "connect_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.connect.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "connect_tracing" {
+  count = contains(var.traced_functions, "connect") ? 1 : 0
+
+  # Trace is on `*`: traces are the account's, they have no resource.
+  name = "tracing"
+  role = aws_iam_role.connect.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
 resource "aws_lambda_function" "connect" {
   # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
   # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
@@ -153,16 +262,18 @@ resource "aws_lambda_function" "connect" {
   # checkov:skip=CKV_AWS_272:the zip is built where it is applied
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
-  function_name    = "${var.name}-connect"
-  description      = "Notes a connection"
-  role             = aws_iam_role.connect.arn
-  runtime          = "provided.al2023"
-  architectures    = [var.architecture]
-  handler          = "connect"
-  filename         = var.lambda_zip
-  source_code_hash = local.lambda_zip_hash
-  memory_size      = 256
-  timeout          = 10
+  function_name                  = "${var.name}-connect"
+  description                    = "Notes a connection"
+  role                           = aws_iam_role.connect.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = "connect"
+  filename                       = var.lambda_zip
+  source_code_hash               = local.lambda_zip_hash
+  memory_size                    = 256
+  timeout                        = 10
+  reserved_concurrent_executions = lookup(var.reserved_concurrency, "connect", -1)
+  kms_key_arn                    = var.kms_key_arn
 
   environment {
     variables = {
@@ -176,7 +287,15 @@ resource "aws_lambda_function" "connect" {
     log_group  = aws_cloudwatch_log_group.connect.name
   }
 
-  depends_on = [aws_iam_role_policy.connect]
+  tracing_config {
+    mode = contains(var.traced_functions, "connect") ? "Active" : "PassThrough"
+  }
+
+  depends_on = [
+    aws_iam_role_policy.connect,
+    aws_iam_role_policy.connect_key,
+    aws_iam_role_policy.connect_tracing,
+  ]
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
@@ -186,10 +305,12 @@ resource "aws_cloudwatch_log_group" "disconnect" {
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-disconnect"
   retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_iam_role" "disconnect" {
   name                 = "${var.name}-disconnect"
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -228,6 +349,48 @@ resource "aws_iam_role_policy" "disconnect" {
   })
 }
 
+resource "aws_iam_role_policy" "disconnect_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.disconnect.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "disconnect_tracing" {
+  count = contains(var.traced_functions, "disconnect") ? 1 : 0
+
+  # Trace is on `*`: traces are the account's, they have no resource.
+  name = "tracing"
+  role = aws_iam_role.disconnect.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
 resource "aws_lambda_function" "disconnect" {
   # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
   # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
@@ -235,16 +398,18 @@ resource "aws_lambda_function" "disconnect" {
   # checkov:skip=CKV_AWS_272:the zip is built where it is applied
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
-  function_name    = "${var.name}-disconnect"
-  description      = "Forgets a connection"
-  role             = aws_iam_role.disconnect.arn
-  runtime          = "provided.al2023"
-  architectures    = [var.architecture]
-  handler          = "disconnect"
-  filename         = var.lambda_zip
-  source_code_hash = local.lambda_zip_hash
-  memory_size      = 256
-  timeout          = 10
+  function_name                  = "${var.name}-disconnect"
+  description                    = "Forgets a connection"
+  role                           = aws_iam_role.disconnect.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = "disconnect"
+  filename                       = var.lambda_zip
+  source_code_hash               = local.lambda_zip_hash
+  memory_size                    = 256
+  timeout                        = 10
+  reserved_concurrent_executions = lookup(var.reserved_concurrency, "disconnect", -1)
+  kms_key_arn                    = var.kms_key_arn
 
   environment {
     variables = {
@@ -258,7 +423,15 @@ resource "aws_lambda_function" "disconnect" {
     log_group  = aws_cloudwatch_log_group.disconnect.name
   }
 
-  depends_on = [aws_iam_role_policy.disconnect]
+  tracing_config {
+    mode = contains(var.traced_functions, "disconnect") ? "Active" : "PassThrough"
+  }
+
+  depends_on = [
+    aws_iam_role_policy.disconnect,
+    aws_iam_role_policy.disconnect_key,
+    aws_iam_role_policy.disconnect_tracing,
+  ]
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
@@ -268,10 +441,12 @@ resource "aws_cloudwatch_log_group" "send_logs" {
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-send-logs"
   retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_iam_role" "send_logs" {
   name                 = "${var.name}-send-logs"
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -322,6 +497,48 @@ resource "aws_iam_role_policy" "send_logs" {
   })
 }
 
+resource "aws_iam_role_policy" "send_logs_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.send_logs.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "send_logs_tracing" {
+  count = contains(var.traced_functions, "send-logs") ? 1 : 0
+
+  # Trace is on `*`: traces are the account's, they have no resource.
+  name = "tracing"
+  role = aws_iam_role.send_logs.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
 resource "aws_lambda_function" "send_logs" {
   # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
   # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
@@ -329,16 +546,18 @@ resource "aws_lambda_function" "send_logs" {
   # checkov:skip=CKV_AWS_272:the zip is built where it is applied
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
-  function_name    = "${var.name}-send-logs"
-  description      = "Answers a client: subscribes, replays, tells the runs"
-  role             = aws_iam_role.send_logs.arn
-  runtime          = "provided.al2023"
-  architectures    = [var.architecture]
-  handler          = "send-logs"
-  filename         = var.lambda_zip
-  source_code_hash = local.lambda_zip_hash
-  memory_size      = 512
-  timeout          = 29
+  function_name                  = "${var.name}-send-logs"
+  description                    = "Answers a client: subscribes, replays, tells the runs"
+  role                           = aws_iam_role.send_logs.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = "send-logs"
+  filename                       = var.lambda_zip
+  source_code_hash               = local.lambda_zip_hash
+  memory_size                    = 512
+  timeout                        = 29
+  reserved_concurrent_executions = lookup(var.reserved_concurrency, "send-logs", -1)
+  kms_key_arn                    = var.kms_key_arn
 
   environment {
     variables = {
@@ -355,7 +574,15 @@ resource "aws_lambda_function" "send_logs" {
     log_group  = aws_cloudwatch_log_group.send_logs.name
   }
 
-  depends_on = [aws_iam_role_policy.send_logs]
+  tracing_config {
+    mode = contains(var.traced_functions, "send-logs") ? "Active" : "PassThrough"
+  }
+
+  depends_on = [
+    aws_iam_role_policy.send_logs,
+    aws_iam_role_policy.send_logs_key,
+    aws_iam_role_policy.send_logs_tracing,
+  ]
 }
 
 # Made before the function, which may not make it: so it has a retention, and goes when the function
@@ -365,10 +592,12 @@ resource "aws_cloudwatch_log_group" "push_logs" {
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/lambda/${var.name}-push-logs"
   retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_iam_role" "push_logs" {
   name                 = "${var.name}-push-logs"
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -425,6 +654,59 @@ resource "aws_iam_role_policy" "push_logs" {
   })
 }
 
+resource "aws_iam_role_policy" "push_logs_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.push_logs.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
+      },
+      {
+        Sid      = "QueueKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "sqs.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "push_logs_tracing" {
+  count = contains(var.traced_functions, "push-logs") ? 1 : 0
+
+  # Trace is on `*`: traces are the account's, they have no resource.
+  name = "tracing"
+  role = aws_iam_role.push_logs.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
 resource "aws_lambda_function" "push_logs" {
   # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
   # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
@@ -432,16 +714,18 @@ resource "aws_lambda_function" "push_logs" {
   # checkov:skip=CKV_AWS_272:the zip is built where it is applied
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
-  function_name    = "${var.name}-push-logs"
-  description      = "Sends new lines to the connections that follow them"
-  role             = aws_iam_role.push_logs.arn
-  runtime          = "provided.al2023"
-  architectures    = [var.architecture]
-  handler          = "push-logs"
-  filename         = var.lambda_zip
-  source_code_hash = local.lambda_zip_hash
-  memory_size      = 512
-  timeout          = 60
+  function_name                  = "${var.name}-push-logs"
+  description                    = "Sends new lines to the connections that follow them"
+  role                           = aws_iam_role.push_logs.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = "push-logs"
+  filename                       = var.lambda_zip
+  source_code_hash               = local.lambda_zip_hash
+  memory_size                    = 512
+  timeout                        = 60
+  reserved_concurrent_executions = lookup(var.reserved_concurrency, "push-logs", -1)
+  kms_key_arn                    = var.kms_key_arn
 
   environment {
     variables = {
@@ -458,5 +742,13 @@ resource "aws_lambda_function" "push_logs" {
     log_group  = aws_cloudwatch_log_group.push_logs.name
   }
 
-  depends_on = [aws_iam_role_policy.push_logs]
+  tracing_config {
+    mode = contains(var.traced_functions, "push-logs") ? "Active" : "PassThrough"
+  }
+
+  depends_on = [
+    aws_iam_role_policy.push_logs,
+    aws_iam_role_policy.push_logs_key,
+    aws_iam_role_policy.push_logs_tracing,
+  ]
 }

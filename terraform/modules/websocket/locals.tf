@@ -7,4 +7,7 @@ locals {
 
   # Plan and validate work before the functions are built.
   lambda_zip_hash = fileexists(var.lambda_zip) ? filebase64sha256(var.lambda_zip) : null
+
+  # An alarm without a topic is seen in the console only.
+  alarm_actions = var.alarm_topic_arn == null ? [] : [var.alarm_topic_arn]
 }

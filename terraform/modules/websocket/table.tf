@@ -28,4 +28,9 @@ resource "aws_dynamodb_table" "connections" {
   point_in_time_recovery {
     enabled = var.point_in_time_recovery
   }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
 }

@@ -3,7 +3,7 @@
 use ralph_protocol::names::{Handler, route};
 
 use super::functions::Functions;
-use super::{Websocket, WebsocketInputs};
+use super::{Websocket, WebsocketInputs, access_logs};
 use crate::aws::apigateway::{
     Api, ApiRef, Authorizer, Deployment, Integration, Route, RouteSettings, Stage, StageRef,
 };
@@ -123,19 +123,26 @@ fn stage(
     api: &ApiRef<Websocket>,
     deployment: &Expr<Websocket, DeploymentId>,
 ) -> StageRef<Websocket> {
+    let options = &inputs.options;
+    let logs = access_logs::destination(m, inputs);
+    m.file("api.tf");
     m.add(
         Stage::new("this")
             .why("Both throttling numbers are always set: without them every connect answers 429. Messages are never traced: a query string holds a token.")
+            .skip(&skips::ACCESS_LOGS)
             .skip(&skips::NO_CLIENT_CERTIFICATE)
             .api_id(api.id())
             .name(&inputs.stage_name)
             .deployment_id(deployment)
+            .only_if(&options.access_logs, |stage| stage.access_log_settings(logs.settings))
             .default_route_settings(
                 RouteSettings::default()
                     .data_trace_enabled(false)
-                    .detailed_metrics_enabled(true)
-                    .throttling_burst_limit(&inputs.throttling_burst_limit)
-                    .throttling_rate_limit(&inputs.throttling_rate_limit),
-            ),
+                    .detailed_metrics_enabled(&options.detailed_metrics)
+                    .logging_level("OFF")
+                    .throttling_burst_limit(&options.throttling_burst_limit)
+                    .throttling_rate_limit(&options.throttling_rate_limit),
+            )
+            .after(&logs.account),
     )
 }

@@ -18,12 +18,14 @@ pub(super) fn queue(
     inputs: &WebsocketInputs<Websocket>,
 ) -> QueueRef<Websocket> {
     m.file("failures.tf");
+    let key = &inputs.options.kms_key_arn;
     m.add(
         Queue::new("failures")
             .why("Deliveries that failed for good, each with its lines and the error. Empty unless something is wrong.")
             .name(text![&inputs.name, "-failures"])
             .message_retention_seconds(KEPT)
-            .sqs_managed_sse_enabled(Expr::<_, Bool>::from(true)),
+            .sqs_managed_sse_enabled(key.is_null().choose::<Opt<Bool>>(Expr::<_, Bool>::from(true), Expr::null()))
+            .kms_master_key_id(key),
     )
 }
 

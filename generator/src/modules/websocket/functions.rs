@@ -2,18 +2,19 @@
 
 use ralph_protocol::names::{Handler, lambda_env};
 
-use super::{Websocket, WebsocketInputs};
+use super::needs::needs;
+use super::{Websocket, WebsocketInputs, grants};
 use crate::aws::apigateway::ApiRef;
 use crate::aws::dynamodb::TableRef;
 use crate::aws::iam::{Role, RolePolicy};
-use crate::aws::lambda::{Environment, Function, FunctionRef, LoggingConfig};
+use crate::aws::lambda::{Environment, Function, FunctionRef, LoggingConfig, TracingConfig};
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::aws::sqs::QueueRef;
 use crate::hcl::prelude::*;
 use crate::skips;
 
 /// The functions of this module, in the order they are written.
-const HANDLERS: [Handler; 5] = [
+pub(super) const HANDLERS: [Handler; 5] = [
     Handler::Authorize,
     Handler::Connect,
     Handler::Disconnect,
@@ -31,84 +32,8 @@ static SKIPS: [&Skip; 6] = [
     &skips::NO_TRACING,
 ];
 
-/// What a function needs beside the table's name and the environment's.
-struct Needs {
-    about: &'static str,
-    /// Seconds. API Gateway waits 29 s for a route.
-    timeout: u32,
-    memory_mb: u32,
-    table: &'static [&'static str],
-    keys: bool,
-    posts: bool,
-    reads_logs: bool,
-    knows_runs: bool,
-    /// Called asynchronously: what fails for good goes into the failure queue.
-    keeps_failures: bool,
-}
-
 /// What functions share.
 type Shared<'a> = (&'a TableRef<Websocket>, &'a ApiRef<Websocket>, &'a QueueRef<Websocket>);
-
-fn needs(handler: Handler) -> Needs {
-    let none = Needs {
-        about: "",
-        timeout: 10,
-        memory_mb: 256,
-        table: &[],
-        keys: false,
-        posts: false,
-        reads_logs: false,
-        knows_runs: false,
-        keeps_failures: false,
-    };
-    match handler {
-        Handler::Authorize => Needs {
-            about: "Checks the token of a connection",
-            table: &["dynamodb:PutItem"],
-            keys: true,
-            ..none
-        },
-        Handler::Connect => {
-            Needs { about: "Notes a connection", table: &["dynamodb:PutItem"], ..none }
-        }
-        Handler::Disconnect => Needs {
-            about: "Forgets a connection",
-            table: &["dynamodb:DeleteItem", "dynamodb:Query"],
-            ..none
-        },
-        Handler::SendLogs => Needs {
-            about: "Answers a client: subscribes, replays, tells the runs",
-            timeout: 29,
-            memory_mb: 512,
-            table: &[
-                "dynamodb:DeleteItem",
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-            ],
-            posts: true,
-            reads_logs: true,
-            knows_runs: true,
-            ..none
-        },
-        Handler::PushLogs | Handler::TaskEvents => Needs {
-            about: "Sends new lines to the connections that follow them",
-            timeout: 60,
-            memory_mb: 512,
-            table: &[
-                "dynamodb:DeleteItem",
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-            ],
-            posts: true,
-            knows_runs: true,
-            keeps_failures: true,
-            ..none
-        },
-    }
-}
 
 pub(super) struct Made {
     pub(super) function: FunctionRef<Websocket>,
@@ -167,11 +92,11 @@ fn endpoint(
 ) -> Expr<Websocket, Text> {
     let path = |base: Expr<Websocket, Text>, id: &str| text![base, id, &inputs.stage_name];
     let own = path(func::replace(api.api_endpoint(), "wss://", "https://"), "/");
-    let other = text![inputs.management_base.set(), "/", api.id(), "/", &inputs.stage_name];
+    let other = text![inputs.options.management_base.set(), "/", api.id(), "/", &inputs.stage_name];
     m.local_because(
         "management_endpoint",
         "Where frames are posted. Built from the API, not from the stage, which comes after the functions.",
-        inputs.management_base.is_null().choose::<Text>(own, other),
+        inputs.options.management_base.is_null().choose::<Text>(own, other),
     )
 }
 
@@ -193,12 +118,14 @@ fn function(
             .skip(&skips::SHORT_RETENTION)
             .skip(&skips::LOG_KEY)
             .name(text!["/aws/lambda/", &name])
-            .retention_in_days(&inputs.function_log_retention_in_days),
+            .retention_in_days(&inputs.options.function_log_retention_in_days)
+            .kms_key_id(&inputs.options.kms_key_arn),
     );
     let role = m.add(
         Role::new(&local)
             .name(&name)
-            .permissions_boundary(&inputs.permissions_boundary_arn)
+            .path(&inputs.options.role_path)
+            .permissions_boundary(&inputs.options.permissions_boundary_arn)
             .assume_role_policy(Document::trust("lambda.amazonaws.com")),
     );
     let mut statements = vec![
@@ -236,7 +163,7 @@ fn function(
         variables.push((lambda_env::MANAGEMENT_ENDPOINT, endpoint.clone()));
     }
     if needs.knows_runs {
-        let days = &inputs.workers_log_retention_in_days;
+        let days = &inputs.options.workers_log_retention_in_days;
         variables.push((lambda_env::LOG_GROUP, Expr::from(&inputs.workers_log_group_name)));
         variables.push((lambda_env::RETENTION_DAYS, func::to_string(days)));
     }
@@ -251,6 +178,10 @@ fn function(
             .role(role.id())
             .policy(Document::new(statements)),
     );
+    let with_key = grants::key(m, inputs, &needs, &local, &role);
+    let traced = grants::tracing(m, inputs, handler, &local, &role);
+    let reserved =
+        func::lookup(&inputs.options.reserved_concurrency, handler.as_str(), Expr::from(-1));
     let function = SKIPS.iter().fold(Function::new(&local), |function, skip| function.skip(skip));
     let function = m.add(
         function
@@ -258,15 +189,22 @@ fn function(
             .description(needs.about)
             .role(role.arn())
             .runtime("provided.al2023")
-            .architectures([Expr::from(&inputs.architecture)])
+            .architectures([Expr::from(&inputs.options.architecture)])
             .handler(handler.as_str())
             .filename(&inputs.lambda_zip)
             .source_code_hash(hash)
             .memory_size(needs.memory_mb)
             .timeout(needs.timeout)
+            .reserved_concurrent_executions(reserved)
+            .kms_key_arn(&inputs.options.kms_key_arn)
             .environment(Environment::default().variables(map(variables)))
             .logging_config(LoggingConfig::default().log_format("JSON").log_group(log_group.name()))
-            .after(&policy),
+            .tracing_config(
+                TracingConfig::default().mode(traced.on.choose::<Text>("Active", "PassThrough")),
+            )
+            .after(&policy)
+            .after(&with_key)
+            .after(&traced.policy),
     );
     Made { function, log_group }
 }

@@ -1,0 +1,89 @@
+//! Access logs: a line of JSON for each request. Never its query string, which holds a token.
+
+use super::{Websocket, WebsocketInputs};
+use crate::aws::apigateway::{AccessLog, Account, AccountRef};
+use crate::aws::iam::{Role, RolePolicy};
+use crate::aws::logs::LogGroup;
+use crate::hcl::Maybe;
+use crate::hcl::prelude::*;
+use crate::skips;
+
+/// What a line says. `$context.path` and the query string are left out on purpose.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html>
+const FIELDS: [(&str, &str); 11] = [
+    ("connectionId", "$context.connectionId"),
+    ("error", "$context.error.message"),
+    ("eventType", "$context.eventType"),
+    ("integrationError", "$context.integrationErrorMessage"),
+    ("integrationLatency", "$context.integrationLatency"),
+    ("integrationStatus", "$context.integrationStatus"),
+    ("ip", "$context.identity.sourceIp"),
+    ("requestId", "$context.requestId"),
+    ("requestTime", "$context.requestTime"),
+    ("routeKey", "$context.routeKey"),
+    ("status", "$context.status"),
+];
+
+/// What API Gateway must be allowed to do before it accepts a role for its logs.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html>
+const PUSH: &[&str] = &[
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogGroups",
+    "logs:DescribeLogStreams",
+    "logs:FilterLogEvents",
+    "logs:GetLogEvents",
+    "logs:PutLogEvents",
+];
+
+pub(super) struct Destination {
+    pub(super) settings: AccessLog<Websocket>,
+    pub(super) account: Maybe<Websocket, AccountRef<Websocket>>,
+}
+
+pub(super) fn destination(
+    m: &mut Module<Websocket>,
+    inputs: &WebsocketInputs<Websocket>,
+) -> Destination {
+    m.file("access_logs.tf");
+    let options = &inputs.options;
+    let group = m.add_if(
+        &options.access_logs,
+        LogGroup::new("access")
+            .skip(&skips::SHORT_RETENTION)
+            .skip(&skips::LOG_KEY)
+            .name(text!["/aws/apigateway/", &inputs.name])
+            .retention_in_days(&options.function_log_retention_in_days)
+            .kms_key_id(&options.kms_key_arn),
+    );
+    let role = m.add_if(
+        &options.account_log_role,
+        Role::new("api_logs")
+            .name(text![&inputs.name, "-api-logs"])
+            .path(&options.role_path)
+            .permissions_boundary(&options.permissions_boundary_arn)
+            .assume_role_policy(Document::trust("apigateway.amazonaws.com")),
+    );
+    let document = Document::new([Statement::allow("WriteLogs", PUSH)
+        .on_everything("the role is the account's, and API Gateway refuses one that may do less")]);
+    let policy = m.add_if(
+        &options.account_log_role,
+        RolePolicy::new("api_logs")
+            .note(&document.reasons())
+            .name("logs")
+            .role(role.first(|role| role.id()))
+            .policy(document),
+    );
+    let account = m.add_if(
+        &options.account_log_role,
+        Account::new("this")
+            .why("One for the account and Region, whatever else has an API there, and taken away again when this is destroyed: a switch of its own.")
+            .cloudwatch_role_arn(role.first(|role| role.arn()))
+            .after(&policy),
+    );
+    let format = object(FIELDS.map(|(name, value)| (name, value.into())));
+    let settings = AccessLog::default()
+        .destination_arn(group.first(|group| group.arn()))
+        .format(func::json_encode(format));
+    Destination { settings, account }
+}

@@ -1,0 +1,79 @@
+//! What each function needs.
+
+use ralph_protocol::names::Handler;
+
+/// What a function needs beside the table's name and the environment's.
+pub(super) struct Needs {
+    pub(super) about: &'static str,
+    /// Seconds. API Gateway waits 29 s for a route.
+    pub(super) timeout: u32,
+    pub(super) memory_mb: u32,
+    pub(super) table: &'static [&'static str],
+    pub(super) keys: bool,
+    pub(super) posts: bool,
+    pub(super) reads_logs: bool,
+    pub(super) knows_runs: bool,
+    /// Called asynchronously: what fails for good goes into the failure queue.
+    pub(super) keeps_failures: bool,
+}
+
+pub(super) fn needs(handler: Handler) -> Needs {
+    let none = Needs {
+        about: "",
+        timeout: 10,
+        memory_mb: 256,
+        table: &[],
+        keys: false,
+        posts: false,
+        reads_logs: false,
+        knows_runs: false,
+        keeps_failures: false,
+    };
+    match handler {
+        Handler::Authorize => Needs {
+            about: "Checks the token of a connection",
+            table: &["dynamodb:PutItem"],
+            keys: true,
+            ..none
+        },
+        Handler::Connect => {
+            Needs { about: "Notes a connection", table: &["dynamodb:PutItem"], ..none }
+        }
+        Handler::Disconnect => Needs {
+            about: "Forgets a connection",
+            table: &["dynamodb:DeleteItem", "dynamodb:Query"],
+            ..none
+        },
+        Handler::SendLogs => Needs {
+            about: "Answers a client: subscribes, replays, tells the runs",
+            timeout: 29,
+            memory_mb: 512,
+            table: &[
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+            ],
+            posts: true,
+            reads_logs: true,
+            knows_runs: true,
+            ..none
+        },
+        Handler::PushLogs | Handler::TaskEvents => Needs {
+            about: "Sends new lines to the connections that follow them",
+            timeout: 60,
+            memory_mb: 512,
+            table: &[
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ],
+            posts: true,
+            knows_runs: true,
+            keeps_failures: true,
+            ..none
+        },
+    }
+}

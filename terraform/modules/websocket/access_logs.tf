@@ -1,0 +1,70 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+
+resource "aws_cloudwatch_log_group" "access" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  count = var.access_logs ? 1 : 0
+
+  name              = "/aws/apigateway/${var.name}"
+  retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_iam_role" "api_logs" {
+  count = var.account_log_role ? 1 : 0
+
+  name                 = "${var.name}-api-logs"
+  path                 = var.role_path
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "apigateway.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "api_logs" {
+  count = var.account_log_role ? 1 : 0
+
+  # WriteLogs is on `*`: the role is the account's, and API Gateway refuses one that may do less.
+  name = "logs"
+  role = aws_iam_role.api_logs[0].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "WriteLogs"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogGroup",
+          "logs:CreateLogStream",
+          "logs:DescribeLogGroups",
+          "logs:DescribeLogStreams",
+          "logs:FilterLogEvents",
+          "logs:GetLogEvents",
+          "logs:PutLogEvents",
+        ]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+# One for the account and Region, whatever else has an API there, and taken away again when this is
+# destroyed: a switch of its own.
+resource "aws_api_gateway_account" "this" {
+  count = var.account_log_role ? 1 : 0
+
+  cloudwatch_role_arn = aws_iam_role.api_logs[0].arn
+
+  depends_on = [aws_iam_role_policy.api_logs]
+}
