@@ -264,3 +264,45 @@ fn a_throttled_client_keeps_quiet_as_long_as_it_is_told() {
     assert_eq!(client.handle(START + 4_000, Input::Tick), []);
     assert!(!client.handle(START + 5_010, Input::Tick).is_empty());
 }
+
+#[test]
+fn a_page_from_a_time_on_misses_nothing_older() {
+    let server = Server { lengths: vec![50, 50], lost: BTreeSet::new() };
+    let since = Some(START + 40);
+    let mut client = Client::new(Options { since, ..Options::new("w".parse().unwrap()) });
+    let out = client.handle(START, Input::Connected);
+    let Some(Output::Send(ClientMessage::SendLogs(ask))) = out.first() else { panic!("{out:?}") };
+    assert_eq!(ask.since, since);
+    // The server found no line: that says nothing of what the runs wrote before.
+    client.handle(START, Input::Message(server.runs()));
+    let none = ServerMessage::CaughtUp {
+        id: ask.id.clone(),
+        workstream: "w".parse().unwrap(),
+        complete: true,
+        cursor: None,
+    };
+    client.handle(START, Input::Message(none));
+    for output in client.handle(START + 10_000, Input::Tick) {
+        if let Output::Send(ClientMessage::SendLogs(ask)) = output {
+            assert!(ask.ranges.unwrap().iter().all(|range| range.from > 50));
+        }
+    }
+    assert_eq!((client.pending(&run(1)), client.pending(&run(2))), (0, 0));
+}
+
+#[test]
+fn a_client_of_one_run_is_not_concerned_with_the_others() {
+    let server = Server { lengths: vec![5, 5, 5], lost: BTreeSet::new() };
+    let only = Some(run(2));
+    let mut client = Client::new(Options { run: only, ..Options::new("w".parse().unwrap()) });
+    let mut now = START + 1_000;
+    let mut screen = Screen::default();
+    let out = client.handle(now, Input::Connected);
+    finish(&mut client, &server, &mut now, &mut screen, out);
+    // A live line of another run.
+    let other = client.handle(now, Input::Message(server.logs(&[(3, 4)], None)));
+    assert!(!other.iter().any(|output| matches!(output, Output::Show(_))), "{other:?}");
+    assert!(client.is_caught_up());
+    assert!(screen.shown.keys().all(|(shown, _)| *shown == run(2)));
+    assert_eq!(screen.shown.len(), 5);
+}

@@ -106,10 +106,12 @@ impl Client {
         self.runs.get(run).map_or(0, |view| view.lost.len())
     }
 
-    /// Whether the first page is complete and nothing is missing that is known to exist.
+    /// Whether the first page is complete and nothing is missing that is known to exist. After a
+    /// reconnect, nothing is known before the server has answered.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
-        self.caught_up_at.is_some()
+        self.subscribed
+            && self.caught_up_at.is_some()
             && self
                 .watched()
                 .all(|view| view.holes.is_empty() && (view.end_answered || !view.end_is_missing()))
@@ -181,6 +183,7 @@ impl Client {
             }
             Input::Disconnected => {
                 self.connected = false;
+                self.subscribed = false;
                 self.requests.clear();
                 self.next_ping = None;
             }
@@ -199,8 +202,9 @@ impl Client {
         let newest = self.runs.iter().next_back();
         let resume = (self.floor != Floor::Unknown).then_some(newest).flatten();
         let Some((run, view)) = resume else {
-            let limit = Some(self.options.limit);
-            return self.send(now, Purpose::Page, SendLogs { limit, ..self.ask() }, out);
+            let Options { limit, since, ref run, .. } = self.options;
+            let ask = SendLogs { limit: Some(limit), since, run: run.clone(), ..self.ask() };
+            return self.send(now, Purpose::Page, ask, out);
         };
         let last = view.held.max().unwrap_or(0);
         let from = (last + 1).saturating_sub(self.options.overlap).max(1);
@@ -261,7 +265,9 @@ impl Client {
 
     fn event(&mut self, now: u64, json: &str, source: Source, out: &mut Vec<Output>) {
         let Some(envelope) = Envelope::parse(json) else {
-            if let Ok(raw) = serde_json::from_str::<RawLine>(json) {
+            if let Ok(raw) = serde_json::from_str::<RawLine>(json)
+                && self.watches(&raw.run)
+            {
                 let view = self.runs.entry(raw.run.clone()).or_default();
                 view.heard_at = now;
                 if view.raw.insert(raw.clone()) {
@@ -272,7 +278,7 @@ impl Client {
             }
             return;
         };
-        if envelope.workstream != self.options.workstream {
+        if envelope.workstream != self.options.workstream || !self.watches(&envelope.run) {
             return;
         }
         // The replay of a whole run brings history that nobody asked to see.
@@ -303,7 +309,15 @@ impl Client {
         view.waiting.insert(line.seq, line);
     }
 
+    /// Whether a run is one of those it was told to watch.
+    fn watches(&self, run: &Run) -> bool {
+        self.options.run.as_ref().is_none_or(|only| only == run)
+    }
+
     fn run_info(&mut self, now: u64, info: RunInfo) {
+        if !self.watches(&info.run) {
+            return;
+        }
         let view = self.runs.entry(info.run).or_default();
         if view.heard_at == 0 {
             view.heard_at = now;
@@ -352,7 +366,8 @@ impl Client {
 
     /// The first page's oldest line bounds what may be missed.
     fn first_floor(&self, nothing_older: bool) -> Floor {
-        if nothing_older {
+        // A page from a time on says nothing of what is older.
+        if nothing_older && self.options.since.is_none() {
             return Floor::Start;
         }
         let oldest = self.runs.iter().find_map(|(run, view)| {

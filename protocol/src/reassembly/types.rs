@@ -12,6 +12,11 @@ pub struct Options {
     pub workstream: Workstream,
     /// Lines of the first page.
     pub limit: u32,
+    /// The first page holds no line from before this time, ms since the epoch, and nothing older is
+    /// missed.
+    pub since: Option<u64>,
+    /// Watch this run alone; the others are none of the client's business.
+    pub run: Option<Run>,
     /// Numbers to ask for again after a reconnect although they are held. 0 in earnest; a test sets
     /// it to see duplicates being dropped.
     pub overlap: u64,
@@ -23,7 +28,7 @@ impl Options {
     /// The defaults for a workstream.
     #[must_use]
     pub fn new(workstream: Workstream) -> Self {
-        Self { workstream, limit: DEFAULT_LIMIT, overlap: 0, seed: 0 }
+        Self { workstream, limit: DEFAULT_LIMIT, since: None, run: None, overlap: 0, seed: 0 }
     }
 }
 
