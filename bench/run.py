@@ -17,6 +17,7 @@ SUMMARY = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "b
 MEASUREMENTS = {
     "generator": ["cargo", "run", "--quiet", "--release", "-p", "ralph-generator", "--example", "bench"],
     "worker": ["cargo", "run", "--quiet", "--release", "-p", "ralph-worker", "--example", "bench"],
+    "logs": [sys.executable, "bench/logs.py"],
     "viewer": ["npm", "--silent", "--prefix", "viewer", "run", "bench"],
 }
 FIELDS = ["name", "unit", "ours", "peer", "peerName", "ratio", "goal", "met"]
