@@ -19,6 +19,10 @@ gen-check:
     cargo run --quiet -p ralph-generator -- --check
     cargo test --quiet -p ralph-protocol typescript
 
+# write the numbers in docs/cost.md from the plan and the price table
+gen-cost:
+    RALPH_WRITE=1 cargo test --quiet -p ralph-cli --test e2e cost::
+
 # show what `just apply` would change (--offline: without an account)
 plan *args:
     @{{ ralph }} plan "$@"
@@ -30,6 +34,10 @@ apply environment="dev" *args:
 # remove an environment from AWS
 destroy environment="dev" *args:
     @environment="$1" && shift && {{ ralph }} destroy "$environment" -- "$@"
+
+# try the whole path on a real account, in an environment of its own (--scratch DIR: in a local cloud)
+verify-aws *args:
+    @{{ ralph }} verify-aws "$@"
 
 # build dist/ralph-lambda.zip, the functions' code
 build-lambdas:

@@ -2,6 +2,7 @@
 # Builds the worker image and pushes it under exactly the name the task definition uses: output
 # `worker_image` of an environment. A tag is never overwritten.
 #   docker/push.sh [environment]       default: dev
+# RALPH_TERRAFORM names another folder than terraform/.
 set -eu
 cd "$(dirname "$0")/.."
 environment=${1:-dev}
@@ -23,7 +24,7 @@ if ! command -v "$builder" >/dev/null 2>&1; then builder=podman; fi
 if ! command -v "$builder" >/dev/null 2>&1; then builder=buildah; fi
 need "$builder" "install docker, podman or buildah"
 
-root=terraform/envs/$environment
+root=${RALPH_TERRAFORM:-terraform}/envs/$environment
 if ! image=$("$terraform" -chdir="$root" output -raw worker_image 2>/dev/null) || [ -z "$image" ]; then
     echo "error: $root has no output worker_image yet" >&2
     echo "hint: apply it first: just apply $environment" >&2

@@ -1,20 +1,28 @@
 //! `ralph`: runs the demo, the local cloud, and the daily commands of an operator.
 //!
 //! Exit codes: 0 done; 1 it failed, the message says why; 2 the command line is wrong; 3 the demo
-//! ran and its comparison failed.
+//! or the verification ran, and what it compared differed. `ralph logs --exit-code` and `ralph run --follow` end with the
+//! worker's exit code.
 
 mod args;
 mod aws;
 mod build;
+mod complaint;
+mod cost;
 mod demo;
 mod keys;
 mod local;
+mod logs;
 mod plan;
 mod project;
+mod table;
 mod target;
 mod token;
 mod tools;
+mod verify;
+mod view;
 mod watch;
+mod workstream;
 
 use std::process::ExitCode;
 
@@ -27,7 +35,7 @@ fn main() -> ExitCode {
     match run(args) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", complaint::text(&error));
             ExitCode::FAILURE
         }
     }
@@ -39,12 +47,19 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match args.command {
         Command::Demo(options) => return demo::run(options).await,
+        Command::Run(options) => return workstream::run(options).await,
+        Command::Logs(options) => return logs::run(options).await,
+        Command::Ps(options) => workstream::ps(options).await?,
+        Command::Stop(options) => workstream::stop(options).await?,
+        Command::View(options) => view::run(options).await?,
         Command::Local(options) => local::run(options).await?,
         Command::Token(options) => token::run(options).await?,
         Command::Keys(options) => keys::run(options).await?,
+        Command::Cost(options) => cost::run(options).await?,
         Command::Plan(options) => plan::plan(options).await?,
         Command::Apply(options) => plan::apply(options).await?,
         Command::Destroy(options) => plan::destroy(options).await?,
+        Command::VerifyAws(options) => return verify::run(options).await,
         Command::BuildLambdas => build::lambdas_command().await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,9 +1,10 @@
 //! `plan`, `apply` and `destroy` of an environment.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Result, bail};
 use ralph_protocol::names::variable;
+use serde_json::Value;
 
 use crate::{
     args::{EnvironmentArgs, PlanArgs},
@@ -38,19 +39,35 @@ pub async fn plan(options: PlanArgs) -> Result<()> {
         return terraform.foreground(&["plan"], &options.environment.rest).await;
     }
     let scratch = tempfile::tempdir()?;
-    let tree = scratch.path().join("terraform");
-    copy_tree(&project.terraform(), &tree)?;
-    let root = tree.join("envs").join(name);
-    fs::write(root.join("offline_override.tf"), OFFLINE)?;
-    let terraform = Terraform::new(root)?
-        .without_account()
-        .env(&format!("TF_VAR_{}", variable::LAMBDA_ZIP), project.lambda_zip())
-        // Nothing can be deployed offline, so prod's lock has nothing to keep.
-        .env(&format!("TF_VAR_{}", variable::CONFIRM_PRODUCTION), variable::CONFIRMATION);
+    let terraform = offline(&project, name, scratch.path())?;
     step("init", terraform.init(&logs.join("init.log"))).await?;
     terraform
         .foreground(&["plan", "-refresh=false", "-lock=false"], &options.environment.rest)
         .await
+}
+
+/// An environment in a scratch copy, with fake credentials.
+fn offline(project: &Project, name: &str, scratch: &Path) -> Result<Terraform> {
+    project.environment(name)?;
+    let tree = scratch.join("terraform");
+    copy_tree(&project.terraform(), &tree)?;
+    let root = tree.join("envs").join(name);
+    fs::write(root.join("offline_override.tf"), OFFLINE)?;
+    Ok(Terraform::new(root)?
+        .without_account()
+        .env(&format!("TF_VAR_{}", variable::LAMBDA_ZIP), project.lambda_zip())
+        // Nothing can be deployed offline, so prod's lock has nothing to keep.
+        .env(&format!("TF_VAR_{}", variable::CONFIRM_PRODUCTION), variable::CONFIRMATION))
+}
+
+/// An environment's offline plan as JSON.
+pub async fn offline_json(project: &Project, name: &str) -> Result<Value> {
+    let scratch = tempfile::tempdir()?;
+    let terraform = offline(project, name, scratch.path())?;
+    step("init", terraform.init(&project.tools().join("init.log"))).await?;
+    let file = scratch.path().join("plan");
+    step("plan", terraform.plan_to(&file, &project.tools().join("plan.log"))).await?;
+    terraform.show_json(&file).await
 }
 
 pub async fn apply(options: EnvironmentArgs) -> Result<()> {

@@ -51,6 +51,22 @@ pub fn default_scratch(project: &Project) -> PathBuf {
 }
 
 impl TargetArgs {
+    /// The local cloud's scratch folder; `None` for an environment on AWS.
+    pub fn scratch(&self) -> Option<PathBuf> {
+        let default = || default_scratch(&Project::find().ok()?).into();
+        self.scratch.clone().or_else(|| self.local.then(default).flatten())
+    }
+
+    /// How another command names the same target.
+    pub fn words(&self) -> String {
+        match &self.scratch {
+            Some(scratch) => format!(" --scratch {}", scratch.display()),
+            None if self.local => " --local".to_owned(),
+            None if self.env == "dev" => String::new(),
+            None => format!(" --env {}", self.env),
+        }
+    }
+
     /// Reads the target's outputs.
     pub async fn resolve(&self) -> Result<Target> {
         if let Some(scratch) = &self.scratch {

@@ -1,20 +1,27 @@
 //! The one door to AWS.
 
+mod executions;
 mod logs;
 mod secrets;
+mod table;
 mod tasks;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::ProvideCredentials};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
+use anyhow::Result;
+use ralph_protocol::names::output;
+
 use crate::target::Target;
 
-pub use logs::LogWriter;
+pub use executions::{Execution, Executions, Status};
+pub use logs::{LogReader, LogWriter};
 pub use secrets::Secrets;
+pub use table::{RunRow, Runs};
 pub use tasks::{RunTask, Tasks};
 
 /// An environment's AWS services.
@@ -25,10 +32,7 @@ pub struct Aws {
 impl Aws {
     /// With the person's own credentials, or with the local cloud's.
     pub async fn connect(target: &Target) -> Self {
-        // Later behaviour versions change retries and time-outs; a new one is a decision.
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(
-            Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https(),
-        );
+        let mut loader = loader();
         if let Some(endpoint) = &target.endpoint {
             loader = loader
                 .endpoint_url(endpoint)
@@ -36,6 +40,15 @@ impl Aws {
                 .credentials_provider(Credentials::new("test", "test", None, None, "local cloud"));
         }
         Self { config: loader.load().await }
+    }
+
+    /// Whether the surroundings hold credentials of an account.
+    pub async fn has_credentials() -> bool {
+        let config = loader().load().await;
+        match config.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await.is_ok(),
+            None => false,
+        }
     }
 
     pub fn secrets(&self) -> Secrets {
@@ -49,6 +62,27 @@ impl Aws {
     pub fn logs(&self) -> LogWriter {
         LogWriter::new(&self.config)
     }
+
+    /// Reads the workers' log group.
+    pub fn log_reader(&self, target: &Target) -> Result<LogReader> {
+        Ok(LogReader::new(&self.config, target.text(output::LOG_GROUP)?))
+    }
+
+    /// The executions of the environment's state machine.
+    pub fn executions(&self, target: &Target) -> Result<Executions> {
+        Ok(Executions::new(&self.config, target.text(output::STATE_MACHINE_ARN)?))
+    }
+
+    /// The runs in the environment's table.
+    pub fn runs(&self, target: &Target) -> Result<Runs> {
+        Ok(Runs::new(&self.config, target.text(output::CONNECTIONS_TABLE)?))
+    }
+}
+
+fn loader() -> ConfigLoader {
+    // Later behaviour versions change retries and time-outs; a new one is a decision.
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
 }
 
 /// An SDK error as one line with its cause: the SDK's own `Display` says only "service error".

@@ -9,6 +9,17 @@ use super::explain;
 /// Reads and writes secret values.
 pub struct Secrets(Client);
 
+/// What a secret is, beside its value.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Its name, `ralph/<env>/…`.
+    pub name: String,
+    /// When its value was last set, ms since the epoch; `None`: never.
+    pub changed_ms: Option<i64>,
+    /// The version that is read.
+    pub version: Option<String>,
+}
+
 impl Secrets {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self(Client::new(config))
@@ -37,5 +48,25 @@ impl Secrets {
             }
             Err(error) => Err(explain("the secret cannot be read", &error)),
         }
+    }
+
+    /// A secret's name, date and version.
+    pub async fn about(&self, arn: &str) -> Result<About> {
+        let request = self.0.describe_secret().secret_id(arn);
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| explain("the secret cannot be described", &error))?;
+        let current = |stages: &Vec<String>| stages.iter().any(|stage| stage == "AWSCURRENT");
+        let version = answer
+            .version_ids_to_stages()
+            .and_then(|all| all.iter().find(|(_, stages)| current(stages)))
+            .map(|(id, _)| id.clone());
+        let changed = answer.last_changed_date().and_then(|date| date.to_millis().ok());
+        Ok(About {
+            name: answer.name().unwrap_or(arn).to_owned(),
+            changed_ms: changed.filter(|_| version.is_some()),
+            version,
+        })
     }
 }

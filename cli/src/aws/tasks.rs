@@ -12,7 +12,7 @@ use aws_sdk_ecs::{
         TaskOverride,
     },
 };
-use ralph_protocol::names::CONTAINER;
+use ralph_protocol::names::{CONTAINER, worker_env};
 
 use super::explain;
 
@@ -93,6 +93,22 @@ impl Tasks {
             .map_err(|error| explain("tasks cannot be listed", &error))
     }
 
+    /// ARNs of the running tasks of an execution: their runs begin with its ULID.
+    pub async fn of_execution(&self, cluster: &str, ulid: ulid::Ulid) -> Result<Vec<String>> {
+        let prefix = format!("{ulid}-");
+        let mut found = Vec::new();
+        for arns in self.running(cluster).await?.chunks(DESCRIBED_AT_ONCE) {
+            let request = self.0.describe_tasks().cluster(cluster).set_tasks(Some(arns.to_vec()));
+            let answer =
+                request.send().await.map_err(|error| explain("tasks cannot be read", &error))?;
+            let ours = answer.tasks().iter().filter(|task| {
+                run_of(task.overrides()).is_some_and(|run| run.starts_with(&prefix))
+            });
+            found.extend(ours.filter_map(|task| task.task_arn().map(str::to_owned)));
+        }
+        Ok(found)
+    }
+
     /// Ends a task.
     pub async fn stop(&self, cluster: &str, task: &str, reason: &str) -> Result<()> {
         let request = self.0.stop_task().cluster(cluster).task(task).reason(reason);
@@ -129,6 +145,15 @@ impl Tasks {
         environment.extend(pairs(overrides));
         spec(container, environment)
     }
+}
+
+/// Tasks that DescribeTasks takes at once.
+const DESCRIBED_AT_ONCE: usize = 100;
+
+/// The run that a task was started for.
+fn run_of(overrides: Option<&TaskOverride>) -> Option<&str> {
+    let environment = overrides?.container_overrides().iter().flat_map(|c| c.environment());
+    environment.filter(|pair| pair.name() == Some(worker_env::RUN)).find_map(|pair| pair.value())
 }
 
 fn pairs<'a>(list: impl IntoIterator<Item = &'a KeyValuePair>) -> BTreeMap<String, String> {

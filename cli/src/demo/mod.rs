@@ -1,12 +1,10 @@
 //! `ralph demo`: the whole path once, and a comparison of what was written with what was shown.
 
-mod printing;
 mod report;
 mod repository;
 mod viewing;
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -14,27 +12,32 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
-    ids::Run,
+    event::Envelope,
+    ids::{Run, Workstream},
     names::{SecretName, output, worker_env},
     reassembly::{Client, Options},
 };
+use ulid::Ulid;
 
 use crate::{
     args::{Agent, DemoArgs},
     aws::{Aws, RunTask, Tasks},
-    build,
     local::{self, Interrupt, Local, anthropic_keys},
+    logs,
     project::Project,
     target::Target,
-    token::Minter,
     tools::program::find,
-    watch::{Place, Reader},
+    watch::Reader,
 };
 
-use repository::Repository;
+pub use report::compare;
+pub use repository::Repository;
+pub use viewing::Viewing;
 
 /// Numbers that are asked for again after the reconnect although they are held.
 const OVERLAP: u64 = 40;
+/// How often the task is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 /// The comparison failed.
 const COMPARISON_FAILED: u8 = 3;
 
@@ -142,12 +145,16 @@ async fn play(
         let arn = target.secret_arn(SecretName::AnthropicKeys)?;
         aws.secrets().put(arn, &anthropic_keys(true)).await?;
     }
-    let run = Run::new(ulid::Ulid::generate(), 1)?;
-    let place = Place {
-        url: target.websocket_url()?,
-        minter: Minter::connect(target, &aws).await?,
-        user: "demo".to_owned(),
-    };
+    match options.agent {
+        Agent::Scripted => {
+            let command = local::agents::scripted(project).await?;
+            local::agents::set(cloud.scratch(), &options.workstream, &command)?;
+        }
+        Agent::Claude => local::agents::unset(cloud.scratch(), &options.workstream)?,
+    }
+    let ulid = Ulid::generate();
+    let run = Run::new(ulid, 1)?;
+    let place = logs::place(target, &aws).await?;
     let reader = match options.without_rules {
         true => Reader::Nothing(options.workstream.clone()),
         false => Reader::Rules(Box::new(Client::new(Options {
@@ -165,64 +172,65 @@ async fn play(
     );
     viewing.caught_up().await?;
 
-    let cluster = target.text(output::CLUSTER)?.to_owned();
-    let tasks = aws.tasks();
+    let task = start_task(&aws, target, options, &repository, &run).await?;
+    let cluster = target.text(output::CLUSTER)?;
+    let shown = viewing.until_over(stopped(&aws.tasks(), cluster, &task)).await?;
+    let written = written(&local::tasks(cloud.scratch()), &options.workstream)?;
+    let commits = repository.commits(&tip, &branch).await?;
+    Ok(report::compare(&written, run.ulid(), shown, commits, branch))
+}
+
+async fn start_task(
+    aws: &Aws,
+    target: &Target,
+    options: &DemoArgs,
+    repository: &Repository,
+    run: &Run,
+) -> Result<String> {
+    let environment = [
+        (worker_env::WORKSTREAM, options.workstream.to_string()),
+        (worker_env::RUN, run.to_string()),
+        (worker_env::ATTEMPT, run.attempt().to_string()),
+        (worker_env::REPO, repository.url()),
+        (worker_env::PROMPT_FILE, repository.prompt().to_owned()),
+        (worker_env::MAX_COST_USD, options.max_cost_usd.to_string()),
+    ];
     let task = RunTask {
-        cluster: cluster.clone(),
+        cluster: target.text(output::CLUSTER)?.to_owned(),
         task_definition: target.text(output::TASK_DEFINITION)?.to_owned(),
         subnets: target.list(output::SUBNET_IDS)?,
         security_group: target.text(output::WORKER_SECURITY_GROUP_ID)?.to_owned(),
-        environment: environment(project, options, &repository, &run).await?,
+        environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
     };
-    let task = tasks.run(task).await?;
-    let shown = viewing.until_over(stopped(&tasks, &cluster, &task)).await?;
-    let id = local::task_id(&task);
-    let folder = cloud.scratch().join("tasks");
-    let journal = local::journal(&folder, id);
-    let journal = std::fs::read_to_string(&journal)
-        .with_context(|| format!("the worker left no journal at {}", journal.display()))?;
-    let commits = repository.commits(&tip, &branch).await?;
-    Ok(report::compare(&journal, &run, shown, commits, branch))
+    aws.tasks().run(task).await
 }
 
 /// Resolves when the task no longer runs.
 async fn stopped(tasks: &Tasks, cluster: &str, task: &str) -> Result<()> {
     loop {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(LOOK).await;
         if !tasks.running(cluster).await?.iter().any(|running| running == task) {
             return Ok(());
         }
     }
 }
 
-async fn environment(
-    project: &Project,
-    options: &DemoArgs,
-    repository: &Repository,
-    run: &Run,
-) -> Result<BTreeMap<String, String>> {
-    let mut environment: BTreeMap<&str, String> = BTreeMap::from([
-        (worker_env::WORKSTREAM, options.workstream.to_string()),
-        (worker_env::RUN, run.to_string()),
-        (worker_env::ATTEMPT, run.attempt().to_string()),
-        (worker_env::REPO, repository.url()),
-        (worker_env::PROMPT_FILE, repository.prompt().to_owned()),
-    ]);
-    match options.agent {
-        Agent::Scripted => {
-            let worker = build::worker(project).await?;
-            let scenario = project.root().join("worker/scenarios/demo.json");
-            let command = format!("{} --scenario {}", quoted(&worker.agent), quoted(&scenario));
-            environment.insert(worker_env::AGENT_COMMAND, command);
-        }
-        Agent::Claude => {
-            environment.insert(worker_env::MAX_COST_USD, options.max_cost_usd.to_string());
+/// What the workers of a workstream wrote, by their own journals.
+fn written(tasks: &Path, workstream: &Workstream) -> Result<String> {
+    let mut written = String::new();
+    for task in std::fs::read_dir(tasks).context("no task was started")?.flatten() {
+        let journal = task.path().join(local::JOURNAL);
+        let text = std::fs::read_to_string(journal).unwrap_or_default();
+        let ours = |line: &str| Envelope::parse(line).is_some_and(|e| e.workstream == *workstream);
+        if text.lines().next().is_some_and(ours) {
+            written.push_str(&text);
         }
     }
-    Ok(environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-}
-
-/// A path as one word of a command line.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+    if written.is_empty() {
+        bail!(
+            "no worker left a journal in {}\nhint: `ralph ps -a` and the cloud's log say why",
+            tasks.display()
+        );
+    }
+    Ok(written)
 }

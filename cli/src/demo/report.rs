@@ -33,6 +33,8 @@ pub struct Shown {
 pub struct Report {
     emitted: usize,
     received: usize,
+    /// Runs that wrote something.
+    pub attempts: usize,
     lost: usize,
     duplicated: usize,
     altered: usize,
@@ -40,48 +42,62 @@ pub struct Report {
     redelivered: u64,
     reconnects: u32,
     given_up: u64,
-    exit: Option<u8>,
+    /// The last run's.
+    pub exit: Option<u8>,
     /// Latencies from written to shown, ms, sorted.
     latencies: Vec<u64>,
     commits: Vec<String>,
     branch: String,
 }
 
-/// Compares the worker's own journal with what was shown.
+/// Compares what the workers of an execution wrote, a line each, with what was shown. `ulid` is the
+/// execution's.
 pub fn compare(
-    journal: &str,
-    run: &Run,
+    written: &str,
+    ulid: &str,
     shown: Shown,
     commits: Vec<String>,
     branch: String,
 ) -> Report {
-    let written: BTreeMap<u64, &str> = journal
+    let written: BTreeMap<(Run, u64), &str> = written
         .lines()
-        .filter_map(|line| Envelope::parse(line).filter(|e| e.run == *run).map(|e| (e.seq, line)))
+        .filter_map(|line| {
+            let envelope = Envelope::parse(line).filter(|event| event.run.ulid() == ulid)?;
+            Some(((envelope.run, envelope.seq), line))
+        })
         .collect();
     let exit = written.values().next_back().and_then(|line| Envelope::parse(line)?.exit);
-    let mut seen = BTreeSet::new();
-    let (mut duplicated, mut altered, mut out_of_order, mut last) = (0, 0, 0, 0);
+    let mut seen: BTreeSet<(Run, u64)> = BTreeSet::new();
+    let (mut duplicated, mut altered, mut out_of_order) = (0, 0, 0);
     let mut latencies = Vec::new();
     for ShownLine { line, at } in &shown.lines {
-        if !seen.insert(line.seq) {
+        let id = (line.run.clone(), line.seq);
+        if seen.contains(&id) {
             duplicated += 1;
             continue;
         }
-        if written.get(&line.seq) != Some(&line.json.as_str()) {
+        if written.get(&id) != Some(&line.json.as_str()) {
             altered += 1;
         }
-        if line.seq < last {
+        if seen.last().is_some_and(|last| id < *last) {
             out_of_order += 1;
         }
-        last = last.max(line.seq);
+        seen.insert(id);
         latencies.push(at.saturating_sub(line.ts));
     }
     latencies.sort_unstable();
+    // Numbers have no holes: one that nobody wrote was lost before it could be read back.
+    let mut last: BTreeMap<&Run, u64> = BTreeMap::new();
+    for (run, seq) in written.keys() {
+        last.insert(run, *seq);
+    }
+    let emitted = last.values().sum::<u64>() as usize;
+    let unread = emitted - written.len();
     Report {
-        emitted: written.len(),
+        emitted,
         received: seen.len(),
-        lost: written.keys().filter(|seq| !seen.contains(seq)).count(),
+        attempts: last.len(),
+        lost: unread + written.keys().filter(|id| !seen.contains(id)).count(),
         duplicated,
         altered,
         out_of_order,
@@ -100,17 +116,28 @@ impl Report {
     /// on the branch; and the connection was really dropped on the way, unless the run was too short
     /// for it.
     pub fn is_good(&self) -> bool {
+        self.is_whole()
+            && self.exit == Some(0)
+            && (self.emitted < DROP_AFTER || self.reconnected())
+            && !self.commits.is_empty()
+    }
+
+    /// Nothing was lost, doubled, changed or out of order, whatever came of the work.
+    pub fn is_whole(&self) -> bool {
         self.emitted > 0
             && self.lost == 0
             && self.duplicated == 0
             && self.altered == 0
             && self.out_of_order == 0
-            && self.exit == Some(0)
-            && (self.emitted < DROP_AFTER || (self.reconnects > 0 && self.redelivered > 0))
-            && !self.commits.is_empty()
     }
 
-    fn percentile(&self, percent: usize) -> u64 {
+    /// The connection was dropped on the way, and an overlap came again.
+    pub fn reconnected(&self) -> bool {
+        self.reconnects > 0 && self.redelivered > 0
+    }
+
+    /// Milliseconds from written to shown, of that many percent of the lines at most.
+    pub fn percentile(&self, percent: usize) -> u64 {
         let index = (self.latencies.len() * percent).div_ceil(100).saturating_sub(1);
         self.latencies.get(index).copied().unwrap_or_default()
     }
@@ -167,7 +194,7 @@ mod tests {
             at: 1000 + 10 * seq,
         });
         let shown = Shown { lines: lines.collect(), ..Shown::default() };
-        compare(&journal.join("\n"), &run, shown, vec!["abc work".into()], "ralph/w".into())
+        compare(&journal.join("\n"), run.ulid(), shown, vec!["abc work".into()], "ralph/w".into())
     }
 
     #[test]
@@ -186,12 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_nobody_can_read_back_was_lost() {
+        let run: Run = RUN.parse().unwrap();
+        let written = [event(1), event(3)].join("\n");
+        let report = compare(&written, run.ulid(), Shown::default(), vec![], String::new());
+        assert_eq!((report.emitted, report.lost, report.attempts), (3, 3, 1));
+    }
+
+    #[test]
     fn a_line_that_was_changed_on_the_way_is_seen() {
         let run: Run = RUN.parse().unwrap();
         let json = event(1).replace("\"w\"", "\"x\"");
         let line = Line { run: run.clone(), seq: 1, ts: 0, kind: "log".into(), json };
         let shown = Shown { lines: vec![ShownLine { line, at: 0 }], ..Shown::default() };
-        let report = compare(&event(1), &run, shown, vec![], String::new());
+        let report = compare(&event(1), run.ulid(), shown, vec![], String::new());
         assert_eq!(report.altered, 1);
     }
 }

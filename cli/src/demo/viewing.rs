@@ -1,11 +1,13 @@
 //! The demo's viewer: shows lines as they come, and drops its connection once midway.
 
-use std::future::Future;
+use std::{future::Future, io::Write};
 
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
+    event::Envelope,
+    exit::RunExit,
     ids::{Run, Workstream},
-    reassembly::Output,
+    reassembly::{Line, Output},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -13,11 +15,11 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use super::{
-    printing::print,
-    report::{Shown, ShownLine},
+use super::report::{Shown, ShownLine};
+use crate::{
+    logs::format::{self, Extent},
+    watch::{Ask, Place, Reader, Seen, channel, now_ms, watch as follow},
 };
-use crate::watch::{Ask, Place, Reader, Seen, now_ms, watch as follow};
 
 /// Lines after which the connection is dropped.
 pub const DROP_AFTER: usize = 30;
@@ -76,6 +78,23 @@ impl Drop for Viewing {
     }
 }
 
+/// Whether an execution ends with this line: its worker said so, and is not started again.
+fn is_last(line: &Line) -> bool {
+    let exit = || Envelope::parse(&line.json)?.exit;
+    line.kind == "run.end"
+        && exit().and_then(|exit| RunExit::from_code(exit.into())).is_none_or(RunExit::is_final)
+}
+
+/// Columns of a line's text.
+const WIDTH: usize = 100;
+
+fn print(json: &str) {
+    let mut text = String::new();
+    format::event(&mut text, json, Extent::Line(WIDTH));
+    // A reader that went away is no reason to stop the demo.
+    let _ = anstream::stdout().write_all(text.as_bytes());
+}
+
 async fn view(
     place: Place,
     workstream: Workstream,
@@ -85,7 +104,7 @@ async fn view(
     caught_up: watch::Sender<bool>,
     mut over: watch::Receiver<bool>,
 ) -> Result<Shown> {
-    let (seen, mut sights) = mpsc::unbounded_channel();
+    let (seen, mut sights) = channel();
     let (ask, mut asks) = mpsc::channel(1);
     let mut shown = Shown::default();
     let with_rules = matches!(reader, Reader::Rules(_));
@@ -114,29 +133,33 @@ async fn view(
                         caught_up.send_replace(true);
                     }
                 }
-                Seen::Disconnected => shown.reconnects += 1,
+                Seen::Disconnected => {
+                    shown.reconnects += 1;
+                    complete = false;
+                }
                 Seen::CaughtUp(is) => complete = is,
                 Seen::Output(Output::CaughtUp) => {
                     caught_up.send_replace(true);
                 }
-                Seen::Output(Output::Show(line)) if line.run == run => {
+                Seen::Output(Output::Show(line)) if line.run.ulid() == run.ulid() => {
                     if !quiet {
-                        print(&line);
+                        print(&line.json);
                     }
-                    shown.ended |= line.kind == "run.end";
+                    shown.ended |= is_last(&line);
                     shown.lines.push(ShownLine { line, at: now_ms() });
                     if shown.lines.len() == DROP_AFTER && !dropped {
                         dropped = true;
                         let _ = ask.send(Ask::Drop).await;
                     }
                 }
-                Seen::Output(Output::Lost { run: of, from, to }) if of == run => {
+                Seen::Output(Output::Lost { run: of, from, to }) if of.ulid() == run.ulid() => {
                     shown.given_up += to - from + 1;
                 }
-                Seen::Output(_) => {}
+                Seen::Output(_) | Seen::Runs(_) | Seen::Task { .. } | Seen::Error(_) => {}
             }
-            // Without rules nobody knows what is missing: the last line is the end.
-            if shown.ended && complete {
+            // Without rules nobody knows what is missing: the last line is the end. A connection that
+            // was to be dropped must have been, however fast the lines came.
+            if shown.ended && complete && (!dropped || shown.reconnects > 0) {
                 break;
             }
         }

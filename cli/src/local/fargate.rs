@@ -4,21 +4,14 @@
 //! value, the run's overrides, stdout and stderr in its log stream, and SIGTERM when it is stopped.
 //! What it does not get is a container: no image, no read-only root, no user of its own.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use ralph_protocol::names::worker_env;
 use rustix::process::Signal;
 use tokio::{process::Command, sync::watch, task::JoinSet};
 
-use super::PATIENCE;
+use super::{PATIENCE, agents};
 use crate::{
     aws::{Aws, LogWriter, Secrets, Tasks},
     tools::children::Group,
@@ -140,13 +133,17 @@ async fn play(shared: &Shared, task: &str, mut stop: watch::Receiver<bool>) -> R
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("HOME", &folder)
         .envs(&spec.environment)
-        .env(worker_env::JOURNAL, journal(&shared.folder, id))
+        .env(worker_env::JOURNAL, folder.join(JOURNAL))
         .env(worker_env::ALLOW_FILE_REPO, "1")
         .env(worker_env::WORKDIR, &workspace)
         .current_dir(&workspace)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    let workstream = spec.environment.get(worker_env::WORKSTREAM);
+    if let Some(agent) = workstream.and_then(|name| agents::of(&shared.folder, name)) {
+        command.env(worker_env::AGENT_COMMAND, agent);
+    }
     for (name, arn) in &spec.secrets {
         let value = shared.secrets.get(arn).await?;
         let value = value.with_context(|| format!("the secret for {name} has no value"))?;
@@ -187,11 +184,9 @@ async fn asked(stop: &mut watch::Receiver<bool>) {
 }
 
 /// The last part of a task's ARN.
-pub fn id_of(task: &str) -> &str {
+fn id_of(task: &str) -> &str {
     task.rsplit('/').next().unwrap_or(task)
 }
 
-/// Where a task's worker writes its own copy of every event.
-pub fn journal(tasks: &Path, id: &str) -> PathBuf {
-    tasks.join(id).join("journal.jsonl")
-}
+/// Where a task's worker writes its own copy of every event, in the task's folder.
+pub const JOURNAL: &str = "journal.jsonl";

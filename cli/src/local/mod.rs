@@ -1,8 +1,9 @@
 //! The local cloud: the same HCL and the same Lambda binary on one machine.
 
+pub mod agents;
 mod cloud;
 mod fargate;
-mod server;
+pub mod server;
 
 use std::{
     fs,
@@ -29,9 +30,10 @@ use crate::{
 };
 
 use cloud::Cloud;
+pub use cloud::claim;
 use fargate::Fargate;
 
-pub use fargate::{id_of as task_id, journal};
+pub use fargate::JOURNAL;
 
 /// Where state is kept: the one thing the local cloud adds to the generated HCL.
 const OVERRIDE: &str = "terraform {\n  backend \"local\" {}\n}\n";
@@ -127,7 +129,7 @@ impl Local {
             aws.secrets().put(target.secret_arn(name)?, value).await?;
         }
         let cluster = target.text(output::CLUSTER)?.to_owned();
-        let fargate = Fargate::start(&aws, cluster, worker.worker, scratch.join("tasks"));
+        let fargate = Fargate::start(&aws, cluster, worker.worker, tasks(&scratch));
         Ok(Self { target, scratch, cloud, fargate })
     }
 
@@ -142,6 +144,11 @@ impl Local {
         self.fargate.stop().await;
         self.cloud.stop().await;
     }
+}
+
+/// Where the stand-in for Fargate keeps its tasks.
+pub fn tasks(scratch: &Path) -> PathBuf {
+    scratch.join("tasks")
 }
 
 /// Empties a scratch folder of ours. Another folder's content is never deleted.

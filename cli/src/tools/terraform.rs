@@ -83,6 +83,38 @@ impl Terraform {
         run(&mut self.command(&["apply", "-auto-approve", "-input=false", "-no-color"]), log).await
     }
 
+    /// `destroy` without questions, its output in `log`.
+    pub async fn destroy(&self, log: &Path) -> Result<()> {
+        let mut command = self.command(&["destroy", "-auto-approve", "-input=false", "-no-color"]);
+        run(&mut command, log).await
+    }
+
+    /// Whether a plan would change something; its output is in `log`.
+    pub async fn has_changes(&self, log: &Path) -> Result<bool> {
+        let plan = log.with_extension("plan");
+        run(self.command(&["plan", "-input=false", "-no-color"]).arg("-out").arg(&plan), log)
+            .await?;
+        let shown = self.show_json(&plan).await?;
+        let changes = shown["resource_changes"].as_array().into_iter().flatten();
+        let none = serde_json::json!(["no-op"]);
+        Ok(changes
+            .filter(|change| change["mode"] == "managed")
+            .any(|c| c["change"]["actions"] != none))
+    }
+
+    /// A plan without looking at what exists, in `file`, with its output in `log`.
+    pub async fn plan_to(&self, file: &Path, log: &Path) -> Result<()> {
+        let mut command =
+            self.command(&["plan", "-input=false", "-no-color", "-refresh=false", "-lock=false"]);
+        run(command.arg("-out").arg(file), log).await
+    }
+
+    /// A plan as JSON.
+    pub async fn show_json(&self, file: &Path) -> Result<Value> {
+        let text = output(self.command(&["show", "-json"]).arg(file)).await?;
+        serde_json::from_str(&text).context("the plan is not JSON")
+    }
+
     /// A command at the terminal.
     pub async fn foreground(&self, arguments: &[&str], rest: &[String]) -> Result<()> {
         foreground(self.command(arguments).args(rest)).await

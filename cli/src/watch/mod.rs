@@ -7,12 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use futures::{SinkExt, StreamExt};
 use ralph_protocol::{
-    ids::Workstream,
-    message::{ClientMessage, ServerMessage},
+    ids::{Run, Workstream},
+    message::{ClientMessage, RunInfo, ServerMessage},
     reassembly::{Input, Output},
 };
-use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::{self, Message, http::StatusCode};
+use tokio::{net::TcpStream, sync::mpsc};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{self, Message, http::StatusCode},
+};
 
 use crate::token::{Minter, scope_of};
 
@@ -38,7 +41,25 @@ pub enum Seen {
     Output(Output),
     /// Nothing is missing any more, or something is again.
     CaughtUp(bool),
+    /// Where the runs stand.
+    Runs(Vec<RunInfo>),
+    /// A task changed its state.
+    Task { run: Run, status: String, reason: Option<String> },
+    /// A request was refused or failed.
+    Error(String),
 }
+
+/// Sights that may wait for a slow reader. Then the connection is not read any more, the server
+/// drops what it cannot deliver, and the rules ask for it again.
+const WAITING: usize = 1_024;
+
+/// A channel for what a watcher sees.
+pub fn channel() -> (mpsc::Sender<Seen>, mpsc::Receiver<Seen>) {
+    mpsc::channel(WAITING)
+}
+
+/// A connection.
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What can be asked of a watcher.
 #[derive(Debug, Clone, Copy)]
@@ -60,26 +81,37 @@ pub async fn watch(
     place: &Place,
     workstream: &Workstream,
     reader: &mut Reader,
-    seen: &mpsc::UnboundedSender<Seen>,
+    seen: &mpsc::Sender<Seen>,
     asks: &mut mpsc::Receiver<Ask>,
 ) -> Result<()> {
+    loop {
+        let socket = tokio::select! {
+            socket = connect(place, workstream) => socket?,
+            () = seen.closed() => return Ok(()),
+        };
+        if seen.send(Seen::Connected).await.is_err()
+            || !follow(socket, reader, seen, asks).await
+            || seen.send(Seen::Disconnected).await.is_err()
+        {
+            return Ok(());
+        }
+        reader.handle(now_ms(), Input::Disconnected);
+        tokio::time::sleep(FIRST_PAUSE).await;
+    }
+}
+
+/// Connects, however long the way there is closed.
+///
+/// # Errors
+/// When the handshake is refused again and again: no waiting helps then.
+pub async fn connect(place: &Place, workstream: &Workstream) -> Result<Socket> {
     let mut pause = FIRST_PAUSE;
     let mut refusals = 0;
     loop {
         let token = place.minter.mint(&place.user, scope_of(std::slice::from_ref(workstream)))?;
         let url = format!("{}?token={token}", place.url);
         match tokio_tungstenite::connect_async(&url).await {
-            Ok((socket, _)) => {
-                (pause, refusals) = (FIRST_PAUSE, 0);
-                if seen.send(Seen::Connected).is_err() {
-                    return Ok(());
-                }
-                if !follow(socket, reader, seen, asks).await {
-                    return Ok(());
-                }
-                reader.handle(now_ms(), Input::Disconnected);
-                let _ = seen.send(Seen::Disconnected);
-            }
+            Ok((socket, _)) => return Ok(socket),
             Err(error) => {
                 if let Some(status) = refused(&error) {
                     refusals += 1;
@@ -88,13 +120,12 @@ pub async fn watch(
                             "the connection was refused ({status})\nhint: are the signing keys of this environment the ones that `ralph` reads?"
                         );
                     }
+                } else if pause == FIRST_PAUSE {
+                    eprintln!("note: no connection yet ({error}); trying again");
                 }
             }
         }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = seen.closed() => return Ok(()),
-        }
+        tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -111,15 +142,12 @@ fn refused(error: &tungstenite::Error) -> Option<StatusCode> {
 }
 
 /// One connection. `false` when nobody wants to see any more.
-async fn follow<S>(
-    socket: tokio_tungstenite::WebSocketStream<S>,
+async fn follow(
+    socket: Socket,
     reader: &mut Reader,
-    seen: &mpsc::UnboundedSender<Seen>,
+    seen: &mpsc::Sender<Seen>,
     asks: &mut mpsc::Receiver<Ask>,
-) -> bool
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
+) -> bool {
     let (mut sink, mut stream) = socket.split();
     let mut outputs = reader.handle(now_ms(), Input::Connected);
     let mut caught_up = None;
@@ -129,14 +157,14 @@ where
                 if sink.send(Message::text(encode(&message))).await.is_err() {
                     return true;
                 }
-            } else if seen.send(Seen::Output(output)).is_err() {
+            } else if seen.send(Seen::Output(output)).await.is_err() {
                 return false;
             }
         }
         let now_caught_up = reader.is_caught_up();
         if caught_up != Some(now_caught_up) {
             caught_up = Some(now_caught_up);
-            if seen.send(Seen::CaughtUp(now_caught_up)).is_err() {
+            if seen.send(Seen::CaughtUp(now_caught_up)).await.is_err() {
                 return false;
             }
         }
@@ -144,7 +172,13 @@ where
         tokio::select! {
             message = stream.next() => match message {
                 Some(Ok(Message::Text(text))) => match ServerMessage::parse(&text) {
-                    Ok(Some(message)) => outputs = reader.handle(now_ms(), Input::Message(message)),
+                    Ok(Some(message)) => {
+                        let beside = beside(&message);
+                        outputs = reader.handle(now_ms(), Input::Message(message));
+                        if let Some(sight) = beside && seen.send(sight).await.is_err() {
+                            return false;
+                        }
+                    }
                     Ok(None) => outputs = reader.handle(now_ms(), Input::GatewayFault),
                     // From a newer server: not for this build.
                     Err(_) => {}
@@ -161,7 +195,20 @@ where
     }
 }
 
-fn encode(message: &ClientMessage) -> String {
+/// What a message tells beside lines.
+fn beside(message: &ServerMessage) -> Option<Seen> {
+    match message {
+        ServerMessage::Runs { runs, .. } => Some(Seen::Runs(runs.clone())),
+        ServerMessage::Task { run, status, reason, .. } => {
+            Some(Seen::Task { run: run.clone(), status: status.clone(), reason: reason.clone() })
+        }
+        ServerMessage::Error { message, .. } => Some(Seen::Error(message.clone())),
+        _ => None,
+    }
+}
+
+/// A message as it goes over the wire.
+pub fn encode(message: &ClientMessage) -> String {
     serde_json::to_string(message).unwrap_or_default()
 }
 

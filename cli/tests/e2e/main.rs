@@ -4,7 +4,9 @@
 mod cloud;
 mod commands;
 mod connections;
+mod cost;
 mod demo;
 mod plan;
+mod refusals;
 mod secrets;
 mod socket;

@@ -1,11 +1,15 @@
 //! The command line.
 
+mod workstream;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ralph_protocol::ids::Workstream;
 
 use crate::target::TargetArgs;
+
+pub use workstream::{LogsArgs, PsArgs, RunArgs, StopArgs};
 
 /// Runs coding-agent workstreams and shows their logs live.
 #[derive(Debug, Parser)]
@@ -21,16 +25,30 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the local cloud with the viewer until Ctrl-C
     Local(LocalArgs),
+    /// Start a workstream
+    Run(RunArgs),
+    /// Show the workstreams: where they stand, what they cost
+    Ps(PsArgs),
+    /// Show a workstream's lines; with -f, as they come
+    Logs(LogsArgs),
+    /// Stop a workstream; what it has done is kept
+    Stop(StopArgs),
+    /// Serve the page on this machine, against an environment on AWS or the local cloud
+    View(ViewArgs),
     /// Print a connection token, good for one handshake within a minute
     Token(TokenArgs),
     /// Set the secrets of an environment
     Keys(KeysArgs),
+    /// Say what an environment costs: idle, and an hour of a workstream
+    Cost(CostArgs),
     /// Show what `apply` would change
     Plan(PlanArgs),
     /// Create or change an environment
     Apply(EnvironmentArgs),
     /// Remove an environment
     Destroy(EnvironmentArgs),
+    /// Try the whole path on a real account, in an environment of its own that is removed again
+    VerifyAws(VerifyArgs),
     /// Build dist/ralph-lambda.zip
     BuildLambdas,
 }
@@ -99,6 +117,53 @@ pub struct LocalArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct ViewArgs {
+    /// Workstreams the page opens with
+    #[arg(required = true)]
+    pub workstreams: Vec<Workstream>,
+    /// Port of the page; 0: a free one
+    #[arg(long, default_value_t = 0)]
+    pub viewer_port: u16,
+    /// A built page to serve [default: viewer/dist, built first]
+    #[arg(long, value_name = "DIR")]
+    pub page: Option<PathBuf>,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CostArgs {
+    /// The environment: a folder of terraform/envs
+    #[arg(default_value = "dev")]
+    pub environment: String,
+    /// People who watch during the hour
+    #[arg(long, default_value_t = 2, value_name = "V")]
+    pub viewers: u32,
+    /// Megabytes of log lines in the hour
+    #[arg(long, default_value_t = 10.0, value_name = "L", value_parser = positive)]
+    pub log_mb: f64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct VerifyArgs {
+    /// An https repository with a README.md that the run may push a branch to
+    #[arg(long)]
+    pub repo: Option<String>,
+    /// A file with the JSON that `ralph keys set git-token` takes
+    #[arg(long, value_name = "FILE")]
+    pub git_token_file: Option<PathBuf>,
+    /// Do it: it costs a few cents
+    #[arg(long)]
+    pub yes: bool,
+    /// Leave the environment there, to look at it
+    #[arg(long)]
+    pub keep: bool,
+    /// Do the same in the local cloud with this scratch folder instead, as far as that goes
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["repo", "git_token_file", "yes", "keep"])]
+    pub scratch: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct TokenArgs {
     /// Workstreams the token may see
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -131,8 +196,24 @@ pub enum KeysCommand {
         #[command(flatten)]
         target: TargetArgs,
     },
+    /// Show what is set, since when, and the ids of the keys; never a value
+    List {
+        #[command(flatten)]
+        target: TargetArgs,
+    },
     /// Make a first signing key for connection tokens, if there is none
     InitSigning {
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+    /// Make a new signing key; tokens of the one before it are accepted until the next rotation
+    RotateSigning {
+        /// Accept the new key alone, once the functions' caches end (5 minutes): the old one leaked
+        #[arg(long)]
+        revoke: bool,
+        /// Also when the last rotation is younger than 10 minutes
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         target: TargetArgs,
     },

@@ -1,6 +1,9 @@
 //! `ralph keys`: secret values come from standard input, never from the command line, and are
 //! never shown.
 
+mod list;
+mod rotate;
+
 use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
@@ -27,6 +30,10 @@ pub async fn run(options: KeysArgs) -> Result<()> {
             aws.secrets().put(target.secret_arn(name)?, &text).await?;
             eprintln!("{} is set", name.as_str());
         }
+        KeysCommand::List { target } => {
+            let target = target.resolve().await?;
+            list::run(&target, &Aws::connect(&target).await.secrets()).await?;
+        }
         KeysCommand::InitSigning { target } => {
             let target = target.resolve().await?;
             let secrets = Aws::connect(&target).await.secrets();
@@ -37,6 +44,11 @@ pub async fn run(options: KeysArgs) -> Result<()> {
                 secrets.put(arn, &serde_json::to_string(&signing_keys()?)?).await?;
                 eprintln!("a signing key was made");
             }
+        }
+        KeysCommand::RotateSigning { revoke, force, target } => {
+            let target = target.resolve().await?;
+            let secrets = Aws::connect(&target).await.secrets();
+            rotate::run(&target, &secrets, rotate::Wish { revoke, force }).await?;
         }
     }
     Ok(())
@@ -76,11 +88,15 @@ fn check(secret: Secret, text: &str) -> Result<SecretName> {
 
 /// Fresh signing keys: one, without a predecessor.
 pub fn signing_keys() -> Result<SigningKeys> {
+    Ok(SigningKeys { current: signing_key()?, previous: None })
+}
+
+/// A fresh signing key. Its id is a ULID, so it says when it was made.
+fn signing_key() -> Result<SigningKey> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     let secret = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let kid = ulid::Ulid::generate().to_string();
-    Ok(SigningKeys { current: SigningKey { kid, secret: Value::new(secret) }, previous: None })
+    Ok(SigningKey { kid: ulid::Ulid::generate().to_string(), secret: Value::new(secret) })
 }
 
 #[cfg(test)]

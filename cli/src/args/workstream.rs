@@ -1,0 +1,210 @@
+//! The commands about one workstream: run, stop, ps, logs.
+
+use anstream::ColorChoice;
+use clap::{Args as ClapArgs, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
+use ralph_protocol::{
+    execution::{Input, InputLimits},
+    ids::{Run, Workstream},
+    message::MAX_LIMIT,
+};
+
+use super::positive;
+use crate::target::TargetArgs;
+
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    /// The workstream's name: 1 to 48 characters of a-z, 0-9 and `-`
+    pub workstream: Workstream,
+    /// The repository: https, without user name or token; in the local cloud also file://
+    pub repo: String,
+    /// Branch to start from [default: the repository's own]
+    #[arg(long)]
+    pub base: Option<String>,
+    /// Branch to work on [default: ralph/<workstream>]
+    #[arg(long)]
+    pub branch: Option<String>,
+    /// Prompt file, a path inside the repository [default: PROMPT.md]
+    #[arg(long, value_name = "FILE")]
+    pub prompt_file: Option<String>,
+    /// A command that must pass before the work counts as complete
+    #[arg(long, value_name = "COMMAND")]
+    pub verify: Option<String>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Show the lines as they come, and end with the worker's exit code
+    #[arg(short, long)]
+    pub follow: bool,
+    /// In the local cloud: a scripted agent that costs nothing works instead of claude
+    #[arg(long)]
+    pub scripted: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// Limits; what is left out is as ralph.toml says.
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
+pub struct LimitArgs {
+    /// Most iterations
+    #[arg(long, value_name = "N")]
+    pub max_iterations: Option<u32>,
+    /// Longest duration, such as 8h
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub max_duration: Option<u64>,
+    /// Highest cost in US dollars
+    #[arg(long, value_name = "USD", value_parser = positive)]
+    pub max_cost_usd: Option<f64>,
+    /// Longest iteration, such as 30m
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub iteration_timeout: Option<u64>,
+    /// Longest silence of the agent, such as 10m
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub silence: Option<u64>,
+    /// Most iterations in a row without progress
+    #[arg(long, value_name = "N")]
+    pub max_stalls: Option<u32>,
+}
+
+impl RunArgs {
+    /// What the state machine is told.
+    pub fn input(&self) -> Input {
+        let limits = &self.limits;
+        Input {
+            workstream: self.workstream.clone(),
+            repo: self.repo.clone(),
+            base: self.base.clone(),
+            branch: self.branch.clone(),
+            prompt_file: self.prompt_file.clone(),
+            verify_command: self.verify.clone(),
+            limits: InputLimits {
+                max_iterations: limits.max_iterations,
+                max_duration_secs: limits.max_duration,
+                max_cost_usd: limits.max_cost_usd,
+                iteration_timeout_secs: limits.iteration_timeout,
+                silence_secs: limits.silence,
+                max_stalls: limits.max_stalls,
+            },
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct StopArgs {
+    /// The workstream
+    pub workstream: Workstream,
+    /// How long to wait until it is stopped
+    #[arg(long, value_name = "TIME", default_value = "4m", value_parser = seconds)]
+    pub wait: u64,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct PsArgs {
+    /// Also those that ended
+    #[arg(short, long)]
+    pub all: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct LogsArgs {
+    /// The workstream
+    pub workstream: Workstream,
+    /// Go on with new lines as they come; with --run until that run is over, else until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Lines from then on: how long ago (10m, 2h30m), or a time (2026-11-25T08:00:00Z)
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<u64>,
+    /// This run alone
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<Run>,
+    /// The newest lines; without it 1000, or with --since or --run all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
+    pub tail: Option<u32>,
+    /// The events as they were written, a line of JSON each
+    #[arg(long)]
+    pub json: bool,
+    /// Follow until the workstream's execution is over, and end with its worker's exit code
+    #[arg(long)]
+    pub exit_code: bool,
+    /// When to use colours; NO_COLOR is honoured
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// When output is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR says otherwise
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<Colour> for ColorChoice {
+    fn from(colour: Colour) -> Self {
+        match colour {
+            Colour::Auto => Self::Auto,
+            Colour::Always => Self::Always,
+            Colour::Never => Self::Never,
+        }
+    }
+}
+
+/// A duration in whole seconds, at least one.
+fn seconds(text: &str) -> Result<u64, String> {
+    let duration = text.parse::<SignedDuration>().ok();
+    let secs = duration.and_then(|duration| u64::try_from(duration.as_secs()).ok());
+    secs.filter(|&secs| secs > 0).ok_or_else(|| "expected a time such as 90s, 30m or 2h".to_owned())
+}
+
+/// A time, or how long ago; ms since the epoch.
+fn since(text: &str) -> Result<u64, String> {
+    let time = match text.parse::<SignedDuration>() {
+        Ok(ago) if ago.is_positive() => Timestamp::now().checked_sub(ago).ok(),
+        Ok(_) => None,
+        Err(_) => text.parse::<Timestamp>().ok(),
+    };
+    time.and_then(|time| u64::try_from(time.as_millisecond()).ok()).ok_or_else(|| {
+        "expected how long ago (10m, 2h30m), or a time (2026-11-25T08:00:00Z)".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("90s", Some(90)),
+            ("30m", Some(1800)),
+            ("2h30m", Some(9000)),
+            ("1h 5s", Some(3605)),
+            ("0s", None),
+            ("-5m", None),
+            ("10ms", None),
+            ("90", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(seconds(text).ok(), expected, "{text}");
+        }
+        assert_eq!(since("1970-01-01T00:00:01.5Z"), Ok(1500));
+        assert_eq!(since("1970-01-01T01:00:01+01:00"), Ok(1000));
+        assert!(since("yesterday").is_err() && since("-1m").is_err());
+        let hour_ago = since("1h").unwrap();
+        let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap();
+        assert!((3_599_000..3_700_000).contains(&(now - hour_ago)));
+    }
+}

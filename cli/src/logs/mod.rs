@@ -1,0 +1,125 @@
+//! `ralph logs`: as `kubectl logs` and `aws logs tail` do, it shows what there is and ends; with
+//! `-f` it goes on.
+
+mod exit;
+mod following;
+pub mod format;
+mod reading;
+pub mod screen;
+mod whole;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use ralph_protocol::{
+    ids::Workstream,
+    message::{DEFAULT_LIMIT, MAX_LIMIT},
+    reassembly::Options,
+};
+
+use crate::{
+    args::LogsArgs,
+    aws::Aws,
+    target::Target,
+    token::Minter,
+    watch::{Place, now_ms},
+};
+
+use exit::Ends;
+use following::Until;
+use format::Extent;
+use screen::{Form, stdout};
+
+/// Where a workstream's lines of an environment come from.
+pub async fn place(target: &Target, aws: &Aws) -> Result<Place> {
+    Ok(Place {
+        url: target.websocket_url()?,
+        minter: Minter::connect(target, aws).await?,
+        user: "ralph-cli".to_owned(),
+    })
+}
+
+pub async fn run(options: LogsArgs) -> Result<ExitCode> {
+    if let (Some(_), Some(_)) = (&options.run, options.since.filter(|_| options.follow)) {
+        bail!(
+            "--run with --since does not follow\nhint: leave --since out, its beginning is the run's; or leave -f out"
+        );
+    }
+    let target = options.target.resolve().await?;
+    let aws = Aws::connect(&target).await;
+    let place = place(&target, &aws).await?;
+    let form = if options.json { Form::Json } else { Form::Text(Extent::Whole) };
+    let mut screen = stdout(form, options.color.into());
+
+    let bounded = options.run.is_some() || options.since.is_some();
+    let follows = options.follow || options.exit_code;
+    let result = if !follows && bounded && options.tail.is_none() {
+        let wish = reading::Wish {
+            workstream: &options.workstream,
+            run: options.run.as_ref(),
+            since: options.since,
+        };
+        let read = reading::read(&place, &wish, &mut screen).await;
+        screen.flush().map_err(anyhow::Error::from).and(read).map(|count| {
+            if count == 0 {
+                eprintln!("note: {} has written nothing there", options.workstream);
+            }
+            None
+        })
+    } else {
+        let limit = options.tail.unwrap_or(if bounded { MAX_LIMIT } else { DEFAULT_LIMIT });
+        let until = match (&options.run, options.exit_code, options.follow) {
+            (Some(run), _, true) | (Some(run), true, _) => Until::RunOver(run.clone()),
+            (None, true, _) => Until::ExecutionOver(Ends(aws.executions(&target).ok()), None),
+            (None, false, true) => Until::Stopped,
+            (_, false, false) => Until::CaughtUp,
+        };
+        let wish = Options {
+            limit,
+            since: options.since,
+            run: options.run.clone(),
+            seed: now_ms(),
+            ..Options::new(options.workstream.clone())
+        };
+        following::follow(place, wish, until, &mut screen).await
+    };
+    match result {
+        Ok(exit) if options.exit_code => Ok(code(exit)),
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error),
+    }
+}
+
+/// Follows one execution from its beginning to its end; its worker's exit code.
+pub async fn follow_execution(
+    target: &Target,
+    aws: &Aws,
+    workstream: Workstream,
+    ulid: ulid::Ulid,
+) -> Result<ExitCode> {
+    let place = place(target, aws).await?;
+    let mut screen = stdout(Form::Text(Extent::Whole), anstream::ColorChoice::Auto);
+    let until = Until::ExecutionOver(Ends(Some(aws.executions(target)?)), Some(ulid.to_string()));
+    let wish =
+        Options { seed: now_ms(), since: Some(ulid.timestamp_ms()), ..Options::new(workstream) };
+    match following::follow(place, wish, until, &mut screen).await {
+        Ok(exit) => Ok(code(exit)),
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error),
+    }
+}
+
+/// A worker that left no exit code did not end well.
+fn code(exit: Option<u8>) -> ExitCode {
+    exit.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// `ralph logs … | head`: the reader has what it wants.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,49 @@
+//! Tables for a terminal: left-aligned columns, two spaces between them.
+
+use std::io::Write;
+
+/// A table with a header.
+pub struct Table<const N: usize> {
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    pub fn new(header: [&str; N]) -> Self {
+        Self { rows: vec![header.map(str::to_owned)] }
+    }
+
+    pub fn row(&mut self, cells: [String; N]) {
+        self.rows.push(cells);
+    }
+
+    /// Prints it; a reader that went away is no error.
+    pub fn print(&self) {
+        let _ = std::io::stdout().write_all(self.text().as_bytes());
+    }
+
+    pub fn text(&self) -> String {
+        let width = |column: usize| {
+            self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..N).map(width).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new(["a", "b", "c"]);
+        table.row(["ä ö".into(), String::new(), "x".into()]);
+        assert_eq!(table.text(), "a    b  c\nä ö     x\n");
+    }
+}

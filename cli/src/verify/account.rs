@@ -1,0 +1,228 @@
+//! A real account: an environment `verify` of its own, made from ralph.toml's dev, and removed at the
+//! end.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use ralph_protocol::{names::SecretName, secret::GitToken};
+use tokio::process::Command;
+
+use super::{
+    agent,
+    report::Report,
+    steps::{self, Order},
+};
+use crate::{
+    args::VerifyArgs,
+    aws::Aws,
+    build,
+    keys::signing_keys,
+    project::Project,
+    target::Target,
+    tools::{
+        program::{cargo, find, foreground, run},
+        steps::step,
+        terraform::Terraform,
+    },
+};
+
+/// The environment's name.
+const NAME: &str = "verify";
+/// What the scripted agent needs of a key: its presence.
+const NO_KEY: &str = r#"{"keys":[{"id":"verify","value":"the-scripted-agent-needs-none"}]}"#;
+
+/// Where to verify, with everything that can be known beforehand known.
+pub struct Account {
+    project: Project,
+    /// Keeps the generated tree and the state: what was made can be removed later, too.
+    folder: PathBuf,
+    terraform: Terraform,
+    repo: String,
+    git_token: String,
+}
+
+impl Account {
+    /// Checks everything that costs nothing to check.
+    pub async fn check(project: &Project, options: &VerifyArgs) -> Result<Self> {
+        if !Aws::has_credentials().await {
+            bail!(
+                "there are no AWS credentials\nhint: export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of an account for trying things; `eval \"$(aws configure export-credentials --format env)\"` does it for a signed-in profile"
+            );
+        }
+        let Some(repo) = options.repo.clone() else {
+            bail!(
+                "--repo is missing\nhint: an https repository with a README.md that the run may push a branch to"
+            );
+        };
+        let Some(file) = &options.git_token_file else {
+            bail!(
+                "--git-token-file is missing\nhint: a file with the JSON that `ralph keys set git-token` takes"
+            );
+        };
+        let git_token = fs::read_to_string(file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
+        GitToken::parse(&git_token)
+            .with_context(|| format!("{} is no git token", file.display()))?;
+        if ["docker", "podman", "buildah"].iter().all(|builder| find(builder).is_err()) {
+            bail!(
+                "no docker, podman or buildah is on PATH\nhint: the worker image must be built and pushed"
+            );
+        }
+        find("aws").context("the AWS CLI logs in to the image registry")?;
+        if !options.yes {
+            bail!(
+                "this creates an environment `{NAME}` on your account, runs it for some minutes and removes it\nhint: it costs a few cents; add --yes"
+            );
+        }
+        let folder = project.tools().join("verify-aws");
+        let root = generate(project, &folder).await?;
+        let terraform = Terraform::new(root)?.env("TF_VAR_lambda_zip", project.lambda_zip());
+        Ok(Self {
+            project: project.clone(),
+            folder,
+            terraform,
+            repo,
+            git_token: git_token.trim().to_owned(),
+        })
+    }
+
+    pub async fn verify(&self, report: &mut Report) -> Result<()> {
+        step("Lambda functions (cargo-lambda)", build::lambdas(&self.project)).await?;
+        step("init", self.terraform.init(&self.folder.join("init.log"))).await?;
+        let log = self.folder.join("apply.log");
+        step("apply", self.terraform.apply(&log)).await?;
+        report.add("apply", "creates everything", "the same", "created", true);
+        let changes = self.terraform.has_changes(&self.folder.join("plan.log")).await?;
+        report.add(
+            "a second plan",
+            "changes nothing",
+            "sees what the emulator reports wrongly",
+            if changes { "there are changes: plan.log" } else { "no changes" },
+            !changes,
+        );
+        let target = Target {
+            environment: NAME.to_owned(),
+            endpoint: None,
+            viewer: None,
+            outputs: self.terraform.outputs().await?,
+        };
+        self.set_secrets(&target).await?;
+        self.push_image().await?;
+        report.add(
+            "the worker image",
+            "is pushed under output worker_image",
+            "is not used",
+            "pushed",
+            true,
+        );
+        let order = Order { target: &target, scratch: None, repo: self.repo.clone() };
+        steps::run(&order, report).await
+    }
+
+    async fn set_secrets(&self, target: &Target) -> Result<()> {
+        let secrets = Aws::connect(target).await.secrets();
+        let signing = serde_json::to_string(&signing_keys()?)?;
+        for (name, value) in [
+            (SecretName::WebsocketSigningKeys, signing.as_str()),
+            (SecretName::AnthropicKeys, NO_KEY),
+            (SecretName::GitToken, &self.git_token),
+        ] {
+            secrets.put(target.secret_arn(name)?, value).await?;
+        }
+        Ok(())
+    }
+
+    async fn push_image(&self) -> Result<()> {
+        let mut push = Command::new(self.project.root().join("docker/push.sh"));
+        push.arg(NAME).env("RALPH_TERRAFORM", self.folder.join("terraform"));
+        step("worker image (build and push)", foreground(&mut push)).await
+    }
+
+    /// Removes everything, and says whether it is gone.
+    pub async fn destroy(&self, report: &mut Report) -> Result<()> {
+        let log = self.folder.join("destroy.log");
+        let gone = step("destroy", self.terraform.destroy(&log)).await;
+        let gone = gone.with_context(|| {
+            format!(
+                "not everything is removed, and what is left costs money; again with\n  {}",
+                self.destroy_command()
+            )
+        });
+        report.add("destroy", "removes everything", "the same", "removed", gone.is_ok());
+        gone
+    }
+
+    /// How a person removes it.
+    pub fn destroy_command(&self) -> String {
+        let root = self.folder.join("terraform/envs").join(NAME);
+        format!("terraform -chdir={} destroy", root.display())
+    }
+}
+
+/// Writes the environment from ralph.toml's dev, with the scripted agent, and gives its root module.
+async fn generate(project: &Project, folder: &Path) -> Result<PathBuf> {
+    let tree = folder.join("terraform");
+    let root = tree.join("envs").join(NAME);
+    if root.join("terraform.tfstate").exists() {
+        let state = fs::read_to_string(root.join("terraform.tfstate"))?;
+        if state.contains("\"mode\": \"managed\"") {
+            bail!(
+                "the last verification left something on an account\nhint: terraform -chdir={} destroy",
+                root.display()
+            );
+        }
+    }
+    fs::create_dir_all(folder)?;
+    let text = fs::read_to_string(project.root().join("ralph.toml"))?;
+    let config = folder.join("ralph.toml");
+    fs::write(&config, configuration(&text)?)?;
+    let mut generator = cargo(&find("cargo")?);
+    generator
+        .args(["run", "--quiet", "-p", "ralph-generator", "--", "--config"])
+        .arg(&config)
+        .arg("--out")
+        .arg(&tree)
+        .current_dir(project.root());
+    step("environment written (generator)", run(&mut generator, &folder.join("generator.log")))
+        .await?;
+    Ok(root)
+}
+
+/// ralph.toml with one environment: dev's settings, its own name, the scripted agent.
+fn configuration(text: &str) -> Result<String> {
+    let mut config: toml::Table = text.parse().context("ralph.toml is not TOML")?;
+    let environments = config.get_mut("env").and_then(toml::Value::as_table_mut);
+    let environments = environments.context("ralph.toml has no environments")?;
+    let mut dev = environments.remove("dev").context("ralph.toml has no environment dev")?;
+    let table = dev.as_table_mut().context("dev is not a table")?;
+    // Its state is kept here and removed with it.
+    table.remove("state");
+    let worker = table.entry("worker").or_insert_with(|| toml::Table::new().into());
+    let worker = worker.as_table_mut().context("dev.worker is not a table")?;
+    worker.insert("agent_command".to_owned(), agent::command().into());
+    environments.clear();
+    environments.insert(NAME.to_owned(), dev);
+    Ok(toml::to_string(&config)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_dev_under_another_name_with_another_agent() {
+        let text = include_str!("../../../ralph.toml");
+        let config: toml::Table = configuration(text).unwrap().parse().unwrap();
+        let environments = config["env"].as_table().unwrap();
+        assert_eq!(environments.keys().collect::<Vec<_>>(), [NAME]);
+        let dev: toml::Table = text.parse().unwrap();
+        assert_eq!(environments[NAME]["region"], dev["env"]["dev"]["region"]);
+        assert_eq!(
+            environments[NAME]["worker"]["agent_command"].as_str(),
+            Some(&*agent::command())
+        );
+    }
+}

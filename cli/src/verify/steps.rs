@@ -1,0 +1,142 @@
+//! What is the same on AWS and in the local cloud: a scripted run that is interrupted once, watched
+//! by a viewer whose connection drops once, and the comparison of both.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use ralph_protocol::{
+    execution::{Input, InputLimits, Outcome},
+    ids::{Run, Workstream},
+    reassembly::{Client, Options},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    agent,
+    report::{Place, Report},
+};
+use crate::{
+    aws::{Aws, Execution, Executions, Status},
+    demo::{Viewing, compare},
+    local::agents,
+    logs,
+    target::Target,
+    watch::{Reader, now_ms},
+};
+
+/// Longest the run may take: pulling the image, two attempts, and the pauses between them.
+const LONGEST: Duration = Duration::from_secs(20 * 60);
+/// How often the execution is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Numbers that are asked for again after the reconnect although they are held.
+const OVERLAP: u64 = 40;
+
+/// What to verify.
+pub struct Order<'a> {
+    pub target: &'a Target,
+    /// The local cloud's; `None` on AWS, where the environment's agent is the scripted one.
+    pub scratch: Option<&'a Path>,
+    pub repo: String,
+}
+
+pub async fn run(order: &Order<'_>, report: &mut Report) -> Result<()> {
+    let ulid = ulid::Ulid::generate();
+    let name = format!("verify-{}", &ulid.to_string()[20..].to_ascii_lowercase());
+    let workstream: Workstream = name.parse()?;
+    if let Some(scratch) = order.scratch {
+        agents::set(scratch, &workstream, &agent::command())?;
+    }
+    let aws = Aws::connect(order.target).await;
+    let executions = aws.executions(order.target)?;
+    let reader = Reader::Rules(Box::new(Client::new(Options {
+        overlap: OVERLAP,
+        seed: now_ms(),
+        ..Options::new(workstream.clone())
+    })));
+    let place = logs::place(order.target, &aws).await?;
+    let first = Run::new(ulid, 1)?;
+    let viewing = Viewing::start(place, workstream.clone(), first, reader, true);
+    viewing.caught_up().await?;
+    report.add("a viewer", "connects with a signed token", "the same", "connected", true);
+
+    let input = Input {
+        workstream: workstream.clone(),
+        repo: order.repo.clone(),
+        base: None,
+        branch: None,
+        prompt_file: Some("README.md".to_owned()),
+        verify_command: None,
+        limits: InputLimits {
+            max_duration_secs: Some(LONGEST.as_secs()),
+            ..InputLimits::default()
+        },
+    };
+    executions.start(ulid, &input).await?;
+    let shown = viewing.until_over(over(&executions, &workstream, ulid)).await?;
+    over(&executions, &workstream, ulid).await?;
+    let execution = executions.find(&workstream, ulid).await?.context("the execution is gone")?;
+
+    let rows = aws.runs(order.target)?.newest(&workstream, ulid).await?;
+    let reader = aws.log_reader(order.target)?;
+    let mut written = String::new();
+    for stream in rows.iter().rev().filter_map(|row| row.stream.as_deref()) {
+        for line in reader.all(stream).await? {
+            written.push_str(&line);
+            written.push('\n');
+        }
+    }
+    let compared = compare(&written, &ulid.to_string(), shown, Vec::new(), String::new());
+    let first_line = compared.to_string().lines().next().unwrap_or_default().to_owned();
+    report.add(
+        "what was written, against what was shown",
+        "nothing lost, doubled, changed or out of order, over one reconnect",
+        "the same",
+        first_line,
+        compared.is_whole() && compared.reconnected(),
+    );
+    report.add(
+        "latency from written to shown",
+        "the log driver gathers for up to 5 s",
+        "about 0.1 to 0.3 s",
+        format!("p50 {} ms, p99 {} ms", compared.percentile(50), compared.percentile(99)),
+        true,
+    );
+    interruption(report, &execution, compared.attempts, compared.exit);
+    Ok(())
+}
+
+/// The worker ended with 75. AWS tells the state machine; the local cloud tells it that the task was
+/// stopped, with exit code 0, whatever the worker did.
+fn interruption(report: &mut Report, execution: &Execution, attempts: usize, exit: Option<u8>) {
+    let output = execution.output();
+    let outcome = output.as_ref().map(|output| output.outcome);
+    let said = outcome.map_or("nothing", Outcome::as_str);
+    let seen = format!(
+        "{attempts} attempts, last exit {}, execution {said}",
+        exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string())
+    );
+    let restarted = attempts == 2 && exit == Some(0) && outcome == Some(Outcome::Complete);
+    let local = attempts == 1 && exit == Some(75);
+    let good = restarted || (report.place() == Place::Local && local);
+    report.add(
+        "a worker that is interrupted",
+        "2 attempts, last exit 0, execution complete",
+        "1 attempt, last exit 75: it tells the state machine that the task was stopped",
+        seen,
+        good,
+    );
+}
+
+async fn over(executions: &Executions, workstream: &Workstream, ulid: ulid::Ulid) -> Result<()> {
+    let deadline = Instant::now() + LONGEST;
+    loop {
+        let execution = executions.find(workstream, ulid).await?;
+        if execution.is_some_and(|execution| execution.status != Status::Running) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("the execution is not over after {} minutes", LONGEST.as_secs() / 60);
+        }
+        sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,9 @@
+//! The commands of an operator: `ralph run`, `ps` and `stop`.
+
+mod ps;
+mod run;
+mod stop;
+
+pub use ps::run as ps;
+pub use run::run;
+pub use stop::run as stop;

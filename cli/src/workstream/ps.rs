@@ -1,0 +1,250 @@
+//! `ralph ps`: the workstreams that run, or ran. What is known of them is in the state machine's
+//! list of executions, in the run rows, and in the newest `iter.end`.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use futures::{StreamExt, TryStreamExt};
+use ralph_protocol::event::timestamp_text;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    args::PsArgs,
+    aws::{Aws, Execution, Executions, LogReader, RunRow, Runs, Status},
+    table::Table,
+    watch::now_ms,
+};
+
+/// Workstreams asked about at the same time.
+const AT_ONCE: usize = 8;
+/// Most of a reason in the table; all of it is in `--json`.
+const REASON_SHOWN: usize = 60;
+
+/// A workstream as it is shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    workstream: String,
+    execution: String,
+    state: String,
+    /// Starts of the worker in this execution.
+    attempt: Option<u32>,
+    run: Option<String>,
+    /// Ms since the epoch.
+    started_at: u64,
+    /// Time of the newest line, ms since the epoch.
+    last_line_at: Option<u64>,
+    /// All attempts of the execution, US dollars; absent before the first iteration's end.
+    cost_usd: Option<f64>,
+    exit: Option<i64>,
+    reason: Option<String>,
+}
+
+pub async fn run(options: PsArgs) -> Result<()> {
+    let target = options.target.resolve().await?;
+    let aws = Aws::connect(&target).await;
+    let executions = aws.executions(&target)?;
+    let (runs, logs) = (aws.runs(&target)?, aws.log_reader(&target)?);
+    let found = match options.all {
+        true => newest_of_each(executions.newest().await?),
+        false => executions.running().await?,
+    };
+    let asked = found.into_iter().map(|execution| shown(execution, &executions, &runs, &logs));
+    let mut all: Vec<Shown> = futures::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    all.sort_by(|a, b| a.workstream.cmp(&b.workstream));
+    if options.json {
+        for one in &all {
+            println!("{}", serde_json::to_string(one)?);
+        }
+    } else if all.is_empty() {
+        let more = if options.all { "" } else { "; -a shows what ran" };
+        eprintln!("nothing runs{more}");
+    } else {
+        print!("{}", table(&all, now_ms()));
+    }
+    Ok(())
+}
+
+/// The list is newest first.
+fn newest_of_each(executions: Vec<Execution>) -> Vec<Execution> {
+    let mut seen = BTreeSet::new();
+    executions.into_iter().filter(|one| seen.insert(one.workstream.clone())).collect()
+}
+
+async fn shown(
+    execution: Execution,
+    executions: &Executions,
+    runs: &Runs,
+    logs: &LogReader,
+) -> Result<Shown> {
+    let rows = runs.newest(&execution.workstream, execution.ulid).await?;
+    let cost = cost(&rows, logs).await?;
+    let told = match execution.status {
+        Status::Running => None,
+        _ => executions.find(&execution.workstream, execution.ulid).await?.and_then(|e| e.output()),
+    };
+    let newest = rows.first();
+    let (state, reason) = match (&told, execution.status) {
+        (Some(told), _) => (told.outcome.as_str().to_owned(), Some(told.reason.clone())),
+        (None, Status::Running) => running(newest),
+        // Ended before it could say anything, or was stopped from outside.
+        (None, Status::Stopped) => {
+            ("stopped".to_owned(), newest.and_then(|row| row.reason.clone()))
+        }
+        (None, _) => ("failed".to_owned(), newest.and_then(|row| row.reason.clone())),
+    };
+    Ok(Shown {
+        workstream: execution.workstream.to_string(),
+        execution: format!("{}-{}", execution.workstream, execution.ulid),
+        state,
+        attempt: newest.map(|row| row.run.attempt()),
+        run: newest.map(|row| row.run.to_string()),
+        started_at: execution.ulid.timestamp_ms(),
+        last_line_at: newest.map(|row| row.last_ts).filter(|&ts| ts > 0),
+        cost_usd: cost,
+        exit: told.and_then(|told| told.exit).or(newest.and_then(|row| row.exit)),
+        reason,
+    })
+}
+
+/// Where an execution stands that runs.
+fn running(newest: Option<&RunRow>) -> (String, Option<String>) {
+    let Some(row) = newest else { return ("starting".to_owned(), None) };
+    let state = match row.wait_until {
+        Some(until) if row.state.is_over() => {
+            format!("waits until {}", &timestamp_text(until)[11..16])
+        }
+        // The execution runs, so another attempt follows.
+        _ if row.state.is_over() => "restarting".to_owned(),
+        _ => row.state.as_str().to_owned(),
+    };
+    (state, row.reason.clone())
+}
+
+#[derive(Deserialize)]
+struct IterEnd {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(rename = "spentUsd")]
+    spent_usd: Option<f64>,
+}
+
+/// What the execution has cost: its newest `iter.end` says.
+async fn cost(rows: &[RunRow], logs: &LogReader) -> Result<Option<f64>> {
+    let spent = |line: &str| {
+        // Most lines are something else; a look at the text spares reading them.
+        line.contains("iter.end")
+            .then(|| serde_json::from_str::<IterEnd>(line).ok())?
+            .filter(|event| event.kind == "iter.end")?
+            .spent_usd
+    };
+    for stream in rows.iter().filter_map(|row| row.stream.as_deref()) {
+        if let Some(usd) = logs.newest(stream, spent).await? {
+            return Ok(Some(usd));
+        }
+    }
+    Ok(None)
+}
+
+fn table(all: &[Shown], now: u64) -> String {
+    let mut table =
+        Table::new(["workstream", "state", "attempt", "started", "last line", "cost", "reason"]);
+    for one in all {
+        let reason = one.reason.as_deref().unwrap_or_default();
+        let exit = one.exit.map(|exit| format!("exit {exit}: ")).unwrap_or_default();
+        let reason: String = format!(
+            "{}{reason}",
+            if reason.is_empty() { exit.trim_end_matches(": ") } else { &exit }
+        )
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(REASON_SHOWN)
+        .collect();
+        table.row([
+            one.workstream.clone(),
+            one.state.clone(),
+            one.attempt.map_or_else(|| "-".to_owned(), |attempt| attempt.to_string()),
+            format!("{} ago", age(now, one.started_at)),
+            one.last_line_at.map_or_else(|| "-".to_owned(), |at| format!("{} ago", age(now, at))),
+            one.cost_usd.map_or_else(|| "-".to_owned(), |usd| format!("${usd:.2}")),
+            reason,
+        ]);
+    }
+    table.text()
+}
+
+/// How long ago: the largest unit, and the next.
+fn age(now: u64, then: u64) -> String {
+    let secs = now.saturating_sub(then) / 1000;
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..3_600 => format!("{}m{:02}s", secs / 60, secs % 60),
+        3_600..86_400 => format!("{}h{:02}m", secs / 3_600, secs / 60 % 60),
+        _ => format!("{}d{:02}h", secs / 86_400, secs / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_two_units() {
+        for (secs, said) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m00s"),
+            (3_599, "59m59s"),
+            (3_600, "1h00m"),
+            (86_399, "23h59m"),
+            (90_000, "1d01h"),
+        ] {
+            assert_eq!(age(1_000_000_000, 1_000_000_000 - secs * 1000), said);
+        }
+        // Clocks differ: a line from the future is new.
+        assert_eq!(age(0, 5_000), "0s");
+    }
+
+    #[test]
+    fn what_a_running_execution_is_doing() {
+        let row = |state: &str, wait_until| RunRow {
+            run: "01ARZ3NDEKTSV4RRFFQ69G5FAV-0002".parse().unwrap(),
+            state: ralph_protocol::table::RunState::parse(state).unwrap(),
+            last_ts: 0,
+            stream: None,
+            reason: None,
+            exit: None,
+            wait_until,
+        };
+        for (row, said) in [
+            (None, "starting"),
+            (Some(row("starting", None)), "starting"),
+            (Some(row("running", None)), "running"),
+            (Some(row("failed", None)), "restarting"),
+            (Some(row("waiting", Some(1_700_000_000_000))), "waits until 22:13"),
+        ] {
+            assert_eq!(running(row.as_ref()).0, said);
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_table() {
+        let one = Shown {
+            workstream: "docs".into(),
+            execution: "docs-x".into(),
+            state: "limit".into(),
+            attempt: Some(2),
+            run: None,
+            started_at: 0,
+            last_line_at: Some(60_000),
+            cost_usd: Some(1.234),
+            exit: Some(12),
+            reason: Some("the cost\nlimit".into()),
+        };
+        assert_eq!(
+            table(&[one], 120_000),
+            "workstream  state  attempt  started    last line  cost   reason\n\
+             docs        limit  2        2m00s ago  1m00s ago  $1.23  exit 12: the cost limit\n"
+        );
+    }
+}

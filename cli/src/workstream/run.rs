@@ -1,0 +1,133 @@
+//! `ralph run`: checks what can be known beforehand, and starts the state machine.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use ralph_protocol::{
+    execution::Input,
+    names::SecretName,
+    secret::{AnthropicKeys, GitToken},
+};
+
+use crate::{
+    args::RunArgs,
+    aws::{Aws, Executions, Secrets},
+    local::agents,
+    logs,
+    project::Project,
+    target::Target,
+};
+
+pub async fn run(options: RunArgs) -> Result<ExitCode> {
+    let target = options.target.resolve().await?;
+    let input = options.input();
+    check_form(&input, target.endpoint.is_some())?;
+    let scratch = options.target.scratch();
+    if options.scripted && scratch.is_none() {
+        bail!("--scripted is for the local cloud\nhint: add --local, or leave it out");
+    }
+    let aws = Aws::connect(&target).await;
+    check_secrets(&target, &aws.secrets(), &input).await?;
+    let executions = aws.executions(&target)?;
+    check_free(&executions, &input).await?;
+    if let Some(scratch) = scratch.filter(|_| options.scripted) {
+        let command = agents::scripted(&Project::find()?).await?;
+        agents::set(&scratch, &input.workstream, &command)?;
+    }
+    let ulid = ulid::Ulid::generate();
+    executions.start(ulid, &input).await?;
+    let (workstream, to) = (&input.workstream, options.target.words());
+    eprintln!("{workstream} is started (execution {workstream}-{ulid})");
+    if options.follow {
+        return logs::follow_execution(&target, &aws, input.workstream, ulid).await;
+    }
+    eprintln!("lines   ralph logs {workstream} -f{to}");
+    match &target.viewer {
+        Some(viewer) => eprintln!("page    {viewer}/?w={workstream}"),
+        None => eprintln!("page    ralph view {workstream}{to}"),
+    }
+    eprintln!("state   ralph ps{to}");
+    eprintln!("stop    ralph stop {workstream}{to}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything the state machine would refuse the input for.
+fn check_form(input: &Input, files: bool) -> Result<()> {
+    let problems: Vec<String> = input.problems(files).iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
+    Ok(())
+}
+
+/// A task whose secret has no value does not start, and one whose token is for another host ends
+/// before its first iteration.
+async fn check_secrets(target: &Target, secrets: &Secrets, input: &Input) -> Result<()> {
+    let value = async |name: SecretName, hint: &str| {
+        let value = secrets.get(target.secret_arn(name)?).await?;
+        let name = name.as_str();
+        value.with_context(|| {
+            format!("the secret {name} has no value: no task can start\nhint: {hint}")
+        })
+    };
+    let keys =
+        value(SecretName::AnthropicKeys, "`ralph keys set anthropic-keys < anthropic-keys.json`")
+            .await?;
+    AnthropicKeys::parse(&keys).context("the secret anthropic-keys has another shape")?;
+    let token = value(
+        SecretName::GitToken,
+        "`ralph keys set git-token < git-token.json`, with {} in it for public repositories",
+    )
+    .await?;
+    let token = GitToken::parse(&token).context("the secret git-token has another shape")?;
+    check_host(&token, &input.repo)
+}
+
+fn check_host(token: &GitToken, repo: &str) -> Result<()> {
+    let GitToken::Token(token) = token else { return Ok(()) };
+    let Some(rest) = repo.strip_prefix("https://") else {
+        bail!("a repository on this machine needs no token\nhint: set git-token to {{}}");
+    };
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    if !host.eq_ignore_ascii_case(&token.host) {
+        bail!(
+            "the repository is on {host}, but the git token is for {}\nhint: set a token for {host}, or {{}} for a public repository",
+            token.host
+        );
+    }
+    Ok(())
+}
+
+async fn check_free(executions: &Executions, input: &Input) -> Result<()> {
+    let workstream = &input.workstream;
+    let running = executions.running().await?;
+    if let Some(other) = running.iter().find(|other| other.workstream == *workstream) {
+        bail!(
+            "{workstream} runs already (execution {workstream}-{})\nhint: `ralph logs {workstream} -f` shows it, `ralph stop {workstream}` ends it",
+            other.ulid
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_for_its_host_alone() {
+        let token = GitToken::parse(r#"{"host":"GitHub.com","username":"x","token":"t"}"#).unwrap();
+        let public = GitToken::parse("{}").unwrap();
+        for (token, repo, ok) in [
+            (&token, "https://github.com/you/project", true),
+            (&token, "https://github.com:443/you/project", true),
+            (&token, "https://gitlab.com/you/project", false),
+            (&token, "https://github.com.evil.example/you/project", false),
+            (&token, "file:///srv/project", false),
+            (&public, "https://gitlab.com/you/project", true),
+            (&public, "file:///srv/project", true),
+        ] {
+            assert_eq!(check_host(token, repo).is_ok(), ok, "{repo}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `ralph stop`: the task is asked to end, so that the worker commits and pushes what it has; the
+//! execution ends with it. Between two runs there is no task, and the execution itself is stopped.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use ralph_protocol::names::output;
+use tokio::time::Instant;
+
+use crate::{args::StopArgs, aws::Aws};
+
+const REASON: &str = "stopped with `ralph stop`";
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Looks in a row without a task before the execution itself is stopped: a task that was just asked
+/// for is listed a moment later.
+const WITHOUT_TASK: u32 = 5;
+
+pub async fn run(options: StopArgs) -> Result<()> {
+    let target = options.target.resolve().await?;
+    let aws = Aws::connect(&target).await;
+    let (executions, tasks) = (aws.executions(&target)?, aws.tasks());
+    let cluster = target.text(output::CLUSTER)?;
+    let workstream = &options.workstream;
+    let running = executions.running().await?;
+    let ours: Vec<_> = running.iter().filter(|one| one.workstream == *workstream).collect();
+    if ours.is_empty() {
+        bail!("{workstream} does not run\nhint: `ralph ps` shows what runs");
+    }
+    let deadline = Instant::now() + Duration::from_secs(options.wait);
+    for execution in ours {
+        let (mut asked, mut without) = (Vec::new(), 0);
+        while executions.is_running(execution).await? {
+            let found = tasks.of_execution(cluster, execution.ulid).await?;
+            for task in
+                found.iter().filter(|task| !asked.contains(*task)).cloned().collect::<Vec<_>>()
+            {
+                tasks.stop(cluster, &task, REASON).await?;
+                eprintln!("the task is asked to end; the worker commits and pushes what it has");
+                asked.push(task);
+            }
+            without = if found.is_empty() { without + 1 } else { 0 };
+            if without == WITHOUT_TASK && asked.is_empty() {
+                executions.stop(execution, REASON).await?;
+                eprintln!("there is no task; the execution is stopped");
+            }
+            if Instant::now() >= deadline {
+                bail!(
+                    "{workstream} has not stopped within {} s\nhint: it is asked to; `ralph ps` shows whether it did",
+                    options.wait
+                );
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        // A task that the state machine asked for at the very moment it was stopped.
+        for task in tasks.of_execution(cluster, execution.ulid).await? {
+            tasks.stop(cluster, &task, REASON).await?;
+        }
+    }
+    eprintln!("{workstream} is stopped");
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What the commands refuse, and what they say.
+
+use crate::cloud::{cloud, ralph, stderr, stdout};
+
+/// Words of the command line, the exit code, and what standard error holds.
+type Case = (&'static [&'static str], i32, &'static str);
+
+#[test]
+fn a_wrong_command_line_says_what_is_allowed() {
+    let cases: [Case; 14] = [
+        (&["fly"], 2, "unrecognized subcommand 'fly'"),
+        (&["run"], 2, "<WORKSTREAM>"),
+        (&["run", "Docs", "https://x/y"], 2, "hint: 1 to 48 characters of a-z, 0-9 and `-`"),
+        (&["run", "docs", "https://x/y", "--max-duration", "8"], 2, "such as 90s, 30m or 2h"),
+        (&["run", "docs", "https://x/y", "--max-cost-usd", "-1"], 2, "unexpected argument"),
+        (&["run", "docs", "https://x/y", "--max-cost-usd=0"], 2, "expected a number above 0"),
+        (&["run", "docs", "https://x/y", "--local", "--env", "dev"], 2, "cannot be used with"),
+        (&["logs", "docs", "--tail", "0"], 2, "0 is not in 1..=10000"),
+        (&["logs", "docs", "--since", "yesterday"], 2, "expected how long ago (10m, 2h30m)"),
+        (&["logs", "docs", "--run", "7"], 2, "`7` is not a run id"),
+        (&["stop", "docs", "--wait", "0s"], 2, "expected a time"),
+        (&["view"], 2, "<WORKSTREAMS>"),
+        (&["cost", "moon"], 1, "there is no environment `moon`\nhint: known are dev, prod"),
+        (&["ps", "--env", "moon"], 1, "there is no environment `moon`"),
+    ];
+    for (words, code, said) in cases {
+        let output = ralph(words).output().expect("ralph runs");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {text}");
+        assert!(text.contains(said), "{words:?}: {text}");
+        assert_eq!(stdout(&output), "", "{words:?}");
+    }
+}
+
+#[test]
+fn every_command_has_a_help_of_its_own() {
+    let help = stdout(&ralph(&["--help"]).output().expect("ralph runs"));
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.len() > 14, "{help}");
+    for command in commands {
+        let output = ralph(&["help", command]).output().expect("ralph runs");
+        assert!(output.status.success() && stdout(&output).contains("Usage: ralph"), "{command}");
+    }
+}
+
+#[test]
+fn a_verification_without_credentials_is_refused_before_anything_is_made() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut command = ralph(&["verify-aws", "--repo", "https://example.com/x/y", "--yes"]);
+    for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    let output = command
+        .env("HOME", home.path())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .output()
+        .expect("ralph runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("there are no AWS credentials\nhint: export AWS_PROFILE"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_run_that_cannot_work_is_refused_before_it_is_started() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["ssh://git@example.com/x"], "is not an https URL with a host name"),
+        (&["https://user:secret@example.com/x"], "is not an https URL with a host name"),
+        (&["https://10.0.0.1/x"], "is not an https URL with a host name"),
+        (&["https://example.com/x", "--branch", ""], "`branch` is empty or longer than"),
+        (&["https://example.com/x", "--max-iterations", "0"], "`limits.maxIterations`"),
+        (&["https://example.com/x", "--max-duration", "9000h"], "`limits.maxDurationSecs`"),
+    ];
+    for (words, said) in cases {
+        let output = ralph(&["run", "refused", "--scratch", cloud().scratch_text()])
+            .args(words)
+            .output()
+            .expect("ralph runs");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {text}");
+        assert!(text.contains(said), "{words:?}: {text}");
+        assert!(!text.contains("secret@"), "{text}");
+    }
+}
