@@ -1,6 +1,6 @@
 import type { Level, Line, WorkerEvent } from "ralph-logs";
 import { plain } from "./ansi.ts";
-import { time } from "./format.ts";
+import { minute } from "./format.ts";
 
 /** The groups that the type chips switch. */
 export const GROUPS = ["agent", "tools", "git", "run", "log", "raw"] as const;
@@ -89,13 +89,13 @@ function textOf({ event }: Line): string {
       return `the agent tries again${status} in ${known.delayMs} ms (try ${known.attempt})`;
     }
     case "limit":
-      return `usage limit: ${known.status}${until(known.resetsAt, ", resets")}`;
+      return `usage limit: ${known.status}${known.resetsAt === undefined ? "" : `, resets at ${minute(known.resetsAt)}`}`;
     case "key.rotate":
       return `key ${known.from} → ${known.to ?? "none left"}: ${known.reason}`;
     case "checkpoint":
       return `${known.pushed ? "pushed" : "could not push"} ${known.commit.slice(0, 10)} to ${known.branch}`;
     case "wait":
-      return `waiting${until(known.until, "")}: ${known.reason}`;
+      return `waiting until ${minute(known.until)}: ${known.reason}`;
     case "interrupt":
       return `asked to stop by ${known.signal}`;
     case "run.end":
@@ -106,6 +106,3 @@ function textOf({ event }: Line): string {
     }
   }
 }
-
-const until = (ms: number | undefined, verb: string): string =>
-  ms === undefined ? "" : `${verb} at ${time(ms).slice(0, -4)}`;

@@ -3,6 +3,7 @@ import { paint, type Span } from "./ansi.ts";
 import { h } from "./dom.ts";
 import { type Entry, plainOf } from "./entry.ts";
 import * as format from "./format.ts";
+import { prose } from "./prose.ts";
 import type { Row } from "./rows.ts";
 import { type Of, type RunSummary, startOf } from "./store.ts";
 
@@ -200,7 +201,8 @@ function textOf(entry: Entry, look: Look): HTMLElement {
   const marks = look.marks(entry, text);
   // What a filter found must be seen, even in the folded part.
   if (!folded || marks.some(([from]) => from >= short.length)) {
-    body.append(paint(entry.text, marks));
+    const spoken = known.type === "agent.text" && marks.length === 0 && text === entry.text;
+    body.append(spoken ? prose(text) : paint(entry.text, marks));
     return body;
   }
   // Colours cost characters; what is painted is at least what is read.

@@ -85,16 +85,16 @@ export class RunHeader {
 
   /** Adding up thousands of iterations is not for every frame. */
   #spentOf(store: LogStore, run: string): Spent {
-    const key = `${store.id} ${run} ${store.ended} ${store.summary(run).start?.seq}`;
+    const key = `${store.id} ${run} ${store.accounts}`;
     if (this.#spent?.key !== key) this.#spent = { key, spent: spentOf(store, run) };
     return this.#spent.spent;
   }
 }
 
 /** Limits bound an execution, whatever the number of its attempts: time counts from its start. */
-function factsOf({ run, info, start, end, iteration }: RunSummary, spent: Spent): Fact[] {
-  const limits = start?.limits;
-  const { costUsd, tokens, whole } = spent;
+function factsOf({ run, info, end, ...known }: RunSummary, spent: Spent): Fact[] {
+  const { costUsd, tokens, whole, limits } = spent;
+  const iteration = Math.max(known.iteration, spent.iterations.at(-1)?.iter ?? 0);
   const over = info !== undefined && info.state !== "starting" && info.state !== "running";
   const last = end !== undefined ? Date.parse(end.ts) : over ? info.lastTs : 0;
   const elapsed = (last || Date.now()) - runStarted(run);

@@ -1,4 +1,4 @@
-import { runAttempt } from "ralph-logs";
+import { type Limits, runAttempt } from "ralph-logs";
 import type { LogStore, Of } from "./store.ts";
 
 /** An iteration of an execution, all its tries added up. */
@@ -16,6 +16,8 @@ export interface Spent {
   /** Whether each iteration's end is among the lines; if not, tokens are at least these. */
   whole: boolean;
   iterations: IterationSum[];
+  /** What bounds it, as far as an attempt's beginning is among the lines. */
+  limits: Limits | undefined;
 }
 
 /** Attempts of one execution share its limits, and so all up to `run` count. */
@@ -25,11 +27,13 @@ export const executionOf = (run: string): string => run.slice(0, 26);
 export function spentOf(store: LogStore, run: string): Spent {
   const iterations = new Map<number, IterationSum>();
   let latest: Of<"iter.end"> | undefined;
+  let limits: Limits | undefined;
   let costUsd = 0;
   let tokens = 0;
   for (const other of store.order) {
     if (other > run || executionOf(other) !== executionOf(run)) continue;
-    const { ends } = store.summary(other);
+    const { ends, start } = store.summary(other);
+    limits = start?.limits ?? limits;
     for (const seq of [...ends.keys()].sort((a, b) => a - b)) {
       const end = ends.get(seq) as Of<"iter.end">;
       const { iter } = end;
@@ -51,5 +55,6 @@ export function spentOf(store: LogStore, run: string): Spent {
     tokens,
     whole: latest === undefined ? fresh : sums[0]?.iter === 1 && sums.length === latest.iter,
     iterations: sums,
+    limits,
   };
 }

@@ -53,8 +53,8 @@ export class LogStore {
   gaps: Gap[] = [];
   /** How many lines are held. */
   length = 0;
-  /** Grows with every iteration whose end comes. */
-  ended = 0;
+  /** Grows with every line that says what was spent, or may be. */
+  accounts = 0;
   #size = 0;
   #order: string[] = [];
 
@@ -146,12 +146,14 @@ export class LogStore {
     const summary = this.summary(run);
     const known = event as WorkerEvent;
     if (known.iter > summary.iteration) summary.iteration = known.iter;
-    if (known.type === "run.start") summary.start = known;
-    else if (known.type === "run.end") summary.end = known;
+    if (known.type === "run.start") {
+      summary.start = known;
+      this.accounts++;
+    } else if (known.type === "run.end") summary.end = known;
     else if (known.type === "wait") summary.wait = known;
     else if (known.type === "iter.end" && summary.ends.size < MAX_ITERATIONS) {
       summary.ends.set(known.seq, known);
-      this.ended++;
+      this.accounts++;
     }
   }
 }

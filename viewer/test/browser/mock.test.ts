@@ -172,6 +172,18 @@ test("colours are drawn, and codes inside a word do not hide it from the filter"
   expect((await page.locator("mark").allTextContents()).join("")).toBe("orange end");
 });
 
+test("what the agent says has its bold and its code, and markup in them is text", async () => {
+  const text = "Next: **the <i>parser</i>**, in `src/*.rs` and 2 ** 3.";
+  at.server.write("demo", [at.writer.event("agent.text", { text })]);
+  const page = await look();
+  const line = page.locator(".group-agent .text");
+  await expect.poll(() => line.locator("b").textContent()).toBe("the <i>parser</i>");
+  expect(await line.locator("code").textContent()).toBe("src/*.rs");
+  expect(await line.textContent()).toBe("Next: the <i>parser</i>, in src/*.rs and 2 ** 3.");
+  await page.locator("#filter").fill("**the");
+  await expect.poll(() => page.locator("mark").textContent()).toBe("**the");
+});
+
 test("tool calls unfold, JSON opens, iterations can be jumped to, all by keyboard", async () => {
   at.server.write("demo", [at.writer.start()]);
   for (let i = 0; i < 12; i++) at.server.write("demo", iteration(at.writer));

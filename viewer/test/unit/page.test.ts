@@ -7,6 +7,7 @@ import { TextPattern } from "../../page/filter.ts";
 import * as format from "../../page/format.ts";
 import { placesOf } from "../../page/places.ts";
 import { rowsOf, type Wanted } from "../../page/rows.ts";
+import { spentOf } from "../../page/spent.ts";
 import { LogStore } from "../../page/store.ts";
 import { runAt } from "../mock/story.ts";
 
@@ -164,4 +165,40 @@ test("amounts in few characters", () => {
   ]);
   expect([0, 0.0123, 1.005, 25].map(format.money)).toEqual(["$0.00", "$0.0123", "$1.00", "$25.00"]);
   expect([999, 1_234, 12_345, 4_500_000].map(format.count)).toEqual(["999", "1.2k", "12k", "4.5M"]);
+});
+
+test("cost is the worker's own sum over all attempts; what is not known is not made up", () => {
+  const store = new LogStore();
+  const C = runAt(1_790_000_000_001);
+  const add = (run: string, seq: number, event: object) => {
+    store.add([{ ...line(run, seq), event: { ...line(run, seq).event, ...event } as LogEvent }]);
+  };
+  const tokens = { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 };
+  const end = (iter: number, costUsd: number, spentUsd: number) => ({
+    type: "iter.end",
+    iter,
+    outcome: "ok",
+    costUsd,
+    spentUsd,
+    tokens,
+  });
+  expect(spentOf(store, A).costUsd).toBeUndefined();
+  add(A, 1, { type: "run.start", attempt: 1, limits: { maxIterations: 9 } });
+  expect(spentOf(store, A)).toMatchObject({ costUsd: 0, whole: true });
+  // Iteration 1 fails, is made again, and is one iteration.
+  add(A, 2, end(1, 0.5, 0.5));
+  add(A, 3, end(1, 0.25, 0.75));
+  expect(spentOf(store, A)).toMatchObject({
+    costUsd: 0.75,
+    tokens: 20,
+    whole: true,
+    iterations: [{ iter: 1, costUsd: 0.75, tokens: 20 }],
+  });
+  // Another attempt, of which the page has the newest lines alone.
+  add(B, 90, end(4, 1, 5));
+  expect(spentOf(store, B)).toMatchObject({ costUsd: 5, whole: false });
+  expect(spentOf(store, B).limits).toMatchObject({ maxIterations: 9 });
+  // The first attempt's own header counts no later one, and another execution nothing of it.
+  expect(spentOf(store, A).costUsd).toBe(0.75);
+  expect(spentOf(store, C)).toMatchObject({ costUsd: undefined, tokens: 0, limits: undefined });
 });
