@@ -1,6 +1,14 @@
 //! `ralph-loop-cloud`: runs a coding agent again and again on one branch until its work is
 //! complete or a limit is reached.
 //!
+//! What holds, whatever the agent does and whenever the process ends:
+//! * a pushed commit is never lost, and a dollar never counted twice: the commits are the ledger;
+//! * a credential is used only in repositories of the worker's own making, and only when nothing
+//!   of the agent's is running;
+//! * what is pushed is what was checked: no credential, no huge file, never the default branch,
+//!   never by force;
+//! * an event takes a number only when it is written down, so a hole in the numbers is a loss.
+//!
 //! * [`config`]: the `RALPH_*` environment, checked
 //! * [`machine`]: the loop as a pure state machine; [`driver`] performs its effects
 //! * [`agent`], [`classify`]: the agent's process, what it says, and how it ended

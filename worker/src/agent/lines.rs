@@ -1,9 +1,6 @@
 //! Lines from a pipe, of any length.
 
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    sync::mpsc,
-};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// A line longer than this is handed on in pieces: memory is bounded whatever the agent writes.
 pub const MAX_LINE: usize = 16 << 20;
@@ -36,29 +33,33 @@ impl Lines {
     }
 }
 
-/// Reads a pipe to its end and sends its lines; waits when the receiver is behind, so that the
-/// agent waits too.
-pub async fn pump(mut pipe: impl AsyncRead + Unpin, sender: mpsc::Sender<Vec<u8>>) {
-    let mut lines = Lines::default();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let read = match pipe.read(&mut buffer).await {
-            Ok(0) | Err(_) => break,
-            Ok(read) => read,
-        };
-        let mut whole = Vec::new();
-        lines.feed(&buffer[..read], |line| whole.push(line));
-        for line in whole {
-            if sender.send(line).await.is_err() {
-                return;
-            }
-        }
+/// A pipe that is read line by line. Nothing is read ahead: an agent that writes faster than its
+/// lines are taken waits, and one line is in memory at a time.
+#[derive(Debug)]
+pub struct Source<P> {
+    /// `None` after the end.
+    pipe: Option<P>,
+    lines: Lines,
+    buffer: Vec<u8>,
+}
+
+impl<P: AsyncRead + Unpin> Source<P> {
+    /// Reads this pipe; without one, it is at its end.
+    pub fn new(pipe: Option<P>) -> Self {
+        Self { pipe, lines: Lines::default(), buffer: vec![0; 64 << 10] }
     }
-    let mut rest = None;
-    lines.finish(|line| rest = Some(line));
-    if let Some(line) = rest {
-        // A receiver that is gone no longer wants it.
-        let _ = sender.send(line).await;
+
+    /// Waits for bytes and returns the lines that are whole now, if any; `None` at the end. May be
+    /// dropped at any time: nothing is lost.
+    pub async fn read(&mut self) -> Option<Vec<Vec<u8>>> {
+        let read = self.pipe.as_mut()?.read(&mut self.buffer).await.unwrap_or(0);
+        let mut whole = Vec::new();
+        if read == 0 {
+            self.pipe = None;
+            std::mem::take(&mut self.lines).finish(|line| whole.push(line));
+        }
+        self.lines.feed(&self.buffer[..read], |line| whole.push(line));
+        Some(whole)
     }
 }
 

@@ -12,12 +12,12 @@ use ralph_protocol::event::{Kind, Level, Tokens};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::AsyncWriteExt,
-    process::{Child, Command},
-    sync::{mpsc, watch},
+    process::{Child, ChildStderr, ChildStdout, Command},
+    sync::watch,
     time::{sleep, sleep_until},
 };
 
-use super::{command, lines, stream::Transcript, sweep};
+use super::{command, lines::Source, stream::Transcript, sweep};
 use crate::{
     classify::{self, End, Stopped},
     journal::Journal,
@@ -186,14 +186,8 @@ impl Watched<'_> {
                 let _ = stdin.write_all(prompt.as_bytes()).await;
             });
         }
-        let (sender, mut stdout) = mpsc::channel(64);
-        if let Some(pipe) = child.stdout.take() {
-            tokio::spawn(lines::pump(pipe, sender));
-        }
-        let (sender, mut stderr) = mpsc::channel(64);
-        if let Some(pipe) = child.stderr.take() {
-            tokio::spawn(lines::pump(pipe, sender));
-        }
+        let mut stdout = Source::new(child.stdout.take());
+        let mut stderr = Source::new(child.stderr.take());
 
         let too_long = begun + self.process.timeout;
         let mut heard = begun;
@@ -210,16 +204,16 @@ impl Watched<'_> {
             };
             tokio::select! {
                 status = child.wait() => break status.ok(),
-                Some(line) = stdout.recv() => {
+                Some(lines) = stdout.read() => {
                     heard = Instant::now();
-                    self.stdout(&line);
+                    self.stdout(lines);
                     if self.transcript.result.is_some() && lingering_since.is_none() {
                         lingering_since = Some(heard);
                     }
                 }
-                Some(line) = stderr.recv() => {
+                Some(lines) = stderr.read() => {
                     heard = Instant::now();
-                    self.stderr(&line);
+                    self.stderr(lines);
                 }
                 changed = self.stop.changed(), if open => {
                     // A sender that is gone asks for nothing more.
@@ -266,20 +260,16 @@ impl Watched<'_> {
     }
 
     /// What was written before the end and not yet read.
-    async fn drain(
-        &mut self,
-        stdout: &mut mpsc::Receiver<Vec<u8>>,
-        stderr: &mut mpsc::Receiver<Vec<u8>>,
-    ) {
+    async fn drain(&mut self, stdout: &mut Source<ChildStdout>, stderr: &mut Source<ChildStderr>) {
         let (mut out_open, mut err_open) = (true, true);
         while out_open || err_open {
             tokio::select! {
-                line = stdout.recv(), if out_open => match line {
-                    Some(line) => self.stdout(&line),
+                lines = stdout.read(), if out_open => match lines {
+                    Some(lines) => self.stdout(lines),
                     None => out_open = false,
                 },
-                line = stderr.recv(), if err_open => match line {
-                    Some(line) => self.stderr(&line),
+                lines = stderr.read(), if err_open => match lines {
+                    Some(lines) => self.stderr(lines),
                     None => err_open = false,
                 },
                 // Only a process that outlived the sweep still holds a pipe.
@@ -288,15 +278,22 @@ impl Watched<'_> {
         }
     }
 
-    fn stdout(&mut self, line: &[u8]) {
-        for (level, kind) in self.transcript.take(line) {
-            self.process.journal.emit(level, kind);
+    fn stdout(&mut self, lines: Vec<Vec<u8>>) {
+        for line in lines {
+            let events = self.transcript.take(&line);
+            // It may be large, and its text lives on in the events.
+            drop(line);
+            for (level, kind) in events {
+                self.process.journal.emit(level, kind);
+            }
         }
     }
 
-    fn stderr(&mut self, line: &[u8]) {
-        let text = String::from_utf8_lossy(line).into_owned();
-        self.process.journal.emit(Level::Warn, Kind::AgentStderr { text });
+    fn stderr(&mut self, lines: Vec<Vec<u8>>) {
+        for line in lines {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            self.process.journal.emit(Level::Warn, Kind::AgentStderr { text });
+        }
     }
 }
 

@@ -96,9 +96,9 @@ impl Journal {
 
     /// Redacts, numbers and queues an event. Never blocks on the reader of stdout.
     pub fn emit(&self, level: Level, kind: Kind) {
-        let kinds = split::prepare(kind, &self.shared.redactor);
+        let event = split::prepare(kind, &self.shared.redactor);
         let mut queue = self.shared.lock();
-        queue.push(&self.shared, level, kinds, false);
+        queue.push(&self.shared, level, event, false);
         drop(queue);
         self.shared.changed.notify_all();
     }
@@ -110,9 +110,9 @@ impl Journal {
 
     /// Emits from a panic hook: gives up rather than wait for a lock the panicking thread may hold.
     pub fn emit_in_panic(&self, text: String) {
-        let kinds = split::prepare(Kind::Log { text }, &self.shared.redactor);
+        let event = split::prepare(Kind::Log { text }, &self.shared.redactor);
         if let Ok(mut queue) = self.shared.queue.try_lock() {
-            queue.push(&self.shared, Level::Error, kinds, true);
+            queue.push(&self.shared, Level::Error, event, true);
         }
         self.shared.changed.notify_all();
     }
@@ -123,11 +123,11 @@ impl Journal {
     /// Returns whether everything was written.
     #[must_use]
     pub fn finish(&self, level: Level, last: Kind) -> bool {
-        let kinds = split::prepare(last, &self.shared.redactor);
+        let event = split::prepare(last, &self.shared.redactor);
         let mut queue = self.shared.lock();
         if !queue.closed {
             queue.report_dropped(&self.shared);
-            queue.push(&self.shared, level, kinds, true);
+            queue.push(&self.shared, level, event, true);
             queue.closed = true;
         }
         self.shared.changed.notify_all();
@@ -170,11 +170,11 @@ impl Shared {
 
 impl Queue {
     /// All parts of an event, or none of them.
-    fn push(&mut self, shared: &Shared, level: Level, parts: Vec<split::Part>, always: bool) {
+    fn push(&mut self, shared: &Shared, level: Level, event: split::Prepared, always: bool) {
         if self.closed {
             return;
         }
-        let bytes: usize = parts.iter().map(|part| part.estimate).sum();
+        let bytes = event.estimate();
         // An event larger than the whole queue still gets through when nothing else waits.
         let fits = always || self.lines.is_empty() || self.bytes + bytes <= QUEUE_BYTES;
         if !fits {
@@ -182,9 +182,7 @@ impl Queue {
             return;
         }
         self.report_dropped(shared);
-        for part in parts {
-            self.append(shared, level, part);
-        }
+        event.parts(|kind, part| self.append(shared, level, kind, part));
     }
 
     fn report_dropped(&mut self, shared: &Shared) {
@@ -194,11 +192,11 @@ impl Queue {
         }
         let text =
             format!("{dropped} events were dropped: stdout was blocked and the queue was full");
-        let parts = split::prepare(Kind::Log { text }, &shared.redactor);
-        self.push(shared, Level::Warn, parts, true);
+        let event = split::prepare(Kind::Log { text }, &shared.redactor);
+        self.push(shared, Level::Warn, event, true);
     }
 
-    fn append(&mut self, shared: &Shared, level: Level, part: split::Part) {
+    fn append(&mut self, shared: &Shared, level: Level, kind: Kind, part: Option<[u32; 2]>) {
         let event = Event {
             v: VERSION,
             ts: timestamp_text(now_ms()),
@@ -207,8 +205,8 @@ impl Queue {
             seq: self.seq + 1,
             iter: self.iter,
             level,
-            part: part.part,
-            kind: part.kind,
+            part,
+            kind,
         };
         // Events are plain data: strings, numbers and finite floats always serialise.
         let Ok(mut line) = serde_json::to_vec(&event) else { return };

@@ -11,51 +11,66 @@ pub const MAX_FIELD: usize = 2_000;
 /// 27 + 48 + 31 + 20 + 10 digits and names; the rest is air.
 const ENVELOPE: usize = 512;
 
-/// One line's worth of an event.
-pub(super) struct Part {
-    pub(super) kind: Kind,
-    pub(super) part: Option<[u32; 2]>,
-    /// About how many bytes the line takes in the queue.
-    pub(super) estimate: usize,
+/// An event, redacted, and where its long text is cut into lines.
+pub(super) struct Prepared {
+    /// Without its long text.
+    kind: Kind,
+    text: Option<Cut>,
+}
+
+struct Cut {
+    text: String,
+    /// Ends of the pieces.
+    ends: Vec<usize>,
 }
 
 /// Redacts every text of the event and cuts its long one, if it has one.
-pub(super) fn prepare(mut kind: Kind, redactor: &Redactor) -> Vec<Part> {
+pub(super) fn prepare(mut kind: Kind, redactor: &Redactor) -> Prepared {
     for field in fields_mut(&mut kind) {
         // In this order: a secret cut in two would not be recognised.
         redactor.redact(field);
         clip(field, MAX_FIELD);
     }
-    let Some(text) = kind.text_mut() else {
-        return vec![Part { kind, part: None, estimate: ENVELOPE + MAX_FIELD }];
-    };
+    let Some(text) = kind.text_mut() else { return Prepared { kind, text: None } };
     redactor.redact(text);
     let text = std::mem::take(text);
     // Serialising plain data does not fail; if it did, the guess is the largest possible.
     let fixed = serde_json::to_vec(&kind).map_or(MAX_LINE / 2, |bytes| bytes.len());
     let budget = MAX_LINE.saturating_sub(ENVELOPE + fixed).max(1_024);
-    let cuts = cut(&text, budget);
-    if let [_] = cuts.as_slice() {
-        let estimate = ENVELOPE + text.len();
-        if let Some(slot) = kind.text_mut() {
-            *slot = text;
-        }
-        return vec![Part { kind, part: None, estimate }];
+    let ends = cut(&text, budget);
+    Prepared { kind, text: Some(Cut { text, ends }) }
+}
+
+impl Prepared {
+    /// About how many bytes its lines take in the queue.
+    pub(super) fn estimate(&self) -> usize {
+        self.text
+            .as_ref()
+            .map_or(ENVELOPE + MAX_FIELD, |cut| ENVELOPE * cut.ends.len() + cut.text.len())
     }
-    let of = u32::try_from(cuts.len()).unwrap_or(u32::MAX);
-    let mut start = 0;
-    (1..=of)
-        .zip(cuts)
-        .map(|(n, end)| {
-            let mut kind = kind.clone();
-            let piece = &text[start..end];
-            start = end;
+
+    /// Hands on one line's worth after the other, with its number. All of them at once would
+    /// double what a long text takes.
+    pub(super) fn parts(self, mut each: impl FnMut(Kind, Option<[u32; 2]>)) {
+        let Self { mut kind, text } = self;
+        let Some(Cut { text, ends }) = text else { return each(kind, None) };
+        if let [_] = ends.as_slice() {
             if let Some(slot) = kind.text_mut() {
-                piece.clone_into(slot);
+                *slot = text;
             }
-            Part { kind, part: Some([n, of]), estimate: ENVELOPE + piece.len() }
-        })
-        .collect()
+            return each(kind, None);
+        }
+        let of = u32::try_from(ends.len()).unwrap_or(u32::MAX);
+        let mut start = 0;
+        for (n, end) in (1..=of).zip(ends) {
+            let mut part = kind.clone();
+            if let Some(slot) = part.text_mut() {
+                text[start..end].clone_into(slot);
+            }
+            each(part, Some([n, of]));
+            start = end;
+        }
+    }
 }
 
 /// Texts that are not cut: they are bounded instead.

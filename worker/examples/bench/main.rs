@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p ralph-worker --example bench`
 
+mod process;
+
 use std::{
     hint::black_box,
     io::{self, Write},
@@ -11,10 +13,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, response::Response, routing::post};
-use ralph_protocol::{
-    event::{Kind, Level},
-    secret::AnthropicKeys,
-};
+use ralph_protocol::secret::AnthropicKeys;
 use ralph_worker::{
     agent::{lines::Lines, stream::Transcript},
     gateway::Gateway,
@@ -36,8 +35,7 @@ const SECRETS: [&str; 3] = [
 ];
 
 fn main() {
-    let memory = memory_of_a_long_line();
-    let rows = [throughput(), latency(), memory, gateway()];
+    let rows = [throughput(), latency(), process::memory(), gateway()];
     for row in rows {
         println!("{row}");
     }
@@ -170,30 +168,6 @@ fn latency() -> Value {
 fn percentile(times: &mut [f64], part: f64) -> f64 {
     times.sort_by(f64::total_cmp);
     times[((times.len() - 1) as f64 * part) as usize]
-}
-
-/// Most memory resident while a line of 5 MB passes; first of all, because it only grows.
-fn memory_of_a_long_line() -> Value {
-    {
-        let mut line =
-            br#"{"type":"assistant","message":{"content":[{"type":"text","text":""#.to_vec();
-        line.resize(line.len() + (5 << 20), b'x');
-        line.extend_from_slice(br#""}]}}"#);
-        let journal = journal(io::sink());
-        let mut transcript = Transcript::default();
-        let events = transcript.take(&line);
-        drop(line);
-        for (level, kind) in events {
-            journal.emit(level, kind);
-        }
-        assert!(journal.finish(Level::Info, Kind::Log { text: String::new() }));
-    }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes: f64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok())
-        .unwrap_or(f64::NAN);
-    row("resident memory with a 5 MB line", "MB", kilobytes / 1e3, None, 20.0, true)
 }
 
 /// Time to the first byte of an answer, with the gateway and without.
