@@ -15,6 +15,8 @@ pub(in crate::hcl) struct Block {
     pub(in crate::hcl) kind: String,
     pub(in crate::hcl) labels: Vec<String>,
     pub(in crate::hcl) comment: Vec<String>,
+    /// The `each` that is bound within.
+    pub(in crate::hcl) each: Option<String>,
     pub(in crate::hcl) entries: Vec<Entry>,
 }
 
@@ -34,6 +36,7 @@ impl Block {
             kind: kind.to_owned(),
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             comment: Vec::new(),
+            each: None,
             entries: Vec::new(),
         }
     }

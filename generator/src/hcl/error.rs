@@ -63,6 +63,18 @@ pub enum Error {
         #[doc = "What it names."]
         address: String,
     },
+    /// A name where another binds the same one, so that it would mean something else.
+    #[error(
+        "{place}: in `{block}`, `{name}` is bound again between where it is made and where it is used\nhint: give the inner `for` another name"
+    )]
+    Shadowed {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The block's address."]
+        block: String,
+        #[doc = "The name."]
+        name: String,
+    },
     /// A worked-out key that holds an object: `terraform fmt` takes the `=` in it for the key's own.
     #[error(
         "{place}: `{block}` has the key `{key}`, which holds an object\nhint: give the key a name with `Module::local`"

@@ -11,7 +11,7 @@ use hcl::expr::{
     TraversalOperator, UnaryOp, UnaryOperator, Variable,
 };
 
-use super::name::ident;
+use super::name::{Scope, ident};
 use super::types::{Any, Arn, Bool, Configurable, List, Map, Number, Opt, Set, Text};
 
 /// Stands for a module where there is none: `Expr<Constant, T>` is a literal. Nothing can be added
@@ -230,8 +230,9 @@ impl<M, T> Expr<M, List<T>> {
 
     /// `[for name in self : f(name)]`
     pub fn map<U>(&self, name: &str, f: impl FnOnce(Expr<M, T>) -> Expr<M, U>) -> Expr<M, List<U>> {
-        let value = f(bound(name));
-        Expr::from_node(ForExpr::new(ident(name), operand(&self.node), value.node).into())
+        let scope = Scope::new();
+        let value = f(bound(scope, name));
+        Expr::from_node(ForExpr::new(scope.ident(name), operand(&self.node), value.node).into())
     }
 
     /// `{ for index, name in self : key => value }` with `f(index, name) = (key, value)`
@@ -240,8 +241,9 @@ impl<M, T> Expr<M, List<T>> {
         (index, name): (&str, &str),
         f: impl FnOnce(Expr<M, Number>, Expr<M, T>) -> (Expr<M, Text>, Expr<M, U>),
     ) -> Expr<M, Map<U>> {
-        let (key, value) = f(bound(index), bound(name));
-        for_map(&self.node, (index, name), (key, value), None)
+        let scope = Scope::new();
+        let (key, value) = f(bound(scope, index), bound(scope, name));
+        for_map(&self.node, (scope, index, name), (key, value), None)
     }
 
     /// [`Expr::to_map`] of nothing unless `condition` holds.
@@ -261,8 +263,9 @@ impl<M, T> Expr<M, List<T>> {
         (index, name): (&str, &str),
         f: impl FnOnce(Expr<M, Number>, Expr<M, T>) -> ((Expr<M, Text>, Expr<M, U>), Expr<M, Bool>),
     ) -> Expr<M, Map<U>> {
-        let (entry, condition) = f(bound(index), bound(name));
-        for_map(&self.node, (index, name), entry, Some(&condition))
+        let scope = Scope::new();
+        let (entry, condition) = f(bound(scope, index), bound(scope, name));
+        for_map(&self.node, (scope, index, name), entry, Some(&condition))
     }
 }
 
@@ -279,9 +282,10 @@ impl<M, T> Expr<M, Map<T>> {
         (key, value): (&str, &str),
         f: impl FnOnce(Expr<M, Text>, Expr<M, T>) -> Expr<M, U>,
     ) -> Expr<M, List<U>> {
-        let item = f(bound(key), bound(value));
-        let each = ForExpr::new(ident(value), operand(&self.node), item.node);
-        Expr::from_node(each.with_key_var(ident(key)).into())
+        let scope = Scope::new();
+        let item = f(bound(scope, key), bound(scope, value));
+        let each = ForExpr::new(scope.ident(value), operand(&self.node), item.node);
+        Expr::from_node(each.with_key_var(scope.ident(key)).into())
     }
 
     /// `{ for key, value in self : k => v }` with `f(key, value) = (k, v)`
@@ -290,23 +294,24 @@ impl<M, T> Expr<M, Map<T>> {
         (key, value): (&str, &str),
         f: impl FnOnce(Expr<M, Text>, Expr<M, T>) -> (Expr<M, Text>, Expr<M, U>),
     ) -> Expr<M, Map<U>> {
-        let (k, v) = f(bound(key), bound(value));
-        for_map(&self.node, (key, value), (k, v), None)
+        let scope = Scope::new();
+        let (k, v) = f(bound(scope, key), bound(scope, value));
+        for_map(&self.node, (scope, key, value), (k, v), None)
     }
 }
 
-fn bound<M, T>(name: &str) -> Expr<M, T> {
-    Expr::from_node(Variable::from(ident(name)).into())
+fn bound<M, T>(scope: Scope, name: &str) -> Expr<M, T> {
+    Expr::from_node(Variable::from(scope.ident(name)).into())
 }
 
 fn for_map<M, U>(
     collection: &Expression,
-    (first, second): (&str, &str),
+    (scope, first, second): (Scope, &str, &str),
     (key, value): (Expr<M, Text>, Expr<M, U>),
     condition: Option<&Expr<M, Bool>>,
 ) -> Expr<M, Map<U>> {
-    let mut each = ForExpr::new(ident(second), operand(collection), value.node)
-        .with_key_var(ident(first))
+    let mut each = ForExpr::new(scope.ident(second), operand(collection), value.node)
+        .with_key_var(scope.ident(first))
         .with_key_expr(operand(&key.node));
     if let Some(condition) = condition {
         each = each.with_cond_expr(condition.node.clone());

@@ -9,7 +9,7 @@ use super::block::{Block, Entry, Item, wrap};
 use super::case::{Check, Refused, Tests, Told};
 use super::definition::{Call, Definition, Published, arguments_of, call_block};
 use super::expr::{Expr, path};
-use super::name;
+use super::name::{self, Scope};
 use super::readme::Readme;
 use super::resource::{Draft, Each, EachEntry, Maybe, Reference, Resource, Schema};
 use super::skip::Skip;
@@ -118,8 +118,9 @@ impl<M> Module<M> {
         map: &Expr<M, Map<T>>,
         f: impl FnOnce(EachEntry<M, T>) -> R,
     ) -> Each<M, R::Ref> {
-        let mut draft = f(EachEntry::new()).into_draft();
-        draft.set_meta("for_each", map.node().clone());
+        let scope = Scope::new();
+        let mut draft = f(EachEntry::new(scope)).into_draft();
+        draft.set_each(scope, map.node().clone());
         let handle = draft.handle();
         self.push_draft(draft);
         Each::from_handle(handle)

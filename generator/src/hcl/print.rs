@@ -14,6 +14,7 @@ use hcl::expr::{
 };
 
 use super::block::{Block, Entry, Item};
+use super::name::plain;
 use super::template::{escape_into, escape_sigils, parts_of, print_into};
 pub(in crate::hcl) use lines::Lines;
 
@@ -185,9 +186,10 @@ fn for_into(out: &mut Lines, each: &ForExpr) {
 fn for_head(each: &ForExpr) -> String {
     let mut text = String::from("for ");
     if let Some(key) = &each.key_var {
-        let _ = write!(text, "{}, ", key.as_str());
+        let _ = write!(text, "{}, ", plain(key.as_str()));
     }
-    let _ = write!(text, "{} in {} : ", each.value_var.as_str(), flat(&each.collection_expr));
+    let _ =
+        write!(text, "{} in {} : ", plain(each.value_var.as_str()), flat(&each.collection_expr));
     if let Some(key) = &each.key_expr {
         let _ = write!(text, "{} => ", flat(key));
     }
@@ -292,7 +294,7 @@ fn flat_into(out: &mut String, node: &Expression) {
             }
             out.push_str(" }");
         }
-        Expression::Variable(variable) => out.push_str(variable.as_str()),
+        Expression::Variable(variable) => out.push_str(plain(variable.as_str())),
         Expression::Traversal(traversal) => traversal_into(out, traversal),
         Expression::FuncCall(call) if parts_of(call).is_some() => print_into(out, &call.args),
         Expression::FuncCall(call) => {

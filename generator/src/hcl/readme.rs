@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use hcl::expr::Expression;
 
-use super::block::{Block, Item};
+use super::block::{Block, Entry, Item};
 use super::case::{Refused, Told};
 use super::print;
 
@@ -29,6 +29,7 @@ impl Readme<'_> {
             "\n## Example\n\nEvery input that has no default. `tests/{}.tftest.hcl` makes it.\n\n```hcl\n{example}```\n",
             self.name
         );
+        self.needs(&mut out);
         self.inputs(&mut out);
         self.outputs(&mut out);
         self.resources(&mut out);
@@ -42,6 +43,31 @@ impl Readme<'_> {
             Item::Block(block) if block.kind == kind => Some(block),
             _ => None,
         })
+    }
+
+    fn needs(&self, out: &mut String) {
+        for block in self.blocks("terraform") {
+            let _ = write!(out, "\n## Needs\n\n");
+            if let Some(Expression::String(version)) = block.attribute("required_version") {
+                let _ = writeln!(out, "- Terraform or OpenTofu {version}");
+            }
+            let inner = block.entries.iter().filter_map(|entry| match entry {
+                Entry::Block(inner) if inner.kind == "required_providers" => Some(inner),
+                _ => None,
+            });
+            for entry in inner.flat_map(|inner| &inner.entries) {
+                if let Entry::Attribute(_, Expression::Object(provider)) = entry {
+                    let text: Vec<&str> = provider
+                        .values()
+                        .filter_map(|value| match value {
+                            Expression::String(text) => Some(text.as_str()),
+                            _ => None,
+                        })
+                        .collect();
+                    let _ = writeln!(out, "- provider {}", text.join(" "));
+                }
+            }
+        }
     }
 
     fn inputs(&self, out: &mut String) {

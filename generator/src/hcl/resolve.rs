@@ -6,6 +6,7 @@ use hcl::expr::{Expression, ForExpr, ObjectKey, Operation, Traversal, TraversalO
 
 use super::block::{Block, Entry, Item};
 use super::collect::{TWICE, is_left_out};
+use super::name::{is_bound, plain};
 use super::{Error, name, print};
 use crate::nearest::nearest;
 
@@ -21,8 +22,7 @@ pub(in crate::hcl) fn check(folder: &str, files: &BTreeMap<String, Vec<Item>>) -
             world: &mut world,
             place,
             block: block.address(),
-            each: block.attribute("for_each").is_some(),
-            count: block.attribute("count").is_some(),
+            each: block.each.as_deref(),
             bound: Vec::new(),
         };
         // The first label of a type keyword is no reference: `type = list(string)`.
@@ -86,8 +86,7 @@ struct Walk<'a> {
     world: &'a mut World,
     place: &'a str,
     block: String,
-    each: bool,
-    count: bool,
+    each: Option<&'a str>,
     bound: Vec<String>,
 }
 
@@ -177,7 +176,7 @@ impl Walk<'_> {
     fn for_expression(&mut self, each: &ForExpr) {
         self.expression(&each.collection_expr);
         for name in each.key_var.iter().chain([&each.value_var]) {
-            self.identifier(name.as_str());
+            self.identifier(plain(name.as_str()));
         }
         let before = self.bound.len();
         self.bound.push(each.value_var.as_str().to_owned());
@@ -210,10 +209,21 @@ impl Walk<'_> {
     }
 
     fn reference(&mut self, root: &str, names: &[&str]) {
-        if self.bound.iter().any(|name| name == root) || BUILT_IN.contains(&root) {
-            return;
+        let binds = self.bound.iter().rev().find(|own| plain(own) == plain(root));
+        match binds {
+            Some(own) if own == root => return,
+            Some(_) => {
+                let (place, block) = (self.place.to_owned(), self.block.clone());
+                let name = plain(root).to_owned();
+                self.world.errors.push(Error::Shadowed { place, block, name });
+                return;
+            }
+            None if BUILT_IN.contains(&root) || self.each == Some(root) => return,
+            None => {}
         }
-        if (root == "each" && self.each) || (root == "count" && self.count) {
+        if is_bound(root) {
+            let names = names.iter().take(1).map(|name| format!(".{name}"));
+            self.dangling(plain(root).to_owned() + &names.collect::<String>(), None);
             return;
         }
         let depth = if root == "data" { 2 } else { 1 };

@@ -7,7 +7,7 @@ use hcl::expr::{Expression, TraversalOperator, Variable};
 
 use super::block::{Block, Entry, wrap};
 use super::expr::{Expr, attribute, path, traverse};
-use super::name::ident;
+use super::name::Scope;
 use super::skip::Skip;
 use super::types::{Bool, List, Map, Number, Text, Type};
 
@@ -45,6 +45,7 @@ pub struct Draft<M> {
     schema: &'static Schema,
     name: String,
     meta: Option<(&'static str, Expression)>,
+    scope: Option<Scope>,
     comment: Vec<String>,
     skips: Vec<&'static Skip>,
     entries: Vec<Entry>,
@@ -64,6 +65,7 @@ impl<M> Draft<M> {
             schema,
             name: name.to_owned(),
             meta: None,
+            scope: None,
             comment: Vec::new(),
             skips: Vec::new(),
             entries: Vec::new(),
@@ -121,6 +123,12 @@ impl<M> Draft<M> {
         self.meta = Some((name, value));
     }
 
+    /// Makes one for each entry of a map: `each` of this scope is good within.
+    pub(in crate::hcl) fn set_each(&mut self, scope: Scope, map: Expression) {
+        self.scope = Some(scope);
+        self.set_meta("for_each", map);
+    }
+
     pub(in crate::hcl) fn stray(&self) -> &[String] {
         &self.stray
     }
@@ -130,6 +138,7 @@ impl<M> Draft<M> {
     pub(in crate::hcl) fn into_block(self) -> (Block, Vec<(String, &'static str)>) {
         let mut block = Block::new(self.schema.kind, &[self.schema.name, &self.name]);
         block.comment = self.comment;
+        block.each = self.scope.map(|scope| scope.ident("each").to_string());
         if !self.skips.is_empty() {
             let comments = self.skips.iter().map(|skip| skip.comment()).collect();
             block.entries.push(Entry::Comment(comments));
@@ -383,8 +392,8 @@ pub struct EachEntry<M, T> {
 }
 
 impl<M, T> EachEntry<M, T> {
-    pub(in crate::hcl) fn new() -> Self {
-        let each = Expression::from(Variable::from(ident("each")));
+    pub(in crate::hcl) fn new(scope: Scope) -> Self {
+        let each = Expression::from(Variable::from(scope.ident("each")));
         Self {
             key: Expr::from_node(attribute(&each, "key")),
             value: Expr::from_node(attribute(&each, "value")),

@@ -134,6 +134,8 @@ fn a_modules_readme_and_tests_come_from_its_declaration() {
         "| `key_arn` | `string` | `null` | A key \\| or none. |",
         "| `name` | `string` | none: must be given | What it is called. |",
         "| `test_thing.a` | one |",
+        "- Terraform or OpenTofu >= 1.6.0",
+        "- provider hashicorp/aws >= 5.88.0, < 7.0.0",
         "- Nine days are kept",
         "- `days` refuses `10`: At most nine days",
     ] {

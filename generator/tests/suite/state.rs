@@ -107,6 +107,13 @@ fn a_state_in_s3_is_locked_by_a_file_beside_it() {
     let bucket = Arc::new(Mutex::new(Bucket::default()));
     let port = serve(Arc::clone(&bucket));
 
+    // An override takes the state elsewhere, as `ralph plan --offline` and `ralph local` do.
+    let elsewhere = root.join("local_override.tf");
+    std::fs::write(&elsewhere, "terraform {\n  backend \"local\" {}\n}\n").unwrap();
+    good(&run(&root, port, &["init", "-plugin-dir=.terraform/providers"]));
+    assert!(bucket.lock().unwrap().changes.is_empty());
+    std::fs::remove_file(elsewhere).unwrap();
+
     // What only this machine needs; everything else is the root's own.
     let elsewhere = [
         "-backend-config=use_path_style=true",
