@@ -4,6 +4,7 @@ use ralph_generator::config::keys::{Default, ENVIRONMENT, FILE, Kind, Section};
 use ralph_generator::config::{self, NetworkMode, reference};
 use serde_json::Value;
 
+use crate::random::Dice;
 use crate::support::project;
 
 fn refused(text: &str) -> String {
@@ -179,14 +180,42 @@ fn environments_apart_from_dev_and_prod_can_share_an_account() {
 }
 
 #[test]
-fn bad_input_never_panics() {
+fn bad_input_never_panics_and_always_says_where() {
+    const PIECES: [&str; 20] = [
+        "[", "]", "=", "\"", "'''", "{", "}", "\n", ".", "ü", "\u{0}", "0x", "1e400", "-", "nan",
+        "[env.", "\r", "\\u", "[[", "#",
+    ];
     let whole = std::fs::read_to_string(project().join("ralph.toml")).unwrap();
-    for end in 0..whole.len() {
-        if whole.is_char_boundary(end) {
-            let _ = config::parse("ralph.toml", &whole[..end]);
-            let _ = config::parse("ralph.toml", &format!("{}ü", &whole[..end]));
+    let mut texts: Vec<String> = (0..whole.len())
+        .filter(|end| whole.is_char_boundary(*end))
+        .flat_map(|end| [whole[..end].to_owned(), format!("{}ü", &whole[..end])])
+        .collect();
+    let mut dice = Dice(0x70_6d6c);
+    for _ in 0..2_000 {
+        let mut text: Vec<char> = whole.chars().collect();
+        for _ in 0..=dice.roll(5) {
+            let at = dice.roll(text.len());
+            let upto = (at + dice.roll(30)).min(text.len());
+            match dice.roll(3) {
+                0 => drop(text.drain(at..upto)),
+                1 => drop(text.splice(at..at, dice.pick(&PIECES).chars())),
+                _ => text.extend_from_within(at..upto),
+            }
+        }
+        texts.push(text.into_iter().collect());
+    }
+    let mut wrong = 0;
+    for text in texts {
+        if let Err(error) = config::parse("ralph.toml", &text) {
+            wrong += 1;
+            let error = error.to_string();
+            let place = error.lines().find_map(|line| line.trim().strip_prefix("--> ralph.toml:"));
+            let (line, _) = place.and_then(|place| place.split_once(':')).expect(&error);
+            let line: usize = line.parse().expect(&error);
+            assert!((1..=text.split('\n').count()).contains(&line), "{error}");
         }
     }
+    assert!(wrong > 2_000);
 }
 
 #[test]
