@@ -7,8 +7,8 @@ use ralph_protocol::names::{
 use crate::config::{Architecture, Environment, NetworkMode, State};
 use crate::hcl::prelude::*;
 use crate::modules::{
-    Fargate, FargateInputs, Secrets, SecretsInputs, SecretsOptions, Vpc, VpcInputs, VpcOptions,
-    Websocket, WebsocketInputs, WebsocketOptions,
+    Fargate, FargateInputs, FargateOptions, Secrets, SecretsInputs, SecretsOptions, Vpc, VpcInputs,
+    VpcOptions, Websocket, WebsocketInputs, WebsocketOptions,
 };
 
 /// Marks expressions of a root.
@@ -80,6 +80,15 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
             task_family: text(&names.task_family()),
             task_memory: env.worker.memory.into(),
             worker_security_group_id: network.worker_security_group_id.clone(),
+            options: FargateOptions {
+                alarm_topic_arn: optional_arn(env.monitoring.alarm_topic_arn.as_deref()),
+                alarms: env.monitoring.alarms.into(),
+                container_insights: env.monitoring.container_insights.into(),
+                images_kept: env.worker.images_kept.into(),
+                kms_key_arn: optional_arn(env.kms_key_arn.as_deref()),
+                role_path: env.role_path.as_str().into(),
+                untagged_image_days: env.worker.untagged_image_days.into(),
+            },
         },
     );
     websocket.with(

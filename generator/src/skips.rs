@@ -18,9 +18,14 @@ macro_rules! skips {
 skips! {
     ACCESS_LOGS = "CKV_AWS_76",
         "a switch: on an account without a log role for API Gateway they fail";
+    ACCOUNT_LOG_ROLE = "CKV_AWS_290",
+        "the role is the account's: API Gateway refuses one that may not write every group";
+    ACCOUNT_LOG_ROLE_EVERYWHERE = "CKV_AWS_355",
+        "the role is the account's: API Gateway refuses one that names groups";
     AUTHORIZED_ON_CONNECT = "CKV_AWS_309",
         "a WebSocket API authorizes $connect; the other routes exist only on a connection";
     CODE_UNSIGNED = "CKV_AWS_272", "the zip is built where it is applied";
+    CONTAINER_INSIGHTS = "CKV_AWS_65", "a switch: the metrics of a task cost more than its logs";
     FLOW_LOGS = "CKV2_AWS_11",
         "flow logs cost more than the tasks; turn them on for the account where they are required";
     GROUP_OF_TASKS = "CKV2_AWS_5",

@@ -144,6 +144,8 @@ fn environment(name: &str, table: &Table, problems: &mut Vec<Problem>) -> Enviro
             image_tag: tag,
             image_digest: read.text("worker.image_digest"),
             keep_images: read.bool("worker.keep_images"),
+            images_kept: read.integer("worker.images_kept"),
+            untagged_image_days: read.integer("worker.untagged_image_days"),
             agent_command: read.text("worker.agent_command"),
             verify_command: read.text("worker.verify_command"),
             limits,

@@ -363,6 +363,18 @@ const WORKER: Section = Section {
             about: "Whether destroying refuses while the image repository holds images.",
         },
         Key {
+            name: "images_kept",
+            kind: Kind::Integer(1, 10_000),
+            default: Default::Integer(30),
+            about: "Images that the repository keeps; older ones go.",
+        },
+        Key {
+            name: "untagged_image_days",
+            kind: Kind::Integer(1, 3650),
+            default: Default::Integer(1),
+            about: "Days after which an image without a tag goes.",
+        },
+        Key {
             name: "agent_command",
             kind: Kind::Text(ANY),
             default: Default::Derived("the worker's own: claude, headless"),

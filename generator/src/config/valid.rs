@@ -161,6 +161,10 @@ pub struct Worker {
     pub image_digest: Option<String>,
     /// Whether destroying keeps a repository that holds images.
     pub keep_images: bool,
+    /// Images that the repository keeps.
+    pub images_kept: u32,
+    /// Days that an image without a tag stays.
+    pub untagged_image_days: u32,
     /// The agent; `None`: the worker's own default.
     pub agent_command: Option<String>,
     /// What must pass before work counts as complete.

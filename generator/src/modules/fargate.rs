@@ -7,6 +7,7 @@ mod state_machine_start;
 mod state_machine_states;
 
 mod validations;
+mod watch;
 
 use ralph_protocol::names::{CONTAINER, worker_env};
 
@@ -83,6 +84,23 @@ inputs! {
         /// Security group of the tasks.
         worker_security_group_id: SecurityGroupId,
     }
+    /// What the module `fargate` may be told.
+    pub struct FargateOptions {
+        /// ARN of the SNS topic that the alarm goes to; null shows it in the console only.
+        alarm_topic_arn: Opt<Arn>,
+        /// Whether there is an alarm for failed executions.
+        alarms: Bool = false,
+        /// Whether ECS measures each task; the metrics are billed.
+        container_insights: Bool = false,
+        /// Images that the repository keeps.
+        images_kept: Number = 30,
+        /// Key that encrypts logs and images; null for AWS's own. The key's policy must let CloudWatch Logs use it.
+        kms_key_arn: Opt<Arn>,
+        /// Path of the roles.
+        role_path: Text = "/",
+        /// Days after which an image without a tag goes.
+        untagged_image_days: Number = 1,
+    }
 }
 
 outputs! {
@@ -141,6 +159,7 @@ impl Published for Fargate {
             task_family: "ralph-example-worker".into(),
             task_memory: 2048.into(),
             worker_security_group_id: Expr::from_configuration("sg-0123456789abcdef0"),
+            options: FargateOptions::default(),
         }
     }
 }
@@ -160,7 +179,8 @@ impl Definition for Fargate {
                 .skip(&skips::SHORT_RETENTION)
                 .skip(&skips::LOG_KEY)
                 .name(&inputs.log_group_name)
-                .retention_in_days(&inputs.log_retention_in_days),
+                .retention_in_days(&inputs.log_retention_in_days)
+                .kms_key_id(&inputs.options.kms_key_arn),
         );
         m.file("iam.tf");
         let execution = execution_role(m, &inputs, &repository, &logs, &cluster);
@@ -179,6 +199,8 @@ impl Definition for Fargate {
             task: &task,
         };
         let state_machine = state_machine::add(m, &inputs, &around);
+        watch::alarm(m, &inputs, &state_machine);
+        cases(m, &inputs, &cluster, &task_definition);
         FargateOutputs {
             cluster_arn: cluster.arn(),
             cluster_name: cluster.name(),
@@ -194,6 +216,8 @@ impl Definition for Fargate {
 
 fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> RepositoryRef<Fargate> {
     m.file("ecr.tf");
+    let options = &inputs.options;
+    let key = &options.kms_key_arn;
     let repository = m.add(
         Repository::new("worker")
             .skip(&skips::IMAGE_KEY)
@@ -201,7 +225,11 @@ fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> Repos
             .image_tag_mutability("IMMUTABLE")
             .force_delete(&inputs.force_delete_images)
             .image_scanning_configuration(ImageScanning::default().scan_on_push(true))
-            .encryption_configuration(Encryption::default().encryption_type("AES256")),
+            .encryption_configuration(
+                Encryption::default()
+                    .encryption_type(key.is_null().choose::<Text>("AES256", "KMS"))
+                    .kms_key(key),
+            ),
     );
     let rule = |priority: i32, description: &str, selection: Vec<(&str, Expr<Fargate, Any>)>| {
         object([
@@ -214,21 +242,21 @@ fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> Repos
     let rules = tuple([
         rule(
             1,
-            "Untagged images go after a day.",
+            "Images without a tag go.",
             vec![
                 ("tagStatus", "untagged".into()),
                 ("countType", "sinceImagePushed".into()),
                 ("countUnit", "days".into()),
-                ("countNumber", 1.into()),
+                ("countNumber", options.untagged_image_days.any()),
             ],
         ),
         rule(
             2,
-            "The last 30 images stay.",
+            "The last images stay.",
             vec![
                 ("tagStatus", "any".into()),
                 ("countType", "imageCountMoreThan".into()),
-                ("countNumber", 30.into()),
+                ("countNumber", options.images_kept.any()),
             ],
         ),
     ]);
@@ -243,9 +271,11 @@ fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> Repos
 fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterRef<Fargate> {
     m.file("main.tf");
     let cluster = m.add(
-        Cluster::new("this")
-            .name(&inputs.cluster_name)
-            .setting(Setting::default().name("containerInsights").value("enabled")),
+        Cluster::new("this").name(&inputs.cluster_name).skip(&skips::CONTAINER_INSIGHTS).setting(
+            Setting::default()
+                .name("containerInsights")
+                .value(inputs.options.container_insights.choose::<Text>("enabled", "disabled")),
+        ),
     );
     m.add(
         ClusterCapacityProviders::new("this")
@@ -267,6 +297,7 @@ fn role(
 ) -> Role<Fargate> {
     Role::new(name)
         .name(text![&inputs.task_family, "-", suffix])
+        .path(&inputs.options.role_path)
         .permissions_boundary(&inputs.permissions_boundary_arn)
         .assume_role_policy(Document::new([Statement::allow("Assume", &["sts:AssumeRole"])
             .by(Principal::Service("ecs-tasks.amazonaws.com"))
@@ -303,6 +334,7 @@ fn execution_role(
             .role(execution.id())
             .policy(policy),
     );
+    watch::use_of_key(m, inputs, "execution", "secretsmanager", &execution);
     execution
 }
 
@@ -406,4 +438,31 @@ fn task_definition(
         .iter()
         .fold(definition, |definition, (name, _)| definition.volume(Volume::default().name(*name)));
     m.add(definition)
+}
+
+fn cases(
+    m: &mut Module<Fargate>,
+    inputs: &FargateInputs<Fargate>,
+    cluster: &ClusterRef<Fargate>,
+    task_definition: &TaskDefinitionRef<Fargate>,
+) {
+    let options = &inputs.options;
+    m.case("everything_on", "Every switch can be on at once.")
+        .with(&options.alarms, true)
+        .with(&options.alarm_topic_arn, arn!["arn:aws:sns:us-east-1:123456789012:alarms"])
+        .with(&options.container_insights, true)
+        .with(
+            &options.kms_key_arn,
+            arn!["arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"],
+        )
+        .with(&options.role_path, "/ralph/")
+        .expect(&cluster.name().equals(&inputs.cluster_name), "the cluster");
+    m.case("no_such_size", "A size that Fargate does not offer is refused.")
+        .with(&inputs.task_cpu, 256)
+        .with(&inputs.task_memory, 8192)
+        .refused_by(task_definition);
+    m.case("not_every_step_is_a_size", "Nor is a size between two that it offers.")
+        .with(&inputs.task_cpu, 256)
+        .with(&inputs.task_memory, 1536)
+        .refused_by(task_definition);
 }

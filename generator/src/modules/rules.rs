@@ -120,6 +120,16 @@ pub(super) fn key<M>(m: &mut Module<M>, variable: &Expr<M, Opt<Arn>>) {
     );
 }
 
+/// The topic that alarms go to.
+pub(super) fn topic<M>(m: &mut Module<M>, variable: &Expr<M, Opt<Arn>>) {
+    m.validate(
+        variable,
+        &variable.is_null().or(matches(variable.set(), "^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$")),
+        "The topic is the ARN of an SNS topic, or null.",
+        arn!["arn:aws:sqs:us-east-1:123456789012:alarms"],
+    );
+}
+
 /// The ARN of a secret.
 pub(super) fn secret<M>(m: &mut Module<M>, variable: &Expr<M, Arn>) {
     form(

@@ -210,6 +210,9 @@ fn permissions_are_these_and_no_others() {
     ]
     .map(|(name, permissions)| (name.to_owned(), permissions))
     .into();
+    for reader in ["execution", "state_machine"] {
+        expected.insert(format!("{reader}_key"), vec![DECRYPT]);
+    }
     for function in FUNCTIONS {
         let key = match function {
             "authorize" => vec![DECRYPT, DECRYPT],

@@ -63,6 +63,13 @@ module "fargate" {
   task_family              = "ralph-dev-worker"
   task_memory              = 2048
   worker_security_group_id = module.vpc.worker_security_group_id
+  alarm_topic_arn          = null
+  alarms                   = false
+  container_insights       = false
+  images_kept              = 30
+  kms_key_arn              = null
+  role_path                = "/"
+  untagged_image_days      = 1
 }
 
 # From a log line to a browser.

@@ -12,7 +12,8 @@ resource "aws_ecr_repository" "worker" {
   }
 
   encryption_configuration {
-    encryption_type = "AES256"
+    encryption_type = var.kms_key_arn == null ? "AES256" : "KMS"
+    kms_key         = var.kms_key_arn
   }
 }
 
@@ -22,12 +23,12 @@ resource "aws_ecr_lifecycle_policy" "worker" {
     rules = [
       {
         rulePriority = 1
-        description  = "Untagged images go after a day."
+        description  = "Images without a tag go."
         selection = {
           tagStatus   = "untagged"
           countType   = "sinceImagePushed"
           countUnit   = "days"
-          countNumber = 1
+          countNumber = var.untagged_image_days
         }
         action = {
           type = "expire"
@@ -35,11 +36,11 @@ resource "aws_ecr_lifecycle_policy" "worker" {
       },
       {
         rulePriority = 2
-        description  = "The last 30 images stay."
+        description  = "The last images stay."
         selection = {
           tagStatus   = "any"
           countType   = "imageCountMoreThan"
-          countNumber = 30
+          countNumber = var.images_kept
         }
         action = {
           type = "expire"

@@ -3,6 +3,7 @@
 
 resource "aws_iam_role" "execution" {
   name                 = "${var.task_family}-execution"
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -59,9 +60,33 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
+resource "aws_iam_role_policy" "execution_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.execution.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Key"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
 # The agent is untrusted code: its role exists and may do nothing.
 resource "aws_iam_role" "task" {
   name                 = "${var.task_family}-task"
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -20,4 +20,7 @@ locals {
 
   # Of executions and of the machine itself, which its role names before it exists.
   states_arn = "arn:${data.aws_partition.current.partition}:states:${var.region}:${split(":", aws_ecs_cluster.this.arn)[4]}"
+
+  # An alarm without a topic is seen in the console only.
+  alarm_actions = var.alarm_topic_arn == null ? [] : [var.alarm_topic_arn]
 }

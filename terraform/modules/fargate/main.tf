@@ -2,11 +2,12 @@
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
 resource "aws_ecs_cluster" "this" {
+  # checkov:skip=CKV_AWS_65:a switch: the metrics of a task cost more than its logs
   name = var.cluster_name
 
   setting {
     name  = "containerInsights"
-    value = "enabled"
+    value = var.container_insights ? "enabled" : "disabled"
   }
 }
 
@@ -27,6 +28,7 @@ resource "aws_cloudwatch_log_group" "workstreams" {
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = var.log_group_name
   retention_in_days = var.log_retention_in_days
+  kms_key_id        = var.kms_key_arn
 }
 
 # No init process: the worker is process 1 itself, because whatever runs under another one can read

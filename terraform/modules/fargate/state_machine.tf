@@ -11,10 +11,12 @@ resource "aws_cloudwatch_log_group" "state_machine" {
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
   name              = "/aws/vendedlogs/states/${var.state_machine_name}"
   retention_in_days = var.log_retention_in_days
+  kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_iam_role" "state_machine" {
   name                 = var.state_machine_name
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -139,6 +141,29 @@ resource "aws_iam_role_policy" "state_machine" {
           "xray:PutTraceSegments",
         ]
         Resource = "*"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "state_machine_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.state_machine.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Key"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
       },
     ]
   })

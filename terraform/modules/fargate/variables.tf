@@ -1,6 +1,24 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
+variable "alarm_topic_arn" {
+  description = "ARN of the SNS topic that the alarm goes to; null shows it in the console only."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.alarm_topic_arn == null) || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$", var.alarm_topic_arn))
+    error_message = "The topic is the ARN of an SNS topic, or null."
+  }
+}
+
+variable "alarms" {
+  description = "Whether there is an alarm for failed executions."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "allow_file_repositories" {
   description = "Whether executions may name `file://` repositories, which only a stand-in for Fargate can read."
   type        = bool
@@ -44,6 +62,13 @@ variable "connections_table_arn" {
 variable "connections_table_name" {
   description = "Name of the table of runs and leases."
   type        = string
+  nullable    = false
+}
+
+variable "container_insights" {
+  description = "Whether ECS measures each task; the metrics are billed."
+  type        = bool
+  default     = false
   nullable    = false
 }
 
@@ -125,6 +150,29 @@ variable "image_tag" {
   validation {
     condition     = var.image_tag != "latest"
     error_message = "Tags cannot be moved here, so latest could be pushed once only: name a version."
+  }
+}
+
+variable "images_kept" {
+  description = "Images that the repository keeps."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = ((var.images_kept >= 1) && (var.images_kept <= 10000)) && ((var.images_kept % 1) == 0)
+    error_message = "The repository keeps 1 to 10000 images."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts logs and images; null for AWS's own. The key's policy must let CloudWatch Logs use it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.kms_key_arn == null) || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
+    error_message = "The key is named by its ARN, not by an alias: some services accept nothing else."
   }
 }
 
@@ -215,6 +263,18 @@ variable "repository_name" {
   }
 }
 
+variable "role_path" {
+  description = "Path of the roles."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([!-~]+/)?$", var.role_path))
+    error_message = "A role's path begins and ends with a slash, such as / or /ralph/."
+  }
+}
+
 variable "state_machine_name" {
   description = "Name of the state machine."
   type        = string
@@ -253,6 +313,18 @@ variable "task_memory" {
   description = "MiB of memory of a task."
   type        = number
   nullable    = false
+}
+
+variable "untagged_image_days" {
+  description = "Days after which an image without a tag goes."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = ((var.untagged_image_days >= 1) && (var.untagged_image_days <= 3650)) && ((var.untagged_image_days % 1) == 0)
+    error_message = "Images without a tag are kept for 1 to 3650 days."
+  }
 }
 
 variable "worker_security_group_id" {

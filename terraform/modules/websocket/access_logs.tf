@@ -33,6 +33,8 @@ resource "aws_iam_role" "api_logs" {
 }
 
 resource "aws_iam_role_policy" "api_logs" {
+  # checkov:skip=CKV_AWS_290:the role is the account's: API Gateway refuses one that may not write every group
+  # checkov:skip=CKV_AWS_355:the role is the account's: API Gateway refuses one that names groups
   count = var.account_log_role ? 1 : 0
 
   # WriteLogs is on `*`: the role is the account's, and API Gateway refuses one that may do less.

@@ -71,7 +71,8 @@ pub(super) fn add(
             .skip(&skips::SHORT_RETENTION)
             .skip(&skips::LOG_KEY)
             .name(text!["/aws/vendedlogs/states/", &inputs.state_machine_name])
-            .retention_in_days(&inputs.log_retention_in_days),
+            .retention_in_days(&inputs.log_retention_in_days)
+            .kms_key_id(&inputs.options.kms_key_arn),
     );
     let role = role(m, inputs, around, (&partition, &prefix));
     let facts = Facts {
@@ -119,6 +120,7 @@ fn role(
     let role = m.add(
         Role::new("state_machine")
             .name(name)
+            .path(&inputs.options.role_path)
             .permissions_boundary(&inputs.permissions_boundary_arn)
             .assume_role_policy(Document::new([trust])),
     );
@@ -198,6 +200,7 @@ fn role(
             .role(role.id())
             .policy(policy),
     );
+    super::watch::use_of_key(m, inputs, "state_machine", "dynamodb", &role);
     role
 }
 

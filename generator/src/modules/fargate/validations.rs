@@ -19,6 +19,24 @@ const SIZES: [(i64, (i64, i64, i64)); 7] = [
 ];
 
 pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
+    let options = &inputs.options;
+    rules::topic(m, &options.alarm_topic_arn);
+    rules::key(m, &options.kms_key_arn);
+    rules::role_path(m, &options.role_path);
+    rules::between(
+        m,
+        &options.images_kept,
+        (1, 10_000),
+        "The repository keeps 1 to 10000 images.",
+        0,
+    );
+    rules::between(
+        m,
+        &options.untagged_image_days,
+        (1, 3650),
+        "Images without a tag are kept for 1 to 3650 days.",
+        0,
+    );
     rules::secret(m, &inputs.anthropic_keys_arn);
     rules::form(
         m,

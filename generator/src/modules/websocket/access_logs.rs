@@ -69,6 +69,8 @@ pub(super) fn destination(
     let policy = m.add_if(
         &options.account_log_role,
         RolePolicy::new("api_logs")
+            .skip(&skips::ACCOUNT_LOG_ROLE)
+            .skip(&skips::ACCOUNT_LOG_ROLE_EVERYWHERE)
             .note(&document.reasons())
             .name("logs")
             .role(role.first(|role| role.id()))

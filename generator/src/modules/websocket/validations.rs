@@ -6,13 +6,7 @@ use crate::modules::rules;
 
 pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>) {
     let options = &inputs.options;
-    let topic = &options.alarm_topic_arn;
-    m.validate(
-        topic,
-        &topic.is_null().or(rules::matches(topic.set(), "^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$")),
-        "The topic is the ARN of an SNS topic, or null.",
-        arn!["arn:aws:sqs:us-east-1:123456789012:alarms"],
-    );
+    rules::topic(m, &options.alarm_topic_arn);
     rules::one_of(
         m,
         &options.architecture,

@@ -15,6 +15,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_cloudwatch_metric_alarm" {
+    defaults = {
+      arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
+    }
+  }
+
   mock_resource "aws_ecr_repository" {
     defaults = {
       arn            = "arn:aws:mock:us-east-1:123456789012:mock/mock"
@@ -78,6 +84,94 @@ variables {
 
 # The example of the README, with the default of every other input.
 run "example" {}
+
+# Every switch can be on at once.
+run "everything_on" {
+  variables {
+    alarms             = true
+    alarm_topic_arn    = "arn:aws:sns:us-east-1:123456789012:alarms"
+    container_insights = true
+    kms_key_arn        = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+    role_path          = "/ralph/"
+  }
+
+  assert {
+    condition     = aws_ecs_cluster.this.name == var.cluster_name
+    error_message = "the cluster"
+  }
+}
+
+# A size that Fargate does not offer is refused.
+run "no_such_size" {
+  command         = plan
+  expect_failures = [aws_ecs_task_definition.worker]
+
+  variables {
+    task_cpu    = 256
+    task_memory = 8192
+  }
+}
+
+# Nor is a size between two that it offers.
+run "not_every_step_is_a_size" {
+  command         = plan
+  expect_failures = [aws_ecs_task_definition.worker]
+
+  variables {
+    task_cpu    = 256
+    task_memory = 1536
+  }
+}
+
+# The topic is the ARN of an SNS topic, or null.
+run "refuses_alarm_topic_arn" {
+  command         = plan
+  expect_failures = [var.alarm_topic_arn]
+
+  variables {
+    alarm_topic_arn = "arn:aws:sqs:us-east-1:123456789012:alarms"
+  }
+}
+
+# The key is named by its ARN, not by an alias: some services accept nothing else.
+run "refuses_kms_key_arn" {
+  command         = plan
+  expect_failures = [var.kms_key_arn]
+
+  variables {
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:alias/ralph"
+  }
+}
+
+# A role's path begins and ends with a slash, such as / or /ralph/.
+run "refuses_role_path" {
+  command         = plan
+  expect_failures = [var.role_path]
+
+  variables {
+    role_path = "ralph"
+  }
+}
+
+# The repository keeps 1 to 10000 images.
+run "refuses_images_kept" {
+  command         = plan
+  expect_failures = [var.images_kept]
+
+  variables {
+    images_kept = 0
+  }
+}
+
+# Images without a tag are kept for 1 to 3650 days.
+run "refuses_untagged_image_days" {
+  command         = plan
+  expect_failures = [var.untagged_image_days]
+
+  variables {
+    untagged_image_days = 0
+  }
+}
 
 # A secret is named by its ARN.
 run "refuses_anthropic_keys_arn" {

@@ -1,0 +1,22 @@
+# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
+# What a workstream runs on. Defined in generator/src/modules/fargate.rs.
+
+resource "aws_cloudwatch_metric_alarm" "executions_failed" {
+  count = var.alarms ? 1 : 0
+
+  alarm_name        = "${var.state_machine_name}-failed"
+  alarm_description = "An execution failed: the worker's own ends count as success, so the machine itself, its role or Fargate is at fault."
+  namespace         = "AWS/States"
+  metric_name       = "ExecutionsFailed"
+  dimensions = {
+    StateMachineArn = aws_sfn_state_machine.workstream.arn
+  }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
