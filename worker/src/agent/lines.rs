@@ -5,6 +5,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// A line longer than this is handed on in pieces: memory is bounded whatever the agent writes.
 pub const MAX_LINE: usize = 16 << 20;
 
+/// Longest word that is kept whole where a long line is cut.
+const MAX_WORD: usize = 64 << 10;
+
 /// Cuts bytes into lines.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -21,7 +24,8 @@ impl Lines {
         }
         self.pending.extend_from_slice(bytes);
         if self.pending.len() > MAX_LINE {
-            line(std::mem::take(&mut self.pending));
+            let rest = self.pending.split_off(word_end(&self.pending));
+            line(std::mem::replace(&mut self.pending, rest));
         }
     }
 
@@ -31,6 +35,14 @@ impl Lines {
             line(self.pending);
         }
     }
+}
+
+/// Where a long line may be cut: after the last space or quote near its end, so that no secret is
+/// cut in two and then not recognised. Without one, at the end.
+fn word_end(bytes: &[u8]) -> usize {
+    let near = bytes.len().saturating_sub(MAX_WORD);
+    let last = bytes[near..].iter().rposition(|byte| b" \t\"',;".contains(byte));
+    last.map_or(bytes.len(), |at| near + at + 1)
 }
 
 /// A pipe that is read line by line. Nothing is read ahead: an agent that writes faster than its
@@ -68,6 +80,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_between_words() {
+        let mut text = vec![b'x'; MAX_LINE - 10];
+        text.extend_from_slice(b" a-secret-that-would-be-cut-in-two");
+        let mut lines = Lines::default();
+        let mut got = Vec::new();
+        for chunk in text.chunks(64 << 10) {
+            lines.feed(chunk, |line| got.push(line));
+        }
+        lines.finish(|line| got.push(line));
+        let lengths: Vec<usize> = got.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [MAX_LINE - 9, 33]);
+        assert_eq!(got[1], b"a-secret-that-would-be-cut-in-two");
+    }
 
     proptest! {
         #[test]

@@ -159,3 +159,14 @@ proptest! {
         prop_assert_eq!(whole, texts);
     }
 }
+
+#[test]
+fn a_panic_of_the_workers_own_is_an_event_without_its_secret() {
+    let (sender, receiver) = mpsc::channel();
+    let journal = journal(Pipe(sender), None);
+    journal.emit_in_panic("panicked at src/x.rs:1:1:\nhunter2-hunter2 is wrong".to_owned());
+    assert!(journal.finish(Level::Error, end()));
+    let first = lines(&receiver).remove(0);
+    assert!(first.contains(r#""level":"error","type":"log""#), "{first}");
+    assert!(first.contains("src/x.rs") && !first.contains("hunter2"), "{first}");
+}

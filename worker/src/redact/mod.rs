@@ -50,8 +50,13 @@ impl Redactor {
     /// are ordinary in tests (PEM, JWT) do not count.
     #[must_use]
     pub fn finds_credential(&self, text: &str) -> bool {
-        self.known.as_ref().is_some_and(|known| known.is_match(text))
-            || self.credentials.is_match(text)
+        let known = self.known.as_ref().is_some_and(|known| {
+            // Encoded values are wrapped in lines.
+            known.is_match(text)
+                || (view::has_breaks(text)
+                    && known.is_match(view::View::without_escapes_and_breaks(text).text()))
+        });
+        known || self.credentials.is_match(text)
     }
 
     /// Where the secrets are: sorted, apart from each other, on character boundaries.

@@ -142,3 +142,15 @@ proptest! {
         prop_assert!(!text.contains(&dressed), "{text:?}");
     }
 }
+
+#[test]
+fn a_credential_is_found_in_wrapped_base64_too() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let key = "a-key-that-is-long-enough-to-be-wrapped-at-76-columns-".repeat(3);
+    let redactor = Redactor::new([&key]);
+    let encoded = STANDARD.encode(&key);
+    let lines: Vec<&str> =
+        encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    assert!(lines.len() > 2 && redactor.finds_credential(&lines.join("\n")));
+    assert!(!redactor.finds_credential(&lines[1..].join("\n")));
+}

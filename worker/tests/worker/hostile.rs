@@ -20,6 +20,15 @@ fn unprivileged() -> Command {
     unshare
 }
 
+/// Gives everything in the world to nobody.
+fn give(world: &World) {
+    if rustix::process::getuid().is_root() {
+        let mut chown = Command::new("chown");
+        let status = chown.args(["-hR", "65534:65534"]).arg(world.dir.path()).status();
+        assert!(status.unwrap().success());
+    }
+}
+
 /// Runs the world's worker as PID 1 of a namespace, as nobody.
 fn contained(world: &World) -> Running {
     // Everything the user nobody must reach: the world, and the programs.
@@ -31,11 +40,7 @@ fn contained(world: &World) -> Running {
     let command = world.env[env::AGENT_COMMAND].replace(AGENT, bin.join("agent").to_str().unwrap());
     let mut envs = world.env.clone();
     envs.insert(env::AGENT_COMMAND.to_owned(), command);
-    if rustix::process::getuid().is_root() {
-        let status =
-            Command::new("chown").args(["-R", "65534:65534"]).arg(world.dir.path()).status();
-        assert!(status.unwrap().success());
-    }
+    give(world);
     let mut unshare = unprivileged();
     unshare.env_clear().envs(&envs);
     unshare.arg(bin.join("worker"));
@@ -199,6 +204,8 @@ fn what_the_agent_plants_in_git_never_runs_with_a_secret() {
     running.until_text("planted");
     running.until_text("ready");
     world.seed("ralph/docs", &[("x.a", "one\n2\n3\n4\n5\n6\n7\n")]);
+    // Whoever pushed, the remote is nobody's.
+    give(&world);
     std::fs::write(world.path("go"), "").unwrap();
     let done = running.wait();
     assert_eq!(done.exit(), 0, "{done:#?}");

@@ -168,3 +168,29 @@ fn the_branch_starts_where_it_is_told() {
     let files = git_text(&world.remote(), &["ls-tree", "-r", "--name-only", "feature/x"]);
     assert_eq!(files, "PROMPT.md\nREADME.md\na\nnext.txt\n");
 }
+
+#[test]
+fn every_limit_is_said_at_the_start() {
+    let mut world = World::new();
+    world.set(env::MAX_ITERATIONS, "1").set(env::MAX_COST_USD, "2.5").set(env::MAX_STALLS, "7");
+    world.set(env::ITERATION_TIMEOUT_SECS, "31").set(env::SILENCE_SECS, "32");
+    world.calls(json!([[write("a", "1")]]));
+    let done = world.run();
+    let duration: u64 = world.env[env::MAX_DURATION_SECS].parse().unwrap();
+    let expected = json!({
+        "maxIterations": 1, "maxDurationSecs": duration, "maxCostUsd": 2.5,
+        "iterationTimeoutSecs": 31, "silenceSecs": 32, "maxStalls": 7,
+    });
+    assert_eq!(done.events[0]["limits"], expected);
+}
+
+#[test]
+fn an_attempt_that_comes_after_the_duration_limit_spends_nothing() {
+    let mut world = World::new();
+    // Counted from the time in the ulid, which is long ago.
+    world.set(env::MAX_DURATION_SECS, "3600");
+    world.counted_calls(json!([[write("a", "1")]]));
+    let done = world.run();
+    assert_eq!((done.exit(), world.count()), (11, 0));
+    assert!(done.of("clone").is_empty());
+}
