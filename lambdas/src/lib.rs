@@ -3,6 +3,7 @@
 //! * [`authorize`], [`connect`], [`disconnect`]: a connection begins and ends
 //! * [`send_logs`]: a client subscribes to a workstream and reads back what it lacks
 //! * [`push_logs`]: new lines go to the connections that follow their workstream
+//! * [`task_events`]: a task changed its state: its run's row, and a frame to the same connections
 //!
 //! A handler is a free function over small traits ([`ports`]). Only `aws` knows the SDK, behind the
 //! feature of the same name, so that everything else is tested in memory. No handler branches on
@@ -33,3 +34,4 @@ pub mod request;
 pub mod runs;
 pub mod send_logs;
 pub mod split;
+pub mod task_events;

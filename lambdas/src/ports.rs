@@ -141,6 +141,15 @@ pub trait Table {
         news: &RunNews,
     ) -> Result<(), Unavailable>;
 
+    /// Merges what ECS says of a run's task into its row by the rules of
+    /// [`crate::runs::merge_task`].
+    async fn record_task(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        news: &RunNews,
+    ) -> Result<(), Unavailable>;
+
     /// Marks a token as used; `false` when it was already.
     async fn use_token(&self, jti: &str, expires_at: u64) -> Result<bool, Unavailable>;
 }

@@ -74,7 +74,9 @@ impl Gathered {
     }
 }
 
-fn clip(reason: &str) -> String {
+/// A reason as long as a row takes it.
+#[must_use]
+pub fn clip(reason: &str) -> String {
     reason[..reason.floor_char_boundary(MAX_REASON)].to_owned()
 }
 
@@ -111,6 +113,22 @@ pub fn merge(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
     info.exit = news.exit.or(info.exit);
     row.wait_until = news.wait_until.or(row.wait_until);
     row
+}
+
+/// How what ECS says of a run's task changes its row. What the worker itself said of its end, or ECS
+/// before, stays; the stream is noted if it is not known yet.
+///
+/// The table does the same with conditional writes.
+#[must_use]
+pub fn merge_task(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
+    let lower = row.as_ref().is_none_or(|row| row.info.state.rank() < news.state.rank());
+    match (row, lower) {
+        (Some(mut row), false) => {
+            row.stream.get_or_insert_with(|| news.stream.clone());
+            row
+        }
+        (row, _) => merge(row, run, news),
+    }
 }
 
 /// `runs` messages: usually one, more when they do not fit into one frame. Always at least one, so

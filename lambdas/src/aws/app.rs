@@ -18,6 +18,7 @@ use crate::{
     ports::{Clock, SystemClock},
     push_logs::{self, push_logs},
     send_logs::{self, send_logs},
+    task_events::{self, task_events},
 };
 
 /// Runs the function that the handler's name picks, until the service stops it.
@@ -79,6 +80,11 @@ enum Function {
         memory: push_logs::Memory,
         retention_secs: u64,
     },
+    TaskEvents {
+        table: Connections,
+        post: Management,
+        retention_secs: u64,
+    },
 }
 
 impl Function {
@@ -111,7 +117,9 @@ impl Function {
                     retention_secs: config.retention_secs()?,
                 }
             }
-            Handler::TaskEvents => return Err(ConfigError::Handler(handler.as_str().into())),
+            Handler::TaskEvents => {
+                Self::TaskEvents { table, post: post()?, retention_secs: config.retention_secs()? }
+            }
         })
     }
 
@@ -136,6 +144,12 @@ impl Function {
                 let retention_secs = *retention_secs;
                 let world = push_logs::World { table, post, clock, memory, retention_secs };
                 push_logs(event, &world, invocation).await?;
+                answer(&())
+            }
+            Self::TaskEvents { table, post, retention_secs } => {
+                let retention_secs = *retention_secs;
+                let world = task_events::World { table, post, clock, retention_secs };
+                task_events(event, &world, invocation).await?;
                 answer(&())
             }
         }

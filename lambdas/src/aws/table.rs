@@ -272,6 +272,21 @@ impl Table for Connections {
         attributes.write(self.update(workstream, run), &attributes.rest, None).await.map(|_| ())
     }
 
+    async fn record_task(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        news: &RunNews,
+    ) -> Result<(), Unavailable> {
+        let attributes = RunAttributes::of(run, news);
+        let sets = [SET_STATE, SEQ_AND_TS_BEGIN, &attributes.rest].join(", ");
+        if attributes.write(self.update(workstream, run), &sets, Some(STATE_GROWS)).await? {
+            return Ok(());
+        }
+        // The row says as much or more already.
+        attributes.write(self.update(workstream, run), SET_STREAM, None).await.map(|_| ())
+    }
+
     async fn use_token(&self, jti: &str, expires_at: u64) -> Result<bool, Unavailable> {
         let item = item(table::token(jti), META.to_owned(), [(EXPIRES_AT, n(expires_at))]);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
@@ -297,6 +312,9 @@ impl Table for Connections {
 const SET_SEQ: &str = "#seq = :seq";
 const SET_TS: &str = "#ts = :ts";
 const SET_STATE: &str = "#state = :state, #rank = :rank";
+/// A row begins with these; push-logs may have been first.
+const SEQ_AND_TS_BEGIN: &str = "#seq = if_not_exists(#seq, :seq), #ts = if_not_exists(#ts, :ts)";
+const SET_STREAM: &str = "#stream = if_not_exists(#stream, :stream)";
 const SEQ_GROWS: &str = "(attribute_not_exists(#seq) OR #seq < :seq)";
 const TS_GROWS: &str = "(attribute_not_exists(#ts) OR #ts <= :ts)";
 const STATE_GROWS: &str = "(attribute_not_exists(#rank) OR #rank < :rank)";

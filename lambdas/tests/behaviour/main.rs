@@ -9,4 +9,5 @@ mod memory;
 mod push_logs;
 mod replay;
 mod send_logs;
+mod task_events;
 mod workers;

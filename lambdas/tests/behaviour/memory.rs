@@ -12,7 +12,7 @@ use ralph_lambdas::{
         RunNews, RunRow, StreamOwner, Table, Unavailable,
     },
     request::Request,
-    runs::merge,
+    runs::{merge, merge_task},
 };
 use ralph_protocol::{
     ids::{Run, Workstream},
@@ -229,6 +229,20 @@ impl Table for MemoryTable {
         let key = (workstream.clone(), run.clone());
         let mut runs = self.runs.borrow_mut();
         let row = merge(runs.get(&key).cloned(), run, news);
+        runs.insert(key, row);
+        Ok(())
+    }
+
+    async fn record_task(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        news: &RunNews,
+    ) -> Result<(), Unavailable> {
+        self.check()?;
+        let key = (workstream.clone(), run.clone());
+        let mut runs = self.runs.borrow_mut();
+        let row = merge_task(runs.get(&key).cloned(), run, news);
         runs.insert(key, row);
         Ok(())
     }
