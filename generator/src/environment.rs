@@ -94,6 +94,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     websocket.with(
         m,
         WebsocketInputs {
+            cluster_arn: tasks.cluster_arn.clone(),
             environment: text(names.environment()),
             lambda_zip,
             name: text(&names.prefix()),

@@ -8,6 +8,7 @@ mod failures;
 mod functions;
 mod grants;
 mod needs;
+mod task_events;
 mod validations;
 
 use ralph_protocol::{names::Handler, table};
@@ -30,6 +31,8 @@ const FILTER: &str = "push-logs";
 inputs! {
     /// What the module `websocket` is told.
     pub struct WebsocketInputs {
+        /// ARN of the cluster whose tasks write the lines.
+        cluster_arn: Arn,
         /// Name of the environment; tokens name it.
         environment: Text,
         /// Path of the zip that holds all functions.
@@ -111,6 +114,7 @@ outputs! {
 impl Published for Websocket {
     fn example() -> WebsocketInputs<Constant> {
         WebsocketInputs {
+            cluster_arn: arn!["arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"],
             environment: "example".into(),
             lambda_zip: "ralph-lambda.zip".into(),
             name: "ralph-example".into(),
@@ -142,7 +146,12 @@ impl Definition for Websocket {
         let api = api::api(m, &inputs);
         let failures = failures::queue(m, &inputs);
         let functions = functions::all(m, &inputs, (&table, &api, &failures));
-        failures::kept(m, "push_logs", functions.get(Handler::PushLogs), &failures);
+        for (local, handler) in
+            [("push_logs", Handler::PushLogs), ("task_events", Handler::TaskEvents)]
+        {
+            failures::kept(m, local, functions.get(handler), &failures);
+        }
+        task_events::rule(m, &inputs, functions.get(Handler::TaskEvents));
         let stage = api::routes(m, &inputs, &api, &functions);
         subscription(m, &inputs, &functions);
         alarms::all(m, &inputs, &functions, &failures);

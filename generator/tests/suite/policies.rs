@@ -143,7 +143,8 @@ fn permissions_are_these_and_no_others() {
         "logs:GetLogEvents",
         "logs:PutLogEvents",
     ];
-    const FUNCTIONS: [&str; 5] = ["authorize", "connect", "disconnect", "push_logs", "send_logs"];
+    const FUNCTIONS: [&str; 6] =
+        ["authorize", "connect", "disconnect", "push_logs", "send_logs", "task_events"];
     let everywhere = [&["ecr:GetAuthorizationToken"], DELIVER, MACHINE_TRACE, API_LOGS].concat();
     let mut expected: BTreeMap<String, Vec<&[&str]>> = [
         ("api_logs", vec![API_LOGS]),
@@ -193,6 +194,21 @@ fn permissions_are_these_and_no_others() {
                 &["sqs:SendMessage"],
             ],
         ),
+        (
+            "task_events",
+            vec![
+                OWN_LOG,
+                &[
+                    "dynamodb:DeleteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                ],
+                POST,
+                &["sqs:SendMessage"],
+            ],
+        ),
         ("flow", vec![&["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]]),
         (
             "execution",
@@ -216,7 +232,7 @@ fn permissions_are_these_and_no_others() {
     for function in FUNCTIONS {
         let key = match function {
             "authorize" => vec![DECRYPT, DECRYPT],
-            "push_logs" => vec![DECRYPT, &["kms:Decrypt", "kms:GenerateDataKey"]],
+            "push_logs" | "task_events" => vec![DECRYPT, &["kms:Decrypt", "kms:GenerateDataKey"]],
             _ => vec![DECRYPT],
         };
         expected.insert(format!("{function}_key"), key);
@@ -304,7 +320,7 @@ fn whatever_calls_a_function_has_a_permission_with_its_own_arn_and_there_is_no_o
     callers.sort();
     permitted.sort();
     assert_eq!(callers, permitted);
-    assert!(callers.len() >= 6);
+    assert!(callers.len() >= 7);
 }
 
 /// What each call of the state machine needs. The local cloud calls services as root, so this is

@@ -76,6 +76,7 @@ module "fargate" {
 module "websocket" {
   source = "../../modules/websocket"
 
+  cluster_arn                    = module.fargate.cluster_arn
   environment                    = "prod"
   lambda_zip                     = local.lambda_zip
   name                           = "ralph-prod"

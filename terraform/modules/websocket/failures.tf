@@ -21,3 +21,15 @@ resource "aws_lambda_function_event_invoke_config" "push_logs" {
     }
   }
 }
+
+resource "aws_lambda_function_event_invoke_config" "task_events" {
+  function_name                = aws_lambda_function.task_events.function_name
+  maximum_event_age_in_seconds = 300
+  maximum_retry_attempts       = 2
+
+  destination_config {
+    on_failure {
+      destination = aws_sqs_queue.failures.arn
+    }
+  }
+}

@@ -752,3 +752,171 @@ resource "aws_lambda_function" "push_logs" {
     aws_iam_role_policy.push_logs_tracing,
   ]
 }
+
+# Made before the function, which may not make it: so it has a retention, and goes when the function
+# goes.
+resource "aws_cloudwatch_log_group" "task_events" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  name              = "/aws/lambda/${var.name}-task-events"
+  retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_iam_role" "task_events" {
+  name                 = "${var.name}-task-events"
+  path                 = var.role_path
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "task_events" {
+  name = "task-events"
+  role = aws_iam_role.task_events.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.task_events.arn}:*"
+      },
+      {
+        Sid    = "Table"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:DeleteItem",
+          "dynamodb:GetItem",
+          "dynamodb:PutItem",
+          "dynamodb:Query",
+          "dynamodb:UpdateItem",
+        ]
+        Resource = aws_dynamodb_table.connections.arn
+      },
+      {
+        Sid      = "Post"
+        Effect   = "Allow"
+        Action   = "execute-api:ManageConnections"
+        Resource = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage_name}/POST/@connections/*"
+      },
+      {
+        Sid      = "KeepFailures"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = aws_sqs_queue.failures.arn
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "task_events_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.task_events.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
+      },
+      {
+        Sid      = "QueueKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "sqs.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "task_events_tracing" {
+  count = contains(var.traced_functions, "task-events") ? 1 : 0
+
+  # Trace is on `*`: traces are the account's, they have no resource.
+  name = "tracing"
+  role = aws_iam_role.task_events.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+resource "aws_lambda_function" "task_events" {
+  # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
+  # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
+  # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
+  # checkov:skip=CKV_AWS_272:the zip is built where it is applied
+  # checkov:skip=CKV_AWS_173:the variables hold names, no secret
+  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
+  function_name                  = "${var.name}-task-events"
+  description                    = "Notes what ECS says of a run's task, and tells the connections that follow it"
+  role                           = aws_iam_role.task_events.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = "task-events"
+  filename                       = var.lambda_zip
+  source_code_hash               = local.lambda_zip_hash
+  memory_size                    = 512
+  timeout                        = 30
+  reserved_concurrent_executions = lookup(var.reserved_concurrency, "task-events", -1)
+  kms_key_arn                    = var.kms_key_arn
+
+  environment {
+    variables = {
+      RALPH_ENVIRONMENT         = var.environment
+      RALPH_LOG_GROUP           = var.workers_log_group_name
+      RALPH_MANAGEMENT_ENDPOINT = local.management_endpoint
+      RALPH_RETENTION_DAYS      = tostring(var.workers_log_retention_in_days)
+      RALPH_TABLE               = aws_dynamodb_table.connections.name
+    }
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.task_events.name
+  }
+
+  tracing_config {
+    mode = contains(var.traced_functions, "task-events") ? "Active" : "PassThrough"
+  }
+
+  depends_on = [
+    aws_iam_role_policy.task_events,
+    aws_iam_role_policy.task_events_key,
+    aws_iam_role_policy.task_events_tracing,
+  ]
+}

@@ -45,6 +45,12 @@ variable "architecture" {
   }
 }
 
+variable "cluster_arn" {
+  description = "ARN of the cluster whose tasks write the lines."
+  type        = string
+  nullable    = false
+}
+
 variable "dashboard" {
   description = "Whether there is a dashboard; the account's first three are free."
   type        = bool
@@ -190,8 +196,8 @@ variable "reserved_concurrency" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.reserved_concurrency) : contains(["authorize", "connect", "disconnect", "send-logs", "push-logs"], name)]) && alltrue([for number in values(var.reserved_concurrency) : number >= (-1)])
-    error_message = "Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs), each -1 for none or a number of instances."
+    condition     = alltrue([for name in keys(var.reserved_concurrency) : contains(["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events"], name)]) && alltrue([for number in values(var.reserved_concurrency) : number >= (-1)])
+    error_message = "Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs, task-events), each -1 for none or a number of instances."
   }
 }
 
@@ -274,12 +280,12 @@ variable "traced_functions" {
     condition = alltrue(
       [
         for item in var.traced_functions : contains(
-          ["authorize", "connect", "disconnect", "send-logs", "push-logs"],
+          ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events"],
           item,
         )
       ],
     )
-    error_message = "A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs."
+    error_message = "A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs, task-events."
   }
 }
 

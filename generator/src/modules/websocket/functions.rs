@@ -14,12 +14,13 @@ use crate::hcl::prelude::*;
 use crate::skips;
 
 /// The functions of this module, in the order they are written.
-pub(super) const HANDLERS: [Handler; 5] = [
+pub(super) const HANDLERS: [Handler; 6] = [
     Handler::Authorize,
     Handler::Connect,
     Handler::Disconnect,
     Handler::SendLogs,
     Handler::PushLogs,
+    Handler::TaskEvents,
 ];
 
 /// What no function follows.

@@ -59,7 +59,12 @@ pub(super) fn needs(handler: Handler) -> Needs {
             knows_runs: true,
             ..none
         },
-        Handler::PushLogs | Handler::TaskEvents => Needs {
+        Handler::TaskEvents => Needs {
+            about: "Notes what ECS says of a run's task, and tells the connections that follow it",
+            timeout: 30,
+            ..needs(Handler::PushLogs)
+        },
+        Handler::PushLogs => Needs {
             about: "Sends new lines to the connections that follow them",
             timeout: 60,
             memory_mb: 512,

@@ -24,6 +24,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = {
+      arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
+    }
+  }
+
   mock_resource "aws_cloudwatch_log_group" {
     defaults = {
       arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
@@ -64,6 +70,7 @@ mock_provider "aws" {
 }
 
 variables {
+  cluster_arn            = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
   environment            = "example"
   name                   = "ralph-example"
   region                 = "us-east-1"
@@ -200,8 +207,8 @@ run "refuses_region" {
   }
 }
 
-# Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs),
-# each -1 for none or a number of instances.
+# Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs,
+# task-events), each -1 for none or a number of instances.
 run "refuses_reserved_concurrency" {
   command         = plan
   expect_failures = [var.reserved_concurrency]
@@ -273,7 +280,8 @@ run "refuses_throttling_rate_limit" {
   }
 }
 
-# A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs.
+# A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs,
+# task-events.
 run "refuses_traced_functions" {
   command         = plan
   expect_failures = [var.traced_functions]
