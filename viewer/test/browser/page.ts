@@ -23,10 +23,12 @@ export async function open(browser: Browser, url: string, dark = false): Promise
   page.on("console", (message) => {
     if (/Content.Security.Policy/i.test(message.text())) faults.push(message.text());
   });
-  const { host } = new URL(url);
+  let host: string | undefined;
   page.on("request", (request) => {
     const other = new URL(request.url());
-    if (other.protocol.startsWith("http") && other.host !== host) faults.push(request.url());
+    if (!other.protocol.startsWith("http")) return;
+    host ??= other.host;
+    if (other.host !== host) faults.push(`a request to another host: ${request.url()}`);
   });
   await page.goto(url);
   return { page, context, faults };

@@ -1,0 +1,161 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { raw } from "../mock/store.ts";
+import { iteration, runAt, Writer } from "../mock/story.ts";
+import { Cloud } from "./cloud.ts";
+import { launch } from "./launch.ts";
+import { badge, empty, lastKey, log } from "./mocked.ts";
+import { drawn, held, isAccessible, isState, type Opened, open } from "./page.ts";
+
+// The page, the real functions and the local cloud, with IAM enforced: lines go in where a task's
+// go in, as log events, and come out in a real browser. RALPH_CLOUD is the cloud's `cloud.json`.
+
+const cloud = new Cloud(process.env.RALPH_CLOUD as string);
+let browser: Browser;
+let opened: Opened | undefined;
+
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser?.close());
+afterEach(async () => {
+  const faults = opened?.faults ?? [];
+  await opened?.context.close();
+  opened = undefined;
+  expect(faults).toEqual([]);
+});
+
+let n = 0;
+/** A workstream of its own for each test, and its page once it is live. */
+async function begin(prepare: (page: Page) => Promise<unknown> = async () => {}) {
+  const name = `real-${process.pid}-${++n}`;
+  const writer = new Writer(name, runAt(Date.now()));
+  const stream = crypto.randomUUID().replaceAll("-", "");
+  opened = await open(browser, "about:blank");
+  const { page, context } = opened;
+  await prepare(page);
+  await page.goto(`${cloud.viewer}/#/w/${name}`);
+  const write = (events: ReturnType<Writer["lines"]>) => cloud.write(stream, events);
+  return { name, writer, run: writer.run, page, context, write };
+}
+
+test("lines are shown as they come; scrolling up pauses, and the badge leads back", async () => {
+  const { page, run, write, writer } = await begin();
+  await isState(page, /^live$/);
+  await write([writer.start(), ...writer.lines(200)]);
+  await expect.poll(() => lastKey(page)).toBe(`${run}/201`);
+  await page.locator(log).hover();
+  await page.mouse.wheel(0, -2_000);
+  await isState(page, /^paused$/);
+  await write(writer.lines(30));
+  await expect.poll(() => page.locator(badge).textContent()).toBe("↓ 30 new");
+  await page.locator(badge).click();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/231`);
+  const seqs = (await held(page)).map((event) => event.seq);
+  expect(seqs).toEqual(Array.from({ length: 231 }, (_, i) => i + 1));
+});
+
+test("a filter finds in what is held and in what comes", async () => {
+  const { page, run, write, writer } = await begin();
+  await write([writer.start(), ...iteration(writer), ...iteration(writer)]);
+  await isState(page, /^live$/);
+  await page.locator("#regex").click();
+  await page.locator("#filter").fill("tests? (pass|fail)");
+  await expect.poll(async () => (await drawn(page)).length).toBe(2);
+  await write(iteration(writer));
+  await expect.poll(async () => (await drawn(page)).length).toBe(3);
+  expect(await page.locator("mark").count()).toBe(3);
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await expect.poll(() => lastKey(page)).toBe(`${run}/${writer.seq}`);
+  await isAccessible(page);
+});
+
+test("the page is served under a strict policy, which nothing on it violates", async () => {
+  const { page, writer, write } = await begin();
+  await write([writer.start(), ...iteration(writer), ...iteration(writer)]);
+  await expect.poll(() => page.locator(".chart canvas").count()).toBe(1);
+  const response = await page.request.get(cloud.viewer);
+  const policy = response.headers()["content-security-policy"] ?? "";
+  expect(policy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/);
+  expect(policy).not.toMatch(/unsafe|\*|https:|wss?:(?!\/\/)/);
+});
+
+test("a line that holds markup shows as text", async () => {
+  const { page, write, writer } = await begin();
+  const evil = `<img src=x onerror="document.title='owned'">`;
+  await write([writer.event("agent.text", { text: evil }), raw(writer.run, evil)]);
+  await expect.poll(() => page.locator(".group-agent .text").textContent()).toBe(evil);
+  await expect.poll(() => page.locator(".group-raw .text").textContent()).toBe(evil);
+  expect(await page.locator(`${log} img`).count()).toBe(0);
+  expect(await page.title()).not.toBe("owned");
+});
+
+test("when the gateway drops the connection the page goes on where it was", async () => {
+  const { name, page, run, write, writer } = await begin();
+  await isState(page, /^live$/);
+  await write(writer.lines(20));
+  await expect.poll(() => lastKey(page)).toBe(`${run}/20`);
+  expect(await cloud.drop(name)).toBe(1);
+  await write(writer.lines(20));
+  await expect.poll(() => lastKey(page)).toBe(`${run}/40`);
+  await isState(page, /^live$/);
+  expect(await drawn(page)).toEqual(Array.from({ length: 40 }, (_, i) => `${run}/${i + 1}`));
+});
+
+test("a token that the authorizer refuses is called denied, and a good one ends it", async () => {
+  let good = false;
+  const { page } = await begin((fresh) =>
+    fresh.route("**/token", async (route) => {
+      if (good) return route.continue();
+      const response = await route.fetch();
+      const { token } = (await response.json()) as { token: string };
+      // The last character of a signature has bits that do not count.
+      const forged = `${token.slice(0, -3)}${token.at(-3) === "A" ? "B" : "A"}${token.slice(-2)}`;
+      return route.fulfill({ json: { token: forged } });
+    }),
+  );
+  await isState(page, /^denied$/);
+  await expect.poll(() => page.locator(empty).textContent()).toMatch(/refused/);
+  good = true;
+  await page.locator("#retry").click();
+  await isState(page, /^live$/);
+});
+
+test("a line that CloudWatch Logs does not have is shown as lost", async () => {
+  const { page, run, write, writer } = await begin();
+  await isState(page, /^live$/);
+  // Ten minutes old: a replay that lacks it is believed at once.
+  writer.now = Date.now() - 600_000;
+  const lines = writer.lines(9);
+  await write([...lines.slice(0, 5), ...lines.slice(6)]);
+  await isState(page, /1 lost/);
+  expect(await page.locator(".gap-lost").textContent()).toMatch(/^1 line lost.*#6$/);
+  expect(await drawn(page)).toEqual([1, 2, 3, 4, 5, 7, 8, 9].map((seq) => `${run}/${seq}`));
+});
+
+test("a run that failed before its first line says why", async () => {
+  const { name, page, run } = await begin();
+  await isState(page, /^live$/);
+  await cloud.noteRun(name, run, "failed", "CannotPullContainerError: manifest unknown");
+  // The answer to the next ping tells.
+  await expect
+    .poll(() => page.locator(".row.run .reason").textContent(), { timeout: 40_000 })
+    .toMatch(/manifest/);
+  expect(await page.locator("#run .state").textContent()).toBe("failed");
+});
+
+test("100,000 lines in a burst: bounded, in order, the newest shown", async () => {
+  const { page, run, write, writer } = await begin();
+  await isState(page, /^live$/);
+  const start = Date.now();
+  for (let i = 0; i < 10; i++) await write(writer.lines(10_000));
+  const written = Date.now();
+  await expect.poll(() => lastKey(page), { timeout: 150_000, interval: 250 }).toBe(`${run}/100000`);
+  console.log(`written in ${written - start} ms, shown after ${Date.now() - start} ms`);
+  await isState(page, /^live$/);
+  const seqs = (await held(page)).map((event) => event.seq as number);
+  expect(seqs.length).toBeLessThanOrEqual(11_000);
+  expect(seqs.length).toBeGreaterThanOrEqual(9_000);
+  expect(seqs).toEqual(seqs.map((_, i) => (seqs[0] as number) + i));
+}, 200_000);
