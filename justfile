@@ -96,6 +96,10 @@ test-browser *args:
     cd viewer && npm ci --no-audit --no-fund && npm run build && npm run test:browser -- "$@"
     viewer/test/browser/local-cloud.sh
 
+# scan the HCL with checkov: nothing may be found that is not skipped beside its resource
+test-policy: (need "python3")
+    cli/tools/checkov.sh
+
 # build the worker image and test it
 test-image *args:
     docker/test-image.sh "$@"
