@@ -215,8 +215,9 @@ export class WorkstreamView {
 
   /** Where the choice is: the address of the line, or of the workstream. */
   get address(): string {
-    const line = this.chosen === undefined ? "" : `/${this.chosen}`;
-    return `#/w/${this.workstream}${line}`;
+    // Raw lines have no number that would lead anyone else to them.
+    const numbered = /\/\d+$/.test(this.chosen ?? "");
+    return `#/w/${this.workstream}${numbered ? `/${this.chosen}` : ""}`;
   }
 
   /** The iteration that is being read. */

@@ -117,16 +117,8 @@ export class Rules {
   #askDue(run: Run): number | undefined {
     const floor = floorOf(this.#floor, run);
     if (floor === undefined) return undefined;
-    const view = this.#view(run);
-    let due = Infinity;
-    for (const { first, asking } of view.holes) {
-      if (!this.#requests.asksFor(run, first)) due = Math.min(due, asking.next);
-    }
-    if (!this.#requests.asksFor(run, Math.max(view.top + 1, floor))) {
-      if (view.endIsMissing && view.end !== undefined) due = Math.min(due, view.end.next);
-      if (run === this.#order.at(-1)) due = Math.min(due, view.nextSilence ?? Infinity);
-    }
-    return due === Infinity ? undefined : due;
+    const asked = (seq: number) => this.#requests.asksFor(run, seq);
+    return this.#view(run).askDue(floor, asked, run === this.#order.at(-1));
   }
 
   /** Takes what happened at `now` (ms since the epoch) and says what to do. */
@@ -198,9 +190,7 @@ export class Rules {
     for (const [other, view] of this.#runs) {
       if (other > run) continue;
       const last = other === run ? seq : Math.max(view.top, seq);
-      view.held.removeRange(1, last);
-      view.lost.removeRange(1, last);
-      view.holes = view.holes.filter((hole) => hole.last > last);
+      view.forget(last);
     }
   }
 

@@ -177,6 +177,28 @@ export class RunView {
     return ms === undefined ? undefined : this.heardAt + ms;
   }
 
+  /**
+   * When something of it is to be asked for next.
+   *
+   * @param asked whether a number is being asked for
+   */
+  askDue(floor: number, asked: (seq: number) => boolean, isNewest: boolean): number | undefined {
+    let due = Infinity;
+    for (const { first, asking } of this.holes) if (!asked(first)) due = Math.min(due, asking.next);
+    if (!asked(Math.max(this.top + 1, floor))) {
+      if (this.endIsMissing && this.end !== undefined) due = Math.min(due, this.end.next);
+      if (isNewest) due = Math.min(due, this.nextSilence ?? Infinity);
+    }
+    return due === Infinity ? undefined : due;
+  }
+
+  /** Forgets everything up to a number: the page has let go of it. */
+  forget(last: number): void {
+    this.held.removeRange(1, last);
+    this.lost.removeRange(1, last);
+    this.holes = this.holes.filter((hole) => hole.last > last);
+  }
+
   /** Forgets the times that bound nothing. */
   pruneTimes(): void {
     if (this.times.size < 1_024 + this.held.max / MARK_EVERY) return;
