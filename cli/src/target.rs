@@ -124,13 +124,6 @@ impl Target {
             .with_context(|| format!("there is no output `{name}`"))
     }
 
-    /// An output that is a list of texts.
-    pub fn list(&self, name: &str) -> Result<Vec<String>> {
-        let list = self.outputs.get(name).and_then(Value::as_array);
-        let list = list.with_context(|| format!("there is no output `{name}`"))?;
-        Ok(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-    }
-
     /// A secret's ARN.
     pub fn secret_arn(&self, secret: SecretName) -> Result<&str> {
         self.outputs

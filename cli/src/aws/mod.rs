@@ -22,7 +22,7 @@ pub use executions::{Execution, Executions, Status};
 pub use logs::{LogReader, LogWriter};
 pub use secrets::Secrets;
 pub use table::{RunRow, Runs};
-pub use tasks::{RunTask, Tasks};
+pub use tasks::Tasks;
 
 /// An environment's AWS services.
 pub struct Aws {

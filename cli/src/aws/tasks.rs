@@ -2,33 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use aws_config::SdkConfig;
 use aws_sdk_ecs::{
     Client,
-    types::{
-        AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerDefinition,
-        ContainerOverride, DesiredStatus, KeyValuePair, NetworkConfiguration, PropagateTags,
-        TaskOverride,
-    },
+    types::{ContainerDefinition, ContainerOverride, DesiredStatus, KeyValuePair, TaskOverride},
 };
 use ralph_protocol::names::{CONTAINER, worker_env};
 
 use super::explain;
 
-/// Runs, finds and ends tasks.
+/// Finds and ends tasks.
 #[derive(Clone)]
 pub struct Tasks(Client);
-
-/// A task to run.
-pub struct RunTask {
-    pub cluster: String,
-    pub task_definition: String,
-    pub subnets: Vec<String>,
-    pub security_group: String,
-    /// The worker's environment beside what the task definition says.
-    pub environment: BTreeMap<String, String>,
-}
 
 /// What a task asks of the machine that runs it.
 #[derive(Debug)]
@@ -46,41 +32,6 @@ pub struct TaskSpec {
 impl Tasks {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self(Client::new(config))
-    }
-
-    /// Starts a task on Fargate Spot and gives its ARN.
-    pub async fn run(&self, task: RunTask) -> Result<String> {
-        let pair = |(name, value)| KeyValuePair::builder().name(name).value(value).build();
-        let environment = task.environment.into_iter().map(pair).collect();
-        let worker =
-            ContainerOverride::builder().name(CONTAINER).set_environment(Some(environment)).build();
-        let network = AwsVpcConfiguration::builder()
-            .set_subnets(Some(task.subnets))
-            .security_groups(task.security_group)
-            // The subnets have no NAT: without an address of its own a task cannot reach its image.
-            .assign_public_ip(AssignPublicIp::Enabled)
-            .build()?;
-        let spot =
-            CapacityProviderStrategyItem::builder().capacity_provider("FARGATE_SPOT").weight(1);
-        let answer = self
-            .0
-            .run_task()
-            .cluster(task.cluster)
-            .task_definition(task.task_definition)
-            .capacity_provider_strategy(spot.build()?)
-            .network_configuration(
-                NetworkConfiguration::builder().awsvpc_configuration(network).build(),
-            )
-            .overrides(TaskOverride::builder().container_overrides(worker).build())
-            .propagate_tags(PropagateTags::TaskDefinition)
-            .send()
-            .await
-            .map_err(|error| explain("the task cannot be started", &error))?;
-        if let Some(failure) = answer.failures().first() {
-            bail!("the task cannot be started: {}", failure.reason().unwrap_or("no reason given"));
-        }
-        let task = answer.tasks().first().context("RunTask started no task")?;
-        task.task_arn().map(str::to_owned).context("RunTask gave no ARN")
     }
 
     /// ARNs of the tasks that are meant to run.

@@ -13,15 +13,16 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
     event::Envelope,
+    execution::{Input, InputLimits},
     ids::{Run, Workstream},
-    names::{SecretName, output, worker_env},
+    names::SecretName,
     reassembly::{Client, Options},
 };
 use ulid::Ulid;
 
 use crate::{
     args::{Agent, DemoArgs},
-    aws::{Aws, RunTask, Tasks},
+    aws::{Aws, Executions, Status},
     local::{self, Interrupt, Local, anthropic_keys},
     logs,
     project::Project,
@@ -36,8 +37,10 @@ pub use viewing::Viewing;
 
 /// Numbers that are asked for again after the reconnect although they are held.
 const OVERLAP: u64 = 40;
-/// How often the task is looked at.
+/// How often the execution is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long the state machine may take to see that its task has ended.
+const END: Duration = Duration::from_secs(60);
 /// The comparison failed.
 const COMPARISON_FAILED: u8 = 3;
 
@@ -172,44 +175,42 @@ async fn play(
     );
     viewing.caught_up().await?;
 
-    let task = start_task(&aws, target, options, &repository, &run).await?;
-    let cluster = target.text(output::CLUSTER)?;
-    let shown = viewing.until_over(stopped(&aws.tasks(), cluster, &task)).await?;
+    let executions = aws.executions(target)?;
+    let input = input(options, &repository);
+    executions.start(ulid, &input).await?;
+    let ended = over(&executions, &options.workstream, ulid);
+    let shown = viewing.until_over(ended).await?;
     let written = written(&local::tasks(cloud.scratch()), &options.workstream)?;
     let commits = repository.commits(&tip, &branch).await?;
-    Ok(report::compare(&written, run.ulid(), shown, commits, branch))
+    let report = report::compare(&written, &ulid.to_string(), shown, commits, branch);
+    // The workstream is free for the next demo once its execution is over.
+    match tokio::time::timeout(END, over(&executions, &options.workstream, ulid)).await {
+        Ok(result) => result?,
+        Err(_) => eprintln!("note: the execution is not over yet"),
+    }
+    Ok(report)
 }
 
-async fn start_task(
-    aws: &Aws,
-    target: &Target,
-    options: &DemoArgs,
-    repository: &Repository,
-    run: &Run,
-) -> Result<String> {
-    let environment = [
-        (worker_env::WORKSTREAM, options.workstream.to_string()),
-        (worker_env::RUN, run.to_string()),
-        (worker_env::ATTEMPT, run.attempt().to_string()),
-        (worker_env::REPO, repository.url()),
-        (worker_env::PROMPT_FILE, repository.prompt().to_owned()),
-        (worker_env::MAX_COST_USD, options.max_cost_usd.to_string()),
-    ];
-    let task = RunTask {
-        cluster: target.text(output::CLUSTER)?.to_owned(),
-        task_definition: target.text(output::TASK_DEFINITION)?.to_owned(),
-        subnets: target.list(output::SUBNET_IDS)?,
-        security_group: target.text(output::WORKER_SECURITY_GROUP_ID)?.to_owned(),
-        environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
-    };
-    aws.tasks().run(task).await
+/// What the state machine is told.
+fn input(options: &DemoArgs, repository: &Repository) -> Input {
+    let max_cost_usd = (options.agent == Agent::Claude).then_some(options.max_cost_usd);
+    Input {
+        workstream: options.workstream.clone(),
+        repo: repository.url(),
+        base: None,
+        branch: None,
+        prompt_file: Some(repository.prompt().to_owned()),
+        verify_command: None,
+        limits: InputLimits { max_cost_usd, ..InputLimits::default() },
+    }
 }
 
-/// Resolves when the task no longer runs.
-async fn stopped(tasks: &Tasks, cluster: &str, task: &str) -> Result<()> {
+/// Resolves when the execution is over.
+async fn over(executions: &Executions, workstream: &Workstream, ulid: Ulid) -> Result<()> {
     loop {
         tokio::time::sleep(LOOK).await;
-        if !tasks.running(cluster).await?.iter().any(|running| running == task) {
+        let execution = executions.find(workstream, ulid).await?;
+        if execution.is_some_and(|execution| execution.status != Status::Running) {
             return Ok(());
         }
     }

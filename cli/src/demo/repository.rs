@@ -79,7 +79,8 @@ impl Repository {
             .await
             .with_context(|| format!("{} is not a git repository", folder.display()))?;
         let found = PathBuf::from(found.trim());
-        if found != folder && found != folder.join(".git") {
+        // `.git` is a file where several work trees share one repository.
+        if found != folder && !folder.join(".git").exists() {
             bail!(
                 "{} lies inside a git repository\nhint: name the repository's own folder with --repo",
                 folder.display()

@@ -1,6 +1,10 @@
 //! The demo's viewer: shows lines as they come, and drops its connection once midway.
 
-use std::{future::Future, io::Write};
+use std::{
+    future::Future,
+    io::Write,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
@@ -25,6 +29,8 @@ use crate::{
 pub const DROP_AFTER: usize = 30;
 /// How long the viewer may take to get what it lacks once the task is over.
 const SETTLE: Duration = Duration::from_secs(45);
+/// How long it waits for more when the last line that came is a run's last.
+const CALM: Duration = Duration::from_secs(5);
 /// How long the first connection may take.
 const FIRST: Duration = Duration::from_secs(30);
 
@@ -113,9 +119,13 @@ async fn view(
         tokio::pin!(watching);
         let mut complete = false;
         let mut dropped = false;
+        let at_end = AtomicBool::new(false);
         let give_up = async {
             let _ = over.wait_for(|&is| is).await;
-            tokio::time::sleep(SETTLE).await;
+            tokio::time::sleep(CALM).await;
+            if !at_end.load(Relaxed) {
+                tokio::time::sleep(SETTLE).await;
+            }
         };
         tokio::pin!(give_up);
         loop {
@@ -146,6 +156,7 @@ async fn view(
                         print(&line.json);
                     }
                     shown.ended |= is_last(&line);
+                    at_end.store(line.kind == "run.end", Relaxed);
                     shown.lines.push(ShownLine { line, at: now_ms() });
                     if shown.lines.len() == DROP_AFTER && !dropped {
                         dropped = true;

@@ -226,11 +226,13 @@ impl Showing {
 
     /// The run's exit code once it is over and its last line was shown, or had time to arrive.
     fn run_over(&mut self, run: &Run) -> Option<Option<u8>> {
-        if let Some(exit) = self.ended.get(run) {
-            return Some(*exit);
-        }
-        let info = self.runs.get(run).filter(|info| info.state.is_over())?;
-        let exit = info.exit.and_then(|exit| u8::try_from(exit).ok());
+        let exit = match self.ended.get(run) {
+            Some(exit) => *exit,
+            None => {
+                let info = self.runs.get(run).filter(|info| info.state.is_over())?;
+                info.exit.and_then(|exit| u8::try_from(exit).ok())
+            }
+        };
         let since = *self.over_since.entry(run.clone()).or_insert_with(Instant::now);
         (self.caught_up || since.elapsed() >= LAST_LINES).then_some(exit)
     }

@@ -7,7 +7,10 @@ use std::{
 
 use ralph_protocol::secret::SigningKeys;
 
-use crate::cloud::{Cloud, cloud, ralph, stderr, stdout};
+use crate::{
+    cloud::{Cloud, cloud, ralph, stderr, stdout},
+    socket::handshake,
+};
 
 /// The cloud's signing keys, read with its root credentials.
 pub fn signing_keys(cloud: &Cloud) -> SigningKeys {
@@ -79,4 +82,44 @@ fn wrong_shapes_are_refused() {
         assert!(stderr(&output).contains(hint), "{}", stderr(&output));
         assert!(!stderr(&output).contains("sk-plain-text"));
     }
+}
+
+fn keys(arguments: &[&str]) -> Output {
+    ralph(&["keys"])
+        .args(arguments)
+        .args(["--scratch", cloud().scratch_text()])
+        .output()
+        .expect("ralph runs")
+}
+
+#[test]
+fn the_list_shows_ids_and_dates_and_no_value() {
+    let signing = signing_keys(cloud());
+    let output = keys(&["list"]);
+    let text = stdout(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    for (line, name) in lines[1..].iter().zip(["anthropic-keys", "git-token", "websocket-"]) {
+        assert!(line.starts_with(&format!("ralph/dev/{name}")) && line.contains("  20"), "{text}");
+    }
+    assert!(text.contains(&signing.current.kid), "{text}");
+    assert!(!text.contains(signing.current.secret.expose()));
+}
+
+#[test]
+fn a_rotation_keeps_the_key_before_it_and_waits_for_the_next() {
+    let before = signing_keys(cloud());
+    let output = keys(&["rotate-signing"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let after = signing_keys(cloud());
+    assert_eq!(after.previous, Some(before.current));
+    assert!(stderr(&output).contains("is accepted until the next rotation"), "{}", stderr(&output));
+    // Viewers' tokens are signed with the new key, and connect.
+    let token = cloud().token(&["rotated"]);
+    assert_eq!(handshake(cloud(), &format!("?token={token}")).0, 101);
+    let output = keys(&["rotate-signing"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("or use --force"), "{}", stderr(&output));
+    assert_eq!(signing_keys(cloud()).current, after.current);
 }

@@ -1,0 +1,145 @@
+//! `ralph logs`: what the worker wrote, as its own journal has it.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    process::{Output, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+use crate::cloud::{cloud, ralph, stderr, stdout};
+
+const WORKSTREAM: &str = "logs";
+
+/// A run that is over: its journal, line by line. Made once, while `ralph logs -f` watched it.
+struct Ran {
+    journal: Vec<String>,
+    followed: Output,
+}
+
+fn logs(more: &[&str]) -> Output {
+    ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text()])
+        .args(more)
+        .output()
+        .expect("ralph runs")
+}
+
+fn ran() -> &'static Ran {
+    static RAN: OnceLock<Ran> = OnceLock::new();
+    RAN.get_or_init(|| {
+        let mut follower =
+            ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text(), "--json"])
+                .args(["--exit-code"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("ralph starts");
+        // It says so when it has its first page, which is empty: the workstream has no run yet.
+        let mut said = BufReader::new(follower.stderr.take().expect("a pipe"));
+        let mut first = String::new();
+        said.read_line(&mut first).expect("text");
+        assert!(first.contains("logs has written nothing yet"), "{first}");
+        let demo = ralph(&["demo", "--quiet", "--join", cloud().scratch_text()])
+            .args(["--workstream", WORKSTREAM])
+            .output()
+            .expect("ralph runs");
+        assert!(demo.status.success(), "{}{}", stdout(&demo), stderr(&demo));
+        let followed = follower.wait_with_output().expect("ralph ends");
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).expect("text");
+        let journal = journal();
+        Ran { journal, followed: Output { stderr: rest.into_bytes(), ..followed } }
+    })
+}
+
+/// The journal of the workstream's one run.
+fn journal() -> Vec<String> {
+    let journals: Vec<PathBuf> =
+        cloud().files().into_iter().filter(|file| file.ends_with("journal.jsonl")).collect();
+    let needle = format!(r#""workstream":"{WORKSTREAM}""#);
+    let texts = journals.iter().map(|file| std::fs::read_to_string(file).expect("a journal"));
+    let text = texts.into_iter().find(|text| text.contains(&needle)).expect("the run's journal");
+    text.lines().map(str::to_owned).collect()
+}
+
+fn lines(output: &Output) -> Vec<String> {
+    assert!(output.status.success(), "{}", stderr(output));
+    stdout(output).lines().map(str::to_owned).collect()
+}
+
+fn field(line: &str, name: &str) -> Value {
+    serde_json::from_str::<Value>(line).expect("JSON")[name].clone()
+}
+
+#[test]
+fn a_follower_shows_what_was_written_and_ends_with_the_workers_exit_code() {
+    let ran = ran();
+    assert_eq!(ran.followed.status.code(), Some(0), "{}", stderr(&ran.followed));
+    assert_eq!(lines(&ran.followed), ran.journal);
+}
+
+#[test]
+fn a_run_is_read_from_its_beginning_to_its_end() {
+    let ran = ran();
+    let run = field(&ran.journal[0], "run");
+    let run = run.as_str().expect("a run");
+    assert_eq!(lines(&logs(&["--json", "--run", run])), ran.journal);
+    assert_eq!(lines(&logs(&["--json", "--since", "1h"])), ran.journal);
+    // With -f it ends with the run.
+    assert_eq!(lines(&logs(&["--json", "-f", "--run", run])), ran.journal);
+}
+
+#[test]
+fn a_part_is_the_newest_lines_or_those_since_a_time() {
+    let ran = ran();
+    let newest = &ran.journal[ran.journal.len() - 7..];
+    assert_eq!(lines(&logs(&["--json", "--tail", "7"])), newest);
+    let middle = ran.journal.len() / 2;
+    let time = field(&ran.journal[middle], "ts");
+    let time = time.as_str().expect("a time");
+    let later: Vec<String> = ran
+        .journal
+        .iter()
+        .filter(|line| field(line, "ts").as_str().expect("a time") >= time)
+        .cloned()
+        .collect();
+    assert!(later.len() < ran.journal.len());
+    assert_eq!(lines(&logs(&["--json", "--since", time])), later);
+}
+
+#[test]
+fn for_people_there_is_a_heading_and_colour_only_where_it_is_wanted() {
+    ran();
+    let text = stdout(&logs(&["--tail", "3"]));
+    let shown: Vec<&str> = text.lines().collect();
+    assert_eq!(shown.len(), 4, "{text}");
+    assert!(shown[0].starts_with("=== run 01"), "{text}");
+    assert!(shown[3].contains("run.end") && shown[3].contains("(exit 0)"), "{text}");
+    assert!(!text.contains('\u{1b}'));
+    assert!(stdout(&logs(&["--tail", "3", "--color", "always"])).contains('\u{1b}'));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    ran();
+    let mut child = ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text()])
+        .args(["--json", "--since", "1h"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ralph starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ralph ends");
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_workstream_without_lines_is_no_error() {
+    let output = ralph(&["logs", "never-ran", "--scratch", cloud().scratch_text()])
+        .output()
+        .expect("ralph runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("never-ran has written nothing yet"), "{}", stderr(&output));
+}

@@ -1,0 +1,151 @@
+//! `ralph run`, `ps` and `stop`, through the state machine.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::cloud::{cloud, ralph, root, stderr, stdout};
+
+/// A repository with a prompt and a list of tasks, and its URL.
+fn repository(name: &str) -> String {
+    let folder = cloud().scratch().join("repositories").join(format!("{name}-own"));
+    std::fs::create_dir_all(&folder).expect("made");
+    std::fs::write(folder.join("PROMPT.md"), "Do the next task.\n").expect("written");
+    let progress = "# Progress\n\n## Status: IN PROGRESS\n\n- [ ] say hello\n";
+    std::fs::write(folder.join("PROGRESS.md"), progress).expect("written");
+    for arguments in [
+        &["init", "--quiet", "--initial-branch=main"][..],
+        &["add", "."],
+        &["-c", "user.name=A", "-c", "user.email=a@example.invalid", "commit", "-qm", "Begin"],
+    ] {
+        let output = Command::new("git").args(arguments).current_dir(&folder).output();
+        let output = output.expect("git runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    format!("file://{}", folder.display())
+}
+
+fn command(words: &[&str]) -> Command {
+    let mut command = ralph(words);
+    command.args(["--scratch", cloud().scratch_text()]);
+    command
+}
+
+fn run(words: &[&str]) -> Output {
+    command(words).output().expect("ralph runs")
+}
+
+/// What `ralph ps` says of a workstream.
+fn ps(workstream: &str, more: &[&str]) -> Option<Value> {
+    let output = run(&[&["ps", "--json"], more].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    rows.into_iter().find(|row| row["workstream"] == workstream)
+}
+
+/// Asks until `ready` says so.
+fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        if let Some(found) = ready() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// The log streams' lines of a workstream so far.
+fn wrote(workstream: &str, needle: &str) -> Option<()> {
+    let journals = std::fs::read_dir(cloud().scratch().join("tasks")).ok()?.flatten();
+    journals
+        .filter_map(|task| std::fs::read_to_string(task.path().join("journal.jsonl")).ok())
+        .any(|text| {
+            text.contains(&format!(r#""workstream":"{workstream}""#)) && text.contains(needle)
+        })
+        .then_some(())
+}
+
+/// Lets a command be the agent of a workstream, as `ralph run --scripted` does.
+fn set_agent(workstream: &str, agent: &str) {
+    let file: PathBuf = cloud().scratch().join("tasks/agents").join(workstream);
+    std::fs::create_dir_all(file.parent().map_or(Path::new("/"), |p| p)).expect("made");
+    std::fs::write(file, agent).expect("written");
+}
+
+fn followed(workstream: &str, repo: &str) -> Child {
+    command(&["run", workstream, repo, "--scripted", "--follow"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ralph starts")
+}
+
+#[test]
+fn a_workstream_is_run_seen_and_followed_to_its_end() {
+    let repo = repository("run");
+    let child = followed("run", &repo);
+    let running = until("the workstream", || ps("run", &[]));
+    assert!(running["execution"].as_str().expect("a name").starts_with("run-01"), "{running}");
+    // One execution at a time.
+    let second = run(&["run", "run", &repo]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(stderr(&second).contains("run runs already"), "{}", stderr(&second));
+
+    let output = child.wait_with_output().expect("ralph ends");
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", stderr(&output));
+    assert!(text.contains("run.start") && text.contains("complete (exit 0)"), "{text}");
+    let over = until("the end", || ps("run", &[]).is_none().then(|| ps("run", &["-a"]))?);
+    assert_eq!((over["attempt"].as_u64(), over["exit"].as_i64()), (Some(1), Some(0)), "{over}");
+    assert!(over["costUsd"].as_f64().is_some_and(|usd| usd > 0.0), "{over}");
+    assert!(over["lastLineAt"].as_u64() > over["startedAt"].as_u64(), "{over}");
+}
+
+#[test]
+fn a_workstream_is_stopped_and_keeps_its_work() {
+    let repo = repository("stop");
+    set_agent("stop", "bash -c 'echo half > half.txt; exec sleep 600'");
+    let output = run(&["run", "stop", &repo]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("ralph logs stop -f --scratch "), "{}", stderr(&output));
+    until("the first iteration", || wrote("stop", "iter.start"));
+    let output = run(&["stop", "stop"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).ends_with("stop is stopped\n"), "{}", stderr(&output));
+    wrote("stop", r#""signal":"SIGTERM""#).expect("the worker was asked to end");
+    assert!(ps("stop", &[]).is_none());
+    let over = ps("stop", &["-a"]).expect("it ran");
+    assert_eq!(over["state"], "stopped", "{over}");
+    // What it had is on its branch.
+    let folder = repo.strip_prefix("file://").expect("a folder");
+    let shown = Command::new("git")
+        .args(["-C", folder, "show", "ralph/stop:half.txt"])
+        .output()
+        .expect("git runs");
+    assert_eq!(stdout(&shown), "half\n", "{}", stderr(&shown));
+    // Twice is once too often.
+    let again = run(&["stop", "stop"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("stop does not run\nhint: "), "{}", stderr(&again));
+}
+
+#[test]
+fn the_verification_does_in_the_local_cloud_what_it_does_on_aws() {
+    let output = run(&["verify-aws"]);
+    let text = stdout(&output);
+    eprintln!("{text}");
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", stderr(&output));
+    for row in ["a viewer", "what was written, against what was shown", "a worker that is"] {
+        assert!(text.contains(&format!("| {row}")), "{text}");
+    }
+    assert!(text.contains("lost=0 duplicated=0"), "{text}");
+    // The script of `just verify-aws` is this one.
+    let recipes = std::fs::read_to_string(root().join("justfile")).expect("the justfile");
+    assert!(recipes.contains("{{ ralph }} verify-aws"), "{recipes}");
+}
