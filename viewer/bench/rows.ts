@@ -12,7 +12,7 @@ const rounded = (value: number): number => Math.round(value * 10) / 10;
 export function row(name: string, unit: string, ours: number, goal: number, peer?: Peer): void {
   const against =
     peer === undefined || !Number.isFinite(peer.value)
-      ? { peer: null, peerName: peer?.name ?? null, ratio: null }
+      ? { peer: null, peerName: peer === undefined ? null : `${peer.name}, never`, ratio: null }
       : {
           peer: rounded(peer.value),
           peerName: peer.name,

@@ -79,24 +79,49 @@ export class Cloud {
     return Items.length;
   }
 
-  /** Notes where a run stands, as is done when its task never wrote a line. */
-  async noteRun(workstream: string, run: string, state: string, reason: string): Promise<void> {
-    const now = Date.now();
-    await this.#json("dynamodb", "DynamoDB_20120810.PutItem", {
-      TableName: this.#output("connections_table"),
-      Item: {
-        pk: { S: `WS#${workstream}` },
-        sk: { S: `RUN#${run}` },
-        attempt: { N: String(Number(run.slice(27))) },
-        startedAt: { N: String(now) },
-        lastSeq: { N: "0" },
-        lastTs: { N: "0" },
-        state: { S: state },
-        stateRank: { N: state === "starting" ? "0" : "2" },
-        reason: { S: reason },
-        expiresAt: { N: String(Math.floor(now / 1_000) + 3_600) },
-      },
+  /** Says that a run's task has stopped, as ECS does by an event that its rule hands on. */
+  async taskStopped(workstream: string, run: string, stoppedReason: string): Promise<void> {
+    const cluster = this.#output("cluster");
+    const clusterArn = cluster.startsWith("arn:")
+      ? cluster
+      : `arn:aws:ecs:us-east-1:000000000000:cluster/${cluster}`;
+    const taskArn = `${clusterArn.replace(":cluster/", ":task/")}/${crypto.randomUUID().replaceAll("-", "")}`;
+    const environment = [
+      { name: "RALPH_WORKSTREAM", value: workstream },
+      { name: "RALPH_RUN", value: run },
+    ];
+    const detail = {
+      clusterArn,
+      taskArn,
+      lastStatus: "STOPPED",
+      desiredStatus: "STOPPED",
+      stopCode: "TaskFailedToStart",
+      stoppedReason,
+      containers: [{ name: "worker", lastStatus: "STOPPED" }],
+      overrides: { containerOverrides: [{ name: "worker", environment }] },
+    };
+    const event = {
+      version: "0",
+      id: crypto.randomUUID(),
+      "detail-type": "ECS Task State Change",
+      source: "aws.ecs",
+      account: "000000000000",
+      time: new Date().toISOString(),
+      region: "us-east-1",
+      resources: [taskArn],
+      detail,
+    };
+    // Nobody but ECS may put events of this source on the bus, so the rule's target gets it directly.
+    const url = `${this.#endpoint}/2015-03-31/functions/ralph-dev-task-events/invocations`;
+    const response = await this.#aws.fetch(url, {
+      method: "POST",
+      body: JSON.stringify(event),
+      aws: { service: "lambda" },
     });
+    const failed = response.headers.get("x-amz-function-error");
+    if (!response.ok || failed !== null) {
+      throw new Error(`task-events: ${response.status} ${failed} ${await response.text()}`);
+    }
   }
 
   #output(name: string): string {

@@ -137,11 +137,10 @@ test("a line that CloudWatch Logs does not have is shown as lost", async () => {
 test("a run that failed before its first line says why", async () => {
   const { name, page, run } = await begin();
   await isState(page, /^live$/);
-  await cloud.noteRun(name, run, "failed", "CannotPullContainerError: manifest unknown");
-  // The answer to the next ping tells.
-  await expect
-    .poll(() => page.locator(".row.run .reason").textContent(), { timeout: 40_000 })
-    .toMatch(/manifest/);
+  await cloud.taskStopped(name, run, "CannotPullContainerError: manifest unknown");
+  await expect.poll(() => page.locator(".row.run .reason").textContent()).toMatch(/manifest/);
+  // The state comes with the answer to the ping that follows.
+  await expect.poll(() => page.locator(".row.run .state").textContent()).toBe("failed");
   expect(await page.locator("#run .state").textContent()).toBe("failed");
 });
 
