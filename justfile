@@ -96,6 +96,14 @@ test-browser *args:
     cd viewer && npm ci --no-audit --no-fund && npm run build && npm run test:browser -- "$@"
     viewer/test/browser/local-cloud.sh
 
+# print a policy of docs/deploy-policy.md: network, tasks or delivery
+deploy-policy environment="dev" policy="network":
+    @awk -v fence='```json {{ environment }} {{ policy }}' '$0 == fence { on = 1; next } /^```/ { on = 0 } on' docs/deploy-policy.md
+
+# apply, plan, change, destroy and apply again in the local cloud, with the deploy policy alone
+test-lifecycle: (need "curl" "python3" "terraform")
+    python3 cli/tests/lifecycle/run.py
+
 # scan the HCL with checkov: nothing may be found that is not skipped beside its resource
 test-policy: (need "python3")
     cli/tools/checkov.sh

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::config::{Settings, reference};
+use crate::deploy;
 use crate::environment::{self, Root};
 use crate::hcl::{
     Definition, Error, Finished, Header, InputSet, Module, OutputSet, Published, Skip,
@@ -68,6 +69,7 @@ pub fn all(settings: &Settings) -> Result<Generated, Vec<Error>> {
     let docs = vec![
         ("checkov.md".to_owned(), checkov(&skipped)),
         ("configuration.md".to_owned(), reference::markdown()),
+        ("deploy-policy.md".to_owned(), deploy::page(settings)),
         ("ralph.schema.json".to_owned(), reference::schema()),
     ];
     Ok(Generated { terraform, docs })

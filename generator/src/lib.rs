@@ -4,6 +4,7 @@
 pub mod asl;
 pub mod aws;
 pub mod config;
+pub mod deploy;
 pub mod environment;
 pub mod generate;
 pub mod hcl;

@@ -4,6 +4,7 @@ mod canonical;
 mod cli;
 mod compile_fail;
 mod config;
+mod deploy;
 mod facts;
 mod meaning;
 mod model;
