@@ -1,5 +1,10 @@
 //! What the commands refuse, and what they say.
 
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+};
+
 use crate::cloud::{cloud, ralph, stderr, stdout};
 
 /// Words of the command line, the exit code, and what standard error holds.
@@ -88,5 +93,67 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
         assert_eq!(output.status.code(), Some(1), "{words:?}: {text}");
         assert!(text.contains(said), "{words:?}: {text}");
         assert!(!text.contains("secret@"), "{text}");
+    }
+}
+
+/// An environment of which only one thing is known: its secrets have no values.
+fn without_values() -> tempfile::TempDir {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || listener.incoming().flatten().for_each(say_not_found));
+    let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}");
+    let description = serde_json::json!({
+        "environment": "dev", "endpoint": format!("http://{address}"), "viewer": null,
+        "outputs": {
+            "websocket_api_id": "api", "websocket_stage": "dev",
+            "state_machine_arn": "arn:aws:states:us-east-1:000000000000:stateMachine:m",
+            "secret_arns": {
+                "anthropic-keys": arn("a"), "git-token": arn("g"),
+                "websocket-signing-keys": arn("w"),
+            },
+        },
+    });
+    let scratch = tempfile::tempdir().expect("a folder");
+    std::fs::write(scratch.path().join("cloud.json"), description.to_string()).expect("written");
+    scratch
+}
+
+/// Reads one request and answers as Secrets Manager does for a secret without a value.
+fn say_not_found(stream: TcpStream) {
+    let mut reader = BufReader::new(&stream);
+    let (mut line, mut length) = (String::new(), 0);
+    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a number");
+        }
+        line.clear();
+    }
+    let _ = reader.read_exact(&mut vec![0; length]);
+    let body = r#"{"__type":"ResourceNotFoundException","message":"no value"}"#;
+    let _ = write!(
+        &stream,
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+#[test]
+fn without_secret_values_nothing_is_started_and_the_way_out_is_named() {
+    let scratch = without_values();
+    let cases: [(&[&str], &str); 4] = [
+        (
+            &["run", "docs", "https://example.com/x/y"],
+            "the secret anthropic-keys has no value: no task can start\nhint: `ralph keys set",
+        ),
+        (&["logs", "docs"], "hint: make one with `ralph keys init-signing`"),
+        (&["view", "docs"], "hint: make one with `ralph keys init-signing`"),
+        (&["keys", "rotate-signing"], "hint: make the first with `ralph keys init-signing`"),
+    ];
+    for (words, said) in cases {
+        let output =
+            ralph(words).arg("--scratch").arg(scratch.path()).output().expect("ralph runs");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {text}");
+        assert!(text.contains(said), "{words:?}: {text}");
     }
 }
