@@ -6,6 +6,7 @@ mod compile_fail;
 mod config;
 mod deploy;
 mod facts;
+mod inventory;
 mod meaning;
 mod model;
 mod modules;

@@ -1,12 +1,12 @@
 //! The tree and the catalogue of resources, judged by the AWS provider itself.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use ralph_generator::hcl::Schema;
 use ralph_generator::{aws, config, generate};
 use serde_json::Value;
 
+use crate::inventory;
 use crate::support::{OFFLINE, good, init, terraform, tree, write};
 
 fn validate(folder: &Path) {
@@ -45,7 +45,7 @@ fn check_tags(plan: &Value, environment: &str) {
 }
 
 #[test]
-fn dev_validates_without_a_warning_and_plans_what_the_design_names() {
+fn dev_validates_without_a_warning_and_plans_its_inventory() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &tree());
     let dev = folder.path().join("envs/dev");
@@ -54,47 +54,7 @@ fn dev_validates_without_a_warning_and_plans_what_the_design_names() {
     assert!(said.contains("Run: just build-lambdas"), "{said}");
     check_tags(&plan, "dev");
 
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-    for change in planned(&plan) {
-        *count.entry(change["type"].as_str().unwrap()).or_default() += 1;
-    }
-    let expected = [
-        ("aws_apigatewayv2_api", 1),
-        ("aws_apigatewayv2_authorizer", 1),
-        ("aws_apigatewayv2_deployment", 1),
-        ("aws_apigatewayv2_integration", 3),
-        ("aws_apigatewayv2_route", 4),
-        ("aws_apigatewayv2_stage", 1),
-        ("aws_cloudwatch_event_rule", 1),
-        ("aws_cloudwatch_event_target", 1),
-        ("aws_cloudwatch_log_group", 8),
-        ("aws_cloudwatch_log_subscription_filter", 1),
-        ("aws_default_security_group", 1),
-        ("aws_dynamodb_table", 1),
-        ("aws_ecr_lifecycle_policy", 1),
-        ("aws_ecr_repository", 1),
-        ("aws_ecs_cluster", 1),
-        ("aws_ecs_cluster_capacity_providers", 1),
-        ("aws_ecs_task_definition", 1),
-        ("aws_iam_role", 9),
-        ("aws_iam_role_policy", 8),
-        ("aws_internet_gateway", 1),
-        ("aws_lambda_function", 6),
-        ("aws_lambda_function_event_invoke_config", 2),
-        ("aws_lambda_permission", 7),
-        ("aws_route", 1),
-        ("aws_route_table", 1),
-        ("aws_route_table_association", 2),
-        ("aws_secretsmanager_secret", 3),
-        ("aws_security_group", 1),
-        ("aws_sfn_state_machine", 1),
-        ("aws_sqs_queue", 1),
-        ("aws_subnet", 2),
-        ("aws_vpc", 1),
-        ("aws_vpc_endpoint", 2),
-        ("aws_vpc_security_group_egress_rule", 1),
-    ];
-    assert_eq!(count, expected.into());
+    inventory::check(&dev, &plan, "dev");
 
     let after = |address: &str| {
         let found = planned(&plan).into_iter().find(|change| change["address"] == address);
@@ -118,7 +78,7 @@ fn dev_validates_without_a_warning_and_plans_what_the_design_names() {
 }
 
 #[test]
-fn prod_validates_and_refuses_a_plan_without_the_confirmation() {
+fn prod_validates_plans_its_inventory_and_refuses_a_plan_without_the_confirmation() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &tree());
     let prod = folder.path().join("envs/prod");
@@ -133,6 +93,7 @@ fn prod_validates_and_refuses_a_plan_without_the_confirmation() {
     let said = ["-var", "confirm_production=yes, deploy production"];
     let (plan, _) = plan(&prod, &said);
     check_tags(&plan, "prod");
+    inventory::check(&prod, &plan, "prod");
 }
 
 #[test]
