@@ -120,8 +120,8 @@ pub(super) const TOPIC: Form = Form {
     words: "the ARN of an SNS topic",
 };
 pub(super) const FUNCTION: Form = Form {
-    pattern: "^(authorize|connect|disconnect|send-logs|push-logs)$",
-    words: "authorize, connect, disconnect, send-logs or push-logs",
+    pattern: "^(authorize|connect|disconnect|send-logs|push-logs|task-events)$",
+    words: "authorize, connect, disconnect, send-logs, push-logs or task-events",
 };
 const CIDR: Form = Form {
     pattern: "^([0-9]{1,3}\\.){3}[0-9]{1,3}/[0-9]{1,2}$",
