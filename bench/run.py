@@ -18,8 +18,11 @@ MEASUREMENTS = {
     "generator": ["cargo", "run", "--quiet", "--release", "-p", "ralph-generator", "--example", "bench"],
     "worker": ["cargo", "run", "--quiet", "--release", "-p", "ralph-worker", "--example", "bench"],
     "logs": [sys.executable, "bench/logs.py"],
+    # Long, and only where images can be built: runs when it is named.
+    "image": ["bench/image.sh"],
     "viewer": ["npm", "--silent", "--prefix", "viewer", "run", "bench"],
 }
+NAMED_ONLY = {"image"}
 FIELDS = ["name", "unit", "ours", "peer", "peerName", "ratio", "goal", "met"]
 
 
@@ -49,7 +52,8 @@ def text(value):
 
 def main():
     words = sys.argv[1:]
-    chosen = {n: c for n, c in MEASUREMENTS.items() if not words or any(w in n for w in words)}
+    wanted = (lambda name: any(w in name for w in words)) if words else (lambda name: name not in NAMED_ONLY)
+    chosen = {name: command for name, command in MEASUREMENTS.items() if wanted(name)}
     if not chosen:
         raise SystemExit(f"no measurement of that name\nhint: there are {', '.join(MEASUREMENTS)}")
     rows = [row for name, command in chosen.items() for row in measure(name, command)]

@@ -1,6 +1,28 @@
 # Stand-ins for base images that cannot be had on this machine. Sourced by test-image.sh.
 # They have the names the Dockerfile uses, so that it is built unchanged.
 
+# stand_in_debian NAME: Debian by debootstrap, with this machine's registry for a later npm.
+stand_in_debian() {
+    container=$(buildah from scratch)
+    mount=$(buildah mount "$container")
+    debian_root "$mount"
+    mkdir -p "$mount/usr/local/etc" "$mount/etc"
+    # npm reads its global settings below its own prefix: /usr/local for ours, /usr for Debian's.
+    npm_settings >"$mount/usr/local/etc/npmrc"
+    npm_settings >"$mount/root/.npmrc"
+    cp /etc/ssl/certs/ca-certificates.crt "$mount/etc/ssl/certs/ca-certificates.crt"
+    buildah unmount "$container" >/dev/null
+    buildah commit --quiet "$container" "$1" >/dev/null
+    buildah rm "$container" >/dev/null
+    say "stand-in for $1: Debian by debootstrap"
+}
+
+# The registry this machine uses, whichever that is, and the certificates it trusts.
+npm_settings() {
+    npm config get registry 2>/dev/null | sed 's/^/registry=/'
+    echo cafile=/etc/ssl/certs/ca-certificates.crt
+}
+
 # stand_in_node NAME VERSION: Debian by debootstrap, Node and npm from their npm packages.
 stand_in_node() {
     container=$(buildah from scratch)
@@ -20,9 +42,7 @@ stand_in_node() {
     cp -r "$fetch/npm" "$mount/usr/local/lib/node_modules/npm"
     ln -s ../lib/node_modules/npm/bin/npm-cli.js "$mount/usr/local/bin/npm"
     chmod 755 "$mount/usr/local/lib/node_modules/npm/bin/npm-cli.js"
-    # The registry this machine uses, whichever that is, and the certificates it trusts.
-    npm config get registry 2>/dev/null | sed 's/^/registry=/' >"$mount/usr/local/etc/npmrc"
-    echo cafile=/etc/ssl/certs/ca-certificates.crt >>"$mount/usr/local/etc/npmrc"
+    npm_settings >"$mount/usr/local/etc/npmrc"
     cp /etc/ssl/certs/ca-certificates.crt "$mount/etc/ssl/certs/ca-certificates.crt"
     rm -rf "$fetch"
     buildah unmount "$container" >/dev/null

@@ -23,6 +23,7 @@ need() {
 
 need buildah "apt-get install buildah"
 need cargo "see https://rustup.rs"
+need strip "apt-get install binutils"
 if [ "$(id -u)" != 0 ]; then
     echo "error: the image test mounts and changes roots, which only root can" >&2
     echo "hint: run it as root, for example in a virtual machine" >&2
@@ -56,8 +57,11 @@ fi
 # A stand-in of an earlier run holds the worker of that run.
 if ! have "$rust" || buildah inspect --type image "$rust" | grep -q ralph.stand-in; then
     need debootstrap "apt-get install debootstrap"
-    CARGO_PROFILE_RELEASE_STRIP=true cargo build --quiet --release --locked -p ralph-worker --bin ralph-loop-cloud
-    stand_in_rust "$rust" "${CARGO_TARGET_DIR:-target}/release/ralph-loop-cloud"
+    # Stripped afterwards, not by cargo's setting: that would compile everything anew.
+    cargo build --quiet --release --locked -p ralph-worker --bin ralph-loop-cloud
+    cp "${CARGO_TARGET_DIR:-target}/release/ralph-loop-cloud" "$scratch/worker"
+    strip "$scratch/worker"
+    stand_in_rust "$rust" "$scratch/worker"
 fi
 
 # ---- build, with secrets around that must not end up in it --------------------------------------
@@ -75,6 +79,9 @@ config() { buildah inspect --type image --format "$1" "$image"; }
 check "user" "10001:10001" "$(config '{{.OCIv1.Config.User}}')"
 check "entry point" "[/usr/local/bin/ralph-loop-cloud]" "$(config '{{.OCIv1.Config.Entrypoint}}')"
 check "volumes" "map[/tmp:{} /workspace:{}]" "$(config '{{.OCIv1.Config.Volumes}}')"
+check "label of the agent" "@anthropic-ai/claude-code@$(arg CLAUDE_CODE_VERSION)" \
+    "$(config '{{index .OCIv1.Config.Labels "ralph.agent"}}')"
+check "label of the base" "$node" "$(config '{{index .OCIv1.Config.Labels "org.opencontainers.image.base.name"}}')"
 
 # ---- what is in it ------------------------------------------------------------------------------
 mounted=$(buildah from "$image")
@@ -169,6 +176,13 @@ if ! jq -r '.text // empty' "$scratch/events" | grep -q 'agent started'; then
     fail "the agent did not start: $(jq -r '.text // empty' "$scratch/events" | tail -n 5)"
 fi
 if grep -aqF "$canary" "$scratch/events" "$scratch/stderr"; then fail "a secret is in the output"; fi
+
+# ---- an agent that looks for the key, in the image as it is -----------------------------------------
+vars+=("RALPH_AGENT_COMMAND=sh -c 'cat /proc/1/environ /proc/1/mem 2>&1; echo end of environ'")
+inside /usr/local/bin/ralph-loop-cloud >"$scratch/events" 2>"$scratch/stderr" || true
+seen=$(jq -r 'select(.type == "agent.text") | .text' "$scratch/events")
+check "refused by the worker's process" 2 "$(echo "$seen" | grep -c 'Permission denied')"
+check "the agent looked" 1 "$(echo "$seen" | grep -c 'end of environ')"
 vars=(LANG=C.UTF-8)
 
 if [ "$failures" != 0 ]; then

@@ -4,6 +4,10 @@
 #   --build-arg NODE_IMAGE=docker.io/library/node@sha256:… --build-arg RUST_IMAGE=…
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-bookworm
 ARG NODE_IMAGE=docker.io/library/node:24.9.0-bookworm-slim
+# The agent, and what the registry says of its two packages: change the three together.
+ARG CLAUDE_CODE_VERSION=2.1.331
+ARG CLAUDE_CODE_INTEGRITY_X64=sha512-IpvZ9c/NopO/sr8ThWLVAUDXVAFT3auLWrhbR6wq1dgkuJfZYdTtoXf6GajE5KL9R58iTt/86OPXrJAsM4+l8g==
+ARG CLAUDE_CODE_INTEGRITY_ARM64=sha512-zy+OOB7i1J7rCjNoPB2ZBD7EAtT0Eus1wH+toklZGL2XpwHyw+POGUGOpEBBE6xe5EkAYWXzFSTQ3uD8UtWlRg==
 
 # ---- the worker -------------------------------------------------------------------------------
 FROM ${RUST_IMAGE} AS worker
@@ -29,9 +33,9 @@ RUN find protocol/src worker/src -name '*.rs' -exec touch {} + \
 # ---- the agent --------------------------------------------------------------------------------
 FROM ${NODE_IMAGE} AS agent
 # The native package of one platform: no install script, no second copy, no Node at run time.
-ARG CLAUDE_CODE_VERSION=2.1.330
-ARG CLAUDE_CODE_INTEGRITY_X64=sha512-9Gn+V7DtJ8M1nztP9CeDVl9g3RtrepI7rOFTyPRRnZe8D6zebIHKmC7OvBauucuAP0X0k85SDN/LPVZyjsGezQ==
-ARG CLAUDE_CODE_INTEGRITY_ARM64=sha512-V4yanAY5EA5UpwwRPtjSfqDbNqAlUJeVn3NYZw2AgmRHjdpSsLtHAzbxRXfkAnbjwTXzE0uedjQxUY02ARPcsA==
+ARG CLAUDE_CODE_VERSION
+ARG CLAUDE_CODE_INTEGRITY_X64
+ARG CLAUDE_CODE_INTEGRITY_ARM64
 WORKDIR /fetch
 RUN set -eu; \
     arch=$(node -p process.arch); \
@@ -67,9 +71,13 @@ VOLUME ["/workspace", "/tmp"]
 COPY --from=agent /out/claude /usr/local/bin/claude
 COPY --from=worker /src/target/release/ralph-loop-cloud /usr/local/bin/ralph-loop-cloud
 
+ARG CLAUDE_CODE_VERSION
+ARG NODE_IMAGE
 LABEL org.opencontainers.image.title="ralph-worker" \
       org.opencontainers.image.description="Runs a coding agent again and again on one branch until its work is complete" \
-      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.base.name="${NODE_IMAGE}" \
+      ralph.agent="@anthropic-ai/claude-code@${CLAUDE_CODE_VERSION}"
 USER 10001:10001
 WORKDIR /workspace
 # As PID 1, without an init process: the worker reaps by itself, and nothing before it ever holds

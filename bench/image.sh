@@ -1,0 +1,42 @@
+#!/bin/bash
+# Sizes of the worker image and of the naive recipe, as a row of JSON. Needs root and buildah, and
+# `just test-image` before it: that leaves the worker image and what its bases were replaced by.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+ours=localhost/ralph-worker:test
+naive=localhost/ralph-naive:test
+
+say() { echo "image: $*" >&2; }
+arg() { sed -n "s/^ARG $1=//p" docker/worker.Dockerfile; }
+have() { buildah inspect --type image "$1" >/dev/null 2>&1; }
+# shellcheck source=docker/stand-in.sh
+. docker/stand-in.sh
+
+if ! have "$ours"; then
+    echo "error: there is no worker image yet" >&2
+    echo "hint: just test-image" >&2
+    exit 1
+fi
+base=$(sed -n 's/^FROM //p' bench/naive.Dockerfile)
+if ! have "$base" && ! timeout 60 buildah pull --quiet "$base" >/dev/null 2>&1; then
+    stand_in_debian "$base"
+fi
+buildah build --network host --file bench/naive.Dockerfile --tag "$naive" \
+    --build-arg "CLAUDE_CODE_VERSION=$(arg CLAUDE_CODE_VERSION)" . >&2
+
+# Bytes of all files, in MB (10^6).
+size() {
+    local container root bytes
+    container=$(buildah from "$1")
+    root=$(buildah mount "$container")
+    bytes=$(du -sb "$root" | cut -f1)
+    buildah unmount "$container" >/dev/null
+    buildah rm "$container" >/dev/null
+    echo $((bytes / 1000000))
+}
+a=$(size "$ours")
+b=$(size "$naive")
+buildah rmi --force "$naive" >/dev/null
+jq -cn --argjson a "$a" --argjson b "$b" '{name: "worker image, all files", unit: "MB", ours: $a, peer: $b,
+    peerName: "ubuntu, nodejs, npm install", ratio: ($a / $b * 1000 | round / 1000), goal: $b, met: ($a <= $b)}'
