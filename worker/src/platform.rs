@@ -10,6 +10,14 @@ use crate::config::Environment;
 /// Says that the secrets are on stdin: set by the worker for its own second start.
 const HANDED_OVER: &str = "RALPH_SECRETS_ON_STDIN";
 
+/// Gives large blocks back to the system when they are freed: glibc otherwise keeps more and more
+/// of them after the first (mallopt(3), M_MMAP_THRESHOLD). Read once, at a program's start.
+#[cfg(target_os = "linux")]
+const ALLOCATOR: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072:glibc.malloc.arena_max=1",
+);
+
 /// Variables that hold secrets.
 const SECRETS: [&str; 2] = [env::ANTHROPIC_KEYS, env::GIT_TOKEN];
 
@@ -108,7 +116,7 @@ pub fn take_secrets() -> io::Result<Environment> {
     file.rewind()?;
     rustix::stdio::dup2_stdin(&file)?;
     let mut again = std::process::Command::new(std::env::current_exe()?);
-    again.args(std::env::args_os().skip(1)).env(HANDED_OVER, "1");
+    again.args(std::env::args_os().skip(1)).env(HANDED_OVER, "1").env(ALLOCATOR.0, ALLOCATOR.1);
     for name in SECRETS {
         again.env_remove(name);
     }

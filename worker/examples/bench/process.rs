@@ -9,6 +9,9 @@ use std::{
 
 use serde_json::Value;
 
+/// The argument that asks for it.
+pub const WORKER: &str = "worker";
+
 /// Writes three lines of 5 MB, says so, and stays until it may go.
 const AGENT: &str = r#"
 text() { printf '{"type":"assistant","message":{"content":[{"type":"text","text":"'; "$@"; printf '"}]}}\n'; }
@@ -24,22 +27,13 @@ fn git(dir: &Path, args: &[&str]) {
     assert!(status.expect("git").success(), "git {args:?}");
 }
 
-/// Builds the worker as it is built for the image, and returns its path.
-fn worker() -> std::path::PathBuf {
-    let mut build = Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--release",
-        "-p",
-        "ralph-worker",
-        "--bin",
-        "ralph-loop-cloud",
-    ]);
-    assert!(build.status().expect("cargo").success());
-    let own = std::env::current_exe().expect("a path");
-    // target/release/examples/bench
-    own.parent().and_then(Path::parent).expect("a folder").join("ralph-loop-cloud")
+/// What the worker's `main` does: this program plays the worker in a process of its own, so that
+/// nothing is compiled twice.
+pub fn be_the_worker() -> ! {
+    let environment = ralph_worker::platform::take_secrets().expect("an environment");
+    ralph_worker::platform::guard().expect("a guard");
+    let exit = ralph_worker::run::run(&environment);
+    std::process::exit(exit.code().into())
 }
 
 fn resident_kilobytes(pid: u32, field: &str) -> f64 {
@@ -50,7 +44,6 @@ fn resident_kilobytes(pid: u32, field: &str) -> f64 {
 
 /// Most memory that was resident in the whole process.
 pub fn memory() -> Value {
-    let worker = worker();
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path();
     git(dir, &["init", "-q", "--bare", "-b", "main", "remote.git"]);
@@ -61,7 +54,8 @@ pub fn memory() -> Value {
     git(&dir.join("seed"), &["push", "-q", "origin", "HEAD:main"]);
     fs::write(dir.join("agent.sh"), AGENT).expect("a file");
     let text = |name: &str| dir.join(name).to_str().expect("a path in UTF-8").to_owned();
-    let mut child = Command::new(worker)
+    let mut child = Command::new(std::env::current_exe().expect("a path"))
+        .arg(WORKER)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("TMPDIR", dir)

@@ -11,7 +11,7 @@ use std::{
 use ralph_protocol::event::{Kind, Level, Tokens};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncRead, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdout, Command},
     sync::watch,
     time::{sleep, sleep_until},
@@ -145,6 +145,12 @@ fn no_start(text: String) -> Attempt {
 }
 
 impl Process {
+    /// The next lines, once what came before is mostly written.
+    async fn next(&self, source: &mut Source<impl AsyncRead + Unpin>) -> Option<Vec<Vec<u8>>> {
+        self.journal.settle().await;
+        source.read().await
+    }
+
     fn spawn(
         &self,
         words: &[String],
@@ -204,14 +210,14 @@ impl Watched<'_> {
             };
             tokio::select! {
                 status = child.wait() => break status.ok(),
-                Some(lines) = stdout.read() => {
+                Some(lines) = self.process.next(&mut stdout) => {
                     heard = Instant::now();
                     self.stdout(lines);
                     if self.transcript.result.is_some() && lingering_since.is_none() {
                         lingering_since = Some(heard);
                     }
                 }
-                Some(lines) = stderr.read() => {
+                Some(lines) = self.process.next(&mut stderr) => {
                     heard = Instant::now();
                     self.stderr(lines);
                 }
@@ -264,11 +270,11 @@ impl Watched<'_> {
         let (mut out_open, mut err_open) = (true, true);
         while out_open || err_open {
             tokio::select! {
-                lines = stdout.read(), if out_open => match lines {
+                lines = self.process.next(stdout), if out_open => match lines {
                     Some(lines) => self.stdout(lines),
                     None => out_open = false,
                 },
-                lines = stderr.read(), if err_open => match lines {
+                lines = self.process.next(stderr), if err_open => match lines {
                     Some(lines) => self.stderr(lines),
                     None => err_open = false,
                 },

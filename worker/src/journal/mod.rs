@@ -25,6 +25,13 @@ pub use split::MAX_FIELD;
 /// Most bytes that wait to be written. What does not fit is dropped and counted.
 pub const QUEUE_BYTES: usize = 8 << 20;
 
+/// What may wait without anybody being slowed down.
+const CALM_BYTES: usize = 1 << 20;
+
+/// How often it is looked whether the writer gets on, and how long it may be waited for.
+const LOOK: Duration = Duration::from_millis(5);
+const CALM_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Longest wait for the queue to empty when the worker ends.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -56,6 +63,10 @@ struct Queue {
     bytes: usize,
     seq: u64,
     iter: u32,
+    /// Lines that were written.
+    written: u64,
+    /// The writer did not get on after this many lines: nobody waits for it until it does.
+    stuck_after: Option<u64>,
     /// Events that found no room since the last one that did. They took no `seq`.
     dropped: u64,
     closed: bool,
@@ -97,10 +108,36 @@ impl Journal {
     /// Redacts, numbers and queues an event. Never blocks on the reader of stdout.
     pub fn emit(&self, level: Level, kind: Kind) {
         let event = split::prepare(kind, &self.shared.redactor);
-        let mut queue = self.shared.lock();
-        queue.push(&self.shared, level, event, false);
-        drop(queue);
-        self.shared.changed.notify_all();
+        if !self.shared.lock().admit(&self.shared, &event) {
+            return;
+        }
+        // The writer takes the first parts of a long text while the last are made.
+        event.parts(|kind, part| {
+            self.shared.lock().append(&self.shared, level, kind, part);
+            self.shared.changed.notify_all();
+        });
+    }
+
+    /// Waits while much is queued and the writer gets on, at most a second: a burst then slows the
+    /// agent down and is not dropped, and memory stays small. A writer that is stuck is not waited
+    /// for. May be dropped at any time.
+    pub async fn settle(&self) {
+        let begun = Instant::now();
+        loop {
+            let written = {
+                let queue = self.shared.lock();
+                let calm = queue.bytes <= CALM_BYTES || queue.stuck_after == Some(queue.written);
+                if calm || begun.elapsed() > CALM_TIMEOUT {
+                    return;
+                }
+                queue.written
+            };
+            tokio::time::sleep(LOOK).await;
+            let mut queue = self.shared.lock();
+            if queue.written == written {
+                queue.stuck_after = Some(written);
+            }
+        }
     }
 
     /// A `log` event.
@@ -112,7 +149,7 @@ impl Journal {
     pub fn emit_in_panic(&self, text: String) {
         let event = split::prepare(Kind::Log { text }, &self.shared.redactor);
         if let Ok(mut queue) = self.shared.queue.try_lock() {
-            queue.push(&self.shared, Level::Error, event, true);
+            queue.push(&self.shared, Level::Error, event);
         }
         self.shared.changed.notify_all();
     }
@@ -127,7 +164,7 @@ impl Journal {
         let mut queue = self.shared.lock();
         if !queue.closed {
             queue.report_dropped(&self.shared);
-            queue.push(&self.shared, level, event, true);
+            queue.push(&self.shared, level, event);
             queue.closed = true;
         }
         self.shared.changed.notify_all();
@@ -169,16 +206,23 @@ impl Shared {
 }
 
 impl Queue {
-    /// All parts of an event, or none of them.
-    fn push(&mut self, shared: &Shared, level: Level, event: split::Prepared, always: bool) {
+    /// Whether there is room for all parts of an event: all of them are written, or none.
+    fn admit(&mut self, shared: &Shared, event: &split::Prepared) -> bool {
         if self.closed {
-            return;
+            return false;
         }
-        let bytes = event.estimate();
         // An event larger than the whole queue still gets through when nothing else waits.
-        let fits = always || self.lines.is_empty() || self.bytes + bytes <= QUEUE_BYTES;
-        if !fits {
+        if !self.lines.is_empty() && self.bytes + event.estimate() > QUEUE_BYTES {
             self.dropped += 1;
+            return false;
+        }
+        self.report_dropped(shared);
+        true
+    }
+
+    /// An event that has no time to lose, room or not.
+    fn push(&mut self, shared: &Shared, level: Level, event: split::Prepared) {
+        if self.closed {
             return;
         }
         self.report_dropped(shared);
@@ -193,10 +237,13 @@ impl Queue {
         let text =
             format!("{dropped} events were dropped: stdout was blocked and the queue was full");
         let event = split::prepare(Kind::Log { text }, &shared.redactor);
-        self.push(shared, Level::Warn, event, true);
+        self.push(shared, Level::Warn, event);
     }
 
     fn append(&mut self, shared: &Shared, level: Level, kind: Kind, part: Option<[u32; 2]>) {
+        if self.closed {
+            return;
+        }
         let event = Event {
             v: VERSION,
             ts: timestamp_text(now_ms()),

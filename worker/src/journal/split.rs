@@ -67,8 +67,8 @@ impl Prepared {
             if let Some(slot) = part.text_mut() {
                 text[start..end].clone_into(slot);
             }
-            each(part, Some([n, of]));
             start = end;
+            each(part, Some([n, of]));
         }
     }
 }

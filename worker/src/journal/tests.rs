@@ -170,3 +170,29 @@ fn a_panic_of_the_workers_own_is_an_event_without_its_secret() {
     assert!(first.contains(r#""level":"error","type":"log""#), "{first}");
     assert!(first.contains("src/x.rs") && !first.contains("hunter2"), "{first}");
 }
+
+#[test]
+fn a_burst_waits_for_a_writer_that_gets_on_and_not_for_one_that_is_stuck() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let line = "x".repeat(5_000);
+    let burst = |journal: &Journal| {
+        let begun = Instant::now();
+        for _ in 0..4_000 {
+            journal.log(Level::Info, &*line);
+            runtime.block_on(journal.settle());
+        }
+        begun.elapsed()
+    };
+    // 20 MB, more than the queue holds.
+    let (sender, receiver) = mpsc::channel();
+    let quick = journal(Pipe(sender), None);
+    burst(&quick);
+    assert!(quick.finish(Level::Info, end()));
+    assert_eq!(lines(&receiver).len(), 4_001, "something was dropped");
+
+    let (let_go, gate) = mpsc::channel();
+    let (sender, _receiver) = mpsc::channel();
+    let stuck = journal(Blocked(gate, Vec::new(), sender), None);
+    assert!(burst(&stuck) < Duration::from_secs(10), "it waited for a writer that is stuck");
+    drop(let_go);
+}

@@ -29,6 +29,8 @@ pub(super) fn write_all(shared: &Shared, mut out: impl Write, mut copy: Option<F
             }
         }
         // The bytes count as waiting until they are written.
-        shared.lock().bytes -= line.len();
+        let mut queue = shared.lock();
+        queue.bytes -= line.len();
+        queue.written += 1;
     }
 }
