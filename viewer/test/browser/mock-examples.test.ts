@@ -49,7 +49,9 @@ test.each(["react.tsx", "plain.js"])(
     at.server.write("demo", [...more, raw(run, "the task stopped")]);
     await expect.poll(() => items.count()).toBe(25);
     const numbers = Array.from({ length: 23 }, (_, i) => `line ${i + 2}`);
-    expect(await items.allTextContents()).toEqual(["run.start", ...numbers, "the task stopped"]);
+    await expect
+      .poll(() => items.allTextContents())
+      .toEqual(["run.start", ...numbers, "the task stopped"]);
     await expect.poll(() => page.getByRole("status").textContent()).toBe("live");
   },
 );

@@ -33,7 +33,9 @@ test("an expression that would hang is stopped, and the page goes on meanwhile",
     () => (window as unknown as { frames: { longest: number } }).frames.longest,
   );
   expect(longest).toBeLessThan(2_000);
-  expect(await drawn(page), "the last good filter stays in force").toHaveLength(4);
+  await expect
+    .poll(() => drawn(page), { message: "the last good filter stays in force" })
+    .toHaveLength(4);
   // One that was good until a line came that it cannot bear.
   await page.locator("#filter").fill("^(b+)+$");
   await expect.poll(() => page.locator(empty).textContent()).toMatch(/No line passes/);
@@ -50,7 +52,7 @@ test("lines that come are filtered by a regular expression as well", async () =>
   await expect.poll(() => drawn(page)).toEqual([`${run}/5`]);
   for (let i = 0; i < 4; i++) at.server.write("demo", at.writer.lines(5));
   await expect.poll(() => drawn(page)).toEqual([5, 10, 15, 20, 25].map((n) => `${run}/${n}`));
-  expect(await page.locator("mark").allTextContents()).toContain("line 25");
+  await expect.poll(() => page.locator("mark").allTextContents()).toContain("line 25");
 });
 
 test("a line that a filter found stays in view when the filter is cleared", async () => {
@@ -64,7 +66,7 @@ test("a line that a filter found stays in view when the filter is cleared", asyn
   await page.locator(`[data-key="${run}/500"]`).click();
   await page.keyboard.press("Escape");
   await expect.poll(async () => (await drawn(page)).length).toBeGreaterThan(20);
-  expect(await page.locator("#filter").inputValue()).toBe("");
+  await expect.poll(() => page.locator("#filter").inputValue()).toBe("");
   await expect.poll(() => page.locator(`[data-key="${run}/499"]`).isVisible()).toBe(true);
   await expect.poll(() => page.locator(".chosen").textContent()).toMatch(/the needle/);
   const box = await page.locator(".chosen").boundingBox();
@@ -124,8 +126,8 @@ test("cost and time count all attempts, also those whose lines are not loaded", 
   await expect.poll(() => facts.nth(2).textContent()).toBe("–");
   at.server.write("demo", iteration(second));
   await expect.poll(() => facts.nth(2).textContent()).toBe(`$${second.spent.toFixed(2)}`);
-  expect(await facts.nth(0).textContent()).toMatch(/^2 h 00 min/);
-  expect(await facts.nth(3).textContent()).toMatch(/^≥ /);
+  await expect.poll(() => facts.nth(0).textContent()).toMatch(/^2 h 00 min/);
+  await expect.poll(() => facts.nth(3).textContent()).toMatch(/^≥ /);
 });
 
 test("a run is seen before its first line, and so is a task that died, with its reason", async () => {
@@ -140,7 +142,7 @@ test("a run is seen before its first line, and so is a task that died, with its 
   await expect
     .poll(() => page.locator(".row.run .state").textContent(), { timeout: 5_000 })
     .toBe("failed");
-  expect(await page.locator("#run .state").textContent()).toBe("failed");
+  await expect.poll(() => page.locator("#run .state").textContent()).toBe("failed");
 });
 
 test("tabs tell how workstreams are doing that nobody has looked at", async () => {
@@ -164,7 +166,7 @@ test("without a token the page says why, and tries again when it is told to", as
   at.server.tokenStatus = 200;
   await page.locator("#retry").click();
   await isState(page, /^live$/);
-  expect(await page.locator("#retry").isHidden()).toBe(true);
+  await expect.poll(() => page.locator("#retry").isHidden()).toBe(true);
 });
 
 test("the page works under any path, and its choices outlast it", async () => {
@@ -183,9 +185,9 @@ test("the page works under any path, and its choices outlast it", async () => {
   await expect.poll(async () => (await text.boundingBox())?.height ?? 0).toBeLessThan(tall / 3);
   await page.reload();
   await isState(page, /^live$/);
-  expect(await page.locator(".line time").isVisible()).toBe(false);
-  expect(await page.locator("html").getAttribute("data-theme")).toBe("dark");
-  expect(await page.locator("#wrap").getAttribute("aria-pressed")).toBe("false");
+  await expect.poll(() => page.locator(".line time").isVisible()).toBe(false);
+  await expect.poll(() => page.locator("html").getAttribute("data-theme")).toBe("dark");
+  await expect.poll(() => page.locator("#wrap").getAttribute("aria-pressed")).toBe("false");
 });
 
 test("new lines are announced in words, politely, and the log says what it is", async () => {
@@ -193,9 +195,9 @@ test("new lines are announced in words, politely, and the log says what it is", 
   await isState(page, /^live$/);
   at.server.write("demo", at.writer.lines(3));
   await expect.poll(() => page.locator("#announce").textContent()).toBe("3 new lines in demo");
-  expect(await page.locator("#announce").getAttribute("aria-live")).toBe("polite");
+  await expect.poll(() => page.locator("#announce").getAttribute("aria-live")).toBe("polite");
   const region = page.getByRole("log", { name: "log of demo" });
-  expect(await region.getByRole("listitem").count()).toBe(4);
+  await expect.poll(() => region.getByRole("listitem").count()).toBe(4);
   await page.keyboard.press("?");
   await page.getByRole("button", { name: "close" }).click();
   await expect.poll(() => page.locator("#sheet").isVisible()).toBe(false);
@@ -213,7 +215,7 @@ test("keys scroll without a click before, and long texts are folded", async () =
   await isState(page, /^live$/);
   await page.locator(".more").click();
   await expect.poll(() => page.locator(".text.foldable").textContent()).toMatch(/step 199$/);
-  expect(await page.locator(badge).isHidden()).toBe(false);
-  expect(await page.locator(log).count()).toBe(1);
+  await expect.poll(() => page.locator(badge).isHidden()).toBe(false);
+  await expect.poll(() => page.locator(log).count()).toBe(1);
   at.server.write("demo", [raw(run, "after the end")]);
 });

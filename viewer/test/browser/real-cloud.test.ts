@@ -64,7 +64,7 @@ test("a filter finds in what is held and in what comes", async () => {
   await expect.poll(async () => (await drawn(page)).length).toBe(2);
   await write(iteration(writer));
   await expect.poll(async () => (await drawn(page)).length).toBe(3);
-  expect(await page.locator("mark").count()).toBe(3);
+  await expect.poll(() => page.locator("mark").count()).toBe(3);
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await expect.poll(() => lastKey(page)).toBe(`${run}/${writer.seq}`);
@@ -100,7 +100,9 @@ test("when the gateway drops the connection the page goes on where it was", asyn
   await write(writer.lines(20));
   await expect.poll(() => lastKey(page)).toBe(`${run}/40`);
   await isState(page, /^live$/);
-  expect(await drawn(page)).toEqual(Array.from({ length: 40 }, (_, i) => `${run}/${i + 1}`));
+  await expect
+    .poll(() => drawn(page))
+    .toEqual(Array.from({ length: 40 }, (_, i) => `${run}/${i + 1}`));
 });
 
 test("a token that the authorizer refuses is called denied, and a good one ends it", async () => {
@@ -130,8 +132,10 @@ test("a line that CloudWatch Logs does not have is shown as lost", async () => {
   const lines = writer.lines(9);
   await write([...lines.slice(0, 5), ...lines.slice(6)]);
   await isState(page, /1 lost/);
-  expect(await page.locator(".gap-lost").textContent()).toMatch(/^1 line lost.*#6$/);
-  expect(await drawn(page)).toEqual([1, 2, 3, 4, 5, 7, 8, 9].map((seq) => `${run}/${seq}`));
+  await expect.poll(() => page.locator(".gap-lost").textContent()).toMatch(/^1 line lost.*#6$/);
+  await expect
+    .poll(() => drawn(page))
+    .toEqual([1, 2, 3, 4, 5, 7, 8, 9].map((seq) => `${run}/${seq}`));
 });
 
 test("a run that failed before its first line says why", async () => {
@@ -141,7 +145,7 @@ test("a run that failed before its first line says why", async () => {
   await expect.poll(() => page.locator(".row.run .reason").textContent()).toMatch(/manifest/);
   // The state comes with the answer to the ping that follows.
   await expect.poll(() => page.locator(".row.run .state").textContent()).toBe("failed");
-  expect(await page.locator("#run .state").textContent()).toBe("failed");
+  await expect.poll(() => page.locator("#run .state").textContent()).toBe("failed");
 });
 
 test("100,000 lines in a burst: bounded, in order, the newest shown", async () => {
