@@ -27,7 +27,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// What one request came to.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    bytes: Cell<usize>,
     events: Cell<usize>,
+    frames: Cell<usize>,
     posts: Cell<usize>,
     retried: Cell<usize>,
     gone: Cell<usize>,
@@ -37,8 +39,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub fn metrics(&self) -> [Metric; 7] {
+    pub fn metrics(&self) -> [Metric; 9] {
         [
+            Metric::bytes(metric::BYTES, self.bytes.get()),
+            Metric::count(metric::FRAMES, self.frames.get()),
             Metric::count(metric::EVENTS, self.events.get()),
             Metric::count(metric::FAILED, self.failed.get()),
             Metric::count(metric::GONE, self.gone.get()),
@@ -128,6 +132,8 @@ impl<T: Table, P: Post, C: Clock> Reply<'_, T, P, C> {
     }
 
     async fn frame(&self, frame: &[u8]) -> Result<(), Stop> {
+        add(&self.tally.frames, 1);
+        add(&self.tally.bytes, frame.len());
         let delivered = deliver(self.post, self.connection, frame, self.until, self.clock).await;
         add(&self.tally.posts, usize::from(delivered.result.is_ok()));
         add(&self.tally.retried, delivered.retried as usize);

@@ -360,3 +360,21 @@ async fn a_request_leaves_metrics() {
     assert!(log.contains(r#""Events":3,"#) && log.contains(r#""Posts":4,"#), "{log}");
     assert!(log.contains(r#""Refused":1,"#), "{log}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_holds_ids_and_never_what_lines_or_messages_hold() {
+    let server = Server::with_run("w", RUN, STREAM, 3);
+    server.ask(json!({"action": "sendLogs", "workstream": "w"})).await;
+    for body in [
+        "hunter2",
+        r#"{"action":"hunter2"}"#,
+        r#"{"action":"sendLogs","workstream":"w","before":"hunter2"}"#,
+        r#"{"action":"sendLogs","workstream":"hunter2 "}"#,
+    ] {
+        server.ask_as("w", body).await;
+    }
+    let log = server.lines.all();
+    assert!(log.contains(r#""connectionId":"c=""#) && log.contains(r#""requestId":"req-1""#));
+    assert!(log.contains(r#""Frames":4"#) && log.contains(r#""Bytes":"#), "{log}");
+    assert!(!log.contains("hunter2") && !log.contains("line 1"), "{log}");
+}
