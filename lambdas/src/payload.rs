@@ -7,6 +7,8 @@ use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::scan::{Scanned, scan};
+
 /// Most bytes a payload inflates to. CloudWatch sends at most 1 MB of gzip; log text of that size
 /// inflates to some 5 to 15 MB, and what inflates to more is refused before it fills the memory.
 pub const MAX_INFLATED: usize = 48 << 20;
@@ -125,8 +127,23 @@ impl<'a> Delivery<'a> {
     /// # Errors
     /// [`PayloadError::Batch`].
     pub fn parse(text: &'a [u8]) -> Result<Self, PayloadError> {
-        // The usual case in one pass. Anything odd, such as a lone surrogate in one line, sends the
-        // payload through the second, which takes every entry by itself.
+        if let Ok(text) = std::str::from_utf8(text)
+            && let Some(Scanned { message_type: Some(kind), log_group, log_stream, entries }) =
+                scan(text)
+        {
+            return Ok(if kind == "DATA_MESSAGE" {
+                Self::Data(Batch { log_group, log_stream, entries, unreadable: 0 })
+            } else {
+                Self::Control
+            });
+        }
+        Self::parse_any(text)
+    }
+
+    /// Reads whatever is JSON of the right shape.
+    fn parse_any(text: &'a [u8]) -> Result<Self, PayloadError> {
+        // In one pass. Anything odd, such as a lone surrogate in one line, sends the payload through
+        // the second, which takes every entry by itself.
         if let Ok(wire) = serde_json::from_slice::<WireBatch<'a, WireEntry<'a>>>(text) {
             return Ok(Self::from_wire(wire, |entry| Some(entry.into())));
         }
@@ -197,4 +214,64 @@ fn lossy_json_string(json: &str) -> Option<String> {
     }
     out.push_str(rest);
     serde_json::from_str(&format!("\"{out}\"")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn payload(message: &str, more: &serde_json::Value) -> String {
+        json!({
+            "messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s",
+            "subscriptionFilters": ["f"],
+            "logEvents": [{"id": "1", "timestamp": 7, "message": message}, more],
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn the_usual_form_is_scanned_and_the_rest_is_not() {
+        let text =
+            payload("{\"a\":\"\\u001b[1m\u{1f600}\"}\n", &json!({"timestamp": 8, "message": ""}));
+        assert!(scan(&text).is_some());
+        for odd in [
+            json!({"timestamp": 1.5, "message": ""}),
+            json!({"timestamp": -1, "message": ""}),
+            json!({"timestamp": 1}),
+            json!({"timestamp": 1, "message": null}),
+            json!({"timestamp": 1, "message": "", "extractedFields": {"a": "b"}}),
+        ] {
+            assert_eq!(scan(&payload("x", &odd)), None, "{odd}");
+        }
+        for bad in ["", "{", "[]", "{\"logEvents\":[}", "{} x", "{\"a\":01}", "{\"a\":1,}"] {
+            assert_eq!(scan(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        /// Where the scanner reads a payload, the general reader reads the same.
+        #[test]
+        fn both_readers_agree(
+            message in "(\\PC|[\u{0}-\u{1f}\"\\\\]|\u{1f600}){0,60}",
+            escaped in r#"(\\u[0-9a-fD]{4}|\\[nt"\\/bfx]|[a-z"]){0,8}"#,
+            at in any::<prop::sample::Index>(),
+            byte in prop::option::of(32u8..127),
+        ) {
+            let mut text = payload(&message, &json!({"timestamp": 8, "message": "ESCAPED"}));
+            text = text.replace("ESCAPED", &escaped);
+            if let Some(byte) = byte {
+                let at = at.index(text.len());
+                if text.is_char_boundary(at) && text.is_char_boundary(at + 1) {
+                    text.replace_range(at..=at, std::str::from_utf8(&[byte]).unwrap());
+                }
+            }
+            let general = Delivery::parse_any(text.as_bytes());
+            if scan(&text).is_some_and(|scanned| scanned.message_type.is_some()) {
+                prop_assert_eq!(Delivery::parse(text.as_bytes()), general, "{}", text);
+            }
+        }
+    }
 }
