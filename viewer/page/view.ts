@@ -349,7 +349,8 @@ export class WorkstreamView {
       this.changed();
       return;
     }
-    if (this.status.loadingOlder || this.status.state === "replaying") return;
+    const { loadingOlder, pending, state } = this.status;
+    if (loadingOlder || pending > 0 || state === "replaying") return;
     const { oldest } = this.store;
     const [run = "", seq = ""] = key.split("/");
     const isOlder =
