@@ -1,6 +1,7 @@
 //! The one door to AWS.
 
 mod executions;
+mod functions;
 mod logs;
 mod secrets;
 mod table;
@@ -19,10 +20,11 @@ use ralph_protocol::names::output;
 use crate::target::Target;
 
 pub use executions::{Execution, Executions, Status};
+pub use functions::Functions;
 pub use logs::{LogReader, LogWriter};
 pub use secrets::Secrets;
 pub use table::{RunRow, Runs};
-pub use tasks::Tasks;
+pub use tasks::{TaskSpec, Tasks};
 
 /// An environment's AWS services.
 pub struct Aws {
@@ -53,6 +55,10 @@ impl Aws {
 
     pub fn secrets(&self) -> Secrets {
         Secrets::new(&self.config)
+    }
+
+    pub fn functions(&self) -> Functions {
+        Functions::new(&self.config)
     }
 
     pub fn tasks(&self) -> Tasks {

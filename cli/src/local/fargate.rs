@@ -4,7 +4,10 @@
 //! value, the run's overrides, stdout and stderr in its log stream, and SIGTERM when it is stopped.
 //! What it does not get is a container: no image, no read-only root, no user of its own.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fs, os::unix::process::ExitStatusExt, path::PathBuf, process::Stdio,
+    sync::Arc, time::Duration,
+};
 
 use anyhow::{Context, Result};
 use ralph_protocol::names::worker_env;
@@ -13,11 +16,14 @@ use tokio::{process::Command, sync::watch, task::JoinSet};
 
 use super::{PATIENCE, agents};
 use crate::{
-    aws::{Aws, LogWriter, Secrets, Tasks},
+    aws::{Aws, LogWriter, Secrets, TaskSpec, Tasks},
     tools::children::Group,
 };
 
+mod events;
 mod shipping;
+
+use events::{End, Events, Whose};
 
 /// How often the cluster is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -31,6 +37,7 @@ struct Shared {
     tasks: Tasks,
     secrets: Secrets,
     logs: LogWriter,
+    events: Events,
     cluster: String,
     worker: PathBuf,
     folder: PathBuf,
@@ -44,11 +51,18 @@ pub struct Fargate {
 
 impl Fargate {
     /// Watches a cluster and runs its tasks with `worker`, each in a folder of its own.
-    pub fn start(aws: &Aws, cluster: String, worker: PathBuf, folder: PathBuf) -> Self {
+    pub fn start(
+        aws: &Aws,
+        environment: &str,
+        cluster: String,
+        worker: PathBuf,
+        folder: PathBuf,
+    ) -> Self {
         let shared = Arc::new(Shared {
             tasks: aws.tasks(),
             secrets: aws.secrets(),
             logs: aws.logs(),
+            events: Events::new(aws.functions(), environment),
             cluster,
             worker,
             folder,
@@ -107,19 +121,38 @@ async fn watch_cluster(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) 
 }
 
 async fn run_task(shared: Arc<Shared>, task: String, stop: watch::Receiver<bool>) {
-    let reason = match play(&shared, &task, stop).await {
-        Ok(()) => "Essential container in task exited".to_owned(),
-        Err(error) => {
-            eprintln!("fargate stand-in: task {}: {error:#}", id_of(&task));
-            format!("the stand-in for Fargate failed: {error:#}")
-        }
+    let spec = shared.tasks.spec(&shared.cluster, &task).await;
+    let variable = |name: &str| spec.as_ref().ok()?.environment.get(name).cloned();
+    let (workstream, run) = (variable(worker_env::WORKSTREAM), variable(worker_env::RUN));
+    // As ARNs go: arn:…:task/<cluster>/<id> runs in arn:…:cluster/<cluster>.
+    let cluster = task.rsplit_once('/').map(|(front, _)| front.replacen(":task/", ":cluster/", 1));
+    let whose = Whose {
+        arn: &task,
+        cluster: cluster.as_deref().unwrap_or(&shared.cluster),
+        workstream: workstream.as_deref(),
+        run: run.as_deref(),
     };
+    let played = match spec {
+        Ok(spec) => play(&shared, &whose, spec, stop).await,
+        Err(error) => Err(error),
+    };
+    let end = played.unwrap_or_else(|error| {
+        eprintln!("fargate stand-in: task {}: {error:#}", id_of(&task));
+        let reason = format!("the stand-in for Fargate failed: {error:#}");
+        End { code: "TaskFailedToStart", reason, exit: None }
+    });
     // Stopped already, if somebody stopped it.
-    let _ = shared.tasks.stop(&shared.cluster, &task, &reason).await;
+    let _ = shared.tasks.stop(&shared.cluster, &task, &end.reason).await;
+    shared.events.tell(&whose, Some(&end)).await;
 }
 
-async fn play(shared: &Shared, task: &str, mut stop: watch::Receiver<bool>) -> Result<()> {
-    let spec = shared.tasks.spec(&shared.cluster, task).await?;
+async fn play(
+    shared: &Shared,
+    whose: &Whose<'_>,
+    spec: TaskSpec,
+    mut stop: watch::Receiver<bool>,
+) -> Result<End> {
+    let task = whose.arn;
     let id = id_of(task);
     let folder = shared.folder.join(id);
     let workspace = folder.join("workspace");
@@ -154,10 +187,13 @@ async fn play(shared: &Shared, task: &str, mut stop: watch::Receiver<bool>) -> R
     let stderr = worker.child().stderr.take().context("the worker has no stderr")?;
     let shipper = shipping::Shipper::start(shared.logs.clone(), spec.log_group, stream);
     let readers = [shipper.read(stdout), shipper.read(stderr)];
+    shared.events.tell(whose, None).await;
 
+    let mut code = "EssentialContainerExited";
     let status = tokio::select! {
         status = worker.wait() => status?,
         () = asked(&mut stop) => {
+            code = "UserInitiated";
             worker.signal_leader(Signal::TERM);
             match tokio::time::timeout(Duration::from_secs(spec.stop_timeout), worker.wait()).await {
                 Ok(status) => status?,
@@ -176,7 +212,13 @@ async fn play(shared: &Shared, task: &str, mut stop: watch::Receiver<bool>) -> R
     shipper.finish().await?;
     let exit = status.code().map_or_else(|| status.to_string(), |code| code.to_string());
     fs::write(folder.join("exit"), exit)?;
-    Ok(())
+    let reason = match code {
+        "UserInitiated" => "Task stopped by user",
+        _ => "Essential container in task exited",
+    };
+    // As a container's exit code tells of a signal.
+    let exit = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    Ok(End { code, reason: reason.to_owned(), exit })
 }
 
 async fn asked(stop: &mut watch::Receiver<bool>) {

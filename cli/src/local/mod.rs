@@ -129,7 +129,8 @@ impl Local {
             aws.secrets().put(target.secret_arn(name)?, value).await?;
         }
         let cluster = target.text(output::CLUSTER)?.to_owned();
-        let fargate = Fargate::start(&aws, cluster, worker.worker, tasks(&scratch));
+        let fargate =
+            Fargate::start(&aws, LOCAL_ENVIRONMENT, cluster, worker.worker, tasks(&scratch));
         Ok(Self { target, scratch, cloud, fargate })
     }
 

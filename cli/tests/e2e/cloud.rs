@@ -133,7 +133,7 @@ impl Cloud {
 
 /// Ends the cloud when this program is gone, however it ended: the shell waits for the pipe's end,
 /// which the kernel closes with the program.
-fn watchdog(pid: u32) -> Child {
+pub fn watchdog(pid: u32) -> Child {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", &format!("cat >/dev/null; kill -TERM {pid} 2>/dev/null")])

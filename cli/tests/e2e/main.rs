@@ -11,5 +11,7 @@ mod plan;
 mod refusals;
 mod secrets;
 mod socket;
+mod state_machine;
+mod steps;
 mod view;
 mod workstream;
