@@ -46,9 +46,14 @@ resource "aws_iam_role_policy" "flow" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "WriteOwnLog"
-        Effect   = "Allow"
-        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Sid    = "WriteOwnLog"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogStream",
+          "logs:DescribeLogGroups",
+          "logs:DescribeLogStreams",
+          "logs:PutLogEvents",
+        ]
         Resource = "${aws_cloudwatch_log_group.flow[0].arn}:*"
       },
     ]

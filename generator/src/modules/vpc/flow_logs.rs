@@ -38,7 +38,13 @@ pub(super) fn records(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>, own: &Networ
         RolePolicy::new("flow").name("flow-logs").role(role.first(|role| role.id())).policy(
             Document::new([Statement::allow(
                 "WriteOwnLog",
-                &["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                &[
+                    // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+                    "logs:CreateLogStream",
+                    "logs:DescribeLogGroups",
+                    "logs:DescribeLogStreams",
+                    "logs:PutLogEvents",
+                ],
             )
             .on(arn![group.first(|group| group.arn()), ":*"])]),
         ),
