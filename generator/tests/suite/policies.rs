@@ -138,7 +138,6 @@ fn permissions_are_these_and_no_others() {
         "logs:CreateLogGroup",
         "logs:CreateLogStream",
         "logs:DescribeLogGroups",
-        "logs:DescribeLogGroups",
         "logs:DescribeLogStreams",
         "logs:FilterLogEvents",
         "logs:GetLogEvents",
@@ -210,7 +209,15 @@ fn permissions_are_these_and_no_others() {
                 &["sqs:SendMessage"],
             ],
         ),
-        ("flow", vec![&["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]]),
+        (
+            "flow",
+            vec![&[
+                "logs:CreateLogStream",
+                "logs:DescribeLogGroups",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+            ]],
+        ),
         (
             "execution",
             vec![
