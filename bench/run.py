@@ -20,6 +20,7 @@ MEASUREMENTS = {
     "logs": [sys.executable, "bench/logs.py"],
     # Long, and only where images can be built: runs when it is named.
     "image": ["bench/image.sh"],
+    "lambdas": [sys.executable, "bench/lambdas.py"],
     "viewer": ["npm", "--silent", "--prefix", "viewer", "run", "bench"],
 }
 NAMED_ONLY = {"image"}
