@@ -13,5 +13,6 @@ mod secrets;
 mod socket;
 mod state_machine;
 mod steps;
+mod task_events;
 mod view;
 mod workstream;
