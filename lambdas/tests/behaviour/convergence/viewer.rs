@@ -85,11 +85,12 @@ pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
         if let Some(from) = viewer.subscribed_at {
             viewer.seen.listening.push((from, viewer.now()));
         }
+        // While the connection stands: without one, nobody knows.
+        viewer.seen.caught_up = viewer.client.is_caught_up();
         viewer.world.close(&connection, viewer.plan.disconnects_arrive).await;
         viewer.handle(Input::Disconnected, None);
         sleep(Duration::from_millis(life.map_or(1_000, |(_, off)| off))).await;
     }
-    viewer.seen.caught_up = viewer.client.is_caught_up();
     viewer.seen
 }
 
