@@ -31,4 +31,4 @@ def install():
 awslogs = install()
 run("cargo", "build", "--quiet", "--release", "-p", "ralph-cli", "--bins", "--examples")
 release = TARGET / "release"
-subprocess.run([release / "examples/bench", release / "ralph", awslogs], cwd=ROOT, check=True)
+subprocess.run([release / "examples/bench_logs", release / "ralph", awslogs], cwd=ROOT, check=True)

@@ -2,7 +2,7 @@
 //! formatting them for people, and prints rows of JSON, one a line:
 //! `{name, unit, ours, peer, peerName, ratio, goal, met}`.
 //!
-//! `cargo run --release -p ralph-cli --example bench -- RALPH AWSLOGS`: the two programs. The server
+//! `cargo run --release -p ralph-cli --example bench_logs -- RALPH AWSLOGS`: the two programs. The server
 //! plays the WebSocket for the first and CloudWatch Logs' FilterLogEvents for the second; what it
 //! sends is made beforehand, so neither waits for it.
 
