@@ -381,3 +381,38 @@ fn the_state_machines_role_allows_what_its_definition_calls() {
     allowed.sort_unstable();
     assert_eq!(allowed, needed, "nothing is missing, nothing is there in vain");
 }
+
+/// Every value in a body, nested blocks included.
+fn values(body: &Body, each: &mut impl FnMut(&Expression)) {
+    body.attributes().for_each(|attribute| each(attribute.expr()));
+    body.blocks().for_each(|block| values(block.body(), each));
+}
+
+#[test]
+fn no_policy_is_left_undecoded() {
+    let (mut decoded, mut written) = (0, 0);
+    for (path, text) in tree().into_iter().filter(|(path, _)| path.ends_with(".tf")) {
+        written += text.matches("Version = \"2012-10-17\"").count();
+        let body: Body = hcl::parse(&text).expect("HCL");
+        values(&body, &mut |value| {
+            let Expression::FuncCall(call) = value else { return };
+            let Some(Expression::Object(object)) = call.args.first() else { return };
+            if !object.keys().any(|key| key.to_string() == "Statement") {
+                return;
+            }
+            decoded += 1;
+            for statement in statements(value) {
+                assert!(!statement.actions.is_empty(), "{path}: {statement:?}");
+                for action in &statement.actions {
+                    let (service, name) = action.split_once(':').expect("service:Action");
+                    assert!(!service.is_empty() && !name.is_empty(), "{path}: {action}");
+                }
+                // It says on what, or by whom.
+                let bounded = !statement.resources.is_empty() || statement.principal.is_some();
+                assert!(bounded, "{path}: {statement:?}");
+            }
+        });
+    }
+    assert_eq!(decoded, written);
+    assert!(decoded > 20, "{decoded}");
+}
