@@ -5,7 +5,6 @@ use std::{cell::RefCell, collections::HashMap};
 
 use ralph_protocol::{event::timestamp_text, ids::Workstream, message::Source, names::metric};
 use serde_json::json;
-use tokio::time::{Duration, Instant};
 
 use crate::{
     fanout::{FannedOut, fan_out},
@@ -17,9 +16,6 @@ use crate::{
     runs::Gathered,
 };
 
-/// How long followers of a workstream are remembered. An empty answer never is: a viewer that just
-/// came would wait. A viewer that came a moment ago asks for what it missed.
-const FOLLOWERS_LIVE: Duration = Duration::from_secs(1);
 /// Streams remembered with their owner.
 const MAX_OWNERS: usize = 4_096;
 
@@ -41,7 +37,6 @@ pub struct World<'a, T, P, C> {
 #[derive(Debug, Default)]
 pub struct Memory {
     owners: RefCell<HashMap<String, StreamOwner>>,
-    followers: RefCell<HashMap<Workstream, (Vec<String>, Instant)>>,
 }
 
 /// What one delivery came to.
@@ -295,39 +290,18 @@ async fn route<T: Table, P: Post, C: Clock>(
         Some(news) => world.table.record_run(&owner.workstream, &owner.run, news).await,
         None => Ok(()),
     };
-    let followers = followers(&owner.workstream, world).await?;
+    // Asked at every delivery, never remembered: a viewer that came a moment ago would find a hole
+    // and wait two seconds before it asks. The posts cost some two hundred times as much.
+    let followers = world.table.followers(&owner.workstream, world.clock.now_secs()).await?;
     counts.followers = followers.len();
     counts.age_ms = newest.map_or(0, |newest| world.clock.now_ms().saturating_sub(newest));
     let parts = (world.table, world.post, world.clock);
     let out = fan_out(&owner.workstream, &frames, followers, parts, invocation).await;
     counts.add(out);
-    if out.gone > 0 {
-        world.memory.followers.borrow_mut().remove(&owner.workstream);
-    }
     // One that fails may be at fault itself; when nobody can be reached, the gateway is.
     if out.down > 0 && out.down + out.gone == counts.followers {
         return Err(PushError::Gateway { followers: counts.followers });
     }
     // Viewers have their lines; the row catches up when this delivery comes again.
     recorded.map_err(PushError::from)
-}
-
-async fn followers<T: Table, P, C: Clock>(
-    workstream: &Workstream,
-    world: &World<'_, T, P, C>,
-) -> Result<Vec<String>, Unavailable> {
-    let remembered = world.memory.followers.borrow().get(workstream).cloned();
-    if let Some((followers, read_at)) = remembered
-        && read_at.elapsed() < FOLLOWERS_LIVE
-    {
-        return Ok(followers);
-    }
-    let read_at = Instant::now();
-    let followers = world.table.followers(workstream, world.clock.now_secs()).await?;
-    let mut memory = world.memory.followers.borrow_mut();
-    memory.retain(|_, (_, read_at)| read_at.elapsed() < FOLLOWERS_LIVE);
-    if !followers.is_empty() {
-        memory.insert(workstream.clone(), (followers.clone(), read_at));
-    }
-    Ok(followers)
 }
