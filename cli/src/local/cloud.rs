@@ -114,11 +114,17 @@ impl Cloud {
 
 /// A port that is free now: the wanted one, or any. `option` is how another is named.
 pub fn claim(port: u16, option: &str) -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).with_context(|| {
-        format!(
+    let listener = match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(listener) => listener,
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => bail!(
             "port {port} is taken\nhint: name another with {option}, or leave it out for a free one"
-        )
-    })?;
+        ),
+        Err(error) => {
+            return Err(error).context(format!(
+                "cannot listen on port {port}\nhint: name another with {option}, or leave it out for a free one"
+            ));
+        }
+    };
     Ok(listener.local_addr()?.port())
 }
 
