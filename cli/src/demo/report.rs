@@ -5,7 +5,11 @@ use std::{
     fmt,
 };
 
-use ralph_protocol::{event::Envelope, ids::Run, reassembly::Line};
+use ralph_protocol::{
+    event::Envelope,
+    ids::Run,
+    reassembly::{Line, PATIENCE_MS},
+};
 
 use super::viewing::DROP_AFTER;
 
@@ -38,7 +42,10 @@ pub struct Report {
     lost: usize,
     duplicated: usize,
     altered: usize,
+    /// Shown after a later line, sooner than the client's patience with a hole allows.
     out_of_order: usize,
+    /// Shown after a later line, because the client had waited in vain: it then goes on.
+    late: usize,
     redelivered: u64,
     reconnects: u32,
     given_up: u64,
@@ -68,7 +75,7 @@ pub fn compare(
         .collect();
     let exit = written.values().next_back().and_then(|line| Envelope::parse(line)?.exit);
     let mut seen: BTreeSet<(Run, u64)> = BTreeSet::new();
-    let (mut duplicated, mut altered, mut out_of_order) = (0, 0, 0);
+    let (mut duplicated, mut altered, mut out_of_order, mut late) = (0, 0, 0, 0);
     let mut latencies = Vec::new();
     for ShownLine { line, at } in &shown.lines {
         let id = (line.run.clone(), line.seq);
@@ -79,11 +86,12 @@ pub fn compare(
         if written.get(&id) != Some(&line.json.as_str()) {
             altered += 1;
         }
+        let latency = at.saturating_sub(line.ts);
         if seen.last().is_some_and(|last| id < *last) {
-            out_of_order += 1;
+            *(if latency < PATIENCE_MS { &mut out_of_order } else { &mut late }) += 1;
         }
         seen.insert(id);
-        latencies.push(at.saturating_sub(line.ts));
+        latencies.push(latency);
     }
     latencies.sort_unstable();
     // Numbers have no holes: one that nobody wrote was lost before it could be read back.
@@ -101,6 +109,7 @@ pub fn compare(
         duplicated,
         altered,
         out_of_order,
+        late,
         redelivered: shown.redelivered,
         reconnects: shown.reconnects,
         given_up: shown.given_up,
@@ -122,7 +131,8 @@ impl Report {
             && !self.commits.is_empty()
     }
 
-    /// Nothing was lost, doubled, changed or out of order, whatever came of the work.
+    /// Nothing was lost, doubled, changed or out of order, whatever came of the work. A line that the
+    /// client waited for in vain may be late.
     pub fn is_whole(&self) -> bool {
         self.emitted > 0
             && self.lost == 0
@@ -152,9 +162,10 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "altered={} out_of_order={} given_up={} reconnects={} exit={}",
+            "altered={} out_of_order={} late={} given_up={} reconnects={} exit={}",
             self.altered,
             self.out_of_order,
+            self.late,
             self.given_up,
             self.reconnects,
             self.exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string()),
@@ -209,6 +220,21 @@ mod tests {
             let report = report(shown);
             assert_eq!(report.is_good(), good, "{shown:?}");
             assert!(report.to_string().contains(counts), "{shown:?}: {report}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_waited_for_in_vain_may_come_late() {
+        let run: Run = RUN.parse().unwrap();
+        let journal: Vec<String> = (1..=3).map(event).collect();
+        for (waited, good) in [(PATIENCE_MS - 1, false), (PATIENCE_MS, true)] {
+            let lines = [(2, 0), (3, 0), (1, waited)].map(|(seq, waited)| ShownLine {
+                line: Line { run: run.clone(), seq, ts: 0, kind: "log".into(), json: event(seq) },
+                at: waited,
+            });
+            let shown = Shown { lines: lines.into(), ..Shown::default() };
+            let report = compare(&journal.join("\n"), run.ulid(), shown, vec![], String::new());
+            assert_eq!(report.is_whole(), good, "{waited}: {report}");
         }
     }
 
