@@ -111,6 +111,10 @@ pub struct LocalArgs {
     /// Do not build or serve the page
     #[arg(long)]
     pub no_viewer: bool,
+    /// Where the functions post to, when it is not the local cloud itself; tests put a gateway there
+    /// that injects faults
+    #[arg(long, value_name = "URL", hide = true)]
+    pub management_base: Option<String>,
     /// Workstreams the page opens with
     #[arg(long = "workstream", default_values = ["demo"])]
     pub workstreams: Vec<Workstream>,

@@ -124,6 +124,7 @@ async fn cloud(project: &Project, options: &DemoArgs) -> Result<Cloud> {
         scratch: project.tools().join("demo"),
         port: 0,
         anthropic_keys: anthropic_keys(options.agent == Agent::Claude),
+        management_base: None,
         viewer: false,
     };
     Ok(Cloud::Own(Box::new(Local::up(project, up).await?)))

@@ -46,6 +46,8 @@ pub struct Options {
     pub anthropic_keys: String,
     /// Also build the page.
     pub viewer: bool,
+    /// Where the functions post to; `None`: the local cloud itself.
+    pub management_base: Option<String>,
 }
 
 /// A local cloud that runs.
@@ -88,13 +90,12 @@ impl Local {
             tokio::try_join!(cloud, init, worker, lambdas, viewer)?;
 
         let endpoint = cloud.endpoint();
+        let management_base =
+            options.management_base.unwrap_or_else(|| format!("{endpoint}/_aws/execute-api"));
         let terraform = terraform
             .env("AWS_ENDPOINT_URL", &endpoint)
             .env(&format!("TF_VAR_{}", variable::LAMBDA_ZIP), zip)
-            .env(
-                &format!("TF_VAR_{}", variable::MANAGEMENT_BASE),
-                format!("{endpoint}/_aws/execute-api"),
-            )
+            .env(&format!("TF_VAR_{}", variable::MANAGEMENT_BASE), management_base)
             // The stand-in for Fargate can read this machine's files.
             .env(&format!("TF_VAR_{}", variable::ALLOW_FILE_REPOSITORIES), "true");
         let apply_log = scratch.join("apply.log");
@@ -198,6 +199,7 @@ pub async fn run(options: LocalArgs) -> Result<()> {
         port: options.port,
         anthropic_keys: anthropic_keys(true),
         viewer: !options.no_viewer,
+        management_base: options.management_base.clone(),
     };
     let mut interrupt = Interrupt::new()?;
     let mut local = tokio::select! {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
@@ -9,10 +10,13 @@ use std::{
 
 use serde_json::Value;
 
+use crate::gateway::Gateway;
+
 /// A running `ralph local`.
 pub struct Cloud {
     scratch: PathBuf,
     description: Value,
+    gateway: Gateway,
     /// Ends the cloud when the pipe to it closes, that is, with this program.
     _watchdog: Child,
 }
@@ -49,8 +53,12 @@ impl Cloud {
     fn start() -> Self {
         // Not a temporary folder: a static is never dropped, so the next run clears it instead.
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
-        let mut child = ralph(&["local", "--no-viewer", "--scratch"])
+        // The functions' posts go through a gateway of ours, which must know where to pass them on.
+        let port = free_port();
+        let gateway = Gateway::start(port, 0x5eed_0fa0_175a_11ed);
+        let mut child = ralph(&["local", "--no-viewer", "--port", &port.to_string(), "--scratch"])
             .arg(&scratch)
+            .args(["--management-base", &gateway.base()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -66,7 +74,12 @@ impl Cloud {
         assert!(ready, "the local cloud did not come up: {status:?}");
         let text = std::fs::read(scratch.join("cloud.json")).expect("cloud.json");
         let description = serde_json::from_slice(&text).expect("JSON");
-        Self { scratch, description, _watchdog: watchdog }
+        Self { scratch, description, gateway, _watchdog: watchdog }
+    }
+
+    /// The gateway that the functions post to.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
     /// Its scratch folder.
@@ -129,6 +142,11 @@ impl Cloud {
         }
         files
     }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
 }
 
 /// Ends the cloud when this program is gone, however it ended: the shell waits for the pipe's end,

@@ -37,7 +37,7 @@ fn a_second_plan_changes_nothing_but_what_the_local_cloud_misreports() {
             ])
             .env("TF_VAR_lambda_zip", root().join("dist/ralph-lambda.zip"))
             .env("TF_VAR_allow_file_repositories", "true")
-            .env("TF_VAR_management_base", format!("{}/_aws/execute-api", cloud.endpoint()))
+            .env("TF_VAR_management_base", cloud.gateway().base())
             .output()
             .expect("terraform runs");
         assert!(output.status.success(), "{}\n{}", stdout(&output), stderr(&output));

@@ -1,6 +1,6 @@
 //! A bare WebSocket client: sends texts, gives frames back.
 
-use std::{net::TcpStream, time::Duration};
+use std::{io::ErrorKind, net::TcpStream, time::Duration};
 
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{
@@ -30,9 +30,7 @@ impl Socket {
     pub fn connect(cloud: &Cloud, workstreams: &[&str]) -> Self {
         let (status, socket) = handshake(cloud, &format!("?token={}", cloud.token(workstreams)));
         let mut socket = socket.unwrap_or_else(|| panic!("refused with {status}"));
-        if let MaybeTlsStream::Plain(stream) = socket.0.get_mut() {
-            stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        }
+        socket.patience(PATIENCE);
         socket
     }
 
@@ -57,6 +55,31 @@ impl Socket {
             if frames.last().is_some_and(|frame| frame["type"] == kind) {
                 return frames;
             }
+        }
+    }
+
+    /// The next frame's text, if one comes within this time.
+    pub fn next_within(&mut self, time: Duration) -> Option<String> {
+        self.patience(time);
+        let text = loop {
+            match self.0.read() {
+                Ok(Message::Text(text)) => break Some(text.to_string()),
+                Ok(_) => {}
+                Err(tungstenite::Error::Io(error))
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    break None;
+                }
+                Err(error) => panic!("the connection ended: {error}"),
+            }
+        };
+        self.patience(PATIENCE);
+        text
+    }
+
+    fn patience(&mut self, time: Duration) {
+        if let MaybeTlsStream::Plain(stream) = self.0.get_mut() {
+            stream.set_read_timeout(Some(time)).expect("a time-out");
         }
     }
 }

@@ -1,0 +1,148 @@
+//! A measurement, not a test of CI: `just bench load` runs it. A hundred viewers watch a workstream
+//! that writes a thousand lines a second for a minute.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use ralph_protocol::{
+    event::timestamp_text,
+    message::ServerMessage,
+    reassembly::{Client, Input, Options, Output},
+    token::{Claims, ISSUER, Scope, mint},
+};
+use serde_json::json;
+
+use crate::{
+    cloud::cloud,
+    requests::{create_stream, now_ms, put},
+    secrets,
+    socket::{Socket, handshake},
+};
+
+const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";
+const WORKSTREAM: &str = "load";
+const VIEWERS: usize = 100;
+const SECONDS: u64 = 60;
+const A_SECOND: u64 = 1_000;
+const BATCH: u64 = 100;
+const LINES: u64 = SECONDS * A_SECOND;
+/// How long after the last line the last viewer may take.
+const PATIENCE: Duration = Duration::from_secs(420);
+
+#[derive(Default)]
+struct Seen {
+    shown: BTreeMap<u64, usize>,
+    lost: u64,
+    /// From written to shown, ms.
+    late: Vec<u64>,
+}
+
+fn connect(number: usize) -> Socket {
+    let keys = secrets::signing_keys(cloud());
+    let claims = Claims {
+        iss: ISSUER.into(),
+        aud: "ralph/dev".into(),
+        sub: format!("viewer-{number}"),
+        ws: Scope::Only(vec![WORKSTREAM.parse().expect("an id")]),
+        jti: format!("load-{number}-{}", now_ms()),
+        exp: now_ms() / 1_000 + 55,
+        nbf: None,
+    };
+    let token = mint(&claims, &keys.current).expect("signs");
+    let (status, socket) = handshake(cloud(), &format!("?token={token}"));
+    socket.unwrap_or_else(|| panic!("refused with {status}"))
+}
+
+fn watch(number: usize, begun: Instant) -> Seen {
+    let mut socket = connect(number);
+    let options =
+        Options { seed: number as u64, ..Options::new(WORKSTREAM.parse().expect("an id")) };
+    let mut client = Client::new(options);
+    let mut seen = Seen::default();
+    let mut input = Input::Connected;
+    while (seen.shown.len() as u64) < LINES {
+        let now = now_ms();
+        for output in client.handle(now, input) {
+            match output {
+                Output::Send(message) => {
+                    socket.send(&serde_json::to_string(&message).expect("JSON"));
+                }
+                Output::Show(line) => {
+                    *seen.shown.entry(line.seq).or_default() += 1;
+                    seen.late.push(now.saturating_sub(line.ts));
+                }
+                Output::Lost { from, to, .. } => seen.lost += to - from + 1,
+                Output::ShowRaw(_) | Output::CaughtUp => {}
+            }
+        }
+        if begun.elapsed() > Duration::from_secs(SECONDS) + PATIENCE {
+            break;
+        }
+        input = match socket.next_within(Duration::from_millis(200)) {
+            Some(frame) => match ServerMessage::parse(&frame) {
+                Ok(Some(message)) => Input::Message(message),
+                _ => Input::GatewayFault,
+            },
+            None => Input::Tick,
+        };
+    }
+    seen
+}
+
+fn write() {
+    let stream = "worker/worker/load";
+    create_stream(stream);
+    let begun = Instant::now();
+    for first in (1..=LINES).step_by(usize::try_from(BATCH).expect("small")) {
+        let due = Duration::from_millis((first - 1) * 1_000 / A_SECOND);
+        std::thread::sleep(due.saturating_sub(begun.elapsed()));
+        let now = now_ms();
+        let lines: Vec<_> = (first..first + BATCH)
+            .map(|seq| {
+                let event = json!({
+                    "v": 1, "ts": timestamp_text(now), "workstream": WORKSTREAM, "run": RUN,
+                    "seq": seq, "iter": 0, "level": "info", "type": "log",
+                    "text": format!("line {seq} of a load that says nothing else"),
+                });
+                (now, event.to_string())
+            })
+            .collect();
+        put(stream, &lines);
+    }
+}
+
+#[test]
+#[ignore = "a measurement of minutes: `just bench load`"]
+fn a_hundred_viewers_of_a_thousand_lines_a_second() {
+    let begun = Instant::now();
+    let all: Vec<Seen> = std::thread::scope(|scope| {
+        let viewers: Vec<_> =
+            (0..VIEWERS).map(|number| scope.spawn(move || watch(number, begun))).collect();
+        scope.spawn(write);
+        viewers.into_iter().map(|viewer| viewer.join().expect("a viewer")).collect()
+    });
+    let mut late: Vec<u64> = all.iter().flat_map(|seen| seen.late.iter().copied()).collect();
+    late.sort_unstable();
+    let p = |percent: usize| late[(late.len() - 1) * percent / 100];
+    let missing: u64 = all.iter().map(|seen| LINES - seen.shown.len() as u64).sum();
+    let lost: u64 = all.iter().map(|seen| seen.lost).sum();
+    let doubled = all.iter().flat_map(|seen| seen.shown.values()).filter(|n| **n > 1).count();
+    eprintln!("p50 {} ms, p99 {} ms, slowest {} ms", p(50), p(99), p(100));
+    let name = format!("{VIEWERS} viewers, {A_SECOND} lines/s for {SECONDS} s, local cloud");
+    for (what, unit, ours, goal) in [
+        ("lines missing, lost or doubled", "", missing + lost + doubled as u64, Some(0)),
+        ("p99 from written to shown", "ms", p(99), None),
+    ] {
+        println!(
+            "{}",
+            json!({
+                "name": format!("{name}: {what}"), "unit": unit, "ours": ours, "peer": null,
+                "peerName": null, "ratio": null, "goal": goal,
+                "met": goal.map(|goal: u64| ours <= goal),
+            })
+        );
+    }
+    assert_eq!((missing, lost, doubled), (0, 0, 0));
+}
