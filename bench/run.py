@@ -20,10 +20,12 @@ MEASUREMENTS = {
     "logs": [sys.executable, "bench/logs.py"],
     # Long, and only where images can be built: runs when it is named.
     "image": ["bench/image.sh"],
+    # Minutes, in a local cloud: runs when it is named.
+    "load": ["cargo", "test", "--quiet", "-p", "ralph-cli", "--test", "e2e", "--", "--ignored", "--nocapture", "load::"],
     "lambdas": [sys.executable, "bench/lambdas.py"],
     "viewer": ["npm", "--silent", "--prefix", "viewer", "run", "bench"],
 }
-NAMED_ONLY = {"image"}
+NAMED_ONLY = {"image", "load"}
 FIELDS = ["name", "unit", "ours", "peer", "peerName", "ratio", "goal", "met"]
 
 
