@@ -78,14 +78,6 @@ export class Requests {
     return false;
   }
 
-  /** Whether one asks for whatever there is, as after a cut. */
-  get catchingUp(): boolean {
-    for (const request of this.#open.values()) {
-      if (request.kind === "ranges" && request.ranges.some(({ to }) => to === null)) return true;
-    }
-    return false;
-  }
-
   /** Whether a number is being asked for. */
   asksFor(run: Run, seq: number): boolean {
     for (const request of this.#open.values()) {

@@ -51,7 +51,7 @@ export class Rules {
 
   /** Whether a subscription's replay is under way. */
   get replaying(): boolean {
-    return this.#floor === undefined || this.#requests.has("page") || this.#requests.catchingUp;
+    return this.#floor === undefined || !this.#subscribed;
   }
 
   /** Whether lines older than what is held may exist. */
@@ -134,6 +134,7 @@ export class Rules {
         break;
       case "disconnected":
         this.#connected = false;
+        this.#subscribed = false;
         this.#requests.clear();
         this.#pings.disconnected();
         break;

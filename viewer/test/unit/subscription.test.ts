@@ -1,0 +1,58 @@
+import type { LogEvent, ServerMessage } from "ralph-logs";
+import { expect, test, vi } from "vitest";
+import { type Link, Subscription } from "../../client/src/subscription.ts";
+import { runAt, Writer } from "../mock/story.ts";
+
+// A subscription on a connection that stands, told by hand what comes.
+
+const run = runAt(1_790_000_000_000);
+
+function follow() {
+  const sent: unknown[] = [];
+  const link: Link = { state: "open", send: (message) => sent.push(message), leave: () => {} };
+  const subscription = new Subscription("demo", link);
+  const hear = (message: object) =>
+    subscription.take({
+      type: "message",
+      message: { workstream: "demo", ...message } as ServerMessage,
+    });
+  const lines = (events: LogEvent[]) => hear({ type: "logs", source: "live", events });
+  const answer = (id: string) => hear({ type: "caughtUp", id, complete: true, cursor: null });
+  return { subscription, sent, hear, lines, answer };
+}
+
+test("after a cut, nothing is live before the server has answered", () => {
+  const { subscription, hear, lines, answer } = follow();
+  const state = () => subscription.status.state;
+  subscription.take({ type: "connected" });
+  expect(state()).toBe("replaying");
+  answer("1");
+  lines(new Writer("demo", run).lines(2));
+  expect(state()).toBe("live");
+  subscription.take({ type: "disconnected" });
+  subscription.take({ type: "connected" });
+  expect(state()).toBe("replaying");
+  hear({ type: "error", id: "2", code: "throttled", message: "", retryAfterMs: 5_000 });
+  expect(state()).toBe("replaying");
+  subscription.close();
+});
+
+test("a question about a silent run is no replay: the state stays as it is", async () => {
+  vi.useFakeTimers();
+  try {
+    const { subscription, sent, lines, answer } = follow();
+    subscription.take({ type: "connected" });
+    answer("1");
+    lines(new Writer("demo", run).lines(2));
+    const states: string[] = [];
+    subscription.on("status", ({ state }) => states.push(state));
+    await vi.advanceTimersByTimeAsync(70_000);
+    expect(sent).toContainEqual(
+      expect.objectContaining({ ranges: [expect.objectContaining({ from: 3, to: null })] }),
+    );
+    expect(states).toEqual([]);
+    subscription.close();
+  } finally {
+    vi.useRealTimers();
+  }
+});
