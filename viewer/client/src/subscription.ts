@@ -132,14 +132,17 @@ export class Subscription extends Emitter<SubscriptionEvents> {
   async *[Symbol.asyncIterator](): AsyncGenerator<Line[], void> {
     let lines: Line[] = [];
     let wake = (): void => {};
-    let taken = (): void => {};
+    let waiting: (() => void)[] = [];
+    // Batches may come while one is read: all that wait are told, or the inbox would wait for ever.
+    const taken = (): void => {
+      for (const resolve of waiting) resolve();
+      waiting = [];
+    };
     const off = [
       this.on("lines", (batch) => {
         lines = lines.concat(batch);
         wake();
-        return new Promise<void>((resolve) => {
-          taken = resolve;
-        });
+        return new Promise<void>((resolve) => waiting.push(resolve));
       }),
       this.on("status", () => wake()),
     ];

@@ -56,3 +56,25 @@ test("a question about a silent run is no replay: the state stays as it is", asy
     vi.useRealTimers();
   }
 });
+
+test("batches that come while `for await` reads one all count as taken", async () => {
+  const { subscription, lines, answer } = follow();
+  const writer = new Writer("demo", run);
+  const seqs: number[] = [];
+  const waits: Promise<unknown>[] = [];
+  const reading = (async () => {
+    for await (const batch of subscription) {
+      seqs.push(...batch.map((line) => line.seq));
+      // What a timer releases does not wait for the inbox.
+      if (seqs.length === 1) waits.push(...lines(writer.lines(1)), ...lines(writer.lines(1)));
+    }
+  })();
+  subscription.take({ type: "connected" });
+  answer("1");
+  waits.push(...lines(writer.lines(1)));
+  await vi.waitFor(() => expect(seqs).toEqual([1, 2, 3]), 10_000);
+  expect(waits.length).toBe(3);
+  await Promise.all(waits);
+  subscription.close();
+  await reading;
+});
