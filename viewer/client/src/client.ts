@@ -87,6 +87,8 @@ export class LogClient extends Emitter<ClientEvents> {
   /** Connections that were cut before they brought anything. */
   #cuts = 0;
   #connecting = false;
+  /** Whether the connection that is used has brought a message. */
+  #proven = false;
   #again: ReturnType<typeof setTimeout> | undefined;
   #planned: ReturnType<typeof setTimeout> | undefined;
   #pong: ReturnType<typeof setTimeout> | undefined;
@@ -227,6 +229,7 @@ export class LogClient extends Emitter<ClientEvents> {
   #takeOver(socket: WebSocket, workstreams: string[]): void {
     const old = this.#socket;
     this.#socket = socket;
+    this.#proven = false;
     this.#next = undefined;
     this.#scope = workstreams;
     if (socket.readyState !== 1) {
@@ -309,10 +312,14 @@ export class LogClient extends Emitter<ClientEvents> {
   }
 
   #message(message: ServerMessage): Promise<unknown>[] {
-    // The handshake alone proves little; a first message proves that the way is clear.
-    this.#failures = 0;
-    this.#refusals = 0;
-    this.#cuts = 0;
+    // The handshake alone proves little; a first message proves that the way is clear. Those that
+    // follow say nothing of the next connection, whose attempts keep their distances.
+    if (!this.#proven) {
+      this.#proven = true;
+      this.#failures = 0;
+      this.#refusals = 0;
+      this.#cuts = 0;
+    }
     if (message.type === "pong") {
       clearTimeout(this.#pong);
       this.#pong = undefined;

@@ -219,6 +219,39 @@ test("a token endpoint that is down is no denial: the client tells why and tries
   expect(states).toEqual(["open"]);
 });
 
+test("attempts at the next connection keep their distances while the old one brings lines", async () => {
+  const writer = new Writer("demo", run);
+  let tokens = 0;
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  try {
+    const client = connect({
+      url: server.websocketUrl,
+      token: ({ workstreams }) => {
+        if (tokens++ > 0) throw new Error("the token endpoint answered 503");
+        return server.token(workstreams);
+      },
+      signal: stop.signal,
+    });
+    const lines = vi.fn();
+    const demo = client.subscribe("demo");
+    demo.on("lines", lines);
+    await vi.waitFor(() => expect(demo.status.state).toBe("live"), 10_000);
+    // Outside the token's scope: a second connection is wanted.
+    client.subscribe("docs");
+    for (let i = 0; i < 600; i++) {
+      server.write("demo", writer.lines(1));
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(lines.mock.calls.length).toBeGreaterThan(100);
+    // 0.5, 1, 2, 4, 8, 15 and 30 s, each ± 50 %.
+    expect(tokens).toBeGreaterThan(4);
+    expect(tokens).toBeLessThan(12);
+  } finally {
+    vi.useRealTimers();
+  }
+}, 30_000);
+
 test("a line has one place, whatever the order in which lines come", () => {
   const at = (seq: number, ts: number, attempt = 1): Line => ({
     run: runAt(1_790_000_000_000, attempt),
