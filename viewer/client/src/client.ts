@@ -15,6 +15,8 @@ const PONG_MS = 10_000;
 const RECONNECT_MS = 110 * 60_000;
 /** How long the old connection stays open beside the new one: what is under way still arrives. */
 const OVERLAP_MS = 5_000;
+/** Most workstreams of a token. */
+const MAX_SCOPE = 50;
 /** Pings of several workstreams within this time are one. */
 const PING_APART_MS = 1_000;
 
@@ -177,7 +179,8 @@ export class LogClient extends Emitter<ClientEvents> {
     if (this.#subscriptions.size === 0) return;
     const early = this.#options.workstreams ?? [];
     const followed = [...this.#subscriptions.values()].filter(({ refused }) => !refused);
-    const workstreams = [...new Set([...followed.map((s) => s.workstream), ...early])];
+    const all = [...new Set([...followed.map((s) => s.workstream), ...early])];
+    const workstreams = all.slice(0, Math.max(MAX_SCOPE, followed.length));
     clearTimeout(this.#again);
     this.#connecting = true;
     const { signal } = this.#abort;

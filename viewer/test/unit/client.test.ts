@@ -252,6 +252,22 @@ test("attempts at the next connection keep their distances while the old one bri
   }
 }, 30_000);
 
+test("a token is asked for 50 workstreams at most, those that are followed first", async () => {
+  const asked = new Promise<string[]>((resolve) => {
+    const client = connect({
+      url: server.websocketUrl,
+      token: ({ workstreams }) => {
+        resolve(workstreams);
+        return server.token(workstreams);
+      },
+      workstreams: Array.from({ length: 60 }, (_, i) => `early-${i}`),
+      signal: stop.signal,
+    });
+    client.subscribe("demo");
+  });
+  expect(await asked).toEqual(["demo", ...Array.from({ length: 49 }, (_, i) => `early-${i}`)]);
+});
+
 test("a line has one place, whatever the order in which lines come", () => {
   const at = (seq: number, ts: number, attempt = 1): Line => ({
     run: runAt(1_790_000_000_000, attempt),
