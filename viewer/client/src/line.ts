@@ -68,12 +68,17 @@ export function placeOf<T = Line>(
   line: Line,
   lineOf: (element: T) => Line = (element) => element as unknown as Line,
 ): number {
-  let i = list.length;
-  while (i > 0 && isAfter(lineOf(list[i - 1] as T), line)) i--;
-  return i;
-}
-
-function isAfter(a: Line, b: Line): boolean {
-  if (a.run !== b.run) return a.run > b.run;
-  return a.seq > 0 && b.seq > 0 ? a.seq > b.seq : a.ts > b.ts;
+  let place = list.length;
+  for (let i = list.length - 1; i >= 0; i--) {
+    const other = lineOf(list[i] as T);
+    if (other.run < line.run) break;
+    const later = other.run > line.run;
+    if (other.seq > 0 && line.seq > 0) {
+      if (!later && other.seq <= line.seq) break;
+      place = i;
+    } else if (later || (other.ts > line.ts && place === i + 1)) place = i;
+    // Numbers decide, whatever the clock did: a raw line does not hide those before it.
+    else if (line.seq === 0) break;
+  }
+  return place;
 }

@@ -288,6 +288,15 @@ test("a line has one place, whatever the order in which lines come", () => {
   ]);
 });
 
+test("numbers decide about the place, even if the clock went back", () => {
+  const at = (seq: number, ts: number): Line => ({ run, seq, ts, event: raw(run, "") });
+  const list: Line[] = [];
+  for (const line of [at(4, 40), at(0, 41), at(6, 39), at(5, 50)]) {
+    list.splice(placeOf(list, line), 0, line);
+  }
+  expect(list.map(({ seq }) => seq)).toEqual([4, 5, 6, 0]);
+});
+
 test("a connection that no longer answers is given up and made again", async () => {
   const writer = new Writer("demo", run);
   server.write("demo", writer.lines(2));
