@@ -122,6 +122,8 @@ export class LogList {
   /** Brings a row into view (its middle or its top), and stops following. */
   show(index: number, align: "center" | "start"): void {
     this.following = false;
+    // These rows may not have been drawn yet: what is not tall cannot scroll.
+    this.#body.style.height = `${this.#virtual.getTotalSize()}px`;
     // Not `scrollToIndex`: it would go on correcting after older lines have come in above.
     const start = this.#virtual.getOffsetForIndex(index, align)?.[0] ?? 0;
     this.#moveTo(start);

@@ -95,6 +95,14 @@ test("a link to a line loads what lies between, and says when the line is gone",
     .toMatch(/not kept/);
 });
 
+test("a link to a line of the first page leads there", async () => {
+  at.server.store("demo").write(at.writer.lines(500));
+  const page = await at.look(`#/w/demo/${run}/250`);
+  await expect.poll(() => drawn(page)).toContain(`${run}/250`);
+  await expect.poll(() => page.locator(".chosen").textContent()).toMatch(/line 250/);
+  await isState(page, /^paused$/);
+});
+
 test("the chosen line has buttons: JSON, copy, link", async () => {
   at.server.write("demo", at.writer.lines(3));
   const page = await at.look();
