@@ -1,4 +1,4 @@
-import type { LogClient, Status, Subscription } from "ralph-logs";
+import type { Line, LogClient, Status, Subscription } from "ralph-logs";
 import { h, setText } from "./dom.ts";
 import { type Entry, plainOf } from "./entry.ts";
 import * as format from "./format.ts";
@@ -57,6 +57,10 @@ export class WorkstreamView {
   #unannounced = 0;
   #visible = false;
   #seen = false;
+  /** Whether the first page is here: what comes after it is new. */
+  #loaded = false;
+  /** The last line so far; one with a number, if the run has any. */
+  #newest: Line | undefined;
   /** What the first page lacks of a whole one. */
   #unloaded: number;
 
@@ -110,8 +114,9 @@ export class WorkstreamView {
       this.store.add(lines);
       const gone = this.store.evict(this.#capacity);
       if (gone !== undefined) this.#subscription.evict(gone);
-      if (!this.list.following) this.unread += lines.length;
-      this.#unannounced += lines.length;
+      const fresh = this.#fresh(lines);
+      if (!this.list.following) this.unread += fresh;
+      this.#unannounced += fresh;
       this.changed();
     });
     this.#subscription.on("runs", (runs) => {
@@ -128,6 +133,7 @@ export class WorkstreamView {
     });
     this.#subscription.on("status", (status) => {
       this.status = status;
+      this.#loaded ||= status.state === "live" || status.state === "gap";
       this.changed();
     });
     this.#subscription.on("refused", ({ message }) => {
@@ -138,6 +144,19 @@ export class WorkstreamView {
       this.#complete();
       this.changed();
     });
+  }
+
+  /** How many of these are news: neither of the first or an older page, nor what a gap lacked. */
+  #fresh(lines: Line[]): number {
+    let n = 0;
+    for (const line of lines) {
+      const { run, seq, ts } = this.#newest ?? { run: "", seq: 0, ts: 0 };
+      if (line.run < run) continue;
+      if (line.run === run && (line.seq > 0 ? line.seq <= seq : line.ts < ts)) continue;
+      n++;
+      if (line.run > run || line.seq > 0) this.#newest = line;
+    }
+    return this.#loaded ? n : 0;
   }
 
   /** Loads what the first page lacks, once someone looks at it. */
@@ -155,7 +174,8 @@ export class WorkstreamView {
   /** Loads older lines, unless as many are held as the page can bear. */
   #older(count: number): void {
     if (this.store.length + count <= CAPACITY_PAUSED) this.#subscription.older(count);
-    else this.#events.say(`${format.whole(this.store.length)} lines are held; no more fit`);
+    else if (this.status.hasOlder)
+      this.#events.say(`${format.whole(this.store.length)} lines are held; no more fit`);
   }
 
   get visible(): boolean {

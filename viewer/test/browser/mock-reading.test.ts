@@ -95,12 +95,27 @@ test("a link to a line loads what lies between, and says when the line is gone",
     .toMatch(/not kept/);
 });
 
-test("a link to a line of the first page leads there", async () => {
+test("a link to a line of the first page leads there, and nothing of the page is new", async () => {
   at.server.store("demo").write(at.writer.lines(500));
   const page = await at.look(`#/w/demo/${run}/250`);
   await expect.poll(() => drawn(page)).toContain(`${run}/250`);
   await expect.poll(() => page.locator(".chosen").textContent()).toMatch(/line 250/);
   await isState(page, /^paused$/);
+  await expect.poll(() => page.locator(badge).textContent()).toBe("↓ newest");
+  at.server.write("demo", at.writer.lines(3));
+  await expect.poll(() => page.locator(badge).textContent()).toBe("↓ 3 new");
+});
+
+test("older pages are not counted as new, nor announced", async () => {
+  at.server.store("demo").write(at.writer.lines(2_500));
+  const page = await at.look();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/2500`);
+  await page.locator(log).focus();
+  await page.keyboard.press("g");
+  await expect.poll(async () => (await held(page)).length, { timeout: 10_000 }).toBe(2_000);
+  at.server.write("demo", at.writer.lines(4));
+  await expect.poll(() => page.locator(badge).textContent()).toBe("↓ 4 new");
+  await expect.poll(() => page.locator("#announce").textContent()).toBe("4 new lines in demo");
 });
 
 test("the chosen line has buttons: JSON, copy, link", async () => {
