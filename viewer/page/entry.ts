@@ -66,7 +66,18 @@ export function plainOf(entry: Entry): string {
   return entry.plain;
 }
 
-function textOf({ event }: Line): string {
+/** The text; of an event that lacks what its type should have, all of it. */
+function textOf(line: Line): string {
+  try {
+    const text: unknown = wordsOf(line);
+    if (typeof text === "string") return text;
+  } catch {
+    // Another version of the worker may write it in another shape.
+  }
+  return JSON.stringify(line.event);
+}
+
+function wordsOf({ event }: Line): string {
   const known = event as WorkerEvent;
   switch (known.type) {
     case "agent.tool":

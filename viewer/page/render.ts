@@ -111,15 +111,23 @@ function lineRow(entry: Entry, look: Look): HTMLElement {
       format.time(line.ts),
     ),
     h("span", { className: "type" }, LABEL[known.type as string] ?? known.type),
-    known.type === "iter.end"
-      ? summaryOf(known, look)
-      : known.type === "checkpoint"
-        ? checkpoint(known, look)
-        : textOf(entry, look),
+    bodyOf(entry, look),
   );
   if (look.chosen === key) row.append(actions(look.json(key)));
   if (look.json(key)) row.append(jsonOf(entry));
   return row;
+}
+
+/** What a line says. One event in a shape that nobody expects must not keep the others from view. */
+function bodyOf(entry: Entry, look: Look): HTMLElement {
+  const known = entry.line.event as WorkerEvent;
+  try {
+    if (known.type === "iter.end") return summaryOf(known, look);
+    if (known.type === "checkpoint") return checkpoint(known, look);
+    return textOf(entry, look);
+  } catch {
+    return h("div", { className: "text" }, entry.text);
+  }
 }
 
 /** What can be done with the chosen line, for those who do not use the keyboard. */

@@ -151,7 +151,7 @@ export class LogStore {
       this.accounts++;
     } else if (known.type === "run.end") summary.end = known;
     else if (known.type === "wait") summary.wait = known;
-    else if (known.type === "iter.end" && summary.ends.size < MAX_ITERATIONS) {
+    else if (known.type === "iter.end" && known.tokens && summary.ends.size < MAX_ITERATIONS) {
       summary.ends.set(known.seq, known);
       this.accounts++;
     }
@@ -160,4 +160,4 @@ export class LogStore {
 
 /** When a run began, ms since the epoch. */
 export const startOf = ({ run, info, start }: RunSummary): number =>
-  start !== undefined ? Date.parse(start.ts) : info?.startedAt || runStarted(run);
+  Date.parse(start?.ts ?? "") || info?.startedAt || runStarted(run);

@@ -118,6 +118,20 @@ test("older pages are not counted as new, nor announced", async () => {
   await expect.poll(() => page.locator("#announce").textContent()).toBe("4 new lines in demo");
 });
 
+test("events in a shape that nobody expects are shown, and what follows them too", async () => {
+  const page = await at.look();
+  await isState(page, /^live$/);
+  at.server.write("demo", [
+    at.writer.start(),
+    ...["iter.end", "checkpoint", "agent.tool", "agent.text", "clone", "wait"].map((type) =>
+      at.writer.event(type),
+    ),
+    ...at.writer.lines(3),
+  ]);
+  await expect.poll(() => lastKey(page)).toBe(`${run}/10`);
+  await expect.poll(async () => (await drawn(page)).length).toBe(10);
+});
+
 test("the chosen line has buttons: JSON, copy, link", async () => {
   at.server.write("demo", at.writer.lines(3));
   const page = await at.look();

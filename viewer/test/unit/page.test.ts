@@ -155,6 +155,29 @@ test("a type that is not known yet is shown by what it has", () => {
   expect(entry.text).toContain("from.the.future");
 });
 
+test("an event that lacks what its type should have takes no other line with it", () => {
+  const store = new LogStore();
+  const types = [
+    "clone",
+    "iter.end",
+    "checkpoint",
+    "agent.tool",
+    "agent.text",
+    "run.start",
+    "wait",
+  ];
+  store.add(
+    types.map((type, i) => {
+      const { v, run, seq } = line(A, i + 1).event as { v: 1; run: string; seq: number };
+      return { ...line(A, i + 1), event: { v, run, seq, type } as unknown as LogEvent };
+    }),
+  );
+  store.add([line(A, types.length + 1)]);
+  expect(store.length).toBe(types.length + 1);
+  for (const entry of store.entries()) expect(plainOf(entry)).toEqual(expect.any(String));
+  expect(spentOf(store, A).tokens).toBe(0);
+});
+
 test("amounts in few characters", () => {
   expect([0, 850, 12_345, 245_000, 7_620_000].map(format.duration)).toEqual([
     "0 ms",
