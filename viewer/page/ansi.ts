@@ -5,6 +5,7 @@ import Anser from "anser";
 const OTHER =
   /\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-9;?<>=]*[@-ln-~]|\x1b[()][A-Z0-9]|\x1b(?![[\]])|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]/g;
 const SGR = /\x1b\[[0-9;:]*m/g;
+const COLON_SGR = /\x1b\[([0-9;]*:[0-9;:]*)m/g;
 
 const hasControl = (text: string): boolean => {
   for (let i = 0; i < text.length; i++) {
@@ -21,7 +22,26 @@ export function plain(text: string): string {
 }
 
 const clean = (text: string): string =>
-  text.replaceAll("\r\n", "\n").replaceAll("\r", "\n").replace(OTHER, "");
+  text
+    .replaceAll("\r\n", "\n")
+    .replaceAll("\r", "\n")
+    .replace(OTHER, "")
+    .replace(COLON_SGR, (_, codes: string) => {
+      const plainly = codes.split(";").map(semicolons).filter(Boolean).join(";");
+      return plainly && `\x1b[${plainly}m`;
+    });
+
+/** The standard's `38:2::1:2:3` as terminals first had it, `38;2;1;2;3`; of `4:3`, the underline. */
+function semicolons(code: string): string {
+  const [kind, mode, ...rest] = code.split(":") as [string, ...string[]];
+  if (mode === undefined) return kind;
+  // The colour of an underline is not drawn.
+  if (kind === "58") return "";
+  if (kind !== "38" && kind !== "48") return code === "4:0" ? "24" : kind;
+  // A colour space may stand before the colour.
+  const rgb = rest.length > 3 ? rest.slice(1, 4) : rest;
+  return [kind, mode, ...(mode === "2" ? rgb : rest.slice(0, 1))].join(";");
+}
 
 /** A half-open range of characters of the plain text. */
 export type Span = [from: number, to: number];

@@ -161,7 +161,7 @@ test("markup in a line is text", async () => {
 test("colours are drawn, and codes inside a word do not hide it from the filter", async () => {
   at.server.write("demo", [
     at.writer.event("log", {
-      text: "\u001b[38;5;208mora\u001b[38;2;1;2;3mnge\u001b[0m \u001b]0;title\u0007end",
+      text: "\u001b[38;5;208mora\u001b[38;2;1;2;3mn\u001b[38:2::4:5:6mge\u001b[0m \u001b]0;title\u0007end",
     }),
   ]);
   const page = await look();
@@ -172,7 +172,7 @@ test("colours are drawn, and codes inside a word do not hide it from the filter"
     page
       .locator(".line .text > span")
       .evaluateAll((spans) => spans.map((s) => getComputedStyle(s).color));
-  await expect.poll(colors).toEqual(["rgb(255, 135, 0)", "rgb(1, 2, 3)"]);
+  await expect.poll(colors).toEqual(["rgb(255, 135, 0)", "rgb(1, 2, 3)", "rgb(4, 5, 6)"]);
   const marks = async () => (await page.locator("mark").allTextContents()).join("");
   await expect.poll(marks).toBe("orange end");
 });

@@ -135,6 +135,8 @@ test("escape codes and control characters are no part of what a person reads", (
     ["50 %\r100 %", "50 %\n100 %"],
     ["\u0000\u0008x\u007f", "x"],
     ["<b>&amp;</b>", "<b>&amp;</b>"],
+    ["\u001b[38:2::1:2:3;4:3mcolons\u001b[0m", "colons"],
+    ["\u001b[58:5:1munderline\u001b[59m", "underline"],
   ];
   for (const [text, read] of facts) expect(plain(text as string)).toBe(read);
 });
