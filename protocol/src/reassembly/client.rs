@@ -6,6 +6,7 @@ use super::{
     ANSWER_MS, GATEWAY_PAUSE_MS, PATIENCE_MS, PING_AFTER_MS, PING_AFTER_TASK_MS, PING_EVERY_MS,
     asking::Jitter,
     floor::Floor,
+    request::{Purpose, Request},
     run::RunView,
     types::{Input, Line, Options, Output},
 };
@@ -17,24 +18,6 @@ use crate::{
         Source,
     },
 };
-
-#[derive(Debug)]
-enum Purpose {
-    /// The first page.
-    Page,
-    /// Ranges; when they were asked for.
-    Ranges(Vec<Range>),
-    /// A whole run, after its end.
-    WholeRun(Run),
-}
-
-#[derive(Debug)]
-struct Request {
-    purpose: Purpose,
-    sent: u64,
-    /// Its answer says that new lines are delivered from here on.
-    subscribes: bool,
-}
 
 /// The rules. See the [module](super) for what they promise.
 #[derive(Debug)]
@@ -340,7 +323,9 @@ impl Client {
         self.subscribed |= request.subscribes;
         match request.purpose {
             Purpose::Page if self.floor == Floor::Unknown => {
-                self.floor = self.first_floor(cursor.is_none());
+                // A page from a time on says nothing of what is older.
+                let all = cursor.is_none() && self.options.since.is_none();
+                self.floor = if all { Floor::Start } else { Floor::first(&self.runs) };
                 // Runs that were over when the page was made: it has their raw lines.
                 for view in self.runs.values_mut() {
                     view.replayed_after_end = view.is_over();
@@ -362,24 +347,6 @@ impl Client {
         self.caught_up_at = Some(now);
         self.pings = 0;
         self.next_ping = Some(now + PING_AFTER_MS[0]);
-    }
-
-    /// The first page's oldest line bounds what may be missed.
-    fn first_floor(&self, nothing_older: bool) -> Floor {
-        // A page from a time on says nothing of what is older.
-        if nothing_older && self.options.since.is_none() {
-            return Floor::Start;
-        }
-        let oldest = self.runs.iter().find_map(|(run, view)| {
-            view.held.iter().next().map(|(seq, _)| Floor::At(run.clone(), seq))
-        });
-        oldest.unwrap_or_else(|| {
-            // A page without any event of ours (raw lines only): what exists by now is history.
-            self.runs
-                .iter()
-                .next_back()
-                .map_or(Floor::Start, |(run, view)| Floor::At(run.clone(), view.top() + 1))
-        })
     }
 
     /// A complete replay of `range`, asked for at `sent`, is through.

@@ -20,6 +20,7 @@ mod asking;
 mod client;
 mod floor;
 mod ranges;
+mod request;
 mod run;
 mod types;
 

@@ -1,0 +1,23 @@
+//! What is asked of the server.
+
+use crate::{ids::Run, message::Range};
+
+/// What a request is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// The first page.
+    Page,
+    /// Numbers of runs.
+    Ranges(Vec<Range>),
+    /// A whole run, after its end.
+    WholeRun(Run),
+}
+
+/// A request without an answer yet.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub purpose: Purpose,
+    pub sent: u64,
+    /// Its answer says that new lines are delivered from here on.
+    pub subscribes: bool,
+}
