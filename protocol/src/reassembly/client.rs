@@ -250,6 +250,7 @@ impl Client {
         let Some(envelope) = Envelope::parse(json) else {
             if let Ok(raw) = serde_json::from_str::<RawLine>(json)
                 && self.watches(&raw.run)
+                && !self.is_history(&raw)
             {
                 let view = self.runs.entry(raw.run.clone()).or_default();
                 view.heard_at = now;
@@ -290,6 +291,16 @@ impl Client {
             json: json.to_owned(),
         };
         view.waiting.insert(line.seq, line);
+    }
+
+    /// Raw lines have no number; they are as old as the line whose time they follow.
+    fn is_history(&self, raw: &RawLine) -> bool {
+        if self.floor == Floor::Unknown {
+            return false;
+        }
+        let Some(floor) = self.floor.of(&raw.run) else { return true };
+        let oldest = self.runs.get(&raw.run).and_then(RunView::oldest_ts);
+        floor > 1 && oldest.is_some_and(|oldest| raw.ts < oldest)
     }
 
     /// Whether a run is one of those it was told to watch.

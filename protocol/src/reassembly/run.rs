@@ -52,6 +52,11 @@ impl RunView {
         self.held.max().unwrap_or(0).max(self.server_last)
     }
 
+    /// The time of the oldest line it has.
+    pub fn oldest_ts(&self) -> Option<u64> {
+        self.held.iter().next().and_then(|(first, _)| self.times.get(&first).copied())
+    }
+
     /// Finds the holes anew; a part of an old hole keeps its schedule.
     pub fn find_holes(&mut self, floor: u64, now: u64) {
         let mut known = self.held.clone();
