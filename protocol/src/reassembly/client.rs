@@ -253,7 +253,9 @@ impl Client {
                 && !self.is_history(&raw)
             {
                 let view = self.runs.entry(raw.run.clone()).or_default();
-                view.heard_at = now;
+                if view.heard_at == 0 {
+                    view.heard_at = now;
+                }
                 if view.raw.insert(raw.clone()) {
                     out.push(Output::ShowRaw(raw));
                 } else {
