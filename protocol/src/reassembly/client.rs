@@ -189,7 +189,8 @@ impl Client {
             let ask = SendLogs { limit: Some(limit), since, run: run.clone(), ..self.ask() };
             return self.send(now, Purpose::Page, ask, out);
         };
-        let last = view.held.max().unwrap_or(0);
+        let floor = self.floor.of(run).unwrap_or(1);
+        let last = view.held.max().unwrap_or(0).max(floor.saturating_sub(1));
         let from = (last + 1).saturating_sub(self.options.overlap).max(1);
         let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
         let ranges = vec![Range { run: run.clone(), from, to: None, ts }];
