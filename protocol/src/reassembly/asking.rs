@@ -39,6 +39,12 @@ impl Asking {
         now >= self.since + PATIENCE_MS
     }
 
+    /// A replay brought a part: the rest is asked for at once.
+    pub fn progressed(&mut self, now: u64) {
+        self.tries = 0;
+        self.next = now;
+    }
+
     /// Notes that it was asked for at `now`.
     pub fn asked(&mut self, now: u64, jitter: &mut Jitter) {
         let distance = ASK_AGAIN_MS[self.tries.min(ASK_AGAIN_MS.len() - 1)];

@@ -209,15 +209,19 @@ impl Client {
         self.next_id += 1;
         ask.id = Some(id.to_string());
         let subscribes = ask.follow == Some(true) || matches!(purpose, Purpose::Page);
-        self.requests.insert(id, Request { purpose, sent: now, subscribes });
+        self.requests.insert(id, Request { purpose, sent: now, subscribes, progress: false });
         out.push(Output::Send(ClientMessage::SendLogs(ask)));
     }
 
     fn message(&mut self, now: u64, message: ServerMessage, out: &mut Vec<Output>) {
         match message {
             ServerMessage::Logs(logs) if logs.workstream == self.options.workstream => {
+                let id = logs.id.and_then(|id| id.parse::<u64>().ok());
                 for event in logs.events {
-                    self.event(now, event.get(), logs.source, out);
+                    let new = self.event(now, event.get(), logs.source, out);
+                    if let Some(request) = id.and_then(|id| self.requests.get_mut(&id)) {
+                        request.progress |= new;
+                    }
                 }
             }
             ServerMessage::Runs { workstream, runs } if workstream == self.options.workstream => {
@@ -247,7 +251,8 @@ impl Client {
         }
     }
 
-    fn event(&mut self, now: u64, json: &str, source: Source, out: &mut Vec<Output>) {
+    /// Takes an event; says whether it is one of ours that was not held.
+    fn event(&mut self, now: u64, json: &str, source: Source, out: &mut Vec<Output>) -> bool {
         let Some(envelope) = Envelope::parse(json) else {
             if let Ok(raw) = serde_json::from_str::<RawLine>(json)
                 && self.watches(&raw.run)
@@ -263,22 +268,22 @@ impl Client {
                     self.redelivered += 1;
                 }
             }
-            return;
+            return false;
         };
         if envelope.workstream != self.options.workstream || !self.watches(&envelope.run) {
-            return;
+            return false;
         }
         // The replay of a whole run brings history that nobody asked to see.
         let known = self.floor != Floor::Unknown;
         let wanted = self.floor.of(&envelope.run).is_some_and(|floor| envelope.seq >= floor);
         if source == Source::Replay && known && !wanted {
-            return;
+            return false;
         }
         let ts = envelope.ts_ms().unwrap_or(0);
         let view = self.runs.entry(envelope.run.clone()).or_default();
         if !view.held.insert(envelope.seq) {
             self.redelivered += 1;
-            return;
+            return false;
         }
         view.lost.remove_range(envelope.seq, envelope.seq);
         view.times.insert(envelope.seq, ts);
@@ -294,6 +299,7 @@ impl Client {
             json: json.to_owned(),
         };
         view.waiting.insert(line.seq, line);
+        true
     }
 
     /// Raw lines have no number; they are as old as the line whose time they follow.
@@ -349,6 +355,17 @@ impl Client {
             Purpose::Ranges(ranges) if complete => {
                 for range in ranges {
                     self.give_up(&range, request.sent, out);
+                }
+            }
+            // It ran out of time or room: the rest is asked for at once.
+            Purpose::Ranges(ranges) if request.progress => {
+                for Range { run, from, to, .. } in ranges {
+                    let (Some(floor), Some(view)) = (self.floor.of(&run), self.runs.get_mut(&run))
+                    else {
+                        continue;
+                    };
+                    view.find_holes(floor, now);
+                    view.progressed(from, to.unwrap_or(u64::MAX), now);
                 }
             }
             Purpose::WholeRun(run) => {

@@ -20,4 +20,6 @@ pub(super) struct Request {
     pub sent: u64,
     /// Its answer says that new lines are delivered from here on.
     pub subscribes: bool,
+    /// Whether it has brought a line that was not held.
+    pub progress: bool,
 }

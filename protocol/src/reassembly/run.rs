@@ -76,6 +76,15 @@ impl RunView {
         }
     }
 
+    /// A replay of these numbers broke off after it had brought some.
+    pub fn progressed(&mut self, from: u64, to: u64, now: u64) {
+        for (_, (last, asking)) in self.holes.range_mut(..=to) {
+            if *last >= from {
+                asking.progressed(now);
+            }
+        }
+    }
+
     /// Lines that may be shown now: all below the first hole that may still be an overtaking.
     pub fn take_showable(&mut self, now: u64) -> Vec<Line> {
         let barrier = self
