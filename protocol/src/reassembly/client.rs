@@ -145,12 +145,7 @@ impl Client {
 
     /// Whether a number is being asked for.
     fn in_flight(&self, run: &Run, number: u64) -> bool {
-        self.requests.values().any(|request| match &request.purpose {
-            Purpose::Ranges(asked) => asked.iter().any(|range| {
-                range.run == *run && range.from <= number && range.to.is_none_or(|to| number <= to)
-            }),
-            Purpose::Page | Purpose::WholeRun(_) => false,
-        })
+        self.requests.values().any(|request| request.asks_for(run, number))
     }
 
     /// Takes what happened at `now` (ms since the epoch) and says what to do.
@@ -360,12 +355,11 @@ impl Client {
             // It ran out of time or room: the rest is asked for at once.
             Purpose::Ranges(ranges) if request.progress => {
                 for Range { run, from, to, .. } in ranges {
-                    let (Some(floor), Some(view)) = (self.floor.of(&run), self.runs.get_mut(&run))
-                    else {
-                        continue;
-                    };
-                    view.find_holes(floor, now);
-                    view.progressed(from, to.unwrap_or(u64::MAX), now);
+                    let floor = self.floor.of(&run);
+                    if let (Some(floor), Some(view)) = (floor, self.runs.get_mut(&run)) {
+                        view.find_holes(floor, now);
+                        view.progressed(from, to.unwrap_or(u64::MAX), now);
+                    }
                 }
             }
             Purpose::WholeRun(run) => {
@@ -383,18 +377,8 @@ impl Client {
     /// A complete replay of `range`, asked for at `sent`, is through.
     fn give_up(&mut self, range: &Range, sent: u64, out: &mut Vec<Output>) {
         let Some(view) = self.runs.get_mut(&range.run) else { return };
-        let last = range.to.unwrap_or_else(|| view.top());
-        let lacking: Vec<(u64, u64)> = view
-            .holes
-            .iter()
-            .map(|(&from, &(to, _))| (from.max(range.from), to.min(last)))
-            .filter(|(from, to)| from <= to)
-            .collect();
-        for (from, to) in lacking {
-            if sent >= view.lost_from(to) {
-                view.lost.insert_range(from, to);
-                out.push(Output::Lost { run: range.run.clone(), from, to });
-            }
+        for (from, to) in view.give_up(range.from, range.to, sent) {
+            out.push(Output::Lost { run: range.run.clone(), from, to });
         }
         if range.to.is_none() && view.end_is_missing() {
             view.end_answered = true;

@@ -23,3 +23,15 @@ pub(super) struct Request {
     /// Whether it has brought a line that was not held.
     pub progress: bool,
 }
+
+impl Request {
+    /// Whether it asks for a number.
+    pub fn asks_for(&self, run: &Run, number: u64) -> bool {
+        match &self.purpose {
+            Purpose::Ranges(asked) => asked.iter().any(|range| {
+                range.run == *run && range.from <= number && range.to.is_none_or(|to| number <= to)
+            }),
+            Purpose::Page | Purpose::WholeRun(_) => false,
+        }
+    }
+}

@@ -102,6 +102,19 @@ impl RunView {
         next.saturating_add(LOST_AFTER_MS)
     }
 
+    /// Gives up what a complete replay of these numbers, asked for at `sent`, proves to be lost.
+    pub fn give_up(&mut self, from: u64, to: Option<u64>, sent: u64) -> Vec<(u64, u64)> {
+        let last = to.unwrap_or_else(|| self.top());
+        let holes = self.holes.iter();
+        let mut lost: Vec<(u64, u64)> =
+            holes.map(|(&first, &(to, _))| (first.max(from), to.min(last))).collect();
+        lost.retain(|&(first, last)| first <= last && sent >= self.lost_from(last));
+        for &(first, last) in &lost {
+            self.lost.insert_range(first, last);
+        }
+        lost
+    }
+
     /// A time at or before `number`'s, where reading for it may begin.
     pub fn time_before(&self, number: u64) -> Option<u64> {
         self.times.range(..number).next_back().map(|(_, &ts)| ts)
