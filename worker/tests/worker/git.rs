@@ -187,6 +187,41 @@ fn large_files_and_credentials_are_not_pushed_even_from_the_middle_of_history() 
 }
 
 #[test]
+fn what_is_withheld_is_withheld_under_each_of_its_names() {
+    let mut world = World::new();
+    let key = crate::harness::KEY;
+    // One content with two names, a known content with a bad name, and names that are no text.
+    let odd = format!(
+        "cp README.md {key}; printf {key} > 'odd\nname'; printf {key} > $(printf 'z\\377'); echo 1 > name"
+    );
+    world.calls(json!([
+        [write("a/leak", key), write("b/leak", key), {"run": ["sh", "-c", odd]}],
+        [write("c", "3"), progress(true)],
+    ]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(!done.text().contains("is broken"), "{}", done.text());
+    let files = world.remote_git(&["ls-tree", "-r", "--name-only", "ralph/docs"]);
+    assert_eq!(files, "PROGRESS.md\nPROMPT.md\nREADME.md\nc\nname\n");
+    world.assert_no_secret_in_the_remote("withheld");
+}
+
+#[test]
+fn a_file_that_was_put_right_later_is_pushed_as_it_is_now() {
+    let mut world = World::new();
+    let key = crate::harness::KEY;
+    let script = format!(
+        "echo {key} > README.md; git commit -qam one; echo fixed > README.md; git commit -qam two; \
+         git commit -q --allow-empty -m 'the key is {key}'"
+    );
+    world.calls(json!([[{"run": ["sh", "-c", script]}, progress(true)]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(world.file("ralph/docs", "README.md").as_deref(), Some("fixed\n"));
+    world.assert_no_secret_in_the_remote("put right");
+}
+
+#[test]
 fn a_git_folder_that_no_longer_works_is_replaced() {
     for script in [
         "rm -rf .git",

@@ -171,15 +171,21 @@ impl World {
         }
     }
 
-    /// No secret is in the remote, in any object, nor in any file below the world's folder.
+    /// No secret is in the remote, in any object.
     #[track_caller]
-    pub fn assert_no_secret_anywhere(&self, what: &str) {
+    pub fn assert_no_secret_in_the_remote(&self, what: &str) {
         let objects = base_git(&self.remote())
             .args(["cat-file", "--batch", "--batch-all-objects"])
             .output()
             .unwrap();
         assert!(objects.status.success());
         assert!(!holds(&objects.stdout, b"hunter2"), "{what}: a secret is in the remote");
+    }
+
+    /// No secret is in the remote, nor in any file below the world's folder.
+    #[track_caller]
+    pub fn assert_no_secret_anywhere(&self, what: &str) {
+        self.assert_no_secret_in_the_remote(what);
         let mut folders = vec![self.dir.path().to_path_buf()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap().flatten() {
