@@ -339,9 +339,33 @@ async fn finish<A: AsRef<OsStr>>(
         return Ok(output.stdout);
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    // `push --porcelain` says why on stdout.
+    // `push --porcelain` says why on stdout, and a remote may say much on stderr before.
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let text = format!("{}\n{}", stderr.trim(), stdout.trim());
-    let text: String = text.trim().chars().take(4_000).collect();
+    let text = format!("{}\n{}", ends(stderr.trim()), ends(stdout.trim()));
+    let text = text.trim().to_owned();
     Err(GitError::Failed { command: name, stderr: text })
+}
+
+/// The first and the last lines of a text that is long.
+fn ends(text: &str) -> String {
+    const MOST: usize = 2_000;
+    if text.len() <= 2 * MOST {
+        return text.to_owned();
+    }
+    let head = &text[..text.floor_char_boundary(MOST)];
+    let tail = &text[text.ceil_char_boundary(text.len() - MOST)..];
+    format!("{head}\n…\n{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_keeps_its_beginning_and_its_end() {
+        assert_eq!(ends("short"), "short");
+        let text = format!("first{}last", "é".repeat(10_000));
+        let kept = ends(&text);
+        assert!(kept.starts_with("first") && kept.ends_with("last") && kept.len() < 4_100);
+    }
 }

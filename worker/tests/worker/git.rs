@@ -73,6 +73,18 @@ fn a_remote_that_refuses_the_branch_gets_the_rescue_branch() {
 }
 
 #[test]
+fn a_remote_that_refuses_at_length_is_understood() {
+    let (world, running) = waiting(json!([write("a", "ours")]));
+    let script = "case $1 in refs/heads/ralph/rescue/*) exit 0;; esac\n\
+        for n in $(seq 200); do echo this branch is protected, and here is why >&2; done\nexit 1\n";
+    world.hook("update", &format!("#!/bin/sh\n{script}"));
+    go(&world);
+    let done = running.wait();
+    assert_eq!(done.exit(), 21, "{done:#?}");
+    assert_eq!(world.file(&format!("ralph/rescue/{}", run_id(1)), "a").as_deref(), Some("ours"));
+}
+
+#[test]
 fn a_remote_that_refuses_everything_is_an_error_that_says_so() {
     let (world, running) = waiting(json!([write("a", "ours")]));
     world.hook("pre-receive", "#!/bin/sh\necho closed >&2\nexit 1\n");
