@@ -200,16 +200,32 @@ impl Checkout {
             "refs/heads/theirs",
         ];
         self.git.local(&self.dir, fetch).await?;
-        if let Err(error) = self.git_inert(&["rebase", "-q", "--no-autosquash", &theirs]).await {
+        // The tree may hold changes that were withheld from the commit.
+        let rebase = ["rebase", "-q", "--no-autosquash", "--autostash", &theirs];
+        if let Err(error) = self.git_inert(&rebase).await {
             // Back to our own commits; the rescue branch takes them.
             let _ = self.git_inert(&["rebase", "--abort"]).await;
             let text: String = error.stderr().lines().take(5).collect::<Vec<_>>().join("; ");
             return Ok(Err(format!("the work conflicts with what others pushed: {text}")));
         }
+        self.keep_ledger().await?;
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
         self.known = theirs;
         *bare = self.bare_copy().await?;
         Ok(Ok(()))
+    }
+
+    /// A commit whose changes others have pushed already is left out by a rebase, and with it what
+    /// the execution has used: then it is said again.
+    async fn keep_ledger(&self) -> Result<(), GitError> {
+        if ledger::read(&self.git, &self.dir, "HEAD", &self.run).await? == self.recorded {
+            return Ok(());
+        }
+        let message = ledger::message(&self.run, &self.recorded, false);
+        let args = ["commit-tree", "-p", "HEAD", "-m", &message, "HEAD^{tree}"];
+        let commit = self.git.text(&self.dir, args).await?;
+        self.git.local(&self.dir, ["update-ref", "HEAD", &commit]).await?;
+        Ok(())
     }
 }
 

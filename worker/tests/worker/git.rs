@@ -3,7 +3,7 @@
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{World, progress, run_id, write};
+use crate::harness::{World, cost, progress, run_id, write};
 
 fn waiting(steps: serde_json::Value) -> (World, crate::harness::Running) {
     let mut world = World::new();
@@ -33,6 +33,33 @@ fn commits_pushed_meanwhile_are_kept() {
     assert_eq!(done.exit(), 10, "{done:#?}");
     assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("ours"));
     assert_eq!(world.file("ralph/docs", "b").as_deref(), Some("theirs"));
+}
+
+#[test]
+fn the_ledger_outlives_work_that_others_have_pushed_already() {
+    let (world, running) = waiting(json!([write("a", "same"), cost(0.5)]));
+    world.seed("ralph/docs", &[("a", "same")]);
+    go(&world);
+    let done = running.wait();
+    assert_eq!(done.exit(), 10, "{done:#?}");
+    let format = "--format=%(trailers:key=Ralph-Cost-Usd,valueonly,separator=)";
+    let log = world.remote_git(&["log", "-1", format, "ralph/docs"]);
+    assert_eq!(log.trim(), "0.500000");
+}
+
+#[test]
+fn what_is_withheld_does_not_stand_in_the_way_of_others_commits() {
+    let key = crate::harness::KEY;
+    let (world, running) = waiting(json!([write("README.md", key), write("a", "ours")]));
+    world.seed("ralph/docs", &[("b", "theirs")]);
+    go(&world);
+    let done = running.wait();
+    assert_eq!(done.exit(), 10, "{done:#?}");
+    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("ours"));
+    assert_eq!(world.file("ralph/docs", "README.md").as_deref(), Some("A project.\n"));
+    let kept = world.path("work").join(run_id(1)).join("checkout/README.md");
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), key, "the file stays in the tree");
+    world.assert_no_secret_in_the_remote("withheld");
 }
 
 #[test]
