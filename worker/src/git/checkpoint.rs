@@ -1,6 +1,6 @@
 //! A checkpoint: repair, commit with the ledger, push.
 
-use std::{process::Stdio, time::Duration};
+use std::{pin::pin, process::Stdio, time::Duration};
 
 use ralph_protocol::event::Level;
 use tokio::{
@@ -16,6 +16,9 @@ use crate::{
 
 /// How much of the verify command's output goes into the next prompt.
 const TAIL: usize = 4_000;
+
+/// After the verify command's end: how long to wait for more of its output.
+const DRAIN: Duration = Duration::from_secs(1);
 
 impl Workplace for Checkout {
     async fn prepare(&mut self) -> Result<Prepared, Failure> {
@@ -121,10 +124,20 @@ impl Checkout {
         };
         let mut tail = Vec::new();
         let ended = tokio::time::timeout(self.verify_timeout.max(Duration::from_secs(1)), async {
-            if let Some(pipe) = child.stdout.take() {
-                read_tail(pipe, &mut tail).await;
+            let pipe = child.stdout.take();
+            let mut reading = pin!(async {
+                if let Some(pipe) = pipe {
+                    read_tail(pipe, &mut tail).await;
+                }
+            });
+            tokio::select! {
+                () = &mut reading => child.wait().await,
+                status = child.wait() => {
+                    // What it left running may hold the pipe for ever.
+                    let _ = tokio::time::timeout(DRAIN, reading).await;
+                    status
+                }
             }
-            child.wait().await
         })
         .await;
         let how = match ended {

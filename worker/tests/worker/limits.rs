@@ -3,7 +3,7 @@
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{World, cost, git_text, progress, write};
+use crate::harness::{World, cost, git_text, processes_with, progress, write};
 
 #[test]
 fn a_run_ends_when_the_committed_progress_says_so() {
@@ -156,6 +156,17 @@ fn a_verify_command_has_the_last_word() {
     assert_eq!(done.outcomes(), ["ok", "ok"]);
     let prompt = done.of("agent.text")[0]["text"].as_str().unwrap().to_owned();
     assert!(prompt.contains("no proof") && prompt.contains("exit status: 3"), "{prompt}");
+}
+
+#[test]
+fn a_verify_command_has_ended_when_it_has_whatever_it_left_running() {
+    let mut world = World::new();
+    // Longer than the harness waits.
+    world.set(env::VERIFY_COMMAND, "sleep 976003 & echo checked; exit 0");
+    world.set(env::ITERATION_TIMEOUT_SECS, "600");
+    world.calls(json!([[progress(true)]]));
+    assert_eq!(world.run().exit(), 0);
+    assert_eq!(processes_with("976003"), 0);
 }
 
 #[test]
