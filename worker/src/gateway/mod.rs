@@ -115,7 +115,10 @@ impl Gateway {
         state.dummy = Some(dummy_key.clone());
         state.budget = budget;
         state.lease += 1;
-        state.used = std::mem::take(&mut state.late);
+        // With what was counted since the last lease was closed.
+        let (used, late) = (std::mem::take(&mut state.used), std::mem::take(&mut state.late));
+        state.used.add(used.tokens, used.cost);
+        state.used.add(late.tokens, late.cost);
         drop(state);
         let endpoint = Endpoint { url: self.url.clone(), dummy_key };
         Ok(Lease { shared: Arc::clone(&self.shared), endpoint })
@@ -151,8 +154,8 @@ impl Lease {
         let all = self.shared.under_way.acquire_many(MAX_UNDER_WAY);
         // What is later still counts for the next lease.
         drop(tokio::time::timeout(SETTLE, all).await);
-        let state = self.shared.lock();
-        let mut metered = state.used.clone();
+        let mut state = self.shared.lock();
+        let mut metered = std::mem::take(&mut state.used);
         metered.verdict.no_key = state.keys.none_left();
         metered.verdict.limited_until = state.keys.limited_until(now_ms());
         metered
@@ -201,5 +204,40 @@ impl Metered {
         sum.cache_read += tokens.cache_read;
         sum.cache_write += tokens.cache_write;
         self.cost = self.cost.plus(cost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::Redactor;
+
+    #[test]
+    fn what_is_counted_after_an_attempt_is_the_next_ones() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let run = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001".parse().unwrap();
+        let redactor = Redactor::new([""; 0]);
+        let journal =
+            Journal::start("w".parse().unwrap(), run, redactor, std::io::sink(), None).unwrap();
+        let keys = AnthropicKeys::parse(r#"{"keys":[{"id":"a","value":"not-a-real-key"}]}"#);
+        let million = Tokens { output: 1_000_000, ..Tokens::default() };
+        let used = price::Used { tokens: million, short_writes: 0 };
+        let dollars = |metered: Metered| metered.cost.dollars();
+        runtime.block_on(async {
+            let url = "http://127.0.0.1:9".parse().unwrap();
+            let gateway = Gateway::start(url, keys.unwrap(), journal).await.unwrap();
+            let budget = Usd::from_dollars(100.0);
+            let first = gateway.open(budget).unwrap();
+            gateway.shared.book(1, "haiku", used);
+            assert_eq!(dollars(first.close().await), 5.0);
+            // Before the next attempt begins, and while it is under way.
+            gateway.shared.book(1, "haiku", used);
+            let second = gateway.open(budget).unwrap();
+            gateway.shared.book(1, "haiku", used);
+            gateway.shared.book(2, "haiku", used);
+            assert_eq!(dollars(second.close().await), 10.0);
+            assert_eq!(dollars(gateway.open(budget).unwrap().close().await), 5.0);
+            assert_eq!(dollars(gateway.open(budget).unwrap().close().await), 0.0);
+        });
     }
 }

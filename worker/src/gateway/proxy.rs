@@ -1,6 +1,6 @@
 //! Serves the agent's requests: checks the dummy key, adds a real one, passes the answer on.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -31,6 +31,9 @@ const MAX_REQUEST: usize = 64 << 20;
 
 /// Largest error answer that is read to understand it.
 const MAX_ERROR: usize = 64 << 10;
+
+/// How long a limit lasts at least, ms.
+const SHORTEST_LIMIT_MS: u64 = 1_000;
 
 pub(super) type Client = HyperClient<HttpsConnector<HttpConnector>, Body>;
 
@@ -168,13 +171,15 @@ async fn forward(
     under_way: UnderWay,
 ) -> Response {
     let mut last: Option<Response> = None;
+    let mut asked = BTreeSet::new();
     loop {
         let now = now_ms();
         let key = {
             let state = shared.lock();
             state.keys.usable(now).map(|(number, id, value)| (number, id.to_owned(), value.clone()))
         };
-        let Some((number, id, value)) = key else {
+        // One that may be asked again already is the agent's to wait for.
+        let Some((number, id, value)) = key.filter(|(number, ..)| asked.insert(*number)) else {
             return last.unwrap_or_else(|| no_key(shared, now));
         };
         let Some(request) = upstream_request(shared, parts, body.clone(), value.expose()) else {
@@ -202,6 +207,7 @@ async fn forward(
             );
         }
         let text = to_bytes(Body::new(incoming), MAX_ERROR).await.unwrap_or_default();
+        let now = now_ms();
         let reason = match judge(head.status, &head.headers, &text, now) {
             Verdict::Answer => return passed_on(head, Body::from(text)),
             Verdict::Refused(reason) => {
@@ -300,14 +306,18 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: u64) -> Verd
     }
 }
 
-/// When the limit is over: what the service says, else a guess.
+/// When the limit is over: what the service says, else a guess. Never at once: the next key would
+/// not be asked.
 fn limit_end(headers: &HeaderMap, now: u64) -> u64 {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     number("anthropic-ratelimit-unified-reset")
         .map(|seconds| seconds.saturating_mul(1000))
         .filter(|until| *until > now)
-        .or_else(|| number("retry-after").map(|seconds| now + seconds.saturating_mul(1000)))
+        .or_else(|| {
+            number("retry-after").map(|seconds| now.saturating_add(seconds.saturating_mul(1000)))
+        })
         .unwrap_or(now + UNKNOWN_LIMIT_MS / 15)
+        .max(now + SHORTEST_LIMIT_MS)
 }
 
 #[cfg(test)]
@@ -339,6 +349,8 @@ mod tests {
                 Verdict::Limited(8_000),
             ),
             (429, &[("retry-after", "soon")], "", Verdict::Limited(61_000)),
+            (429, &[("retry-after", "0")], "", Verdict::Limited(2_000)),
+            (429, &[("retry-after", "18446744073709551615")], "", Verdict::Limited(u64::MAX)),
             (500, &[], "", Verdict::Answer),
             (529, &[("retry-after", "7")], "", Verdict::Answer),
         ];

@@ -295,6 +295,17 @@ fn a_limit_without_a_time_is_a_minute() {
 }
 
 #[test]
+fn a_limit_that_is_over_at_once_is_the_agents_to_wait_for() {
+    let (url, seen) = endpoint(|_, _| http("429 Too Many Requests", "retry-after: 0\r\n", "{}"));
+    let mut world = world(&url);
+    world.calls(json!([[ask(), progress(true)]]));
+    let done = world.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.text().contains("429 Too Many Requests"), "{}", done.text());
+    assert!(seen.lock().unwrap().len() <= 2, "at most one request for each key");
+}
+
+#[test]
 fn a_slow_stream_passes_as_it_comes() {
     use ralph_protocol::secret::AnthropicKeys;
     use ralph_worker::{gateway::Gateway, journal::Journal, machine::Usd, redact::Redactor};
