@@ -2,9 +2,19 @@
 
 use regex::Regex;
 
+/// A key or mere words, such as `task-management-application-frontend`: where text is shown, both
+/// are redacted.
+const LOOSE: &str = r"sk-[A-Za-z0-9_-]{24,}";
+
+/// The keys among them, which begin where no word goes on, or after an escape in JSON. A file that
+/// holds only words is pushed.
+const STRICT: [&str; 2] = [
+    r"(?:(?-u:\b)|\\[nrt])sk-(?:ant|proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{20,}",
+    r"(?:(?-u:\b)|\\[nrt])sk-[A-Za-z0-9]{32,}",
+];
+
 /// Keys of providers: nobody writes them by accident.
-const CREDENTIALS: [&str; 8] = [
-    r"sk-[A-Za-z0-9_-]{24,}",
+const CREDENTIALS: [&str; 7] = [
     r"gh[pousr]_[A-Za-z0-9]{20,}",
     r"github_pat_[A-Za-z0-9_]{20,}",
     r"glpat-[A-Za-z0-9_-]{16,}",
@@ -22,12 +32,12 @@ const OTHERS: [&str; 2] = [
 
 /// One expression for all shapes.
 pub(super) fn well_known() -> Regex {
-    any(CREDENTIALS.iter().chain(&OTHERS))
+    any([LOOSE].iter().chain(&CREDENTIALS).chain(&OTHERS))
 }
 
 /// One expression for keys of providers.
 pub(super) fn credentials() -> Regex {
-    any(CREDENTIALS.iter())
+    any(STRICT.iter().chain(&CREDENTIALS))
 }
 
 fn any<'a>(shapes: impl Iterator<Item = &'a &'static str>) -> Regex {

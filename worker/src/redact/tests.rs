@@ -105,7 +105,12 @@ fn what_may_not_be_pushed() {
         (format!("sk-ant-{twenty}"), true),
         (format!("eyJ{twenty}.eyJ{twenty}.{twenty}"), false),
         (format!("-----BEGIN {} KEY-----\n{twenty}", "PRIVATE"), false),
+        (format!("\"\\nsk-proj-{twenty}"), true),
+        (format!("key=sk-{twenty}"), true),
         ("sk-learn".to_owned(), false),
+        (".task-management-application-frontend {}".to_owned(), false),
+        ("class=\"sk-circle-fade-dot-with-animation-delay\"".to_owned(), false),
+        (format!("task-{twenty}"), false),
     ] {
         assert_eq!(redactor.finds_credential(&text), expected, "{text}");
     }
