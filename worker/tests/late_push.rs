@@ -97,6 +97,13 @@ fn a_push_whose_time_is_over_goes_to_the_rescue_branch() {
             assert!(begun.elapsed() < Duration::from_secs(20));
             assert!(!saved.complete, "it is not on the branch");
         }
+        // Nobody pushed anything else, so it is no conflict when the rescue is refused too.
+        let refusing =
+            "#!/bin/sh\ncase $1 in refs/heads/ralph/rescue/*) exit 1;; esac\nsleep 300\n";
+        fs::write(&hook, refusing).unwrap();
+        fs::write(checkout.dir.join("never"), "1").unwrap();
+        let saved = checkout.save(order(Some(now_ms()))).await;
+        assert!(matches!(saved.push, Push::Failed(_)), "{saved:?}");
     });
     let files = git(&dir.join("remote.git"), &["ls-tree", "-r", "--name-only", RESCUE]);
     assert_eq!(files, "PROMPT.md\nbefore\nduring\n");

@@ -56,6 +56,7 @@ impl Checkout {
                 match self.rescue(&bare, &error.to_string()).await {
                     // It was for the time, not for what others pushed.
                     Push::Conflict { rescue: Some(rescue), text } => Push::Rescued { rescue, text },
+                    Push::Conflict { rescue: None, text } => Push::Failed(text),
                     other => other,
                 }
             }
