@@ -19,8 +19,8 @@ pub const PUSH_BY_MS: u64 = 70_000;
 pub const RESCUE_MS: u64 = 12_000;
 
 /// After a signal, whatever still runs is abandoned this much later: 90 s, less what the end of
-/// the process itself takes (a sweep, 1 s, and the flush, 5 s).
-pub const END_BY_MS: u64 = 84_000;
+/// the process itself takes (a sweep, 2 s, and the flush, 5 s).
+pub const END_BY_MS: u64 = 83_000;
 
 /// Waits up to this long are sat out; longer ones end the task instead of paying for idle time.
 pub const SHORT_WAIT_MS: u64 = 5 * 60_000;
