@@ -1,6 +1,9 @@
 //! What gets in, what is refused, and what a connection may ask.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use ralph_protocol::{
     secret::{SigningKey, SigningKeys, Value as Secret},
@@ -13,6 +16,10 @@ use crate::{
     secrets,
     socket::{Socket, handshake},
 };
+
+/// When a token with an unknown key was last sent. The authorizer reads the keys for such a token at
+/// most once a minute: within it, it knows no key that was just rotated in.
+pub static STRANGER: OnceLock<Instant> = OnceLock::new();
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
@@ -59,6 +66,7 @@ fn tokens_that_are_refused() {
         let (status, _) = handshake(cloud(), &format!("?token={token}"));
         assert_eq!(status, 403, "{name}");
     }
+    STRANGER.set(Instant::now()).expect("set once");
     assert_eq!(handshake(cloud(), "").0, 401, "without a token");
 }
 
