@@ -104,6 +104,10 @@ deploy-policy environment="dev" policy="network":
 test-lifecycle: (need "curl" "python3" "terraform")
     python3 cli/tests/lifecycle/run.py
 
+# take each action that a function is granted away, one at a time: something must fail
+test-least-privilege: (need "cargo" "python3" "terraform" "curl")
+    cargo test -p ralph-cli --test e2e least_privilege -- --ignored --nocapture
+
 # scan the HCL with checkov: nothing may be found that is not skipped beside its resource
 test-policy: (need "python3")
     cli/tools/checkov.sh

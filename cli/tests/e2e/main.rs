@@ -8,6 +8,7 @@ mod cost;
 mod demo;
 mod faults;
 mod gateway;
+mod least_privilege;
 mod load;
 mod logs;
 mod plan;

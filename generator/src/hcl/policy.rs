@@ -148,6 +148,11 @@ impl<M> Document<M> {
     }
 
     /// Who may assume a role: the service, and only it.
+    ///
+    /// For the services that AWS does not document to send `aws:SourceArn` or `aws:SourceAccount`
+    /// when they assume a role (Lambda, API Gateway): a condition on a key that is not sent denies
+    /// always. Nobody else's deputy can be confused there, because a role is handed over with
+    /// `iam:PassRole`, which does not reach across accounts.
     #[must_use]
     pub fn trust(service: &'static str) -> Self {
         Self::new([Statement::allow("Assume", &["sts:AssumeRole"]).by(Principal::Service(service))])
