@@ -22,6 +22,7 @@ pub mod delivery;
 pub mod disconnect;
 mod fanout;
 pub mod frame;
+mod head;
 pub mod invocation;
 pub mod limiter;
 pub mod line;

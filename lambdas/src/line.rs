@@ -10,19 +10,19 @@ use ralph_protocol::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{frame::MAX_EVENT, ports::StreamOwner, split::parts};
+use crate::{frame::MAX_EVENT, head, ports::StreamOwner, split::parts};
 
 /// What every reader needs of an event: [`ralph_protocol::event::Envelope`], borrowed, because a
 /// delivery can hold 18,000 of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Head<'a> {
-    v: u8,
+    pub(crate) v: u8,
     #[serde(borrow)]
-    ts: Cow<'a, str>,
+    pub(crate) ts: Cow<'a, str>,
     #[serde(borrow)]
-    workstream: Cow<'a, str>,
+    pub(crate) workstream: Cow<'a, str>,
     #[serde(borrow)]
-    run: Cow<'a, str>,
+    pub(crate) run: Cow<'a, str>,
     /// From 1.
     pub seq: u64,
     /// The type's name.
@@ -47,7 +47,7 @@ impl<'a> Head<'a> {
         if !line.trim_start().starts_with('{') {
             return None;
         }
-        let head: Self = serde_json::from_str(line).ok()?;
+        let head = head::scan(line).or_else(|| serde_json::from_str(line).ok())?;
         (head.v == VERSION && head.seq > 0).then_some(head)
     }
 

@@ -1,13 +1,13 @@
 //! The payload of a subscription filter: JSON around base64 around gzip around JSON.
 
-use std::{borrow::Cow, io::Read};
+use std::{borrow::Cow, io::Read, ops::Range, str};
 
 use base64::Engine;
 use flate2::bufread::GzDecoder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::scan::{Scanned, scan};
+use crate::scan::{Place, Scanned, scan};
 
 /// Most bytes a payload inflates to. CloudWatch sends at most 1 MB of gzip; log text of that size
 /// inflates to some 5 to 15 MB, and what inflates to more is refused before it fills the memory.
@@ -122,22 +122,47 @@ impl<'a> From<WireEntry<'a>> for Entry<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    /// Reads an inflated payload. One entry that cannot be read costs no other.
+    /// Reads an inflated payload, in place. One entry that cannot be read costs no other. `again`
+    /// gives the text anew, for the rare form that cannot be read in place.
     ///
     /// # Errors
-    /// [`PayloadError::Batch`].
-    pub fn parse(text: &'a [u8]) -> Result<Self, PayloadError> {
-        if let Ok(text) = std::str::from_utf8(text)
-            && let Some(Scanned { message_type: Some(kind), log_group, log_stream, entries }) =
-                scan(text)
+    /// [`PayloadError::Batch`], and those of `again`.
+    pub fn parse(
+        text: &'a mut Vec<u8>,
+        again: impl FnOnce() -> Result<Vec<u8>, PayloadError>,
+    ) -> Result<Self, PayloadError> {
+        if let Some(Scanned { message_type: Some(kind), log_group, log_stream, entries }) =
+            scan(text)
         {
-            return Ok(if kind == "DATA_MESSAGE" {
-                Self::Data(Batch { log_group, log_stream, entries, unreadable: 0 })
-            } else {
-                Self::Control
-            });
+            return Self::from_places(text, &kind, log_group, log_stream, entries);
         }
+        *text = again()?;
         Self::parse_any(text)
+    }
+
+    fn from_places(
+        text: &'a [u8],
+        kind: &Range<usize>,
+        log_group: Range<usize>,
+        log_stream: Range<usize>,
+        places: Vec<Place>,
+    ) -> Result<Self, PayloadError> {
+        if text[kind.clone()] != *b"DATA_MESSAGE" {
+            return Ok(Self::Control);
+        }
+        let text_of = |place: Range<usize>| match str::from_utf8(&text[place]) {
+            Ok(text) => Ok(Cow::Borrowed(text)),
+            Err(_) => Err(PayloadError::Batch("it is not UTF-8".to_owned())),
+        };
+        let entries = places.into_iter().map(|Place { timestamp, message }| {
+            Ok(Entry { timestamp, message: text_of(message)? })
+        });
+        Ok(Self::Data(Batch {
+            entries: entries.collect::<Result<_, _>>()?,
+            log_group: text_of(log_group)?,
+            log_stream: text_of(log_stream)?,
+            unreadable: 0,
+        }))
     }
 
     /// Reads whatever is JSON of the right shape.
@@ -236,7 +261,7 @@ mod tests {
     fn the_usual_form_is_scanned_and_the_rest_is_not() {
         let text =
             payload("{\"a\":\"\\u001b[1m\u{1f600}\"}\n", &json!({"timestamp": 8, "message": ""}));
-        assert!(scan(&text).is_some());
+        assert!(scan(&mut text.into_bytes()).is_some());
         for odd in [
             json!({"timestamp": 1.5, "message": ""}),
             json!({"timestamp": -1, "message": ""}),
@@ -244,10 +269,10 @@ mod tests {
             json!({"timestamp": 1, "message": null}),
             json!({"timestamp": 1, "message": "", "extractedFields": {"a": "b"}}),
         ] {
-            assert_eq!(scan(&payload("x", &odd)), None, "{odd}");
+            assert_eq!(scan(&mut payload("x", &odd).into_bytes()), None, "{odd}");
         }
         for bad in ["", "{", "[]", "{\"logEvents\":[}", "{} x", "{\"a\":01}", "{\"a\":1,}"] {
-            assert_eq!(scan(bad), None, "{bad}");
+            assert_eq!(scan(&mut bad.as_bytes().to_vec()), None, "{bad}");
         }
     }
 
@@ -269,9 +294,9 @@ mod tests {
                 }
             }
             let general = Delivery::parse_any(text.as_bytes());
-            if scan(&text).is_some_and(|scanned| scanned.message_type.is_some()) {
-                prop_assert_eq!(Delivery::parse(text.as_bytes()), general, "{}", text);
-            }
+            let mut in_place = text.clone().into_bytes();
+            let read = Delivery::parse(&mut in_place, || Ok(text.clone().into_bytes()));
+            prop_assert_eq!(read, general, "{}", text);
         }
     }
 }

@@ -164,11 +164,12 @@ async fn serve<T: Table, P: Post, C: Clock>(
     invocation: Invocation<'_>,
     counts: &mut Counts,
 ) -> Result<(), PushFailure> {
-    let text = match inflate(event, MAX_INFLATED) {
+    let again = || inflate(event, MAX_INFLATED);
+    let mut text = match again() {
         Ok(text) => text,
         Err(error) => return refuse(&error, invocation, counts),
     };
-    let batch = match Delivery::parse(&text) {
+    let batch = match Delivery::parse(&mut text, again) {
         Ok(Delivery::Data(batch)) => batch,
         Ok(Delivery::Control) => {
             invocation.info("control message", &[]);

@@ -1,42 +1,49 @@
-//! Reads the usual batch of CloudWatch Logs in one pass: three times as fast as a general reader,
-//! because almost every line is JSON inside a JSON string, full of escapes.
+//! Reads the usual batch of CloudWatch Logs in one pass and in place: three times as fast as a
+//! general reader, because almost every line is JSON inside a JSON string, full of escapes. A string
+//! is never longer than its JSON, so each is unescaped where it stands, and nothing is copied.
 //!
 //! It knows strings, integers and lists of strings. At anything else, and at anything wrong, it gives
 //! up, and the general reader decides.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
-use crate::payload::Entry;
-
-/// The fields that matter.
+/// The fields that matter, as places in the text.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Scanned<'a> {
-    pub message_type: Option<Cow<'a, str>>,
-    pub log_group: Cow<'a, str>,
-    pub log_stream: Cow<'a, str>,
-    pub entries: Vec<Entry<'a>>,
+pub(crate) struct Scanned {
+    pub message_type: Option<Range<usize>>,
+    pub log_group: Range<usize>,
+    pub log_stream: Range<usize>,
+    pub entries: Vec<Place>,
 }
 
-/// Reads a batch; `None`: not the usual form.
-pub(crate) fn scan(text: &str) -> Option<Scanned<'_>> {
+/// Where a line is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub timestamp: u64,
+    pub message: Range<usize>,
+}
+
+/// Reads a batch; `None`: not the usual form. Either way `text` is JSON no more: only the places
+/// hold what they held, without escapes. They are UTF-8 if the text was.
+pub(crate) fn scan(text: &mut [u8]) -> Option<Scanned> {
     let mut scanner = Scanner { text, at: 0 };
     let mut seen = Scanned::default();
     let mut fields = 0u8;
     scanner.object(|scanner, key| {
-        let bit = match key {
-            "messageType" => {
+        let bit = match &scanner.text[key] {
+            b"messageType" => {
                 seen.message_type = Some(scanner.string()?);
                 1
             }
-            "logGroup" => {
+            b"logGroup" => {
                 seen.log_group = scanner.string()?;
                 2
             }
-            "logStream" => {
+            b"logStream" => {
                 seen.log_stream = scanner.string()?;
                 4
             }
-            "logEvents" => {
+            b"logEvents" => {
                 scanner.list(|scanner| {
                     seen.entries.push(scanner.entry()?);
                     Some(())
@@ -51,28 +58,57 @@ pub(crate) fn scan(text: &str) -> Option<Scanned<'_>> {
         first.then_some(())
     })?;
     scanner.space();
-    (scanner.at == text.len()).then_some(seen)
+    (scanner.at == scanner.text.len()).then_some(seen)
 }
 
-/// Bytes at which plain text ends: a quote, a backslash, a control character.
-static STOPS: [bool; 256] = {
-    let mut stops = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        stops[byte] = byte < 0x20 || byte == b'"' as usize || byte == b'\\' as usize;
-        byte += 1;
+/// How many bytes are looked at together.
+pub(crate) const WORD: usize = size_of::<u64>();
+
+/// The byte in each place of a word.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; WORD])
+}
+
+/// How many bytes of plain text a word begins with: up to a quote, a backslash or a control
+/// character. (The usual test for a zero byte; its borrow can only mark bytes behind a true mark.)
+pub(crate) fn plain(word: [u8; WORD]) -> usize {
+    let word = u64::from_le_bytes(word);
+    let zero = |word: u64| word.wrapping_sub(each(1)) & !word;
+    let control = word.wrapping_sub(each(0x20)) & !word;
+    let stops = control | zero(word ^ each(b'"')) | zero(word ^ each(b'\\'));
+    (stops & each(0x80)).trailing_zeros() as usize / 8
+}
+
+/// The bytes from a place on; zeros, which end plain text, behind the last one.
+pub(crate) fn word(text: &[u8], at: usize) -> [u8; WORD] {
+    let rest = &text[at..];
+    rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut word = [0; WORD];
+        word[..rest.len()].copy_from_slice(rest);
+        word
+    })
+}
+
+/// What an escape of one letter stands for; 0: there is none.
+pub(crate) static ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    let pairs = *b"\"\"\\\\//n\nt\tr\rb\x08f\x0c";
+    let mut pair = 0;
+    while pair < pairs.len() {
+        escapes[pairs[pair] as usize] = pairs[pair + 1];
+        pair += 2;
     }
-    stops
+    escapes
 };
 
 struct Scanner<'a> {
-    text: &'a str,
+    text: &'a mut [u8],
     at: usize,
 }
 
-impl<'a> Scanner<'a> {
+impl Scanner<'_> {
     fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.text.get(self.at).copied()
     }
 
     fn space(&mut self) {
@@ -87,7 +123,10 @@ impl<'a> Scanner<'a> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    fn object(&mut self, mut field: impl FnMut(&mut Self, &str) -> Option<()>) -> Option<()> {
+    fn object(
+        &mut self,
+        mut field: impl FnMut(&mut Self, Range<usize>) -> Option<()>,
+    ) -> Option<()> {
         self.take(b'{')?;
         if self.take(b'}').is_some() {
             return Some(());
@@ -97,7 +136,7 @@ impl<'a> Scanner<'a> {
             let key = self.string()?;
             self.take(b':')?;
             self.space();
-            field(self, &key)?;
+            field(self, key)?;
             if self.take(b',').is_none() {
                 return self.take(b'}');
             }
@@ -118,21 +157,21 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn entry(&mut self) -> Option<Entry<'a>> {
+    fn entry(&mut self) -> Option<Place> {
         let (mut timestamp, mut message) = (None, None);
-        self.object(|scanner, key| match key {
-            "timestamp" if timestamp.is_none() => {
+        self.object(|scanner, key| match &scanner.text[key] {
+            b"timestamp" if timestamp.is_none() => {
                 timestamp = Some(scanner.integer()?);
                 Some(())
             }
-            "message" if message.is_none() => {
+            b"message" if message.is_none() => {
                 message = Some(scanner.string()?);
                 Some(())
             }
-            "timestamp" | "message" => None,
+            b"timestamp" | b"message" => None,
             _ => scanner.skip(),
         })?;
-        Some(Entry { timestamp: timestamp?, message: message? })
+        Some(Place { timestamp: timestamp?, message: message? })
     }
 
     fn skip(&mut self) -> Option<()> {
@@ -145,7 +184,7 @@ impl<'a> Scanner<'a> {
 
     /// Digits, as many as surely fit.
     fn integer(&mut self) -> Option<u64> {
-        let rest = &self.text.as_bytes()[self.at..];
+        let rest = &self.text[self.at..];
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let ends =
             matches!(rest.get(digits), Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'));
@@ -153,70 +192,75 @@ impl<'a> Scanner<'a> {
         if !(1..=18).contains(&digits) || leads || !ends {
             return None;
         }
-        let text = &self.text[self.at..self.at + digits];
         self.at += digits;
-        text.parse().ok()
+        let value = |all: u64, digit: &u8| all * 10 + u64::from(digit - b'0');
+        Some(rest[..digits].iter().fold(0, value))
     }
 
-    fn string(&mut self) -> Option<Cow<'a, str>> {
+    /// Unescapes a string where it stands; gives its place.
+    fn string(&mut self) -> Option<Range<usize>> {
         if self.peek()? != b'"' {
             return None;
         }
         self.at += 1;
         let start = self.at;
-        let end = self.plain()?;
-        if self.text.as_bytes()[end] == b'"' {
-            self.at = end + 1;
-            return Some(Cow::Borrowed(&self.text[start..end]));
-        }
-        let mut out = String::with_capacity((end - start) * 2 + 256);
-        let mut from = start;
-        let mut end = end;
         loop {
-            // Both ends are at ASCII bytes, so at the borders of characters.
-            out.push_str(&self.text[from..end]);
-            self.at = end + 1;
-            if self.text.as_bytes()[end] == b'"' {
-                return Some(Cow::Owned(out));
+            let plain = plain(word(self.text, self.at));
+            self.at += plain;
+            if plain < WORD {
+                break;
             }
-            out.push(self.escape()?);
-            from = self.at;
-            end = self.plain()?;
+        }
+        // Behind this nothing moves until the first escape.
+        let mut end = self.at;
+        loop {
+            match self.peek()? {
+                b'"' => break,
+                b'\\' => self.at += 1,
+                _ => return None,
+            }
+            let kind = self.peek()?;
+            self.at += 1;
+            if kind == b'u' {
+                end += self.unicode()?.encode_utf8(&mut self.text[end..]).len();
+            } else {
+                self.text[end] = Some(ESCAPES[usize::from(kind)]).filter(|byte| *byte != 0)?;
+                end += 1;
+            }
+            end = self.shift(end);
+        }
+        self.at += 1;
+        Some(start..end)
+    }
+
+    /// Moves plain text from here to `end`; gives where it ends then.
+    fn shift(&mut self, mut end: usize) -> usize {
+        loop {
+            let word = word(self.text, self.at);
+            let plain = plain(word);
+            if end + WORD <= self.at {
+                // The whole word: what is no plain text of it is written over.
+                self.text[end..end + WORD].copy_from_slice(&word);
+            } else {
+                // What stands behind `end` may not be read yet.
+                self.text[end..end + plain].copy_from_slice(&word[..plain]);
+            }
+            self.at += plain;
+            end += plain;
+            if plain < WORD {
+                return end;
+            }
         }
     }
 
-    /// Where the next quote or backslash is. Control characters are none of JSON's.
-    fn plain(&self) -> Option<usize> {
-        let rest = &self.text.as_bytes()[self.at..];
-        let at = rest.iter().position(|byte| STOPS[usize::from(*byte)])?;
-        (rest[at] >= 0x20).then_some(self.at + at)
-    }
-
-    /// The character of an escape, behind its backslash.
-    fn escape(&mut self) -> Option<char> {
-        let kind = self.peek()?;
-        self.at += 1;
-        Some(match kind {
-            b'"' => '"',
-            b'\\' => '\\',
-            b'/' => '/',
-            b'n' => '\n',
-            b't' => '\t',
-            b'r' => '\r',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'u' => return self.unicode(),
-            _ => return None,
-        })
-    }
-
+    /// The character of an escape by number, behind its `u`.
     fn unicode(&mut self) -> Option<char> {
         let first = self.hex()?;
         if !(0xd800..0xe000).contains(&first) {
             return char::from_u32(first);
         }
         // A pair; a lone half is for the general reader.
-        self.text.as_bytes()[self.at..].starts_with(b"\\u").then(|| self.at += 2)?;
+        self.text[self.at..].starts_with(b"\\u").then(|| self.at += 2)?;
         let second = self.hex()?;
         let whole = (0xd800..0xdc00).contains(&first) && (0xdc00..0xe000).contains(&second);
         whole.then(|| char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)))?
@@ -224,10 +268,9 @@ impl<'a> Scanner<'a> {
 
     fn hex(&mut self) -> Option<u32> {
         let digits = self.text.get(self.at..self.at + 4)?;
-        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
+        let value = |all: u32, digit: &u8| Some(all << 4 | char::from(*digit).to_digit(16)?);
+        let all = digits.iter().try_fold(0, value)?;
         self.at += 4;
-        u32::from_str_radix(digits, 16).ok()
+        Some(all)
     }
 }

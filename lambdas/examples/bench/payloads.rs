@@ -39,8 +39,9 @@ pub fn wrap(inner: &serde_json::Value) -> String {
 
 /// What push-logs does between the event and the first post.
 pub fn frames(payload: &str) -> Vec<Vec<u8>> {
-    let text = inflate(payload, MAX_INFLATED).expect("a payload");
-    let Ok(Delivery::Data(batch)) = Delivery::parse(&text) else { panic!("no lines") };
+    let again = || inflate(payload, MAX_INFLATED);
+    let mut text = again().expect("a payload");
+    let Ok(Delivery::Data(batch)) = Delivery::parse(&mut text, again) else { panic!("no lines") };
     let owner = StreamOwner {
         workstream: "docs".parse().expect("an id"),
         run: RUN.parse().expect("a run"),
