@@ -6,7 +6,7 @@
 //!   `aws_lambda_events::LogsEvent` alone: milliseconds each, one a line
 //! * `endpoint HANGING` a management endpoint on a free port that never answers that many of a
 //!   thousand connections
-//! * `fan-out URL`, `bare URL`: one 16 KB frame to 1,000 connections, by push-logs and by a bare
+//! * `fan-out URL`, `fan-out-paced URL`, `bare URL`: one 16 KB frame to 1,000 connections, by push-logs and by a bare
 //!   loop over the SDK's client: a line of JSON each pass
 
 mod endpoint;
@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         ["decode", file, repeats] => payloads::decode(file, number(repeats)),
         ["events-crate", file, repeats] => payloads::events_crate(file, number(repeats)),
         ["endpoint", hanging] => endpoint::run(number(hanging)),
-        ["fan-out", url] => fan_out::push_logs(url),
+        ["fan-out", url] => fan_out::push_logs(url, false),
+        ["fan-out-paced", url] => fan_out::push_logs(url, true),
         ["bare", url] => fan_out::bare(url),
         _ => {
             eprintln!("bench/lambdas.py knows how to run this");
