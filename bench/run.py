@@ -21,7 +21,7 @@ MEASUREMENTS = {
     # Long, and only where images can be built: runs when it is named.
     "image": ["bench/image.sh"],
     # Minutes, in a local cloud: runs when it is named.
-    "load": ["cargo", "test", "--quiet", "-p", "ralph-cli", "--test", "e2e", "--", "--ignored", "--nocapture", "load::"],
+    "load": ["cargo", "test", "--quiet", "--release", "-p", "ralph-cli", "--test", "e2e", "--", "--ignored", "--nocapture", "load::"],
     "lambdas": [sys.executable, "bench/lambdas.py"],
     "viewer": ["npm", "--silent", "--prefix", "viewer", "run", "bench"],
 }

@@ -13,7 +13,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Workstreams whose frames meet faults.
@@ -25,6 +25,9 @@ pub const DOWN: &str = "down-";
 const FAULTY_POSTS: usize = 80;
 /// Longer than the functions wait for an answer.
 const HANG: Duration = Duration::from_secs(4);
+
+/// The local cloud closes a connection without a word when it is idle for five seconds.
+const KEPT: Duration = Duration::from_secs(2);
 
 /// What becomes of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,7 @@ impl State {
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         let mut reader = BufReader::new(client.try_clone()?);
+        let mut upstream = Upstream { port: self.upstream, kept: None };
         while let Some(request) = read_message(&mut reader)? {
             let fate = self.fate(&request);
             if fate != Fate::Pass {
@@ -114,10 +118,7 @@ impl State {
             };
             let mut answer = None;
             for _ in 0..times {
-                // Anew each time: the local cloud closes idle connections without a word.
-                let mut upstream = TcpStream::connect(("127.0.0.1", self.upstream))?;
-                upstream.write_all(&request)?;
-                answer = read_message(&mut BufReader::new(upstream))?;
+                answer = upstream.pass(&request)?;
             }
             match fate {
                 Fate::Refuse(status) => {
@@ -173,6 +174,32 @@ impl State {
         *seed ^= *seed >> 7;
         *seed ^= *seed << 17;
         *seed >> 20
+    }
+}
+
+/// The connection to the local cloud that belongs to one from a function.
+struct Upstream {
+    port: u16,
+    kept: Option<(BufReader<TcpStream>, Instant)>,
+}
+
+impl Upstream {
+    /// Passes a request on; gives the answer.
+    fn pass(&mut self, request: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let mut stream = match self.kept.take() {
+            Some((stream, used)) if used.elapsed() < KEPT => stream,
+            _ => {
+                let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+                stream.set_nodelay(true)?;
+                BufReader::new(stream)
+            }
+        };
+        stream.get_mut().write_all(request)?;
+        let answer = read_message(&mut stream)?;
+        if answer.is_some() {
+            self.kept = Some((stream, Instant::now()));
+        }
+        Ok(answer)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Barrier,
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,8 @@ const WORKSTREAM: &str = "load";
 const VIEWERS: usize = 100;
 const SECONDS: u64 = 60;
 const A_SECOND: u64 = 1_000;
-const BATCH: u64 = 100;
+/// Lines of one PutLogEvents. The driver `awslogs` gathers for five seconds; this is one.
+const BATCH: u64 = 1_000;
 const LINES: u64 = SECONDS * A_SECOND;
 /// How long after the last line the last viewer may take.
 const PATIENCE: Duration = Duration::from_secs(420);
@@ -35,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(420);
 struct Seen {
     shown: BTreeMap<u64, usize>,
     lost: u64,
+    /// How often the connection ended.
+    ended: usize,
     /// From written to shown, ms.
     late: Vec<u64>,
 }
@@ -55,17 +59,20 @@ fn connect(number: usize) -> Socket {
     socket.unwrap_or_else(|| panic!("refused with {status}"))
 }
 
-fn watch(number: usize, begun: Instant) -> Seen {
+fn watch(number: usize, ready: &Barrier) -> Seen {
     let mut socket = connect(number);
     let options =
         Options { seed: number as u64, ..Options::new(WORKSTREAM.parse().expect("an id")) };
     let mut client = Client::new(options);
     let mut seen = Seen::default();
     let mut input = Input::Connected;
+    let (mut ended, mut waiting) = (false, true);
+    let mut begun = Instant::now();
     while (seen.shown.len() as u64) < LINES {
         let now = now_ms();
         for output in client.handle(now, input) {
             match output {
+                Output::Send(_) if ended => {}
                 Output::Send(message) => {
                     socket.send(&serde_json::to_string(&message).expect("JSON"));
                 }
@@ -74,26 +81,46 @@ fn watch(number: usize, begun: Instant) -> Seen {
                     seen.late.push(now.saturating_sub(line.ts));
                 }
                 Output::Lost { from, to, .. } => seen.lost += to - from + 1,
+                Output::CaughtUp if waiting => {
+                    ready.wait();
+                    waiting = false;
+                    begun = Instant::now();
+                }
                 Output::ShowRaw(_) | Output::CaughtUp => {}
             }
         }
         if begun.elapsed() > Duration::from_secs(SECONDS) + PATIENCE {
             break;
         }
-        input = match socket.next_within(Duration::from_millis(200)) {
-            Some(frame) => match ServerMessage::parse(&frame) {
+        // An end is told to the client's rules, and what they send goes to the next connection.
+        if ended {
+            socket = connect(number);
+            input = Input::Connected;
+            ended = false;
+            continue;
+        }
+        input = match socket.unless_ended(Duration::from_millis(200)) {
+            Ok(Some(frame)) => match ServerMessage::parse(&frame) {
                 Ok(Some(message)) => Input::Message(message),
                 _ => Input::GatewayFault,
             },
-            None => Input::Tick,
+            Ok(None) => Input::Tick,
+            Err(error) => {
+                eprintln!("viewer {number}: {error}");
+                ended = true;
+                seen.ended += 1;
+                Input::Disconnected
+            }
         };
     }
     seen
 }
 
-fn write() {
+/// Begins when every viewer is caught up with nothing: what is measured is lines, not arrivals.
+fn write(ready: &Barrier) {
     let stream = "worker/worker/load";
     create_stream(stream);
+    ready.wait();
     let begun = Instant::now();
     for first in (1..=LINES).step_by(usize::try_from(BATCH).expect("small")) {
         let due = Duration::from_millis((first - 1) * 1_000 / A_SECOND);
@@ -111,16 +138,18 @@ fn write() {
             .collect();
         put(stream, &lines);
     }
+    eprintln!("written after {:.0} s", begun.elapsed().as_secs_f64());
 }
 
 #[test]
 #[ignore = "a measurement of minutes: `just bench load`"]
 fn a_hundred_viewers_of_a_thousand_lines_a_second() {
+    let ready = &Barrier::new(VIEWERS + 1);
     let begun = Instant::now();
     let all: Vec<Seen> = std::thread::scope(|scope| {
         let viewers: Vec<_> =
-            (0..VIEWERS).map(|number| scope.spawn(move || watch(number, begun))).collect();
-        scope.spawn(write);
+            (0..VIEWERS).map(|number| scope.spawn(move || watch(number, ready))).collect();
+        scope.spawn(|| write(ready));
         viewers.into_iter().map(|viewer| viewer.join().expect("a viewer")).collect()
     });
     let mut late: Vec<u64> = all.iter().flat_map(|seen| seen.late.iter().copied()).collect();
@@ -129,6 +158,8 @@ fn a_hundred_viewers_of_a_thousand_lines_a_second() {
     let missing: u64 = all.iter().map(|seen| LINES - seen.shown.len() as u64).sum();
     let lost: u64 = all.iter().map(|seen| seen.lost).sum();
     let doubled = all.iter().flat_map(|seen| seen.shown.values()).filter(|n| **n > 1).count();
+    let ended: usize = all.iter().map(|seen| seen.ended).sum();
+    eprintln!("{ended} connections ended; shown after {:.0} s", begun.elapsed().as_secs_f64());
     eprintln!("p50 {} ms, p99 {} ms, slowest {} ms", p(50), p(99), p(100));
     let name = format!("{VIEWERS} viewers, {A_SECOND} lines/s for {SECONDS} s, local cloud");
     for (what, unit, ours, goal) in [

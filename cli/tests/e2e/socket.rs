@@ -60,6 +60,11 @@ impl Socket {
 
     /// The next frame's text, if one comes within this time.
     pub fn next_within(&mut self, time: Duration) -> Option<String> {
+        self.unless_ended(time).unwrap_or_else(|error| panic!("the connection ended: {error}"))
+    }
+
+    /// The next frame's text, if one comes within this time; or how the connection ended.
+    pub fn unless_ended(&mut self, time: Duration) -> Result<Option<String>, tungstenite::Error> {
         self.patience(time);
         let text = loop {
             match self.0.read() {
@@ -70,11 +75,11 @@ impl Socket {
                 {
                     break None;
                 }
-                Err(error) => panic!("the connection ended: {error}"),
+                Err(error) => return Err(error),
             }
         };
         self.patience(PATIENCE);
-        text
+        Ok(text)
     }
 
     fn patience(&mut self, time: Duration) {
