@@ -148,6 +148,14 @@ data! {
         exports { id: VpcId, main_route_table_id: RouteTableId }
     }
 
+    /// A subnet that exists.
+    SubnetData("aws_subnet") -> SubnetDataRef {
+        required {}
+        optional { id: SubnetId }
+        blocks {}
+        exports { availability_zone: Text }
+    }
+
     /// Subnets that exist.
     SubnetsData("aws_subnets") -> SubnetsDataRef {
         required {}

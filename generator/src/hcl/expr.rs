@@ -390,6 +390,14 @@ impl<M, T: Configurable> Expr<M, T> {
     }
 }
 
+impl<M, T: Configurable> Expr<M, List<T>> {
+    /// Ids as plain texts, where AWS asks for any.
+    #[must_use]
+    pub fn texts(&self) -> Expr<M, List<Text>> {
+        Expr::from_node(self.node.clone())
+    }
+}
+
 impl<M> Expr<M, Arn> {
     /// The account id inside an ARN.
     #[must_use]

@@ -7,8 +7,9 @@ mod endpoints;
 mod flow_logs;
 mod own;
 mod private;
+mod taken;
 
-use crate::aws::ec2::{EgressRule, Filter, SecurityGroup, SecurityGroupRef, SubnetsData, VpcData};
+use crate::aws::ec2::{EgressRule, SecurityGroup, SecurityGroupRef};
 use crate::hcl::prelude::*;
 use crate::skips;
 
@@ -98,14 +99,11 @@ impl Definition for Vpc {
         validations(m, &inputs);
         let options = &inputs.options;
         let own = own::network(m, &inputs);
-        let default_vpc = default_network(m, &inputs);
-
-        let given = options.existing_vpc_id.set();
-        let other = default_vpc.is.choose::<VpcId>(default_vpc.id, given);
-        let vpc_id = own.create.choose(own.vpc.first(|vpc| vpc.id()), other);
+        let taken = taken::network(m, &inputs, &own.create);
+        let vpc_id = own.create.choose(own.vpc.first(|vpc| vpc.id()), &taken.vpc_id);
         let vpc_id = m.local("vpc_id", vpc_id);
-        let existing = func::concat(default_vpc.subnet_ids, &options.existing_subnet_ids);
-        let subnet_ids = m.local("subnet_ids", func::concat(own.subnet_ids.clone(), existing));
+        let subnet_ids = func::concat(own.subnet_ids.clone(), &taken.subnet_ids);
+        let subnet_ids = m.local("subnet_ids", subnet_ids);
 
         m.file("security.tf");
         let needs_vpc = options.mode.differs("existing").or(options
@@ -125,8 +123,12 @@ impl Definition for Vpc {
                     "Mode existing needs existing_vpc_id and at least two existing_subnet_ids, in different availability zones: Spot capacity runs out in one at a time.",
                 )
                 .precondition(
-                    &func::length(&subnet_ids).at_least(2),
-                    "The VPC has subnets in fewer than two of the availability zones: Spot capacity runs out in one at a time. Name zones that it has subnets in, or make a VPC with mode create.",
+                    &taken.is_whole,
+                    "A subnet of existing_subnet_ids is not in the VPC existing_vpc_id: no task would start in it.",
+                )
+                .precondition(
+                    &own.create.or(func::length(func::distinct(&taken.zones)).at_least(2)),
+                    "The VPC has subnets in fewer than two of the availability zones, or they were not named: Spot capacity runs out in one at a time. Name zones that it has subnets in (mode default), subnets in different zones (mode existing), or make a VPC with mode create.",
                 ),
         );
         m.add(
@@ -141,7 +143,7 @@ impl Definition for Vpc {
         );
         endpoints::interface(m, &inputs, &own, &worker);
         flow_logs::records(m, &inputs, &own);
-        cases(m, &inputs, &own, &subnet_ids, &worker);
+        cases(m, &inputs, &own, &taken, &subnet_ids, &worker);
         VpcOutputs {
             assign_public_ip: options
                 .mode
@@ -209,36 +211,18 @@ fn validations(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) {
     rules::role_path(m, &options.role_path);
 }
 
-/// The account's default VPC.
-struct DefaultVpc {
-    /// Whether it is used.
-    is: Expr<Vpc, Bool>,
-    id: Expr<Vpc, VpcId>,
-    subnet_ids: Expr<Vpc, List<SubnetId>>,
-}
-
-/// Mode default: read, never changed.
-fn default_network(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) -> DefaultVpc {
-    let is = m.local("use_default", inputs.options.mode.equals("default"));
-    let vpc = m.add_if(&is, VpcData::new("default").default(true));
-    let id = vpc.first(|vpc| vpc.id());
-    let in_vpc = Filter::default().name("vpc-id").values([Expr::from(&id)]);
-    let in_zones = Filter::default().name("availability-zone").values(&inputs.availability_zones);
-    let subnets = m.add_if(&is, SubnetsData::new("default").filter(in_vpc).filter(in_zones));
-    let subnet_ids = func::flatten(subnets.all(|subnets| subnets.ids()));
-    DefaultVpc { is, id, subnet_ids }
-}
-
 fn cases(
     m: &mut Module<Vpc>,
     inputs: &VpcInputs<Vpc>,
     own: &own::Network,
+    taken: &taken::Network,
     subnet_ids: &Expr<Vpc, List<SubnetId>>,
     worker: &SecurityGroupRef<Vpc>,
 ) {
     let options = &inputs.options;
     let made = own.vpc.count();
     let id = |id: &str| Expr::<Constant, SubnetId>::from_configuration(id);
+    let both = || vec![id("subnet-11111111"), id("subnet-22222222")];
     let given = Expr::<Constant, VpcId>::from_configuration("vpc-11111111");
     m.case("creates", "Mode create makes one VPC, a subnet in each zone and nothing that costs.")
         .expect(&made.equals(1), "one VPC")
@@ -247,20 +231,35 @@ fn cases(
     m.case("takes_what_exists", "Mode existing makes no VPC and uses what it is given.")
         .with(&options.mode, "existing")
         .with(&options.existing_vpc_id, given.clone())
-        .with(&options.existing_subnet_ids, vec![id("subnet-11111111"), id("subnet-22222222")])
+        .with(&options.existing_subnet_ids, both())
+        .knowing(&taken.found, both())
         .expect(&made.equals(0), "no VPC")
         .expect(
             &subnet_ids.at(0).equals(Expr::from_configuration("subnet-11111111")),
             "the subnet",
         );
+    m.case("existing_subnets_in_one_zone", "Mode existing refuses subnets of a single zone.")
+        .with(&options.mode, "existing")
+        .with(&options.existing_vpc_id, given.clone())
+        .with(&options.existing_subnet_ids, both())
+        .knowing(&taken.found, both())
+        .knowing(&taken.zone, "us-east-1a")
+        .refused_by(worker);
+    m.case("a_subnet_of_another_vpc", "Mode existing refuses a subnet that the VPC does not have.")
+        .with(&options.mode, "existing")
+        .with(&options.existing_vpc_id, given.clone())
+        .with(&options.existing_subnet_ids, both())
+        .knowing(&taken.found, vec![id("subnet-11111111")])
+        .refused_by(worker);
     m.case("one_existing_subnet_is_too_few", "Mode existing refuses a single subnet.")
         .with(&options.mode, "existing")
         .with(&options.existing_vpc_id, given)
         .with(&options.existing_subnet_ids, vec![id("subnet-11111111")])
+        .knowing(&taken.found, vec![id("subnet-11111111")])
         .refused_by(worker);
     m.case("existing_without_a_vpc", "Mode existing refuses to go without a VPC.")
         .with(&options.mode, "existing")
-        .with(&options.existing_subnet_ids, vec![id("subnet-11111111"), id("subnet-22222222")])
+        .with(&options.existing_subnet_ids, both())
         .refused_by(worker);
     m.case("one_nat_gateway", "A single NAT gateway serves the private subnets of all zones.")
         .with(&options.nat, "single")

@@ -104,9 +104,6 @@ fn another_environment_needs_no_code_and_stands_beside_dev() {
         region = "eu-central-1"
         tags = { Team = "docs" }
         [env.staging.network]
-        mode = "existing"
-        vpc_id = "vpc-0123456789abcdef0"
-        subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
         zones = ["a", "b", "c"]
         [env.staging.worker]
         agent_command = "claude --model \"${x}\" {session_id}"
@@ -120,7 +117,8 @@ fn another_environment_needs_no_code_and_stands_beside_dev() {
     let (plan, _) = plan(&staging, &[]);
     check_tags(&plan, "staging");
     let all = planned(&plan);
-    assert!(all.iter().all(|change| change["type"] != "aws_vpc"), "mode existing makes no VPC");
+    let subnets = all.iter().filter(|change| change["type"] == "aws_subnet").count();
+    assert_eq!(subnets, 3, "one in each zone");
     let names: Vec<&str> =
         all.iter().filter_map(|change| change["change"]["after"]["name"].as_str()).collect();
     for name in ["/ralph/staging/workstreams", "ralph-staging-worker", "ralph/staging/git-token"] {
@@ -131,6 +129,26 @@ fn another_environment_needs_no_code_and_stands_beside_dev() {
         tags.is_null() || tags["Team"] == "docs"
     });
     assert!(team);
+}
+
+/// Its plan reads the subnets from AWS; what it then refuses stands in the module's own tests.
+#[test]
+fn an_environment_in_a_network_that_exists_validates() {
+    let text = r#"
+        [env.staging.network]
+        mode = "existing"
+        vpc_id = "vpc-0123456789abcdef0"
+        subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+    "#;
+    let settings = config::parse("ralph.toml", text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let files = generate::files(&settings).unwrap();
+    write(folder.path(), &files);
+    validate(&folder.path().join("envs/staging"));
+    let main = &files.iter().find(|(path, _)| path == "envs/staging/main.tf").unwrap().1;
+    for given in ["vpc-0123456789abcdef0", "subnet-0123456789abcdef0", "subnet-0123456789abcdef1"] {
+        assert!(main.contains(&format!("\"{given}\"")), "{given} in {main}");
+    }
 }
 
 #[test]

@@ -27,26 +27,6 @@ resource "aws_vpc_endpoint" "dynamodb" {
   }
 }
 
-data "aws_vpc" "default" {
-  count = local.use_default ? 1 : 0
-
-  default = true
-}
-
-data "aws_subnets" "default" {
-  count = local.use_default ? 1 : 0
-
-  filter {
-    name   = "vpc-id"
-    values = [data.aws_vpc.default[0].id]
-  }
-
-  filter {
-    name   = "availability-zone"
-    values = var.availability_zones
-  }
-}
-
 resource "aws_security_group" "endpoints" {
   # checkov:skip=CKV2_AWS_5:a task or an endpoint takes the group when it is started, which the scan cannot see
   count = local.has_interface_endpoints ? 1 : 0

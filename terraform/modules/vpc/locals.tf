@@ -17,8 +17,12 @@ locals {
   nat_zones = {
     for index, zone in var.availability_zones : zone => zone if local.private && ((!(var.nat == "single")) || (index == 0))
   }
-  use_default = var.mode == "default"
-  vpc_id      = local.create ? aws_vpc.this[0].id : (local.use_default ? data.aws_vpc.default[0].id : var.existing_vpc_id)
+  use_default  = var.mode == "default"
+  use_existing = (var.mode == "existing") && (var.existing_vpc_id != null)
+  taken_subnets = {
+    for index, id in concat(flatten(data.aws_subnets.default[*].ids), var.existing_subnet_ids) : tostring(index) => id if !local.create
+  }
+  vpc_id = local.create ? aws_vpc.this[0].id : (local.use_default ? data.aws_vpc.default[0].id : var.existing_vpc_id)
   subnet_ids = concat(
     local.private ? values(aws_subnet.private)[*].id : values(aws_subnet.public)[*].id,
     concat(flatten(data.aws_subnets.default[*].ids), var.existing_subnet_ids),

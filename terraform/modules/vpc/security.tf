@@ -19,8 +19,13 @@ resource "aws_security_group" "worker" {
     }
 
     precondition {
-      condition     = length(local.subnet_ids) >= 2
-      error_message = "The VPC has subnets in fewer than two of the availability zones: Spot capacity runs out in one at a time. Name zones that it has subnets in, or make a VPC with mode create."
+      condition     = (!local.use_existing) || (length(flatten(data.aws_subnets.existing[*].ids)) == length(var.existing_subnet_ids))
+      error_message = "A subnet of existing_subnet_ids is not in the VPC existing_vpc_id: no task would start in it."
+    }
+
+    precondition {
+      condition     = local.create || (length(distinct(values(data.aws_subnet.taken)[*].availability_zone)) >= 2)
+      error_message = "The VPC has subnets in fewer than two of the availability zones, or they were not named: Spot capacity runs out in one at a time. Name zones that it has subnets in (mode default), subnets in different zones (mode existing), or make a VPC with mode create."
     }
   }
 }

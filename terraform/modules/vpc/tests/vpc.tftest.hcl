@@ -116,6 +116,13 @@ run "takes_what_exists" {
     existing_subnet_ids = ["subnet-11111111", "subnet-22222222"]
   }
 
+  override_data {
+    target = data.aws_subnets.existing
+    values = {
+      ids = ["subnet-11111111", "subnet-22222222"]
+    }
+  }
+
   assert {
     condition     = length(aws_vpc.this) == 0
     error_message = "no VPC"
@@ -124,6 +131,51 @@ run "takes_what_exists" {
   assert {
     condition     = local.subnet_ids[0] == "subnet-11111111"
     error_message = "the subnet"
+  }
+}
+
+# Mode existing refuses subnets of a single zone.
+run "existing_subnets_in_one_zone" {
+  command         = plan
+  expect_failures = [aws_security_group.worker]
+
+  variables {
+    mode                = "existing"
+    existing_vpc_id     = "vpc-11111111"
+    existing_subnet_ids = ["subnet-11111111", "subnet-22222222"]
+  }
+
+  override_data {
+    target = data.aws_subnets.existing
+    values = {
+      ids = ["subnet-11111111", "subnet-22222222"]
+    }
+  }
+
+  override_data {
+    target = data.aws_subnet.taken
+    values = {
+      availability_zone = "us-east-1a"
+    }
+  }
+}
+
+# Mode existing refuses a subnet that the VPC does not have.
+run "a_subnet_of_another_vpc" {
+  command         = plan
+  expect_failures = [aws_security_group.worker]
+
+  variables {
+    mode                = "existing"
+    existing_vpc_id     = "vpc-11111111"
+    existing_subnet_ids = ["subnet-11111111", "subnet-22222222"]
+  }
+
+  override_data {
+    target = data.aws_subnets.existing
+    values = {
+      ids = ["subnet-11111111"]
+    }
   }
 }
 
@@ -136,6 +188,13 @@ run "one_existing_subnet_is_too_few" {
     mode                = "existing"
     existing_vpc_id     = "vpc-11111111"
     existing_subnet_ids = ["subnet-11111111"]
+  }
+
+  override_data {
+    target = data.aws_subnets.existing
+    values = {
+      ids = ["subnet-11111111"]
+    }
   }
 }
 
