@@ -101,7 +101,7 @@ deploy-policy environment="dev" policy="network":
     @awk -v fence='```json {{ environment }} {{ policy }}' '$0 == fence { on = 1; next } /^```/ { on = 0 } on' docs/deploy-policy.md
 
 # apply, plan, change, destroy and apply again in the local cloud, with the deploy policy alone
-test-lifecycle: (need "curl" "python3" "terraform")
+test-lifecycle: (need "cargo" "curl" "python3" "terraform")
     python3 cli/tests/lifecycle/run.py
 
 # take each action that a function is granted away, one at a time: something must fail

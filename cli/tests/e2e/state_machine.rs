@@ -9,7 +9,7 @@ use ralph_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::steps::{Ended, steps, variable};
+use crate::steps::{Ended, applied, steps, variable};
 
 const SPOT: &str = "FARGATE_SPOT";
 const FULL: &str = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
@@ -378,6 +378,25 @@ fn waits() {
     input["limits"] = json!({"maxDurationSecs": 60});
     let late = run_as("too-late", &name, &input);
     assert_eq!((output(&late).exit, late.tasks().len()), (over, 0));
+}
+
+/// What is the same for every task: where it runs, with an address of its own, and its tags.
+#[test]
+fn each_task_has_the_environments_network_and_tags() {
+    let definition = applied();
+    let state = &definition["States"]["RunTask"];
+    assert_eq!(state["Resource"], "arn:aws:states:::ecs:runTask.sync");
+    let task = &state["Parameters"];
+    let network = &task["NetworkConfiguration"]["AwsvpcConfiguration"];
+    assert_eq!(network["AssignPublicIp"], "ENABLED", "without NAT it would reach nothing: {task}");
+    assert_eq!(network["Subnets"].as_array().map(Vec::len), Some(2), "one in each zone: {task}");
+    assert_eq!(network["SecurityGroups"].as_array().map(Vec::len), Some(1), "{task}");
+    assert_eq!(task["PropagateTags"], "TASK_DEFINITION");
+    let family = task["TaskDefinition"].as_str().expect("a task definition");
+    assert!(family.contains(":task-definition/ralph-dev-worker"), "{family}");
+    let strategy = &task["CapacityProviderStrategy"][0];
+    assert_eq!(strategy["CapacityProvider.$"], "$.capacityProvider");
+    assert!(task.get("LaunchType").is_none(), "it would exclude a strategy");
 }
 
 /// What the input says becomes the worker's environment, and what is left of the time its limit.

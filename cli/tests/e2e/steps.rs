@@ -78,13 +78,20 @@ pub fn variable<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
     all.iter().find(|entry| entry["Name"] == name)?["Value"].as_str()
 }
 
+/// The definition that Terraform applied.
+pub fn applied() -> Value {
+    let machine = call(
+        cloud().endpoint(),
+        ("states", "AWSStepFunctions.DescribeStateMachine"),
+        &json!({"stateMachineArn": cloud().output("state_machine_arn")}),
+    );
+    let definition = machine["definition"].as_str().unwrap_or_else(|| panic!("{machine}"));
+    serde_json::from_str(definition).expect("JSON")
+}
+
 impl Steps {
     fn start() -> Self {
-        let definition = call(
-            cloud().endpoint(),
-            ("states", "AWSStepFunctions.DescribeStateMachine"),
-            &json!({"stateMachineArn": cloud().output("state_machine_arn")}),
-        );
+        let definition = applied();
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steps");
         let _ = std::fs::remove_dir_all(&scratch);
         std::fs::create_dir_all(&scratch).expect("a folder");
@@ -137,7 +144,7 @@ impl Steps {
         });
         call(&endpoint, ("dynamodb", "DynamoDB_20120810.CreateTable"), &table);
         let machine = json!({
-            "name": MACHINE, "definition": definition["definition"],
+            "name": MACHINE, "definition": definition.to_string(),
             "roleArn": "arn:aws:iam::000000000000:role/steps",
         });
         let made = call(&endpoint, ("states", "AWSStepFunctions.CreateStateMachine"), &machine);
