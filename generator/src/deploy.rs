@@ -81,7 +81,27 @@ fn policies(env: &Environment) -> [Policy; 3] {
 }
 
 fn arn(env: &Environment, service: &str, rest: &str) -> String {
-    format!("arn:aws:{service}:{}:{}:{rest}", env.region, account(env))
+    format!("arn:{}:{service}:{}:{}:{rest}", partition(env), env.region, account(env))
+}
+
+/// An ARN of API Gateway, which names no account.
+fn api_arn(env: &Environment, rest: &str) -> String {
+    format!("arn:{}:apigateway:{}::{rest}", partition(env), env.region)
+}
+
+/// An ARN of a service that has no regions.
+fn global_arn(env: &Environment, service: &str, rest: &str) -> String {
+    format!("arn:{}:{service}::{}:{rest}", partition(env), account(env))
+}
+
+/// The partition that the region is in.
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+fn partition(env: &Environment) -> &'static str {
+    match env.region.split('-').collect::<Vec<_>>()[..] {
+        ["cn", ..] => "aws-cn",
+        ["us", "gov", ..] => "aws-us-gov",
+        _ => "aws",
+    }
 }
 
 /// The only account, or whichever the policy is in.

@@ -3,7 +3,7 @@
 use ralph_protocol::names::Handler;
 use serde_json::json;
 
-use super::{Grant, account, arn};
+use super::{Grant, api_arn, arn, global_arn};
 use crate::config::Environment;
 
 pub(super) fn all(env: &Environment) -> Vec<Grant> {
@@ -11,7 +11,7 @@ pub(super) fn all(env: &Environment) -> Vec<Grant> {
     let prefix = names.prefix();
     let functions = Handler::ALL
         .map(|handler| arn(env, "lambda", &format!("function:{}", names.function(handler))));
-    let api = |rest: &str| format!("arn:aws:apigateway:{}::{rest}", env.region);
+    let api = |rest: &str| api_arn(env, rest);
     let mut grants = vec![
         Grant {
             sid: "Api",
@@ -161,7 +161,7 @@ fn monitoring(env: &Environment) -> Vec<Grant> {
                 "cloudwatch:GetDashboard",
                 "cloudwatch:PutDashboard",
             ],
-            resources: vec![format!("arn:aws:cloudwatch::{}:dashboard/{prefix}", account(env))],
+            resources: vec![global_arn(env, "cloudwatch", &format!("dashboard/{prefix}"))],
             condition: None,
         });
     }
@@ -185,7 +185,7 @@ fn monitoring(env: &Environment) -> Vec<Grant> {
             sid: "AccountLogRole",
             why: "The role is the account's own setting.",
             actions: vec!["apigateway:GET", "apigateway:PATCH"],
-            resources: vec![format!("arn:aws:apigateway:{}::/account", env.region)],
+            resources: vec![api_arn(env, "/account")],
             condition: None,
         });
     }

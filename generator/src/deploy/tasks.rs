@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Grant, account, arn};
+use super::{Grant, arn, global_arn};
 use crate::config::Environment;
 
 pub(super) fn all(env: &Environment) -> Vec<Grant> {
@@ -59,7 +59,7 @@ fn logs(env: &Environment) -> Vec<Grant> {
 
 fn roles(env: &Environment) -> Vec<Grant> {
     let path = env.role_path.trim_start_matches('/');
-    let own = vec![format!("arn:aws:iam::{}:role/{path}{}-*", account(env), env.names.prefix())];
+    let own = vec![global_arn(env, "iam", &format!("role/{path}{}-*", env.names.prefix()))];
     let bounded = env.permissions_boundary_arn.as_ref();
     let with_boundary =
         bounded.map(|boundary| json!({ "StringEquals": { "iam:PermissionsBoundary": boundary } }));
@@ -111,9 +111,10 @@ fn roles(env: &Environment) -> Vec<Grant> {
             sid: "FirstCluster",
             why: "An account's first cluster makes the role that ECS itself uses.",
             actions: vec!["iam:CreateServiceLinkedRole"],
-            resources: vec![format!(
-                "arn:aws:iam::{}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
-                account(env)
+            resources: vec![global_arn(
+                env,
+                "iam",
+                "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
             )],
             condition: Some(
                 json!({ "StringEquals": { "iam:AWSServiceName": "ecs.amazonaws.com" } }),

@@ -38,6 +38,22 @@ fn a_deploy_policy_fits_into_a_managed_policy_and_names_every_action_in_full() {
 }
 
 #[test]
+fn a_deploy_policys_arns_are_of_the_regions_partition() {
+    for (region, partition) in
+        [("eu-west-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
+    {
+        let text = format!("[env.dev]\nregion = \"{region}\"\n");
+        let settings = ralph_generator::config::parse("ralph.toml", &text).unwrap();
+        let page = ralph_generator::deploy::page(&settings);
+        let arns: Vec<_> = page.match_indices("\"arn:").map(|(at, _)| &page[at + 1..]).collect();
+        assert!(arns.len() > 30, "{}", arns.len());
+        for arn in arns {
+            assert!(arn.starts_with(&format!("arn:{partition}:")), "{region}: {}", &arn[..60]);
+        }
+    }
+}
+
+#[test]
 fn a_deploy_policy_reads_and_writes_no_value_and_starts_nothing() {
     const NEVER: [&str; 12] = [
         "dynamodb:GetItem",
