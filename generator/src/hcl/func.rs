@@ -67,6 +67,8 @@ functions! {
     sha1[](text: Text) -> Text = "sha1";
     /// `sort(list)`
     sort[](list: List<Text>) -> List<Text> = "sort";
+    /// `substr(text, offset, length)`: counts characters
+    substr[](text: Text, offset: Number, length: Number) -> Text = "substr";
     /// `toset(list)`
     to_set[T](list: List<T>) -> Set<T> = "toset";
     /// `upper(text)`

@@ -19,6 +19,7 @@ use crate::aws::ecs::{
 use crate::aws::iam::{Role, RolePolicy, RoleRef};
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::hcl::prelude::*;
+use crate::modules::rules;
 use crate::skips;
 
 /// The module `fargate`.
@@ -183,9 +184,16 @@ impl Definition for Fargate {
                 .kms_key_id(&inputs.options.kms_key_arn),
         );
         m.file("iam.tf");
-        let execution = execution_role(m, &inputs, &repository, &logs, &cluster);
+        let roles = rules::short(
+            m,
+            "role_prefix",
+            "A role's name has at most 64 characters, a family 255.",
+            &inputs.task_family,
+            54,
+        );
+        let execution = execution_role(m, (&inputs, &roles), &repository, &logs, &cluster);
         let task = m.add(
-            role("task", &inputs, "task", &cluster)
+            role("task", (&inputs, &roles), "task", &cluster)
                 .why("The agent is untrusted code: its role exists and may do nothing."),
         );
         let image =
@@ -200,7 +208,7 @@ impl Definition for Fargate {
         };
         let state_machine = state_machine::add(m, &inputs, &around);
         watch::alarm(m, &inputs, &state_machine);
-        cases(m, &inputs, &cluster, &task_definition);
+        cases(m, &inputs, &cluster, &task_definition, &execution);
         FargateOutputs {
             cluster_arn: cluster.arn(),
             cluster_name: cluster.name(),
@@ -291,12 +299,12 @@ fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterR
 
 fn role(
     name: &str,
-    inputs: &FargateInputs<Fargate>,
+    (inputs, roles): (&FargateInputs<Fargate>, &Expr<Fargate, Text>),
     suffix: &str,
     cluster: &ClusterRef<Fargate>,
 ) -> Role<Fargate> {
     Role::new(name)
-        .name(text![&inputs.task_family, "-", suffix])
+        .name(text![roles, "-", suffix])
         .path(&inputs.options.role_path)
         .permissions_boundary(&inputs.permissions_boundary_arn)
         .assume_role_policy(Document::new([Statement::allow("Assume", &["sts:AssumeRole"])
@@ -307,12 +315,12 @@ fn role(
 /// The role with which Fargate itself pulls the image, reads the secrets and writes the log.
 fn execution_role(
     m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
+    (inputs, roles): (&FargateInputs<Fargate>, &Expr<Fargate, Text>),
     repository: &RepositoryRef<Fargate>,
     logs: &LogGroupRef<Fargate>,
     cluster: &ClusterRef<Fargate>,
 ) -> RoleRef<Fargate> {
-    let execution = m.add(role("execution", inputs, "execution", cluster));
+    let execution = m.add(role("execution", (inputs, roles), "execution", cluster));
     let policy = Document::new([
         Statement::allow("LogIn", &["ecr:GetAuthorizationToken"])
             .on_everything("the token is the account's, it has no resource"),
@@ -445,6 +453,7 @@ fn cases(
     inputs: &FargateInputs<Fargate>,
     cluster: &ClusterRef<Fargate>,
     task_definition: &TaskDefinitionRef<Fargate>,
+    execution: &RoleRef<Fargate>,
 ) {
     let options = &inputs.options;
     m.case("everything_on", "Every switch can be on at once.")
@@ -457,6 +466,13 @@ fn cases(
         )
         .with(&options.role_path, "/ralph/")
         .expect(&cluster.name().equals(&inputs.cluster_name), "the cluster");
+    m.case("long_names", "A name that no role could carry is cut there, and ends in its hash.")
+        .with(&inputs.task_family, "f".repeat(255))
+        .with(&inputs.state_machine_name, "s".repeat(80))
+        .expect(
+            &rules::matches(execution.name(), "^f{45}-[0-9a-f]{8}-execution$"),
+            "the execution role",
+        );
     m.case("no_such_size", "A size that Fargate does not offer is refused.")
         .with(&inputs.task_cpu, 256)
         .with(&inputs.task_memory, 8192)

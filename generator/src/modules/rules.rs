@@ -8,6 +8,20 @@ pub(super) fn matches<M>(text: impl Into<Expr<M, Text>>, pattern: &str) -> Expr<
     func::can::<M, Text>(func::regex::<M>(pattern, text))
 }
 
+/// A name as a local: as it is, or where it has more characters than `most`, cut and with eight digits
+/// of its hash, so that two long names stay two.
+pub(super) fn short<M>(
+    m: &mut Module<M>,
+    local: &str,
+    why: &str,
+    name: &Expr<M, Text>,
+    most: i64,
+) -> Expr<M, Text> {
+    let hash = func::substr(func::sha1(name), 0, 8);
+    let cut = text![func::substr(name, 0, most - 9), "-", hash];
+    m.local_because(local, why, func::text_length(name).greater(most).choose::<Text>(cut, name))
+}
+
 /// A text of a form.
 pub(super) fn form<M, T>(
     m: &mut Module<M>,

@@ -2,7 +2,7 @@
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
 resource "aws_iam_role" "execution" {
-  name                 = "${var.task_family}-execution"
+  name                 = "${local.role_prefix}-execution"
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({
@@ -85,7 +85,7 @@ resource "aws_iam_role_policy" "execution_key" {
 
 # The agent is untrusted code: its role exists and may do nothing.
 resource "aws_iam_role" "task" {
-  name                 = "${var.task_family}-task"
+  name                 = "${local.role_prefix}-task"
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({

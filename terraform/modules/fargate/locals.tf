@@ -2,6 +2,8 @@
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
 locals {
+  # A role's name has at most 64 characters, a family 255.
+  role_prefix  = length(var.task_family) > 54 ? "${substr(var.task_family, 0, 45)}-${substr(sha1(var.task_family), 0, 8)}" : var.task_family
   worker_image = "${aws_ecr_repository.worker.repository_url}:${var.image_tag}"
 
   # A digest names bytes, a tag only a promise.
@@ -20,6 +22,9 @@ locals {
 
   # Of executions and of the machine itself, which its role names before it exists.
   states_arn = "arn:${data.aws_partition.current.partition}:states:${var.region}:${split(":", aws_ecs_cluster.this.arn)[4]}"
+
+  # A role's name has at most 64 characters, a state machine's 80.
+  state_machine_role = length(var.state_machine_name) > 64 ? "${substr(var.state_machine_name, 0, 55)}-${substr(sha1(var.state_machine_name), 0, 8)}" : var.state_machine_name
 
   # An alarm without a topic is seen in the console only.
   alarm_actions = var.alarm_topic_arn == null ? [] : [var.alarm_topic_arn]

@@ -57,12 +57,24 @@ variable "connections_table_arn" {
   description = "ARN of the table of runs and leases."
   type        = string
   nullable    = false
+
+  validation {
+    condition = can(
+      regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]+:table/[A-Za-z0-9_.-]+$", var.connections_table_arn),
+    )
+    error_message = "The table is named by its ARN."
+  }
 }
 
 variable "connections_table_name" {
   description = "Name of the table of runs and leases."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]{3,255}$", var.connections_table_name))
+    error_message = "A table's name has 3 to 255 letters, digits and the characters _ . and -."
+  }
 }
 
 variable "container_insights" {
@@ -228,6 +240,11 @@ variable "max_duration_secs" {
   description = "Seconds that an execution may take whose input names no limit."
   type        = number
   nullable    = false
+
+  validation {
+    condition     = ((var.max_duration_secs >= 1) && (var.max_duration_secs <= 31622400)) && ((var.max_duration_secs % 1) == 0)
+    error_message = "An execution of Step Functions takes at most a year: 1 to 31622400 seconds."
+  }
 }
 
 variable "permissions_boundary_arn" {
@@ -279,12 +296,22 @@ variable "state_machine_name" {
   description = "Name of the state machine."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.state_machine_name))
+    error_message = "A state machine's name has 1 to 80 letters, digits, hyphens and underscores."
+  }
 }
 
 variable "subnet_ids" {
   description = "Subnets of the tasks."
   type        = list(string)
   nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))]) && (length(var.subnet_ids) >= 1)
+    error_message = "Tasks need subnets, each named by its id, such as subnet-0123456789abcdef0."
+  }
 }
 
 variable "task_cpu" {
@@ -304,8 +331,8 @@ variable "task_family" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,54}$", var.task_family))
-    error_message = "The family has at most 54 letters, digits, hyphens and underscores: its roles' names, of 64 characters, begin with it."
+    condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.task_family))
+    error_message = "A family has 1 to 255 letters, digits, hyphens and underscores."
   }
 }
 
@@ -331,4 +358,9 @@ variable "worker_security_group_id" {
   description = "Security group of the tasks."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^sg-[0-9a-f]+$", var.worker_security_group_id))
+    error_message = "A security group is named by its id, such as sg-0123456789abcdef0."
+  }
 }

@@ -49,6 +49,11 @@ variable "cluster_arn" {
   description = "ARN of the cluster whose tasks write the lines."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[A-Za-z0-9_-]+$", var.cluster_arn))
+    error_message = "The cluster is named by its ARN."
+  }
 }
 
 variable "dashboard" {

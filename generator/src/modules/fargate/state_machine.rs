@@ -7,6 +7,7 @@ use crate::aws::iam::{Partition, Role, RolePolicy, RoleRef};
 use crate::aws::logs::LogGroup;
 use crate::aws::sfn::{Logging, StateMachine, StateMachineRef, Tracing};
 use crate::hcl::prelude::*;
+use crate::modules::rules;
 use crate::skips;
 
 /// What the definition needs to know of the module around it.
@@ -117,9 +118,16 @@ fn role(
         .by(Principal::Service("states.amazonaws.com"))
         .when("StringEquals", "aws:SourceAccount", &account)
         .when("ArnEquals", "aws:SourceArn", text![states, ":stateMachine:", name]);
+    let role_name = rules::short(
+        m,
+        "state_machine_role",
+        "A role's name has at most 64 characters, a state machine's 80.",
+        name,
+        64,
+    );
     let role = m.add(
         Role::new("state_machine")
-            .name(name)
+            .name(&role_name)
             .path(&inputs.options.role_path)
             .permissions_boundary(&inputs.permissions_boundary_arn)
             .assume_role_policy(Document::new([trust])),

@@ -64,6 +64,20 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
         "The environment holds variables RALPH_… of the worker and no secret: those come from Secrets Manager.",
         map([(worker_env::GIT_TOKEN, "ghp_x".into())]),
     );
+    rules::form(
+        m,
+        &inputs.connections_table_arn,
+        "^arn:[^:]+:dynamodb:[^:]+:[0-9]+:table/[A-Za-z0-9_.-]+$",
+        "The table is named by its ARN.",
+        arn!["ralph-example-connections"],
+    );
+    rules::form(
+        m,
+        &inputs.connections_table_name,
+        "^[A-Za-z0-9_.-]{3,255}$",
+        "A table's name has 3 to 255 letters, digits and the characters _ . and -.",
+        "t",
+    );
     rules::between(
         m,
         &inputs.ephemeral_storage_gib,
@@ -94,6 +108,13 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     );
     rules::log_group(m, &inputs.log_group_name);
     rules::retention(m, &inputs.log_retention_in_days);
+    rules::between(
+        m,
+        &inputs.max_duration_secs,
+        (1, 31_622_400),
+        "An execution of Step Functions takes at most a year: 1 to 31622400 seconds.",
+        0,
+    );
     rules::boundary(m, &inputs.permissions_boundary_arn);
     rules::region(m, &inputs.region);
     rules::form(
@@ -102,6 +123,28 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
         "^[a-z0-9]+([._/-][a-z0-9]+)*$",
         "A repository's name has lower-case letters and digits, with single characters . _ - / between them.",
         "Ralph",
+    );
+    rules::form(
+        m,
+        &inputs.state_machine_name,
+        "^[A-Za-z0-9_-]{1,80}$",
+        "A state machine's name has 1 to 80 letters, digits, hyphens and underscores.",
+        "ralph workstream",
+    );
+    let subnets = &inputs.subnet_ids;
+    let ids = subnets.map("id", |id| rules::matches(id, "^subnet-[0-9a-f]+$"));
+    m.validate(
+        subnets,
+        &func::all_true(ids).and(func::length(subnets).at_least(1)),
+        "Tasks need subnets, each named by its id, such as subnet-0123456789abcdef0.",
+        vec![Expr::from_configuration("vpc-0123456789abcdef0")],
+    );
+    rules::form(
+        m,
+        &inputs.worker_security_group_id,
+        "^sg-[0-9a-f]+$",
+        "A security group is named by its id, such as sg-0123456789abcdef0.",
+        Expr::<Constant, SecurityGroupId>::from_configuration("worker"),
     );
     let units: Vec<Expr<Fargate, Number>> = SIZES.map(|(cpu, _)| cpu.into()).into();
     m.validate(
@@ -113,8 +156,8 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     rules::form(
         m,
         &inputs.task_family,
-        "^[A-Za-z0-9_-]{1,54}$",
-        "The family has at most 54 letters, digits, hyphens and underscores: its roles' names, of 64 characters, begin with it.",
+        "^[A-Za-z0-9_-]{1,255}$",
+        "A family has 1 to 255 letters, digits, hyphens and underscores.",
         "ralph worker",
     );
 }

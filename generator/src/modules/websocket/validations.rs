@@ -16,6 +16,13 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
     );
     rules::form(
         m,
+        &inputs.cluster_arn,
+        "^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[A-Za-z0-9_-]+$",
+        "The cluster is named by its ARN.",
+        arn!["ralph-example"],
+    );
+    rules::form(
+        m,
         &inputs.environment,
         "^[a-z]([a-z0-9-]*[a-z0-9])?$",
         "An environment's name has lower-case letters, digits and hyphens and begins with a letter.",

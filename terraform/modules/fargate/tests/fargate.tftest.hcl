@@ -101,6 +101,19 @@ run "everything_on" {
   }
 }
 
+# A name that no role could carry is cut there, and ends in its hash.
+run "long_names" {
+  variables {
+    task_family        = "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+    state_machine_name = "ssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss"
+  }
+
+  assert {
+    condition     = can(regex("^f{45}-[0-9a-f]{8}-execution$", aws_iam_role.execution.name))
+    error_message = "the execution role"
+  }
+}
+
 # A size that Fargate does not offer is refused.
 run "no_such_size" {
   command         = plan
@@ -216,6 +229,26 @@ run "refuses_environment" {
   }
 }
 
+# The table is named by its ARN.
+run "refuses_connections_table_arn" {
+  command         = plan
+  expect_failures = [var.connections_table_arn]
+
+  variables {
+    connections_table_arn = "ralph-example-connections"
+  }
+}
+
+# A table's name has 3 to 255 letters, digits and the characters _ . and -.
+run "refuses_connections_table_name" {
+  command         = plan
+  expect_failures = [var.connections_table_name]
+
+  variables {
+    connections_table_name = "t"
+  }
+}
+
 # Fargate gives a task 21 to 200 GiB of scratch space.
 run "refuses_ephemeral_storage_gib" {
   command         = plan
@@ -287,6 +320,16 @@ run "refuses_log_retention_in_days" {
   }
 }
 
+# An execution of Step Functions takes at most a year: 1 to 31622400 seconds.
+run "refuses_max_duration_secs" {
+  command         = plan
+  expect_failures = [var.max_duration_secs]
+
+  variables {
+    max_duration_secs = 0
+  }
+}
+
 # The boundary is the ARN of an IAM policy, or null.
 run "refuses_permissions_boundary_arn" {
   command         = plan
@@ -318,6 +361,36 @@ run "refuses_repository_name" {
   }
 }
 
+# A state machine's name has 1 to 80 letters, digits, hyphens and underscores.
+run "refuses_state_machine_name" {
+  command         = plan
+  expect_failures = [var.state_machine_name]
+
+  variables {
+    state_machine_name = "ralph workstream"
+  }
+}
+
+# Tasks need subnets, each named by its id, such as subnet-0123456789abcdef0.
+run "refuses_subnet_ids" {
+  command         = plan
+  expect_failures = [var.subnet_ids]
+
+  variables {
+    subnet_ids = ["vpc-0123456789abcdef0"]
+  }
+}
+
+# A security group is named by its id, such as sg-0123456789abcdef0.
+run "refuses_worker_security_group_id" {
+  command         = plan
+  expect_failures = [var.worker_security_group_id]
+
+  variables {
+    worker_security_group_id = "worker"
+  }
+}
+
 # Fargate has tasks of 256, 512, 1024, 2048, 4096, 8192 or 16384 CPU units.
 run "refuses_task_cpu" {
   command         = plan
@@ -328,8 +401,7 @@ run "refuses_task_cpu" {
   }
 }
 
-# The family has at most 54 letters, digits, hyphens and underscores: its roles' names, of 64
-# characters, begin with it.
+# A family has 1 to 255 letters, digits, hyphens and underscores.
 run "refuses_task_family" {
   command         = plan
   expect_failures = [var.task_family]

@@ -135,6 +135,16 @@ run "refuses_architecture" {
   }
 }
 
+# The cluster is named by its ARN.
+run "refuses_cluster_arn" {
+  command         = plan
+  expect_failures = [var.cluster_arn]
+
+  variables {
+    cluster_arn = "ralph-example"
+  }
+}
+
 # An environment's name has lower-case letters, digits and hyphens and begins with a letter.
 run "refuses_environment" {
   command         = plan
