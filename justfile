@@ -23,7 +23,7 @@ gen-check:
 gen-cost:
     RALPH_WRITE=1 cargo test --quiet -p ralph-cli --test e2e cost::
 
-# show what `just apply` would change (--offline: without an account)
+# show what `just apply` would change (--offline: without an account, network mode create only)
 plan *args:
     @{{ ralph }} plan "$@"
 

@@ -235,7 +235,8 @@ pub enum Secret {
 
 #[derive(Debug, ClapArgs)]
 pub struct PlanArgs {
-    /// Plan a copy with fake credentials: nothing is asked of AWS
+    /// Plan a copy with fake credentials: nothing is asked of AWS. A network that exists (mode default
+    /// or existing) cannot be read so
     #[arg(long)]
     pub offline: bool,
     #[command(flatten)]
