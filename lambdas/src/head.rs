@@ -1,5 +1,5 @@
-//! Reads the head of the usual event in one pass, twice as fast as a general reader: a flat object of
-//! strings and integers. At anything else, and at anything wrong, it gives up, and the general reader
+//! Reads the head of the usual event in one pass, in some 0.6 of a general reader's time: a flat object
+//! of strings and integers. At anything else, and at anything wrong, it gives up, and the general reader
 //! decides.
 
 use std::borrow::Cow;

@@ -136,6 +136,8 @@ impl<'a> Delivery<'a> {
         {
             return Self::from_places(text, &kind, log_group, log_stream, entries);
         }
+        // Freed before the second comes: both at once could be twice the cap.
+        drop(std::mem::take(text));
         *text = again()?;
         Self::parse_any(text)
     }
@@ -147,20 +149,25 @@ impl<'a> Delivery<'a> {
         log_stream: Range<usize>,
         places: Vec<Place>,
     ) -> Result<Self, PayloadError> {
-        if text[kind.clone()] != *b"DATA_MESSAGE" {
+        let text_of = |place: Range<usize>| {
+            str::from_utf8(&text[place])
+                .map_err(|_| PayloadError::Batch("a name in it is not UTF-8".to_owned()))
+        };
+        if text_of(kind.clone())? != "DATA_MESSAGE" {
             return Ok(Self::Control);
         }
-        let text_of = |place: Range<usize>| match str::from_utf8(&text[place]) {
-            Ok(text) => Ok(Cow::Borrowed(text)),
-            Err(_) => Err(PayloadError::Batch("it is not UTF-8".to_owned())),
-        };
         let entries = places.into_iter().map(|Place { timestamp, message }| {
-            Ok(Entry { timestamp, message: text_of(message)? })
+            // A byte that is none of UTF-8's shows as U+FFFD and costs neither its line nor another.
+            let message = match str::from_utf8(&text[message.clone()]) {
+                Ok(message) => Cow::Borrowed(message),
+                Err(_) => String::from_utf8_lossy(&text[message]),
+            };
+            Entry { timestamp, message }
         });
         Ok(Self::Data(Batch {
-            entries: entries.collect::<Result<_, _>>()?,
-            log_group: text_of(log_group)?,
-            log_stream: text_of(log_stream)?,
+            entries: entries.collect(),
+            log_group: text_of(log_group)?.into(),
+            log_stream: text_of(log_stream)?.into(),
             unreadable: 0,
         }))
     }
@@ -271,9 +278,69 @@ mod tests {
         ] {
             assert_eq!(scan(&mut payload("x", &odd).into_bytes()), None, "{odd}");
         }
+        for odd in [
+            r#""timestamp":1,"timestamp":1,"message":"""#,
+            r#""timestamp":1,"message":"","message":"""#,
+            r#""timestamp":1234567890123456789,"message":"""#,
+            r#""timestamp":18446744073709551615,"message":"""#,
+            "\"timestamp\":1,\"message\":\"\u{1f}\"",
+            r#""timestamp":1,"message":"\ud83d""#,
+            r#""timestamp":1,"message":"\ud83d\uffff""#,
+            r#""timestamp":1,"message":"\ud83d\ud83d""#,
+            "\"timestamp\":1,\u{b}\"message\":\"\"",
+        ] {
+            let text = format!("{{\"messageType\":\"m\",\"logEvents\":[{{{odd}}}]}}");
+            assert_eq!(scan(&mut text.into_bytes()), None, "{odd}");
+        }
+        let twice = r#"{"messageType":"m","logGroup":"a","logGroup":"b"}"#;
+        assert_eq!(scan(&mut twice.as_bytes().to_vec()), None);
         for bad in ["", "{", "[]", "{\"logEvents\":[}", "{} x", "{\"a\":01}", "{\"a\":1,}"] {
             assert_eq!(scan(&mut bad.as_bytes().to_vec()), None, "{bad}");
         }
+    }
+
+    /// Reads in place, and never otherwise.
+    fn in_place(text: &mut Vec<u8>) -> Delivery<'_> {
+        Delivery::parse(text, || panic!("not the usual form")).unwrap()
+    }
+
+    #[test]
+    fn escapes_are_undone_in_place_whatever_gap_they_leave() {
+        // Escapes that shorten the text by 1 or 5, then plain text of every length, then a stop at
+        // once: what was read must not have been written over.
+        for (singles, numbers, length) in
+            (0..12).flat_map(|a| (0..4).flat_map(move |b| (0..20).map(move |c| (a, b, c))))
+        {
+            for tail in ["", "\n", "\"", "\u{1f600}", "\u{e9}\\"] {
+                let line = "\n".repeat(singles)
+                    + &"\u{1}".repeat(numbers)
+                    + &"plain text, 20 bytes"[..length]
+                    + tail;
+                let json = serde_json::to_string(&line).unwrap();
+                let pairs = json.replace('\u{1f600}', r"\ud83d\ude00");
+                for json in [json, pairs] {
+                    let text = format!(
+                        "{{ \"messageType\" : \"DATA_MESSAGE\",\n\t\"logEvents\":[ {{\"timestamp\":1 , \"message\":{json}}}\r]}}"
+                    );
+                    let mut text = text.into_bytes();
+                    let Delivery::Data(batch) = in_place(&mut text) else { panic!("no lines") };
+                    assert_eq!(batch.entries[0].message, line, "{json}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_no_utf_8_costs_neither_its_line_nor_another() {
+        let text = payload("BAD", &json!({"timestamp": 8, "message": "good"}));
+        let at = text.find("BAD").unwrap();
+        let mut text = text.into_bytes();
+        text[at + 1] = 0xff;
+        let Delivery::Data(batch) = in_place(&mut text) else { panic!("no lines") };
+        let lines: Vec<_> = batch.entries.iter().map(|entry| &*entry.message).collect();
+        assert_eq!(lines, ["B\u{fffd}D", "good"]);
+        let mut name = b"{\"messageType\":\"DATA_MESSAG\xd8\",\"logEvents\":[]}".to_vec();
+        assert!(Delivery::parse(&mut name, || panic!("not the usual form")).is_err());
     }
 
     proptest! {
