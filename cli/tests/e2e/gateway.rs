@@ -26,7 +26,8 @@ const FAULTY_POSTS: usize = 80;
 /// Longer than the functions wait for an answer.
 const HANG: Duration = Duration::from_secs(4);
 
-/// The local cloud closes a connection without a word when it is idle for five seconds.
+/// How long a connection to the local cloud is kept idle. It closes one without a word, though much
+/// later.
 const KEPT: Duration = Duration::from_secs(2);
 
 /// What becomes of a post.
@@ -196,11 +197,19 @@ impl Upstream {
         };
         stream.get_mut().write_all(request)?;
         let answer = read_message(&mut stream)?;
-        if answer.is_some() {
+        if answer.as_deref().is_some_and(stays_open) {
             self.kept = Some((stream, Instant::now()));
         }
         Ok(answer)
     }
+}
+
+/// Whether the connection goes on behind an answer. After a thousand the local cloud says `close`.
+fn stays_open(answer: &[u8]) -> bool {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let has = |name: &str| head.contains(&format!("\r\n{name}:"));
+    !head.contains("\r\nconnection: close") && (has("content-length") || has("transfer-encoding"))
 }
 
 /// The connection that a post is for.

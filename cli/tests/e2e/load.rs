@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Barrier,
+    sync::{Condvar, Mutex},
     time::{Duration, Instant},
 };
 
@@ -33,6 +33,9 @@ const LINES: u64 = SECONDS * A_SECOND;
 /// How long after the last line the last viewer may take.
 const PATIENCE: Duration = Duration::from_secs(420);
 
+/// How long the viewers may take to come.
+const ARRIVAL: Duration = Duration::from_secs(120);
+
 #[derive(Default)]
 struct Seen {
     shown: BTreeMap<u64, usize>,
@@ -59,7 +62,28 @@ fn connect(number: usize) -> Socket {
     socket.unwrap_or_else(|| panic!("refused with {status}"))
 }
 
-fn watch(number: usize, ready: &Barrier) -> Seen {
+/// Where the writer waits until every viewer has come.
+#[derive(Default)]
+struct Gate {
+    come: Mutex<usize>,
+    more: Condvar,
+}
+
+impl Gate {
+    /// Waits for all of them. One that never comes, because it was refused, ends the measurement.
+    fn pass(&self) {
+        let mut come = self.come.lock().expect("no panic");
+        *come += 1;
+        self.more.notify_all();
+        let missing = |come: &mut usize| *come <= VIEWERS;
+        let (come, waited) =
+            self.more.wait_timeout_while(come, ARRIVAL, missing).expect("no panic");
+        let come = *come;
+        assert!(!waited.timed_out(), "{come} of {VIEWERS} viewers and the writer have come");
+    }
+}
+
+fn watch(number: usize, ready: &Gate) -> Seen {
     let mut socket = connect(number);
     let options =
         Options { seed: number as u64, ..Options::new(WORKSTREAM.parse().expect("an id")) };
@@ -74,7 +98,8 @@ fn watch(number: usize, ready: &Barrier) -> Seen {
             match output {
                 Output::Send(_) if ended => {}
                 Output::Send(message) => {
-                    socket.send(&serde_json::to_string(&message).expect("JSON"));
+                    // What cannot be sent is found to have ended when it is read.
+                    let _ = socket.try_send(&serde_json::to_string(&message).expect("JSON"));
                 }
                 Output::Show(line) => {
                     *seen.shown.entry(line.seq).or_default() += 1;
@@ -82,7 +107,7 @@ fn watch(number: usize, ready: &Barrier) -> Seen {
                 }
                 Output::Lost { from, to, .. } => seen.lost += to - from + 1,
                 Output::CaughtUp if waiting => {
-                    ready.wait();
+                    ready.pass();
                     waiting = false;
                     begun = Instant::now();
                 }
@@ -117,10 +142,10 @@ fn watch(number: usize, ready: &Barrier) -> Seen {
 }
 
 /// Begins when every viewer is caught up with nothing: what is measured is lines, not arrivals.
-fn write(ready: &Barrier) {
+fn write(ready: &Gate) {
     let stream = "worker/worker/load";
     create_stream(stream);
-    ready.wait();
+    ready.pass();
     let begun = Instant::now();
     for first in (1..=LINES).step_by(usize::try_from(BATCH).expect("small")) {
         let due = Duration::from_millis((first - 1) * 1_000 / A_SECOND);
@@ -144,7 +169,7 @@ fn write(ready: &Barrier) {
 #[test]
 #[ignore = "a measurement of minutes: `just bench load`"]
 fn a_hundred_viewers_of_a_thousand_lines_a_second() {
-    let ready = &Barrier::new(VIEWERS + 1);
+    let ready = &Gate::default();
     let begun = Instant::now();
     let all: Vec<Seen> = std::thread::scope(|scope| {
         let viewers: Vec<_> =
@@ -153,6 +178,7 @@ fn a_hundred_viewers_of_a_thousand_lines_a_second() {
         viewers.into_iter().map(|viewer| viewer.join().expect("a viewer")).collect()
     });
     let mut late: Vec<u64> = all.iter().flat_map(|seen| seen.late.iter().copied()).collect();
+    assert!(!late.is_empty(), "nothing was shown");
     late.sort_unstable();
     let p = |percent: usize| late[(late.len() - 1) * percent / 100];
     let missing: u64 = all.iter().map(|seen| LINES - seen.shown.len() as u64).sum();

@@ -35,7 +35,11 @@ impl Socket {
     }
 
     pub fn send(&mut self, text: &str) {
-        self.0.send(Message::text(text)).expect("the connection stands");
+        self.try_send(text).expect("the connection stands");
+    }
+
+    pub fn try_send(&mut self, text: &str) -> Result<(), tungstenite::Error> {
+        self.0.send(Message::text(text))
     }
 
     /// The next frame.
