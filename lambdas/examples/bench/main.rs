@@ -6,8 +6,8 @@
 //!   `aws_lambda_events::LogsEvent` alone: milliseconds each, one a line
 //! * `endpoint HANGING` a management endpoint on a free port that never answers that many of a
 //!   thousand connections
-//! * `fan-out URL`, `fan-out-paced URL`, `bare URL`: one 16 KB frame to 1,000 connections, by push-logs and by a bare
-//!   loop over the SDK's client: a line of JSON each pass
+//! * `fan-out URL`, `fan-out-paced URL`, `bare URL`: one 16 KB frame to 1,000 connections, by
+//!   push-logs and by a bare loop over the SDK's client: a line of JSON each pass
 
 mod endpoint;
 mod fan_out;
