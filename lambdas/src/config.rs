@@ -1,6 +1,9 @@
 //! The functions' environment variables, checked once at the start.
 
-use ralph_protocol::names::{Handler, Resources, lambda_env};
+use ralph_protocol::{
+    execution::MAX_DURATION_SECS,
+    names::{Handler, Resources, lambda_env},
+};
 
 /// Why a function cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +92,28 @@ impl<F: Fn(&str) -> Option<String>> Config<F> {
         days.map(|days| days * 24 * 3600).ok_or(invalid)
     }
 
+    /// How long an execution may take whose order names no limit, seconds.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`], [`ConfigError::Invalid`].
+    pub fn max_duration_secs(&self) -> Result<u64, ConfigError> {
+        let name = lambda_env::MAX_DURATION_SECS;
+        let seconds: Option<u64> = self.text(name)?.parse().ok();
+        seconds
+            .filter(|seconds| (1..=MAX_DURATION_SECS).contains(seconds))
+            .ok_or(ConfigError::Invalid { name, expected: "a number of seconds, 1 to 25920000" })
+    }
+
+    /// Whether orders may name `file://` repositories.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`], [`ConfigError::Invalid`].
+    pub fn allow_file_repo(&self) -> Result<bool, ConfigError> {
+        let name = lambda_env::ALLOW_FILE_REPO;
+        let value = self.text(name)?.parse();
+        value.map_err(|_| ConfigError::Invalid { name, expected: "`true` or `false`" })
+    }
+
     /// The signing keys' secret.
     ///
     /// # Errors
@@ -135,6 +160,12 @@ mod tests {
         for bad in ["0", "-1", "a week", "99999999999"] {
             assert!(with("RALPH_RETENTION_DAYS", bad).retention_secs().is_err(), "{bad}");
         }
+        assert_eq!(with("RALPH_MAX_DURATION_SECS", "60").max_duration_secs(), Ok(60));
+        for bad in ["0", "-1", "1.5", "25920001", "an hour"] {
+            assert!(with("RALPH_MAX_DURATION_SECS", bad).max_duration_secs().is_err(), "{bad}");
+        }
+        assert_eq!(with("RALPH_ALLOW_FILE_REPO", "false").allow_file_repo(), Ok(false));
+        assert!(with("RALPH_ALLOW_FILE_REPO", "1").allow_file_repo().is_err());
         let endpoint =
             with("RALPH_MANAGEMENT_ENDPOINT", "http://127.0.0.1:1/x/").management_endpoint();
         assert_eq!(endpoint.as_deref(), Ok("http://127.0.0.1:1/x"));

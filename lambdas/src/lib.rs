@@ -4,6 +4,7 @@
 //! * [`send_logs`]: a client subscribes to a workstream and reads back what it lacks
 //! * [`push_logs`]: new lines go to the connections that follow their workstream
 //! * [`task_events`]: a task changed its state: its run's row, and a frame to the same connections
+//! * [`execution`]: an execution begins, and what follows each of its runs
 //!
 //! A handler is a free function over small traits ([`ports`]). Only `aws` knows the SDK, behind the
 //! feature of the same name, so that everything else is tested in memory. No handler branches on
@@ -20,6 +21,7 @@ pub mod connect;
 pub mod cursor;
 pub mod delivery;
 pub mod disconnect;
+pub mod execution;
 mod fanout;
 pub mod frame;
 mod head;

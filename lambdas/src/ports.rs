@@ -2,6 +2,7 @@
 //! `aws` implements them with the SDK; tests implement them in memory.
 
 use ralph_protocol::{
+    execution::Progress,
     ids::{Run, Workstream},
     message::RunInfo,
     secret::SigningKeys,
@@ -55,8 +56,8 @@ pub struct RunRow {
 /// News of a run, to be merged into its row: see [`crate::runs::merge`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunNews {
-    /// Its log stream.
-    pub stream: String,
+    /// Its log stream; absent while no task was made.
+    pub stream: Option<String>,
     /// Highest `seq` in the news.
     pub last_seq: u64,
     /// Latest event time in the news, ms since the epoch.
@@ -152,6 +153,82 @@ pub trait Table {
 
     /// Marks a token as used; `false` when it was already.
     async fn use_token(&self, jti: &str, expires_at: u64) -> Result<bool, Unavailable>;
+}
+
+/// An execution's hold on its workstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// ARN of the execution.
+    pub execution: String,
+    /// Its ULID.
+    pub ulid: ulid::Ulid,
+    /// When it can be taken without a look at its holder, seconds since the epoch.
+    pub expires_at: u64,
+}
+
+/// The rows of executions in the table. A step is named by the progress that is about to be answered:
+/// its workstream, its ULID and its number.
+pub trait Executions {
+    /// The answer that is stored for a step.
+    async fn answer(&self, progress: &Progress) -> Result<Option<String>, Unavailable>;
+
+    /// Stores the answer of a step unless it has one, and returns the one that stands.
+    async fn keep_answer(
+        &self,
+        progress: &Progress,
+        answer: &str,
+        expires_at: u64,
+    ) -> Result<String, Unavailable>;
+
+    /// Takes the lease if nobody holds it, if it has expired, or if the execution holds it already;
+    /// `false` when another one holds it. `now` is in seconds since the epoch.
+    async fn take_lease(
+        &self,
+        workstream: &Workstream,
+        lease: &Lease,
+        now: u64,
+    ) -> Result<bool, Unavailable>;
+
+    /// ARN of the execution that holds the lease.
+    async fn lease_holder(&self, workstream: &Workstream) -> Result<Option<String>, Unavailable>;
+
+    /// Takes the lease from this holder; `false` when another one has it by now.
+    async fn take_over_lease(
+        &self,
+        workstream: &Workstream,
+        lease: &Lease,
+        holder: &str,
+    ) -> Result<bool, Unavailable>;
+
+    /// Gives the lease back if this execution holds it.
+    async fn release_lease(
+        &self,
+        workstream: &Workstream,
+        execution: &str,
+    ) -> Result<(), Unavailable>;
+
+    /// Whether somebody asked for this execution to stop.
+    async fn stop_requested(
+        &self,
+        workstream: &Workstream,
+        execution: &str,
+    ) -> Result<bool, Unavailable>;
+
+    /// Writes the row of a run that is about to start, with its execution, unless there is one.
+    /// `now_ms` is in ms since the epoch.
+    async fn begin_run(
+        &self,
+        progress: &Progress,
+        run: &Run,
+        now_ms: u64,
+        expires_at: u64,
+    ) -> Result<(), Unavailable>;
+}
+
+/// The state machine's executions.
+pub trait Machine {
+    /// Whether an execution runs; `false` for one that is not known any more.
+    async fn is_running(&self, execution: &str) -> Result<bool, Unavailable>;
 }
 
 /// Why a frame did not reach a connection.

@@ -62,7 +62,7 @@ impl Gathered {
     #[must_use]
     pub fn news(self, stream: &str, expires_at: u64) -> Option<RunNews> {
         Some(RunNews {
-            stream: stream.to_owned(),
+            stream: Some(stream.to_owned()),
             last_seq: self.last_seq,
             last_ts: self.last_ts,
             state: self.state?,
@@ -100,7 +100,7 @@ pub fn merge(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
         stream: None,
         wait_until: None,
     });
-    row.stream.get_or_insert_with(|| news.stream.clone());
+    row.stream = row.stream.or_else(|| news.stream.clone());
     let info = &mut row.info;
     info.last_seq = info.last_seq.max(news.last_seq);
     info.last_ts = info.last_ts.max(news.last_ts);
@@ -124,7 +124,7 @@ pub fn merge_task(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
     let lower = row.as_ref().is_none_or(|row| row.info.state.rank() < news.state.rank());
     match (row, lower) {
         (Some(mut row), false) => {
-            row.stream.get_or_insert_with(|| news.stream.clone());
+            row.stream = row.stream.or_else(|| news.stream.clone());
             row
         }
         (row, _) => merge(row, run, news),

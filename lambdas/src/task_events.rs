@@ -131,7 +131,7 @@ impl Task {
             (true, None) => (RunState::Failed, self.reason().or_else(|| self.stop_code.clone())),
         };
         RunNews {
-            stream: stream.to_owned(),
+            stream: Some(stream.to_owned()),
             last_seq: 0,
             last_ts: 0,
             state,

@@ -1,79 +1,77 @@
 //! An execution: one order to work on a workstream, carried out by the state machine
 //! `ralph-<env>-workstream` in as many runs of the worker as it takes.
 //!
-//! * Started with [`Input`] as its input and [`name`] as its name, which gives it its ULID: every
-//!   run's id is that ULID and an attempt, and its duration counts from the ULID's time.
+//! * Started with an [`Order`] as its input. Its [`ulid`] names its runs: every run's id is that
+//!   ULID and an attempt, and its duration counts from the ULID's time. [`name`] puts the ULID into
+//!   the execution's name; an execution that was started under another name gets one from its ARN.
+//! * Carried by [`Step`]s between the state machine and the functions that decide.
 //! * Ends with an [`Output`]: as the execution's output where [`Outcome::succeeds`], else as the
 //!   `cause` of its failure, with [`Outcome::error`] as the `error`.
 //! * Holds its workstream's lease meanwhile: the row `WS#<w>`/`LEASE` with
-//!   [`attribute::EXECUTION`](crate::table::attribute::EXECUTION) (the execution's ARN) and
-//!   `expiresAt` (seconds since the epoch, an hour after the execution's deadline). A lease whose
-//!   execution no longer runs is taken over, so nobody has to delete the lease of an execution that
-//!   was stopped or lost.
+//!   [`attribute::EXECUTION`](crate::table::attribute::EXECUTION) (the execution's ARN),
+//!   [`attribute::ULID`](crate::table::attribute::ULID) and `expiresAt` (seconds since the epoch, an
+//!   hour after the execution's deadline). A lease whose execution no longer runs is taken over, so
+//!   nobody has to delete the lease of an execution that was stopped or lost.
 //!
-//! To stop one: stop its task (ECS `StopTask`), and the execution ends by itself as
-//! [`Outcome::Stopped`], with its last run pushed. Between two runs, while it waits, there is no
-//! task: then stop the execution (`StopExecution`), which has no output.
+//! To stop one: write the row `WS#<w>`/`STOP` for it, then stop its task (ECS `StopTask`). The
+//! execution ends by itself as [`Outcome::Stopped`], with its last run pushed. Between two runs,
+//! while it waits, there is no task: then stop the execution (`StopExecution`), which has no output.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
 
 use crate::ids::{Run, Workstream};
 
-mod input;
+mod end;
+mod order;
 mod repo;
+mod step;
 
-pub use input::{
-    Input, InputLimits, MAX_BRANCH, MAX_COMMAND, MAX_DURATION_SECS, MAX_ITERATIONS, MAX_PATH,
-    MAX_STALLS, Problem,
+pub use end::{End, EndKind, Ended};
+pub use order::{
+    Limits, MAX_BRANCH, MAX_COMMAND, MAX_DURATION_SECS, MAX_ITERATIONS, MAX_PATH, MAX_STALLS,
+    Order, Problem,
 };
-pub use repo::{FILE_PATTERN, INSIDE, MAX_REPO, REPO_PATTERN, RepoProblem, check as check_repo};
-
-/// What ends an execution, and how it goes on after each kind of end of a run.
-pub mod restart {
-    /// Most restarts after an interruption of Spot capacity.
-    pub const MAX_SPOT: u32 = 50;
-    /// Most restarts after the worker waited (exit 76).
-    pub const MAX_WAITS: u32 = 100;
-    /// Most restarts in a row after any other end; an interruption or a wait in between resets it.
-    pub const MAX_IN_A_ROW: u32 = 3;
-    /// Most restarts after any other end, all told.
-    pub const MAX_OTHER: u32 = 20;
-    /// Starts that found no Spot capacity before on-demand capacity is asked for.
-    pub const SPOT_TRIES: u32 = 5;
-    /// Starts that found no capacity of either kind before the execution gives up.
-    pub const MAX_CAPACITY: u32 = 20;
-    /// Seconds before the first restart for lack of capacity; each later one waits twice as long.
-    pub const CAPACITY_WAIT_SECS: u32 = 30;
-    /// Longest of those waits, seconds.
-    pub const CAPACITY_WAIT_MAX_SECS: u32 = 600;
-    /// Seconds before a restart after any other end, times the number of them in a row.
-    pub const OTHER_WAIT_SECS: u32 = 15;
-    /// Seconds for a waiting worker's last lines to arrive before its row is read.
-    pub const SETTLE_SECS: u32 = 180;
-    /// Seconds to wait when the row does not say until when.
-    pub const WAIT_SECS: u32 = 900;
-    /// Seconds that a task may outlive the deadline: the worker ends itself at the deadline, and
-    /// what it then commits and pushes takes a while.
-    pub const GRACE_SECS: u32 = 600;
-    /// Seconds that a lease outlives the deadline.
-    pub const LEASE_GRACE_SECS: u32 = 3600;
-}
+pub use repo::{MAX_REPO, RepoProblem, check as check_repo};
+pub use step::{
+    Admission, ContainerOverride, MAX_OVERRIDES, Next, Overrides, Progress, RunTask, Step,
+    StepError, VERSION, Variable, WaitFor,
+};
 
 /// The name of an execution: `<workstream>-<ulid>`. At most 75 characters; AWS allows 80.
 #[must_use]
-pub fn name(workstream: &Workstream, ulid: ulid::Ulid) -> String {
+pub fn name(workstream: &Workstream, ulid: Ulid) -> String {
     format!("{workstream}-{ulid}")
 }
 
 /// Reads [`name`] back, from a name or from an execution's ARN.
 #[must_use]
-pub fn parse_name(text: &str) -> Option<(Workstream, ulid::Ulid)> {
+pub fn parse_name(text: &str) -> Option<(Workstream, Ulid)> {
     let name = text.rsplit(':').next()?;
     let (workstream, ulid) = name.rsplit_once('-')?;
-    let parsed = ulid::Ulid::from_string(ulid).ok()?;
+    let parsed = Ulid::from_string(ulid).ok()?;
     // Only the canonical form names runs, see `Run`.
     (parsed.to_string() == ulid).then_some(())?;
     Some((workstream.parse().ok()?, parsed))
+}
+
+/// The ULID of an execution of `workstream`: the one in its name, or else its start and 80 bits of
+/// the SHA-256 of its ARN, so that an execution that was started in the console or by a schedule has
+/// one too, and always the same.
+///
+/// # Errors
+/// The name is [`name`] of another workstream: the workstream that the name promises.
+pub fn ulid(workstream: &Workstream, arn: &str, started_ms: u64) -> Result<Ulid, Workstream> {
+    match parse_name(arn) {
+        Some((named, ulid)) if named == *workstream => Ok(ulid),
+        Some((other, _)) => Err(other),
+        None => {
+            let mut random = [0; 16];
+            random[6..].copy_from_slice(&Sha256::digest(arn.as_bytes())[..10]);
+            Ok(Ulid::from_parts(started_ms, u128::from_be_bytes(random)))
+        }
+    }
 }
 
 /// How an execution ended.
@@ -88,7 +86,7 @@ pub enum Outcome {
     Blocked,
     /// Someone stopped the task.
     Stopped,
-    /// The input is not one this machine accepts. Nothing was started.
+    /// The order is not accepted. Nothing was started.
     Refused,
     /// Another execution works on this workstream. Nothing was started.
     Busy,
@@ -96,13 +94,11 @@ pub enum Outcome {
     CannotStart,
     /// Restarted as often as allowed, in vain.
     GaveUp,
-    /// A service that the state machine calls failed.
-    Internal,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::Complete,
         Self::Limit,
         Self::Blocked,
@@ -111,7 +107,6 @@ impl Outcome {
         Self::Busy,
         Self::CannotStart,
         Self::GaveUp,
-        Self::Internal,
     ];
 
     /// As the [`Output`] writes it.
@@ -126,7 +121,6 @@ impl Outcome {
             Self::Busy => "busy",
             Self::CannotStart => "cannotStart",
             Self::GaveUp => "gaveUp",
-            Self::Internal => "internal",
         }
     }
 
@@ -147,7 +141,6 @@ impl Outcome {
             Self::Busy => Some("Ralph.Busy"),
             Self::CannotStart => Some("Ralph.CannotStart"),
             Self::GaveUp => Some("Ralph.GaveUp"),
-            Self::Internal => Some("Ralph.Internal"),
         }
     }
 }
@@ -171,8 +164,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// Reads the `output` or the `cause` of an execution; `None` when the execution was aborted,
-    /// or failed before its first state.
+    /// Reads the `output` or the `cause` of an execution; `None` when the execution was aborted, or
+    /// failed because one of its functions did.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
@@ -188,7 +181,7 @@ mod tests {
     #[test]
     fn a_name_leads_back_to_its_workstream_and_ulid() {
         let docs: Workstream = "docs-2".parse().unwrap();
-        let ulid: ulid::Ulid = ULID.parse().unwrap();
+        let ulid: Ulid = ULID.parse().unwrap();
         let name = name(&docs, ulid);
         assert_eq!(name, format!("docs-2-{ULID}"));
         assert_eq!(parse_name(&name), Some((docs.clone(), ulid)));
@@ -208,9 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn an_execution_of_any_name_has_one_ulid() {
+        let docs: Workstream = "docs".parse().unwrap();
+        let arn = |name: &str| format!("arn:aws:states:us-east-1:000000000000:execution:m:{name}");
+        let named = ulid(&docs, &arn(&format!("docs-{ULID}")), 7).unwrap();
+        assert_eq!(named.to_string(), ULID);
+        let console = arn("0b6e2b3c-4a0f-9c5f-1c8d-6d7b8a9c0d1e");
+        let made = ulid(&docs, &console, 1_700_000_000_123).unwrap();
+        assert_eq!(made.timestamp_ms(), 1_700_000_000_123);
+        assert_eq!(ulid(&docs, &console, 1_700_000_000_123), Ok(made), "always the same");
+        assert_ne!(ulid(&docs, &arn("nightly"), 1_700_000_000_123), Ok(made));
+        assert!(crate::ids::Run::new(made, 1).is_ok());
+        let other = ulid(&docs, &arn(&format!("api-{ULID}")), 7).unwrap_err();
+        assert_eq!(other.as_str(), "api", "a name that promises another workstream");
+    }
+
+    #[test]
     fn the_longest_name_fits_into_what_aws_allows() {
         let longest: Workstream = "a".repeat(Workstream::MAX_LEN).parse().unwrap();
-        assert!(name(&longest, ulid::Ulid::nil()).len() <= 80);
+        assert!(name(&longest, Ulid::nil()).len() <= 80);
     }
 
     #[test]

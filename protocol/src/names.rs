@@ -95,6 +95,11 @@ impl Resources {
     }
 }
 
+/// The capacity provider of Spot capacity.
+pub const FARGATE_SPOT: &str = "FARGATE_SPOT";
+/// The capacity provider of on-demand capacity.
+pub const FARGATE: &str = "FARGATE";
+
 /// The container's name in the task definition, and the awslogs stream prefix.
 pub const CONTAINER: &str = "worker";
 
@@ -145,17 +150,23 @@ pub enum Handler {
     PushLogs,
     /// ECS task state changes.
     TaskEvents,
+    /// The beginning of an execution.
+    Admit,
+    /// What follows a run or a wait of an execution.
+    Decide,
 }
 
 impl Handler {
     /// All handlers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Authorize,
         Self::Connect,
         Self::Disconnect,
         Self::SendLogs,
         Self::PushLogs,
         Self::TaskEvents,
+        Self::Admit,
+        Self::Decide,
     ];
 
     /// The handler's name, as in the function's name and its `handler` attribute.
@@ -168,6 +179,8 @@ impl Handler {
             Self::SendLogs => "send-logs",
             Self::PushLogs => "push-logs",
             Self::TaskEvents => "task-events",
+            Self::Admit => "admit",
+            Self::Decide => "decide",
         }
     }
 
@@ -192,6 +205,10 @@ pub mod lambda_env {
     pub const SIGNING_KEYS_ARN: &str = "RALPH_SIGNING_KEYS_ARN";
     /// Where frames are posted: `https://<api>.execute-api.<region>.amazonaws.com/<stage>`.
     pub const MANAGEMENT_ENDPOINT: &str = "RALPH_MANAGEMENT_ENDPOINT";
+    /// How long an execution may take whose order names no limit, seconds.
+    pub const MAX_DURATION_SECS: &str = super::worker_env::MAX_DURATION_SECS;
+    /// `true` accepts orders with a `file://` repository; only the local cloud says so.
+    pub const ALLOW_FILE_REPO: &str = super::worker_env::ALLOW_FILE_REPO;
     /// Lambda's own: the handler's name.
     pub const HANDLER: &str = "_HANDLER";
 }

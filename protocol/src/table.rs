@@ -7,7 +7,9 @@
 //! | `WS#<w>` | `CONN#<id>` | its inverse, written together with it |
 //! | `STREAM#<name>` | `META` | `workstream`, `run` |
 //! | `WS#<w>` | `RUN#<run>` | [`RunState`] and what is known of the run |
-//! | `WS#<w>` | `LEASE` | `execution`: ARN of the one that owns the workstream, see [`crate::execution`] |
+//! | `WS#<w>` | `LEASE` | `execution`: ARN of the one that owns the workstream, `ulid`: its ULID, see [`crate::execution`] |
+//! | `WS#<w>` | `STEP#<ulid>#<n>` | `answer`: what `admit` or `decide` answered in step `n` of an execution |
+//! | `WS#<w>` | `STOP` | `execution`: ARN of the one that is asked to stop, `requestedAt` |
 //! | `JTI#<jti>` | `META` | a token that was used |
 //!
 //! Every row has `expiresAt` (seconds since the epoch). DynamoDB deletes late, so a reader ignores
@@ -27,6 +29,8 @@ pub const EXPIRES_AT: &str = "expiresAt";
 pub const META: &str = "META";
 /// Sort key of the lease on a workstream.
 pub const LEASE: &str = "LEASE";
+/// Sort key of the request to stop a workstream's execution.
+pub const STOP: &str = "STOP";
 
 /// Attribute names beside the keys.
 pub mod attribute {
@@ -60,8 +64,14 @@ pub mod attribute {
     pub const EXIT: &str = "exit";
     /// Until when a waiting run waits, ms since the epoch.
     pub const WAIT_UNTIL: &str = "waitUntil";
-    /// ARN of the execution that holds a lease.
+    /// ARN of the execution that holds a lease, is asked to stop, or started a run.
     pub const EXECUTION: &str = "execution";
+    /// ULID of the execution that holds a lease.
+    pub const ULID: &str = "ulid";
+    /// The answer of a step of an execution, a [`Step`](crate::execution::Step) as JSON.
+    pub const ANSWER: &str = "answer";
+    /// When a stop was asked for, ms since the epoch.
+    pub const REQUESTED_AT: &str = "requestedAt";
 }
 
 /// Seconds a connection's rows live past `connectedAt`: API Gateway cuts every connection after
@@ -139,6 +149,12 @@ pub fn workstream(workstream: &Workstream) -> String {
 #[must_use]
 pub fn run(run: &Run) -> String {
     format!("RUN#{run}")
+}
+
+/// `STEP#<ulid>#<step>`, the step with four digits.
+#[must_use]
+pub fn step(ulid: ulid::Ulid, step: u32) -> String {
+    format!("STEP#{ulid}#{step:04}")
 }
 
 /// `STREAM#<log stream name>`.

@@ -4,7 +4,7 @@ use anstream::ColorChoice;
 use clap::{Args as ClapArgs, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use ralph_protocol::{
-    execution::{Input, InputLimits},
+    execution::{Limits, Order},
     ids::{Run, Workstream},
     message::MAX_LIMIT,
 };
@@ -66,17 +66,17 @@ pub struct LimitArgs {
 }
 
 impl RunArgs {
-    /// What the state machine is told.
-    pub fn input(&self) -> Input {
+    /// What the execution is asked to do.
+    pub fn order(&self) -> Order {
         let limits = &self.limits;
-        Input {
+        Order {
             workstream: self.workstream.clone(),
             repo: self.repo.clone(),
             base: self.base.clone(),
             branch: self.branch.clone(),
             prompt_file: self.prompt_file.clone(),
             verify_command: self.verify.clone(),
-            limits: InputLimits {
+            limits: Limits {
                 max_iterations: limits.max_iterations,
                 max_duration_secs: limits.max_duration,
                 max_cost_usd: limits.max_cost_usd,

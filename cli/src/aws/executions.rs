@@ -3,21 +3,25 @@
 use anyhow::{Context, Result};
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{
-    Client, operation::describe_execution::DescribeExecutionError, types::ExecutionStatus,
+    Client,
+    operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput},
+    types::ExecutionStatus,
 };
 use ralph_protocol::{
-    execution::{Input, Output, name, parse_name},
+    execution::{Order, Output, name, parse_name},
     ids::Workstream,
 };
+use serde_json::Value;
 use ulid::Ulid;
 
-use super::explain;
+use super::{explain, table::Runs};
 
 /// The executions of one state machine.
 #[derive(Clone)]
 pub struct Executions {
     client: Client,
     machine: String,
+    runs: Runs,
 }
 
 /// Where an execution stands.
@@ -44,6 +48,11 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// Its name within the state machine.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit(':').next().unwrap_or_default()
+    }
+
     /// What it told at its end.
     pub fn output(&self) -> Option<Output> {
         Output::parse(self.told.as_deref()?)
@@ -54,18 +63,18 @@ impl Execution {
 const ENDED: usize = 100;
 
 impl Executions {
-    pub(super) fn new(config: &SdkConfig, machine: &str) -> Self {
-        Self { client: Client::new(config), machine: machine.to_owned() }
+    pub(super) fn new(config: &SdkConfig, machine: &str, runs: Runs) -> Self {
+        Self { client: Client::new(config), machine: machine.to_owned(), runs }
     }
 
     /// Starts one.
-    pub async fn start(&self, ulid: Ulid, input: &Input) -> Result<String> {
+    pub async fn start(&self, ulid: Ulid, order: &Order) -> Result<String> {
         let request = self
             .client
             .start_execution()
             .state_machine_arn(&self.machine)
-            .name(name(&input.workstream, ulid))
-            .input(serde_json::to_string(input)?);
+            .name(name(&order.workstream, ulid))
+            .input(serde_json::to_string(order)?);
         let answer = request
             .send()
             .await
@@ -90,10 +99,14 @@ impl Executions {
         let mut pages = request.into_paginator().items().send();
         while let Some(item) = pages.next().await {
             let item = item.map_err(|error| explain("executions cannot be listed", &error))?;
-            // One that a person started under another name is not ours to speak of.
-            let Some((workstream, ulid)) = parse_name(&item.name) else { continue };
-            let status = status_of(&item.status);
-            found.push(Execution { arn: item.execution_arn, workstream, ulid, status, told: None });
+            let arn = item.execution_arn;
+            found.extend(match parse_name(&item.name) {
+                Some((workstream, ulid)) => {
+                    let status = status_of(&item.status);
+                    Some(Execution { arn, workstream, ulid, status, told: None })
+                }
+                None => self.with_another_name(arn).await?,
+            });
             if found.len() >= most {
                 break;
             }
@@ -101,19 +114,55 @@ impl Executions {
         Ok(found)
     }
 
+    /// An execution that the console or a schedule started: its order names the workstream. While it
+    /// runs, its lease has its ULID; afterwards its output names its last run. `None` when it was
+    /// refused, or has not begun yet.
+    async fn with_another_name(&self, arn: String) -> Result<Option<Execution>> {
+        let Some(answer) = self.describe(&arn).await? else { return Ok(None) };
+        let order: Option<Value> =
+            answer.input().and_then(|input| serde_json::from_str(input).ok());
+        let workstream =
+            order.as_ref().and_then(|order| order["workstream"].as_str()?.parse().ok());
+        let Some(workstream) = workstream else { return Ok(None) };
+        let status = status_of(&answer.status);
+        let told = answer.output.or(answer.cause);
+        let ulid = match self.runs.lease(&workstream).await? {
+            Some((holder, ulid)) if holder == arn => Some(ulid),
+            _ => told
+                .as_deref()
+                .and_then(Output::parse)
+                .and_then(|output| output.run?.ulid().parse().ok()),
+        };
+        Ok(ulid.map(|ulid| Execution { arn, workstream, ulid, status, told }))
+    }
+
     /// The execution of that workstream with that ULID; `None` when there is none.
     pub async fn find(&self, workstream: &Workstream, ulid: Ulid) -> Result<Option<Execution>> {
         let (machine, execution) = (":stateMachine:", ":execution:");
-        let arn =
+        let mut arn =
             format!("{}:{}", self.machine.replacen(machine, execution, 1), name(workstream, ulid));
-        match self.client.describe_execution().execution_arn(&arn).send().await {
-            Ok(answer) => Ok(Some(Execution {
-                arn,
-                workstream: workstream.clone(),
-                ulid,
-                status: status_of(&answer.status),
-                told: answer.output.or(answer.cause),
-            })),
+        let mut answer = self.describe(&arn).await?;
+        if answer.is_none() {
+            // It has another name: its runs tell.
+            let rows = self.runs.newest(workstream, ulid).await?;
+            let Some(other) = rows.into_iter().find_map(|row| row.execution) else {
+                return Ok(None);
+            };
+            answer = self.describe(&other).await?;
+            arn = other;
+        }
+        Ok(answer.map(|answer| Execution {
+            arn,
+            workstream: workstream.clone(),
+            ulid,
+            status: status_of(&answer.status),
+            told: answer.output.or(answer.cause),
+        }))
+    }
+
+    async fn describe(&self, arn: &str) -> Result<Option<DescribeExecutionOutput>> {
+        match self.client.describe_execution().execution_arn(arn).send().await {
+            Ok(answer) => Ok(Some(answer)),
             Err(error)
                 if error
                     .as_service_error()
@@ -127,8 +176,8 @@ impl Executions {
 
     /// Whether one still runs.
     pub async fn is_running(&self, execution: &Execution) -> Result<bool> {
-        let now = self.find(&execution.workstream, execution.ulid).await?;
-        Ok(now.context("the execution is gone")?.status == Status::Running)
+        let now = self.describe(&execution.arn).await?.context("the execution is gone")?;
+        Ok(status_of(&now.status) == Status::Running)
     }
 
     /// Ends one at once.

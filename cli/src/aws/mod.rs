@@ -76,7 +76,8 @@ impl Aws {
 
     /// The executions of the environment's state machine.
     pub fn executions(&self, target: &Target) -> Result<Executions> {
-        Ok(Executions::new(&self.config, target.text(output::STATE_MACHINE_ARN)?))
+        let machine = target.text(output::STATE_MACHINE_ARN)?;
+        Ok(Executions::new(&self.config, machine, self.runs(target)?))
     }
 
     /// The runs in the environment's table.

@@ -1,4 +1,5 @@
-//! The connections table, as far as a person asks it: where the runs of a workstream stand.
+//! The connections table, as far as a person asks it: where the runs of a workstream stand, which
+//! execution holds it, and that one should stop.
 
 use std::collections::HashMap;
 
@@ -6,13 +7,16 @@ use anyhow::Result;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use ralph_protocol::{
+    execution::MAX_DURATION_SECS,
     ids::{Run, Workstream},
     table::{self, RunState, attribute},
 };
+use ulid::Ulid;
 
 use super::explain;
 
-/// Reads run rows.
+/// Reads and writes the rows of a workstream.
+#[derive(Clone)]
 pub struct Runs {
     client: Client,
     table: String,
@@ -22,6 +26,8 @@ pub struct Runs {
 #[derive(Debug, Clone)]
 pub struct RunRow {
     pub run: Run,
+    /// ARN of the execution that started it.
+    pub execution: Option<String>,
     pub state: RunState,
     /// Latest event time, ms since the epoch; 0 before the first event.
     pub last_ts: u64,
@@ -42,7 +48,7 @@ impl Runs {
     }
 
     /// The newest runs of an execution, newest first; none before its first.
-    pub async fn newest(&self, workstream: &Workstream, ulid: ulid::Ulid) -> Result<Vec<RunRow>> {
+    pub async fn newest(&self, workstream: &Workstream, ulid: Ulid) -> Result<Vec<RunRow>> {
         let request = self
             .client
             .query()
@@ -64,6 +70,50 @@ impl Runs {
             .map_err(|error| explain("the workstream's runs cannot be read", &error))?;
         Ok(answer.items().iter().filter_map(row).collect())
     }
+
+    /// The execution that holds a workstream: its ARN and its ULID.
+    pub async fn lease(&self, workstream: &Workstream) -> Result<Option<(String, Ulid)>> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(table::PK, AttributeValue::S(table::workstream(workstream)))
+            .key(table::SK, AttributeValue::S(table::LEASE.to_owned()))
+            .consistent_read(true);
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| explain("the workstream's lease cannot be read", &error))?;
+        Ok(answer.item().and_then(|item| {
+            let text = |name| item.get(name)?.as_s().ok();
+            Some((text(attribute::EXECUTION)?.clone(), text(attribute::ULID)?.parse().ok()?))
+        }))
+    }
+
+    /// Asks for an execution to stop: no run follows the one that runs now. `now_ms` is in ms since
+    /// the epoch.
+    pub async fn request_stop(
+        &self,
+        workstream: &Workstream,
+        execution: &str,
+        now_ms: u64,
+    ) -> Result<()> {
+        let expires_at = now_ms / 1000 + MAX_DURATION_SECS;
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item(table::PK, AttributeValue::S(table::workstream(workstream)))
+            .item(table::SK, AttributeValue::S(table::STOP.to_owned()))
+            .item(attribute::EXECUTION, AttributeValue::S(execution.to_owned()))
+            .item(attribute::REQUESTED_AT, AttributeValue::N(now_ms.to_string()))
+            .item(table::EXPIRES_AT, AttributeValue::N(expires_at.to_string()));
+        request
+            .send()
+            .await
+            .map_err(|error| explain("the request to stop cannot be written", &error))?;
+        Ok(())
+    }
 }
 
 /// Reads a row; `None` for one that is not ours.
@@ -74,6 +124,7 @@ fn row(item: &HashMap<String, AttributeValue>) -> Option<RunRow> {
     let positive = |name: &str| number(name).and_then(|value| u64::try_from(value).ok());
     Some(RunRow {
         run: text(table::SK)?.strip_prefix(table::RUN_PREFIX)?.parse().ok()?,
+        execution: text(attribute::EXECUTION).cloned(),
         state: RunState::parse(text(attribute::STATE)?)?,
         last_ts: positive(attribute::LAST_TS).unwrap_or(0),
         stream: text(attribute::STREAM).cloned(),

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
     event::Envelope,
-    execution::{Input, InputLimits},
+    execution::{Limits, Order},
     ids::{Run, Workstream},
     names::SecretName,
     reassembly::{Client, Options},
@@ -177,8 +177,8 @@ async fn play(
     viewing.caught_up().await?;
 
     let executions = aws.executions(target)?;
-    let input = input(options, &repository);
-    executions.start(ulid, &input).await?;
+    let order = order(options, &repository);
+    executions.start(ulid, &order).await?;
     let ended = over(&executions, &options.workstream, ulid);
     let shown = viewing.until_over(ended).await?;
     let written = written(&local::tasks(cloud.scratch()), &options.workstream)?;
@@ -193,16 +193,16 @@ async fn play(
 }
 
 /// What the state machine is told.
-fn input(options: &DemoArgs, repository: &Repository) -> Input {
+fn order(options: &DemoArgs, repository: &Repository) -> Order {
     let max_cost_usd = (options.agent == Agent::Claude).then_some(options.max_cost_usd);
-    Input {
+    Order {
         workstream: options.workstream.clone(),
         repo: repository.url(),
         base: None,
         branch: None,
         prompt_file: Some(repository.prompt().to_owned()),
         verify_command: None,
-        limits: InputLimits { max_cost_usd, ..InputLimits::default() },
+        limits: Limits { max_cost_usd, ..Limits::default() },
     }
 }
 

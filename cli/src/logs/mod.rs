@@ -100,11 +100,23 @@ pub async fn follow_execution(
 ) -> Result<ExitCode> {
     let place = place(target, aws).await?;
     let mut screen = stdout(Form::Text(Extent::Whole), anstream::ColorChoice::Auto);
-    let until = Until::ExecutionOver(Ends(Some(aws.executions(target)?)), Some(ulid.to_string()));
-    let wish =
-        Options { seed: now_ms(), since: Some(ulid.timestamp_ms()), ..Options::new(workstream) };
+    let executions = aws.executions(target)?;
+    let until = Until::ExecutionOver(Ends(Some(executions.clone())), Some(ulid.to_string()));
+    let wish = Options {
+        seed: now_ms(),
+        since: Some(ulid.timestamp_ms()),
+        ..Options::new(workstream.clone())
+    };
     match following::follow(place, wish, until, &mut screen).await {
-        Ok(exit) => Ok(code(exit)),
+        Ok(exit) => {
+            // Without a worker's own end, the lines do not tell why.
+            let told = executions.find(&workstream, ulid).await?.and_then(|one| one.output());
+            if let Some(told) = told.filter(|told| !told.outcome.succeeds()) {
+                let (error, reason) = (told.outcome.as_str(), told.reason);
+                eprintln!("error: the execution has failed ({error}): {reason}");
+            }
+            Ok(code(exit))
+        }
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error),
     }

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::{
     agent,
     report::Report,
-    steps::{self, Order},
+    steps::{self, Setup},
 };
 use crate::{
     args::VerifyArgs,
@@ -118,8 +118,8 @@ impl Account {
             "pushed",
             true,
         );
-        let order = Order { target: &target, scratch: None, repo: self.repo.clone() };
-        steps::run(&order, report).await
+        let setup = Setup { target: &target, scratch: None, repo: self.repo.clone() };
+        steps::run(&setup, report).await
     }
 
     async fn set_secrets(&self, target: &Target) -> Result<()> {

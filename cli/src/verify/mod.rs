@@ -17,7 +17,7 @@ use crate::{
 
 use account::Account;
 use report::{Place, Report};
-use steps::Order;
+use steps::Setup;
 
 /// Something was not as it should be.
 const DIFFERED: u8 = 3;
@@ -29,10 +29,10 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
         Some(scratch) => {
             let target = Target::read(scratch)?;
             let repository = Repository::new(&scratch.join("repositories")).await?;
-            let order = Order { target: &target, scratch: Some(scratch), repo: repository.url() };
+            let setup = Setup { target: &target, scratch: Some(scratch), repo: repository.url() };
             let mut report = Report::new(Place::Local);
             tokio::select! {
-                result = steps::run(&order, &mut report) => result?,
+                result = steps::run(&setup, &mut report) => result?,
                 () = interrupt.wait() => bail!("interrupted"),
             }
             report

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
-    execution::{Input, InputLimits, Outcome},
+    execution::{Limits, Order, Outcome},
     ids::{Run, Workstream},
     reassembly::{Client, Options},
 };
@@ -32,52 +32,49 @@ const LOOK: Duration = Duration::from_secs(1);
 const OVERLAP: u64 = 40;
 
 /// What to verify.
-pub struct Order<'a> {
+pub struct Setup<'a> {
     pub target: &'a Target,
     /// The local cloud's; `None` on AWS, where the environment's agent is the scripted one.
     pub scratch: Option<&'a Path>,
     pub repo: String,
 }
 
-pub async fn run(order: &Order<'_>, report: &mut Report) -> Result<()> {
+pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
     let ulid = ulid::Ulid::generate();
     let name = format!("verify-{}", &ulid.to_string()[20..].to_ascii_lowercase());
     let workstream: Workstream = name.parse()?;
-    if let Some(scratch) = order.scratch {
+    if let Some(scratch) = setup.scratch {
         agents::set(scratch, &workstream, &agent::command())?;
     }
-    let aws = Aws::connect(order.target).await;
-    let executions = aws.executions(order.target)?;
+    let aws = Aws::connect(setup.target).await;
+    let executions = aws.executions(setup.target)?;
     let reader = Reader::Rules(Box::new(Client::new(Options {
         overlap: OVERLAP,
         seed: now_ms(),
         ..Options::new(workstream.clone())
     })));
-    let place = logs::place(order.target, &aws).await?;
+    let place = logs::place(setup.target, &aws).await?;
     let first = Run::new(ulid, 1)?;
     let viewing = Viewing::start(place, workstream.clone(), first, reader, true);
     viewing.caught_up().await?;
     report.add("a viewer", "connects with a signed token", "the same", "connected", true);
 
-    let input = Input {
+    let order = Order {
         workstream: workstream.clone(),
-        repo: order.repo.clone(),
+        repo: setup.repo.clone(),
         base: None,
         branch: None,
         prompt_file: Some("README.md".to_owned()),
         verify_command: None,
-        limits: InputLimits {
-            max_duration_secs: Some(LONGEST.as_secs()),
-            ..InputLimits::default()
-        },
+        limits: Limits { max_duration_secs: Some(LONGEST.as_secs()), ..Limits::default() },
     };
-    executions.start(ulid, &input).await?;
+    executions.start(ulid, &order).await?;
     let shown = viewing.until_over(over(&executions, &workstream, ulid)).await?;
     over(&executions, &workstream, ulid).await?;
     let execution = executions.find(&workstream, ulid).await?.context("the execution is gone")?;
 
-    let rows = aws.runs(order.target)?.newest(&workstream, ulid).await?;
-    let reader = aws.log_reader(order.target)?;
+    let rows = aws.runs(setup.target)?.newest(&workstream, ulid).await?;
+    let reader = aws.log_reader(setup.target)?;
     let mut written = String::new();
     for stream in rows.iter().rev().filter_map(|row| row.stream.as_deref()) {
         for line in reader.all(stream).await? {

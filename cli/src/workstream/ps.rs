@@ -81,6 +81,7 @@ async fn shown(
     let cost = cost(&rows, logs).await?;
     let told = match execution.status {
         Status::Running => None,
+        _ if execution.output().is_some() => execution.output(),
         _ => executions.find(&execution.workstream, execution.ulid).await?.and_then(|e| e.output()),
     };
     let newest = rows.first();
@@ -95,7 +96,7 @@ async fn shown(
     };
     Ok(Shown {
         workstream: execution.workstream.to_string(),
-        execution: format!("{}-{}", execution.workstream, execution.ulid),
+        execution: execution.name().to_owned(),
         state,
         attempt: newest.map(|row| row.run.attempt()),
         run: newest.map(|row| row.run.to_string()),
@@ -210,6 +211,7 @@ mod tests {
         let row = |state: &str, wait_until| RunRow {
             run: "01ARZ3NDEKTSV4RRFFQ69G5FAV-0002".parse().unwrap(),
             state: ralph_protocol::table::RunState::parse(state).unwrap(),
+            execution: None,
             last_ts: 0,
             stream: None,
             reason: None,

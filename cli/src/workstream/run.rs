@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
-    execution::Input,
+    execution::Order,
     names::SecretName,
     secret::{AnthropicKeys, GitToken},
 };
@@ -20,26 +20,26 @@ use crate::{
 
 pub async fn run(options: RunArgs) -> Result<ExitCode> {
     let target = options.target.resolve().await?;
-    let input = options.input();
-    check_form(&input, target.endpoint.is_some())?;
+    let order = options.order();
+    check_form(&order, target.endpoint.is_some())?;
     let scratch = options.target.scratch();
     if options.scripted && scratch.is_none() {
         bail!("--scripted is for the local cloud\nhint: add --local, or leave it out");
     }
     let aws = Aws::connect(&target).await;
-    check_secrets(&target, &aws.secrets(), &input).await?;
+    check_secrets(&target, &aws.secrets(), &order).await?;
     let executions = aws.executions(&target)?;
-    check_free(&executions, &input).await?;
+    check_free(&executions, &order).await?;
     if let Some(scratch) = scratch.filter(|_| options.scripted) {
         let command = agents::scripted(&Project::find()?).await?;
-        agents::set(&scratch, &input.workstream, &command)?;
+        agents::set(&scratch, &order.workstream, &command)?;
     }
     let ulid = ulid::Ulid::generate();
-    executions.start(ulid, &input).await?;
-    let (workstream, to) = (&input.workstream, options.target.words());
+    executions.start(ulid, &order).await?;
+    let (workstream, to) = (&order.workstream, options.target.words());
     eprintln!("{workstream} is started (execution {workstream}-{ulid})");
     if options.follow {
-        return logs::follow_execution(&target, &aws, input.workstream, ulid).await;
+        return logs::follow_execution(&target, &aws, order.workstream, ulid).await;
     }
     eprintln!("lines   ralph logs {workstream} -f{to}");
     match &target.viewer {
@@ -51,9 +51,9 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything the state machine would refuse the input for.
-fn check_form(input: &Input, files: bool) -> Result<()> {
-    let problems: Vec<String> = input.problems(files).iter().map(ToString::to_string).collect();
+/// Everything that `admit` would refuse the order for.
+fn check_form(order: &Order, files: bool) -> Result<()> {
+    let problems: Vec<String> = order.problems(files).iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
@@ -62,7 +62,7 @@ fn check_form(input: &Input, files: bool) -> Result<()> {
 
 /// A task whose secret has no value does not start, and one whose token is for another host ends
 /// before its first iteration.
-async fn check_secrets(target: &Target, secrets: &Secrets, input: &Input) -> Result<()> {
+async fn check_secrets(target: &Target, secrets: &Secrets, order: &Order) -> Result<()> {
     let value = async |name: SecretName, hint: &str| {
         let value = secrets.get(target.secret_arn(name)?).await?;
         let name = name.as_str();
@@ -80,7 +80,7 @@ async fn check_secrets(target: &Target, secrets: &Secrets, input: &Input) -> Res
     )
     .await?;
     let token = GitToken::parse(&token).context("the secret git-token has another shape")?;
-    check_host(&token, &input.repo)
+    check_host(&token, &order.repo)
 }
 
 fn check_host(token: &GitToken, repo: &str) -> Result<()> {
@@ -98,13 +98,13 @@ fn check_host(token: &GitToken, repo: &str) -> Result<()> {
     Ok(())
 }
 
-async fn check_free(executions: &Executions, input: &Input) -> Result<()> {
-    let workstream = &input.workstream;
+async fn check_free(executions: &Executions, order: &Order) -> Result<()> {
+    let workstream = &order.workstream;
     let running = executions.running().await?;
     if let Some(other) = running.iter().find(|other| other.workstream == *workstream) {
         bail!(
-            "{workstream} runs already (execution {workstream}-{})\nhint: `ralph logs {workstream} -f` shows it, `ralph stop {workstream}` ends it",
-            other.ulid
+            "{workstream} runs already (execution {})\nhint: `ralph logs {workstream} -f` shows it, `ralph stop {workstream}` ends it",
+            other.name()
         );
     }
     Ok(())

@@ -1,5 +1,6 @@
-//! `ralph stop`: the task is asked to end, so that the worker commits and pushes what it has; the
-//! execution ends with it. Between two runs there is no task, and the execution itself is stopped.
+//! `ralph stop`: notes that the execution should stop, so that no run follows, and asks its task to
+//! end, so that the worker commits and pushes what it has. Between two runs there is no task, and the
+//! execution itself is stopped.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use anyhow::{Result, bail};
 use ralph_protocol::names::output;
 use tokio::time::Instant;
 
-use crate::{args::StopArgs, aws::Aws};
+use crate::{args::StopArgs, aws::Aws, watch::now_ms};
 
 const REASON: &str = "stopped with `ralph stop`";
 /// How often it is looked at.
@@ -19,7 +20,7 @@ const WITHOUT_TASK: u32 = 5;
 pub async fn run(options: StopArgs) -> Result<()> {
     let target = options.target.resolve().await?;
     let aws = Aws::connect(&target).await;
-    let (executions, tasks) = (aws.executions(&target)?, aws.tasks());
+    let (executions, runs, tasks) = (aws.executions(&target)?, aws.runs(&target)?, aws.tasks());
     let cluster = target.text(output::CLUSTER)?;
     let workstream = &options.workstream;
     let running = executions.running().await?;
@@ -29,6 +30,8 @@ pub async fn run(options: StopArgs) -> Result<()> {
     }
     let deadline = Instant::now() + Duration::from_secs(options.wait);
     for execution in ours {
+        // First, because the task may end before it is asked to, for another reason.
+        runs.request_stop(workstream, &execution.arn, now_ms()).await?;
         let (mut asked, mut without) = (Vec::new(), 0);
         while executions.is_running(execution).await? {
             let found = tasks.of_execution(cluster, execution.ulid).await?;

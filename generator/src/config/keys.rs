@@ -1,6 +1,8 @@
 //! Every key of `ralph.toml`, once: what it may hold, what it is when absent, what it is for.
 //! Reading, `docs/configuration.md` and the JSON schema all come from this table.
 
+use ralph_protocol::execution::MAX_DURATION_SECS;
+
 use super::monitoring::MONITORING;
 
 /// A table of the file.
@@ -88,7 +90,7 @@ pub const RETENTIONS: [i64; 22] = [
 ];
 
 const CPUS: [i64; 7] = [256, 512, 1024, 2048, 4096, 8192, 16384];
-const SECONDS: Kind = Kind::Integer(1, 366 * 24 * 3600);
+const SECONDS: Kind = Kind::Integer(1, MAX_DURATION_SECS as i64);
 const ANY: Form = Form { pattern: "^[^\\u0000-\\u001f]+$", words: "text on one line" };
 const REGION: Form =
     Form { pattern: "^[a-z]{2}(-[a-z]+)+-[0-9]$", words: "an AWS region, such as us-east-1" };

@@ -2,10 +2,6 @@
 //! state machine that starts its runs.
 
 mod state_machine;
-mod state_machine_run;
-mod state_machine_start;
-mod state_machine_states;
-
 mod validations;
 mod watch;
 
@@ -34,20 +30,18 @@ pub const USER: &str = "10001:10001";
 inputs! {
     /// What the module `fargate` is told.
     pub struct FargateInputs {
-        /// Whether executions may name `file://` repositories, which only a stand-in for Fargate can read.
-        allow_file_repositories: Bool,
+        /// ARN of the function that lets an execution begin.
+        admit_function_arn: Arn,
         /// ARN of the secret with the keys of the model's service.
         anthropic_keys_arn: Arn,
         /// Whether a task gets a public address, which it needs in a subnet without NAT.
         assign_public_ip: Bool,
         /// Name of the cluster.
         cluster_name: Text,
-        /// ARN of the table of runs and leases.
-        connections_table_arn: Arn,
-        /// Name of the table of runs and leases.
-        connections_table_name: Text,
         /// Processor architecture of the image: X86_64 or ARM64.
         cpu_architecture: Text,
+        /// ARN of the function that says what follows each run.
+        decide_function_arn: Arn,
         /// Environment of the worker: the defaults that a run may override.
         environment: Map<Text>,
         /// Scratch space of a task in GiB: 21 to 200; the first 20 are free.
@@ -64,8 +58,6 @@ inputs! {
         log_group_name: Text,
         /// Days that the log group keeps a line.
         log_retention_in_days: Number,
-        /// Seconds that an execution may take whose input names no limit.
-        max_duration_secs: Number,
         /// Policy that bounds what the roles can ever do; null for none.
         permissions_boundary_arn: Opt<Arn>,
         /// Region of the cluster.
@@ -129,17 +121,18 @@ outputs! {
 impl Published for Fargate {
     fn example() -> FargateInputs<Constant> {
         FargateInputs {
-            allow_file_repositories: false.into(),
+            admit_function_arn: arn![
+                "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-admit"
+            ],
             anthropic_keys_arn: arn![
                 "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
             ],
             assign_public_ip: true.into(),
             cluster_name: "ralph-example".into(),
-            connections_table_arn: arn![
-                "arn:aws:dynamodb:us-east-1:123456789012:table/ralph-example-connections"
-            ],
-            connections_table_name: "ralph-example-connections".into(),
             cpu_architecture: "X86_64".into(),
+            decide_function_arn: arn![
+                "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-decide"
+            ],
             environment: map([(worker_env::MAX_ITERATIONS, "50".into())]),
             ephemeral_storage_gib: 21.into(),
             force_delete_images: true.into(),
@@ -150,7 +143,6 @@ impl Published for Fargate {
             image_tag: "0.1.0".into(),
             log_group_name: "/ralph/example/workstreams".into(),
             log_retention_in_days: 7.into(),
-            max_duration_secs: 14400.into(),
             permissions_boundary_arn: Expr::null(),
             region: "us-east-1".into(),
             repository_name: "ralph-example-worker".into(),

@@ -31,12 +31,16 @@ const FILTER: &str = "push-logs";
 inputs! {
     /// What the module `websocket` is told.
     pub struct WebsocketInputs {
+        /// Whether orders may name `file://` repositories, which only a stand-in for Fargate can read.
+        allow_file_repositories: Bool,
         /// ARN of the cluster whose tasks write the lines.
         cluster_arn: Arn,
         /// Name of the environment; tokens name it.
         environment: Text,
         /// Path of the zip that holds all functions.
         lambda_zip: Text,
+        /// Seconds that an execution may take whose order names no limit.
+        max_duration_secs: Number,
         /// What names begin with.
         name: Text,
         /// Region of the API.
@@ -45,6 +49,8 @@ inputs! {
         signing_keys_arn: Arn,
         /// Name of the stage.
         stage_name: Text,
+        /// Name of the state machine. Not its ARN: the machine calls the functions, so it comes after them.
+        state_machine_name: Text,
         /// Name of the connections table.
         table_name: Text,
         /// ARN of the workers' log group.
@@ -98,8 +104,12 @@ inputs! {
 outputs! {
     /// What the module `websocket` tells.
     pub struct WebsocketOutputs {
+        /// ARN of the function that lets an execution begin.
+        admit_function_arn: Arn,
         /// Id of the API.
         api_id: ApiId,
+        /// ARN of the function that says what follows each run.
+        decide_function_arn: Arn,
         /// Name of the stage.
         stage_name: Text,
         /// ARN of the connections table.
@@ -114,15 +124,18 @@ outputs! {
 impl Published for Websocket {
     fn example() -> WebsocketInputs<Constant> {
         WebsocketInputs {
+            allow_file_repositories: false.into(),
             cluster_arn: arn!["arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"],
             environment: "example".into(),
             lambda_zip: "ralph-lambda.zip".into(),
+            max_duration_secs: 14400.into(),
             name: "ralph-example".into(),
             region: "us-east-1".into(),
             signing_keys_arn: arn![
                 "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/websocket-signing-keys-a1b2c3"
             ],
             stage_name: "example".into(),
+            state_machine_name: "ralph-example-workstream".into(),
             table_name: "ralph-example-connections".into(),
             workers_log_group_arn: arn![
                 "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
@@ -158,7 +171,9 @@ impl Definition for Websocket {
         dashboard::page(m, &inputs, &functions, &failures);
         cases(m, &inputs, &table, &stage);
         WebsocketOutputs {
+            admit_function_arn: functions.get(Handler::Admit).function.arn(),
             api_id: api.id(),
+            decide_function_arn: functions.get(Handler::Decide).function.arn(),
             stage_name: stage.name(),
             table_arn: table.arn(),
             table_name: table.name(),

@@ -8,12 +8,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Duration, Instant};
 
-use super::{Connections, LogGroup, Management, SecretKeys, sdk_config, shutdown::Working};
+use super::{
+    Connections, LogGroup, Management, SecretKeys, StateMachine, sdk_config, shutdown::Working,
+};
 use crate::{
     authorize::{CachedKeys, authorize},
     config::{Config, ConfigError},
     connect::connect,
     disconnect::disconnect,
+    execution::{self, Defaults},
     invocation::{Invocation, Metric, Stdout},
     ports::{Clock, SystemClock},
     push_logs::{self, push_logs},
@@ -85,6 +88,16 @@ enum Function {
         post: Management,
         retention_secs: u64,
     },
+    Admit {
+        table: Connections,
+        machine: StateMachine,
+        defaults: Defaults,
+        retention_secs: u64,
+    },
+    Decide {
+        table: Connections,
+        retention_secs: u64,
+    },
 }
 
 impl Function {
@@ -120,6 +133,16 @@ impl Function {
             Handler::TaskEvents => {
                 Self::TaskEvents { table, post: post()?, retention_secs: config.retention_secs()? }
             }
+            Handler::Admit => Self::Admit {
+                table,
+                machine: StateMachine::new(&sdk),
+                defaults: Defaults {
+                    max_duration_secs: config.max_duration_secs()?,
+                    file_repositories: config.allow_file_repo()?,
+                },
+                retention_secs: config.retention_secs()?,
+            },
+            Handler::Decide => Self::Decide { table, retention_secs: config.retention_secs()? },
         })
     }
 
@@ -151,6 +174,17 @@ impl Function {
                 let world = task_events::World { table, post, clock, retention_secs };
                 task_events(event, &world, invocation).await?;
                 answer(&())
+            }
+            Self::Admit { table, machine, defaults, retention_secs } => {
+                let retention_secs = *retention_secs;
+                let world = execution::World { table, machine, clock, retention_secs };
+                let admission = serde_json::from_str(event)?;
+                answer(&execution::admit(&admission, *defaults, &world, invocation).await?)
+            }
+            Self::Decide { table, retention_secs } => {
+                let retention_secs = *retention_secs;
+                let world = execution::World { table, machine: &(), clock, retention_secs };
+                answer(&execution::decide(event, &world, invocation).await?)
             }
         }
     }

@@ -4,8 +4,10 @@
 //! the SDK's own default costs 50.
 
 mod app;
+mod executions;
 mod keys;
 mod logs;
+mod machine;
 mod post;
 mod rows;
 mod shutdown;
@@ -25,7 +27,10 @@ use aws_smithy_http_client::{
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 
-pub use self::{app::run, keys::SecretKeys, logs::LogGroup, post::Management, table::Connections};
+pub use self::{
+    app::run, keys::SecretKeys, logs::LogGroup, machine::StateMachine, post::Management,
+    table::Connections,
+};
 use crate::ports::Unavailable;
 
 /// An idle connection is closed before the services close theirs: a frozen function would find a

@@ -3,7 +3,8 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     operation::{
-        put_item::PutItemError, update_item::UpdateItemError,
+        delete_item::builders::DeleteItemFluentBuilder, put_item::PutItemError,
+        put_item::builders::PutItemFluentBuilder, update_item::UpdateItemError,
         update_item::builders::UpdateItemFluentBuilder,
     },
     types::{AttributeValue, Delete, Put, TransactWriteItem},
@@ -50,7 +51,7 @@ impl Connections {
         let _ = tokio::time::timeout(WARM, self.get(row, 0)).await;
     }
 
-    async fn get(&self, key: Item, now: u64) -> Result<Option<Item>, Unavailable> {
+    pub(super) async fn get(&self, key: Item, now: u64) -> Result<Option<Item>, Unavailable> {
         let get = self.client.get_item().table_name(&self.table).set_key(Some(key));
         let answer = get.consistent_read(true).send().await;
         let answer = answer.map_err(unavailable("dynamodb GetItem"))?;
@@ -75,9 +76,16 @@ impl Connections {
             .map_err(unavailable("dynamodb Query"))
     }
 
+    pub(super) fn put(&self, item: Item) -> PutItemFluentBuilder {
+        self.client.put_item().table_name(&self.table).set_item(Some(item))
+    }
+
+    pub(super) fn delete_row(&self, key: Item) -> DeleteItemFluentBuilder {
+        self.client.delete_item().table_name(&self.table).set_key(Some(key))
+    }
+
     async fn delete(&self, key: Item) -> Result<(), Unavailable> {
-        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key));
-        delete.send().await.map(|_| ()).map_err(unavailable("dynamodb DeleteItem"))
+        self.delete_row(key).send().await.map(|_| ()).map_err(unavailable("dynamodb DeleteItem"))
     }
 
     async fn together(&self, writes: Vec<TransactWriteItem>) -> Result<(), Unavailable> {
@@ -91,7 +99,7 @@ impl Connections {
     }
 }
 
-fn names(pairs: &[(&str, &str)]) -> Option<HashMap<String, String>> {
+pub(super) fn names(pairs: &[(&str, &str)]) -> Option<HashMap<String, String>> {
     Some(pairs.iter().map(|(short, name)| ((*short).to_owned(), (*name).to_owned())).collect())
 }
 
@@ -109,8 +117,7 @@ impl Table for Connections {
             (a::CONNECTED_AT.to_owned(), n(row.connected_at)),
             (EXPIRES_AT.to_owned(), n(row.expires_at)),
         ]);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(unavailable("dynamodb PutItem"))
+        self.put(item).send().await.map(|_| ()).map_err(unavailable("dynamodb PutItem"))
     }
 
     async fn delete_connection(&self, id: &str) -> Result<(), Unavailable> {
@@ -190,8 +197,8 @@ impl Table for Connections {
             (EXPIRES_AT, n(expires_at)),
         ];
         let item = item(table::stream(name), META.to_owned(), attributes);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let answer = put
+        let answer = self
+            .put(item)
             .condition_expression("attribute_not_exists(#pk) OR #expires <= :now")
             .set_expression_attribute_names(names(&[("#pk", PK), ("#expires", EXPIRES_AT)]))
             .expression_attribute_values(":now", n(now))
@@ -284,13 +291,16 @@ impl Table for Connections {
             return Ok(());
         }
         // The row says as much or more already.
-        attributes.write(self.update(workstream, run), SET_STREAM, None).await.map(|_| ())
+        if news.stream.is_some() {
+            attributes.write(self.update(workstream, run), SET_STREAM, None).await?;
+        }
+        Ok(())
     }
 
     async fn use_token(&self, jti: &str, expires_at: u64) -> Result<bool, Unavailable> {
         let item = item(table::token(jti), META.to_owned(), [(EXPIRES_AT, n(expires_at))]);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let answer = put
+        let answer = self
+            .put(item)
             .condition_expression("attribute_not_exists(#pk)")
             .set_expression_attribute_names(names(&[("#pk", PK)]))
             .send()
@@ -337,15 +347,17 @@ impl RunAttributes {
         all.add("#state", a::STATE, ":state", s(news.state.as_str()));
         all.add("#rank", a::STATE_RANK, ":rank", n(news.state.rank()));
         all.add("#expires", EXPIRES_AT, ":expires", n(news.expires_at));
-        all.add("#stream", a::STREAM, ":stream", s(&news.stream));
         all.add("#attempt", a::ATTEMPT, ":attempt", n(run.attempt()));
         all.add("#started", a::STARTED_AT, ":started", n(run.started_ms()));
         let mut rest = vec![
             "#expires = :expires",
-            "#stream = if_not_exists(#stream, :stream)",
             "#attempt = if_not_exists(#attempt, :attempt)",
             "#started = if_not_exists(#started, :started)",
         ];
+        if let Some(stream) = &news.stream {
+            all.add("#stream", a::STREAM, ":stream", s(stream));
+            rest.push(SET_STREAM);
+        }
         if let Some(reason) = &news.reason {
             all.add("#reason", a::REASON, ":reason", s(reason));
             rest.push("#reason = :reason");

@@ -3,6 +3,7 @@
 mod authorize;
 mod connect;
 mod convergence;
+mod executions;
 mod fixtures;
 mod hostile;
 mod memory;

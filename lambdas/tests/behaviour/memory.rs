@@ -8,16 +8,18 @@ use std::{
 use ralph_lambdas::{
     invocation::{Invocation, Sink},
     ports::{
-        Clock, Connection, Keys, LogEntry, LogPage, LogQuery, Logs, LogsError, Post, PostError,
-        RunNews, RunRow, StreamOwner, Table, Unavailable,
+        Clock, Connection, Executions, Keys, Lease, LogEntry, LogPage, LogQuery, Logs, LogsError,
+        Post, PostError, RunNews, RunRow, StreamOwner, Table, Unavailable,
     },
     request::Request,
     runs::{merge, merge_task},
 };
 use ralph_protocol::{
+    execution::Progress,
     ids::{Run, Workstream},
-    message::ServerMessage,
+    message::{RunInfo, ServerMessage},
     secret::SigningKeys,
+    table::RunState,
 };
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
@@ -91,6 +93,13 @@ pub struct MemoryTable {
     pub streams: RefCell<BTreeMap<String, StreamOwner>>,
     pub runs: RefCell<BTreeMap<(Workstream, Run), RunRow>>,
     pub tokens: RefCell<BTreeSet<String>>,
+    /// Workstream, ULID and step of an execution; the answer.
+    pub answers: RefCell<BTreeMap<(Workstream, ulid::Ulid, u32), String>>,
+    pub leases: RefCell<BTreeMap<Workstream, Lease>>,
+    /// Workstream, and the execution that is asked to stop.
+    pub stops: RefCell<BTreeMap<Workstream, String>>,
+    /// Calls that still work; then the table is down.
+    pub calls_left: Cell<Option<usize>>,
     pub down: Cell<bool>,
     pub calls: Cell<usize>,
     /// How long a deletion takes.
@@ -100,6 +109,10 @@ pub struct MemoryTable {
 impl MemoryTable {
     fn check(&self) -> Result<(), Unavailable> {
         self.calls.set(self.calls.get() + 1);
+        match self.calls_left.get() {
+            Some(0) => self.down.set(true),
+            left => self.calls_left.set(left.map(|left| left - 1)),
+        }
         match self.down.get() {
             true => Err(Unavailable { call: "dynamodb", problem: "InternalServerError".into() }),
             false => Ok(()),
@@ -250,6 +263,114 @@ impl Table for MemoryTable {
     async fn use_token(&self, jti: &str, _expires_at: u64) -> Result<bool, Unavailable> {
         self.check()?;
         Ok(self.tokens.borrow_mut().insert(jti.to_owned()))
+    }
+}
+
+fn step(progress: &Progress) -> (Workstream, ulid::Ulid, u32) {
+    (progress.order.workstream.clone(), progress.ulid, progress.step)
+}
+
+impl Executions for MemoryTable {
+    async fn answer(&self, progress: &Progress) -> Result<Option<String>, Unavailable> {
+        self.check()?;
+        Ok(self.answers.borrow().get(&step(progress)).cloned())
+    }
+
+    async fn keep_answer(
+        &self,
+        progress: &Progress,
+        answer: &str,
+        _expires_at: u64,
+    ) -> Result<String, Unavailable> {
+        self.check()?;
+        let mut answers = self.answers.borrow_mut();
+        Ok(answers.entry(step(progress)).or_insert_with(|| answer.to_owned()).clone())
+    }
+
+    async fn take_lease(
+        &self,
+        workstream: &Workstream,
+        lease: &Lease,
+        now: u64,
+    ) -> Result<bool, Unavailable> {
+        self.check()?;
+        let mut leases = self.leases.borrow_mut();
+        let free = leases
+            .get(workstream)
+            .is_none_or(|held| held.expires_at < now || held.execution == lease.execution);
+        if free {
+            leases.insert(workstream.clone(), lease.clone());
+        }
+        Ok(free)
+    }
+
+    async fn lease_holder(&self, workstream: &Workstream) -> Result<Option<String>, Unavailable> {
+        self.check()?;
+        Ok(self.leases.borrow().get(workstream).map(|lease| lease.execution.clone()))
+    }
+
+    async fn take_over_lease(
+        &self,
+        workstream: &Workstream,
+        lease: &Lease,
+        holder: &str,
+    ) -> Result<bool, Unavailable> {
+        self.check()?;
+        let mut leases = self.leases.borrow_mut();
+        let held = leases.get(workstream).is_some_and(|held| held.execution == holder);
+        if held {
+            leases.insert(workstream.clone(), lease.clone());
+        }
+        Ok(held)
+    }
+
+    async fn release_lease(
+        &self,
+        workstream: &Workstream,
+        execution: &str,
+    ) -> Result<(), Unavailable> {
+        self.check()?;
+        let mut leases = self.leases.borrow_mut();
+        if leases.get(workstream).is_some_and(|held| held.execution == execution) {
+            leases.remove(workstream);
+        }
+        Ok(())
+    }
+
+    async fn stop_requested(
+        &self,
+        workstream: &Workstream,
+        execution: &str,
+    ) -> Result<bool, Unavailable> {
+        self.check()?;
+        Ok(self.stops.borrow().get(workstream).is_some_and(|asked| asked == execution))
+    }
+
+    async fn begin_run(
+        &self,
+        progress: &Progress,
+        run: &Run,
+        now_ms: u64,
+        _expires_at: u64,
+    ) -> Result<(), Unavailable> {
+        self.check()?;
+        let row = RunRow {
+            info: RunInfo {
+                run: run.clone(),
+                attempt: run.attempt(),
+                started_at: now_ms,
+                last_seq: 0,
+                last_ts: 0,
+                state: RunState::Starting,
+                reason: None,
+                exit: None,
+            },
+            stream: None,
+            wait_until: None,
+        };
+        let key = (progress.order.workstream.clone(), run.clone());
+        self.runs.borrow_mut().entry(key).or_insert(row);
+        Ok(())
     }
 }
 

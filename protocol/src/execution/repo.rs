@@ -1,22 +1,12 @@
-//! Which repositories an execution may name. Checked by `ralph run` with [`check`] and by the state
-//! machine with [`REPO_PATTERN`] and [`INSIDE`], before anything is started; a test holds the two
-//! together. The worker checks again, with what only it knows: the credential's host.
+//! Which repositories an execution may name. `ralph run`, `admit` and the worker all call [`check`];
+//! the worker adds what only it knows: the credential's host.
 
 /// Most bytes of a repository's URL.
 pub const MAX_REPO: usize = 1_000;
 
-/// A URL that is accepted: https, a host of at least two labels, no user info, a path without
-/// query or fragment. The last label begins with a letter, so the host is no IPv4 address in any of
-/// its spellings (`10.0.0.1`, `0x7f.1`, `2130706433`), and a bracket, as IPv6 has, is not in the
-/// alphabet.
-pub const REPO_PATTERN: &str = r"^https://([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?(:[0-9]{1,5})?/[A-Za-z0-9._~%+/-]+$";
-
-/// A file's URL, accepted where no AWS is: only the stand-in for Fargate and tests can read it.
-pub const FILE_PATTERN: &str = r"^file:///[A-Za-z0-9._~%+/-]+$";
-
 /// Last labels of hosts that are never public: names of this machine, of a private network, and of
 /// AWS's own metadata.
-pub const INSIDE: [&str; 10] = [
+const INSIDE: [&str; 10] = [
     "arpa",
     "corp",
     "home",
@@ -35,7 +25,9 @@ pub enum RepoProblem {
     /// Longer than [`MAX_REPO`].
     #[error("the repository's URL is longer than 1000 bytes\nhint: use a shorter one")]
     TooLong,
-    /// Not of the form of [`REPO_PATTERN`].
+    /// Not https, a host of at least two labels and a path, and nothing else. The last label begins
+    /// with a letter, so the host is not an IPv4 address in any of its spellings (`10.0.0.1`,
+    /// `0x7f.1`, `2130706433`); brackets, as IPv6 has, are not allowed.
     #[error(
         "the repository is not an https URL with a host name and a path, and nothing else\nhint: such as https://github.com/you/project, without user name, IP address, query or fragment; the git-token secret is for credentials"
     )]

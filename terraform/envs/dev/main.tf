@@ -31,13 +31,12 @@ module "secrets" {
 module "fargate" {
   source = "../../modules/fargate"
 
-  allow_file_repositories = var.allow_file_repositories == null ? false : var.allow_file_repositories
-  anthropic_keys_arn      = module.secrets.anthropic_keys_arn
-  assign_public_ip        = module.vpc.assign_public_ip
-  cluster_name            = "ralph-dev"
-  connections_table_arn   = module.websocket.table_arn
-  connections_table_name  = module.websocket.table_name
-  cpu_architecture        = "X86_64"
+  admit_function_arn  = module.websocket.admit_function_arn
+  anthropic_keys_arn  = module.secrets.anthropic_keys_arn
+  assign_public_ip    = module.vpc.assign_public_ip
+  cluster_name        = "ralph-dev"
+  cpu_architecture    = "X86_64"
+  decide_function_arn = module.websocket.decide_function_arn
   environment = {
     RALPH_ITERATION_TIMEOUT_SECS = "3600"
     RALPH_MAX_COST_USD           = "25"
@@ -53,7 +52,6 @@ module "fargate" {
   image_tag                = "0.1.0"
   log_group_name           = "/ralph/workstreams"
   log_retention_in_days    = 7
-  max_duration_secs        = 28800
   permissions_boundary_arn = null
   region                   = local.region
   repository_name          = "ralph-worker"
@@ -76,13 +74,16 @@ module "fargate" {
 module "websocket" {
   source = "../../modules/websocket"
 
+  allow_file_repositories        = var.allow_file_repositories == null ? false : var.allow_file_repositories
   cluster_arn                    = module.fargate.cluster_arn
   environment                    = "dev"
   lambda_zip                     = local.lambda_zip
+  max_duration_secs              = 28800
   name                           = "ralph-dev"
   region                         = local.region
   signing_keys_arn               = module.secrets.signing_keys_arn
   stage_name                     = "dev"
+  state_machine_name             = "ralph-dev-workstream"
   table_name                     = "ralph-dev-connections"
   workers_log_group_arn          = module.fargate.log_group_arn
   workers_log_group_name         = module.fargate.log_group_name

@@ -107,3 +107,126 @@ resource "aws_iam_role" "task" {
     ]
   })
 }
+
+data "aws_partition" "current" {}
+
+resource "aws_iam_role" "state_machine" {
+  name                 = local.state_machine_role
+  path                 = var.role_path
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "states.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+        Condition = {
+          StringEquals = {
+            "aws:SourceAccount" = split(":", aws_ecs_cluster.this.arn)[4]
+          }
+          ArnEquals = {
+            "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:states:${var.region}:${split(":", aws_ecs_cluster.this.arn)[4]}:stateMachine:${var.state_machine_name}"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "state_machine" {
+  # DeliverLogs is on `*`: CloudWatch knows no resource for log deliveries.
+  # Trace is on `*`: X-Ray knows no resource for traces.
+  name = "state-machine"
+  role = aws_iam_role.state_machine.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "RunTask"
+        Effect   = "Allow"
+        Action   = "ecs:RunTask"
+        Resource = "${aws_ecs_task_definition.worker.arn_without_revision}:*"
+        Condition = {
+          ArnEquals = {
+            "ecs:cluster" = aws_ecs_cluster.this.arn
+          }
+        }
+      },
+      {
+        Sid      = "TagTask"
+        Effect   = "Allow"
+        Action   = "ecs:TagResource"
+        Resource = "${replace(aws_ecs_cluster.this.arn, ":cluster/", ":task/")}/*"
+        Condition = {
+          StringEquals = {
+            "ecs:CreateAction" = "RunTask"
+          }
+        }
+      },
+      {
+        Sid      = "FollowTask"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeTasks", "ecs:StopTask"]
+        Resource = "${replace(aws_ecs_cluster.this.arn, ":cluster/", ":task/")}/*"
+        Condition = {
+          ArnEquals = {
+            "ecs:cluster" = aws_ecs_cluster.this.arn
+          }
+        }
+      },
+      {
+        Sid      = "HearOfTask"
+        Effect   = "Allow"
+        Action   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
+        Resource = "arn:${data.aws_partition.current.partition}:events:${var.region}:${split(":", aws_ecs_cluster.this.arn)[4]}:rule/StepFunctionsGetEventsForECSTaskRule"
+      },
+      {
+        Sid      = "GiveRoles"
+        Effect   = "Allow"
+        Action   = "iam:PassRole"
+        Resource = [aws_iam_role.execution.arn, aws_iam_role.task.arn]
+        Condition = {
+          StringEquals = {
+            "iam:PassedToService" = "ecs-tasks.amazonaws.com"
+          }
+        }
+      },
+      {
+        Sid      = "Ask"
+        Effect   = "Allow"
+        Action   = "lambda:InvokeFunction"
+        Resource = [var.admit_function_arn, var.decide_function_arn]
+      },
+      {
+        Sid    = "DeliverLogs"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogDelivery",
+          "logs:DeleteLogDelivery",
+          "logs:DescribeLogGroups",
+          "logs:DescribeResourcePolicies",
+          "logs:GetLogDelivery",
+          "logs:ListLogDeliveries",
+          "logs:PutResourcePolicy",
+          "logs:UpdateLogDelivery",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid    = "Trace"
+        Effect = "Allow"
+        Action = [
+          "xray:GetSamplingRules",
+          "xray:GetSamplingTargets",
+          "xray:PutTelemetryRecords",
+          "xray:PutTraceSegments",
+        ]
+        Resource = "*"
+      },
+    ]
+  })
+}

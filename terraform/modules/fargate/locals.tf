@@ -20,9 +20,6 @@ locals {
     "16384" = range(32768, 122881, 8192)
   }
 
-  # Of executions and of the machine itself, which its role names before it exists.
-  states_arn = "arn:${data.aws_partition.current.partition}:states:${var.region}:${split(":", aws_ecs_cluster.this.arn)[4]}"
-
   # A role's name has at most 64 characters, a state machine's 80.
   state_machine_role = length(var.state_machine_name) > 64 ? "${substr(var.state_machine_name, 0, 55)}-${substr(sha1(var.state_machine_name), 0, 8)}" : var.state_machine_name
 

@@ -1,6 +1,19 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
+variable "admit_function_arn" {
+  description = "ARN of the function that lets an execution begin."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = can(
+      regex("^arn:[^:]+:lambda:[^:]+:[0-9]+:function:[A-Za-z0-9_-]+$", var.admit_function_arn),
+    )
+    error_message = "The function is named by its ARN."
+  }
+}
+
 variable "alarm_topic_arn" {
   description = "ARN of the SNS topic that the alarm goes to; null shows it in the console only."
   type        = string
@@ -16,12 +29,6 @@ variable "alarms" {
   description = "Whether there is an alarm for failed executions."
   type        = bool
   default     = false
-  nullable    = false
-}
-
-variable "allow_file_repositories" {
-  description = "Whether executions may name `file://` repositories, which only a stand-in for Fargate can read."
-  type        = bool
   nullable    = false
 }
 
@@ -53,30 +60,6 @@ variable "cluster_name" {
   }
 }
 
-variable "connections_table_arn" {
-  description = "ARN of the table of runs and leases."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition = can(
-      regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]+:table/[A-Za-z0-9_.-]+$", var.connections_table_arn),
-    )
-    error_message = "The table is named by its ARN."
-  }
-}
-
-variable "connections_table_name" {
-  description = "Name of the table of runs and leases."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9_.-]{3,255}$", var.connections_table_name))
-    error_message = "A table's name has 3 to 255 letters, digits and the characters _ . and -."
-  }
-}
-
 variable "container_insights" {
   description = "Whether ECS measures each task; the metrics are billed."
   type        = bool
@@ -92,6 +75,19 @@ variable "cpu_architecture" {
   validation {
     condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
     error_message = "The architecture is X86_64 or ARM64."
+  }
+}
+
+variable "decide_function_arn" {
+  description = "ARN of the function that says what follows each run."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = can(
+      regex("^arn:[^:]+:lambda:[^:]+:[0-9]+:function:[A-Za-z0-9_-]+$", var.decide_function_arn),
+    )
+    error_message = "The function is named by its ARN."
   }
 }
 
@@ -233,17 +229,6 @@ variable "log_retention_in_days" {
       var.log_retention_in_days,
     )
     error_message = "CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
-  }
-}
-
-variable "max_duration_secs" {
-  description = "Seconds that an execution may take whose input names no limit."
-  type        = number
-  nullable    = false
-
-  validation {
-    condition     = ((var.max_duration_secs >= 1) && (var.max_duration_secs <= 31622400)) && ((var.max_duration_secs % 1) == 0)
-    error_message = "An execution of Step Functions takes at most a year: 1 to 31622400 seconds."
   }
 }
 

@@ -730,7 +730,6 @@ resource "aws_lambda_function" "push_logs" {
   environment {
     variables = {
       RALPH_ENVIRONMENT         = var.environment
-      RALPH_LOG_GROUP           = var.workers_log_group_name
       RALPH_MANAGEMENT_ENDPOINT = local.management_endpoint
       RALPH_RETENTION_DAYS      = tostring(var.workers_log_retention_in_days)
       RALPH_TABLE               = aws_dynamodb_table.connections.name
@@ -898,7 +897,6 @@ resource "aws_lambda_function" "task_events" {
   environment {
     variables = {
       RALPH_ENVIRONMENT         = var.environment
-      RALPH_LOG_GROUP           = var.workers_log_group_name
       RALPH_MANAGEMENT_ENDPOINT = local.management_endpoint
       RALPH_RETENTION_DAYS      = tostring(var.workers_log_retention_in_days)
       RALPH_TABLE               = aws_dynamodb_table.connections.name
@@ -918,5 +916,299 @@ resource "aws_lambda_function" "task_events" {
     aws_iam_role_policy.task_events,
     aws_iam_role_policy.task_events_key,
     aws_iam_role_policy.task_events_tracing,
+  ]
+}
+
+# Made before the function, which may not make it: so it has a retention, and goes when the function
+# goes.
+resource "aws_cloudwatch_log_group" "admit" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  name              = "/aws/lambda/${var.name}-admit"
+  retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_iam_role" "admit" {
+  name                 = "${var.name}-admit"
+  path                 = var.role_path
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+data "aws_partition" "current" {}
+
+resource "aws_iam_role_policy" "admit" {
+  name = "admit"
+  role = aws_iam_role.admit.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.admit.arn}:*"
+      },
+      {
+        Sid      = "Table"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]
+        Resource = aws_dynamodb_table.connections.arn
+        Condition = {
+          "ForAllValues:StringLike" = {
+            "dynamodb:LeadingKeys" = "WS#*"
+          }
+        }
+      },
+      {
+        Sid      = "LookAtHolder"
+        Effect   = "Allow"
+        Action   = "states:DescribeExecution"
+        Resource = "arn:${data.aws_partition.current.partition}:states:${var.region}:${split(":", aws_dynamodb_table.connections.arn)[4]}:execution:${var.state_machine_name}:*"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "admit_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.admit.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "admit_tracing" {
+  count = contains(var.traced_functions, "admit") ? 1 : 0
+
+  # Trace is on `*`: traces are the account's, they have no resource.
+  name = "tracing"
+  role = aws_iam_role.admit.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+resource "aws_lambda_function" "admit" {
+  # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
+  # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
+  # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
+  # checkov:skip=CKV_AWS_272:the zip is built where it is applied
+  # checkov:skip=CKV_AWS_173:the variables hold names, no secret
+  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
+  function_name                  = "${var.name}-admit"
+  description                    = "Checks an order, takes its workstream's lease and begins the first run"
+  role                           = aws_iam_role.admit.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = "admit"
+  filename                       = var.lambda_zip
+  source_code_hash               = local.lambda_zip_hash
+  memory_size                    = 256
+  timeout                        = 10
+  reserved_concurrent_executions = lookup(var.reserved_concurrency, "admit", -1)
+  kms_key_arn                    = var.kms_key_arn
+
+  environment {
+    variables = {
+      RALPH_ALLOW_FILE_REPO   = var.allow_file_repositories ? "true" : "false"
+      RALPH_ENVIRONMENT       = var.environment
+      RALPH_MAX_DURATION_SECS = tostring(var.max_duration_secs)
+      RALPH_RETENTION_DAYS    = tostring(var.workers_log_retention_in_days)
+      RALPH_TABLE             = aws_dynamodb_table.connections.name
+    }
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.admit.name
+  }
+
+  tracing_config {
+    mode = contains(var.traced_functions, "admit") ? "Active" : "PassThrough"
+  }
+
+  depends_on = [
+    aws_iam_role_policy.admit,
+    aws_iam_role_policy.admit_key,
+    aws_iam_role_policy.admit_tracing,
+  ]
+}
+
+# Made before the function, which may not make it: so it has a retention, and goes when the function
+# goes.
+resource "aws_cloudwatch_log_group" "decide" {
+  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
+  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  name              = "/aws/lambda/${var.name}-decide"
+  retention_in_days = var.function_log_retention_in_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_iam_role" "decide" {
+  name                 = "${var.name}-decide"
+  path                 = var.role_path
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "Assume"
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "decide" {
+  name = "decide"
+  role = aws_iam_role.decide.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.decide.arn}:*"
+      },
+      {
+        Sid      = "Table"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        Resource = aws_dynamodb_table.connections.arn
+        Condition = {
+          "ForAllValues:StringLike" = {
+            "dynamodb:LeadingKeys" = "WS#*"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "decide_key" {
+  count = var.kms_key_arn != null ? 1 : 0
+
+  name = "key"
+  role = aws_iam_role.decide.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TableKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+        Condition = {
+          StringEquals = {
+            "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "decide_tracing" {
+  count = contains(var.traced_functions, "decide") ? 1 : 0
+
+  # Trace is on `*`: traces are the account's, they have no resource.
+  name = "tracing"
+  role = aws_iam_role.decide.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+resource "aws_lambda_function" "decide" {
+  # checkov:skip=CKV_AWS_117:nothing private to reach, and a VPC would need NAT
+  # checkov:skip=CKV_AWS_115:a reservation fails on accounts with a low quota
+  # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
+  # checkov:skip=CKV_AWS_272:the zip is built where it is applied
+  # checkov:skip=CKV_AWS_173:the variables hold names, no secret
+  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
+  function_name                  = "${var.name}-decide"
+  description                    = "Says what follows a run or a wait of an execution"
+  role                           = aws_iam_role.decide.arn
+  runtime                        = "provided.al2023"
+  architectures                  = [var.architecture]
+  handler                        = "decide"
+  filename                       = var.lambda_zip
+  source_code_hash               = local.lambda_zip_hash
+  memory_size                    = 256
+  timeout                        = 10
+  reserved_concurrent_executions = lookup(var.reserved_concurrency, "decide", -1)
+  kms_key_arn                    = var.kms_key_arn
+
+  environment {
+    variables = {
+      RALPH_ENVIRONMENT    = var.environment
+      RALPH_RETENTION_DAYS = tostring(var.workers_log_retention_in_days)
+      RALPH_TABLE          = aws_dynamodb_table.connections.name
+    }
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.decide.name
+  }
+
+  tracing_config {
+    mode = contains(var.traced_functions, "decide") ? "Active" : "PassThrough"
+  }
+
+  depends_on = [
+    aws_iam_role_policy.decide,
+    aws_iam_role_policy.decide_key,
+    aws_iam_role_policy.decide_tracing,
   ]
 }

@@ -1,9 +1,19 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # From a log line to a browser. Defined in generator/src/modules/websocket.rs.
 
+output "admit_function_arn" {
+  description = "ARN of the function that lets an execution begin."
+  value       = aws_lambda_function.admit.arn
+}
+
 output "api_id" {
   description = "Id of the API."
   value       = aws_apigatewayv2_api.this.id
+}
+
+output "decide_function_arn" {
+  description = "ARN of the function that says what follows each run."
+  value       = aws_lambda_function.decide.arn
 }
 
 output "stage_name" {

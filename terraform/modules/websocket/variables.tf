@@ -33,6 +33,12 @@ variable "alarms" {
   nullable    = false
 }
 
+variable "allow_file_repositories" {
+  description = "Whether orders may name `file://` repositories, which only a stand-in for Fargate can read."
+  type        = bool
+  nullable    = false
+}
+
 variable "architecture" {
   description = "Processor architecture of the functions: x86_64 or arm64."
   type        = string
@@ -154,6 +160,17 @@ variable "management_base" {
   }
 }
 
+variable "max_duration_secs" {
+  description = "Seconds that an execution may take whose order names no limit."
+  type        = number
+  nullable    = false
+
+  validation {
+    condition     = ((var.max_duration_secs >= 1) && (var.max_duration_secs <= 25920000)) && ((var.max_duration_secs % 1) == 0)
+    error_message = "An execution takes 1 to 25920000 seconds: 300 days."
+  }
+}
+
 variable "name" {
   description = "What names begin with."
   type        = string
@@ -201,8 +218,8 @@ variable "reserved_concurrency" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.reserved_concurrency) : contains(["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events"], name)]) && alltrue([for number in values(var.reserved_concurrency) : number >= (-1)])
-    error_message = "Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs, task-events), each -1 for none or a number of instances."
+    condition     = alltrue([for name in keys(var.reserved_concurrency) : contains(["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"], name)]) && alltrue([for number in values(var.reserved_concurrency) : number >= (-1)])
+    error_message = "Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide), each -1 for none or a number of instances."
   }
 }
 
@@ -237,6 +254,17 @@ variable "stage_name" {
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,128}$", var.stage_name))
     error_message = "A stage's name has 1 to 128 letters, digits, hyphens and underscores."
+  }
+}
+
+variable "state_machine_name" {
+  description = "Name of the state machine. Not its ARN: the machine calls the functions, so it comes after them."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.state_machine_name))
+    error_message = "A state machine's name has 1 to 80 letters, digits, hyphens and underscores."
   }
 }
 
@@ -285,12 +313,12 @@ variable "traced_functions" {
     condition = alltrue(
       [
         for item in var.traced_functions : contains(
-          ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events"],
+          ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"],
           item,
         )
       ],
     )
-    error_message = "A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs, task-events."
+    error_message = "A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide."
   }
 }
 

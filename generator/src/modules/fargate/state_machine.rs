@@ -1,48 +1,24 @@
-//! The state machine that carries an execution through, its role and its log.
+//! The state machine that carries executions, its role and its log.
+//!
+//! It decides nothing. `admit` and `decide` answer with a `Step` of `ralph_protocol::execution`; the
+//! machine does what the step says and hands it back.
 
 use super::{Fargate, FargateInputs};
-use super::{state_machine_run as run, state_machine_start as start, state_machine_states as to};
-use crate::asl::Machine;
-use crate::aws::iam::{Partition, Role, RolePolicy, RoleRef};
+use crate::asl::{Machine, Name, State};
+use crate::aws::iam::{Partition, Role, RolePolicy, RolePolicyRef, RoleRef};
 use crate::aws::logs::LogGroup;
 use crate::aws::sfn::{Logging, StateMachine, StateMachineRef, Tracing};
 use crate::hcl::prelude::*;
 use crate::modules::rules;
 use crate::skips;
 
-/// What the definition needs to know of the module around it.
-pub(super) struct Facts<M> {
-    pub(super) partition: Expr<M, Text>,
-    pub(super) table: Expr<M, Any>,
-    pub(super) cluster: Expr<M, Arn>,
-    pub(super) task_definition: Expr<M, Arn>,
-    pub(super) subnet_ids: Expr<M, List<SubnetId>>,
-    pub(super) security_group_id: Expr<M, SecurityGroupId>,
-    pub(super) assign_public_ip: Expr<M, Bool>,
-    /// How long an execution may take that names no limit, seconds.
-    pub(super) max_duration_secs: Expr<M, Number>,
-    /// How long what is known of a run lives, seconds.
-    pub(super) row_life_secs: Expr<M, Number>,
-    pub(super) allow_files: Expr<M, Bool>,
-}
-
-impl<M> Facts<M> {
-    /// A service's call as Step Functions names it.
-    pub(super) fn call(&self, name: &str) -> Expr<M, Any> {
-        text!["arn:", &self.partition, ":states:::", name].any()
-    }
-}
-
-/// The machine, for the module and for tests of its structure.
-pub(super) fn machine<M>(facts: &Facts<M>) -> Machine<M> {
-    let mut states = start::states(facts);
-    states.extend(run::states(facts));
-    Machine {
-        comment: "Carries a workstream's execution through in as many runs of the worker as it takes.",
-        start: to::READ_INPUT,
-        states,
-    }
-}
+const ADMIT: Name = "Admit";
+const NEXT: Name = "Next";
+const RUN_TASK: Name = "RunTask";
+const WAIT: Name = "Wait";
+const DECIDE: Name = "Decide";
+const DONE: Name = "Done";
+const FAILED: Name = "Failed";
 
 /// What of the module the state machine and its role name.
 pub(super) struct Around<'a> {
@@ -58,14 +34,10 @@ pub(super) fn add(
     inputs: &FargateInputs<Fargate>,
     around: &Around<'_>,
 ) -> StateMachineRef<Fargate> {
-    m.file("state_machine.tf");
+    m.file("iam.tf");
     let partition: Expr<Fargate, Text> = m.add(Partition::new("current")).partition().into();
-    let account = around.cluster.arn().account();
-    let prefix = m.local_because(
-        "states_arn",
-        "Of executions and of the machine itself, which its role names before it exists.",
-        text!["arn:", &partition, ":states:", &inputs.region, ":", &account],
-    );
+    let (role, policy) = role(m, inputs, around, &partition);
+    m.file("state_machine.tf");
     let logs = m.add(
         LogGroup::new("state_machine")
             .why("Under /aws/vendedlogs/, because every other group that a service delivers to takes a place in the account's one resource policy, which fills up. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html")
@@ -75,49 +47,115 @@ pub(super) fn add(
             .retention_in_days(&inputs.log_retention_in_days)
             .kms_key_id(&inputs.options.kms_key_arn),
     );
-    let role = role(m, inputs, around, (&partition, &prefix));
-    let facts = Facts {
-        partition,
-        table: inputs.connections_table_name.any(),
-        cluster: around.cluster.arn(),
-        task_definition: around.task_definition.arn(),
-        subnet_ids: Expr::from(&inputs.subnet_ids),
-        security_group_id: Expr::from(&inputs.worker_security_group_id),
-        assign_public_ip: Expr::from(&inputs.assign_public_ip),
-        max_duration_secs: Expr::from(&inputs.max_duration_secs),
-        row_life_secs: inputs.log_retention_in_days.times(86_400),
-        allow_files: Expr::from(&inputs.allow_file_repositories),
-    };
     m.add(
         StateMachine::new("workstream")
-            .why("Failures are logged, their data is not: a command or a reason can quote what a repository says. Who may read an execution's history finds it there for 90 days.")
+            .why("Failures are logged, their data is not: an order or a reason can quote what a repository says. Who may read an execution's history finds it there for 90 days.")
             .skip(&skips::NO_EXECUTION_DATA)
             .name(&inputs.state_machine_name)
             .r#type("STANDARD")
             .role_arn(role.arn())
-            .definition(machine(&facts).definition())
+            .definition(machine(inputs, around, &partition).definition())
             .logging_configuration(
                 Logging::default()
                     .level("ERROR")
                     .include_execution_data(false)
                     .log_destination(text![logs.arn(), ":*"]),
             )
-            .tracing_configuration(Tracing::default().enabled(true)),
+            .tracing_configuration(Tracing::default().enabled(true))
+            .after(&policy),
     )
+}
+
+fn machine(
+    inputs: &FargateInputs<Fargate>,
+    around: &Around<'_>,
+    partition: &Expr<Fargate, Text>,
+) -> Machine<Fargate> {
+    let call = |name: &str| text!["arn:", partition, ":states:::", name].any();
+    let invoke = |state: Name,
+                  function: &Expr<Fargate, Arn>,
+                  payload: (&'static str, Expr<Fargate, Any>)| {
+        let parameters = object([("FunctionName", function.any()), payload]);
+        // For half an hour, and not all at once when many executions meet the same trouble.
+        let retry = object([
+            ("ErrorEquals", tuple(["States.ALL".into()])),
+            ("IntervalSeconds", 2.into()),
+            ("BackoffRate", 2.into()),
+            ("MaxDelaySeconds", 300.into()),
+            ("MaxAttempts", 12.into()),
+            ("JitterStrategy", "FULL".into()),
+        ]);
+        State::task(state, call("lambda:invoke"), parameters)
+            .with("OutputPath", "$.Payload")
+            .with("Retry", tuple([retry]))
+            .then(NEXT)
+    };
+    let order = object([
+        ("execution.$", "$$.Execution.Id".into()),
+        ("startedAt.$", "$$.Execution.StartTime".into()),
+        ("order.$", "$".into()),
+    ]);
+    let states = vec![
+        invoke(ADMIT, &Expr::from(&inputs.admit_function_arn), ("Payload", order)),
+        State::choice(NEXT, "$.next", [("run", RUN_TASK), ("wait", WAIT), ("done", DONE)], FAILED),
+        run_task(inputs, around, call("ecs:runTask.sync")),
+        State::wait(WAIT, "$.seconds").then(DECIDE),
+        invoke(DECIDE, &Expr::from(&inputs.decide_function_arn), ("Payload.$", "$".into())),
+        State::succeed(DONE, "$.output"),
+        State::fail(FAILED, "$.Error", "$.Cause"),
+    ];
+    Machine {
+        comment: "Carries an execution of a workstream. The functions admit and decide say what comes next.",
+        states,
+    }
+}
+
+/// Its end goes to `decide` as text, whatever it is.
+fn run_task(
+    inputs: &FargateInputs<Fargate>,
+    around: &Around<'_>,
+    resource: Expr<Fargate, Any>,
+) -> State<Fargate> {
+    let strategy =
+        object([("CapacityProvider.$", "$.run.capacityProvider".into()), ("Weight", 1.into())]);
+    let network = object([
+        ("Subnets", inputs.subnet_ids.any()),
+        ("SecurityGroups", tuple([inputs.worker_security_group_id.any()])),
+        (
+            "AssignPublicIp",
+            Expr::from(&inputs.assign_public_ip).choose::<Text>("ENABLED", "DISABLED").any(),
+        ),
+    ]);
+    let parameters = object([
+        ("Cluster", around.cluster.arn().any()),
+        ("TaskDefinition", around.task_definition.arn().any()),
+        ("CapacityProviderStrategy", tuple([strategy])),
+        ("NetworkConfiguration", object([("AwsvpcConfiguration", network)])),
+        ("Overrides.$", "$.run.overrides".into()),
+        ("PropagateTags", "TASK_DEFINITION".into()),
+    ]);
+    State::task(RUN_TASK, resource, parameters)
+        .with("TimeoutSecondsPath", "$.run.timeoutSeconds")
+        .with("ResultSelector", object([("description.$", "States.JsonToString($)".into())]))
+        .with("ResultPath", "$.ended")
+        .catch("$.ended", DECIDE)
+        .then(DECIDE)
 }
 
 fn role(
     m: &mut Module<Fargate>,
     inputs: &FargateInputs<Fargate>,
     around: &Around<'_>,
-    (partition, states): (&Expr<Fargate, Text>, &Expr<Fargate, Text>),
-) -> RoleRef<Fargate> {
+    partition: &Expr<Fargate, Text>,
+) -> (RoleRef<Fargate>, RolePolicyRef<Fargate>) {
     let (cluster, name) = (around.cluster.arn(), &inputs.state_machine_name);
     let account = cluster.account();
+    let machine =
+        text!["arn:", partition, ":states:", &inputs.region, ":", &account, ":stateMachine:", name];
     let trust = Statement::allow("Assume", &["sts:AssumeRole"])
         .by(Principal::Service("states.amazonaws.com"))
         .when("StringEquals", "aws:SourceAccount", &account)
-        .when("ArnEquals", "aws:SourceArn", text![states, ":stateMachine:", name]);
+        .when("ArnEquals", "aws:SourceArn", machine);
     let role_name = rules::short(
         m,
         "state_machine_role",
@@ -164,18 +202,9 @@ fn role(
             .on(around.execution.arn())
             .on(around.task.arn())
             .when("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com"),
-        Statement::allow(
-            "Rows",
-            &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-        )
-        .on(&inputs.connections_table_arn)
-        .when("ForAllValues:StringLike", "dynamodb:LeadingKeys", "WS#*"),
-        Statement::allow("LookAtHolder", &["states:DescribeExecution"]).on(arn![
-            states,
-            ":execution:",
-            name,
-            ":*"
-        ]),
+        Statement::allow("Ask", &["lambda:InvokeFunction"])
+            .on(&inputs.admit_function_arn)
+            .on(&inputs.decide_function_arn),
         Statement::allow(
             "DeliverLogs",
             &[
@@ -201,17 +230,12 @@ fn role(
         )
         .on_everything("X-Ray knows no resource for traces"),
     ]);
-    m.add(
+    let policy = m.add(
         RolePolicy::new("state_machine")
             .note(&policy.reasons())
             .name("state-machine")
             .role(role.id())
             .policy(policy),
     );
-    super::watch::use_of_key(m, inputs, "state_machine", "dynamodb", &role);
-    role
+    (role, policy)
 }
-
-#[cfg(test)]
-#[path = "state_machine_tests.rs"]
-mod tests;

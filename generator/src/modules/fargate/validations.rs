@@ -37,6 +37,15 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
         "Images without a tag are kept for 1 to 3650 days.",
         0,
     );
+    for function in [&inputs.admit_function_arn, &inputs.decide_function_arn] {
+        rules::form(
+            m,
+            function,
+            "^arn:[^:]+:lambda:[^:]+:[0-9]+:function:[A-Za-z0-9_-]+$",
+            "The function is named by its ARN.",
+            arn!["ralph-example-admit"],
+        );
+    }
     rules::secret(m, &inputs.anthropic_keys_arn);
     rules::form(
         m,
@@ -63,20 +72,6 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
         &func::all_true(open),
         "The environment holds variables RALPH_… of the worker and no secret: those come from Secrets Manager.",
         map([(worker_env::GIT_TOKEN, "ghp_x".into())]),
-    );
-    rules::form(
-        m,
-        &inputs.connections_table_arn,
-        "^arn:[^:]+:dynamodb:[^:]+:[0-9]+:table/[A-Za-z0-9_.-]+$",
-        "The table is named by its ARN.",
-        arn!["ralph-example-connections"],
-    );
-    rules::form(
-        m,
-        &inputs.connections_table_name,
-        "^[A-Za-z0-9_.-]{3,255}$",
-        "A table's name has 3 to 255 letters, digits and the characters _ . and -.",
-        "t",
     );
     rules::between(
         m,
@@ -108,13 +103,6 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     );
     rules::log_group(m, &inputs.log_group_name);
     rules::retention(m, &inputs.log_retention_in_days);
-    rules::between(
-        m,
-        &inputs.max_duration_secs,
-        (1, 31_622_400),
-        "An execution of Step Functions takes at most a year: 1 to 31622400 seconds.",
-        0,
-    );
     rules::boundary(m, &inputs.permissions_boundary_arn);
     rules::region(m, &inputs.region);
     rules::form(

@@ -6,7 +6,7 @@ use super::needs::needs;
 use super::{Websocket, WebsocketInputs, grants};
 use crate::aws::apigateway::ApiRef;
 use crate::aws::dynamodb::TableRef;
-use crate::aws::iam::{Role, RolePolicy};
+use crate::aws::iam::{Partition, Role, RolePolicy};
 use crate::aws::lambda::{Environment, Function, FunctionRef, LoggingConfig, TracingConfig};
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::aws::sqs::QueueRef;
@@ -14,13 +14,15 @@ use crate::hcl::prelude::*;
 use crate::skips;
 
 /// The functions of this module, in the order they are written.
-pub(super) const HANDLERS: [Handler; 6] = [
+pub(super) const HANDLERS: [Handler; 8] = [
     Handler::Authorize,
     Handler::Connect,
     Handler::Disconnect,
     Handler::SendLogs,
     Handler::PushLogs,
     Handler::TaskEvents,
+    Handler::Admit,
+    Handler::Decide,
 ];
 
 /// What no function follows.
@@ -132,8 +134,12 @@ fn function(
     let mut statements = vec![
         Statement::allow("WriteOwnLog", &["logs:CreateLogStream", "logs:PutLogEvents"])
             .on(arn![log_group.arn(), ":*"]),
-        Statement::allow("Table", needs.table).on(table.arn()),
     ];
+    let rows = Statement::allow("Table", needs.table).on(table.arn());
+    statements.push(match needs.rows {
+        None => rows,
+        Some(keys) => rows.when("ForAllValues:StringLike", "dynamodb:LeadingKeys", keys),
+    });
     let mut variables = vec![
         (lambda_env::ENVIRONMENT, Expr::from(&inputs.environment)),
         (lambda_env::TABLE, table.name()),
@@ -163,10 +169,33 @@ fn function(
         ]));
         variables.push((lambda_env::MANAGEMENT_ENDPOINT, endpoint.clone()));
     }
+    if needs.reads_logs {
+        variables.push((lambda_env::LOG_GROUP, Expr::from(&inputs.workers_log_group_name)));
+    }
     if needs.knows_runs {
         let days = &inputs.options.workers_log_retention_in_days;
-        variables.push((lambda_env::LOG_GROUP, Expr::from(&inputs.workers_log_group_name)));
         variables.push((lambda_env::RETENTION_DAYS, func::to_string(days)));
+    }
+    if needs.reads_executions {
+        // By name, because the machine comes after its functions.
+        let partition: Expr<Websocket, Text> = m.add(Partition::new("current")).partition().into();
+        let executions = arn![
+            "arn:",
+            partition,
+            ":states:",
+            &inputs.region,
+            ":",
+            table.arn().account(),
+            ":execution:",
+            &inputs.state_machine_name,
+            ":*"
+        ];
+        statements
+            .push(Statement::allow("LookAtHolder", &["states:DescribeExecution"]).on(executions));
+        let files = &inputs.allow_file_repositories;
+        variables.push((lambda_env::ALLOW_FILE_REPO, files.choose::<Text>("true", "false")));
+        let most = &inputs.max_duration_secs;
+        variables.push((lambda_env::MAX_DURATION_SECS, func::to_string(most)));
     }
     if needs.keeps_failures {
         let send = Statement::allow("KeepFailures", &["sqs:SendMessage"]);

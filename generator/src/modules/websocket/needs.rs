@@ -1,6 +1,6 @@
 //! What each function needs.
 
-use ralph_protocol::names::Handler;
+use ralph_protocol::{names::Handler, table::WORKSTREAM_PREFIX};
 
 /// What a function needs beside the table's name and the environment's.
 pub(super) struct Needs {
@@ -9,13 +9,21 @@ pub(super) struct Needs {
     pub(super) timeout: u32,
     pub(super) memory_mb: u32,
     pub(super) table: &'static [&'static str],
+    /// Whether only rows of workstreams may be touched.
+    pub(super) rows: Option<&'static str>,
     pub(super) keys: bool,
     pub(super) posts: bool,
     pub(super) reads_logs: bool,
     pub(super) knows_runs: bool,
+    /// Checks orders, and asks whether the holder of a lease still runs.
+    pub(super) reads_executions: bool,
     /// Called asynchronously: what fails for good goes into the failure queue.
     pub(super) keeps_failures: bool,
 }
+
+/// Partitions of workstreams.
+const WORKSTREAMS: &str = "WS#*";
+const _: () = assert!(WORKSTREAM_PREFIX.len() + 1 == WORKSTREAMS.len());
 
 pub(super) fn needs(handler: Handler) -> Needs {
     let none = Needs {
@@ -23,10 +31,12 @@ pub(super) fn needs(handler: Handler) -> Needs {
         timeout: 10,
         memory_mb: 256,
         table: &[],
+        rows: None,
         keys: false,
         posts: false,
         reads_logs: false,
         knows_runs: false,
+        reads_executions: false,
         keeps_failures: false,
     };
     match handler {
@@ -63,6 +73,26 @@ pub(super) fn needs(handler: Handler) -> Needs {
             about: "Notes what ECS says of a run's task, and tells the connections that follow it",
             timeout: 30,
             ..needs(Handler::PushLogs)
+        },
+        Handler::Admit => Needs {
+            about: "Checks an order, takes its workstream's lease and begins the first run",
+            table: &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+            rows: Some(WORKSTREAMS),
+            knows_runs: true,
+            reads_executions: true,
+            ..none
+        },
+        Handler::Decide => Needs {
+            about: "Says what follows a run or a wait of an execution",
+            table: &[
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+            ],
+            rows: Some(WORKSTREAMS),
+            knows_runs: true,
+            ..none
         },
         Handler::PushLogs => Needs {
             about: "Sends new lines to the connections that follow them",

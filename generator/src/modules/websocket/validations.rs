@@ -1,5 +1,7 @@
 //! What API Gateway, Lambda and DynamoDB would refuse only while it is applied.
 
+use ralph_protocol::execution::MAX_DURATION_SECS;
+
 use super::{Websocket, WebsocketInputs, functions::HANDLERS};
 use crate::hcl::prelude::*;
 use crate::modules::rules;
@@ -37,6 +39,13 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
         "The base is a URL without a slash at its end, or null for AWS's own.",
         Expr::<Constant, Text>::from("http://127.0.0.1:4566/"),
     );
+    rules::between(
+        m,
+        &inputs.max_duration_secs,
+        (1, MAX_DURATION_SECS as i64),
+        &format!("An execution takes 1 to {MAX_DURATION_SECS} seconds: 300 days."),
+        0,
+    );
     rules::name(m, &inputs.name);
     rules::boundary(m, &options.permissions_boundary_arn);
     rules::region(m, &inputs.region);
@@ -59,6 +68,13 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
         "^[A-Za-z0-9_-]{1,128}$",
         "A stage's name has 1 to 128 letters, digits, hyphens and underscores.",
         "$default",
+    );
+    rules::form(
+        m,
+        &inputs.state_machine_name,
+        "^[A-Za-z0-9_-]{1,80}$",
+        "A state machine's name has 1 to 80 letters, digits, hyphens and underscores.",
+        "ralph dev",
     );
     rules::form(
         m,

@@ -208,7 +208,7 @@ impl World {
                 }
                 let workstream: Workstream = "w".parse().unwrap();
                 let news = RunNews {
-                    stream: stream.clone(),
+                    stream: Some(stream.clone()),
                     last_seq: 0,
                     last_ts: 0,
                     state,

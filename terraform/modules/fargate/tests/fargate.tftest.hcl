@@ -55,13 +55,12 @@ mock_provider "aws" {
 }
 
 variables {
-  allow_file_repositories = false
-  anthropic_keys_arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
-  assign_public_ip        = true
-  cluster_name            = "ralph-example"
-  connections_table_arn   = "arn:aws:dynamodb:us-east-1:123456789012:table/ralph-example-connections"
-  connections_table_name  = "ralph-example-connections"
-  cpu_architecture        = "X86_64"
+  admit_function_arn  = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-admit"
+  anthropic_keys_arn  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
+  assign_public_ip    = true
+  cluster_name        = "ralph-example"
+  cpu_architecture    = "X86_64"
+  decide_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-decide"
   environment = {
     RALPH_MAX_ITERATIONS = "50"
   }
@@ -71,7 +70,6 @@ variables {
   image_tag                = "0.1.0"
   log_group_name           = "/ralph/example/workstreams"
   log_retention_in_days    = 7
-  max_duration_secs        = 14400
   region                   = "us-east-1"
   repository_name          = "ralph-example-worker"
   state_machine_name       = "ralph-example-workstream"
@@ -186,6 +184,26 @@ run "refuses_untagged_image_days" {
   }
 }
 
+# The function is named by its ARN.
+run "refuses_admit_function_arn" {
+  command         = plan
+  expect_failures = [var.admit_function_arn]
+
+  variables {
+    admit_function_arn = "ralph-example-admit"
+  }
+}
+
+# The function is named by its ARN.
+run "refuses_decide_function_arn" {
+  command         = plan
+  expect_failures = [var.decide_function_arn]
+
+  variables {
+    decide_function_arn = "ralph-example-admit"
+  }
+}
+
 # A secret is named by its ARN.
 run "refuses_anthropic_keys_arn" {
   command         = plan
@@ -226,26 +244,6 @@ run "refuses_environment" {
     environment = {
       RALPH_GIT_TOKEN = "ghp_x"
     }
-  }
-}
-
-# The table is named by its ARN.
-run "refuses_connections_table_arn" {
-  command         = plan
-  expect_failures = [var.connections_table_arn]
-
-  variables {
-    connections_table_arn = "ralph-example-connections"
-  }
-}
-
-# A table's name has 3 to 255 letters, digits and the characters _ . and -.
-run "refuses_connections_table_name" {
-  command         = plan
-  expect_failures = [var.connections_table_name]
-
-  variables {
-    connections_table_name = "t"
   }
 }
 
@@ -317,16 +315,6 @@ run "refuses_log_retention_in_days" {
 
   variables {
     log_retention_in_days = 10
-  }
-}
-
-# An execution of Step Functions takes at most a year: 1 to 31622400 seconds.
-run "refuses_max_duration_secs" {
-  command         = plan
-  expect_failures = [var.max_duration_secs]
-
-  variables {
-    max_duration_secs = 0
   }
 }
 

@@ -2,6 +2,13 @@
 # From a log line to a browser. Defined in generator/src/modules/websocket.rs.
 
 mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = {
+      partition  = "aws"
+      dns_suffix = "amazonaws.com"
+    }
+  }
+
   mock_resource "aws_apigatewayv2_api" {
     defaults = {
       arn           = "arn:aws:mock:us-east-1:123456789012:mock/mock"
@@ -70,16 +77,19 @@ mock_provider "aws" {
 }
 
 variables {
-  cluster_arn            = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
-  environment            = "example"
-  name                   = "ralph-example"
-  region                 = "us-east-1"
-  signing_keys_arn       = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/websocket-signing-keys-a1b2c3"
-  stage_name             = "example"
-  table_name             = "ralph-example-connections"
-  workers_log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
-  workers_log_group_name = "/ralph/example/workstreams"
-  lambda_zip             = "versions.tf"
+  allow_file_repositories = false
+  cluster_arn             = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
+  environment             = "example"
+  max_duration_secs       = 14400
+  name                    = "ralph-example"
+  region                  = "us-east-1"
+  signing_keys_arn        = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/websocket-signing-keys-a1b2c3"
+  stage_name              = "example"
+  state_machine_name      = "ralph-example-workstream"
+  table_name              = "ralph-example-connections"
+  workers_log_group_arn   = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
+  workers_log_group_name  = "/ralph/example/workstreams"
+  lambda_zip              = "versions.tf"
 }
 
 # The example of the README, with the default of every other input.
@@ -186,6 +196,16 @@ run "refuses_management_base" {
   }
 }
 
+# An execution takes 1 to 25920000 seconds: 300 days.
+run "refuses_max_duration_secs" {
+  command         = plan
+  expect_failures = [var.max_duration_secs]
+
+  variables {
+    max_duration_secs = 0
+  }
+}
+
 # The name has at most 48 lower-case letters, digits and hyphens and begins with a letter: what is
 # appended to it must fit into the 64 characters of a role's name.
 run "refuses_name" {
@@ -218,7 +238,7 @@ run "refuses_region" {
 }
 
 # Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs,
-# task-events), each -1 for none or a number of instances.
+# task-events, admit, decide), each -1 for none or a number of instances.
 run "refuses_reserved_concurrency" {
   command         = plan
   expect_failures = [var.reserved_concurrency]
@@ -260,6 +280,16 @@ run "refuses_stage_name" {
   }
 }
 
+# A state machine's name has 1 to 80 letters, digits, hyphens and underscores.
+run "refuses_state_machine_name" {
+  command         = plan
+  expect_failures = [var.state_machine_name]
+
+  variables {
+    state_machine_name = "ralph dev"
+  }
+}
+
 # A table's name has 3 to 255 letters, digits and the characters _ . and -.
 run "refuses_table_name" {
   command         = plan
@@ -291,7 +321,7 @@ run "refuses_throttling_rate_limit" {
 }
 
 # A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs,
-# task-events.
+# task-events, admit, decide.
 run "refuses_traced_functions" {
   command         = plan
   expect_failures = [var.traced_functions]

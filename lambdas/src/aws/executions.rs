@@ -1,0 +1,186 @@
+//! The rows of executions: leases, answers, requests to stop, and the beginnings of runs.
+
+use aws_sdk_dynamodb::{
+    operation::{
+        delete_item::DeleteItemError, put_item::PutItemError,
+        put_item::builders::PutItemFluentBuilder,
+    },
+    types::AttributeValue,
+};
+use ralph_protocol::{
+    execution::Progress,
+    ids::{Run, Workstream},
+    table::{self, EXPIRES_AT, LEASE, PK, RunState, STOP, attribute as a},
+};
+
+use super::{
+    rows::{Item, item, key, n, s, text},
+    table::{Connections, names},
+    unavailable,
+};
+use crate::ports::{Executions, Lease, Unavailable};
+
+fn step_key(progress: &Progress) -> Item {
+    key(table::workstream(&progress.order.workstream), table::step(progress.ulid, progress.step))
+}
+
+fn lease_key(workstream: &Workstream) -> Item {
+    key(table::workstream(workstream), LEASE.to_owned())
+}
+
+/// Sends a conditional write; `false` when its condition does not hold.
+async fn put_if(put: PutItemFluentBuilder) -> Result<bool, Unavailable> {
+    match put.send().await {
+        Ok(_) => Ok(true),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(unavailable("dynamodb PutItem")(error)),
+    }
+}
+
+impl Connections {
+    /// A write of a row that must not exist.
+    fn put_new(&self, item: Item) -> PutItemFluentBuilder {
+        self.put(item)
+            .condition_expression("attribute_not_exists(#pk)")
+            .set_expression_attribute_names(names(&[("#pk", PK)]))
+    }
+
+    fn put_lease(&self, workstream: &Workstream, lease: &Lease) -> PutItemFluentBuilder {
+        let mut item = lease_key(workstream);
+        item.extend([
+            (a::EXECUTION.to_owned(), s(&lease.execution)),
+            (a::ULID.to_owned(), s(lease.ulid.to_string())),
+            (EXPIRES_AT.to_owned(), n(lease.expires_at)),
+        ]);
+        self.put(item)
+    }
+
+    async fn named_execution(&self, key: Item) -> Result<Option<String>, Unavailable> {
+        let item = self.get(key, 0).await?;
+        Ok(item.as_ref().and_then(|item| text(item, a::EXECUTION)).map(str::to_owned))
+    }
+}
+
+impl Executions for Connections {
+    async fn answer(&self, progress: &Progress) -> Result<Option<String>, Unavailable> {
+        let item = self.get(step_key(progress), 0).await?;
+        Ok(item.as_ref().and_then(|item| text(item, a::ANSWER)).map(str::to_owned))
+    }
+
+    async fn keep_answer(
+        &self,
+        progress: &Progress,
+        answer: &str,
+        expires_at: u64,
+    ) -> Result<String, Unavailable> {
+        let mut item = step_key(progress);
+        item.extend([(a::ANSWER.to_owned(), s(answer)), (EXPIRES_AT.to_owned(), n(expires_at))]);
+        if put_if(self.put_new(item)).await? {
+            return Ok(answer.to_owned());
+        }
+        Ok(self.answer(progress).await?.unwrap_or_else(|| answer.to_owned()))
+    }
+
+    async fn take_lease(
+        &self,
+        workstream: &Workstream,
+        lease: &Lease,
+        now: u64,
+    ) -> Result<bool, Unavailable> {
+        // Its own lease counts as free: a call that Step Functions repeats.
+        let put = self
+            .put_lease(workstream, lease)
+            .condition_expression(
+                "attribute_not_exists(#pk) OR #expires < :now OR #execution = :me",
+            )
+            .set_expression_attribute_names(names(&[
+                ("#pk", PK),
+                ("#expires", EXPIRES_AT),
+                ("#execution", a::EXECUTION),
+            ]))
+            .expression_attribute_values(":now", n(now))
+            .expression_attribute_values(":me", s(&lease.execution));
+        put_if(put).await
+    }
+
+    async fn lease_holder(&self, workstream: &Workstream) -> Result<Option<String>, Unavailable> {
+        self.named_execution(lease_key(workstream)).await
+    }
+
+    async fn take_over_lease(
+        &self,
+        workstream: &Workstream,
+        lease: &Lease,
+        holder: &str,
+    ) -> Result<bool, Unavailable> {
+        let put = self
+            .put_lease(workstream, lease)
+            .condition_expression("#execution = :holder")
+            .set_expression_attribute_names(names(&[("#execution", a::EXECUTION)]))
+            .expression_attribute_values(":holder", s(holder));
+        put_if(put).await
+    }
+
+    async fn release_lease(
+        &self,
+        workstream: &Workstream,
+        execution: &str,
+    ) -> Result<(), Unavailable> {
+        let delete = self.delete_row(lease_key(workstream));
+        let answer = delete
+            .condition_expression("#execution = :me")
+            .set_expression_attribute_names(names(&[("#execution", a::EXECUTION)]))
+            .expression_attribute_values(":me", s(execution))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(unavailable("dynamodb DeleteItem")(error)),
+        }
+    }
+
+    async fn stop_requested(
+        &self,
+        workstream: &Workstream,
+        execution: &str,
+    ) -> Result<bool, Unavailable> {
+        let asked = key(table::workstream(workstream), STOP.to_owned());
+        Ok(self.named_execution(asked).await?.as_deref() == Some(execution))
+    }
+
+    async fn begin_run(
+        &self,
+        progress: &Progress,
+        run: &Run,
+        now_ms: u64,
+        expires_at: u64,
+    ) -> Result<(), Unavailable> {
+        let zero = || AttributeValue::N("0".to_owned());
+        let state = RunState::Starting;
+        let attributes = [
+            (a::EXECUTION, s(&progress.execution)),
+            (a::ATTEMPT, n(run.attempt())),
+            (a::STARTED_AT, n(now_ms)),
+            (a::LAST_SEQ, zero()),
+            (a::LAST_TS, zero()),
+            (a::STATE, s(state.as_str())),
+            (a::STATE_RANK, n(state.rank())),
+            (EXPIRES_AT, n(expires_at)),
+        ];
+        let item = item(table::workstream(&progress.order.workstream), table::run(run), attributes);
+        put_if(self.put_new(item)).await.map(|_| ())
+    }
+}

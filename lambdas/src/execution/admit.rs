@@ -1,0 +1,170 @@
+//! The beginning of an execution: its order is checked, and it takes its workstream's lease.
+
+use ralph_protocol::{
+    event::timestamp_ms,
+    execution::{Admission, MAX_OVERRIDES, Next, Order, Outcome, Output, Progress, Step, ulid},
+};
+use serde_json::json;
+
+use super::{ExecutionError, World, answered, carry_out, decision, settle};
+use crate::{
+    invocation::Invocation,
+    ports::{Clock, Executions, Lease, Machine},
+};
+
+/// How often the lease is asked for when its holder lets it go in that very moment.
+const LEASE_TRIES: u32 = 3;
+/// How far ahead of the clock the time in an execution's name may be, ms.
+const AHEAD_MS: u64 = 3_600_000;
+/// Seconds that a lease outlives the deadline.
+const LEASE_GRACE_SECS: u64 = 3_600;
+
+/// What `ralph.toml` says of every order.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    /// How long an execution may take whose order names no limit, seconds.
+    pub max_duration_secs: u64,
+    /// Whether a `file://` repository is accepted.
+    pub file_repositories: bool,
+}
+
+/// Lets an execution begin, or refuses it. Nothing is started and nothing is written for an order
+/// that is refused.
+///
+/// # Errors
+/// [`ExecutionError`]: a service did not work; Step Functions calls again.
+pub async fn admit<T: Executions, M: Machine, C: Clock>(
+    admission: &Admission,
+    defaults: Defaults,
+    world: &World<'_, T, M, C>,
+    invocation: Invocation<'_>,
+) -> Result<Step, ExecutionError> {
+    let now = world.clock.now_ms();
+    let progress = match read(admission, defaults, now) {
+        Ok(progress) => progress,
+        Err(reason) => {
+            let fields =
+                [("execution", json!(admission.execution)), ("reason", json!(reason.clone()))];
+            invocation.warn("order refused", &fields);
+            let workstream = admission.order["workstream"].as_str().unwrap_or_default();
+            return Ok(Step::new(refused(Outcome::Refused, workstream, reason)));
+        }
+    };
+    if let Some(next) = answered(world.table, &progress).await? {
+        carry_out(&progress, &next, world, invocation).await?;
+        return Ok(Step::new(next));
+    }
+    if let Err(holder) = take_lease(&progress, world).await? {
+        let reason = format!(
+            "another execution works on this workstream: {holder}\nhint: wait for its end, or stop it with `ralph stop`"
+        );
+        invocation.warn("workstream is busy", &[("holder", json!(holder))]);
+        let workstream = progress.order.workstream.as_str();
+        return Ok(Step::new(refused(Outcome::Busy, workstream, reason)));
+    }
+    let next = settle(&progress, decision::begin(progress.clone(), now), world).await?;
+    carry_out(&progress, &next, world, invocation).await?;
+    Ok(Step::new(next))
+}
+
+/// Everything about the order that can be known without a service; else why it is refused.
+fn read(admission: &Admission, defaults: Defaults, now: u64) -> Result<Progress, String> {
+    let order = Order::read(&admission.order, defaults.file_repositories).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        problems.join("\n")
+    })?;
+    let started = timestamp_ms(&admission.started_at).unwrap_or(now);
+    let ulid = ulid(&order.workstream, &admission.execution, started).map_err(|other| {
+        format!(
+            "the execution's name belongs to workstream {other}, its order to {}\nhint: `ralph run` makes names that fit; any other name will do as well",
+            order.workstream
+        )
+    })?;
+    if ulid.timestamp_ms() > now + AHEAD_MS {
+        return Err("the time in the execution's name is more than an hour ahead\nhint: check the clock of the machine that made it".to_owned());
+    }
+    let duration = order.limits.max_duration_secs.unwrap_or(defaults.max_duration_secs);
+    let progress = Progress {
+        execution: admission.execution.clone(),
+        order,
+        ulid,
+        deadline: ulid.timestamp_ms().saturating_add(duration.saturating_mul(1000)),
+        step: 1,
+        attempt: 0,
+        started: false,
+        interruptions: 0,
+        waits: 0,
+        without_capacity: 0,
+        others_in_a_row: 0,
+        others: 0,
+        waiting_for: None,
+        exit: None,
+        reason: String::new(),
+    };
+    fits(&progress)?;
+    Ok(progress)
+}
+
+/// ECS refuses overrides that are too long, and only says how long they may be.
+fn fits(progress: &Progress) -> Result<(), String> {
+    let overrides = decision::overrides(progress);
+    let characters = overrides.characters();
+    if characters <= MAX_OVERRIDES {
+        return Ok(());
+    }
+    let order = &progress.order;
+    let fields = [
+        ("repo", Some(&order.repo)),
+        ("base", order.base.as_ref()),
+        ("branch", order.branch.as_ref()),
+        ("promptFile", order.prompt_file.as_ref()),
+        ("verifyCommand", order.verify_command.as_ref()),
+    ];
+    let length = |text: &String| serde_json::to_string(text).map_or(0, |json| json.chars().count());
+    let longest = fields
+        .into_iter()
+        .filter_map(|(field, text)| Some((length(text?), field)))
+        .max()
+        .map_or("repo", |(_, field)| field);
+    Err(format!(
+        "the order makes {characters} characters of overrides, and ECS takes {MAX_OVERRIDES}\nhint: shorten `{longest}`, the longest field; a quote, a backslash or a control character counts more than once"
+    ))
+}
+
+/// Takes the lease, or takes it over from an execution that no longer runs; else who holds it.
+async fn take_lease<T: Executions, M: Machine, C: Clock>(
+    progress: &Progress,
+    world: &World<'_, T, M, C>,
+) -> Result<Result<(), String>, ExecutionError> {
+    let (table, workstream) = (world.table, &progress.order.workstream);
+    let lease = Lease {
+        execution: progress.execution.clone(),
+        ulid: progress.ulid,
+        expires_at: progress.deadline / 1000 + LEASE_GRACE_SECS,
+    };
+    for _ in 0..LEASE_TRIES {
+        if table.take_lease(workstream, &lease, world.clock.now_secs()).await? {
+            return Ok(Ok(()));
+        }
+        // The holder may have let go in between: then the lease is asked for again.
+        let Some(holder) = table.lease_holder(workstream).await? else { continue };
+        if world.machine.is_running(&holder).await? {
+            return Ok(Err(holder));
+        }
+        // Only from the holder that was looked at: of two that look, one is faster.
+        let taken = table.take_over_lease(workstream, &lease, &holder).await?;
+        return Ok(if taken { Ok(()) } else { Err("its lease changes hands".to_owned()) });
+    }
+    Ok(Err("its lease changes hands".to_owned()))
+}
+
+fn refused(outcome: Outcome, workstream: &str, reason: String) -> Next {
+    decision::over(Output {
+        workstream: workstream.to_owned(),
+        outcome,
+        exit: None,
+        reason,
+        attempts: 0,
+        run: None,
+    })
+}

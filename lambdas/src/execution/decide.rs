@@ -1,0 +1,81 @@
+//! What follows a run or a wait.
+
+use ralph_protocol::{
+    execution::{End, Next, Progress, Step, WaitFor},
+    table::RunState,
+};
+
+use super::{
+    ExecutionError, World, answered, carry_out,
+    decision::{self, Facts},
+    settle,
+};
+use crate::{
+    invocation::Invocation,
+    ports::{Clock, Executions, RunNews, Table},
+};
+
+/// Most characters of a reason in a run's row.
+const MAX_REASON: usize = 500;
+
+/// Says what follows the step that the state machine hands back.
+///
+/// # Errors
+/// [`ExecutionError`]: a service did not work, or the step cannot be read; Step Functions calls
+/// again.
+pub async fn decide<T: Executions + Table, M, C: Clock>(
+    event: &str,
+    world: &World<'_, T, M, C>,
+    invocation: Invocation<'_>,
+) -> Result<Step, ExecutionError> {
+    let Step { next, ended, .. } = Step::read(event)?;
+    let (mut progress, end) = match next {
+        Next::Run { progress, .. } => (progress, Some(End::read(&ended.unwrap_or_default()))),
+        Next::Wait { progress, .. } => (progress, None),
+        Next::Done { .. } | Next::Failed { .. } => return Err(ExecutionError::Over),
+    };
+    progress.step += 1;
+    let next = match answered(world.table, &progress).await? {
+        Some(next) => next,
+        None => {
+            let facts = facts(&progress, end.as_ref(), world).await?;
+            let new = decision::decide(progress.clone(), facts, world.clock.now_ms());
+            settle(&progress, new, world).await?
+        }
+    };
+    // Where RunTask made no task, no event tells of its end.
+    if let Some(end) = end.filter(|end| !end.made && !end.timed_out)
+        && let Ok(Some(run)) = progress.run()
+    {
+        let news = RunNews {
+            stream: None,
+            last_seq: 0,
+            last_ts: 0,
+            state: RunState::Failed,
+            reason: Some(end.reason.chars().take(MAX_REASON).collect()),
+            exit: None,
+            wait_until: None,
+            expires_at: world.clock.now_secs() + world.retention_secs,
+        };
+        world.table.record_task(&progress.order.workstream, &run, &news).await?;
+    }
+    carry_out(&progress, &next, world, invocation).await?;
+    Ok(Step::new(next))
+}
+
+async fn facts<'a, T: Executions + Table, M, C: Clock>(
+    progress: &Progress,
+    end: Option<&'a End>,
+    world: &World<'_, T, M, C>,
+) -> Result<Facts<'a>, ExecutionError> {
+    let workstream = &progress.order.workstream;
+    let stop_requested = world.table.stop_requested(workstream, &progress.execution).await?;
+    let mut wait_until = None;
+    if progress.waiting_for == Some(WaitFor::LastLines)
+        && let Ok(Some(run)) = progress.run()
+    {
+        let row = world.table.run(workstream, &run, world.clock.now_secs()).await?;
+        wait_until = row.and_then(|row| row.wait_until);
+    }
+    Ok(Facts { end, stop_requested, wait_until })
+}

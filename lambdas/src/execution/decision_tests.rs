@@ -1,0 +1,470 @@
+//! The table of docs/operations.md, row by row, and what holds whatever happens.
+
+use proptest::prelude::*;
+use ralph_protocol::execution::{Ended, Order};
+use serde_json::json;
+
+use super::*;
+
+/// The time in the ULID, ms since the epoch.
+const BEGUN: u64 = 1_469_922_850_259;
+const HOUR: u64 = 3_600;
+const FULL: &str = "Capacity is unavailable at this time.";
+
+fn order() -> Order {
+    let order = json!({"workstream": "docs", "repo": "https://github.com/you/project"});
+    Order::read(&order, false).unwrap()
+}
+
+fn admitted(seconds: u64) -> Progress {
+    Progress {
+        execution: "arn:aws:states:us-east-1:1:execution:m:docs".into(),
+        order: order(),
+        ulid: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
+        deadline: BEGUN + seconds * 1000,
+        step: 1,
+        attempt: 0,
+        started: false,
+        interruptions: 0,
+        waits: 0,
+        without_capacity: 0,
+        others_in_a_row: 0,
+        others: 0,
+        waiting_for: None,
+        exit: None,
+        reason: String::new(),
+    }
+}
+
+fn end(code: &str, reason: &str, exit: Option<i64>) -> End {
+    let worker = json!({"Name": "worker", "ExitCode": exit});
+    let task = json!({
+        "TaskArn": "arn", "StopCode": code, "StoppedReason": reason, "Containers": [worker],
+    });
+    End::read(&Ended { description: Some(task.to_string()), ..Ended::default() })
+}
+
+fn exits(exit: i64) -> End {
+    end("EssentialContainerExited", "Essential container in task exited", Some(exit))
+}
+
+fn interrupted() -> End {
+    end("SpotInterruption", "Your Spot Task was interrupted.", Some(75))
+}
+
+fn not_started(reason: &str) -> End {
+    end("TaskFailedToStart", reason, None)
+}
+
+fn timed_out() -> End {
+    End::read(&Ended { error: Some("States.Timeout".into()), ..Ended::default() })
+}
+
+/// What follows, in a form that reads well.
+#[derive(Debug, PartialEq)]
+enum Follows {
+    Run(&'static str),
+    Wait(u64),
+    Over(Outcome, Option<i64>),
+}
+use Follows::{Over, Run, Wait};
+
+fn follows(next: &Next) -> Follows {
+    match next {
+        Next::Run { run, .. } if run.capacity_provider == FARGATE => Run(FARGATE),
+        Next::Run { .. } => Run(FARGATE_SPOT),
+        Next::Wait { seconds, .. } => Wait(*seconds),
+        Next::Done { output } => Over(output.outcome, output.exit),
+        Next::Failed { error, cause } => {
+            let output = Output::parse(cause).unwrap();
+            assert_eq!(output.outcome.error(), Some(error.as_str()));
+            Over(output.outcome, output.exit)
+        }
+    }
+}
+
+/// An execution in the hands of a test.
+struct Told {
+    now: u64,
+    next: Next,
+    all: Vec<Follows>,
+}
+
+impl Told {
+    fn new(seconds: u64) -> Self {
+        let next = begin(admitted(seconds), BEGUN);
+        Self { now: BEGUN, all: vec![follows(&next)], next }
+    }
+
+    fn step(&mut self, facts: Facts<'_>) {
+        let (Next::Run { progress, .. } | Next::Wait { progress, .. }) = self.next.clone() else {
+            panic!("over: {:?}", self.all)
+        };
+        self.next = decide(progress, facts, self.now);
+        self.all.push(follows(&self.next));
+    }
+
+    /// The run ends; a wait that follows passes.
+    fn ends(mut self, end: &End) -> Self {
+        self.step(Facts { end: Some(end), ..Facts::default() });
+        self.waited()
+    }
+
+    fn waited(mut self) -> Self {
+        while let Next::Wait { seconds, .. } = &self.next {
+            self.now += seconds * 1000;
+            self.step(Facts::default());
+        }
+        self
+    }
+
+    fn output(&self) -> Output {
+        match &self.next {
+            Next::Done { output } => output.clone(),
+            Next::Failed { cause, .. } => Output::parse(cause).unwrap(),
+            other => panic!("not over: {other:?}"),
+        }
+    }
+}
+
+/// What follows one end, and the waits after it.
+fn after(end: &End) -> Vec<Follows> {
+    Told::new(8 * HOUR).ends(end).all.into_iter().skip(1).collect()
+}
+
+/// How often an end can come before the execution is over, and how it ends then.
+fn allowance(end: &End) -> (usize, Output) {
+    let mut told = Told::new(300 * 24 * HOUR);
+    let mut times = 0;
+    while matches!(told.next, Next::Run { .. }) {
+        told = told.ends(end);
+        times += 1;
+    }
+    (times, told.output())
+}
+
+/// Every row of the table by its first cell, with what it must mean. The table itself is read, so a
+/// row that is added or changed there has to be added or changed here.
+#[test]
+fn every_row_of_the_table_in_the_documentation() {
+    use Outcome::{Blocked, CannotStart, Complete, Limit, Stopped};
+    let expected: Vec<(&str, Vec<(End, Vec<Follows>)>)> = vec![
+        (
+            "stop code UserInitiated (`ralph stop`, the console)",
+            vec![(end("UserInitiated", "", Some(0)), vec![Over(Stopped, Some(0))])],
+        ),
+        ("exit 0", vec![(exits(0), vec![Over(Complete, Some(0))])]),
+        (
+            "exit 10, 11, 12, 13",
+            [10, 11, 12, 13].map(|n| (exits(n), vec![Over(Limit, Some(n))])).into(),
+        ),
+        (
+            "exit 20, 21, 30, 31",
+            [20, 21, 30, 31].map(|n| (exits(n), vec![Over(Blocked, Some(n))])).into(),
+        ),
+        // See `a_request_to_stop_is_followed_by_no_run`.
+        ("any other end, when `ralph stop` was called for the execution", vec![]),
+        (
+            "SpotInterruption, TerminationNotice",
+            vec![
+                (interrupted(), vec![Run(FARGATE_SPOT)]),
+                (end("TerminationNotice", "", None), vec![Run(FARGATE_SPOT)]),
+            ],
+        ),
+        (
+            "exit 76, the worker waits for a limit to reset",
+            vec![(exits(76), vec![Wait(180), Wait(900), Run(FARGATE_SPOT)])],
+        ),
+        (
+            "the task's own time limit (what was left until the deadline, and 10 minutes)",
+            vec![(timed_out(), vec![Over(Limit, Some(11))])],
+        ),
+        (
+            "no capacity, no free address, or too many requests at once",
+            vec![
+                (not_started(FULL), vec![Wait(30), Run(FARGATE_SPOT)]),
+                (
+                    not_started("InsufficientFreeAddressesInSubnet"),
+                    vec![Wait(30), Run(FARGATE_SPOT)],
+                ),
+            ],
+        ),
+        (
+            "the task cannot start for a reason that stays: no such image, a secret without a value, no permission, an impossible definition; and no worker of the execution has run before",
+            vec![(
+                not_started("CannotPullContainerError: ralph-worker:0.1.0: not found"),
+                vec![Over(CannotStart, None)],
+            )],
+        ),
+        (
+            "anything else: exit 75 without a Spot code, 50, 137, 139, none, a start that failed for any other reason",
+            vec![
+                (exits(75), vec![Wait(15), Run(FARGATE_SPOT)]),
+                (exits(50), vec![Wait(15), Run(FARGATE_SPOT)]),
+                (exits(137), vec![Wait(15), Run(FARGATE_SPOT)]),
+                (exits(139), vec![Wait(15), Run(FARGATE_SPOT)]),
+                (end("EssentialContainerExited", "", None), vec![Wait(15), Run(FARGATE_SPOT)]),
+                (
+                    not_started("ResourceInitializationError: context deadline exceeded"),
+                    vec![Wait(15), Run(FARGATE_SPOT)],
+                ),
+                (End::read(&Ended::default()), vec![Wait(15), Run(FARGATE_SPOT)]),
+            ],
+        ),
+    ];
+    let documented = include_str!("../../../docs/operations.md")
+        .lines()
+        .skip_while(|line| !line.starts_with("| how the run ended |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('|').nth(1).unwrap_or_default().trim());
+    assert_eq!(
+        documented.collect::<Vec<_>>(),
+        expected.iter().map(|row| row.0).collect::<Vec<_>>()
+    );
+    for (row, ends) in expected {
+        for (end, expected) in ends {
+            assert_eq!(after(&end), expected, "{row}: {end:?}");
+        }
+    }
+}
+
+#[test]
+fn each_allowance_is_used_up_after_as_many_restarts_as_documented() {
+    for (end, runs, said) in [
+        (interrupted(), 51, "Spot capacity was taken back 51 times; last exit 75"),
+        (exits(76), 101, "the worker waited 101 times; last exit 76"),
+        (not_started(FULL), 21, "no capacity in 21 starts; last reason: Capacity is"),
+        (exits(137), 4, "restarted as often as allowed; last exit 137"),
+    ] {
+        let (times, output) = allowance(&end);
+        assert_eq!((times, output.attempts, output.outcome), (runs, runs as u32, Outcome::GaveUp));
+        assert!(output.reason.starts_with(said), "{}", output.reason);
+    }
+}
+
+#[test]
+fn an_interruption_begins_a_new_row_of_other_ends_until_they_are_twenty() {
+    let mut told = Told::new(300 * 24 * HOUR);
+    let mut others = 0;
+    while matches!(told.next, Next::Run { .. }) {
+        let row = others % 3 == 0 && others > 0;
+        if row {
+            told = told.ends(&interrupted());
+        }
+        told = told.ends(&exits(137));
+        others += 1;
+    }
+    assert_eq!((others, told.output().outcome), (21, Outcome::GaveUp));
+}
+
+#[test]
+fn on_demand_capacity_is_asked_for_after_five_starts_without_spot_capacity() {
+    let mut told = Told::new(24 * HOUR);
+    for _ in 0..6 {
+        told = told.ends(&not_started(FULL));
+    }
+    let spot = Run(FARGATE_SPOT);
+    let expected = [30, 60, 120, 240].map(|wait| [Wait(wait), Run(FARGATE_SPOT)]);
+    let mut all = vec![spot];
+    all.extend(expected.into_iter().flatten());
+    all.extend([Wait(480), Run(FARGATE), Wait(600), Run(FARGATE)]);
+    assert_eq!(told.all, all);
+    let told = told.ends(&interrupted());
+    assert_eq!(told.all.last(), Some(&Run(FARGATE_SPOT)), "a run that had capacity counts anew");
+}
+
+#[test]
+fn a_cause_that_stays_is_tried_again_once_a_worker_has_run() {
+    let image = not_started("CannotPullContainerError: ralph-worker:0.1.0: not found");
+    let told = Told::new(8 * HOUR).ends(&exits(137)).ends(&image);
+    assert_eq!(told.all.last(), Some(&Run(FARGATE_SPOT)));
+    let (told, mut times) = (told.ends(&image), 3);
+    let mut told = told;
+    while matches!(told.next, Next::Run { .. }) {
+        told = told.ends(&image);
+        times += 1;
+    }
+    assert_eq!((times, told.output().outcome), (4, Outcome::GaveUp), "with the ordinary retries");
+}
+
+/// An execution that waits for a limit to reset, after the worker's last lines have arrived.
+fn waits(seconds: u64, wait_until: u64) -> Follows {
+    let mut told = Told::new(seconds);
+    told.step(Facts { end: Some(&exits(76)), ..Facts::default() });
+    told.now += 180_000;
+    told.step(Facts { wait_until: Some(wait_until), ..Facts::default() });
+    told.all.pop().unwrap()
+}
+
+#[test]
+fn a_worker_that_waits_is_started_again_when_its_row_says() {
+    assert_eq!(waits(8 * HOUR, BEGUN), Run(FARGATE_SPOT), "the time has passed");
+    assert_eq!(waits(8 * HOUR, BEGUN + 180_000 + 3_600_001), Wait(3601));
+    assert_eq!(waits(8 * HOUR, BEGUN + 9 * HOUR * 1000), Over(Outcome::Limit, Some(11)));
+    assert_eq!(waits(8 * HOUR, u64::MAX), Over(Outcome::Limit, Some(11)));
+}
+
+#[test]
+fn no_run_begins_at_the_deadline_and_no_wait_ends_after_it() {
+    assert_eq!(follows(&begin(admitted(60), BEGUN + 60_000)), Over(Outcome::Limit, Some(11)));
+    assert_eq!(follows(&begin(admitted(60), BEGUN + 59_999)), Run(FARGATE_SPOT));
+    for end in [exits(137), exits(76), not_started(FULL)] {
+        let told = Told::new(10).ends(&end);
+        assert_eq!(told.all.last(), Some(&Over(Outcome::Limit, Some(11))), "{end:?}");
+    }
+}
+
+#[test]
+fn a_request_to_stop_is_followed_by_no_run() {
+    for end in [exits(75), exits(76), exits(137), interrupted(), not_started(FULL)] {
+        let mut told = Told::new(8 * HOUR);
+        told.step(Facts { end: Some(&end), stop_requested: true, wait_until: None });
+        assert_eq!(told.all.last(), Some(&Over(Outcome::Stopped, end.exit)), "{end:?}");
+    }
+    for end in [exits(76), exits(137), not_started(FULL)] {
+        let mut told = Told::new(8 * HOUR);
+        told.step(Facts { end: Some(&end), ..Facts::default() });
+        told.step(Facts { stop_requested: true, ..Facts::default() });
+        assert_eq!(told.all.last(), Some(&Over(Outcome::Stopped, end.exit)), "between two runs");
+    }
+    let mut told = Told::new(8 * HOUR);
+    told.step(Facts { end: Some(&exits(0)), stop_requested: true, wait_until: None });
+    assert_eq!(told.output().outcome, Outcome::Complete, "what is complete is complete");
+}
+
+#[test]
+fn the_order_becomes_the_workers_environment_and_nothing_else_does() {
+    let order = json!({
+        "workstream": "docs", "repo": "https://github.com/you/project", "base": "main",
+        "branch": "work", "promptFile": "docs/PROMPT.md", "verifyCommand": "just test | tee \"log\"",
+        "limits": {
+            "maxIterations": 7, "maxDurationSecs": 3600, "maxCostUsd": 2.5,
+            "iterationTimeoutSecs": 600, "silenceSecs": 120, "maxStalls": 2,
+        },
+    });
+    let mut progress = admitted(HOUR);
+    progress.order = Order::read(&order, false).unwrap();
+    let Next::Run { run, .. } = begin(progress, BEGUN + 1) else { panic!("no run") };
+    assert_eq!(run.timeout_seconds, 3_600 + 600, "what is left, and time to push");
+    let written: Vec<_> =
+        run.overrides.variables().map(|one| (one.name.as_str(), one.value.as_str())).collect();
+    assert_eq!(
+        written,
+        [
+            ("RALPH_WORKSTREAM", "docs"),
+            ("RALPH_RUN", "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001"),
+            ("RALPH_ATTEMPT", "1"),
+            ("RALPH_REPO", "https://github.com/you/project"),
+            ("RALPH_BASE", "main"),
+            ("RALPH_BRANCH", "work"),
+            ("RALPH_PROMPT_FILE", "docs/PROMPT.md"),
+            ("RALPH_VERIFY_COMMAND", "just test | tee \"log\""),
+            ("RALPH_MAX_ITERATIONS", "7"),
+            ("RALPH_MAX_DURATION_SECS", "3600"),
+            ("RALPH_MAX_COST_USD", "2.5"),
+            ("RALPH_ITERATION_TIMEOUT_SECS", "600"),
+            ("RALPH_SILENCE_SECS", "120"),
+            ("RALPH_MAX_STALLS", "2"),
+        ]
+    );
+    let Next::Run { run, .. } = begin(admitted(HOUR), BEGUN) else { panic!("no run") };
+    assert_eq!(run.overrides.variables().count(), 4, "an order of two fields leaves the rest out");
+}
+
+/// How a run can end, and what else can be true then.
+fn ends() -> impl Strategy<Value = End> {
+    let codes = prop::sample::select(vec![
+        "TaskFailedToStart",
+        "EssentialContainerExited",
+        "SpotInterruption",
+        "TerminationNotice",
+        "ServiceSchedulerInitiated",
+        "UserInitiated",
+        "InfrastructureHealth",
+        "",
+    ]);
+    let reasons = prop::sample::select(vec![
+        "",
+        FULL,
+        "RESOURCE:ENI",
+        "CannotPullContainerError: x: not found",
+        "Rate exceeded",
+        "ResourceInitializationError: context deadline exceeded",
+        "AccessDenied",
+    ]);
+    let exits = prop::option::weighted(
+        0.7,
+        prop::sample::select(vec![75, 76, 76, 50, 137, 139, 75, 1, 0, 10, 21, 31]),
+    );
+    // Ends that are final are rare, so that executions become long.
+    (codes, reasons, exits, prop::bool::weighted(0.02), prop::bool::weighted(0.03)).prop_map(
+        |(code, reason, exit, timed_out, last)| {
+            let code = if code == "UserInitiated" && !last { "" } else { code };
+            let exit = exit.filter(|exit| last || ![0, 10, 21, 31].contains(exit));
+            End { timed_out, ..end(code, reason, exit) }
+        },
+    )
+}
+
+proptest! {
+    /// Whatever ends, whenever: the execution ends, begins no run at or after its deadline, keeps
+    /// within its allowances, and after a request to stop begins no run at all.
+    #[test]
+    fn an_execution_always_ends_within_its_limits(
+        hours in 0u64..24 * 30,
+        happens in prop::collection::vec(
+            (ends(), 0u64..7_200, prop::option::of(0u64..100_000), prop::bool::weighted(0.005)),
+            1..400,
+        ),
+    ) {
+        let mut now = BEGUN;
+        let mut next = begin(admitted(hours * HOUR), now);
+        let (mut stopped, mut steps) = (false, 0);
+        let mut happens = happens.iter().cycle();
+        loop {
+            // At most a wait for the last lines and one for the reset between two runs.
+            steps += 1;
+            prop_assert!(steps < 20_000, "it does not end");
+            let (end, seconds, until, stop) = happens.next().unwrap();
+            stopped |= stop;
+            let facts = Facts {
+                stop_requested: stopped,
+                wait_until: until.map(|until| now + until * 1000),
+                end: None,
+            };
+            next = match next {
+                Next::Run { progress, run } => {
+                    prop_assert!(now < progress.deadline);
+                    prop_assert!(progress.interruptions <= MAX_INTERRUPTIONS);
+                    prop_assert!(progress.waits <= MAX_WAITS);
+                    prop_assert!(progress.others <= MAX_OTHERS);
+                    prop_assert!(progress.others_in_a_row <= MAX_IN_A_ROW);
+                    prop_assert!(progress.without_capacity <= MAX_WITHOUT_CAPACITY);
+                    let most = progress.deadline + (GRACE_SECS + 1) * 1000;
+                    prop_assert!(now + run.timeout_seconds * 1000 <= most);
+                    now += seconds * 1000;
+                    decide(progress, Facts { end: Some(end), ..facts }, now)
+                }
+                Next::Wait { progress, seconds } => {
+                    prop_assert!(seconds > 0);
+                    now += seconds * 1000;
+                    prop_assert!(now < progress.deadline, "it would wait for nothing");
+                    decide(progress, facts, now)
+                }
+                over => {
+                    let output = match &over {
+                        Next::Failed { cause, .. } => Output::parse(cause).unwrap(),
+                        Next::Done { output } => output.clone(),
+                        _ => unreachable!(),
+                    };
+                    prop_assert!(output.run.is_some_and(|run| run.attempt() == output.attempts)
+                        || output.attempts == 0);
+                    break;
+                }
+            };
+            let goes_on = matches!(next, Next::Run { .. } | Next::Wait { .. });
+            prop_assert!(!(stopped && goes_on));
+        }
+    }
+}

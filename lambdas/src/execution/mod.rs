@@ -1,0 +1,110 @@
+//! What carries an execution: [`admit`](admit()) lets it begin, [`decide`](decide()) says after each
+//! run and each wait what follows. The state machine does what they answer and decides nothing.
+//!
+//! The answer itself is a pure function of what is known and the time ([`decision`]). A handler
+//! stores it under the execution and the step before it acts on it, and Step Functions can repeat a
+//! call: whoever comes later finds the answer that stands and does the same once more, which changes
+//! nothing.
+
+mod admit;
+mod decide;
+pub mod decision;
+
+use ralph_protocol::execution::{Next, Progress, Step, StepError};
+use serde_json::json;
+
+pub use self::{
+    admit::{Defaults, admit},
+    decide::decide,
+};
+use crate::{
+    invocation::Invocation,
+    ports::{Clock, Executions, Unavailable},
+};
+
+/// What the handlers work with.
+pub struct World<'a, T, M, C> {
+    /// The table.
+    pub table: &'a T,
+    /// The state machine's executions.
+    pub machine: &'a M,
+    /// The time.
+    pub clock: &'a C,
+    /// How long the rows of runs and steps live: as long as the lines, seconds.
+    pub retention_secs: u64,
+}
+
+/// Why a call fails. Step Functions repeats it.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutionError {
+    /// A service did not work.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The state machine handed over something else than it was given.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The state machine asks after an end.
+    #[error("the execution is over, nothing follows")]
+    Over,
+}
+
+/// The answer of a step: the one that stands, or else a new one, which then stands.
+async fn settle<T: Executions, M, C: Clock>(
+    progress: &Progress,
+    new: Next,
+    world: &World<'_, T, M, C>,
+) -> Result<Next, ExecutionError> {
+    let step = Step::new(new);
+    let text = serde_json::to_string(&step).map_err(StepError::from)?;
+    let expires_at = world.clock.now_secs() + world.retention_secs;
+    let stands = world.table.keep_answer(progress, &text, expires_at).await?;
+    if stands == text { Ok(step.next) } else { Ok(Step::read(&stands)?.next) }
+}
+
+/// The answer that a call before this one has stored.
+async fn answered<T: Executions>(
+    table: &T,
+    progress: &Progress,
+) -> Result<Option<Next>, ExecutionError> {
+    let text = table.answer(progress).await?;
+    Ok(text.map(|text| Step::read(&text)).transpose()?.map(|step| step.next))
+}
+
+/// Does what an answer asks for in the table. Doing it again changes nothing.
+async fn carry_out<T: Executions, M, C: Clock>(
+    progress: &Progress,
+    next: &Next,
+    world: &World<'_, T, M, C>,
+    invocation: Invocation<'_>,
+) -> Result<(), ExecutionError> {
+    let workstream = &progress.order.workstream;
+    let (word, run) = match next {
+        Next::Run { progress, .. } => {
+            let run = progress.run().ok().flatten();
+            if let Some(run) = &run {
+                let now = world.clock.now_ms();
+                let expires_at = now / 1000 + world.retention_secs;
+                world.table.begin_run(progress, run, now, expires_at).await?;
+            }
+            ("run", run)
+        }
+        Next::Wait { .. } => ("wait", None),
+        Next::Done { output } => {
+            world.table.release_lease(workstream, &progress.execution).await?;
+            (output.outcome.as_str(), output.run.clone())
+        }
+        Next::Failed { error, .. } => {
+            world.table.release_lease(workstream, &progress.execution).await?;
+            (error.as_str(), progress.run().ok().flatten())
+        }
+    };
+    let fields = [
+        ("workstream", json!(workstream)),
+        ("execution", json!(progress.execution)),
+        ("step", json!(progress.step)),
+        ("next", json!(word)),
+        ("run", json!(run)),
+    ];
+    invocation.info("decided", &fields);
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! The table in docs/operations.md, row by row, and what AWS documents that ECS says.
+
+use serde_json::json;
+
+use super::{End, EndKind as Kind, Ended};
+use crate::exit::RunExit;
+
+/// As AWS raises the end of a task whose container did not exit with 0.
+fn raised(code: &str, reason: &str, exit: Option<i64>) -> Ended {
+    let task = json!({
+        "TaskArn": "arn:aws:ecs:us-east-1:111122223333:task/ralph-dev/1", "StopCode": code,
+        "StoppedReason": reason,
+        "Containers": [{"Name": "sidecar", "ExitCode": 9}, {"Name": "worker", "ExitCode": exit}],
+    });
+    error("States.TaskFailed", &task.to_string())
+}
+
+fn error(name: &str, cause: &str) -> Ended {
+    Ended { error: Some(name.into()), cause: Some(cause.into()), description: None }
+}
+
+fn returned(description: &str) -> Ended {
+    Ended { description: Some(description.into()), ..Ended::default() }
+}
+
+fn kind(ended: &Ended) -> Kind {
+    End::read(ended).kind()
+}
+
+#[test]
+fn a_stop_by_a_user_comes_before_any_exit_code() {
+    for exit in [None, Some(0), Some(75), Some(137)] {
+        assert_eq!(kind(&raised("UserInitiated", "Task stopped by user", exit)), Kind::Stopped);
+    }
+}
+
+#[test]
+fn every_exit_code_of_the_worker_has_its_row() {
+    for exit in RunExit::ALL {
+        let expected = match exit {
+            RunExit::Waiting => Kind::Waiting,
+            RunExit::Internal | RunExit::Interrupted => Kind::Other,
+            last => Kind::Final(last),
+        };
+        let ended = raised("EssentialContainerExited", "", Some(exit.code().into()));
+        assert_eq!(kind(&ended), expected, "{exit:?}");
+    }
+    for killed in [137, 139, 1, 255] {
+        assert_eq!(kind(&raised("EssentialContainerExited", "", Some(killed))), Kind::Other);
+    }
+}
+
+#[test]
+fn capacity_that_is_taken_back_is_an_interruption_unless_the_worker_was_done() {
+    for code in ["SpotInterruption", "TerminationNotice"] {
+        for exit in [None, Some(75), Some(76), Some(137), Some(50)] {
+            assert_eq!(kind(&raised(code, "", exit)), Kind::Interrupted, "{code} {exit:?}");
+        }
+        assert_eq!(kind(&raised(code, "", Some(0))), Kind::Final(RunExit::Complete));
+    }
+}
+
+#[test]
+fn a_task_that_outlives_its_time_limit_has_timed_out() {
+    assert_eq!(kind(&error("States.Timeout", "")), Kind::TimedOut);
+    assert!(!End::read(&error("States.TaskFailed", "States.Timeout")).timed_out);
+}
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>,
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html>,
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html>
+#[test]
+fn what_a_stopped_task_says_that_did_not_start() {
+    for (expected, said) in [
+        (
+            Kind::NoCapacity,
+            "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+        ),
+        (
+            Kind::NoCapacity,
+            "InsufficientFreeAddressesInSubnet: The specified subnet does not have enough free addresses to satisfy the request.",
+        ),
+        (
+            Kind::NoCapacity,
+            "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-1': InsufficientFreeAddressesInSubnet",
+        ),
+        // What passes by itself.
+        (Kind::Other, "Timeout waiting for network interface provisioning to complete."),
+        (
+            Kind::Other,
+            "Timeout waiting for EphemeralStorage provisioning to complete. Please retry later.",
+        ),
+        (
+            Kind::Other,
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 5 time(s): failed to fetch secret arn from secrets manager: RequestCanceled: request context canceled caused by: context deadline exceeded",
+        ),
+        (
+            Kind::Other,
+            "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task network configuration.",
+        ),
+        (Kind::Other, "ResourceInitializationError: unable to pull secrets or registry auth"),
+        (
+            Kind::Other,
+            "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: RequestError: send request failed caused by: Post \"https://logs.us-east-1.amazonaws.com/\": dial tcp 10.0.0.1:443: i/o timeout : exit status 1",
+        ),
+        (
+            Kind::Other,
+            "ResourceInitializationError: failed to validate logger args: : signal: killed",
+        ),
+        (
+            Kind::Other,
+            "ResourceInitializationError: failed to configure ENI: failed to setup regular eni: context deadline exceeded",
+        ),
+        (
+            Kind::Other,
+            "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref 1.dkr.ecr.us-east-1.amazonaws.com/ralph-worker:0.1.0: failed to do request: Head \"https://1.dkr.ecr\": net/http: TLS handshake timeout",
+        ),
+        (
+            Kind::Other,
+            "CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: unexpected EOF",
+        ),
+        (
+            Kind::Other,
+            "CannotPullContainerError: inspect image has been retried 5 time(s): dial tcp: lookup 1.dkr.ecr.us-east-1.amazonaws.com: no such host",
+        ),
+        (
+            Kind::Other,
+            "CannotPullContainerError: httpReadSeeker: failed open: unexpected status code 429 Too Many Requests",
+        ),
+        (Kind::Other, "CannotStartContainerError: failed to get container status: unknown"),
+        (Kind::Other, "ContainerRuntimeError: failed to create container"),
+        (
+            Kind::Other,
+            "ContainerRuntimeTimeoutError: Could not transition to running; timed out after waiting 1m",
+        ),
+        (Kind::Other, "InternalError: The service could not complete the request"),
+        (Kind::Other, "OutOfMemoryError: container killed due to memory usage"),
+        (Kind::Other, "Task failed ELB health checks"),
+        (Kind::Other, ""),
+        // What a person must mend.
+        (
+            Kind::CannotStart,
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref 1.dkr.ecr.us-east-1.amazonaws.com/ralph-worker:0.1.0: 1.dkr.ecr.us-east-1.amazonaws.com/ralph-worker:0.1.0: not found",
+        ),
+        (
+            Kind::CannotStart,
+            "CannotPullContainerError: Error response from daemon: manifest for ralph-worker:0.1.0 not found: manifest unknown: Requested image not found",
+        ),
+        (
+            Kind::CannotStart,
+            "CannotPullContainerError: The task can't pull the image. Check whether the image exists: repository does not exist or may require authorization",
+        ),
+        (
+            Kind::CannotStart,
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): image Manifest does not contain descriptor matching platform 'linux/amd64'",
+        ),
+        (
+            Kind::CannotStart,
+            "CannotPullContainerError: ref pull has been retried 1 time(s): failed to copy: httpReadSeeker: failed open: unexpected status code https://x: 403 Forbidden",
+        ),
+        (
+            Kind::CannotStart,
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret arn from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret value for staging label: AWSCURRENT",
+        ),
+        (
+            Kind::CannotStart,
+            "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: InvalidRequestException: You can't perform this operation on the secret because it was marked for deletion.",
+        ),
+        (
+            Kind::CannotStart,
+            "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve ecr registry auth: AccessDeniedException: User: arn is not authorized to perform: ecr:GetAuthorizationToken on resource: * because no identity-based policy allows it",
+        ),
+        (
+            Kind::CannotStart,
+            "ResourceInitializationError: failed to create new container runtime task: failed to create shim task: OCI runtime create failed: exec: \"ralph-loop-cloud\": executable file not found in $PATH",
+        ),
+        (
+            Kind::CannotStart,
+            "ResourceInitializationError: failed to create new container runtime task: exec format error",
+        ),
+    ] {
+        assert_eq!(kind(&raised("TaskFailedToStart", said, None)), expected, "{said}");
+    }
+}
+
+/// The stop codes that AWS documents, where nothing else decides.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>
+#[test]
+fn every_stop_code_without_an_exit_code_has_its_row() {
+    for (code, expected) in [
+        ("TaskFailedToStart", Kind::Other),
+        ("EssentialContainerExited", Kind::Other),
+        ("UserInitiated", Kind::Stopped),
+        ("ServiceSchedulerInitiated", Kind::Other),
+        ("SpotInterruption", Kind::Interrupted),
+        ("TerminationNotice", Kind::Interrupted),
+        ("InfrastructureHealth", Kind::Other),
+        ("SomethingNew", Kind::Other),
+    ] {
+        assert_eq!(kind(&raised(code, "", None)), expected, "{code}");
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>,
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
+#[test]
+fn what_run_task_answers_when_it_makes_no_task() {
+    let failures = |reason: &str| {
+        returned(&json!({"tasks": [], "failures": [{"arn": "a", "reason": reason}]}).to_string())
+    };
+    for (ended, expected) in [
+        (failures("Capacity is unavailable at this time."), Kind::NoCapacity),
+        (failures("RESOURCE:ENI"), Kind::NoCapacity),
+        (failures("RESOURCE:MEMORY"), Kind::NoCapacity),
+        (failures("AGENT"), Kind::Other),
+        (
+            error("AmazonECS.Unknown", "[{Reason: Capacity is unavailable at this time.}]"),
+            Kind::NoCapacity,
+        ),
+        (error("ECS.ThrottlingException", "Rate exceeded"), Kind::NoCapacity),
+        (
+            error(
+                "ECS.ClientException",
+                "You've reached the limit on the number of tasks that you can run concurrently",
+            ),
+            Kind::NoCapacity,
+        ),
+        (error("ECS.ServerException", "Service Unavailable. Please try again later."), Kind::Other),
+        (error("ECS.ClusterNotFoundException", "Cluster not found."), Kind::CannotStart),
+        (
+            error("ECS.InvalidParameterException", "The security group sg-1 does not exist"),
+            Kind::CannotStart,
+        ),
+        (
+            error("ECS.InvalidParameterException", "InsufficientFreeAddressesInSubnet"),
+            Kind::NoCapacity,
+        ),
+        (error("ECS.ClientException", "TaskDefinition is inactive"), Kind::CannotStart),
+        (
+            error("ECS.ClientException", "No Fargate configuration exists for given values."),
+            Kind::CannotStart,
+        ),
+        (error("ECS.PlatformTaskDefinitionIncompatibilityException", ""), Kind::CannotStart),
+        (
+            error(
+                "ECS.AccessDeniedException",
+                "User is not authorized to perform: ecs:RunTask on resource: arn:aws:ecs:us-east-1:1:task-definition/x",
+            ),
+            Kind::CannotStart,
+        ),
+    ] {
+        let end = End::read(&ended);
+        assert_eq!((end.kind(), end.made, end.started), (expected, false, false), "{ended:?}");
+        assert!(!end.reason.is_empty(), "{ended:?}");
+    }
+}
+
+/// Whatever ECS answers, an execution goes on as after any other end.
+#[test]
+fn an_answer_that_is_broken_is_any_other_end() {
+    for text in [
+        "",
+        "{oops}",
+        "null",
+        "[]",
+        "7",
+        "\"x\"",
+        "{}",
+        r#"{"Tasks":null}"#,
+        r#"{"Tasks":{}}"#,
+        r#"{"Tasks":[7]}"#,
+        r#"{"TaskArn":7,"Containers":"x"}"#,
+        r#"{"TaskArn":"a","Containers":[null,{"Name":"worker","ExitCode":"0"}]}"#,
+        r#"{"TaskArn":"a","Containers":[{"Name":"worker","ExitCode":99999999999999999999}]}"#,
+    ] {
+        assert_eq!(kind(&returned(text)), Kind::Other, "{text}");
+        assert_eq!(kind(&error("States.TaskFailed", text)), Kind::Other, "{text}");
+    }
+    assert_eq!(kind(&Ended::default()), Kind::Other);
+}
+
+#[test]
+fn both_spellings_of_a_description_say_the_same() {
+    let local = r#"{"failures":[],"tasks":[{"taskArn":"a","startedAt":1,"stopCode":"EssentialContainerExited","stoppedReason":"s","containers":[{"name":"worker","exitCode":10,"reason":"r"}]}]}"#;
+    let aws = r#"{"TaskArn":"a","StartedAt":1,"StopCode":"EssentialContainerExited","StoppedReason":"s","Containers":[{"Name":"worker","ExitCode":10,"Reason":"r"}]}"#;
+    let expected = End {
+        made: true,
+        started: true,
+        timed_out: false,
+        stop_code: "EssentialContainerExited".into(),
+        exit: Some(10),
+        reason: "s: r".into(),
+    };
+    assert_eq!(End::read(&returned(local)), expected);
+    assert_eq!(End::read(&returned(aws)), expected);
+    assert_eq!(End::read(&error("States.TaskFailed", aws)), expected);
+}
+
+#[test]
+fn a_long_reason_is_cut() {
+    let end = End::read(&error("ECS.X", &"ä".repeat(100_000)));
+    assert_eq!(end.reason.chars().count(), super::MAX_TEXT);
+}

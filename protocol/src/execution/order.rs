@@ -1,0 +1,305 @@
+//! The order: what an execution is asked to do.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::repo::{self, RepoProblem};
+use crate::ids::Workstream;
+
+/// Most characters of a branch's name.
+pub const MAX_BRANCH: usize = 200;
+/// Most characters of the prompt file's path.
+pub const MAX_PATH: usize = 500;
+/// Most characters of a command. ECS takes 8192 of overrides in all.
+pub const MAX_COMMAND: usize = 2_000;
+/// Most iterations.
+pub const MAX_ITERATIONS: u32 = 100_000;
+/// Longest duration: 300 days. AWS ends an execution after a year, whatever it does.
+pub const MAX_DURATION_SECS: u64 = 300 * 24 * 3600;
+/// Most stalls in a row.
+pub const MAX_STALLS: u32 = 1_000;
+/// Highest cost, US dollars.
+const MAX_COST_USD: f64 = 1e6;
+
+/// An order. A field that is absent has the task definition's value, which comes from `ralph.toml`;
+/// an unknown field is refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Order {
+    /// The workstream; also the beginning of the execution's [`name`](super::name).
+    pub workstream: Workstream,
+    /// The repository: see [`check_repo`](super::check_repo).
+    pub repo: String,
+    /// Branch to start from; absent: the remote's default branch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub base: Option<String>,
+    /// Branch to work on; absent: `ralph/<workstream>`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub branch: Option<String>,
+    /// Prompt file, a path inside the repository; absent: `PROMPT.md`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prompt_file: Option<String>,
+    /// A command that must pass before the work counts as complete.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verify_command: Option<String>,
+    /// What bounds the execution, all its runs together.
+    #[serde(skip_serializing_if = "Limits::is_empty", default)]
+    pub limits: Limits,
+}
+
+/// Limits that differ from the task definition's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// Most iterations, 1 to [`MAX_ITERATIONS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_iterations: Option<u32>,
+    /// Longest duration, seconds from the time in the execution's ULID, 1 to [`MAX_DURATION_SECS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_duration_secs: Option<u64>,
+    /// Highest cost, US dollars, more than 0 and at most a million.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_cost_usd: Option<f64>,
+    /// Longest iteration, seconds, 1 to [`MAX_DURATION_SECS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub iteration_timeout_secs: Option<u64>,
+    /// Longest silence of the agent, seconds, 1 to [`MAX_DURATION_SECS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub silence_secs: Option<u64>,
+    /// Most iterations in a row without progress, 1 to [`MAX_STALLS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_stalls: Option<u32>,
+}
+
+impl Limits {
+    /// Nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is wrong with an order. The text never repeats the repository's URL, which may hold a
+/// password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Not an object at all.
+    #[error("the order is not a JSON object\nhint: `ralph run` writes one")]
+    NotAnObject,
+    /// A field is unknown, missing or of another type.
+    #[error("{at}{problem}\nhint: docs/operations.md lists the fields of an order")]
+    Field {
+        /// The field and a colon; empty where the problem names the field.
+        at: String,
+        /// What serde says of it.
+        problem: String,
+    },
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoProblem),
+    /// A text is empty or too long.
+    #[error(
+        "`{field}` is not a text of 1 to {most} characters\nhint: leave it out to use the environment's value"
+    )]
+    Text {
+        /// The field.
+        field: &'static str,
+        /// Most characters.
+        most: usize,
+    },
+    /// A limit is out of range.
+    #[error("`limits.{field}` is out of range\nhint: {allowed}")]
+    Limit {
+        /// The field.
+        field: &'static str,
+        /// What is allowed.
+        allowed: String,
+    },
+}
+
+/// The text fields with a limit, and the most characters of each.
+const TEXTS: [(&str, usize); 4] = [
+    ("base", MAX_BRANCH),
+    ("branch", MAX_BRANCH),
+    ("promptFile", MAX_PATH),
+    ("verifyCommand", MAX_COMMAND),
+];
+
+/// The limits that are whole numbers from 1, and the highest value of each.
+const WHOLE: [(&str, u64); 5] = [
+    ("maxIterations", MAX_ITERATIONS as u64),
+    ("maxDurationSecs", MAX_DURATION_SECS),
+    ("iterationTimeoutSecs", MAX_DURATION_SECS),
+    ("silenceSecs", MAX_DURATION_SECS),
+    ("maxStalls", MAX_STALLS as u64),
+];
+const COST: &str = "maxCostUsd";
+
+impl Problem {
+    fn whole(field: &'static str, most: u64) -> Self {
+        Self::Limit { field, allowed: format!("a whole number from 1 to {most}") }
+    }
+
+    fn cost() -> Self {
+        let allowed = format!("US dollars, more than 0 and at most {MAX_COST_USD}");
+        Self::Limit { field: COST, allowed }
+    }
+
+    /// A value of the wrong type gets the same words as one that is out of range.
+    fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let path = error.path().to_string();
+        let limit = path.strip_prefix("limits.");
+        if let Some(&(field, most)) = TEXTS.iter().find(|(field, _)| *field == path) {
+            return Self::Text { field, most };
+        }
+        if let Some(&(field, most)) = WHOLE.iter().find(|(field, _)| Some(*field) == limit) {
+            return Self::whole(field, most);
+        }
+        if limit == Some(COST) {
+            return Self::cost();
+        }
+        let problem = error.inner().to_string();
+        let named = path == "." || problem.contains(&format!("`{path}`"));
+        Self::Field { at: if named { String::new() } else { format!("`{path}`: ") }, problem }
+    }
+}
+
+impl Order {
+    /// Reads an order and checks it. `files` also accepts a `file://` repository.
+    ///
+    /// # Errors
+    /// Every [`Problem`] with the order; only the first where it cannot be read at all.
+    pub fn read(value: &Value, files: bool) -> Result<Self, Vec<Problem>> {
+        if !value.is_object() {
+            return Err(vec![Problem::NotAnObject]);
+        }
+        let order: Self = serde_path_to_error::deserialize(value)
+            .map_err(|error| vec![Problem::unreadable(&error)])?;
+        let problems = order.problems(files);
+        if problems.is_empty() { Ok(order) } else { Err(problems) }
+    }
+
+    /// Every value that `admit` would refuse, so that `ralph run` says it before it starts
+    /// anything. `files` also accepts a `file://` repository.
+    #[must_use]
+    pub fn problems(&self, files: bool) -> Vec<Problem> {
+        let mut all: Vec<Problem> =
+            repo::check(&self.repo, files).err().into_iter().map(Into::into).collect();
+        let texts = [&self.base, &self.branch, &self.prompt_file, &self.verify_command];
+        for ((field, most), value) in TEXTS.into_iter().zip(texts) {
+            let fits = |text: &String| (1..=most).contains(&text.chars().count());
+            if !value.as_ref().is_none_or(fits) {
+                all.push(Problem::Text { field, most });
+            }
+        }
+        let limits = &self.limits;
+        let whole = [
+            limits.max_iterations.map(u64::from),
+            limits.max_duration_secs,
+            limits.iteration_timeout_secs,
+            limits.silence_secs,
+            limits.max_stalls.map(u64::from),
+        ];
+        for ((field, most), value) in WHOLE.into_iter().zip(whole) {
+            if !value.is_none_or(|value| (1..=most).contains(&value)) {
+                all.push(Problem::whole(field, most));
+            }
+        }
+        if !limits.max_cost_usd.is_none_or(|usd| usd > 0.0 && usd <= MAX_COST_USD) {
+            all.push(Problem::cost());
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(rest: &str) -> Order {
+        let text =
+            format!(r#"{{"workstream":"docs","repo":"https://github.com/you/project"{rest}}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn two_fields_are_enough_and_the_rest_is_not_written() {
+        let least = order("");
+        assert_eq!(least.problems(false), []);
+        assert_eq!(
+            serde_json::to_string(&least).unwrap(),
+            r#"{"workstream":"docs","repo":"https://github.com/you/project"}"#
+        );
+    }
+
+    #[test]
+    fn a_full_input_is_accepted() {
+        let full = order(
+            r#","base":"main","branch":"work","promptFile":"P.md","verifyCommand":"just test","limits":{"maxIterations":1,"maxDurationSecs":60,"maxCostUsd":0.5,"iterationTimeoutSecs":60,"silenceSecs":30,"maxStalls":2}"#,
+        );
+        assert_eq!(full.problems(false), []);
+        let text = serde_json::to_string(&full).unwrap();
+        assert_eq!(serde_json::from_str::<Order>(&text).unwrap(), full);
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_with_what_to_do() {
+        for (rest, field) in [
+            (r#","base":"""#, "base"),
+            (r#","promptFile":"""#, "promptFile"),
+            (r#","limits":{"maxIterations":0}"#, "limits.maxIterations"),
+            (r#","limits":{"maxDurationSecs":25920001}"#, "limits.maxDurationSecs"),
+            (r#","limits":{"maxCostUsd":0}"#, "limits.maxCostUsd"),
+            (r#","limits":{"maxCostUsd":1000001}"#, "limits.maxCostUsd"),
+            (r#","limits":{"maxStalls":1001}"#, "limits.maxStalls"),
+        ] {
+            let problems = order(rest).problems(false);
+            assert_eq!(problems.len(), 1, "{rest}");
+            let text = problems[0].to_string();
+            assert!(text.contains(&format!("`{field}`")) && text.contains("\nhint: "), "{text}");
+        }
+    }
+
+    /// What a person reads who wrote an order by hand.
+    #[test]
+    fn what_cannot_be_read_is_named_with_what_is_allowed() {
+        let repo = "https://github.com/you/project";
+        for (text, said) in [
+            ("[]", "not a JSON object"),
+            (r#"{"workstream":"docs"}"#, "missing field `repo`"),
+            (r#"{"workstream":"docs","repo":7}"#, "`repo`: invalid type"),
+            (r#"{"workstream":"../x","repo":"REPO"}"#, "`workstream`: "),
+            (
+                r#"{"workstream":"docs","repo":"REPO","maxCostUsd":1}"#,
+                "unknown field `maxCostUsd`, expected one of `workstream`, ",
+            ),
+            (
+                r#"{"workstream":"docs","repo":"REPO","limits":{"cost":1}}"#,
+                "unknown field `cost`, expected one of `maxIterations`, ",
+            ),
+            (r#"{"workstream":"docs","repo":"REPO","limits":"none"}"#, "`limits`: invalid type"),
+            (
+                r#"{"workstream":"docs","repo":"REPO","limits":{"maxIterations":1.5}}"#,
+                "`limits.maxIterations` is out of range\nhint: a whole number from 1 to 100000",
+            ),
+            (
+                r#"{"workstream":"docs","repo":"REPO","limits":{"maxCostUsd":"1"}}"#,
+                "`limits.maxCostUsd` is out of range\nhint: US dollars, more than 0 and at most 1000000",
+            ),
+            (
+                r#"{"workstream":"docs","repo":"REPO","branch":[]}"#,
+                "`branch` is not a text of 1 to 200 characters",
+            ),
+            (
+                r#"{"workstream":"docs","repo":"https://you:hunter2@github.com/a"}"#,
+                "the git-token secret is for credentials",
+            ),
+        ] {
+            let value = serde_json::from_str(&text.replace("REPO", repo)).unwrap();
+            let problems = Order::read(&value, false).unwrap_err();
+            let told = problems[0].to_string();
+            assert!(told.contains(said), "{text}: {told}");
+            assert!(told.contains("\nhint: ") && !told.contains("hunter2"), "{told}");
+        }
+    }
+}
