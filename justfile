@@ -163,8 +163,9 @@ fmt:
     cargo fmt --all
     cd viewer && npm run format
 
-# check format and lints
+# check format, lints, spelling and phrases (docs/style.md)
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     cd viewer && npm ci --no-audit --no-fund && npm run lint && npm run format:check
+    cd docs/prose && npm ci --no-audit --no-fund && npm run check
