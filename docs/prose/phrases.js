@@ -94,10 +94,10 @@ export default [
     leaves: "not for a viewer, but for everyone",
   },
   {
-    phrase: /\bdoubled\b/,
+    phrase: /\b(?:lost|missing|late|nothing),? (?:or |nor |and |nothing )?doubled\b/,
     instead: '"duplicated", "shown twice", "declared twice"',
     finds: "nothing is lost or doubled",
-    leaves: "a doubly linked list",
+    leaves: "the delay is doubled each time",
   },
   {
     phrase: /\b(?:is|are|was|were) through\b(?! the\b)/,
@@ -117,12 +117,6 @@ export default [
     instead: '"a NOUN other than"',
     finds: "names another workstream than its stream's",
     leaves: "another run, rather than this one",
-  },
-  {
-    phrase: /\b(?:nobody|no one|none|nothing) but\b/,
-    instead: '"only"',
-    finds: "nobody but AWS may put events",
-    leaves: "nobody, but it is late",
   },
   {
     phrase: /\blends?\b/,
