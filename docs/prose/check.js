@@ -7,8 +7,8 @@ import phrases from "./phrases.js";
 const SKIPPED =
   /^LICENSE|lock(\.json)?$|^fuzz\/seeds\/|proptest-regressions|fixtures\/.*\.json$|\.(png|svg|stderr)$|^docs\/(style\.md|prose\/)/;
 
-/** Between two words: a space, an underscore, or line breaks with a comment's or a string's marks. */
-const GAP = String.raw`(?: +|_|[ \t]*(?:\\n)?\\?\n[ \t]*(?:(?:\/\/[\/!]?|#+|\*|>)[ \t]*)?)`;
+/** Between two words: a space, an underscore, or a line break with a comment's or a string's marks. */
+const GAP = String.raw`(?: +|_|\\n *|[ \t]*(?:\\n)?\\?\n[ \t]*(?:(?:\/\/[\/!]?|#+|\*|>)[ \t]*)?)`;
 
 const rules = phrases.map(({ phrase, ...rule }) => ({
   ...rule,

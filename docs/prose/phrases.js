@@ -3,7 +3,7 @@
 // find and one that it must leave alone, and the check tries both before it reads a file.
 export default [
   {
-    phrase: /(?<!\bthere )\b(?:is|are|was|were|be|been) no (?!longer\b|more than\b|less than\b|better\b|worse\b)\w+/,
+    phrase: /(?<!\bthere )\b(?:is|are|was|were|be|been) no (?!longer\b|more than\b|less than\b|better\b|worse\b)[`"*]?\w+/,
     instead: '"is not a NOUN", "does not VERB", or "there is no NOUN"',
     finds: "a byte that is no UTF-8",
     leaves: "there is no lock, and it is no longer than a line",
@@ -117,6 +117,24 @@ export default [
     instead: '"a NOUN other than"',
     finds: "names another workstream than its stream's",
     leaves: "another run, rather than this one",
+  },
+  {
+    phrase: /\b(?:asked|known|said|says|say|told) of (?!course\b)/,
+    instead: '"about", "from", or who says it',
+    finds: "what ECS says of a run's task",
+    leaves: "said of course nothing",
+  },
+  {
+    phrase: /\bwhat there (?:is|are|was|were)\b/,
+    instead: "the thing that is there",
+    finds: "it shows what there is and ends",
+    leaves: "what is there to show",
+  },
+  {
+    phrase: /\bwhat of (?:it|them|the|what|one's|a)\b/,
+    instead: '"which part of", "the part of X that"',
+    finds: "and what of it goes into a frame",
+    leaves: "what of course matters",
   },
   {
     phrase: /\blends?\b/,
