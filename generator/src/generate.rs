@@ -123,8 +123,8 @@ fn checkov(skipped: &[(String, &'static Skip)]) -> String {
     let mut out = Header::new([MARK_TEXT.to_owned()]).markdown();
     out.push_str(
         "\n# Checks that are skipped\n\n\
-         What `checkov -d terraform` is told to leave out. Each stands as a comment inside the block that\n\
-         it is about; all come from one table, `generator/src/skips.rs`.\n\n\
+         The checks that `checkov -d terraform` skips. Each has a comment inside the block that it concerns;\n\
+         all come from one table, `generator/src/skips.rs`.\n\n\
          | Check | Why it is skipped | Where |\n|---|---|---|\n",
     );
     let mut table: Vec<&Skip> = skips::TABLE.to_vec();

@@ -64,7 +64,7 @@ pub struct Form {
 /// What a key is when absent.
 #[derive(Debug, Clone, Copy)]
 pub enum Default {
-    /// The key must be given if its table is there.
+    /// The key is required if its table is there.
     Required,
     /// Nothing: the key is left out on purpose.
     Unset,
@@ -268,7 +268,7 @@ const NETWORK: Section = Section {
             name: "mode",
             kind: Kind::OneOf(&["create", "default", "existing"]),
             default: Default::Text("create"),
-            about: "A VPC of its own, the account's default VPC, or the one that vpc_id names.",
+            about: "A VPC of its own, the account's default VPC, or the VPC that vpc_id names.",
         },
         Key {
             name: "cidr",
@@ -318,7 +318,7 @@ const NETWORK: Section = Section {
             name: "flow_logs",
             kind: Kind::Bool,
             default: Default::Bool(false),
-            about: "Whether mode create records who talked to whom.",
+            about: "Whether mode create records which addresses talked to each other.",
         },
     ],
     sections: &[],
@@ -338,7 +338,7 @@ const WORKER: Section = Section {
             name: "memory",
             kind: Kind::Integer(512, 122_880),
             default: Default::Integer(2048),
-            about: "Memory in MiB; which sizes there are depends on cpu.",
+            about: "Memory in MiB; the possible sizes depend on cpu.",
         },
         Key {
             name: "storage_gib",
@@ -356,25 +356,25 @@ const WORKER: Section = Section {
             name: "image_digest",
             kind: Kind::Text(DIGEST),
             default: Default::Unset,
-            about: "Digest of the image, as `just push-worker` prints it; tasks then use exactly it.",
+            about: "Digest of the image, as `just push-worker` prints it; tasks then use exactly that image.",
         },
         Key {
             name: "keep_images",
             kind: Kind::Bool,
             default: Default::Bool(false),
-            about: "Whether destroying refuses while the image repository holds images.",
+            about: "Whether destroying fails while the image repository holds images.",
         },
         Key {
             name: "images_kept",
             kind: Kind::Integer(1, 10_000),
             default: Default::Integer(30),
-            about: "Images that the repository keeps; older ones go.",
+            about: "Images that the repository keeps; older ones are deleted.",
         },
         Key {
             name: "untagged_image_days",
             kind: Kind::Integer(1, 3650),
             default: Default::Integer(1),
-            about: "Days after which an image without a tag goes.",
+            about: "Days after which an image without a tag is deleted.",
         },
         Key {
             name: "agent_command",
@@ -392,7 +392,7 @@ const WORKER: Section = Section {
             name: "max_iterations",
             kind: Kind::Integer(1, 100_000),
             default: Default::Integer(50),
-            about: "Most iterations.",
+            about: "Highest number of iterations.",
         },
         Key {
             name: "max_duration_secs",
@@ -448,7 +448,7 @@ const WEBSOCKET: Section = Section {
             name: "push_logs_concurrency",
             kind: Kind::Integer(1, 1000),
             default: Default::Unset,
-            about: "Instances that are reserved for push-logs, and the most it gets. Without it push-logs shares the account's.",
+            about: "Instances that are reserved for push-logs, and its highest number. Without it push-logs shares the account's.",
         },
         Key {
             name: "table_backups",
@@ -460,7 +460,7 @@ const WEBSOCKET: Section = Section {
             name: "table_deletion_protection",
             kind: Kind::Bool,
             default: Default::Bool(false),
-            about: "Whether the table refuses to be deleted.",
+            about: "Whether the table is protected against deletion.",
         },
     ],
     sections: &[],

@@ -29,7 +29,7 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is no text.
+    /// The file is not UTF-8 text.
     #[error("{path}:{line}:{column}: not UTF-8\nhint: save the file as UTF-8")]
     Encoding {
         /// The file.
@@ -68,7 +68,7 @@ pub fn read(path: &Path) -> Result<Settings, ConfigError> {
 /// # Errors
 /// [`ConfigError::Wrong`] with all mistakes.
 pub fn parse(name: &str, text: &str) -> Result<Settings, ConfigError> {
-    // A byte order mark is no part of the first line.
+    // A byte order mark does not belong to the first line.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (file, mut problems) = raw::read(text);
     let settings = check::settings(&file, &mut problems);

@@ -35,7 +35,7 @@ pub const MONITORING: Section = Section {
             name: "account_log_role",
             kind: Kind::Bool,
             default: Default::Bool(false),
-            about: "Whether to make that role. It is one for the account and Region, and is taken away again on destroy.",
+            about: "Whether to make that role. It is one for the account and Region, and is removed again on destroy.",
         },
         Key {
             name: "detailed_metrics",

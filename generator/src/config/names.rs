@@ -40,7 +40,7 @@ pub(super) fn shared(a: &Resources, b: &Resources) -> Vec<String> {
         all.push(("a log group", names.log_group()));
         all
     };
-    // A cluster and a repository of one name are no trouble: only two of a kind are.
+    // A cluster and a repository may share a name; two of a kind may not.
     let others = of(b);
     let both = of(a).into_iter().filter(|name| others.contains(name));
     let mut both: Vec<String> = both.map(|(_, name)| name).collect();

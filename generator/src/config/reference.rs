@@ -47,7 +47,7 @@ fn sections() -> Vec<(&'static Section, String)> {
 /// A default in words, and whether it is a literal.
 fn default_words(default: Default) -> (String, bool) {
     match default {
-        Default::Required => ("must be given".to_owned(), false),
+        Default::Required => ("required".to_owned(), false),
         Default::Unset => ("none".to_owned(), false),
         Default::Derived(words) => (words.to_owned(), false),
         other => (default_value(other).map(|value| value.to_string()).unwrap_or_default(), true),

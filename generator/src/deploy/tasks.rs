@@ -25,7 +25,7 @@ fn logs(env: &Environment) -> Vec<Grant> {
     vec![
         Grant {
             sid: "LookAtLogs",
-            why: "DescribeLogGroups is asked of all groups.",
+            why: "DescribeLogGroups is called on all groups.",
             actions: vec!["logs:DescribeLogGroups"],
             resources: vec!["*".to_owned()],
             condition: None,

@@ -73,7 +73,7 @@ impl<M> Module<M> {
 }
 
 impl<M> Case<'_, M> {
-    /// Gives an input another value than the example's.
+    /// Gives an input a value other than the example's.
     pub fn with<T>(mut self, variable: &Expr<M, T>, value: impl Into<Expr<Constant, T>>) -> Self {
         let (name, value) = self.module.given(variable, value.into());
         self.told.variables.push(Entry::Attribute(name, value));
@@ -124,7 +124,7 @@ impl<M> Case<'_, M> {
     }
 }
 
-/// A case is told once nothing more is said of it.
+/// A case is added to the module when it is dropped.
 impl<M> Drop for Case<'_, M> {
     fn drop(&mut self) {
         self.module.cases.push(std::mem::take(&mut self.told));

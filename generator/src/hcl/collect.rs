@@ -54,8 +54,8 @@ pub(in crate::hcl) fn braces(entries: impl Iterator<Item = (String, Expression)>
     Expression::Object(object)
 }
 
-/// What stands for an input that its caller leaves to its default. It is no value: anywhere but in
-/// a call it is reported before anything is printed.
+/// Marks an input that its caller leaves to its default. It is not a value: anywhere except in a call
+/// it is reported before anything is printed.
 pub(in crate::hcl) const LEFT_OUT: &str = "input_is_left_out";
 
 pub(in crate::hcl) fn is_left_out(node: &Expression) -> bool {

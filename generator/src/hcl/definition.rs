@@ -1,4 +1,4 @@
-//! What a module is: what it is told, what it tells, what it makes, and how one calls another.
+//! A module's definition: its inputs, its outputs, its blocks, and how one module calls another.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,7 @@ use super::expr::{Constant, Expr};
 use super::module::Module;
 use super::resource::Handle;
 
-/// A module's definition: what it is told, what it tells, what it makes.
+/// A module's definition: its inputs, its outputs, its blocks.
 pub trait Definition: Sized + 'static {
     /// The folder under `modules/`, and the name of the call.
     const NAME: &'static str;
@@ -32,7 +32,7 @@ pub trait Published: Definition {
     fn example() -> Self::Inputs<Constant>;
 }
 
-/// What a module is told.
+/// A module's inputs.
 pub trait InputSet<M> {
     #[doc(hidden)]
     fn declare(module: &mut Module<M>) -> Self;
@@ -40,19 +40,19 @@ pub trait InputSet<M> {
     fn arguments(self, call: &mut Arguments<M>);
 }
 
-/// A module that is told nothing.
+/// A module without inputs.
 impl<M> InputSet<M> for () {
     fn declare(_: &mut Module<M>) -> Self {}
     fn arguments(self, _: &mut Arguments<M>) {}
 }
 
-/// A module that tells nothing.
+/// A module without outputs.
 impl<M> OutputSet<M> for () {
     fn of_call(_: &Handle<M>) -> Self {}
     fn declare(self, _: &mut Module<M>) {}
 }
 
-/// What a module tells.
+/// A module's outputs.
 pub trait OutputSet<M> {
     #[doc(hidden)]
     fn of_call(call: &Handle<M>) -> Self;

@@ -13,7 +13,7 @@ pub enum Error {
         #[doc = "The attribute."]
         attribute: String,
     },
-    /// A name is no identifier.
+    /// A name is not an identifier.
     #[error(
         "{place}: `{name}` is not an identifier\nhint: letters, digits, `_` and `-`, not starting with a digit"
     )]
@@ -31,7 +31,7 @@ pub enum Error {
         #[doc = "The module."]
         call: String,
     },
-    /// A validation on something that is no variable.
+    /// A validation on something that is not a variable.
     #[error("{place}: a validation needs a variable, not `{address}`")]
     NotAVariable {
         #[doc = "Where."]
@@ -39,7 +39,7 @@ pub enum Error {
         #[doc = "What it was given."]
         address: String,
     },
-    /// A default, or a value in a test, that is no literal.
+    /// A default, or a value in a test, that is not a literal.
     #[error(
         "{place}: `{name}` is given `{found}`, which is not a literal\nhint: a default and a test's value can name nothing and call nothing"
     )]

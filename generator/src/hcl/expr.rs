@@ -377,7 +377,7 @@ impl<M> From<f64> for Expr<M, Number> {
     /// # Panics
     /// When `value` is infinite or no number: HCL has no such value, and hcl-rs would write null.
     fn from(value: f64) -> Self {
-        assert!(value.is_finite(), "{value} is no number in HCL");
+        assert!(value.is_finite(), "{value} is not a number in HCL");
         Self::from_node(Expression::from(value))
     }
 }

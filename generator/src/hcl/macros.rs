@@ -136,7 +136,7 @@ macro_rules! referred {
     };
 }
 
-/// Declares what a module is told. One struct serves both sides: inside the module its fields are
+/// Declares a module's inputs. One struct serves both sides: inside the module its fields are
 /// `var.…`, in the root they are the arguments of the call. The doc comment of a field is the
 /// variable's description.
 ///

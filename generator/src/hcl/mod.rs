@@ -2,8 +2,8 @@
 //!
 //! # Writing a module
 //!
-//! A module is a [`Definition`]: what it is told, what it tells, and a function that adds its
-//! blocks. Four rules make most mistakes of hand-written HCL impossible to write down:
+//! A module is a [`Definition`]: its inputs, its outputs, and a function that adds its blocks. Four
+//! rules make most mistakes of hand-written HCL impossible to write down:
 //!
 //! * **A reference comes from a block.** [`Module::add`] hands out the only thing that can name
 //!   what a block exports. `Expr<M, T>` is an expression of type `T` inside module `M`: it does not
@@ -13,8 +13,8 @@
 //!   from one struct, so that a forgotten input is a missing field.
 //! * **Text is a literal.** `"${x}"` in Rust is those four characters in Terraform. Values meet
 //!   text in [`text!`](crate::text) and [`arn!`](crate::arn).
-//! * **A policy is a value.** [`policy::Document`] holds statements; an action that is no
-//!   `service:Action` or a `*` without a reason cannot be written.
+//! * **A policy is a value.** [`policy::Document`] holds statements; an action that is not a
+//!   `service:Action`, or a `*` without a reason, cannot be written.
 //!
 //! ## An example: a queue with a policy
 //!
@@ -44,20 +44,20 @@
 //! }
 //!
 //! /// A check of checkov that the queue does not follow; the project's are in `crate::skips`.
-//! static NO_KEY: Skip = Skip::new("CKV_AWS_27", "job names are no secret");
+//! static NO_KEY: Skip = Skip::new("CKV_AWS_27", "job names are not secret");
 //!
 //! /// The module `jobs`.
 //! struct Jobs;
 //!
 //! inputs! {
-//!     /// What the module `jobs` is told. The comments become the variables' descriptions.
+//!     /// The inputs of the module `jobs`. The comments become the variables' descriptions.
 //!     pub struct JobsInputs {
 //!         /// Name of the queue.
 //!         name: Text,
 //!         /// ARN of the topic that fills the queue.
 //!         topic_arn: Arn,
 //!     }
-//!     /// What the module `jobs` may be told: each has a safe default.
+//!     /// Its optional inputs: each has a safe default.
 //!     pub struct JobsOptions {
 //!         /// Days that a job waits: 1 to 14.
 //!         days: Number = 4,
@@ -65,7 +65,7 @@
 //! }
 //!
 //! outputs! {
-//!     /// What the module `jobs` tells.
+//!     /// The outputs of the module `jobs`.
 //!     pub struct JobsOutputs {
 //!         /// ARN of the queue.
 //!         queue_arn: Arn,
@@ -116,7 +116,7 @@
 //! assert!(text("modules/jobs/main.tf").ends_with(r#"
 //! ## A job outlives a weekend.
 //! resource "aws_sqs_queue" "jobs" {
-//!   ## checkov:skip=CKV_AWS_27:job names are no secret
+//!   ## checkov:skip=CKV_AWS_27:job names are not secret
 //!   name                      = "${var.name}-jobs"
 //!   message_retention_seconds = var.days * 86400
 //! }

@@ -247,7 +247,7 @@ impl<M> Module<M> {
         }
     }
 
-    /// Checks that nothing is missing, doubled or refers to nothing, and prints the files.
+    /// Checks that nothing is missing, declared twice or refers to nothing, and prints the files.
     pub(crate) fn finish(mut self, header: &Header) -> Result<Finished, Vec<Error>> {
         for call in &self.open_calls {
             self.errors

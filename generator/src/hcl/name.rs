@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hcl::Identifier;
 
-/// An identifier as it stands. A name that is none is reported where it is declared or bound, and
-/// then nothing is printed; hcl-rs would rename it silently.
+/// An identifier, unchanged. A name that is not an identifier is reported where it is declared or
+/// bound, and then nothing is printed; hcl-rs would rename it silently.
 pub(crate) fn ident(name: &str) -> Identifier {
     Identifier::new(name).unwrap_or_else(|_| Identifier::unchecked(name))
 }

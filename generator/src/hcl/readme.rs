@@ -79,7 +79,7 @@ impl Readme<'_> {
         for block in rows {
             let code = |name: &str| match block.attribute(name) {
                 Some(value) => format!("`{}`", cell(&print::flat(value))),
-                None => "none: must be given".to_owned(),
+                None => "required".to_owned(),
             };
             let about = cell(&text_of(block, "description"));
             let name = &block.labels[0];

@@ -25,7 +25,7 @@ pub(in crate::hcl) fn check(folder: &str, files: &BTreeMap<String, Vec<Item>>) -
             each: block.each.as_deref(),
             bound: Vec::new(),
         };
-        // The first label of a type keyword is no reference: `type = list(string)`.
+        // The first label of a type keyword is not a reference: `type = list(string)`.
         for entry in &block.entries {
             match entry {
                 Entry::Attribute(name, _) if block.kind == "variable" && name == "type" => {}

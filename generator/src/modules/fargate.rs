@@ -91,7 +91,7 @@ inputs! {
         kms_key_arn: Opt<Arn>,
         /// Path of the roles.
         role_path: Text = "/",
-        /// Days after which an image without a tag goes.
+        /// Days after which an image without a tag is deleted.
         untagged_image_days: Number = 1,
     }
 }
@@ -431,7 +431,7 @@ fn task_definition(
             &inputs.task_cpu,
             " CPU units with ",
             &inputs.task_memory,
-            " MiB of memory. See the local fargate_memory for what there is."
+            " MiB of memory. The local fargate_memory lists the sizes."
         ],
     );
     let definition = WRITABLE
@@ -458,7 +458,7 @@ fn cases(
         )
         .with(&options.role_path, "/ralph/")
         .expect(&cluster.name().equals(&inputs.cluster_name), "the cluster");
-    m.case("long_names", "A name that no role could carry is cut there, and ends in its hash.")
+    m.case("long_names", "A name that is too long for a role is cut, and ends in its hash.")
         .with(&inputs.task_family, "f".repeat(255))
         .with(&inputs.state_machine_name, "s".repeat(80))
         .expect(
@@ -469,7 +469,7 @@ fn cases(
         .with(&inputs.task_cpu, 256)
         .with(&inputs.task_memory, 8192)
         .refused_by(task_definition);
-    m.case("not_every_step_is_a_size", "Nor is a size between two that it offers.")
+    m.case("not_every_step_is_a_size", "A size between two that Fargate offers is refused.")
         .with(&inputs.task_cpu, 256)
         .with(&inputs.task_memory, 1536)
         .refused_by(task_definition);

@@ -61,7 +61,7 @@ impl Published for Secrets {
 
 impl Definition for Secrets {
     const NAME: &'static str = "secrets";
-    const ABOUT: &'static str = "Secrets without their values: `ralph keys set` puts those.";
+    const ABOUT: &'static str = "Secrets without their values, which `ralph keys set` writes.";
     type Inputs<M> = SecretsInputs<M>;
     type Outputs<M> = SecretsOutputs<M>;
 

@@ -47,7 +47,7 @@ inputs! {
         existing_vpc_id: Opt<VpcId>,
         /// Days that the flow logs keep a line.
         flow_log_retention_in_days: Number = 7,
-        /// Whether mode create records who talked to whom; each GB costs what any log costs.
+        /// Whether mode create records which addresses talked to each other; each GB costs what any log costs.
         flow_logs: Bool = false,
         /// Services that mode create reaches without leaving AWS, of ecr.api, ecr.dkr, logs and secretsmanager; each costs about 7 dollars a month in each zone.
         interface_endpoints: List<Text> = empty(),
@@ -228,7 +228,7 @@ fn cases(
         .expect(&made.equals(1), "one VPC")
         .expect(&func::length(subnet_ids).equals(2), "two subnets")
         .expect(&own.gateways.equals(0), "no NAT gateway");
-    m.case("takes_what_exists", "Mode existing makes no VPC and uses what it is given.")
+    m.case("takes_what_exists", "Mode existing makes no VPC and uses the one that is named.")
         .with(&options.mode, "existing")
         .with(&options.existing_vpc_id, given.clone())
         .with(&options.existing_subnet_ids, both())
@@ -257,7 +257,7 @@ fn cases(
         .with(&options.existing_subnet_ids, vec![id("subnet-11111111")])
         .knowing(&taken.found, vec![id("subnet-11111111")])
         .refused_by(worker);
-    m.case("existing_without_a_vpc", "Mode existing refuses to go without a VPC.")
+    m.case("existing_without_a_vpc", "Mode existing requires a VPC.")
         .with(&options.mode, "existing")
         .with(&options.existing_subnet_ids, both())
         .refused_by(worker);

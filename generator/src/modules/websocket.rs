@@ -62,7 +62,7 @@ inputs! {
     pub struct WebsocketOptions {
         /// Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a log role, see account_log_role.
         access_logs: Bool = false,
-        /// Whether to make the role with which API Gateway writes logs: one for the account and Region, taken away again on destroy.
+        /// Whether to make the role with which API Gateway writes logs: one for the account and Region, removed again on destroy.
         account_log_role: Bool = false,
         /// ARN of the SNS topic that alarms go to; null shows them in the console only.
         alarm_topic_arn: Opt<Arn>,
@@ -72,7 +72,7 @@ inputs! {
         architecture: Text = "x86_64",
         /// Whether there is a dashboard; the account's first three are free.
         dashboard: Bool = false,
-        /// Whether the table refuses to be deleted.
+        /// Whether the table is protected against deletion.
         deletion_protection: Bool = false,
         /// Whether API Gateway measures each route; the metrics are billed.
         detailed_metrics: Bool = false,
@@ -96,7 +96,7 @@ inputs! {
         throttling_rate_limit: Number = 1000,
         /// Functions that X-Ray traces, by their short names such as push-logs.
         traced_functions: List<Text> = empty(),
-        /// Days that the workers' log group keeps a line; what is known of a run lives as long.
+        /// Days that the workers' log group keeps a line; the rows of a run are kept as long.
         workers_log_retention_in_days: Number = 7,
     }
 }

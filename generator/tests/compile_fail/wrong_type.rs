@@ -1,4 +1,4 @@
-//! An ARN is no list of subnets.
+//! An ARN is not a list of subnets.
 use ralph_generator::aws::ec2::{Vpc, VpcEndpoint};
 use ralph_generator::hcl::Module;
 

@@ -280,7 +280,7 @@ fn what_an_editor_does_to_a_file_changes_nothing() {
 }
 
 #[test]
-fn a_file_that_is_no_text_says_where() {
+fn a_file_that_is_not_text_says_where() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ralph.toml");
     std::fs::write(&path, b"[env.dev]\nregion = \"\xff\"\n").unwrap();

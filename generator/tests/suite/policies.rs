@@ -316,7 +316,8 @@ fn whatever_calls_a_function_has_a_permission_with_its_own_arn_and_there_is_no_o
         let integration = integrations
             .iter()
             .find(|(block, _)| target.contains(&format!("_integration.{}.id", label(block))));
-        let (integration, _) = integration.unwrap_or_else(|| panic!("{target} is no integration"));
+        let (integration, _) =
+            integration.unwrap_or_else(|| panic!("{target} is not an integration"));
         let key = texts(&attribute(&route, "route_key")).remove(0);
         let api = "aws_apigatewayv2_api.this.execution_arn";
         callers.push((refers(integration, "integration_uri"), format!("\"${{{api}}}/*/{key}\"")));
@@ -395,7 +396,7 @@ fn the_state_machines_role_allows_what_its_definition_calls() {
     let mut allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
     needed.sort_unstable();
     allowed.sort_unstable();
-    assert_eq!(allowed, needed, "nothing is missing, nothing is there in vain");
+    assert_eq!(allowed, needed, "nothing is missing, nothing is superfluous");
 }
 
 /// Every value in a body, nested blocks included.

@@ -132,7 +132,7 @@ fn a_modules_readme_and_tests_come_from_its_declaration() {
     for line in [
         "| `days` | `number` | `4` | How many days. |",
         "| `key_arn` | `string` | `null` | A key \\| or none. |",
-        "| `name` | `string` | none: must be given | What it is called. |",
+        "| `name` | `string` | required | What it is called. |",
         "| `test_thing.a` | one |",
         "- Terraform or OpenTofu >= 1.6.0",
         "- provider hashicorp/aws >= 5.88.0, < 7.0.0",

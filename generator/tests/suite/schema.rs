@@ -5,7 +5,7 @@ use ralph_generator::config::{self, reference};
 use regex::Regex;
 use serde_json::Value;
 
-/// Whether a value fits a schema, as far as ours goes; any other keyword is a failure.
+/// Whether a value fits a schema. Knows the keywords that ours uses; any other is a failure.
 fn fits(schema: &Value, value: &Value) -> bool {
     schema.as_object().unwrap().iter().all(|(keyword, rule)| match keyword.as_str() {
         "$comment" | "$schema" | "title" | "description" | "default" => true,

@@ -18,7 +18,7 @@ module "vpc" {
   role_path                  = "/"
 }
 
-# Secrets without their values: `ralph keys set` puts those.
+# Secrets without their values, which `ralph keys set` writes.
 module "secrets" {
   source = "../../modules/secrets"
 

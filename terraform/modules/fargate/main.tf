@@ -110,7 +110,7 @@ resource "aws_ecs_task_definition" "worker" {
   lifecycle {
     precondition {
       condition     = contains(lookup(local.fargate_memory, tostring(var.task_cpu), []), var.task_memory) && (var.task_memory != 1536)
-      error_message = "Fargate has no task of ${var.task_cpu} CPU units with ${var.task_memory} MiB of memory. See the local fargate_memory for what there is."
+      error_message = "Fargate has no task of ${var.task_cpu} CPU units with ${var.task_memory} MiB of memory. The local fargate_memory lists the sizes."
     }
   }
 }

@@ -328,7 +328,7 @@ variable "task_memory" {
 }
 
 variable "untagged_image_days" {
-  description = "Days after which an image without a tag goes."
+  description = "Days after which an image without a tag is deleted."
   type        = number
   default     = 1
   nullable    = false

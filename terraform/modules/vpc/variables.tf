@@ -98,7 +98,7 @@ variable "flow_log_retention_in_days" {
 }
 
 variable "flow_logs" {
-  description = "Whether mode create records who talked to whom; each GB costs what any log costs."
+  description = "Whether mode create records which addresses talked to each other; each GB costs what any log costs."
   type        = bool
   default     = false
   nullable    = false

@@ -45,7 +45,7 @@ resource "aws_cloudwatch_metric_alarm" "send_logs_throttles" {
   count = var.alarms ? 1 : 0
 
   alarm_name        = "${var.name}-send-logs-throttles"
-  alarm_description = "Viewers' requests were refused for want of a free instance."
+  alarm_description = "Viewers' requests were refused because no instance was free."
   namespace         = "AWS/Lambda"
   metric_name       = "Throttles"
   dimensions = {
@@ -107,7 +107,7 @@ resource "aws_cloudwatch_metric_alarm" "denials" {
   count = var.alarms ? 1 : 0
 
   alarm_name        = "${var.name}-denials"
-  alarm_description = "Many connections were refused: somebody tries tokens, or a clock or signing key is wrong."
+  alarm_description = "Many connections were refused: somebody is guessing tokens, or a clock or signing key is wrong."
   namespace         = "Ralph"
   metric_name       = "Denied"
   dimensions = {

@@ -263,7 +263,7 @@ resource "aws_lambda_function" "connect" {
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name                  = "${var.name}-connect"
-  description                    = "Notes a connection"
+  description                    = "Records a connection"
   role                           = aws_iam_role.connect.arn
   runtime                        = "provided.al2023"
   architectures                  = [var.architecture]
@@ -399,7 +399,7 @@ resource "aws_lambda_function" "disconnect" {
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name                  = "${var.name}-disconnect"
-  description                    = "Forgets a connection"
+  description                    = "Removes a connection"
   role                           = aws_iam_role.disconnect.arn
   runtime                        = "provided.al2023"
   architectures                  = [var.architecture]
@@ -547,7 +547,7 @@ resource "aws_lambda_function" "send_logs" {
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name                  = "${var.name}-send-logs"
-  description                    = "Answers a client: subscribes, replays, tells the runs"
+  description                    = "Answers a client: subscribes, replays, lists the runs"
   role                           = aws_iam_role.send_logs.arn
   runtime                        = "provided.al2023"
   architectures                  = [var.architecture]
@@ -882,7 +882,7 @@ resource "aws_lambda_function" "task_events" {
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
   # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
   function_name                  = "${var.name}-task-events"
-  description                    = "Notes what ECS says of a run's task, and tells the connections that follow it"
+  description                    = "Records the state of a run's task, and sends it to the connections that follow the run"
   role                           = aws_iam_role.task_events.arn
   runtime                        = "provided.al2023"
   architectures                  = [var.architecture]

@@ -9,7 +9,7 @@ variable "access_logs" {
 }
 
 variable "account_log_role" {
-  description = "Whether to make the role with which API Gateway writes logs: one for the account and Region, taken away again on destroy."
+  description = "Whether to make the role with which API Gateway writes logs: one for the account and Region, removed again on destroy."
   type        = bool
   default     = false
   nullable    = false
@@ -70,7 +70,7 @@ variable "dashboard" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the table refuses to be deleted."
+  description = "Whether the table is protected against deletion."
   type        = bool
   default     = false
   nullable    = false
@@ -350,7 +350,7 @@ variable "workers_log_group_name" {
 }
 
 variable "workers_log_retention_in_days" {
-  description = "Days that the workers' log group keeps a line; what is known of a run lives as long."
+  description = "Days that the workers' log group keeps a line; the rows of a run are kept as long."
   type        = number
   default     = 7
   nullable    = false

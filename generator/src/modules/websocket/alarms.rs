@@ -61,7 +61,7 @@ pub(super) fn all(
         (
             Watch {
                 name: "send-logs-throttles",
-                about: "Viewers' requests were refused for want of a free instance.",
+                about: "Viewers' requests were refused because no instance was free.",
                 metric: "Throttles",
                 ..lambda
             },
@@ -96,7 +96,7 @@ pub(super) fn all(
         (
             Watch {
                 name: "denials",
-                about: "Many connections were refused: somebody tries tokens, or a clock or signing key is wrong.",
+                about: "Many connections were refused: somebody is guessing tokens, or a clock or signing key is wrong.",
                 namespace: METRIC_NAMESPACE,
                 metric: metric::DENIED,
                 statistic: "Sum",

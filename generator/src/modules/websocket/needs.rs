@@ -47,15 +47,15 @@ pub(super) fn needs(handler: Handler) -> Needs {
             ..none
         },
         Handler::Connect => {
-            Needs { about: "Notes a connection", table: &["dynamodb:PutItem"], ..none }
+            Needs { about: "Records a connection", table: &["dynamodb:PutItem"], ..none }
         }
         Handler::Disconnect => Needs {
-            about: "Forgets a connection",
+            about: "Removes a connection",
             table: &["dynamodb:DeleteItem", "dynamodb:Query"],
             ..none
         },
         Handler::SendLogs => Needs {
-            about: "Answers a client: subscribes, replays, tells the runs",
+            about: "Answers a client: subscribes, replays, lists the runs",
             timeout: 29,
             memory_mb: 512,
             table: &[
@@ -70,7 +70,7 @@ pub(super) fn needs(handler: Handler) -> Needs {
             ..none
         },
         Handler::TaskEvents => Needs {
-            about: "Notes what ECS says of a run's task, and tells the connections that follow it",
+            about: "Records the state of a run's task, and sends it to the connections that follow the run",
             timeout: 30,
             ..needs(Handler::PushLogs)
         },

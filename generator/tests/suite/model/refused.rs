@@ -151,7 +151,7 @@ fn a_name_that_would_mean_something_else_is_found_out() {
     }
     hidden!("var", "local", "test_thing");
 
-    // Names that differ are no trouble, nor is one name in two loops side by side.
+    // Different names are fine, and so is one name in two loops side by side.
     let fine = built!(|m| {
         let list: Expr<_, List<Text>> = ["a"].into();
         let inner = list.map("y", |y| y);
@@ -210,8 +210,8 @@ fn what_a_nested_block_lacks_is_found_and_a_condition_holds_blocks_only() {
 }
 
 #[test]
-#[should_panic(expected = "NaN is no number in HCL")]
-fn what_is_no_number_is_not_written_as_null() {
+#[should_panic(expected = "NaN is not a number in HCL")]
+fn a_value_that_is_not_a_number_is_not_written_as_null() {
     let _ = Expr::<(), Number>::from(f64::NAN);
 }
 

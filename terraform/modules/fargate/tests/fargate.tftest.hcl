@@ -99,7 +99,7 @@ run "everything_on" {
   }
 }
 
-# A name that no role could carry is cut there, and ends in its hash.
+# A name that is too long for a role is cut, and ends in its hash.
 run "long_names" {
   variables {
     task_family        = "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
@@ -123,7 +123,7 @@ run "no_such_size" {
   }
 }
 
-# Nor is a size between two that it offers.
+# A size between two that Fargate offers is refused.
 run "not_every_step_is_a_size" {
   command         = plan
   expect_failures = [aws_ecs_task_definition.worker]

@@ -108,7 +108,7 @@ run "creates" {
   }
 }
 
-# Mode existing makes no VPC and uses what it is given.
+# Mode existing makes no VPC and uses the one that is named.
 run "takes_what_exists" {
   variables {
     mode                = "existing"
@@ -198,7 +198,7 @@ run "one_existing_subnet_is_too_few" {
   }
 }
 
-# Mode existing refuses to go without a VPC.
+# Mode existing requires a VPC.
 run "existing_without_a_vpc" {
   command         = plan
   expect_failures = [aws_security_group.worker]
