@@ -37,7 +37,7 @@ impl Cursor {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json)
     }
 
-    /// Reads [`Cursor::encode`] back; `None` when it is none of ours.
+    /// Reads [`Cursor::encode`] back; `None` when the text is not a cursor.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
         if text.len() > MAX_LEN {

@@ -42,7 +42,7 @@ pub struct StreamOwner {
     pub run: Run,
 }
 
-/// What is known of a run.
+/// What is known about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
     /// What clients are told.
@@ -142,7 +142,7 @@ pub trait Table {
         news: &RunNews,
     ) -> Result<(), Unavailable>;
 
-    /// Merges what ECS says of a run's task into its row by the rules of
+    /// Merges the state of a run's task, from ECS, into its row by the rules of
     /// [`crate::runs::merge_task`].
     async fn record_task(
         &self,

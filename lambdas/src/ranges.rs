@@ -65,7 +65,7 @@ pub async fn read_ranges<O: Output>(
     Ok(true)
 }
 
-/// A range and what of it was read.
+/// A range and the part of it that was read.
 struct Wanted {
     from: u64,
     to: u64,

@@ -1,5 +1,5 @@
-//! What is known of a run: news from its events, how news change its row, and the `runs` frames
-//! that tell clients.
+//! What is known about a run: updates from its events, how they change its row, and the `runs`
+//! frames that tell clients.
 
 use ralph_protocol::{
     exit::RunExit,
@@ -81,7 +81,7 @@ pub fn clip(reason: &str) -> String {
 }
 
 /// How news change a run's row. Deliveries come twice and out of order, so `lastSeq` and `lastTs`
-/// only grow and `state` never goes back; what the worker itself says of its end stays.
+/// only grow and `state` never goes back; what the worker itself says about its end stays.
 ///
 /// The table does the same with conditional writes.
 #[must_use]
@@ -115,8 +115,8 @@ pub fn merge(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
     row
 }
 
-/// How what ECS says of a run's task changes its row. What the worker itself said of its end, or ECS
-/// before, stays; the stream is noted if it is not known yet.
+/// How the state of a run's task, from ECS, changes the run's row. What the worker itself said about
+/// its end, or ECS before, stays; the stream is added if it is not known yet.
 ///
 /// The table does the same with conditional writes.
 #[must_use]

@@ -176,7 +176,9 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
 
     async fn replay_page(&self, wish: &SendLogs) -> Result<(bool, Option<Cursor>), Stop> {
         let before = match &wish.before {
-            Some(text) => Some(Cursor::decode(text).ok_or_else(|| bad("`before` is no cursor"))?),
+            Some(text) => {
+                Some(Cursor::decode(text).ok_or_else(|| bad("`before` is not a cursor"))?)
+            }
             None => None,
         };
         let request = PageRequest {

@@ -97,7 +97,7 @@ impl From<RangesError<Stop>> for Stop {
     }
 }
 
-/// The request is none of ours.
+/// The message is not a valid request.
 pub(super) fn bad(message: impl Into<String>) -> Stop {
     Stop::Refused(ErrorCode::BadRequest, message.into())
 }

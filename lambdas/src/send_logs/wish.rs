@@ -1,4 +1,4 @@
-//! What a request asks for, as far as its types cannot say.
+//! What a request asks for: the rules that its types cannot express.
 
 use ralph_protocol::{
     ids::{Run, Workstream},
@@ -45,7 +45,7 @@ pub(super) fn by_run(ranges: &[Range]) -> Vec<(Run, Vec<Range>)> {
     ranges.chunk_by(|a, b| a.run == b.run).map(|of| (of[0].run.clone(), of.to_vec())).collect()
 }
 
-/// What the types cannot say of a request.
+/// The rules of a request that its types cannot express.
 pub(super) fn check_form(wish: &SendLogs) -> Result<(), String> {
     if wish.id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
         return Err(format!("`id` is longer than {MAX_ID} bytes"));

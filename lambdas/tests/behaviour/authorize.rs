@@ -216,7 +216,7 @@ async fn attacks_are_refused_and_logged_without_the_token() {
         ("the kid as the secret", forge(&header("HS256"), &good(), "k1")),
         ("an unknown kid", key_of("kid", json!("k9"))),
         ("a kid that is a path", key_of("kid", json!("../../dev/null"))),
-        ("a kid that is no text", key_of("kid", json!(["k1"]))),
+        ("a kid that is not text", key_of("kid", json!(["k1"]))),
         ("no kid", key_of("kid", json!(null))),
         ("claims of another token", format!("{}.{wide}.{signature}", parts[0])),
         ("signature cut short", honest[..honest.len() - 2].to_owned()),

@@ -65,7 +65,7 @@ async fn frames_are_full_in_order_and_never_too_large() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_batch_of_lines_is_acknowledged_and_delivers_nothing() {
+async fn a_payload_without_lines_is_acknowledged_and_delivers_nothing() {
     let control = json!({
         "messageType": "CONTROL_MESSAGE", "owner": "CloudwatchLogs", "logGroup": "",
         "logStream": "", "subscriptionFilters": [],
@@ -317,7 +317,7 @@ async fn an_outage_as_a_whole_fails_the_invocation() {
     assert!(push.deliver(&events(1..=3)).await.is_ok(), "one that works: the other is at fault");
     push.post.fate("b=", [Fate::Fail(PostError::Throttled)]);
     push.post.fate("a=", [Fate::Fail(PostError::Throttled)]);
-    assert!(push.deliver(&events(1..=3)).await.is_ok(), "slow viewers are no outage");
+    assert!(push.deliver(&events(1..=3)).await.is_ok(), "slow viewers are not an outage");
     let push = Push::followed_by(&["a="]);
     push.table.down.set(true);
     let failure = push.deliver(&events(1..=3)).await.unwrap_err();

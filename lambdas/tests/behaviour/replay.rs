@@ -17,7 +17,7 @@ const NEXT_STREAM: &str = "worker/worker/fedcba9876543210";
 async fn ask(server: &Server, more: Value) -> (Vec<Value>, Value) {
     let mut body = json!({"action": "sendLogs", "workstream": "w"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    // A patient client, as far as the limit on requests goes.
+    // A client that waits until the limit on requests allows the next one.
     tokio::time::advance(REFILL).await;
     server.ask(body).await;
     let mut got = server.got();

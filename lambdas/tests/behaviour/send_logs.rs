@@ -113,7 +113,7 @@ async fn a_request_subscribes_then_tells_runs_then_replays_then_is_caught_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_workstream_nobody_has_seen_is_no_error() {
+async fn a_workstream_nobody_has_seen_is_not_an_error() {
     let server = Server::default();
     server.ask(json!({"action": "sendLogs", "workstream": "w"})).await;
     let runs = json!({"type": "runs", "workstream": "w", "runs": []});
@@ -159,7 +159,7 @@ async fn follow_says_what_becomes_of_the_subscription() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_request_is_refused_with_a_reason() {
+async fn an_invalid_request_is_refused_with_a_reason() {
     let long_id = "x".repeat(65);
     let range = |from, to| json!([{"run": RUN, "from": from, "to": to, "ts": 0}]);
     let many: Vec<_> = (0..51).map(|_| range(1, 2)[0].clone()).collect();
@@ -186,7 +186,7 @@ async fn what_is_no_request_is_refused_with_a_reason() {
         (send(json!({"ranges": range(1, 2), "before": "x"})), "exclude each other"),
         (send(json!({"since": 1, "before": "x"})), "exclude each other"),
         (send(json!({"run": RUN, "ranges": range(1, 2)})), "exclude each other"),
-        (send(json!({"before": "x"})), "`before` is no cursor"),
+        (send(json!({"before": "x"})), "`before` is not a cursor"),
         ("x".repeat(MAX_CLIENT_MESSAGE + 1), "longer than 16384 bytes"),
     ] {
         let server = Server::default();

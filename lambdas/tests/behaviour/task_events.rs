@@ -91,7 +91,7 @@ async fn a_task_that_starts_names_the_run_of_its_stream() {
     assert_eq!((stop_code, reason), (&None, &None));
 }
 
-/// What a viewer is told of a run that died before its first line, and of other ends.
+/// What a viewer hears of a run that died before its first line, and of other ends.
 #[tokio::test(start_paused = true)]
 async fn every_end_shows_its_reason() {
     let none = json!(null);
@@ -188,7 +188,7 @@ async fn the_first_record_of_a_stream_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_task_of_a_run_changes_nothing() {
+async fn a_task_without_a_run_changes_nothing() {
     for (event, unreadable, unrouted) in [
         (CHANGE.to_owned(), 0, 1),
         (SPOT.to_owned(), 0, 1),
@@ -223,7 +223,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Events of the task and lines of the worker, each any number of times, in any order: the state
-    /// never goes back, and what the worker said of its end stands.
+    /// never goes back, and what the worker said about its end stands.
     #[test]
     fn a_state_never_goes_back(order in prop::collection::vec(0usize..6, 1..24), killed in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

@@ -52,7 +52,7 @@ pub struct PlannedRun {
     pub lines: Vec<PlannedLine>,
     /// How many lines each delivery carries, in turn.
     pub batches: Vec<PlannedBatch>,
-    /// Deliveries that come on top, cut otherwise than the others: first line's index, number of
+    /// Extra deliveries, cut differently from the others: first line's index, number of
     /// lines, and when, ms after the last of them.
     pub recut: Vec<(usize, usize, u64)>,
     /// How late what task-events records of the task's start and of its end is, ms.
@@ -71,7 +71,7 @@ pub struct PlannedLine {
     pub before: Before,
 }
 
-/// A line that is no event of the run.
+/// A line that is not an event of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     Nothing,
@@ -181,8 +181,8 @@ impl Plan {
         self.keys(|_, _, line| !line.never)
     }
 
-    /// What was written and never reached CloudWatch, as far as anyone can know: of a last line
-    /// that only the worker ever had, nobody does.
+    /// What was written and never reached CloudWatch, except for a last line that only the worker ever
+    /// had: nobody can know of that.
     pub fn known_lost(&self) -> Vec<(Run, u64)> {
         self.keys(|run, seq, line| line.never && seq < run.last_held())
     }

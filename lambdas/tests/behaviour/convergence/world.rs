@@ -117,7 +117,7 @@ impl Post for Gateway {
                 self.hand_over(connection, frame)?;
                 std::future::pending().await
             }
-            // Gone is said of a connection that is: this is how it ends.
+            // The server reports a connection as gone only if it is: this is how it ends.
             Fate::Fail(PostError::Gone) => {
                 self.open.borrow_mut().remove(connection);
             }
