@@ -132,7 +132,7 @@ pub enum ServerMessage {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
     },
-    /// A replay is through.
+    /// A replay has ended.
     CaughtUp {
         /// The request's id.
         #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -137,7 +137,7 @@ pub enum TokenError {
     /// Another audience: another environment's token, for one.
     #[error("the token has another audience")]
     Audience,
-    /// `ws` is empty, too long, or holds what is no workstream id.
+    /// `ws` is empty, too long, or holds something that is not a workstream id.
     #[error("the token's workstreams are not 1 to 50 ids or `*`")]
     Scope,
     /// `sub` or `jti` is empty or too long.
@@ -171,7 +171,7 @@ pub fn kid(token: &str) -> Result<String, TokenError> {
         return Err(TokenError::TooLong);
     }
     let header = jsonwebtoken::decode_header(token).map_err(|_| match raw_algorithm(token) {
-        // `none` is no algorithm the library knows; say so rather than "malformed".
+        // The library does not know an algorithm `none`; say so rather than "malformed".
         Some(alg) if alg != "HS256" => TokenError::Algorithm,
         _ => TokenError::Malformed,
     })?;

@@ -10,7 +10,7 @@ use crate::{event, exit, ids, message, table};
 const HEADER: &str = "// Code generated from protocol/ by `just gen`. DO NOT EDIT.\n";
 
 /// A line in a `logs` message: ours, one of a type this build does not know, or a raw line.
-const LOG_EVENT: &str = "/** What `logs` carries. Types that are not known yet pass as `UnknownEvent`. */\nexport type LogEvent = WorkerEvent | UnknownEvent | RawLine;\n\n/** An event of a type this build does not know: its envelope holds all the same. */\nexport type UnknownEvent = { v: number; ts: string; workstream: string; run: string; seq: number; type: string };\n";
+const LOG_EVENT: &str = "/** What `logs` carries. Types that are not known yet pass as `UnknownEvent`. */\nexport type LogEvent = WorkerEvent | UnknownEvent | RawLine;\n\n/** An event of a type this build does not know: its envelope is still valid. */\nexport type UnknownEvent = { v: number; ts: string; workstream: string; run: string; seq: number; type: string };\n";
 
 fn generated() -> String {
     let config = Config::default();

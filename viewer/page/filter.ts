@@ -37,7 +37,7 @@ export class TextPattern implements Pattern {
 export class RegexPattern implements Pattern {
   readonly #searcher: Searcher;
 
-  /** @throws SyntaxError when the text is no regular expression. */
+  /** @throws SyntaxError when the text is not a regular expression. */
   constructor(text: string, told: Told) {
     const { source, flags } = new RegExp(text, flagsOf(text));
     this.#searcher = new Searcher({ source, flags }, told);

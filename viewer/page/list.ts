@@ -22,7 +22,7 @@ const BY_HAND_MS = 400;
 export interface ListEvents {
   /** Makes a row's element. */
   render: (row: Row) => HTMLElement;
-  /** What a row's element depends on beside its key; a change makes it anew. */
+  /** What a row's element depends on beside its key; a change makes it again. */
   version: (row: Row) => string;
   /** A person scrolled away from the end, or back to it. */
   follow: (following: boolean) => void;

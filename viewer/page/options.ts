@@ -7,7 +7,7 @@ import type { Wanted } from "./rows.ts";
 export class Options {
   filter = "";
   regex = false;
-  /** Why the filter is no regular expression. */
+  /** Why the filter is not a regular expression. */
   error: string | undefined;
   time = read("time", true);
   wrap = read("wrap", true);
@@ -24,7 +24,7 @@ export class Options {
   #next: RegexPattern | undefined;
 
   /**
-   * @param changed is told of every change
+   * @param changed hears about every change
    * @param entries gives the lines that are looked at: a filter takes effect once they are searched
    */
   constructor(changed: () => void, entries: () => Iterable<Entry>) {

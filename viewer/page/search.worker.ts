@@ -10,7 +10,7 @@ const page = self as unknown as {
 page.onmessage = ({ data: { source, flags, texts } }) => {
   const once = new RegExp(source, flags);
   const all = new RegExp(source, `${flags}g`);
-  // An expression that finds nothing visible (`^`) is found all the same.
+  // An expression that finds nothing visible (`^`) still counts as found.
   page.postMessage(texts.map((text) => (once.test(text) ? placesOf(text, all) : null)));
 };
 page.postMessage("ready");

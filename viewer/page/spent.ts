@@ -8,7 +8,7 @@ export interface IterationSum {
   tokens: number;
 }
 
-/** What an execution has spent, as far as the lines tell. */
+/** What an execution has spent, according to its lines. */
 export interface Spent {
   /** `undefined`: its beginning is not among the lines, and no iteration's end is either. */
   costUsd: number | undefined;
@@ -16,7 +16,7 @@ export interface Spent {
   /** Whether each iteration's end is among the lines; if not, tokens are at least these. */
   whole: boolean;
   iterations: IterationSum[];
-  /** What bounds it, as far as an attempt's beginning is among the lines. */
+  /** Its limits, if an attempt's beginning is among the lines. */
   limits: Limits | undefined;
 }
 

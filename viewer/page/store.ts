@@ -24,7 +24,7 @@ const MAX_ITERATIONS = 2_000;
 /** An event of one type. */
 export type Of<Type extends WorkerEvent["type"]> = WorkerEvent & { type: Type };
 
-/** What is known of a run beside its lines. */
+/** What is known about a run beside its lines. */
 export interface RunSummary {
   run: string;
   info?: RunInfo;
@@ -63,7 +63,7 @@ export class LogStore {
     return this.#order;
   }
 
-  /** What is known of a run. */
+  /** What is known about a run. */
   summary(run: string): RunSummary {
     let summary = this.summaries.get(run);
     if (summary === undefined) {
@@ -94,12 +94,12 @@ export class LogStore {
     }
   }
 
-  /** Takes what the server says of the runs. */
+  /** Takes what the server says about the runs. */
   take(infos: RunInfo[]): void {
     for (const info of infos) this.summary(info.run).info = info;
   }
 
-  /** Takes what ECS says of a run's task. */
+  /** Takes what ECS says about a run's task. */
   takeTask(task: ServerMessage & { type: "task" }): void {
     this.summary(task.run).task = task;
   }

@@ -124,7 +124,7 @@ impl Client {
         due.into_iter().filter(|&at| at > self.now).min()
     }
 
-    /// When something is asked for next, as far as nothing under way holds it up.
+    /// When something is asked for next, unless a request under way delays it.
     fn next_requests(&self) -> impl Iterator<Item = u64> {
         let newest = self.runs.keys().next_back();
         let watched = self.runs.iter().filter(|(run, _)| self.floor.of(run).is_some());
@@ -374,7 +374,7 @@ impl Client {
         self.next_ping = Some(now + PING_AFTER_MS[0]);
     }
 
-    /// A complete replay of `range`, asked for at `sent`, is through.
+    /// A complete replay of `range`, asked for at `sent`, has ended.
     fn give_up(&mut self, range: &Range, sent: u64, out: &mut Vec<Output>) {
         let Some(view) = self.runs.get_mut(&range.run) else { return };
         for (from, to) in view.give_up(range.from, range.to, sent) {

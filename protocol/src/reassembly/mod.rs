@@ -10,8 +10,8 @@
 //!   missing numbers, again and again at growing distances, and shows later lines meanwhile;
 //! * a number counts as lost once a *complete* replay of it, made [`LOST_AFTER_MS`] after the next
 //!   line's time, did not have it;
-//! * what the server says of a run ([`RunInfo`](crate::message::RunInfo)) reveals a hole at the end;
-//!   silence and an end without `run.end` are asked about as well.
+//! * what the server says about a run ([`RunInfo`](crate::message::RunInfo)) reveals a hole at the
+//!   end; silence and an end without `run.end` are asked about as well.
 //!
 //! [`Client`] is pure: it is told the time and what came in, and says what to show and send. The
 //! TypeScript client follows the same rules; `scenarios/*.json` hold both to them.

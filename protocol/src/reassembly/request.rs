@@ -1,4 +1,4 @@
-//! What is asked of the server.
+//! Requests to the server.
 
 use crate::{ids::Run, message::Range};
 

@@ -57,7 +57,7 @@ impl RunView {
         self.held.iter().next().and_then(|(first, _)| self.times.get(&first).copied())
     }
 
-    /// Finds the holes anew; a part of an old hole keeps its schedule.
+    /// Finds the holes again; a part of an old hole keeps its schedule.
     pub fn find_holes(&mut self, floor: u64, now: u64) {
         let mut known = self.held.clone();
         for (first, last) in self.lost.iter() {
@@ -139,7 +139,7 @@ impl RunView {
         })
     }
 
-    /// Whether the search for its end is to be asked for now; notes that it is.
+    /// Whether to ask for its end now; if so, notes that it was asked.
     pub fn end_is_due(&mut self, now: u64, jitter: &mut Jitter) -> bool {
         if !self.end_is_missing() {
             return false;

@@ -15,7 +15,7 @@ pub struct Options {
     /// The first page holds no line from before this time, ms since the epoch, and nothing older is
     /// missed.
     pub since: Option<u64>,
-    /// Watch this run alone; the others are none of the client's business.
+    /// Watch only this run; the client ignores the others.
     pub run: Option<Run>,
     /// Numbers to ask for again after a reconnect although they are held. 0 in earnest; a test sets
     /// it to see duplicates being dropped.

@@ -43,7 +43,7 @@ export interface ClientOptions {
   signal?: AbortSignal;
   /** Bytes of frames that may wait for the page before frames are dropped and asked for later. */
   maxQueuedBytes?: number;
-  /** Another WebSocket than the global one. */
+  /** A WebSocket to use instead of the global one. */
   WebSocket?: typeof WebSocket;
 }
 
@@ -52,7 +52,7 @@ export class DeniedError extends Error {
   override name = "DeniedError";
 }
 
-/** A handshake was refused, as far as a browser lets anyone see. */
+/** A handshake was refused: all that a browser says about it. */
 class Refused extends Error {}
 
 /** How the connection is doing. */
@@ -278,7 +278,7 @@ export class LogClient extends Emitter<ClientEvents> {
     this.emit("failed", { error, retryInMs: this.#wait() });
   }
 
-  /** What was to be added to a standing connection is denied; what it has goes on. */
+  /** Adding workstreams to an open connection was denied; it keeps the ones that it has. */
   #refuse(message: string): void {
     for (const subscription of this.#subscriptions.values()) {
       const { workstream } = subscription;

@@ -33,7 +33,7 @@ export class Inbox {
     this.#max = max;
   }
 
-  /** Takes a frame; one that is not text is none of ours. */
+  /** Takes a frame; the server sends only text, so any other is dropped. */
   put(frame: unknown): void {
     if (typeof frame !== "string") return;
     if (this.#size + frame.length > this.#max && frame.includes('"type":"logs"')) {

@@ -22,7 +22,7 @@ export class Pings {
     this.next = undefined;
   }
 
-  /** Whether one is to be sent now; it then counts as sent. */
+  /** Whether to send one now; it then counts as sent. */
   take(now: number): boolean {
     if (this.next === undefined || now < this.next) return false;
     const at = this.#caughtUp + (PING_AFTER_MS[++this.#sent] ?? 0);

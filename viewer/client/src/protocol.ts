@@ -501,5 +501,5 @@ retryAfterMs?: number, };
 /** What `logs` carries. Types that are not known yet pass as `UnknownEvent`. */
 export type LogEvent = WorkerEvent | UnknownEvent | RawLine;
 
-/** An event of a type this build does not know: its envelope holds all the same. */
+/** An event of a type this build does not know: its envelope is still valid. */
 export type UnknownEvent = { v: number; ts: string; workstream: string; run: string; seq: number; type: string };

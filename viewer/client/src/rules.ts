@@ -64,7 +64,7 @@ export class Rules {
     return this.#requests.has("before");
   }
 
-  /** What the server says of the runs, in their order. */
+  /** What the server says about the runs, in their order. */
   get runs(): RunInfo[] {
     return this.#order.flatMap((run) => this.#view(run).info ?? []);
   }
@@ -113,7 +113,7 @@ export class Rules {
     return due === Infinity ? undefined : due;
   }
 
-  /** When something of a run is to be asked for next. */
+  /** When to ask for something of a run next. */
   #askDue(run: Run): number | undefined {
     const floor = floorOf(this.#floor, run);
     if (floor === undefined) return undefined;
@@ -391,7 +391,7 @@ export class Rules {
     return view.holes.filter((hole) => hole.first <= to && hole.last >= range.from);
   }
 
-  /** A complete replay of `range`, asked for at `sent`, is through. */
+  /** A complete replay of `range`, asked for at `sent`, has ended. */
   #giveUp(range: Range, sent: number, out: Output[]): void {
     const view = this.#view(range.run);
     const to = range.to ?? view.top;

@@ -96,7 +96,7 @@ export class RunView {
     return true;
   }
 
-  /** Finds the holes anew; a part of an old hole keeps its schedule. */
+  /** Finds the holes again; a part of an old hole keeps its schedule. */
   findHoles(floor: number, now: number): void {
     const missing = this.held.missing(floor, this.top);
     if (missing.length === 0) {
@@ -178,7 +178,7 @@ export class RunView {
   }
 
   /**
-   * When something of it is to be asked for next.
+   * When to ask for something of it next.
    *
    * @param asked whether a number is being asked for
    */

@@ -46,7 +46,7 @@ export type SubscriptionEvents = {
   status: Status;
   /** What is missing or lost, whenever that changes. */
   gaps: Gap[];
-  /** What the server says of the runs, in the order of their starts. */
+  /** What the server says about the runs, in the order of their starts. */
   runs: RunInfo[];
   /** A task of the workstream changed its state. */
   task: ServerMessage & { type: "task" };

@@ -167,7 +167,7 @@ test("colours are drawn, and codes inside a word do not hide it from the filter"
   const page = await look();
   await page.locator("#filter").fill("orange end");
   await expect.poll(() => page.locator(".line .text").textContent()).toBe("orange end");
-  // The row is drawn anew when the filter takes effect: an element that was replaced has no style.
+  // The row is drawn again when the filter takes effect: an element that was replaced has no style.
   const colors = () =>
     page
       .locator(".line .text > span")

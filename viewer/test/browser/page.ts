@@ -14,7 +14,7 @@ export async function open(browser: Browser, url: string, dark = false): Promise
   const context = await browser.newContext({
     viewport: { width: 1280, height: 820 },
     colorScheme: dark ? "dark" : "light",
-    // A bare system's locale (`C`) is no language tag.
+    // A bare system's locale (`C`) is not a language tag.
     locale: "en-US",
   });
   const page = await context.newPage();

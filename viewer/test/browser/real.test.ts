@@ -39,7 +39,7 @@ test("lines are shown, once each and in order", async () => {
   await context.close();
 });
 
-test("a workstream nobody has seen is live, shows nothing and is no error", async () => {
+test("a workstream nobody has seen is live, shows nothing and is not an error", async () => {
   const { page, context, faults } = await open(browser, url.replace(/#.*|$/, "#/w/never-seen"));
   await isState(page, /^live$/);
   expect(await drawn(page)).toEqual([]);

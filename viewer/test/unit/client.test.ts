@@ -42,7 +42,7 @@ test("the newest lines and what follows are shown once, in order", async () => {
   await vi.waitFor(() => expect(seqs()).toEqual(upTo(35)));
 });
 
-test("a cut is mended with a fresh token, and nothing is missing or doubled", async () => {
+test("after a cut the client reconnects with a fresh token, and nothing is missing or duplicated", async () => {
   const writer = new Writer("demo", run);
   server.write("demo", writer.lines(10));
   const { subscription, seqs } = follow();
@@ -194,7 +194,7 @@ test("a token function that says denied is believed at once", async () => {
   expect(server.handshakes).toBe(0);
 });
 
-test("a token endpoint that is down is no denial: the client tells why and tries again", async () => {
+test("a token endpoint that is down is not a denial: the client says why and tries again", async () => {
   server.write("demo", new Writer("demo", run).lines(1));
   let down = 4;
   const client = connect({

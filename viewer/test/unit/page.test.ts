@@ -124,7 +124,7 @@ test("places of no length are not marked, and marks have an end", () => {
   expect(placesOf("x".repeat(1_000), /x/g)).toHaveLength(100);
 });
 
-test("escape codes and control characters are no part of what a person reads", () => {
+test("a person reads no escape codes and no control characters", () => {
   const facts = [
     ["\u001b[31mred\u001b[0m", "red"],
     ["to\u001b[1mken", "token"],

@@ -5,8 +5,8 @@ import { type Input, Rules } from "../../client/src/rules.ts";
 import { Store } from "../mock/store.ts";
 import { runAt, Writer } from "../mock/story.ts";
 
-// Random worlds: lines that CloudWatch Logs stores or loses, deliveries that are late, doubled or
-// dropped, replays that are slow or break off, connections that are cut. Whatever happens, once it
+// Random worlds: lines that CloudWatch Logs stores or loses, deliveries that are late, duplicated
+// or dropped, replays that are slow or break off, connections that are cut. Whatever happens, once it
 // is quiet each stored line has been shown once, and exactly the others count as lost.
 
 const START = 1_800_000_000_000;

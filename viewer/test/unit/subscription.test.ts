@@ -37,7 +37,7 @@ test("after a cut, nothing is live before the server has answered", () => {
   subscription.close();
 });
 
-test("a question about a silent run is no replay: the state stays as it is", async () => {
+test("a question about a silent run does not count as a replay: the state stays as it is", async () => {
   vi.useFakeTimers();
   try {
     const { subscription, sent, lines, answer } = follow();
