@@ -1,4 +1,4 @@
-//! What keeps secrets from the agent, as far as the operating system helps. Linux only; elsewhere
+//! What the operating system does to keep secrets from the agent. Linux only; elsewhere
 //! [`missing_guards`] says what is missing.
 
 use std::{collections::BTreeMap, io};

@@ -97,7 +97,7 @@ fn a_push_whose_time_is_over_goes_to_the_rescue_branch() {
             assert!(begun.elapsed() < Duration::from_secs(20));
             assert!(!saved.complete, "it is not on the branch");
         }
-        // Nobody pushed anything else, so it is no conflict when the rescue is refused too.
+        // Nobody pushed anything else, so it is not a conflict when the rescue is refused too.
         let refusing =
             "#!/bin/sh\ncase $1 in refs/heads/ralph/rescue/*) exit 1;; esac\nsleep 300\n";
         fs::write(&hook, refusing).unwrap();

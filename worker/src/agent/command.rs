@@ -7,8 +7,8 @@ use std::{
 
 use crate::machine::Order;
 
-/// What of the worker's own environment the agent may see. Everything else is left out: secrets
-/// first of all, but also `GIT_*`, `AWS_*`, `LD_*` and whatever the platform adds.
+/// The worker's own variables that the agent may see. Everything else is left out: secrets first of
+/// all, but also `GIT_*`, `AWS_*`, `LD_*` and the variables that the platform adds.
 pub const INHERITED: [&str; 8] = [
     "PATH",
     "LANG",

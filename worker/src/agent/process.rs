@@ -303,7 +303,7 @@ impl Watched<'_> {
     }
 }
 
-/// Asks the group to end; returns when it is to be killed.
+/// Asks the group to end; returns when to kill it.
 fn begin_end(group: Option<Pid>, grace_ms: u64) -> Instant {
     if grace_ms > 0 {
         signal(group, Signal::TERM);

@@ -36,7 +36,7 @@ pub struct LimitInfo {
     pub resets_at: Option<u64>,
 }
 
-/// What the stream said so far, as far as the attempt's outcome depends on it.
+/// The part of the stream so far that the attempt's outcome depends on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transcript {
     /// At least one line was stream-json.

@@ -39,7 +39,7 @@ pub const PROGRESS_FILE: &str = "PROGRESS.md";
 pub trait Workplace {
     /// Makes the checkout.
     fn prepare(&mut self) -> impl Future<Output = Result<Prepared, Failure>>;
-    /// Commits and pushes what there is.
+    /// Commits and pushes everything in the checkout.
     fn save(&mut self, order: SaveOrder) -> impl Future<Output = Saved>;
     /// The prompt as committed; the last one there was, when the agent took it away.
     fn prompt(&mut self) -> impl Future<Output = String>;

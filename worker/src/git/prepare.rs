@@ -1,4 +1,4 @@
-//! Makes the checkout: what the remote has, what of it we start from, and a working tree that
+//! Makes the checkout: what the remote has, where we start from, and a working tree that
 //! holds no credential.
 
 use std::{path::Path, time::Instant};

@@ -70,7 +70,7 @@ impl Checkout {
     }
 }
 
-/// Removes `*.lock` below a folder, but not inside `objects`, where there are none of ours.
+/// Removes `*.lock` below a folder, but not inside `objects`, where none belongs to us.
 fn remove_locks(dir: &Path, depth: u32) -> u32 {
     let mut removed = 0;
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {

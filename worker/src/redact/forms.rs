@@ -50,7 +50,7 @@ fn percent(text: &str, encode: impl Fn(u8) -> String) -> String {
         .collect()
 }
 
-/// What of the value's base64 does not depend on the bytes before and after it, when
+/// The part of the value's base64 that does not depend on the bytes before and after it, when
 /// `alignment` bytes of the first group of three come before it.
 fn base64_inside(engine: &impl Engine, value: &str, alignment: usize) -> String {
     let mut bytes = vec![0; alignment];

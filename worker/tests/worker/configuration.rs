@@ -134,7 +134,7 @@ fn a_prompt_or_progress_that_is_a_link_is_not_read() {
     refused(&world, 30, "no prompt file `LINK.md`");
     world.set(env::PROMPT_FILE, "PROMPT.md").set(env::MAX_ITERATIONS, "1");
     let done = world.run();
-    assert_eq!((done.exit(), world.count()), (10, 1), "the link is no status");
+    assert_eq!((done.exit(), world.count()), (10, 1), "the link is not a status");
 }
 
 #[test]

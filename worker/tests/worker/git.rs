@@ -229,7 +229,7 @@ fn large_files_and_credentials_are_not_pushed_even_from_the_middle_of_history() 
 fn what_is_withheld_is_withheld_under_each_of_its_names() {
     let mut world = World::new();
     let key = crate::harness::KEY;
-    // One content with two names, a known content with a bad name, and names that are no text.
+    // One content with two names, a known content with a bad name, and names that are not text.
     let odd = format!(
         "cp README.md {key}; printf {key} > 'odd\nname'; printf {key} > $(printf 'z\\377'); echo 1 > name"
     );

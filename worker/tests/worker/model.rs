@@ -243,7 +243,7 @@ fn an_answer_that_is_cut_off_still_counts() {
 }
 
 #[test]
-fn an_overloaded_service_is_no_reason_to_change_the_key() {
+fn when_the_service_is_overloaded_the_key_stays() {
     let (url, seen) = endpoint(|_, _| http("529 Site Overloaded", "retry-after: 600\r\n", "{}"));
     let mut world = world(&url);
     world.calls(json!([[ask(), ask(), progress(true)]]));
@@ -265,7 +265,7 @@ fn every_key_has_a_state_of_its_own() {
         }
     });
     let mut world = world(&url);
-    // What the agent was shown last is no limit at all.
+    // What the agent was shown last is not a limit.
     let result = json!({"result": {"is_error": true, "api_error_status": 429, "result": "limit"}});
     world.calls(json!([[ask(), ask(), result, {"exit": 1}]]));
     let begun = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
