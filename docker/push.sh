@@ -2,7 +2,7 @@
 # Builds the worker image and pushes it under exactly the name the task definition uses: output
 # `worker_image` of an environment. A tag is never overwritten.
 #   docker/push.sh [environment]       default: dev
-# RALPH_TERRAFORM names another folder than terraform/.
+# RALPH_TERRAFORM names the folder; terraform/ by default.
 set -eu
 cd "$(dirname "$0")/.."
 environment=${1:-dev}

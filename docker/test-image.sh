@@ -57,7 +57,7 @@ fi
 # A stand-in of an earlier run holds the worker of that run.
 if ! have "$rust" || buildah inspect --type image "$rust" | grep -q ralph.stand-in; then
     need debootstrap "apt-get install debootstrap"
-    # Stripped afterwards, not by cargo's setting: that would compile everything anew.
+    # Stripped afterwards, not by cargo's setting: that would compile everything again.
     cargo build --quiet --release --locked -p ralph-worker --bin ralph-loop-cloud
     cp "${CARGO_TARGET_DIR:-target}/release/ralph-loop-cloud" "$scratch/worker"
     strip "$scratch/worker"
@@ -74,7 +74,7 @@ RALPH_ANTHROPIC_KEYS="{\"keys\":[{\"id\":\"a\",\"value\":\"$canary\"}]}" RALPH_G
 }
 say "built in $(($(date +%s) - began)) s"
 
-# ---- what the image says of itself --------------------------------------------------------------
+# ---- the image's own labels and settings --------------------------------------------------------
 config() { buildah inspect --type image --format "$1" "$image"; }
 check "user" "10001:10001" "$(config '{{.OCIv1.Config.User}}')"
 check "entry point" "[/usr/local/bin/ralph-loop-cloud]" "$(config '{{.OCIv1.Config.Entrypoint}}')"

@@ -4,7 +4,7 @@
 #   --build-arg NODE_IMAGE=docker.io/library/node@sha256:… --build-arg RUST_IMAGE=…
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-bookworm
 ARG NODE_IMAGE=docker.io/library/node:24.9.0-bookworm-slim
-# The agent, and what the registry says of its two packages: change the three together.
+# The agent, and what the registry says about its two packages: change the three together.
 ARG CLAUDE_CODE_VERSION=2.1.331
 ARG CLAUDE_CODE_INTEGRITY_X64=sha512-IpvZ9c/NopO/sr8ThWLVAUDXVAFT3auLWrhbR6wq1dgkuJfZYdTtoXf6GajE5KL9R58iTt/86OPXrJAsM4+l8g==
 ARG CLAUDE_CODE_INTEGRITY_ARM64=sha512-zy+OOB7i1J7rCjNoPB2ZBD7EAtT0Eus1wH+toklZGL2XpwHyw+POGUGOpEBBE6xe5EkAYWXzFSTQ3uD8UtWlRg==

@@ -4,7 +4,7 @@
 //!
 //! `cargo run --release -p ralph-cli --example bench_logs -- RALPH AWSLOGS`: the two programs. The server
 //! plays the WebSocket for the first and CloudWatch Logs' FilterLogEvents for the second; what it
-//! sends is made beforehand, so neither waits for it.
+//! sends is made in advance, so neither waits for it.
 
 use std::{
     fmt::Write as _,

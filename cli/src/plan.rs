@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Nothing is asked of AWS: the provider would otherwise look up the account even for a plan.
+/// No call to AWS: the provider would otherwise look up the account even for a plan.
 const OFFLINE: &str = r#"provider "aws" {
   skip_credentials_validation = true
   skip_metadata_api_check     = true

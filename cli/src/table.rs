@@ -16,7 +16,7 @@ impl<const N: usize> Table<N> {
         self.rows.push(cells);
     }
 
-    /// Prints it; a reader that went away is no error.
+    /// Prints it; a reader that went away is not an error.
     pub fn print(&self) {
         let _ = std::io::stdout().write_all(self.text().as_bytes());
     }

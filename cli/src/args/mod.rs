@@ -162,7 +162,7 @@ pub struct VerifyArgs {
     /// Leave the environment there, to look at it
     #[arg(long)]
     pub keep: bool,
-    /// Do the same in the local cloud with this scratch folder instead, as far as that goes
+    /// Run the part that works in a local cloud, in the one with this scratch folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["repo", "git_token_file", "yes", "keep"])]
     pub scratch: Option<PathBuf>,
 }
@@ -235,7 +235,7 @@ pub enum Secret {
 
 #[derive(Debug, ClapArgs)]
 pub struct PlanArgs {
-    /// Plan a copy with fake credentials: nothing is asked of AWS. A network that exists (mode default
+    /// Plan a copy with fake credentials, without a call to AWS. A network that exists (mode default
     /// or existing) cannot be read so
     #[arg(long)]
     pub offline: bool,

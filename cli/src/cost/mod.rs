@@ -80,7 +80,7 @@ fn idle(planned: &Planned, prices: &Prices) -> Result<Vec<Item>> {
             }
         } else if !prices.is_free(kind) {
             bail!(
-                "nothing is known of what {kind} costs\nhint: add it to cli/src/cost/prices.toml, under `month` or `free`"
+                "there is no price for {kind}\nhint: add one to cli/src/cost/prices.toml, under `month` or `free`"
             );
         }
     }

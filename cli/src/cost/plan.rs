@@ -1,4 +1,4 @@
-//! What a plan creates, as far as it costs something.
+//! What a plan creates that costs something.
 
 use std::collections::BTreeMap;
 

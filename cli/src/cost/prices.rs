@@ -38,7 +38,7 @@ impl Prices {
         price.with_context(|| format!("prices.toml has no price `{name}`"))
     }
 
-    /// What is counted for something that nobody knows beforehand.
+    /// What is counted for something that nobody knows in advance.
     pub fn assumed(&self, name: &str) -> Result<f64> {
         let number = self.assumed.get(name).copied();
         number.with_context(|| format!("prices.toml assumes no `{name}`"))

@@ -44,7 +44,7 @@ pub struct Report {
     altered: usize,
     /// Shown after a later line, sooner than the client's patience with a hole allows.
     out_of_order: usize,
-    /// Shown after a later line, because the client had waited in vain: it then goes on.
+    /// Shown after a later line, because the client had waited as long as it does and gone on.
     late: usize,
     redelivered: u64,
     reconnects: u32,
@@ -131,8 +131,8 @@ impl Report {
             && !self.commits.is_empty()
     }
 
-    /// Nothing was lost, doubled, changed or out of order, whatever came of the work. A line that the
-    /// client waited for in vain may be late.
+    /// No line was lost, duplicated, changed or out of order, whether or not the work succeeded. A line
+    /// that the client stopped waiting for may be late.
     pub fn is_whole(&self) -> bool {
         self.emitted > 0
             && self.lost == 0
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_waited_for_in_vain_may_come_late() {
+    fn a_line_that_the_client_stopped_waiting_for_may_come_late() {
         let run: Run = RUN.parse().unwrap();
         let journal: Vec<String> = (1..=3).map(event).collect();
         for (waited, good) in [(PATIENCE_MS - 1, false), (PATIENCE_MS, true)] {

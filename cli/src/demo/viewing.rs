@@ -97,7 +97,7 @@ const WIDTH: usize = 100;
 fn print(json: &str) {
     let mut text = String::new();
     format::event(&mut text, json, Extent::Line(WIDTH));
-    // A reader that went away is no reason to stop the demo.
+    // The demo goes on when its reader has gone away.
     let _ = anstream::stdout().write_all(text.as_bytes());
 }
 
@@ -168,8 +168,8 @@ async fn view(
                 }
                 Seen::Output(_) | Seen::Runs(_) | Seen::Task { .. } | Seen::Error(_) => {}
             }
-            // Without rules nobody knows what is missing: the last line is the end. A connection that
-            // was to be dropped must have been, however fast the lines came.
+            // Without rules nobody knows what is missing: the last line is the end. If the demo drops a
+            // connection, that must have happened, however fast the lines came.
             if shown.ended && complete && (!dropped || shown.reconnects > 0) {
                 break;
             }

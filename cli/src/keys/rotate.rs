@@ -10,7 +10,7 @@ use ralph_protocol::{names::SecretName, secret::SigningKeys};
 use super::signing_key;
 use crate::{aws::Secrets, target::Target, watch::now_ms};
 
-/// The functions' caches and a back end's next read of the secret are through by then.
+/// By then the functions' caches have expired and a back end has read the secret again.
 const GRACE_MS: u64 = 10 * 60_000;
 
 /// How to rotate.

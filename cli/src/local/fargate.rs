@@ -28,8 +28,8 @@ use events::{End, Events, Whose};
 /// How often the cluster is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How long stopping everything may take: tasks get their stop time-out in vain when the cloud
-/// itself is gone.
+/// How long stopping everything may take: tasks get their stop time-out even when the cloud itself
+/// is gone.
 const LONGEST_STOP: Duration = Duration::from_secs(150);
 
 /// What every task needs.

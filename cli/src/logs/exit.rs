@@ -1,4 +1,4 @@
-//! The exit code of an execution: whether it starts its worker again is the state machine's to say.
+//! The exit code of an execution: the state machine decides whether it starts its worker again.
 
 use anyhow::Result;
 use ralph_protocol::{execution::Output, ids::Workstream};

@@ -244,7 +244,7 @@ impl Showing {
         if is_final {
             return Ok(Some(exit));
         }
-        // Whether it starts again is the state machine's to say.
+        // The state machine decides whether it starts again.
         let own = self.ask_execution(newest.ulid().to_owned()).await?;
         Ok(own.map(|own| own.or(exit)))
     }

@@ -1,5 +1,5 @@
-//! `ralph logs`: as `kubectl logs` and `aws logs tail` do, it shows what there is and ends; with
-//! `-f` it goes on.
+//! `ralph logs`: as `kubectl logs` and `aws logs tail` do, it shows the existing lines and ends;
+//! with `-f` it continues.
 
 mod exit;
 mod following;

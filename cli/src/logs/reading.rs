@@ -58,7 +58,7 @@ async fn runs(line: &mut Connection<'_>, wish: &Wish<'_>) -> Result<Vec<Run>> {
     if let Some(run) = wish.run {
         return Ok(vec![run.clone()]);
     }
-    // A page of one line: what is wanted of it is what it says of the runs.
+    // A page of one line: it is asked for because its answer lists the runs.
     let ask = SendLogs { limit: Some(1), ..SendLogs::new(wish.workstream.clone()) };
     let mut infos = line.ask(ask).await?.runs;
     infos.sort_by(|a, b| a.run.cmp(&b.run));

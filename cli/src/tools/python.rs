@@ -72,7 +72,7 @@ pub async fn install(project: &Project, requirements: &Requirements) -> Result<P
     ])
     .arg(&wanted);
     run(&mut pip, &log).await?;
-    // Written last: an environment that was cut off is made anew.
+    // Written last: an environment that was cut off is made again.
     fs::write(&stamp, requirements.text)?;
     drop(lock);
     Ok(bin)

@@ -34,7 +34,7 @@ const NAME: &str = "verify";
 /// What the scripted agent needs of a key: its presence.
 const NO_KEY: &str = r#"{"keys":[{"id":"verify","value":"the-scripted-agent-needs-none"}]}"#;
 
-/// Where to verify, with everything that can be known beforehand known.
+/// Where to verify; everything that can be checked in advance has been.
 pub struct Account {
     project: Project,
     /// Keeps the generated tree and the state: what was made can be removed later, too.
@@ -65,7 +65,7 @@ impl Account {
         let git_token = fs::read_to_string(file)
             .with_context(|| format!("{} cannot be read", file.display()))?;
         GitToken::parse(&git_token)
-            .with_context(|| format!("{} is no git token", file.display()))?;
+            .with_context(|| format!("{} is not a git token", file.display()))?;
         if ["docker", "podman", "buildah"].iter().all(|builder| find(builder).is_err()) {
             bail!(
                 "no docker, podman or buildah is on PATH\nhint: the worker image must be built and pushed"

@@ -1,6 +1,6 @@
 //! `ralph verify-aws`: the whole path once on a real account, in an environment of its own, and what
-//! differed from the local cloud. With `--scratch` it does the same in a local cloud, as far as that
-//! goes: so the script itself is proven before anyone pays for it.
+//! differed from the local cloud. With `--scratch` it does what is possible in a local cloud,
+//! so that the script itself is tested before anyone pays for it.
 
 mod account;
 mod agent;

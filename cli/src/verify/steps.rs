@@ -86,7 +86,7 @@ pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
     let first_line = compared.to_string().lines().next().unwrap_or_default().to_owned();
     report.add(
         "what was written, against what was shown",
-        "nothing lost, doubled, changed or out of order, over one reconnect",
+        "nothing lost, duplicated, changed or out of order, across one reconnect",
         "the same",
         first_line,
         compared.is_whole() && compared.reconnected(),

@@ -61,7 +61,7 @@ pub fn channel() -> (mpsc::Sender<Seen>, mpsc::Receiver<Seen>) {
 /// A connection.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What can be asked of a watcher.
+/// What a watcher can be asked to do.
 #[derive(Debug, Clone, Copy)]
 pub enum Ask {
     /// Drop the connection without a word, as a network does.

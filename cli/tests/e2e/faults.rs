@@ -101,7 +101,7 @@ impl Viewer<'_> {
                 // Once is enough: the writer may have read it and be gone.
                 ready.send(()).ok();
             }
-            // Gone is said of a connection that is: it ends here, without a word.
+            // The server reports a connection as gone only if it is: it ends here, without a word.
             if self.cloud.gateway().gone() > gone {
                 self.client.handle(now_ms(), Input::Disconnected);
                 gone = self.cloud.gateway().gone();
@@ -114,7 +114,7 @@ impl Viewer<'_> {
 }
 
 #[test]
-fn through_a_faulty_gateway_nothing_is_lost_and_nothing_doubled() {
+fn through_a_faulty_gateway_nothing_is_lost_or_duplicated() {
     let workstream = format!("{FAULTY}{}", now_ms());
     let stream = format!("worker/worker/{workstream}");
     create_stream(&stream);
@@ -141,16 +141,16 @@ fn through_a_faulty_gateway_nothing_is_lost_and_nothing_doubled() {
         viewer.watch(&ready);
     });
     let met = cloud().gateway().met();
-    let doubled = viewer.shown.values().filter(|times| **times > 1).count();
+    let duplicated = viewer.shown.values().filter(|times| **times > 1).count();
     println!(
-        "emitted={LINES} received={} lost={} duplicated={doubled} redelivered={} reconnects={} \
+        "emitted={LINES} received={} lost={} duplicated={duplicated} redelivered={} reconnects={} \
          faults={met:?}",
         viewer.shown.len(),
         viewer.lost,
         viewer.client.redelivered(),
         viewer.reconnects
     );
-    assert_eq!((viewer.lost, doubled), (0, 0));
+    assert_eq!((viewer.lost, duplicated), (0, 0));
     assert!(met.values().sum::<usize>() >= 10, "the gateway did its worst: {met:?}");
     let log = std::fs::read_to_string(cloud().scratch().join("cloud.log")).expect("a log");
     assert!(!log.contains("needle-"), "no function logs what lines hold");

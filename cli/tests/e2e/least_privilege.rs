@@ -222,7 +222,7 @@ fn event(workstream: &str, run: &str, seq: u64, kind: &str) -> (u64, String) {
     (now, event.to_string())
 }
 
-/// What ECS says of the task, given to the function as EventBridge would.
+/// The task's state as ECS reports it, given to the function as EventBridge would.
 fn task_is(status: &str, workstream: &str, run: &str, task: &str) {
     let environment = json!([
         {"name": "RALPH_WORKSTREAM", "value": workstream}, {"name": "RALPH_RUN", "value": run},
@@ -366,8 +366,9 @@ fn without_any_granted_action_something_fails() {
     assert!(idle.is_empty(), "nothing failed without:\n{}", idle.join("\n"));
 }
 
-/// Makes a function start anew: what an instance has read it remembers. The local cloud ends the
-/// instances when a setting is put that a start depends on, though its value is the same.
+/// Makes a function start from scratch, because an instance remembers what it has read. The local
+/// cloud ends the instances when a setting is written that a start depends on, even with the same
+/// value.
 fn fresh_instances(function: &str) {
     let target = format!("/2015-03-31/functions/{function}/configuration");
     let call = |more: &[&str]| -> Value {

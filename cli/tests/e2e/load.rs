@@ -183,13 +183,13 @@ fn a_hundred_viewers_of_a_thousand_lines_a_second() {
     let p = |percent: usize| late[(late.len() - 1) * percent / 100];
     let missing: u64 = all.iter().map(|seen| LINES - seen.shown.len() as u64).sum();
     let lost: u64 = all.iter().map(|seen| seen.lost).sum();
-    let doubled = all.iter().flat_map(|seen| seen.shown.values()).filter(|n| **n > 1).count();
+    let duplicated = all.iter().flat_map(|seen| seen.shown.values()).filter(|n| **n > 1).count();
     let ended: usize = all.iter().map(|seen| seen.ended).sum();
     eprintln!("{ended} connections ended; shown after {:.0} s", begun.elapsed().as_secs_f64());
     eprintln!("p50 {} ms, p99 {} ms, slowest {} ms", p(50), p(99), p(100));
     let name = format!("{VIEWERS} viewers, {A_SECOND} lines/s for {SECONDS} s, local cloud");
     for (what, unit, ours, goal) in [
-        ("lines missing, lost or doubled", "", missing + lost + doubled as u64, Some(0)),
+        ("lines missing, lost or duplicated", "", missing + lost + duplicated as u64, Some(0)),
         ("p99 from written to shown", "ms", p(99), None),
     ] {
         println!(
@@ -201,5 +201,5 @@ fn a_hundred_viewers_of_a_thousand_lines_a_second() {
             })
         );
     }
-    assert_eq!((missing, lost, doubled), (0, 0, 0));
+    assert_eq!((missing, lost, duplicated), (0, 0, 0));
 }

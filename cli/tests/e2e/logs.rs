@@ -84,7 +84,7 @@ fn field(line: &str, name: &str) -> Value {
 fn a_follower_shows_what_was_written_and_ends_with_the_workers_exit_code() {
     let ran = ran();
     assert_eq!(ran.followed.status.code(), Some(0), "{}", stderr(&ran.followed));
-    // A line that is waited for in vain for two seconds is printed when it comes.
+    // A line that does not arrive within two seconds is printed when it does.
     let mut followed = lines(&ran.followed);
     followed.sort_by_key(|line| field(line, "seq").as_u64());
     assert_eq!(followed, ran.journal);
@@ -132,7 +132,7 @@ fn for_people_there_is_a_heading_and_colour_only_where_it_is_wanted() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_reader_that_goes_away_is_not_an_error() {
     ran();
     let mut child = ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text()])
         .args(["--json", "--since", "1h"])
@@ -146,7 +146,7 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn a_workstream_without_lines_is_no_error() {
+fn a_workstream_without_lines_is_not_an_error() {
     let output = ralph(&["logs", "never-ran", "--scratch", cloud().scratch_text()])
         .output()
         .expect("ralph runs");

@@ -1,4 +1,4 @@
-//! What Terraform says of the environment that it has just created.
+//! What Terraform plans for the environment that it has just created.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cloud::{cloud, root, stderr, stdout};
 
-/// What the local cloud reports otherwise than it was told, so that a second plan sees a change.
+/// What the local cloud reports differently from what was set, so that a second plan sees a change.
 const MISREPORTED: [&str; 2] = [
     // It invents a `jwt_configuration` for a REQUEST authorizer.
     "module.websocket.aws_apigatewayv2_authorizer.",

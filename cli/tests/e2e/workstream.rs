@@ -39,7 +39,7 @@ fn run(words: &[&str]) -> Output {
     command(words).output().expect("ralph runs")
 }
 
-/// What `ralph ps` says of a workstream.
+/// What `ralph ps` prints about a workstream.
 fn ps(workstream: &str, more: &[&str]) -> Option<Value> {
     let output = run(&[&["ps", "--json"], more].concat());
     assert!(output.status.success(), "{}", stderr(&output));

@@ -18,7 +18,7 @@ REGION = "us-east-1"
 OPERATOR = ("test", "test")
 START = time.monotonic()
 
-# What the local cloud reports otherwise than it was told, so that a second plan sees a change.
+# What the local cloud reports differently from what was set, so that a second plan sees a change.
 MISREPORTED = {
     "module.websocket.aws_apigatewayv2_authorizer.token":
         "it invents a jwt_configuration for a REQUEST authorizer",

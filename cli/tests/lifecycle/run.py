@@ -26,7 +26,7 @@ UNJUDGED = {
     "TablesOwnKey": "it knows no kms:RequestAlias",
 }
 
-# What the local cloud asks on another resource than AWS does.
+# Permissions that the local cloud checks on a different resource from AWS.
 ELSEWHERE = [
     (["ec2:CreateInternetGateway", "ec2:CreateTags", "ec2:CreateVpc", "ec2:DisassociateRouteTable"],
      "*", "it asks EC2's actions without a resource where AWS names what is made"),

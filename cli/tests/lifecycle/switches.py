@@ -46,7 +46,7 @@ vpc_id = "VPC"
 subnet_ids = SUBNETS
 """
 
-# What the local cloud reports otherwise than it was told, beside what it does without switches.
+# What the local cloud reports differently from what was set, beside what it does without switches.
 MISREPORTED_ON = MISREPORTED | {
     "module.vpc.aws_flow_log.this": "it tells neither the role nor the interval nor the tags",
     "module.vpc.aws_vpc_endpoint.interface": "it tells neither the groups nor private DNS",

@@ -1,8 +1,8 @@
-//! Tells of tasks' state changes, as ECS does.
+//! Reports tasks' state changes, as ECS does.
 //!
-//! ECS gives its events to EventBridge, where a rule hands them to task-events. Nobody but AWS may
-//! put an event of the source `aws.ecs` there, in the local cloud neither: the stand-in calls the
-//! function itself, with the event as the rule would hand it over.
+//! ECS gives its events to EventBridge, where a rule hands them to task-events. Only AWS may put an
+//! event of the source `aws.ecs` there, also in the local cloud: the stand-in calls the function
+//! itself, with the event as the rule would hand it over.
 
 use ralph_protocol::names::{CONTAINER, Handler, Resources, worker_env};
 use serde_json::{Value, json};
