@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         if text == RESCUE_PREFIX || text.starts_with(&format!("{RESCUE_PREFIX}/")) {
             self.problem(
                 name,
-                format_args!("`{}` is where unpushable work is put\nhint: choose a branch outside {RESCUE_PREFIX}", clip(text)),
+                format_args!("`{}` is for work that could not be pushed\nhint: choose a branch outside {RESCUE_PREFIX}", clip(text)),
             );
             return None;
         }
