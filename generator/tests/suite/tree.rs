@@ -2,29 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::process::{Command, ExitStatus};
 
-use ralph_generator::{config, generate};
+use crate::support::{generator, project, tree, write};
 
-use crate::support::generator;
-
-/// Kills that hit while files are being written: fewer would prove little.
-const HITS: usize = 5;
-
-fn many_environments(cpu: u32, memory: u32) -> String {
-    let env = |i: u32| {
-        format!(
-            "[env.e{i}]\nnetwork.cidr = \"10.{i}.0.0/16\"\nworker.cpu = {cpu}\nworker.memory = {memory}\n"
-        )
-    };
-    (0..60).map(env).collect()
-}
-
-fn files(text: &str) -> BTreeMap<String, String> {
-    let settings = config::parse("ralph.toml", text).unwrap();
-    generate::files(&settings).unwrap().into_iter().collect()
-}
+/// What `ulimit -f` counts in.
+const BLOCK: usize = 512;
+/// The signal that ends a process whose file outgrows its limit.
+const SIGXFSZ: i32 = 25;
 
 fn present(folder: &Path, below: &str, out: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -33,72 +20,87 @@ fn present(folder: &Path, below: &str, out: &mut BTreeMap<String, String>) {
         if entry.file_type().unwrap().is_dir() {
             present(&entry.path(), &format!("{path}/"), out);
         } else {
-            out.insert(path, fs::read_to_string(entry.path()).unwrap());
+            let bytes = fs::read(entry.path()).unwrap();
+            out.insert(path, String::from_utf8_lossy(&bytes).into_owned());
         }
     }
 }
 
+/// Runs the generator until the kernel ends it: in the first file of more than so many blocks, when
+/// the blocks are full.
+fn killed_in_a_file_of_more_than(blocks: usize, folder: &Path) -> ExitStatus {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"ulimit -c 0; ulimit -f "$1"; exec "$0" --out terraform"#]);
+    shell.arg(generator().get_program()).arg(blocks.to_string());
+    shell.current_dir(folder).status().unwrap()
+}
+
 #[test]
 fn after_a_kill_every_file_is_whole_and_the_next_run_completes_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("terraform");
-    let texts = [many_environments(256, 512), many_environments(512, 1024)];
-    let worlds = texts.each_ref().map(|text| files(text));
-    let command = || {
-        let mut command = generator();
-        command.current_dir(folder.path());
-        command
+    let new: BTreeMap<String, String> = tree().into_iter().collect();
+    let old = |text: &str| {
+        let mark: Vec<&str> = text.lines().take(2).collect();
+        format!("{}\n# as it was before\n", mark.join("\n"))
     };
-    fs::write(folder.path().join("ralph.toml"), &texts[0]).unwrap();
-    assert!(command().status().unwrap().success());
+    let long = new.iter().filter(|(_, text)| text.len() > 2 * BLOCK);
+    let chosen: Vec<_> = long.step_by(4).collect();
+    assert!(chosen.len() > 5, "{} files are too few", chosen.len());
+    for (number, (victim, text)) in chosen.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+        let out = folder.path().join("terraform");
+        // Every other file that would outgrow the limit is right already, so the run is stopped
+        // in the chosen one. The rest is old, or in every other round not there at all.
+        let blocks = text.len() / BLOCK / 2;
+        let fits = |path: &String, text: &String| path == victim || text.len() <= blocks * BLOCK;
+        let mut before = new.clone();
+        before.retain(|path, text| !fits(path, text) || number % 2 == 0 || path == victim);
+        for (path, text) in &mut before {
+            if fits(path, text) {
+                *text = old(text);
+            }
+        }
+        write(&out, &before.clone().into_iter().collect::<Vec<_>>());
 
-    let mut hits = 0;
-    let mut wait = Duration::from_millis(1);
-    let mut tries = 0;
-    while hits < HITS {
-        tries += 1;
-        assert!(tries < 600, "only {hits} kills hit a run that was writing");
-        let (old, new) = (&worlds[hits % 2], &worlds[(hits + 1) % 2]);
-        fs::write(folder.path().join("ralph.toml"), &texts[(hits + 1) % 2]).unwrap();
-        let mut child = command().spawn().unwrap();
-        // Not a wait for an event: the point is to stop the run at any moment of it.
-        std::thread::sleep(wait);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let status = killed_in_a_file_of_more_than(blocks, folder.path());
+        assert_eq!(status.signal(), Some(SIGXFSZ), "in {victim}: {status}");
 
         let mut now = BTreeMap::new();
         present(&out, "", &mut now);
-        let mut changed = 0;
-        for (path, text) in &now {
-            if path.rsplit('/').next().unwrap().starts_with(".ralph-") {
-                continue;
-            }
-            assert!(text == &old[path] || text == &new[path], "{path} is torn");
-            changed += usize::from(text == &new[path] && old[path] != new[path]);
+        let (torn, whole): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            now.into_iter().partition(|(path, _)| path.contains("/.ralph-"));
+        let torn: Vec<_> = torn.into_values().collect();
+        let half = String::from_utf8_lossy(&text.as_bytes()[..blocks * BLOCK]);
+        assert_eq!(torn, [half], "in {victim}");
+        for (path, text) in &whole {
+            let known = [before.get(path), Some(&new[path])];
+            assert!(known.contains(&Some(text)), "{path} is torn by a kill in {victim}");
         }
-        let differing = old.iter().filter(|(path, text)| new[*path] != **text).count();
-        if changed == 0 {
-            wait += Duration::from_micros(300);
-            continue;
-        }
-        if changed == differing {
-            // Too late: it was done. Back to the old world, and earlier.
-            fs::write(folder.path().join("ralph.toml"), &texts[hits % 2]).unwrap();
-            assert!(command().status().unwrap().success());
-            wait = wait.saturating_sub(Duration::from_micros(500)).max(Duration::from_micros(100));
-            continue;
-        }
-        let check = command().arg("--check").output().unwrap();
+        assert_eq!(whole[victim], before[victim], "{victim} is replaced only when it is complete");
+
+        let run = |arguments: &[&str]| {
+            let mut generator = generator();
+            generator.current_dir(folder.path()).args(["--out", "terraform"]).args(arguments);
+            generator.output().unwrap()
+        };
+        let check = run(&["--check"]);
         assert_eq!(check.status.code(), Some(2));
         let said = String::from_utf8(check.stdout).unwrap();
-        for (path, text) in new {
-            let stale = said.lines().any(|line| line == format!("stale: terraform/{path}"));
-            assert_eq!(stale, now[path] != *text, "{path}");
+        for (path, text) in &new {
+            let line = match whole.get(path) {
+                None => Some(format!("missing: terraform/{path}")),
+                Some(now) if now != text => Some(format!("stale: terraform/{path}")),
+                Some(_) => None,
+            };
+            let about: Vec<&str> = said
+                .lines()
+                .filter(|said| said.ends_with(&format!(": terraform/{path}")))
+                .collect();
+            assert_eq!(about, line.iter().map(String::as_str).collect::<Vec<_>>(), "{path}");
         }
-        assert!(command().status().unwrap().success());
+        assert!(run(&[]).status.success());
         let mut done = BTreeMap::new();
         present(&out, "", &mut done);
-        assert_eq!(&done, new, "nothing is left behind");
-        hits += 1;
+        assert_eq!(done, new, "nothing is left behind");
     }
 }
