@@ -1,6 +1,7 @@
 //! End to end through the real binaries, the real Terraform, the deployable Lambda zip and the
 //! local cloud with IAM enforced. One local cloud serves every test here.
 
+mod bench;
 mod cloud;
 mod commands;
 mod connections;
