@@ -2,7 +2,10 @@
 
 set positional-arguments
 
-ralph := "cargo run --quiet -p ralph-cli --"
+# Without `-p`, cargo resolves features for all packages at once, whatever is built: each dependency
+# is compiled once for the demo, the tests and every command here.
+ralph := "cargo run --quiet --bin ralph --"
+build_local := "cargo build --quiet --bin ralph --bin ralph-loop-cloud --bin ralph-scripted-agent --bin ralph-lambda"
 cargo_target := env("CARGO_TARGET_DIR", "target")
 
 [private]
@@ -11,17 +14,17 @@ default:
 
 # write terraform/ and the other generated files from ralph.toml and the types
 gen *args:
-    cargo run --quiet -p ralph-generator -- "$@"
+    cargo run --quiet --bin generator -- "$@"
     RALPH_WRITE=1 cargo test --quiet -p ralph-protocol typescript
 
 # exit 2 when a generated file differs from what `just gen` would write
 gen-check:
-    cargo run --quiet -p ralph-generator -- --check
+    cargo run --quiet --bin generator -- --check
     cargo test --quiet -p ralph-protocol typescript
 
 # write the numbers in docs/cost.md from the plan and the price table
 gen-cost:
-    RALPH_WRITE=1 cargo test --quiet -p ralph-cli --test e2e cost::
+    RALPH_WRITE=1 cargo test --quiet --test e2e cost::
 
 # show what `just apply` would change (--offline: without an account, network mode create only)
 plan *args:
@@ -76,11 +79,13 @@ need +programs:
     exit $missing
 
 # run the whole path once on this machine and compare what was written with what was shown
+# (--release: with the functions as they are shipped)
 demo *args: (need "cargo" "git" "python3" "terraform")
     #!/usr/bin/env sh
     set -eu
-    [ -e "{{ cargo_target }}/debug/ralph" ] || echo "first run: compiling ralph itself takes 2 to 5 minutes on two cores"
-    exec {{ ralph }} demo "$@"
+    [ -e "{{ cargo_target }}/debug/ralph" ] || echo "first run: compiling everything takes 3 to 6 minutes on two cores"
+    {{ build_local }}
+    exec "{{ cargo_target }}/debug/ralph" demo "$@"
 
 # run the local cloud with the viewer until Ctrl-C
 local *args: (need "cargo" "git" "python3" "terraform" "npm")
@@ -106,7 +111,7 @@ test-lifecycle: (need "cargo" "curl" "python3" "terraform")
 
 # take each action that a function is granted away, one at a time: something must fail
 test-least-privilege: (need "cargo" "python3" "terraform" "curl")
-    cargo test -p ralph-cli --test e2e least_privilege -- --ignored --nocapture
+    cargo test --test e2e least_privilege -- --ignored --nocapture
 
 # scan the HCL with checkov: nothing may be found that is not skipped beside its resource
 test-policy: (need "python3")

@@ -68,7 +68,7 @@ def at_least(name, unit, ours, peer, peer_name, goal):
 def build():
     """Builds the zip, the measuring program and Node's function; gives where they are."""
     tools = ROOT / ".tools/venv-cargo-lambda/bin"
-    run(["cargo", "run", "--quiet", "-p", "ralph-cli", "--", "build-lambdas"])
+    run(["cargo", "run", "--quiet", "--bin", "ralph", "--", "build-lambdas"])
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(
         [tools / "cargo-lambda", "lambda", "build", "-p", "ralph-lambdas", "--example", "bench",

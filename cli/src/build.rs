@@ -19,21 +19,37 @@ use crate::{
     },
 };
 
-/// The worker's programs.
-pub struct Worker {
+/// What a local cloud runs, built for this machine in the development profile.
+pub struct Programs {
     /// The loop in the container.
     pub worker: PathBuf,
     /// The scripted agent.
     pub agent: PathBuf,
+    function: PathBuf,
 }
 
-/// Builds the worker and the scripted agent for this machine.
-pub async fn worker(project: &Project) -> Result<Worker> {
+/// Builds the worker, the scripted agent and the functions. Cargo is called in the project's folder
+/// and without `-p`: it then resolves features for all packages, as it did for `ralph` and does for
+/// the tests, and compiles no dependency again.
+pub async fn programs(project: &Project) -> Result<Programs> {
     let mut cargo = cargo(&find("cargo")?);
-    cargo.args(["build", "--quiet", "-p", "ralph-worker", "--bins"]).current_dir(project.root());
-    run(&mut cargo, &project.tools().join("worker-build.log")).await?;
-    let debug = project.target().join("debug");
-    Ok(Worker { worker: debug.join("ralph-loop-cloud"), agent: debug.join("ralph-scripted-agent") })
+    cargo.args(["build", "--quiet"]).current_dir(project.root());
+    let [worker, agent, function] = ["ralph-loop-cloud", "ralph-scripted-agent", "ralph-lambda"]
+        .map(|name| {
+            cargo.args(["--bin", name]);
+            project.target().join("debug").join(name)
+        });
+    run(&mut cargo, &project.tools().join("build.log")).await?;
+    Ok(Programs { worker, agent, function })
+}
+
+impl Programs {
+    /// Packs the functions into a folder, quickly rather than small.
+    pub fn functions(&self, folder: &Path) -> Result<PathBuf> {
+        let zip = folder.join("ralph-lambda.zip");
+        pack(&self.function, &zip, 1)?;
+        Ok(zip)
+    }
 }
 
 /// `ralph build-lambdas`.
@@ -70,12 +86,12 @@ pub async fn lambdas(project: &Project) -> Result<PathBuf> {
     run(&mut cargo, &project.tools().join("lambda-build.log")).await?;
     let bootstrap = project.target().join("lambda/ralph-lambda/bootstrap");
     let zip = project.lambda_zip();
-    pack(&bootstrap, &zip)?;
+    pack(&bootstrap, &zip, SMALLEST)?;
     Ok(zip)
 }
 
-/// The functions for the local cloud, which runs them as they are: what goes to AWS where this
-/// machine can run that, else a build for this machine.
+/// The functions as they are shipped, for the local cloud: what goes to AWS where this machine can
+/// run that, else a build for this machine.
 pub async fn lambdas_for_this_host(project: &Project) -> Result<PathBuf> {
     let architecture = architecture(project)?;
     let ours = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
@@ -99,7 +115,7 @@ pub async fn lambdas_for_this_host(project: &Project) -> Result<PathBuf> {
     cargo.current_dir(project.root());
     run(&mut cargo, &project.tools().join("lambda-build.log")).await?;
     let zip = project.lambda_zip().with_file_name("ralph-lambda-this-host.zip");
-    pack(&project.target().join("lambda/ralph-lambda"), &zip)?;
+    pack(&project.target().join("lambda/ralph-lambda"), &zip, SMALLEST)?;
     Ok(zip)
 }
 
@@ -113,9 +129,12 @@ fn architecture(project: &Project) -> Result<String> {
     Ok(value.unwrap_or("x86_64").to_owned())
 }
 
+/// What goes to AWS is packed once and loaded often.
+const SMALLEST: i64 = 9;
+
 /// Packs the binary as `bootstrap`. The same binary gives the same bytes: the time is fixed, so
 /// that building unchanged sources again shows no change in a plan.
-fn pack(bootstrap: &Path, zip: &Path) -> Result<()> {
+fn pack(bootstrap: &Path, zip: &Path, level: i64) -> Result<()> {
     let binary =
         fs::read(bootstrap).with_context(|| format!("{} is missing", bootstrap.display()))?;
     let folder = zip.parent().context("the zip has no folder")?;
@@ -123,7 +142,7 @@ fn pack(bootstrap: &Path, zip: &Path) -> Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(9))
+        .compression_level(Some(level))
         .last_modified_time(DateTime::default())
         .unix_permissions(0o755);
     let mut writer = ZipWriter::new(file.as_file_mut());
@@ -165,7 +184,7 @@ mod tests {
             // Written anew: only its bytes may count, not its time.
             fs::write(&binary, b"\x7fELF and so on").unwrap();
             let zip = folder.path().join(name);
-            pack(&binary, &zip).unwrap();
+            pack(&binary, &zip, SMALLEST).unwrap();
             zips.push(fs::read(zip).unwrap());
         }
         assert_eq!(zips[0], zips[1]);

@@ -74,6 +74,9 @@ pub struct DemoArgs {
     /// Use the local cloud that `ralph local` runs with this scratch folder
     #[arg(long, value_name = "DIR")]
     pub join: Option<PathBuf>,
+    /// Run the functions as they are shipped: compiling them takes minutes
+    #[arg(long, conflicts_with = "join")]
+    pub release: bool,
     /// Print no lines, only the comparison
     #[arg(long)]
     pub quiet: bool,
@@ -111,6 +114,9 @@ pub struct LocalArgs {
     /// Do not build or serve the page
     #[arg(long)]
     pub no_viewer: bool,
+    /// Run the functions as they are shipped: compiling them takes minutes
+    #[arg(long)]
+    pub release: bool,
     /// Where the functions post to, when it is not the local cloud itself; tests put a gateway there
     /// that injects faults
     #[arg(long, value_name = "URL", hide = true)]

@@ -124,6 +124,7 @@ async fn cloud(project: &Project, options: &DemoArgs) -> Result<Cloud> {
         scratch: project.tools().join("demo"),
         port: 0,
         anthropic_keys: anthropic_keys(options.agent == Agent::Claude),
+        release: options.release,
         management_base: None,
         viewer: false,
     };

@@ -41,9 +41,9 @@ pub fn of(tasks: &Path, workstream: &str) -> Option<String> {
 
 /// The command of the scripted agent: three iterations on a small list of tasks.
 pub async fn scripted(project: &Project) -> Result<String> {
-    let worker = build::worker(project).await?;
+    let programs = build::programs(project).await?;
     let scenario = project.root().join("worker/scenarios/demo.json");
-    Ok(format!("{} --scenario {}", quoted(&worker.agent), quoted(&scenario)))
+    Ok(format!("{} --scenario {}", quoted(&programs.agent), quoted(&scenario)))
 }
 
 /// A path as one word of a command line.

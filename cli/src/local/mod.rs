@@ -46,6 +46,8 @@ pub struct Options {
     pub anthropic_keys: String,
     /// Also build the page.
     pub viewer: bool,
+    /// Run the functions as they are shipped, not as they are developed.
+    pub release: bool,
     /// Where the functions post to; `None`: the local cloud itself.
     pub management_base: Option<String>,
 }
@@ -68,8 +70,6 @@ impl Local {
         copy_tree(&project.terraform(), &scratch.join("terraform"))?;
         fs::write(root.join("local_override.tf"), OVERRIDE)?;
         let terraform = Terraform::new(&root)?.without_account();
-        announce_first_run(project);
-
         let cloud = async {
             let bin =
                 step("local cloud installed (pip)", python::install(project, &LOCAL_CLOUD)).await?;
@@ -77,17 +77,24 @@ impl Local {
         };
         let init_log = scratch.join("init.log");
         let init = step("providers (init)", terraform.init(&init_log));
-        let worker = step("worker (cargo)", build::worker(project));
-        let lambdas =
-            step("Lambda functions (cargo-lambda)", build::lambdas_for_this_host(project));
+        let programs = async {
+            let programs = step("worker and functions (cargo)", build::programs(project)).await?;
+            let zip = match options.release {
+                true => {
+                    let shipped = build::lambdas_for_this_host(project);
+                    step("functions as shipped (cargo-lambda)", shipped).await?
+                }
+                false => programs.functions(&scratch)?,
+            };
+            anyhow::Ok((programs, zip))
+        };
         let viewer = async {
             match options.viewer {
                 true => step("viewer (npm)", build::viewer(project)).await,
                 false => Ok(()),
             }
         };
-        let (mut cloud, (), worker, zip, ()) =
-            tokio::try_join!(cloud, init, worker, lambdas, viewer)?;
+        let (mut cloud, (), (programs, zip), ()) = tokio::try_join!(cloud, init, programs, viewer)?;
 
         let endpoint = cloud.endpoint();
         let management_base =
@@ -131,7 +138,7 @@ impl Local {
         }
         let cluster = target.text(output::CLUSTER)?.to_owned();
         let fargate =
-            Fargate::start(&aws, LOCAL_ENVIRONMENT, cluster, worker.worker, tasks(&scratch));
+            Fargate::start(&aws, LOCAL_ENVIRONMENT, cluster, programs.worker, tasks(&scratch));
         Ok(Self { target, scratch, cloud, fargate })
     }
 
@@ -181,14 +188,6 @@ fn clear(scratch: &Path) -> Result<PathBuf> {
     Ok(scratch.canonicalize()?)
 }
 
-fn announce_first_run(project: &Project) {
-    if !project.lambda_zip().exists() {
-        eprintln!(
-            "first run: compiling the Lambda functions and the worker and installing the local cloud\n           takes 4 to 8 minutes on two cores; later runs take about a minute"
-        );
-    }
-}
-
 /// `ralph local`.
 pub async fn run(options: LocalArgs) -> Result<()> {
     let project = Project::find()?;
@@ -199,6 +198,7 @@ pub async fn run(options: LocalArgs) -> Result<()> {
         port: options.port,
         anthropic_keys: anthropic_keys(true),
         viewer: !options.no_viewer,
+        release: options.release,
         management_base: options.management_base.clone(),
     };
     let mut interrupt = Interrupt::new()?;

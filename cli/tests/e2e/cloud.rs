@@ -59,6 +59,8 @@ impl Cloud {
         let mut child = ralph(&["local", "--no-viewer", "--port", &port.to_string(), "--scratch"])
             .arg(&scratch)
             .args(["--management-base", &gateway.base()])
+            // What is measured is what is shipped.
+            .args(if cfg!(debug_assertions) { &[][..] } else { &["--release"] })
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

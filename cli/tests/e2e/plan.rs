@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::cloud::{cloud, root, stderr, stdout};
+use crate::cloud::{cloud, stderr, stdout};
 
 /// What the local cloud reports differently from what was set, so that a second plan sees a change.
 const MISREPORTED: [&str; 2] = [
@@ -35,7 +35,7 @@ fn a_second_plan_changes_nothing_but_what_the_local_cloud_misreports() {
                 ("AWS_REGION", "us-east-1"),
                 ("AWS_ENDPOINT_URL", cloud.endpoint()),
             ])
-            .env("TF_VAR_lambda_zip", root().join("dist/ralph-lambda.zip"))
+            .env("TF_VAR_lambda_zip", cloud.scratch().join("ralph-lambda.zip"))
             .env("TF_VAR_allow_file_repositories", "true")
             .env("TF_VAR_management_base", cloud.gateway().base())
             .output()

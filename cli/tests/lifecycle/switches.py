@@ -72,7 +72,7 @@ def generated(scratch, text):
     tree.mkdir()
     description = tree / "ralph.toml"
     description.write_text(text)
-    subprocess.run(["cargo", "run", "--quiet", "-p", "ralph-generator", "--", "--config",
+    subprocess.run(["cargo", "run", "--quiet", "--bin", "generator", "--", "--config",
                     description, "--out", tree / "terraform"], cwd=ROOT, check=True)
     return tree / "terraform"
 

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../../.."
 target=${CARGO_TARGET_DIR:-target}
-cargo build --quiet -p ralph-cli
+cargo build --quiet --bin ralph
 
 scratch=$(mktemp -d)
 cloud=$scratch/cloud
