@@ -96,6 +96,10 @@ test: (need "cargo" "git" "python3" "terraform" "npm" "curl")
     cargo test --workspace
     cd viewer && npm ci --no-audit --no-fund && npm run typecheck && npm test
 
+# the same while one spinner per core takes all the time it can get: no test may depend on time
+test-busy: (need "python3")
+    python3 cli/tools/busy.py "{{ just_executable() }}" test
+
 # test the page in a real browser, with a mock server and against the real local cloud
 test-browser *args:
     cd viewer && npm ci --no-audit --no-fund && npm run build && npm run test:browser -- "$@"

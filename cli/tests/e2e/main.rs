@@ -2,6 +2,7 @@
 //! local cloud with IAM enforced. One local cloud serves every test here.
 
 mod bench;
+mod busy;
 mod cloud;
 mod commands;
 mod connections;
