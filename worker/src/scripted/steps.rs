@@ -169,7 +169,13 @@ fn grandchild(ms: u64, detached: bool) -> Result<(), String> {
         command.arg("--detached");
     }
     // Inherits stdout: it also holds the worker's pipe open.
-    command.spawn().map(drop).map_err(|e| format!("cannot start a grandchild: {e}"))
+    let child = command.spawn().map_err(|e| format!("cannot start a grandchild: {e}"))?;
+    let pid = rustix::process::Pid::from_child(&child);
+    // One that is detached has left this process's group before the next step.
+    while detached && rustix::process::getsid(Some(pid)).is_ok_and(|session| session != pid) {
+        sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// Stays for a while.
@@ -178,8 +184,8 @@ fn grandchild(ms: u64, detached: bool) -> Result<(), String> {
 /// A text for a person.
 pub fn linger(ms: u64, detached: bool) -> Result<u8, String> {
     if detached {
-        rustix::process::setsid().map_err(|e| format!("setsid: {e}"))?;
         ignore_term()?;
+        rustix::process::setsid().map_err(|e| format!("setsid: {e}"))?;
     }
     sleep(Duration::from_millis(ms));
     Ok(0)

@@ -69,8 +69,6 @@ fn what_the_agent_leaves_running_is_ended() {
     world.calls(json!([[
         {"grandchild": {"ms": 987_001, "detached": true}},
         {"grandchild": {"ms": 987_002}},
-        // Time for the first one to leave the agent's process group.
-        {"sleepMs": 500},
         progress(true)
     ]]));
     let done = world.run();

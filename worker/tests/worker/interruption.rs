@@ -121,12 +121,15 @@ fn a_signal_when_the_remote_is_gone_still_ends_in_time() {
 fn a_signal_during_a_push_lets_it_end() {
     let mut world = World::new();
     world.calls(json!([[write("a", "1")], [write("b", "2")]]));
-    let flag = world.path("pushing");
-    // The remote takes its time, and says when it has begun.
-    world.hook("pre-receive", &format!("#!/bin/sh\ntouch {}\nsleep 3\n", flag.display()));
-    let running = world.spawn();
-    appears(&flag);
+    let (begun, go) = (world.path("pushing"), world.path("go"));
+    // The remote says when it has begun, and waits until the worker has said that it is interrupted.
+    let wait = format!("until test -e {}; do sleep 0.05; done", go.display());
+    world.hook("pre-receive", &format!("#!/bin/sh\ntouch {}\n{wait}\n", begun.display()));
+    let mut running = world.spawn();
+    appears(&begun);
     running.term();
+    running.until(|event| event["type"] == "interrupt");
+    std::fs::write(go, "").unwrap();
     let done = running.wait();
     assert_eq!(done.exit(), 75, "{done:#?}");
     assert_eq!(done.of("checkpoint")[0]["pushed"], json!(true));

@@ -88,7 +88,7 @@ fn the_duration_limit_stops_the_agent_and_keeps_its_work() {
     let mut world = World::new();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let begun: ralph_protocol::ids::Run = crate::harness::run_id(1).parse().unwrap();
-    let limit = now - begun.started_ms() / 1000 + 4;
+    let limit = now - begun.started_ms() / 1000 + 10;
     world.set(env::MAX_DURATION_SECS, limit.to_string());
     world.calls(json!([[write("a", "1"), {"sleepMs": 60_000}]]));
     let done = world.run();
@@ -122,7 +122,7 @@ fn iterations_without_progress_end_the_run_after_one_hint() {
 #[test]
 fn an_iteration_that_takes_too_long_is_stopped() {
     let mut world = World::new();
-    world.set(env::ITERATION_TIMEOUT_SECS, "1").set(env::MAX_ITERATIONS, "1");
+    world.set(env::ITERATION_TIMEOUT_SECS, "3").set(env::MAX_ITERATIONS, "1");
     world.counted_calls(json!([
         [write("a", "1"), {"lines": {"count": 1000, "template": "{n}", "delayMs": 50}}],
         [write("b", "2")],
@@ -136,7 +136,7 @@ fn an_iteration_that_takes_too_long_is_stopped() {
 #[test]
 fn an_agent_that_falls_silent_is_stopped() {
     let mut world = World::new();
-    world.set(env::SILENCE_SECS, "1").set(env::MAX_ITERATIONS, "1");
+    world.set(env::SILENCE_SECS, "3").set(env::MAX_ITERATIONS, "1");
     world.counted_calls(json!([[{"text": "hm"}, "hang"], [write("b", "2")]]));
     let done = world.run();
     assert_eq!(done.exit(), 10, "{done:#?}");

@@ -29,6 +29,13 @@ fn first(world: &World) -> String {
     format!("test ! -e {0} && touch {0}", once(world))
 }
 
+/// A script for the remote: the first time it takes until the signal has been sent.
+fn slow_once(world: &World) -> String {
+    let sent = world.path("sent");
+    let wait = format!("until test -e {}; do sleep 0.05; done", sent.display());
+    format!("#!/bin/sh\nif {}; then {wait}; fi\n", first(world))
+}
+
 fn until_once(_: &mut Running, world: &World) {
     appears(&world.path("once"));
 }
@@ -53,18 +60,12 @@ const STATES: [State; 7] = [
     },
     State {
         name: "pushing for the first time",
-        arrange: |world| {
-            let script = format!("#!/bin/sh\nif {}; then sleep 2; fi\n", first(world));
-            world.hook("pre-receive", &script);
-        },
+        arrange: |world| world.hook("pre-receive", &slow_once(world)),
         reached: until_once,
     },
     State {
         name: "pushed, but not told so",
-        arrange: |world| {
-            let script = format!("#!/bin/sh\nif {}; then sleep 2; fi\n", first(world));
-            world.hook("post-receive", &script);
-        },
+        arrange: |world| world.hook("post-receive", &slow_once(world)),
         reached: until_once,
     },
     State {
@@ -101,6 +102,7 @@ fn interrupted(state: &State, signal: Signal, expected: &str) {
     let mut running = world.spawn_contained();
     (state.reached)(&mut running, &world);
     running.signal(signal);
+    std::fs::write(world.path("sent"), "").unwrap();
     let done = running.wait();
     if signal == Signal::TERM {
         assert_eq!(done.exit(), 75, "{what}: {done:#?}");
