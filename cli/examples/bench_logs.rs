@@ -18,6 +18,7 @@ use std::{
     time::Instant,
 };
 
+use ralph_protocol::event::kind;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -103,7 +104,7 @@ fn describe_cloud(scratch: &Path, port: u16) {
 fn event(seq: usize) -> String {
     let ms = START + seq as u64;
     let (minutes, rest) = (ms / 60_000 % 60, ms % 60_000);
-    let kind = ["agent.text", "agent.tool_result", "agent.stderr", "log"][seq % 4];
+    let kind = [kind::AGENT_TEXT, kind::AGENT_TOOL_RESULT, kind::AGENT_STDERR, kind::LOG][seq % 4];
     format!(
         r#"{{"v":1,"ts":"2023-11-14T22:{minutes:02}:{:02}.{:03}Z","workstream":"bench","run":"{RUN}","seq":{seq},"iter":{},"level":"info","type":"{kind}","id":"toolu_{seq}","isError":false,"text":"line {seq}: reading src/module_{}.rs and running cargo test -p ralph-protocol, 37 passed, 0 failed"}}"#,
         rest / 1_000,

@@ -5,10 +5,11 @@
 use libfuzzer_sys::fuzz_target;
 use ralph_lambdas::{
     frame::{MAX_EVENT, Packer},
-    line::{Head, encode_event, encode_raw},
+    line::{encode_event, encode_raw},
     split::parts,
 };
 use ralph_protocol::{
+    event::Envelope,
     ids::{Run, Workstream},
     message::{MAX_FRAME, RawLine, ServerMessage, Source},
 };
@@ -32,8 +33,8 @@ fuzz_target!(|input: (u16, u16, String)| {
         assert!(part.len() <= MAX_EVENT);
         packer.push(&part);
     }
-    if let Some(head) = Head::parse(&text) {
-        let event = encode_event(&text, &head);
+    if let Some(envelope) = Envelope::parse(&text) {
+        let event = encode_event(&text, &envelope);
         assert!(event.len() <= MAX_EVENT);
         packer.push(&event);
     }

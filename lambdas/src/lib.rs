@@ -24,7 +24,6 @@ pub mod disconnect;
 pub mod execution;
 mod fanout;
 pub mod frame;
-mod head;
 pub mod invocation;
 pub mod limiter;
 pub mod line;

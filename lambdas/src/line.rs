@@ -3,76 +3,19 @@
 use std::borrow::Cow;
 
 use ralph_protocol::{
-    event::{VERSION, timestamp_ms},
+    event::{Envelope, VERSION, kind},
     ids::Run,
     message::RawLine,
 };
-use serde::Deserialize;
 use serde_json::json;
 
-use crate::{frame::MAX_EVENT, head, ports::StreamOwner, split::parts};
-
-/// What every reader needs of an event: [`ralph_protocol::event::Envelope`], borrowed, because a
-/// delivery can hold 18,000 of them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Head<'a> {
-    pub(crate) v: u8,
-    #[serde(borrow)]
-    pub(crate) ts: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(crate) workstream: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(crate) run: Cow<'a, str>,
-    /// From 1.
-    pub seq: u64,
-    /// The type's name.
-    #[serde(rename = "type", borrow)]
-    pub kind: Cow<'a, str>,
-    /// Exit code, in `run.end`.
-    #[serde(default)]
-    pub exit: Option<u8>,
-    /// Why, in `run.end` and `wait`.
-    #[serde(default)]
-    pub reason: Option<String>,
-    /// Until when, ms since the epoch, in `wait`.
-    #[serde(default)]
-    pub until: Option<u64>,
-}
-
-impl<'a> Head<'a> {
-    /// Reads a line; `None` when it is not one of our events.
-    #[must_use]
-    pub fn parse(line: &'a str) -> Option<Self> {
-        // Cheap first look: most raw lines are not objects.
-        if !line.trim_start().starts_with('{') {
-            return None;
-        }
-        let head = head::scan(line).or_else(|| serde_json::from_str(line).ok())?;
-        (head.v == VERSION && head.seq > 0).then_some(head)
-    }
-
-    /// The owner that the event names; `None` when its ids are none.
-    #[must_use]
-    pub fn owner(&self) -> Option<StreamOwner> {
-        Some(StreamOwner { workstream: self.workstream.parse().ok()?, run: self.run.parse().ok()? })
-    }
-
-    /// The event's time, ms since the epoch; `None` when `ts` is not RFC 3339.
-    #[must_use]
-    pub fn ts_ms(&self) -> Option<u64> {
-        timestamp_ms(&self.ts)
-    }
-
-    fn is_of(&self, owner: &StreamOwner) -> bool {
-        self.workstream == owner.workstream.as_str() && self.run == owner.run.as_str()
-    }
-}
+use crate::{frame::MAX_EVENT, ports::StreamOwner, split::parts};
 
 /// A line, seen from the stream it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line<'a> {
     /// An event of the stream's run.
-    Event(Head<'a>),
+    Event(Envelope<'a>),
     /// An event that names another workstream or run. It goes nowhere.
     Foreign,
     /// Not an event of ours.
@@ -83,11 +26,12 @@ impl<'a> Line<'a> {
     /// Reads a line of a stream that belongs to `owner`.
     #[must_use]
     pub fn parse(text: &'a str, owner: &StreamOwner) -> Self {
-        match Head::parse(text) {
-            Some(head) if head.is_of(owner) => Self::Event(head),
-            // Ids of a wrong form make it a raw line, as they do for every other reader.
-            Some(head) if head.owner().is_some() => Self::Foreign,
-            _ => Self::Raw,
+        match Envelope::parse(text) {
+            Some(event) if event.workstream == owner.workstream && event.run == owner.run => {
+                Self::Event(event)
+            }
+            Some(_) => Self::Foreign,
+            None => Self::Raw,
         }
     }
 }
@@ -95,28 +39,26 @@ impl<'a> Line<'a> {
 /// An event as it goes into a frame: verbatim. One that no frame could hold (the worker never
 /// writes such a line) is replaced by a notice with its place, so that no hole stays open.
 #[must_use]
-pub fn encode_event<'a>(text: &'a str, head: &Head<'_>) -> Cow<'a, str> {
+pub fn encode_event<'a>(text: &'a str, event: &Envelope<'_>) -> Cow<'a, str> {
     let text = text.trim();
     if text.len() <= MAX_EVENT {
         return Cow::Borrowed(text);
     }
     let notice = format!("an event of {} bytes is too long to be shown", text.len());
-    let event = json!({
-        "v": VERSION, "ts": head.ts, "workstream": head.workstream, "run": head.run,
-        "seq": head.seq, "iter": 0, "level": "warn", "type": "log", "text": notice,
-    });
-    let text = event.to_string();
+    let whole = notice_in_place_of(event, &event.ts, &notice);
     // A made-up `ts` could itself be a megabyte.
-    if text.len() <= MAX_EVENT { Cow::Owned(text) } else { encode_event_without_ts(head) }
+    if whole.len() <= MAX_EVENT {
+        return Cow::Owned(whole);
+    }
+    Cow::Owned(notice_in_place_of(event, "1970-01-01T00:00:00.000Z", &notice))
 }
 
-fn encode_event_without_ts(head: &Head<'_>) -> Cow<'static, str> {
-    let event = json!({
-        "v": VERSION, "ts": "1970-01-01T00:00:00.000Z", "workstream": head.workstream,
-        "run": head.run, "seq": head.seq, "iter": 0, "level": "warn", "type": "log",
-        "text": "an event is too long to be shown",
-    });
-    Cow::Owned(event.to_string())
+fn notice_in_place_of(event: &Envelope<'_>, ts: &str, notice: &str) -> String {
+    json!({
+        "v": VERSION, "ts": ts, "workstream": event.workstream, "run": event.run,
+        "seq": event.seq, "iter": 0, "level": "warn", "type": kind::LOG, "text": notice,
+    })
+    .to_string()
 }
 
 /// A raw line as it goes into frames: one event, or numbered parts of a long one.

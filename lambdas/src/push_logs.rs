@@ -3,14 +3,19 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use ralph_protocol::{event::timestamp_text, ids::Workstream, message::Source, names::metric};
+use ralph_protocol::{
+    event::{Envelope, timestamp_text},
+    ids::Workstream,
+    message::Source,
+    names::metric,
+};
 use serde_json::json;
 
 use crate::{
     fanout::{FannedOut, fan_out},
     frame::Packer,
     invocation::{Invocation, Metric},
-    line::{Head, Line, encode_event, encode_raw},
+    line::{Line, encode_event, encode_raw},
     payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate},
     ports::{Clock, Post, StreamOwner, Table, Unavailable},
     runs::Gathered,
@@ -241,8 +246,9 @@ async fn owner<T: Table, P, C: Clock>(
     let owner = match world.table.stream(stream, now).await? {
         Some(owner) => owner,
         None => {
-            let mut heads = batch.entries.iter().filter_map(|entry| Head::parse(&entry.message));
-            let Some(claim) = heads.find_map(|head| head.owner()) else { return Ok(None) };
+            let first = batch.entries.iter().find_map(|entry| Envelope::parse(&entry.message));
+            let Some(Envelope { workstream, run, .. }) = first else { return Ok(None) };
+            let claim = StreamOwner { workstream, run };
             world.table.claim_stream(stream, &claim, now, now + world.retention_secs).await?
         }
     };
@@ -266,10 +272,10 @@ async fn route<T: Table, P: Post, C: Clock>(
     let mut gathered = Gathered::default();
     for entry in &batch.entries {
         match Line::parse(&entry.message, owner) {
-            Line::Event(head) => {
+            Line::Event(event) => {
                 counts.events += 1;
-                gathered.add(&head);
-                packer.push(&encode_event(&entry.message, &head));
+                gathered.add(&event);
+                packer.push(&encode_event(&entry.message, &event));
             }
             Line::Raw => {
                 counts.raw += 1;

@@ -158,9 +158,9 @@ impl Pass<'_> {
         out: &mut O,
     ) -> Result<bool, O::Error> {
         match Line::parse(&entry.message, self.owner) {
-            Line::Event(head) => {
+            Line::Event(event) => {
                 let Some(range) =
-                    self.wanted.iter_mut().find(|range| range.open && range.holds(head.seq))
+                    self.wanted.iter_mut().find(|range| range.open && range.holds(event.seq))
                 else {
                     return Ok(true);
                 };
@@ -168,8 +168,8 @@ impl Pass<'_> {
                     return Ok(false);
                 }
                 budget.events -= 1;
-                range.found(head.seq);
-                out.event(&encode_event(&entry.message, &head)).await?;
+                range.found(event.seq);
+                out.event(&encode_event(&entry.message, &event)).await?;
             }
             Line::Raw if budget.raw > 0 => {
                 budget.raw -= 1;

@@ -190,12 +190,12 @@ impl<'a> Gathering<'a> {
     ) -> bool {
         let line = Line::parse(text, owner);
         let seq = match &line {
-            Line::Event(head) if bound.seq.is_none_or(|seq| head.seq < seq) => Some(head.seq),
+            Line::Event(event) if bound.seq.is_none_or(|seq| event.seq < seq) => Some(event.seq),
             Line::Raw if !bound.was_given(timestamp) => None,
             _ => return false,
         };
         let encoded = match &line {
-            Line::Event(head) => vec![encode_event(text, head).into_owned()],
+            Line::Event(event) => vec![encode_event(text, event).into_owned()],
             _ => encode_raw(text, stream, &owner.run, timestamp),
         };
         self.bytes += encoded.iter().map(String::len).sum::<usize>();

@@ -2,6 +2,7 @@
 //! frames that tell clients.
 
 use ralph_protocol::{
+    event::{Envelope, kind},
     exit::RunExit,
     ids::{Run, Workstream},
     message::{MAX_FRAME, RunInfo, ServerMessage},
@@ -10,7 +11,6 @@ use ralph_protocol::{
 
 use crate::{
     frame,
-    line::Head,
     ports::{RunNews, RunRow},
 };
 
@@ -32,20 +32,20 @@ pub struct Gathered {
 
 impl Gathered {
     /// Takes an event in.
-    pub fn add(&mut self, head: &Head<'_>) {
-        self.last_seq = self.last_seq.max(head.seq);
-        self.last_ts = self.last_ts.max(head.ts_ms().unwrap_or(0));
-        let state = match head.kind.as_ref() {
-            "wait" => {
-                self.wait_until = head.until;
-                self.reason.clone_from(&head.reason);
+    pub fn add(&mut self, event: &Envelope<'_>) {
+        self.last_seq = self.last_seq.max(event.seq);
+        self.last_ts = self.last_ts.max(event.ts_ms().unwrap_or(0));
+        let state = match event.kind.as_ref() {
+            kind::WAIT => {
+                self.wait_until = event.until;
+                self.reason.clone_from(&event.reason);
                 RunState::Waiting
             }
-            "run.end" => {
-                self.exit = head.exit.map(i64::from);
-                self.reason.clone_from(&head.reason);
+            kind::RUN_END => {
+                self.exit = event.exit.map(i64::from);
+                self.reason.clone_from(&event.reason);
                 // A worker that waits says so and ends; it is the waiting that matters.
-                if head.exit == Some(RunExit::Waiting.code()) {
+                if event.exit == Some(RunExit::Waiting.code()) {
                     RunState::Waiting
                 } else {
                     RunState::Ended
@@ -164,7 +164,7 @@ mod tests {
     fn news(lines: &[String]) -> RunNews {
         let mut gathered = Gathered::default();
         for line in lines {
-            gathered.add(&Head::parse(line).unwrap());
+            gathered.add(&Envelope::parse(line).unwrap());
         }
         gathered.news("s", 9).unwrap()
     }

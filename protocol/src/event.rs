@@ -3,9 +3,15 @@
 //! An event is identified by `(run, seq)`. `seq` counts up from 1 without holes, also over parts,
 //! so a reader can order events, drop what it has and see what it lacks.
 //!
-//! Writers use [`Event`]; readers use [`Envelope`], which tolerates unknown types and fields.
+//! Writers use [`Event`]. Readers use [`Envelope`], and [`Details`] where a type's own fields matter:
+//! both borrow from the line and tolerate unknown types and fields.
 
 use serde::{Deserialize, Serialize};
+
+pub mod kind;
+mod reader;
+
+pub use reader::{Details, Envelope};
 
 use crate::{
     exit::RunExit,
@@ -278,52 +284,6 @@ impl Kind {
     }
 }
 
-/// What every reader needs of an event, whatever its type: unknown types and fields pass.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Envelope {
-    /// Format version.
-    pub v: u8,
-    /// When, RFC 3339.
-    pub ts: String,
-    /// The workstream.
-    pub workstream: Workstream,
-    /// The run.
-    pub run: Run,
-    /// From 1.
-    pub seq: u64,
-    /// The type's name.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Exit code, in `run.end`.
-    #[serde(default)]
-    pub exit: Option<u8>,
-    /// Why, in `run.end`.
-    #[serde(default)]
-    pub reason: Option<String>,
-    /// Until when, ms since the epoch, in `wait`.
-    #[serde(default)]
-    pub until: Option<u64>,
-}
-
-impl Envelope {
-    /// Reads a log line; `None` when it is not one of our events (a raw line, then).
-    #[must_use]
-    pub fn parse(line: &str) -> Option<Self> {
-        // Cheap first look: most raw lines are not objects.
-        if !line.trim_start().starts_with('{') {
-            return None;
-        }
-        let envelope: Self = serde_json::from_str(line).ok()?;
-        (envelope.v == VERSION && envelope.seq > 0).then_some(envelope)
-    }
-
-    /// The event's time in ms since the epoch; `None` when `ts` is not RFC 3339.
-    #[must_use]
-    pub fn ts_ms(&self) -> Option<u64> {
-        timestamp_ms(&self.ts)
-    }
-}
-
 /// RFC 3339 to ms since the epoch.
 #[must_use]
 pub fn timestamp_ms(ts: &str) -> Option<u64> {
@@ -371,28 +331,6 @@ mod tests {
     }
 
     #[test]
-    fn readers_tolerate_unknown_types_and_fields() {
-        let line = r#"{"v":1,"ts":"2023-11-14T22:13:20.123Z","workstream":"docs","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":7,"type":"from.the.future","x":{"y":[]}}"#;
-        let envelope = Envelope::parse(line).unwrap();
-        assert_eq!((envelope.seq, envelope.ts_ms()), (7, Some(1_700_000_000_123)));
-    }
-
-    #[test]
-    fn what_is_not_our_event_is_a_raw_line() {
-        for raw in [
-            "",
-            "panic at …",
-            "{}",
-            "{\"v\":1}",
-            r#"{"v":2,"ts":"","workstream":"docs","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":7,"type":"log"}"#,
-            r#"{"v":1,"ts":"","workstream":"docs","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":0,"type":"log"}"#,
-            r#"{"v":1,"ts":"","workstream":"DOCS","run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","seq":1,"type":"log"}"#,
-        ] {
-            assert_eq!(Envelope::parse(raw), None, "{raw}");
-        }
-    }
-
-    #[test]
     fn run_end_carries_its_exit_in_the_envelope() {
         let line = serde_json::to_string(&event(Kind::RunEnd {
             reason: RunExit::Complete,
@@ -403,5 +341,68 @@ mod tests {
         let envelope = Envelope::parse(&line).unwrap();
         assert_eq!(envelope.exit, Some(0));
         assert_eq!(envelope.reason.as_deref(), Some("complete"));
+    }
+
+    #[test]
+    fn each_type_is_written_with_the_name_that_readers_know() {
+        fn name(kind: &Kind) -> &'static str {
+            match kind {
+                Kind::RunStart { .. } => kind::RUN_START,
+                Kind::Clone { .. } => kind::CLONE,
+                Kind::IterStart {} => kind::ITER_START,
+                Kind::AgentText { .. } => kind::AGENT_TEXT,
+                Kind::AgentTool { .. } => kind::AGENT_TOOL,
+                Kind::AgentToolResult { .. } => kind::AGENT_TOOL_RESULT,
+                Kind::AgentStderr { .. } => kind::AGENT_STDERR,
+                Kind::AgentRetry { .. } => kind::AGENT_RETRY,
+                Kind::Limit { .. } => kind::LIMIT,
+                Kind::KeyRotate { .. } => kind::KEY_ROTATE,
+                Kind::Checkpoint { .. } => kind::CHECKPOINT,
+                Kind::IterEnd { .. } => kind::ITER_END,
+                Kind::Wait { .. } => kind::WAIT,
+                Kind::Interrupt { .. } => kind::INTERRUPT,
+                Kind::RunEnd { .. } => kind::RUN_END,
+                Kind::Log { .. } => kind::LOG,
+            }
+        }
+        let text = String::new;
+        let limits = Limits {
+            max_iterations: 1,
+            max_duration_secs: 1,
+            max_cost_usd: 1.0,
+            iteration_timeout_secs: 1,
+            silence_secs: 1,
+            max_stalls: 1,
+        };
+        for kind in [
+            Kind::RunStart { attempt: 1, repo: text(), branch: text(), limits },
+            Kind::Clone { commit: text(), duration_ms: 1 },
+            Kind::IterStart {},
+            Kind::AgentText { text: text() },
+            Kind::AgentTool { id: text(), name: text(), text: text() },
+            Kind::AgentToolResult { id: text(), text: text(), is_error: false },
+            Kind::AgentStderr { text: text() },
+            Kind::AgentRetry { attempt: 1, delay_ms: 1, status: None },
+            Kind::Limit { status: text(), resets_at: None },
+            Kind::KeyRotate { from: text(), to: None, reason: text() },
+            Kind::Checkpoint { commit: text(), branch: text(), pushed: true },
+            Kind::IterEnd {
+                outcome: text(),
+                cost_usd: 0.0,
+                spent_usd: None,
+                tokens: Tokens::default(),
+                turns: 1,
+                duration_ms: 1,
+                commit: None,
+            },
+            Kind::Wait { until: 1, reason: text() },
+            Kind::Interrupt { signal: text() },
+            Kind::RunEnd { reason: RunExit::Complete, exit: 0, text: None },
+            Kind::Log { text: text() },
+        ] {
+            let name = name(&kind);
+            let line = serde_json::to_string(&event(kind)).unwrap();
+            assert_eq!(Envelope::parse(&line).unwrap().kind, name);
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
-    event::Envelope,
+    event::{Envelope, kind},
     exit::RunExit,
     ids::{Run, Workstream},
     reassembly::{Line, Output},
@@ -87,7 +87,7 @@ impl Drop for Viewing {
 /// Whether an execution ends with this line: its worker said so, and is not started again.
 fn is_last(line: &Line) -> bool {
     let exit = || Envelope::parse(&line.json)?.exit;
-    line.kind == "run.end"
+    line.kind == kind::RUN_END
         && exit().and_then(|exit| RunExit::from_code(exit.into())).is_none_or(RunExit::is_final)
 }
 
@@ -156,7 +156,7 @@ async fn view(
                         print(&line.json);
                     }
                     shown.ended |= is_last(&line);
-                    at_end.store(line.kind == "run.end", Relaxed);
+                    at_end.store(line.kind == kind::RUN_END, Relaxed);
                     shown.lines.push(ShownLine { line, at: now_ms() });
                     if shown.lines.len() == DROP_AFTER && !dropped {
                         dropped = true;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use anyhow::{Context, Result};
 use ralph_protocol::{
+    event::{Envelope, kind},
     exit::RunExit,
     ids::{Run, Workstream},
     message::RunInfo,
@@ -138,7 +139,7 @@ impl Showing {
             Seen::Output(Output::Show(line)) if self.wants(&line.run) => {
                 self.shown += 1;
                 screen.line(&line)?;
-                if line.kind == "run.end" {
+                if line.kind == kind::RUN_END {
                     self.ended.insert(line.run.clone(), exit_of(&line.json));
                 }
             }
@@ -260,5 +261,5 @@ impl Showing {
 }
 
 fn exit_of(json: &str) -> Option<u8> {
-    ralph_protocol::event::Envelope::parse(json)?.exit
+    Envelope::parse(json)?.exit
 }

@@ -3,8 +3,7 @@
 use std::{borrow::Cow, fmt::Write};
 
 use anstyle::{AnsiColor, Style};
-use ralph_protocol::event::timestamp_text;
-use serde::Deserialize;
+use ralph_protocol::event::{Details, kind, timestamp_text};
 
 const DIM: Style = Style::new().dimmed();
 const TYPE: Style = AnsiColor::Cyan.on_default();
@@ -24,87 +23,32 @@ pub enum Extent {
     Line(usize),
 }
 
-/// The fields of an event that a person is shown. Others are in `--json`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Fields<'a> {
-    #[serde(borrow)]
-    ts: Cow<'a, str>,
-    #[serde(default)]
-    iter: u32,
-    #[serde(borrow, default)]
-    level: Cow<'a, str>,
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(default)]
-    part: Option<[u32; 2]>,
-    #[serde(borrow, default)]
-    text: Cow<'a, str>,
-    #[serde(borrow, default)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    repo: Cow<'a, str>,
-    #[serde(borrow, default)]
-    branch: Cow<'a, str>,
-    #[serde(borrow, default)]
-    commit: Cow<'a, str>,
-    #[serde(borrow, default)]
-    outcome: Cow<'a, str>,
-    #[serde(borrow, default)]
-    reason: Cow<'a, str>,
-    #[serde(default)]
-    status: Option<serde_json::Value>,
-    #[serde(borrow, default)]
-    from: Cow<'a, str>,
-    #[serde(borrow, default)]
-    to: Cow<'a, str>,
-    #[serde(borrow, default)]
-    signal: Cow<'a, str>,
-    #[serde(default)]
-    is_error: bool,
-    #[serde(default)]
-    pushed: Option<bool>,
-    #[serde(default)]
-    cost_usd: f64,
-    #[serde(default)]
-    spent_usd: Option<f64>,
-    #[serde(default)]
-    duration_ms: u64,
-    #[serde(default)]
-    delay_ms: u64,
-    #[serde(default)]
-    turns: u32,
-    #[serde(default)]
-    until: u64,
-    #[serde(default)]
-    resets_at: Option<u64>,
-    #[serde(default)]
-    exit: Option<u8>,
-}
-
 /// Adds an event to `out`, styled; who writes it takes the styles out where they are not wanted.
 pub fn event(out: &mut String, json: &str, extent: Extent) {
-    let Ok(fields) = serde_json::from_str::<Fields<'_>>(json) else {
+    let Some(details) = Details::parse(json) else {
         // From a newer worker, with a known field of another form.
         return text(out, json, Extent::Line(2_000));
     };
-    let kind = match &*fields.level {
+    let style = match &*details.level {
         "warn" => WARN,
         "error" => ERROR,
-        _ if fields.is_error => WARN,
-        _ if fields.exit == Some(0) => GOOD,
+        _ if details.is_error => WARN,
+        _ if details.exit == Some(0) => GOOD,
         _ => TYPE,
     };
     // hh:mm:ss.mmm
-    let time = fields.ts.get(11..23).unwrap_or_default();
-    let _ =
-        write!(out, "{DIM}{time:12}{DIM:#} {:>4} {kind}{:<17}{kind:#} ", fields.iter, fields.kind);
-    if let Some([n, of]) = fields.part {
+    let time = details.ts.get(11..23).unwrap_or_default();
+    let _ = write!(
+        out,
+        "{DIM}{time:12}{DIM:#} {:>4} {style}{:<17}{style:#} ",
+        details.iter, details.kind
+    );
+    if let Some([n, of]) = details.part {
         let _ = write!(out, "{DIM}[{n}/{of}]{DIM:#} ");
     }
-    match summary(&fields) {
+    match summary(&details) {
         Some(said) => text(out, &said, extent),
-        None => text(out, &fields.text, extent),
+        None => text(out, &details.text, extent),
     }
 }
 
@@ -117,48 +61,48 @@ pub fn raw(out: &mut String, ts_ms: u64, said: &str, extent: Extent) {
 }
 
 /// What a type without a text says; `None`: its text says it.
-fn summary(fields: &Fields<'_>) -> Option<String> {
+fn summary(details: &Details<'_>) -> Option<String> {
     let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1000.0);
     let end = |text: &str| if text.is_empty() { String::new() } else { format!(": {text}") };
-    Some(match &*fields.kind {
-        "run.start" => format!("{} on {}", fields.repo, fields.branch),
-        "clone" => format!("{} in {}", fields.commit, seconds(fields.duration_ms)),
-        "iter.start" => format!("iteration {}", fields.iter),
-        "agent.tool" => format!("{} {}", fields.name, fields.text),
-        "agent.retry" => {
-            let status = fields.status.as_ref().map(|status| format!(" after {status}"));
-            format!("again in {}{}", seconds(fields.delay_ms), status.unwrap_or_default())
+    Some(match &*details.kind {
+        kind::RUN_START => format!("{} on {}", details.repo, details.branch),
+        kind::CLONE => format!("{} in {}", details.commit, seconds(details.duration_ms)),
+        kind::ITER_START => format!("iteration {}", details.iter),
+        kind::AGENT_TOOL => format!("{} {}", details.name, details.text),
+        kind::AGENT_RETRY => {
+            let status = details.status.as_ref().map(|status| format!(" after {status}"));
+            format!("again in {}{}", seconds(details.delay_ms), status.unwrap_or_default())
         }
-        "limit" => {
-            let status = fields.status.as_ref().and_then(|s| s.as_str()).unwrap_or_default();
-            let resets = fields.resets_at.map(|at| format!(", resets {}", timestamp_text(at)));
+        kind::LIMIT => {
+            let status = details.status.as_ref().and_then(|s| s.as_str()).unwrap_or_default();
+            let resets = details.resets_at.map(|at| format!(", resets {}", timestamp_text(at)));
             format!("{status}{}", resets.unwrap_or_default())
         }
-        "key.rotate" => {
-            let to = if fields.to.is_empty() { "none is left" } else { &fields.to };
-            format!("{} → {to}{}", fields.from, end(&fields.reason))
+        kind::KEY_ROTATE => {
+            let to = if details.to.is_empty() { "none is left" } else { &details.to };
+            format!("{} → {to}{}", details.from, end(&details.reason))
         }
-        "checkpoint" => {
-            let pushed = if fields.pushed == Some(false) { ", not pushed" } else { "" };
-            format!("{} → {}{pushed}", fields.commit, fields.branch)
+        kind::CHECKPOINT => {
+            let pushed = if details.pushed == Some(false) { ", not pushed" } else { "" };
+            format!("{} → {}{pushed}", details.commit, details.branch)
         }
-        "iter.end" => {
-            let spent = fields.spent_usd.map(|usd| format!(" of ${usd:.4} so far"));
+        kind::ITER_END => {
+            let spent = details.spent_usd.map(|usd| format!(" of ${usd:.4} so far"));
             format!(
                 "{}, ${:.4}{}, {}, {} turns {}",
-                fields.outcome,
-                fields.cost_usd,
+                details.outcome,
+                details.cost_usd,
                 spent.unwrap_or_default(),
-                seconds(fields.duration_ms),
-                fields.turns,
-                fields.commit
+                seconds(details.duration_ms),
+                details.turns,
+                details.commit
             )
         }
-        "wait" => format!("until {}{}", timestamp_text(fields.until), end(&fields.reason)),
-        "interrupt" => fields.signal.to_string(),
-        "run.end" => {
-            let exit = fields.exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string());
-            format!("{} (exit {exit}){}", fields.reason, end(&fields.text))
+        kind::WAIT => format!("until {}{}", timestamp_text(details.until), end(&details.reason)),
+        kind::INTERRUPT => details.signal.to_string(),
+        kind::RUN_END => {
+            let exit = details.exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string());
+            format!("{} (exit {exit}){}", details.reason, end(&details.text))
         }
         _ => return None,
     })

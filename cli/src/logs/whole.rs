@@ -146,7 +146,7 @@ fn merge(items: Vec<Item>, mut raws: Vec<RawLine>) -> Vec<Item> {
 fn line(json: &str) -> Option<Line> {
     let envelope = Envelope::parse(json)?;
     let ts = envelope.ts_ms().unwrap_or(0);
-    let (run, seq, kind) = (envelope.run, envelope.seq, envelope.kind);
+    let (run, seq, kind) = (envelope.run, envelope.seq, envelope.kind.into_owned());
     Some(Line { run, seq, ts, kind, json: json.to_owned() })
 }
 

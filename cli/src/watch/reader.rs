@@ -59,7 +59,7 @@ fn whatever_comes(workstream: &Workstream, input: Input) -> Vec<Output> {
                 let envelope = Envelope::parse(event.get())?;
                 let ts = envelope.ts_ms().unwrap_or(0);
                 let json = event.get().to_owned();
-                let (run, seq, kind) = (envelope.run, envelope.seq, envelope.kind);
+                let (run, seq, kind) = (envelope.run, envelope.seq, envelope.kind.into_owned());
                 Some(Output::Show(Line { run, seq, ts, kind, json }))
             })
             .collect(),

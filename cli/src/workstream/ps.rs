@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt};
-use ralph_protocol::event::timestamp_text;
-use serde::{Deserialize, Serialize};
+use ralph_protocol::event::{Details, kind, timestamp_text};
+use serde::Serialize;
 
 use crate::{
     args::PsArgs,
@@ -122,21 +122,13 @@ fn running(newest: Option<&RunRow>) -> (String, Option<String>) {
     (state, row.reason.clone())
 }
 
-#[derive(Deserialize)]
-struct IterEnd {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(rename = "spentUsd")]
-    spent_usd: Option<f64>,
-}
-
 /// What the execution has cost: its newest `iter.end` says.
 async fn cost(rows: &[RunRow], logs: &LogReader) -> Result<Option<f64>> {
     let spent = |line: &str| {
         // Most lines are something else; a look at the text spares reading them.
-        line.contains("iter.end")
-            .then(|| serde_json::from_str::<IterEnd>(line).ok())?
-            .filter(|event| event.kind == "iter.end")?
+        line.contains(kind::ITER_END)
+            .then(|| Details::parse(line))?
+            .filter(|event| event.kind == kind::ITER_END)?
             .spent_usd
     };
     for stream in rows.iter().filter_map(|row| row.stream.as_deref()) {

@@ -1,6 +1,6 @@
 //! Lines as a worker writes them.
 
-use ralph_protocol::event::timestamp_text;
+use ralph_protocol::event::{kind, timestamp_text};
 use serde_json::json;
 
 pub const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";
@@ -37,7 +37,7 @@ pub fn event(seq: u64, more: usize) -> String {
     }
     json!({
         "v": 1, "ts": timestamp_text(BEGIN + seq), "workstream": "docs", "run": RUN, "seq": seq,
-        "iter": 3, "level": "info", "type": "agent.tool_result", "text": text,
+        "iter": 3, "level": "info", "type": kind::AGENT_TOOL_RESULT, "text": text,
     })
     .to_string()
 }

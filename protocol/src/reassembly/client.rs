@@ -11,7 +11,7 @@ use super::{
     types::{Input, Line, Options, Output},
 };
 use crate::{
-    event::Envelope,
+    event::{Envelope, kind},
     ids::Run,
     message::{
         ClientMessage, MAX_LIMIT, MAX_RANGES, Range, RawLine, RunInfo, SendLogs, ServerMessage,
@@ -283,14 +283,14 @@ impl Client {
         view.lost.remove_range(envelope.seq, envelope.seq);
         view.times.insert(envelope.seq, ts);
         view.last_ts = view.last_ts.max(ts);
-        view.has_end |= envelope.kind == "run.end";
+        view.has_end |= envelope.kind == kind::RUN_END;
         view.heard_at = now;
         view.silences = 0;
         let line = Line {
             run: envelope.run,
             seq: envelope.seq,
             ts,
-            kind: envelope.kind,
+            kind: envelope.kind.into_owned(),
             json: json.to_owned(),
         };
         view.waiting.insert(line.seq, line);
