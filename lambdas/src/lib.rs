@@ -34,7 +34,6 @@ pub mod ranges;
 pub mod replay;
 pub mod request;
 pub mod runs;
-mod scan;
 pub mod send_logs;
 pub mod split;
 pub mod task_events;

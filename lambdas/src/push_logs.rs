@@ -16,7 +16,7 @@ use crate::{
     frame::Packer,
     invocation::{Invocation, Metric},
     line::{Line, encode_event, encode_raw},
-    payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate},
+    payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate, time},
     ports::{Clock, Post, StreamOwner, Table, Unavailable},
     runs::Gathered,
 };
@@ -124,11 +124,11 @@ pub struct PushFailure {
 }
 
 impl PushFailure {
-    fn new(batch: &Batch<'_>, cause: PushError) -> Self {
-        let times = batch.entries.iter().map(|entry| entry.timestamp);
+    fn new(batch: Batch, cause: PushError) -> Self {
+        let times = batch.entries.iter().map(time);
         let text = |time: Option<u64>| timestamp_text(time.unwrap_or(0));
         let (from, to) = (text(times.clone().min()), text(times.max()));
-        Self { stream: batch.log_stream.clone().into_owned(), from, to, cause }
+        Self { stream: batch.log_stream, from, to, cause }
     }
 }
 
@@ -169,12 +169,7 @@ async fn serve<T: Table, P: Post, C: Clock>(
     invocation: Invocation<'_>,
     counts: &mut Counts,
 ) -> Result<(), PushFailure> {
-    let again = || inflate(event, MAX_INFLATED);
-    let mut text = match again() {
-        Ok(text) => text,
-        Err(error) => return refuse(&error, invocation, counts),
-    };
-    let batch = match Delivery::parse(&mut text, again) {
+    let batch = match inflate(event, MAX_INFLATED).and_then(Delivery::parse) {
         Ok(Delivery::Data(batch)) => batch,
         Ok(Delivery::Control) => {
             invocation.info("control message", &[]);
@@ -197,7 +192,7 @@ async fn serve<T: Table, P: Post, C: Clock>(
         Err(error) => Err(error.into()),
     };
     log(&batch, workstream.as_ref(), counts, invocation);
-    result.map_err(|cause| PushFailure::new(&batch, cause))
+    result.map_err(|cause| PushFailure::new(batch, cause))
 }
 
 fn refuse(
@@ -211,7 +206,7 @@ fn refuse(
 }
 
 fn log(
-    batch: &Batch<'_>,
+    batch: &Batch,
     workstream: Option<&Workstream>,
     counts: &Counts,
     invocation: Invocation<'_>,
@@ -235,10 +230,10 @@ fn log(
 /// Which run the batch's stream belongs to: as remembered, as recorded, or else as the first of our
 /// events in it says.
 async fn owner<T: Table, P, C: Clock>(
-    batch: &Batch<'_>,
+    batch: &Batch,
     world: &World<'_, T, P, C>,
 ) -> Result<Option<StreamOwner>, Unavailable> {
-    let stream = batch.log_stream.as_ref();
+    let stream = batch.log_stream.as_str();
     if let Some(owner) = world.memory.owners.borrow().get(stream) {
         return Ok(Some(owner.clone()));
     }
@@ -261,13 +256,13 @@ async fn owner<T: Table, P, C: Clock>(
 }
 
 async fn route<T: Table, P: Post, C: Clock>(
-    batch: &Batch<'_>,
+    batch: &Batch,
     owner: &StreamOwner,
     world: &World<'_, T, P, C>,
     invocation: Invocation<'_>,
     counts: &mut Counts,
 ) -> Result<(), PushError> {
-    let stream = batch.log_stream.as_ref();
+    let stream = batch.log_stream.as_str();
     let mut packer = Packer::new(&owner.workstream, Source::Live, None);
     let mut gathered = Gathered::default();
     for entry in &batch.entries {
@@ -279,7 +274,7 @@ async fn route<T: Table, P: Post, C: Clock>(
             }
             Line::Raw => {
                 counts.raw += 1;
-                for part in encode_raw(&entry.message, stream, &owner.run, entry.timestamp) {
+                for part in encode_raw(&entry.message, stream, &owner.run, time(entry)) {
                     packer.push(&part);
                 }
             }

@@ -39,9 +39,8 @@ pub fn wrap(inner: &serde_json::Value) -> String {
 
 /// What push-logs does between the event and the first post.
 pub fn frames(payload: &str) -> Vec<Vec<u8>> {
-    let again = || inflate(payload, MAX_INFLATED);
-    let mut text = again().expect("a payload");
-    let Ok(Delivery::Data(batch)) = Delivery::parse(&mut text, again) else { panic!("no lines") };
+    let text = inflate(payload, MAX_INFLATED).expect("a payload");
+    let Ok(Delivery::Data(batch)) = Delivery::parse(text) else { panic!("no lines") };
     let owner = StreamOwner {
         workstream: "docs".parse().expect("an id"),
         run: RUN.parse().expect("a run"),
@@ -49,9 +48,9 @@ pub fn frames(payload: &str) -> Vec<Vec<u8>> {
     let mut packer = Packer::new(&owner.workstream, Source::Live, None);
     for entry in &batch.entries {
         match Line::parse(&entry.message, &owner) {
-            Line::Event(head) => packer.push(&encode_event(&entry.message, &head)),
+            Line::Event(event) => packer.push(&encode_event(&entry.message, &event)),
             Line::Raw => {
-                for part in encode_raw(&entry.message, STREAM, &owner.run, entry.timestamp) {
+                for part in encode_raw(&entry.message, STREAM, &owner.run, BEGIN) {
                     packer.push(&part);
                 }
             }

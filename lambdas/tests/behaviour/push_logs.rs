@@ -109,7 +109,12 @@ async fn one_bad_entry_costs_no_other() {
     let texts: Vec<_> = push.post.events("a=").iter().map(|event| text_of(event)).collect();
     assert_eq!(
         texts,
-        ["line 1", "lone \u{fffd} surrogate \\u0041 \u{1f980}", "line 2", "\\ubad and \u{1f980}"]
+        [
+            "line 1",
+            "lone \u{fffd}\u{fffd}\u{fffd} surrogate \\u0041 \u{1f980}",
+            "line 2",
+            "\\ubad and \u{1f980}",
+        ]
     );
 }
 
