@@ -3,15 +3,18 @@
 //! A bad token gets a Deny policy, so the client sees 403. A missing one never arrives here: it is
 //! the authorizer's identity source, and API Gateway itself answers 401. No decision is cached.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
+use aws_lambda_events::{
+    apigw::ApiGatewayCustomAuthorizerResponse,
+    iam::{IamPolicyEffect, IamPolicyStatement},
+};
 use ralph_protocol::{
     names::{context, metric},
     secret::SigningKeys,
     token::{self, Claims, LEEWAY_SECS, TokenError},
 };
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     invocation::{Invocation, Metric},
@@ -97,35 +100,21 @@ enum Refusal {
     Used,
 }
 
-/// The authorizer's answer: an IAM policy and, when it allows, the connection's context.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Policy {
-    /// Who, in API Gateway's own logs.
-    pub principal_id: String,
-    /// The IAM policy.
-    pub policy_document: Value,
-    /// Strings that API Gateway repeats on every event of the connection.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub context: Option<Value>,
-}
+/// The authorizer's answer: an IAM policy and, when it allows, the connection's context: strings that
+/// API Gateway repeats on every event of the connection.
+pub type Policy = ApiGatewayCustomAuthorizerResponse<BTreeMap<String, String>>;
 
-impl Policy {
-    fn new(effect: &str, principal: &str, resource: &str, context: Option<Value>) -> Self {
-        let statement =
-            json!({"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource});
-        Self {
-            principal_id: principal.to_owned(),
-            policy_document: json!({"Version": "2012-10-17", "Statement": [statement]}),
-            context,
-        }
-    }
-
-    /// Whether the policy lets the connection in.
-    #[must_use]
-    pub fn allows(&self) -> bool {
-        self.policy_document["Statement"][0]["Effect"] == "Allow"
-    }
+fn policy(effect: IamPolicyEffect, principal: &str, resource: &str) -> Policy {
+    let mut statement = IamPolicyStatement::default();
+    statement.action = vec!["execute-api:Invoke".to_owned()];
+    statement.effect = effect;
+    statement.resource = vec![resource.to_owned()];
+    let mut policy = Policy::default();
+    // Shown in API Gateway's own logs.
+    policy.principal_id = Some(principal.to_owned());
+    policy.policy_document.version = Some("2012-10-17".to_owned());
+    policy.policy_document.statement = vec![statement];
+    policy
 }
 
 /// Answers an authorizer request.
@@ -140,19 +129,20 @@ pub async fn authorize(
     clock: &impl Clock,
     invocation: Invocation<'_>,
 ) -> Result<Policy, Unavailable> {
-    let token = request.query_string_parameters.as_ref().and_then(|query| query.get("token"));
-    match check(token.map(String::as_str), audience, keys, table, clock).await? {
+    match check(request.token.as_deref(), audience, keys, table, clock).await? {
         Ok(claims) => {
             let scope = claims.ws.to_context();
             invocation.metrics(clock.now_ms(), &[Metric::count(metric::ALLOWED, 1)]);
             invocation.info("allowed", &[("user", json!(claims.sub)), ("scope", json!(scope))]);
-            let context = json!({context::USER: claims.sub, context::SCOPE: scope});
-            Ok(Policy::new("Allow", &claims.sub, &request.method_arn, Some(context)))
+            let mut policy = policy(IamPolicyEffect::Allow, &claims.sub, &request.method_arn);
+            policy.context.insert(context::USER.to_owned(), claims.sub);
+            policy.context.insert(context::SCOPE.to_owned(), scope);
+            Ok(policy)
         }
         Err(refusal) => {
             invocation.metrics(clock.now_ms(), &[Metric::count(metric::DENIED, 1)]);
             invocation.warn("denied", &[("reason", json!(refusal.to_string()))]);
-            Ok(Policy::new("Deny", "denied", &request.method_arn, None))
+            Ok(policy(IamPolicyEffect::Deny, "denied", &request.method_arn))
         }
     }
 }

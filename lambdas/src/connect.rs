@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     invocation::Invocation,
-    ports::{Clock, Connection, Table, Unavailable},
+    ports::{Connection, Table, Unavailable},
     request::{Request, Response},
 };
 
@@ -16,13 +16,11 @@ use crate::{
 pub async fn connect(
     request: &Request,
     table: &impl Table,
-    clock: &impl Clock,
     invocation: Invocation<'_>,
 ) -> Result<Response, Unavailable> {
-    let context = &request.request_context;
-    let id = &context.connection_id;
+    let id = &request.connection_id;
     // Without the authorizer's context the route is wired wrongly. Nobody gets in that way.
-    let (Some(user), Some(scope)) = (context.user(), context.scope()) else {
+    let (Some(user), Some(scope)) = (&request.user, &request.scope) else {
         invocation.error("no authorizer context", &[("connectionId", json!(id))]);
         return Ok(Response::FORBIDDEN);
     };
@@ -30,22 +28,13 @@ pub async fn connect(
         invocation.error("unreadable scope", &[("connectionId", json!(id))]);
         return Ok(Response::FORBIDDEN);
     }
-    let connected_at = connected_at(request, clock);
     let row = Connection {
-        user: user.to_owned(),
-        scope: scope.to_owned(),
-        connected_at,
-        expires_at: connected_at / 1000 + CONNECTION_TTL_SECS,
+        user: user.clone(),
+        scope: scope.clone(),
+        connected_at: request.connected_at,
+        expires_at: request.connected_at / 1000 + CONNECTION_TTL_SECS,
     };
     table.put_connection(id, &row).await?;
     invocation.info("connected", &[("connectionId", json!(id)), ("user", json!(user))]);
     Ok(Response::OK)
-}
-
-/// When the connection was made, ms since the epoch.
-pub(crate) fn connected_at(request: &Request, clock: &impl Clock) -> u64 {
-    match request.request_context.connected_at {
-        0 => clock.now_ms(),
-        at => at,
-    }
 }

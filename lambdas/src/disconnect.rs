@@ -18,7 +18,7 @@ pub async fn disconnect(
     table: &impl Table,
     invocation: Invocation<'_>,
 ) -> Result<Response, Unavailable> {
-    let id = &request.request_context.connection_id;
+    let id = &request.connection_id;
     table.delete_connection(id).await?;
     invocation.info("disconnected", &[("connectionId", json!(id))]);
     Ok(Response::OK)

@@ -101,6 +101,7 @@ fn end(mut program: Child) -> (ExitStatus, String) {
 
 const POLL: &str = "GET /2018-06-01/runtime/invocation/next";
 const CONNECT: &str = r#"{"requestContext":{"connectionId":"c=","connectedAt":1700000000000,
+    "requestTimeEpoch":1700000000000,
     "authorizer":{"user":"ada","scope":"docs"}},"queryStringParameters":{"token":"hunter2"}}"#;
 
 fn invocation() -> String {

@@ -153,9 +153,7 @@ impl Function {
                 let request = read(event)?;
                 answer(&authorize(&request, audience, keys, table, clock, invocation).await?)
             }
-            Self::Connect { table } => {
-                answer(&connect(&read(event)?, table, clock, invocation).await?)
-            }
+            Self::Connect { table } => answer(&connect(&read(event)?, table, invocation).await?),
             Self::Disconnect { table } => {
                 answer(&disconnect(&read(event)?, table, invocation).await?)
             }

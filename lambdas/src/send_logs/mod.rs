@@ -21,7 +21,6 @@ use self::{
     wish::{Named, by_run, check_form, limit},
 };
 use crate::{
-    connect::connected_at,
     cursor::Cursor,
     invocation::Invocation,
     limiter::Limiter,
@@ -92,7 +91,7 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
             post: world.post,
             clock: world.clock,
             invocation,
-            connection: &request.request_context.connection_id,
+            connection: &request.connection_id,
             until: now + time.saturating_sub(Duration::from_secs(1)),
             tally: Tally::default(),
         };
@@ -100,7 +99,7 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
     }
 
     async fn serve(&self, body: &str) -> Result<(), Stop> {
-        let scope = self.request.request_context.scope().and_then(Scope::from_context);
+        let scope = self.request.scope.as_deref().and_then(Scope::from_context);
         let Some(scope) = scope else {
             self.reply
                 .invocation
@@ -168,8 +167,7 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
                 return Err(bad(message));
             }
         }
-        let connected_at = connected_at(self.request, self.world.clock);
-        let expires_at = connected_at / 1000 + CONNECTION_TTL_SECS;
+        let expires_at = self.request.connected_at / 1000 + CONNECTION_TTL_SECS;
         table.subscribe(self.reply.connection, workstream, expires_at).await?;
         self.reply.runs(workstream).await
     }

@@ -84,9 +84,10 @@ async fn a_good_token_opens_the_connection_with_its_scope() {
         json!({
             "principalId": "ada",
             "policyDocument": {"Version": "2012-10-17", "Statement": [
-                {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": ARN},
+                {"Action": ["execute-api:Invoke"], "Effect": "Allow", "Resource": [ARN]},
             ]},
             "context": {"user": "ada", "scope": "docs,api"},
+            "usageIdentifierKey": null,
         })
     );
 }
@@ -149,8 +150,10 @@ async fn a_refusal_tells_the_log_why_and_never_the_token() {
     let denied = json!({
         "principalId": "denied",
         "policyDocument": {"Version": "2012-10-17", "Statement": [
-            {"Action": "execute-api:Invoke", "Effect": "Deny", "Resource": ARN},
+            {"Action": ["execute-api:Invoke"], "Effect": "Deny", "Resource": [ARN]},
         ]},
+        "context": {},
+        "usageIdentifierKey": null,
     });
     let expired = mint(&Claims { exp: NOW - 60, ..claims("1") }, &key("k1")).unwrap();
     assert_eq!(world.ask(Some(&expired)).await, denied);
@@ -262,7 +265,7 @@ async fn attacks_are_refused_and_logged_without_the_token() {
         let world = World::new(&keys);
         let policy = world.ask(Some(&token)).await;
         assert_eq!(policy["policyDocument"]["Statement"][0]["Effect"], "Deny", "{name}");
-        assert_eq!(policy.get("context"), None, "{name}");
+        assert_eq!(policy["context"], json!({}), "{name}");
         assert!(world.table.tokens.borrow().is_empty(), "{name}: it used up a jti");
         let log = world.lines.all();
         assert!(log.contains("denied") && log.contains("reason"), "{name}: {log}");

@@ -567,6 +567,7 @@ pub fn request(connection: &str, scope: &str, body: Option<&str>) -> Request {
         "requestContext": {
             "connectionId": connection,
             "connectedAt": START,
+            "requestTimeEpoch": START,
             "authorizer": {"user": "ada", "scope": scope, "principalId": "ada"},
         },
         "body": body,

@@ -289,13 +289,13 @@ impl World {
     pub async fn connect(&self) -> Option<Connection> {
         let id = format!("c{}=", self.gateway.next_id.replace(self.gateway.next_id.get() + 1));
         let event = self.event(&id, None);
-        let answer = connect(&event, &self.table, &self.clock, self.lines.invocation()).await;
+        let answer = connect(&event, &self.table, self.lines.invocation()).await;
         if answer != Ok(Response::OK) {
             return None;
         }
         let (sender, frames) = unbounded_channel();
         self.gateway.open.borrow_mut().insert(id.clone(), sender);
-        let connected_at = event.request_context.connected_at;
+        let connected_at = event.connected_at;
         Some(Connection { id, connected_at, frames })
     }
 
@@ -311,7 +311,7 @@ impl World {
     /// A message of a client, served while the world goes on.
     pub fn send(self: &Rc<Self>, connection: &Connection, body: String) {
         let mut event = self.event(&connection.id, Some(&body));
-        event.request_context.connected_at = connection.connected_at;
+        event.connected_at = connection.connected_at;
         let world = self.clone();
         spawn_local(async move {
             let around = send_logs::World {
@@ -328,7 +328,7 @@ impl World {
 
     fn event(&self, id: &str, body: Option<&str>) -> Request {
         let mut event = request(id, "w", body);
-        event.request_context.connected_at = self.clock.now_ms();
+        event.connected_at = self.clock.now_ms();
         event
     }
 }
