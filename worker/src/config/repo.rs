@@ -1,36 +1,20 @@
-//! Which repositories a worker may talk to.
+//! Which repositories a worker may talk to: those that an execution may name, on the token's host.
 
-use ralph_protocol::secret::GitToken;
-use url::{Host, Url};
+use ralph_protocol::{
+    execution::{RepoProblem, check_repo},
+    secret::GitToken,
+};
+use url::Url;
 
 /// Why a repository is refused. The URL's user info is never part of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RepoError {
-    /// Not a URL.
-    #[error("is not a URL\nhint: such as https://github.com/you/project")]
-    NotAUrl,
-    /// A scheme other than https.
-    #[error("uses {0}\nhint: only https is accepted")]
-    Scheme(String),
-    /// `file://` where it is not allowed.
-    #[error(
-        "is a file:// URL\nhint: only for tests and the local cloud: RALPH_ALLOW_FILE_REPO=1 and a git token of {{}}"
-    )]
-    File,
-    /// `user:password@`.
-    #[error(
-        "holds a user name or password\nhint: take it out of the URL; the git-token secret is for that"
-    )]
-    UserInfo,
-    /// `https://10.0.0.1/…`.
-    #[error("names its host by an IP address\nhint: use the host's name")]
-    IpLiteral,
-    /// `?…` or `#…`.
-    #[error("has a query or a fragment\nhint: take it out of the URL")]
-    Query,
+    /// No execution may name it.
+    #[error(transparent)]
+    Refused(#[from] RepoProblem),
     /// A credential for another host.
     #[error(
-        "is on {repo}, but the git token is for {token}\nhint: use a token for {repo}, or {{}} for a public repository"
+        "is on {repo}, but the git token is for {token}\nhint: use a token for the repository's host, or {{}} for a public repository"
     )]
     OtherHost {
         /// The repository's host.
@@ -38,36 +22,17 @@ pub enum RepoError {
         /// The credential's host.
         token: String,
     },
-    /// Too long for an event line.
-    #[error("is longer than 2000 characters")]
-    TooLong,
 }
 
-/// https without user info, on the token's host when a token is used, no IP literal; `file://`
-/// only without a token and when it is allowed.
+/// What [`check_repo`] accepts, on the token's host when a token is used.
 pub(super) fn check(
     text: &str,
     git: Option<&GitToken>,
     allow_file: bool,
 ) -> Result<Url, RepoError> {
-    if text.len() > 2000 {
-        return Err(RepoError::TooLong);
-    }
-    let url = Url::parse(text).map_err(|_| RepoError::NotAUrl)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(RepoError::UserInfo);
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(RepoError::Query);
-    }
-    if url.scheme() == "file" {
-        let public = matches!(git, Some(GitToken::Public(_)));
-        return if allow_file && public { Ok(url) } else { Err(RepoError::File) };
-    }
-    if url.scheme() != "https" {
-        return Err(RepoError::Scheme(url.scheme().to_owned()));
-    }
-    let Some(Host::Domain(host)) = url.host() else { return Err(RepoError::IpLiteral) };
+    check_repo(text, allow_file)?;
+    let url = Url::parse(text).map_err(|_| RepoProblem::Form)?;
+    let host = url.host_str().unwrap_or("this machine");
     if let Some(GitToken::Token(credential)) = git
         && !credential.host.eq_ignore_ascii_case(host)
     {
@@ -80,48 +45,59 @@ pub(super) fn check(
 mod tests {
     use super::*;
 
+    fn public() -> GitToken {
+        GitToken::parse("{}").unwrap()
+    }
+
     #[test]
-    fn which_repositories_are_accepted() {
-        let public = GitToken::parse("{}").unwrap();
+    fn a_token_is_for_repositories_on_its_host() {
         let token = GitToken::parse(r#"{"host":"github.com","username":"x","token":"t"}"#).unwrap();
-        let file = "file:///srv/repo.git";
-        type Case<'a> = (&'a str, &'a GitToken, bool, Result<(), RepoError>);
-        let cases: &[Case] = &[
-            ("https://github.com/a/b", &public, false, Ok(())),
-            ("https://github.com/a/b", &token, false, Ok(())),
-            ("https://GitHub.com/a/b", &token, false, Ok(())),
-            (
-                "https://gitlab.com/a/b",
-                &token,
-                false,
-                Err(RepoError::OtherHost { repo: "gitlab.com".into(), token: "github.com".into() }),
-            ),
-            (
-                "https://github.com.evil.example/a",
-                &token,
-                false,
-                Err(RepoError::OtherHost {
-                    repo: "github.com.evil.example".into(),
-                    token: "github.com".into(),
-                }),
-            ),
-            ("https://u@github.com/a/b", &token, false, Err(RepoError::UserInfo)),
-            ("https://u:p@github.com/a/b", &token, false, Err(RepoError::UserInfo)),
-            ("https://10.0.0.1/a", &public, false, Err(RepoError::IpLiteral)),
-            ("https://0x7f.1/a", &public, false, Err(RepoError::IpLiteral)),
-            ("https://[::1]/a", &public, false, Err(RepoError::IpLiteral)),
-            ("https://github.com/a?x=1", &public, false, Err(RepoError::Query)),
-            ("http://github.com/a", &public, false, Err(RepoError::Scheme("http".into()))),
-            ("ssh://git@github.com/a", &public, false, Err(RepoError::UserInfo)),
-            ("git@github.com:a/b", &public, false, Err(RepoError::NotAUrl)),
-            ("ext::sh -c id", &public, false, Err(RepoError::Scheme("ext".into()))),
-            (file, &public, true, Ok(())),
-            (file, &public, false, Err(RepoError::File)),
-            (file, &token, true, Err(RepoError::File)),
-            ("", &public, false, Err(RepoError::NotAUrl)),
-        ];
-        for (text, git, allow_file, expected) in cases {
-            assert_eq!(check(text, Some(git), *allow_file).map(drop), *expected, "{text}");
+        let elsewhere = |repo: &str| {
+            Err(RepoError::OtherHost { repo: repo.into(), token: "github.com".into() })
+        };
+        for (text, git, expected) in [
+            ("https://github.com/a/b", &public(), Ok(())),
+            ("https://gitlab.com/a/b", &public(), Ok(())),
+            ("https://github.com/a/b", &token, Ok(())),
+            ("https://GitHub.com:8443/a/b", &token, Ok(())),
+            ("https://gitlab.com/a/b", &token, elsewhere("gitlab.com")),
+            ("https://github.com.evil.example/a", &token, elsewhere("github.com.evil.example")),
+            ("file:///srv/repo.git", &public(), Ok(())),
+            ("file:///srv/repo.git", &token, elsewhere("this machine")),
+        ] {
+            assert_eq!(check(text, Some(git), true).map(drop), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_execution_may_name_is_refused_whatever_the_token() {
+        let long = format!("https://github.com/{}", "a".repeat(1_000));
+        for text in [
+            "https://localhost/a",
+            "https://localhost:8443/a",
+            "https://intranet/a",
+            "https://git.internal/a",
+            "https://git.localhost/a",
+            "https://github.com./a",
+            "https://github.com/",
+            "https://github.com/a b",
+            r"https://github.com\@evil.example/a",
+            "https://u@github.com/a/b",
+            "https://10.0.0.1/a",
+            "https://0x7f.1/a",
+            "https://[::1]/a",
+            "https://github.com/a?x=1",
+            "http://github.com/a",
+            "ssh://git@github.com/a",
+            "git@github.com:a/b",
+            "ext::sh -c id",
+            "file:///srv/repo.git",
+            "",
+            &long,
+        ] {
+            let problem = check_repo(text, false).unwrap_err();
+            assert_eq!(check(text, Some(&public()), false), Err(problem.into()), "{text}");
+            assert_eq!(check(text, None, false), Err(problem.into()), "{text}");
         }
     }
 

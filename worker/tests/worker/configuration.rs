@@ -86,7 +86,7 @@ fn without_a_workstream_there_is_only_stderr() {
 fn a_file_repository_needs_to_be_allowed() {
     let mut world = world();
     world.set(env::ALLOW_FILE_REPO, "");
-    refused(&world, 30, "file://");
+    refused(&world, 30, "not an https URL");
 }
 
 #[test]

@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     pub dir: TempDir,
     pub env: BTreeMap<String, String>,
+    /// What the worker finds in `/etc/hosts`, if not the machine's own.
+    pub hosts: Option<PathBuf>,
 }
 
 /// What a worker left.
@@ -72,7 +74,7 @@ impl World {
             (env::GIT_TOKEN, "{}".to_owned()),
         ];
         let env = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        Self { dir, env }
+        Self { dir, env, hosts: None }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -141,7 +143,10 @@ impl World {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(WORKER);
+        let mut command = match &self.hosts {
+            Some(hosts) => with_hosts(hosts),
+            None => Command::new(WORKER),
+        };
         command.env_clear().envs(&self.env);
         command
     }
@@ -228,6 +233,19 @@ pub fn unshare() -> Command {
         unshare.args(["--user", "--map-current-user"]);
     }
     unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+    unshare
+}
+
+/// The worker in a mount namespace of its own, with another `/etc/hosts` and no more rights than
+/// without.
+fn with_hosts(hosts: &Path) -> Command {
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        unshare.args(["--user", "--map-current-user", "--keep-caps"]);
+    }
+    let start = "mount --bind \"$0\" /etc/hosts && \
+        exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"";
+    unshare.args(["--mount", "sh", "-c", start]).arg(hosts).arg(WORKER);
     unshare
 }
 

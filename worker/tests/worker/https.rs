@@ -16,6 +16,8 @@ use serde_json::json;
 use crate::harness::{World, processes_with, progress, write};
 
 const TOKEN: &str = "hunter2-git-token-0123456789";
+/// A name as the public internet has them; only the worker under test is told that it is this machine.
+const HOST: &str = "git.example";
 
 /// What the server demands.
 #[derive(Clone)]
@@ -39,7 +41,7 @@ type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
 /// Serves the world's remote; returns its URL and what was asked. Its certificate becomes the
 /// only one the worker trusts.
 fn serve(world: &mut World, rules: Rules) -> (String, Seen) {
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certified = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
     let file = world.path("certificate.pem");
     let mut pem = std::fs::read(&file).unwrap_or_default();
     pem.extend_from_slice(certified.cert.pem().as_bytes());
@@ -55,7 +57,7 @@ fn serve(world: &mut World, rules: Rules) -> (String, Seen) {
         .unwrap();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://localhost:{}/remote.git", listener.local_addr().unwrap().port());
+    let url = format!("https://{HOST}:{}/remote.git", listener.local_addr().unwrap().port());
     let (seen, root) = (Seen::default(), world.dir.path().to_path_buf());
     let log = Arc::clone(&seen);
     // Ends with the test's process.
@@ -166,8 +168,11 @@ fn serve_git(
 /// A world whose remote is asked over https, with a token.
 fn world(rules: Rules) -> (World, Seen) {
     let mut world = World::new();
+    let hosts = world.path("hosts");
+    std::fs::write(&hosts, format!("127.0.0.1 {HOST}\n")).unwrap();
+    world.hosts = Some(hosts);
     let (url, seen) = serve(&mut world, rules);
-    let token = json!({"host": "localhost", "username": "x", "token": TOKEN});
+    let token = json!({"host": HOST, "username": "x", "token": TOKEN});
     world.set(env::REPO, url).set(env::GIT_TOKEN, token.to_string());
     world.set(env::ALLOW_FILE_REPO, "");
     (world, seen)
