@@ -147,7 +147,7 @@ soak-protocol:
 soak-worker:
     RALPH_SOAK="${RALPH_SOAK:-500}" cargo test -p ralph-worker --test worker -- --include-ignored --nocapture soak:: by_the_timetable
 
-# fuzz what reads from outside, for so many seconds in all
+# fuzz what reads data from outside, for this many seconds in all
 fuzz seconds="60": (need "cargo")
     #!/usr/bin/env sh
     set -eu

@@ -181,7 +181,7 @@ mod tests {
         let binary = folder.path().join("binary");
         let mut zips = Vec::new();
         for name in ["a/x.zip", "b/x.zip"] {
-            // Written anew: only its bytes may count, not its time.
+            // Written again: only its bytes may count, not its time.
             fs::write(&binary, b"\x7fELF and so on").unwrap();
             let zip = folder.path().join(name);
             pack(&binary, &zip, SMALLEST).unwrap();

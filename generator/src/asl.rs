@@ -1,4 +1,4 @@
-//! State machines as types: what of the Amazon States Language the project uses. A machine only
+//! State machines as types: the part of the Amazon States Language that the project uses. A machine only
 //! carries data from one state to the next, so a state is its fields and the states it leads to.
 //! <https://states-language.net/spec.html>
 

@@ -1,4 +1,4 @@
-//! A line of a log stream: an event of ours, or a raw line; and what of it goes into a frame.
+//! A line of a log stream: an event of ours, or a raw line; and how it goes into a frame.
 
 use std::borrow::Cow;
 

@@ -215,7 +215,7 @@ mod tests {
             ("null", None),
         ] {
             let text = payload("good", &json!("ODD")).replace("\"ODD\"", odd);
-            // What is no JSON at all is no list of entries either.
+            // Text that is not JSON is not a list of entries either.
             if odd.contains(r"\x") {
                 assert!(Delivery::parse(text.into_bytes()).is_err());
                 continue;
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_that_is_no_utf_8_costs_neither_its_line_nor_another() {
+    fn invalid_utf_8_costs_neither_its_line_nor_another() {
         let text = payload("BAD", &json!({"id": "2", "timestamp": 8, "message": "good"}));
         let at = text.find("BAD").unwrap();
         let mut text = text.into_bytes();

@@ -1,7 +1,7 @@
 //! ECS task state changes: which log stream is which run, and ends that no line tells of.
 //!
 //! A run that dies before its first line (its image cannot be pulled, a secret has no value, memory
-//! runs out) writes nothing; what ECS says of its task is all there is. The event's form:
+//! runs out) writes nothing; ECS's event is all there is. The event's form:
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>
 
 use ralph_protocol::{
@@ -34,7 +34,7 @@ pub struct World<'a, T, P, C> {
     pub retention_secs: u64,
 }
 
-/// An event, as far as it is read.
+/// The fields of an event that are read.
 #[derive(Debug, Deserialize)]
 struct Event {
     detail: Task,
@@ -104,7 +104,7 @@ impl Task {
         self.containers.iter().find(|container| container.name == CONTAINER)
     }
 
-    /// Why it stopped, as far as ECS says.
+    /// Why it stopped, if ECS says so.
     fn reason(&self) -> Option<String> {
         let stopped = self.stopped_reason.as_deref().filter(|text| !text.is_empty());
         let container = self.worker().and_then(|worker| worker.reason.as_deref());
@@ -119,8 +119,8 @@ impl Task {
         (!said.is_empty()).then(|| clip(&said.join(": ")))
     }
 
-    /// What the task's state says of its run. An exit that is the worker's own means what it means
-    /// when the worker's last line says it, whichever of the two arrives first.
+    /// What the task's state means for its run. One of the worker's own exit codes means the same as
+    /// in the worker's last line, whichever of the two arrives first.
     fn news(&self, stream: &str, expires_at: u64) -> RunNews {
         let exit = self.worker().and_then(|worker| worker.exit_code);
         let own = exit.and_then(RunExit::from_code);
@@ -166,8 +166,8 @@ pub struct Counts {
 /// back, and a stream's first record stands.
 ///
 /// # Errors
-/// [`Unavailable`]: the table did not work; Lambda invokes again. A frame that was not delivered is
-/// no error: the row tells the client the next time it asks.
+/// [`Unavailable`]: the table did not work; Lambda invokes again. A frame that was not delivered
+/// does not count: the row tells the client the next time it asks.
 pub async fn task_events<T: Table, P: Post, C: Clock>(
     event: &str,
     world: &World<'_, T, P, C>,

@@ -90,9 +90,9 @@ pub enum Outcome {
     Refused,
     /// Another execution works on this workstream. Nothing was started.
     Busy,
-    /// The task cannot start: image, secret or network. A person must mend it.
+    /// The task cannot start: image, secret or network. A person must fix it.
     CannotStart,
-    /// Restarted as often as allowed, in vain.
+    /// Restarted as often as allowed, without success.
     GaveUp,
 }
 

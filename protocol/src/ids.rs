@@ -104,7 +104,7 @@ impl FromStr for Run {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::Run(clip(text));
         let (ulid, attempt) = text.split_once('-').ok_or_else(error)?;
-        // Crockford's alphabet also decodes lower case and look-alikes; only the canonical form
+        // Crockford's alphabet also decodes lower case and letters that look alike; only the canonical form
         // sorts by time, so only that one is an id.
         let canonical = ulid::Ulid::from_string(ulid)
             .is_ok_and(|u| u.array_to_str(&mut [0; Self::ULID_LEN]) == ulid);

@@ -6,7 +6,7 @@
 //! | `CONN#<id>` | `WS#<w>` | a subscription |
 //! | `WS#<w>` | `CONN#<id>` | its inverse, written together with it |
 //! | `STREAM#<name>` | `META` | `workstream`, `run` |
-//! | `WS#<w>` | `RUN#<run>` | [`RunState`] and what is known of the run |
+//! | `WS#<w>` | `RUN#<run>` | [`RunState`], and more about the run |
 //! | `WS#<w>` | `LEASE` | `execution`: ARN of the one that owns the workstream, `ulid`: its ULID, see [`crate::execution`] |
 //! | `WS#<w>` | `STEP#<ulid>#<n>` | `answer`: what `admit` or `decide` answered in step `n` of an execution |
 //! | `WS#<w>` | `STOP` | `execution`: ARN of the one that is asked to stop, `requestedAt` |

@@ -1,5 +1,5 @@
-//! The connections table, as far as a person asks it: where the runs of a workstream stand, which
-//! execution holds it, and that one should stop.
+//! The connections table, as `ralph` uses it: where the runs of a workstream stand, which execution
+//! holds it, and the request that it stop.
 
 use std::collections::HashMap;
 

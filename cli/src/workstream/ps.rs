@@ -1,5 +1,5 @@
-//! `ralph ps`: the workstreams that run, or ran. What is known of them is in the state machine's
-//! list of executions, in the run rows, and in the newest `iter.end`.
+//! `ralph ps`: the workstreams that run, or ran. The facts come from the state machine's list of
+//! executions, the run rows, and the newest `iter.end`.
 
 use std::collections::BTreeSet;
 

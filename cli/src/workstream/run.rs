@@ -1,4 +1,4 @@
-//! `ralph run`: checks what can be known beforehand, and starts the state machine.
+//! `ralph run`: checks what can be known before the start, and starts the state machine.
 
 use std::process::ExitCode;
 

@@ -18,20 +18,31 @@ pub fn now_ms() -> u64 {
 
 /// A request with the local cloud's root credentials.
 pub fn aws(service: &str, path: &str, headers: &[&str], body: &Value) -> Value {
+    send(service, &format!("{}{path}", cloud().endpoint()), headers, Some(body))
+}
+
+/// The same, to read something.
+pub fn aws_get(service: &str, path: &str) -> Value {
+    send(service, &format!("{}{path}", cloud().endpoint()), &[], None)
+}
+
+/// A request to any local cloud.
+pub fn send(service: &str, url: &str, headers: &[&str], body: Option<&Value>) -> Value {
     let mut command = Command::new("curl");
     let sign = format!("aws:amz:us-east-1:{service}");
-    command.args(["-sS", "--aws-sigv4", &sign, "--user", "test:test", "--data-binary", "@-"]);
+    command.args(["-sS", "--aws-sigv4", &sign, "--user", "test:test"]);
+    if body.is_some() {
+        command.args(["--data-binary", "@-"]);
+    }
     for header in headers {
         command.args(["-H", header]);
     }
-    let mut child = command
-        .arg(format!("{}{path}", cloud().endpoint()))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("curl starts");
+    let mut child =
+        command.arg(url).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("curl starts");
     let mut pipe = child.stdin.take().expect("a pipe");
-    pipe.write_all(body.to_string().as_bytes()).expect("written");
+    if let Some(body) = body {
+        pipe.write_all(body.to_string().as_bytes()).expect("written");
+    }
     drop(pipe);
     let output = child.wait_with_output().expect("curl ends");
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)

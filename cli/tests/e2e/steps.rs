@@ -1,5 +1,6 @@
-//! A second local cloud, without the environment: only Step Functions and a table, with waits that
-//! take no time. The shared one cannot serve here: how fast waits pass is one setting for all.
+//! A second local cloud, without the environment: only Step Functions, a table and the two functions
+//! that decide, with waits that take no time. The shared one cannot serve here: how fast waits pass is
+//! one setting for all.
 
 use std::{
     path::Path,
@@ -8,15 +9,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ralph_protocol::names::{Handler, Resources};
 use serde_json::{Value, json};
 
-use crate::cloud::{cloud, root};
+use crate::{
+    cloud::{cloud, root},
+    requests,
+};
 
 /// Name of the machine in the mock configuration.
 const MACHINE: &str = "ralph-dev-workstream";
 /// The table that the definition names.
 pub const TABLE: &str = "ralph-dev-connections";
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// The second cloud with the machine in it.
 pub struct Steps {
@@ -60,7 +66,8 @@ impl Ended {
     pub fn tasks(&self) -> Vec<(String, String)> {
         let runs = self.path.iter().filter(|(name, _)| name == "RunTask");
         runs.map(|(_, input)| {
-            let capacity = input["capacityProvider"].as_str().expect("a provider").to_owned();
+            let capacity =
+                input["run"]["capacityProvider"].as_str().expect("a provider").to_owned();
             (capacity, variable(input, "RALPH_ATTEMPT").expect("an attempt").to_owned())
         })
         .collect()
@@ -74,7 +81,8 @@ impl Ended {
 
 /// A variable of the worker in an input of RunTask.
 pub fn variable<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
-    let all = input["environment"].as_array().expect("an environment");
+    let worker = &input["run"]["overrides"]["ContainerOverrides"][0];
+    let all = worker["Environment"].as_array().expect("an environment");
     all.iter().find(|entry| entry["Name"] == name)?["Value"].as_str()
 }
 
@@ -87,6 +95,23 @@ pub fn applied() -> Value {
     );
     let definition = machine["definition"].as_str().unwrap_or_else(|| panic!("{machine}"));
     serde_json::from_str(definition).expect("JSON")
+}
+
+/// A function as it is in the shared cloud: the same code, the same environment.
+fn create_function(endpoint: &str, handler: Handler) {
+    let name = Resources::new("dev").function(handler);
+    let path = format!("/2015-03-31/functions/{name}/configuration");
+    let shared = requests::aws_get("lambda", &path);
+    let zip = std::fs::read(cloud().scratch().join("ralph-lambda.zip")).expect("the functions");
+    let body = json!({
+        "FunctionName": name, "Runtime": "provided.al2023", "Handler": handler.as_str(),
+        "Role": "arn:aws:iam::000000000000:role/steps", "Timeout": shared["Timeout"],
+        "MemorySize": shared["MemorySize"], "Environment": shared["Environment"],
+        "Code": {"ZipFile": STANDARD.encode(zip)},
+    });
+    let url = format!("{endpoint}/2015-03-31/functions");
+    let made = requests::send("lambda", &url, &["content-type: application/json"], Some(&body));
+    assert_eq!(made["FunctionName"], json!(name), "{made}");
 }
 
 impl Steps {
@@ -113,6 +138,8 @@ impl Steps {
                 ("GATEWAY_PORT", port.to_string().as_str()),
                 ("BIND_HOST", "127.0.0.1"),
                 ("SFN_WAIT_SCALE", "0"),
+                ("LAMBDA_EXECUTOR", "local"),
+                ("AWS_ENDPOINT_URL", endpoint.as_str()),
                 ("AWS_ACCESS_KEY_ID", "test"),
                 ("AWS_SECRET_ACCESS_KEY", "test"),
                 ("AWS_DEFAULT_REGION", "us-east-1"),
@@ -143,6 +170,9 @@ impl Steps {
             "AttributeDefinitions": [text("pk"), text("sk")],
         });
         call(&endpoint, ("dynamodb", "DynamoDB_20120810.CreateTable"), &table);
+        for handler in [Handler::Admit, Handler::Decide] {
+            create_function(&endpoint, handler);
+        }
         let machine = json!({
             "name": MACHINE, "definition": definition.to_string(),
             "roleArn": "arn:aws:iam::000000000000:role/steps",
@@ -150,6 +180,27 @@ impl Steps {
         let made = call(&endpoint, ("states", "AWSStepFunctions.CreateStateMachine"), &machine);
         let machine = made["stateMachineArn"].as_str().unwrap_or_else(|| panic!("{made}"));
         Self { machine: machine.to_owned(), endpoint, _watchdog: watchdog }
+    }
+
+    /// An execution of another machine that does not end: its only task is never taken up.
+    pub fn runs_forever(&self) -> String {
+        let activity = self.states("CreateActivity", &json!({"name": "nobody"}));
+        let definition = json!({"StartAt": "A", "States": {"A": {
+            "Type": "Task", "Resource": activity["activityArn"], "End": true,
+        }}});
+        let machine = json!({
+            "name": "forever", "definition": definition.to_string(),
+            "roleArn": "arn:aws:iam::000000000000:role/steps",
+        });
+        let made = self.states("CreateStateMachine", &machine);
+        let started =
+            self.states("StartExecution", &json!({"stateMachineArn": made["stateMachineArn"]}));
+        started["executionArn"].as_str().unwrap_or_else(|| panic!("{started}")).to_owned()
+    }
+
+    /// The ARN that an execution of this name has.
+    pub fn arn_of(&self, name: &str) -> String {
+        format!("{}:{name}", self.machine.replace(":stateMachine:", ":execution:"))
     }
 
     pub fn states(&self, action: &str, body: &Value) -> Value {

@@ -191,7 +191,7 @@ impl Function {
 /// Reads an event. serde's own message could quote a token.
 fn read<T: DeserializeOwned>(event: &str) -> Result<T, Error> {
     serde_json::from_str(event).map_err(|error| {
-        format!("the event is none of API Gateway's ({:?})", error.classify()).into()
+        format!("the event does not come from API Gateway ({:?})", error.classify()).into()
     })
 }
 

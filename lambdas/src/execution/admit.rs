@@ -19,7 +19,7 @@ const AHEAD_MS: u64 = 3_600_000;
 /// Seconds that a lease outlives the deadline.
 const LEASE_GRACE_SECS: u64 = 3_600;
 
-/// What `ralph.toml` says of every order.
+/// The environment's values for every order, from `ralph.toml`.
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults {
     /// How long an execution may take whose order names no limit, seconds.

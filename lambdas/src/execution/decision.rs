@@ -42,7 +42,7 @@ pub struct Facts<'a> {
     pub end: Option<&'a End>,
     /// Somebody asked for the execution to stop.
     pub stop_requested: bool,
-    /// Until when the newest run's worker waits, ms since the epoch, as far as its row says.
+    /// Until when the newest run's worker waits, ms since the epoch, if its row says so.
     pub wait_until: Option<u64>,
 }
 
@@ -74,7 +74,7 @@ pub fn decide(progress: Progress, facts: Facts<'_>, now: u64) -> Next {
 fn after_run(mut progress: Progress, end: &End, stop_requested: bool, now: u64) -> Next {
     progress.waiting_for = None;
     // What kept an earlier task from starting can pass once a worker has run.
-    let mended_before = progress.started;
+    let ran_before = progress.started;
     progress.started |= end.started;
     (progress.exit, progress.reason) = (end.exit, end.reason.clone());
     match end.kind() {
@@ -108,7 +108,7 @@ fn after_run(mut progress: Progress, end: &End, stop_requested: bool, now: u64) 
             let starts = MAX_WITHOUT_CAPACITY + 1;
             give_up(&progress, &format!("no capacity in {starts} starts"))
         }
-        EndKind::CannotStart if !mended_before => {
+        EndKind::CannotStart if !ran_before => {
             ended(&progress, Outcome::CannotStart, end.reason.clone())
         }
         EndKind::CannotStart | EndKind::Other

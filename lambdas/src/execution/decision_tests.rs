@@ -271,7 +271,11 @@ fn on_demand_capacity_is_asked_for_after_five_starts_without_spot_capacity() {
     all.extend([Wait(480), Run(FARGATE), Wait(600), Run(FARGATE)]);
     assert_eq!(told.all, all);
     let told = told.ends(&interrupted());
-    assert_eq!(told.all.last(), Some(&Run(FARGATE_SPOT)), "a run that had capacity counts anew");
+    assert_eq!(
+        told.all.last(),
+        Some(&Run(FARGATE_SPOT)),
+        "a run that had capacity resets the count"
+    );
 }
 
 #[test]

@@ -339,20 +339,20 @@ async fn a_call_that_breaks_off_anywhere_is_made_whole_by_its_repetition() {
             cloud.table.calls_left.set(Some(calls));
             cloud.table.down.set(false);
         };
-        let mended = || {
+        let restored = || {
             cloud.table.calls_left.set(None);
             cloud.table.down.set(false);
         };
         broken(works);
         let first = cloud.try_admit(&arn(1), order()).await;
-        mended();
+        restored();
         let step = cloud.admit(&arn(1)).await;
         assert!(first.is_ok_and(|first| first == step) || works < 4, "{works}");
         assert!(cloud.table.row("docs", &run_of(&step)).is_some(), "{works}");
         let failed = raised(&step, "ECS.AccessDeniedException", "not authorized");
         broken(works);
         let first = cloud.try_decide(&failed).await;
-        mended();
+        restored();
         let over = cloud.decide(&failed).await;
         assert!(first.is_ok_and(|first| first == over) || works < 5, "{works}");
         assert_eq!(output(&over).outcome, Outcome::CannotStart, "{works}");

@@ -1,4 +1,4 @@
-//! How a run ended, from what Step Functions says of its task.
+//! How a run ended, from what Step Functions says about its task.
 //!
 //! The state machine hands on two texts and looks into neither: the task's description, or the
 //! error that `ecs:runTask.sync` raised. [`End::read`] takes whatever stands in them; what it cannot
@@ -61,7 +61,7 @@ pub enum EndKind {
     TimedOut,
     /// There was no room for the task, or too many requests.
     NoCapacity,
-    /// The task cannot start until a person mends something.
+    /// The task cannot start until a person fixes something.
     CannotStart,
     /// Anything else.
     Other,
@@ -109,7 +109,7 @@ const PASSING: [&str; 14] = [
     "service unavailable",
 ];
 
-/// Causes that stay until a person mends them. Each entry is a list of texts that all have to stand
+/// Causes that stay until a person fixes them. Each entry is a list of texts that all have to stand
 /// in the reason, in lower case. A cause that is not here is tried again.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html>,
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html>

@@ -137,7 +137,7 @@ fn what_a_stopped_task_says_that_did_not_start() {
         (Kind::Other, "OutOfMemoryError: container killed due to memory usage"),
         (Kind::Other, "Task failed ELB health checks"),
         (Kind::Other, ""),
-        // What a person must mend.
+        // What a person must fix.
         (
             Kind::CannotStart,
             "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref 1.dkr.ecr.us-east-1.amazonaws.com/ralph-worker:0.1.0: 1.dkr.ecr.us-east-1.amazonaws.com/ralph-worker:0.1.0: not found",

@@ -91,7 +91,7 @@ pub enum Problem {
     Field {
         /// The field and a colon; empty where the problem names the field.
         at: String,
-        /// What serde says of it.
+        /// serde's message.
         problem: String,
     },
     /// The repository.

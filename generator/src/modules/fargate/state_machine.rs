@@ -20,7 +20,7 @@ const DECIDE: Name = "Decide";
 const DONE: Name = "Done";
 const FAILED: Name = "Failed";
 
-/// What of the module the state machine and its role name.
+/// The parts of the module that the state machine and its role name.
 pub(super) struct Around<'a> {
     pub(super) cluster: &'a crate::aws::ecs::ClusterRef<Fargate>,
     pub(super) task_definition: &'a crate::aws::ecs::TaskDefinitionRef<Fargate>,
