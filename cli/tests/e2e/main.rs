@@ -1,5 +1,5 @@
-//! End to end through the real binaries, the real Terraform, the deployable Lambda zip and the
-//! local cloud with IAM enforced. One local cloud serves every test here.
+//! End to end through the real binaries, the real Terraform, the functions and the local
+//! cloud with IAM enforced. One local cloud serves every test here.
 
 mod bench;
 mod busy;
