@@ -143,12 +143,15 @@ fn allowance(end: &End) -> (usize, Output) {
     (times, told.output())
 }
 
+/// A row of the table: its first cell, and ends that belong to it with what follows each.
+type Row = (&'static str, Vec<(End, Vec<Follows>)>);
+
 /// Every row of the table by its first cell, with what it must mean. The table itself is read, so a
 /// row that is added or changed there has to be added or changed here.
 #[test]
 fn every_row_of_the_table_in_the_documentation() {
     use Outcome::{Blocked, CannotStart, Complete, Limit, Stopped};
-    let expected: Vec<(&str, Vec<(End, Vec<Follows>)>)> = vec![
+    let expected: Vec<Row> = vec![
         (
             "stop code UserInitiated (`ralph stop`, the console)",
             vec![(end("UserInitiated", "", Some(0)), vec![Over(Stopped, Some(0))])],
