@@ -35,22 +35,17 @@ impl Workstream {
         &self.0
     }
 
+    fn is(text: &str) -> bool {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=Self::MAX_LEN).contains(&text.len())
+            && !text.starts_with('-')
+            && text.bytes().all(allowed)
+    }
+
     /// The branch a workstream works on unless it is told another: `ralph/<workstream>`.
     #[must_use]
     pub fn default_branch(&self) -> String {
         format!("ralph/{self}")
-    }
-}
-
-impl FromStr for Workstream {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let ok = (1..=Self::MAX_LEN).contains(&text.len())
-            && !text.starts_with('-')
-            && text.bytes().all(allowed);
-        if ok { Ok(Self(text.to_owned())) } else { Err(IdError::Workstream(clip(text))) }
     }
 }
 
@@ -71,6 +66,16 @@ impl Run {
     /// [`IdError::Run`] when the attempt does not fit in four digits.
     pub fn new(ulid: ulid::Ulid, attempt: u32) -> Result<Self, IdError> {
         format!("{ulid}-{attempt:04}").parse()
+    }
+
+    fn is(text: &str) -> bool {
+        let Some((ulid, attempt)) = text.split_once('-') else { return false };
+        // Crockford's alphabet also decodes lower case and letters that look alike; only the canonical
+        // form sorts by time, so only that one is an id.
+        let canonical = ulid::Ulid::from_string(ulid)
+            .is_ok_and(|u| u.array_to_str(&mut [0; Self::ULID_LEN]) == ulid);
+        let digits = attempt.len() == 4 && attempt.bytes().all(|b| b.is_ascii_digit());
+        canonical && digits && attempt != "0000"
     }
 
     /// The id as text.
@@ -98,22 +103,6 @@ impl Run {
     }
 }
 
-impl FromStr for Run {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError::Run(clip(text));
-        let (ulid, attempt) = text.split_once('-').ok_or_else(error)?;
-        // Crockford's alphabet also decodes lower case and letters that look alike; only the canonical form
-        // sorts by time, so only that one is an id.
-        let canonical = ulid::Ulid::from_string(ulid)
-            .is_ok_and(|u| u.array_to_str(&mut [0; Self::ULID_LEN]) == ulid);
-        let digits =
-            attempt.len() == 4 && attempt.bytes().all(|b| b.is_ascii_digit()) && attempt != "0000";
-        if canonical && digits { Ok(Self(text.to_owned())) } else { Err(error()) }
-    }
-}
-
 macro_rules! text_id {
     ($($id:ident),*) => {$(
         impl fmt::Display for $id {
@@ -124,7 +113,13 @@ macro_rules! text_id {
         impl TryFrom<String> for $id {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
-                text.parse()
+                if Self::is(&text) { Ok(Self(text)) } else { Err(IdError::$id(clip(&text))) }
+            }
+        }
+        impl FromStr for $id {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                text.to_owned().try_into()
             }
         }
         impl From<$id> for String {
