@@ -11,7 +11,7 @@ pub enum ConfigError {
     /// A variable is missing or empty.
     #[error("environment variable {0} is missing or empty\nhint: the websocket module sets it")]
     Missing(&'static str),
-    /// A variable holds something else than it should.
+    /// A variable holds something other than it should.
     #[error("environment variable {name} is not {expected}")]
     Invalid {
         /// Which.
@@ -110,8 +110,11 @@ impl<F: Fn(&str) -> Option<String>> Config<F> {
     /// [`ConfigError::Missing`], [`ConfigError::Invalid`].
     pub fn allow_file_repo(&self) -> Result<bool, ConfigError> {
         let name = lambda_env::ALLOW_FILE_REPO;
-        let value = self.text(name)?.parse();
-        value.map_err(|_| ConfigError::Invalid { name, expected: "`true` or `false`" })
+        match self.text(name)?.as_str() {
+            "1" => Ok(true),
+            "0" => Ok(false),
+            _ => Err(ConfigError::Invalid { name, expected: "`0` or `1`" }),
+        }
     }
 
     /// The signing keys' secret.
@@ -164,8 +167,9 @@ mod tests {
         for bad in ["0", "-1", "1.5", "25920001", "an hour"] {
             assert!(with("RALPH_MAX_DURATION_SECS", bad).max_duration_secs().is_err(), "{bad}");
         }
-        assert_eq!(with("RALPH_ALLOW_FILE_REPO", "false").allow_file_repo(), Ok(false));
-        assert!(with("RALPH_ALLOW_FILE_REPO", "1").allow_file_repo().is_err());
+        assert_eq!(with("RALPH_ALLOW_FILE_REPO", "0").allow_file_repo(), Ok(false));
+        assert_eq!(with("RALPH_ALLOW_FILE_REPO", "1").allow_file_repo(), Ok(true));
+        assert!(with("RALPH_ALLOW_FILE_REPO", "true").allow_file_repo().is_err());
         let endpoint =
             with("RALPH_MANAGEMENT_ENDPOINT", "http://127.0.0.1:1/x/").management_endpoint();
         assert_eq!(endpoint.as_deref(), Ok("http://127.0.0.1:1/x"));

@@ -207,7 +207,7 @@ pub mod lambda_env {
     pub const MANAGEMENT_ENDPOINT: &str = "RALPH_MANAGEMENT_ENDPOINT";
     /// How long an execution may take whose order names no limit, seconds.
     pub const MAX_DURATION_SECS: &str = super::worker_env::MAX_DURATION_SECS;
-    /// `true` accepts orders with a `file://` repository; only the local cloud says so.
+    /// `1` accepts orders with a `file://` repository, `0` refuses them; only the local cloud sets `1`.
     pub const ALLOW_FILE_REPO: &str = super::worker_env::ALLOW_FILE_REPO;
     /// Lambda's own: the handler's name.
     pub const HANDLER: &str = "_HANDLER";

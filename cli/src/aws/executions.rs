@@ -125,7 +125,7 @@ impl Executions {
             order.as_ref().and_then(|order| order["workstream"].as_str()?.parse().ok());
         let Some(workstream) = workstream else { return Ok(None) };
         let status = status_of(&answer.status);
-        let told = answer.output.or(answer.cause);
+        let told = told(answer);
         let ulid = match self.runs.lease(&workstream).await? {
             Some((holder, ulid)) if holder == arn => Some(ulid),
             _ => told
@@ -156,7 +156,7 @@ impl Executions {
             workstream: workstream.clone(),
             ulid,
             status: status_of(&answer.status),
-            told: answer.output.or(answer.cause),
+            told: told(answer),
         }))
     }
 
@@ -185,6 +185,14 @@ impl Executions {
         let request = self.client.stop_execution().execution_arn(&execution.arn).cause(cause);
         request.send().await.map_err(|error| explain("the execution cannot be stopped", &error))?;
         Ok(())
+    }
+}
+
+/// What an execution told at its end. The local cloud also gives a failed one an output.
+fn told(answer: DescribeExecutionOutput) -> Option<String> {
+    match answer.status {
+        ExecutionStatus::Failed => answer.cause,
+        _ => answer.output,
     }
 }
 

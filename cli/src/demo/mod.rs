@@ -193,7 +193,7 @@ async fn play(
     Ok(report)
 }
 
-/// What the state machine is told.
+/// What the execution is asked to do.
 fn order(options: &DemoArgs, repository: &Repository) -> Order {
     let max_cost_usd = (options.agent == Agent::Claude).then_some(options.max_cost_usd);
     Order {

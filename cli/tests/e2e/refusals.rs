@@ -80,7 +80,10 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
         (&["ssh://git@example.com/x"], "is not an https URL with a host name"),
         (&["https://user:secret@example.com/x"], "is not an https URL with a host name"),
         (&["https://10.0.0.1/x"], "is not an https URL with a host name"),
-        (&["https://example.com/x", "--branch", ""], "`branch` is empty or longer than"),
+        (
+            &["https://example.com/x", "--branch", ""],
+            "`branch` is not a text of 1 to 200 characters",
+        ),
         (&["https://example.com/x", "--max-iterations", "0"], "`limits.maxIterations`"),
         (&["https://example.com/x", "--max-duration", "9000h"], "`limits.maxDurationSecs`"),
     ];

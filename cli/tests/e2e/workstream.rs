@@ -6,9 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::cloud::{cloud, ralph, root, stderr, stdout};
+use crate::{
+    cloud::{cloud, ralph, root, stderr, stdout},
+    requests::aws,
+};
 
 /// A repository with a prompt and a list of tasks, and its URL.
 fn repository(name: &str) -> String {
@@ -133,6 +136,69 @@ fn a_workstream_is_stopped_and_keeps_its_work() {
     let again = run(&["stop", "stop"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("stop does not run\nhint: "), "{}", stderr(&again));
+}
+
+/// Starts an execution as the console or a schedule does; its ARN.
+fn start(name: &str, order: &Value) -> String {
+    let started = aws(
+        "states",
+        "/",
+        &["x-amz-target: AWSStepFunctions.StartExecution", JSON],
+        &json!({
+            "stateMachineArn": cloud().output("state_machine_arn"), "name": name,
+            "input": order.to_string(),
+        }),
+    );
+    started["executionArn"].as_str().unwrap_or_else(|| panic!("{started}")).to_owned()
+}
+
+const JSON: &str = "content-type: application/x-amz-json-1.0";
+
+#[test]
+fn an_execution_of_another_name_is_seen_followed_and_stopped() {
+    let repo = repository("by-hand");
+    set_agent("by-hand", "bash -c 'echo half > half.txt; exec sleep 600'");
+    let arn = start("started-by-hand", &json!({"workstream": "by-hand", "repo": repo}));
+    let running = until("the workstream", || ps("by-hand", &[]));
+    assert_eq!(running["execution"], "started-by-hand", "{running}");
+    let second = run(&["run", "by-hand", &repo]);
+    assert!(stderr(&second).contains("(execution started-by-hand)"), "{}", stderr(&second));
+    until("the first iteration", || wrote("by-hand", "iter.start"));
+
+    let followed = command(&["logs", "by-hand", "-f", "--exit-code"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ralph starts");
+    let output = run(&["stop", "by-hand"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    // The request is there for `decide`, whatever ended the task.
+    let key = json!({"pk": {"S": "WS#by-hand"}, "sk": {"S": "STOP"}});
+    let row = aws(
+        "dynamodb",
+        "/",
+        &["x-amz-target: DynamoDB_20120810.GetItem", JSON],
+        &json!({"TableName": cloud().output("connections_table"), "Key": key}),
+    );
+    assert_eq!(row["Item"]["execution"]["S"], arn.as_str(), "{row}");
+    let output = followed.wait_with_output().expect("ralph ends");
+    assert!(stdout(&output).contains("run.start"), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(0), "the local cloud says 0: {}", stderr(&output));
+    let over = until("the end", || ps("by-hand", &["-a"]));
+    assert_eq!(
+        (&over["state"], &over["execution"]),
+        (&json!("stopped"), &json!("started-by-hand"))
+    );
+}
+
+#[test]
+fn an_order_that_admit_refuses_shows_why() {
+    let name = format!("inside-{}", ulid::Ulid::generate());
+    start(&name, &json!({"workstream": "inside", "repo": "https://git.internal/a"}));
+    let over =
+        until("the refusal", || ps("inside", &["-a"]).filter(|row| row["state"] == "refused"));
+    let reason = over["reason"].as_str().expect("a reason");
+    assert!(reason.contains("inside a private network\nhint: "), "{reason}");
 }
 
 #[test]

@@ -112,8 +112,6 @@ outputs! {
         decide_function_arn: Arn,
         /// Name of the stage.
         stage_name: Text,
-        /// ARN of the connections table.
-        table_arn: Arn,
         /// Name of the connections table.
         table_name: Text,
         /// URL that clients connect to.
@@ -175,7 +173,6 @@ impl Definition for Websocket {
             api_id: api.id(),
             decide_function_arn: functions.get(Handler::Decide).function.arn(),
             stage_name: stage.name(),
-            table_arn: table.arn(),
             table_name: table.name(),
             url: stage.invoke_url(),
         }

@@ -175,13 +175,13 @@ impl Function {
             }
             Self::Admit { table, machine, defaults, retention_secs } => {
                 let retention_secs = *retention_secs;
-                let world = execution::World { table, machine, clock, retention_secs };
+                let world = execution::World { table, clock, retention_secs };
                 let admission = serde_json::from_str(event)?;
-                answer(&execution::admit(&admission, *defaults, &world, invocation).await?)
+                answer(&execution::admit(&admission, *defaults, machine, &world, invocation).await?)
             }
             Self::Decide { table, retention_secs } => {
                 let retention_secs = *retention_secs;
-                let world = execution::World { table, machine: &(), clock, retention_secs };
+                let world = execution::World { table, clock, retention_secs };
                 answer(&execution::decide(event, &world, invocation).await?)
             }
         }

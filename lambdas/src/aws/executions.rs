@@ -1,10 +1,7 @@
 //! The rows of executions: leases, answers, requests to stop, and the beginnings of runs.
 
 use aws_sdk_dynamodb::{
-    operation::{
-        delete_item::DeleteItemError, put_item::PutItemError,
-        put_item::builders::PutItemFluentBuilder,
-    },
+    operation::{delete_item::DeleteItemError, put_item::builders::PutItemFluentBuilder},
     types::AttributeValue,
 };
 use ralph_protocol::{
@@ -15,7 +12,7 @@ use ralph_protocol::{
 
 use super::{
     rows::{Item, item, key, n, s, text},
-    table::{Connections, names},
+    table::{Connections, names, put_if},
     unavailable,
 };
 use crate::ports::{Executions, Lease, Unavailable};
@@ -28,29 +25,7 @@ fn lease_key(workstream: &Workstream) -> Item {
     key(table::workstream(workstream), LEASE.to_owned())
 }
 
-/// Sends a conditional write; `false` when its condition does not hold.
-async fn put_if(put: PutItemFluentBuilder) -> Result<bool, Unavailable> {
-    match put.send().await {
-        Ok(_) => Ok(true),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(unavailable("dynamodb PutItem")(error)),
-    }
-}
-
 impl Connections {
-    /// A write of a row that must not exist.
-    fn put_new(&self, item: Item) -> PutItemFluentBuilder {
-        self.put(item)
-            .condition_expression("attribute_not_exists(#pk)")
-            .set_expression_attribute_names(names(&[("#pk", PK)]))
-    }
-
     fn put_lease(&self, workstream: &Workstream, lease: &Lease) -> PutItemFluentBuilder {
         let mut item = lease_key(workstream);
         item.extend([

@@ -10,7 +10,7 @@ use crate::ports::{Machine, Unavailable};
 pub struct StateMachine(Client);
 
 impl StateMachine {
-    /// The machine whose executions are asked after by their ARN.
+    /// Looks executions up by their ARN.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig) -> Self {
         Self(Client::new(config))

@@ -80,6 +80,13 @@ impl Connections {
         self.client.put_item().table_name(&self.table).set_item(Some(item))
     }
 
+    /// A write of a row that must not exist.
+    pub(super) fn put_new(&self, item: Item) -> PutItemFluentBuilder {
+        self.put(item)
+            .condition_expression("attribute_not_exists(#pk)")
+            .set_expression_attribute_names(names(&[("#pk", PK)]))
+    }
+
     pub(super) fn delete_row(&self, key: Item) -> DeleteItemFluentBuilder {
         self.client.delete_item().table_name(&self.table).set_key(Some(key))
     }
@@ -96,6 +103,21 @@ impl Connections {
     fn update(&self, workstream: &Workstream, run: &Run) -> UpdateItemFluentBuilder {
         let key = key(table::workstream(workstream), table::run(run));
         self.client.update_item().table_name(&self.table).set_key(Some(key))
+    }
+}
+
+/// Sends a conditional write; `false` when its condition does not hold.
+pub(super) async fn put_if(put: PutItemFluentBuilder) -> Result<bool, Unavailable> {
+    match put.send().await {
+        Ok(_) => Ok(true),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(unavailable("dynamodb PutItem")(error)),
     }
 }
 
@@ -197,25 +219,16 @@ impl Table for Connections {
             (EXPIRES_AT, n(expires_at)),
         ];
         let item = item(table::stream(name), META.to_owned(), attributes);
-        let answer = self
+        let put = self
             .put(item)
             .condition_expression("attribute_not_exists(#pk) OR #expires <= :now")
             .set_expression_attribute_names(names(&[("#pk", PK), ("#expires", EXPIRES_AT)]))
-            .expression_attribute_values(":now", n(now))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(owner.clone()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                // Someone was first.
-                Ok(self.stream(name, now).await?.unwrap_or_else(|| owner.clone()))
-            }
-            Err(error) => Err(unavailable("dynamodb PutItem")(error)),
+            .expression_attribute_values(":now", n(now));
+        if put_if(put).await? {
+            return Ok(owner.clone());
         }
+        // Someone was first.
+        Ok(self.stream(name, now).await?.unwrap_or_else(|| owner.clone()))
     }
 
     async fn runs(
@@ -299,23 +312,7 @@ impl Table for Connections {
 
     async fn use_token(&self, jti: &str, expires_at: u64) -> Result<bool, Unavailable> {
         let item = item(table::token(jti), META.to_owned(), [(EXPIRES_AT, n(expires_at))]);
-        let answer = self
-            .put(item)
-            .condition_expression("attribute_not_exists(#pk)")
-            .set_expression_attribute_names(names(&[("#pk", PK)]))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(unavailable("dynamodb PutItem")(error)),
-        }
+        put_if(self.put_new(item)).await
     }
 }
 

@@ -2,7 +2,8 @@
 
 use ralph_protocol::{
     event::timestamp_ms,
-    execution::{Admission, MAX_OVERRIDES, Next, Order, Outcome, Output, Progress, Step, ulid},
+    execution::{Admission, Next, Order, Outcome, Output, Progress, Step, ulid},
+    ids::Workstream,
 };
 use serde_json::json;
 
@@ -33,10 +34,11 @@ pub struct Defaults {
 ///
 /// # Errors
 /// [`ExecutionError`]: a service did not work; Step Functions calls again.
-pub async fn admit<T: Executions, M: Machine, C: Clock>(
+pub async fn admit<T: Executions, C: Clock>(
     admission: &Admission,
     defaults: Defaults,
-    world: &World<'_, T, M, C>,
+    machine: &impl Machine,
+    world: &World<'_, T, C>,
     invocation: Invocation<'_>,
 ) -> Result<Step, ExecutionError> {
     let now = world.clock.now_ms();
@@ -46,15 +48,14 @@ pub async fn admit<T: Executions, M: Machine, C: Clock>(
             let fields =
                 [("execution", json!(admission.execution)), ("reason", json!(reason.clone()))];
             invocation.warn("order refused", &fields);
-            let workstream = admission.order["workstream"].as_str().unwrap_or_default();
-            return Ok(Step::new(refused(Outcome::Refused, workstream, reason)));
+            return Ok(Step::new(refused(Outcome::Refused, &workstream(&admission.order), reason)));
         }
     };
     if let Some(next) = answered(world.table, &progress).await? {
         carry_out(&progress, &next, world, invocation).await?;
         return Ok(Step::new(next));
     }
-    if let Err(holder) = take_lease(&progress, world).await? {
+    if let Err(holder) = take_lease(&progress, machine, world).await? {
         let reason = format!(
             "another execution works on this workstream: {holder}\nhint: wait for its end, or stop it with `ralph stop`"
         );
@@ -65,6 +66,12 @@ pub async fn admit<T: Executions, M: Machine, C: Clock>(
     let next = settle(&progress, decision::begin(progress.clone(), now), world).await?;
     carry_out(&progress, &next, world, invocation).await?;
     Ok(Step::new(next))
+}
+
+/// The workstream that an order names, if it is one: a refused order may hold anything.
+fn workstream(order: &serde_json::Value) -> String {
+    let named = order["workstream"].as_str().and_then(|text| text.parse::<Workstream>().ok());
+    named.map(String::from).unwrap_or_default()
 }
 
 /// Everything about the order that can be known without a service; else why it is refused.
@@ -101,40 +108,14 @@ fn read(admission: &Admission, defaults: Defaults, now: u64) -> Result<Progress,
         exit: None,
         reason: String::new(),
     };
-    fits(&progress)?;
     Ok(progress)
 }
 
-/// ECS refuses overrides that are too long, and only says how long they may be.
-fn fits(progress: &Progress) -> Result<(), String> {
-    let overrides = decision::overrides(progress);
-    let characters = overrides.characters();
-    if characters <= MAX_OVERRIDES {
-        return Ok(());
-    }
-    let order = &progress.order;
-    let fields = [
-        ("repo", Some(&order.repo)),
-        ("base", order.base.as_ref()),
-        ("branch", order.branch.as_ref()),
-        ("promptFile", order.prompt_file.as_ref()),
-        ("verifyCommand", order.verify_command.as_ref()),
-    ];
-    let length = |text: &String| serde_json::to_string(text).map_or(0, |json| json.chars().count());
-    let longest = fields
-        .into_iter()
-        .filter_map(|(field, text)| Some((length(text?), field)))
-        .max()
-        .map_or("repo", |(_, field)| field);
-    Err(format!(
-        "the order makes {characters} characters of overrides, and ECS takes {MAX_OVERRIDES}\nhint: shorten `{longest}`, the longest field; a quote, a backslash or a control character counts more than once"
-    ))
-}
-
 /// Takes the lease, or takes it over from an execution that no longer runs; else who holds it.
-async fn take_lease<T: Executions, M: Machine, C: Clock>(
+async fn take_lease<T: Executions, C: Clock>(
     progress: &Progress,
-    world: &World<'_, T, M, C>,
+    machine: &impl Machine,
+    world: &World<'_, T, C>,
 ) -> Result<Result<(), String>, ExecutionError> {
     let (table, workstream) = (world.table, &progress.order.workstream);
     let lease = Lease {
@@ -148,14 +129,15 @@ async fn take_lease<T: Executions, M: Machine, C: Clock>(
         }
         // The holder may have let go in between: then the lease is asked for again.
         let Some(holder) = table.lease_holder(workstream).await? else { continue };
-        if world.machine.is_running(&holder).await? {
+        if machine.is_running(&holder).await? {
             return Ok(Err(holder));
         }
         // Only from the holder that was looked at: of two that look, one is faster.
-        let taken = table.take_over_lease(workstream, &lease, &holder).await?;
-        return Ok(if taken { Ok(()) } else { Err("its lease changes hands".to_owned()) });
+        if table.take_over_lease(workstream, &lease, &holder).await? {
+            return Ok(Ok(()));
+        }
     }
-    Ok(Err("its lease changes hands".to_owned()))
+    Ok(Err("one that is taking the lease right now".to_owned()))
 }
 
 fn refused(outcome: Outcome, workstream: &str, reason: String) -> Next {

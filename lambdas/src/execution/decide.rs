@@ -13,19 +13,17 @@ use super::{
 use crate::{
     invocation::Invocation,
     ports::{Clock, Executions, RunNews, Table},
+    runs::clip,
 };
-
-/// Most characters of a reason in a run's row.
-const MAX_REASON: usize = 500;
 
 /// Says what follows the step that the state machine hands back.
 ///
 /// # Errors
 /// [`ExecutionError`]: a service did not work, or the step cannot be read; Step Functions calls
 /// again.
-pub async fn decide<T: Executions + Table, M, C: Clock>(
+pub async fn decide<T: Executions + Table, C: Clock>(
     event: &str,
-    world: &World<'_, T, M, C>,
+    world: &World<'_, T, C>,
     invocation: Invocation<'_>,
 ) -> Result<Step, ExecutionError> {
     let Step { next, ended, .. } = Step::read(event)?;
@@ -52,7 +50,7 @@ pub async fn decide<T: Executions + Table, M, C: Clock>(
             last_seq: 0,
             last_ts: 0,
             state: RunState::Failed,
-            reason: Some(end.reason.chars().take(MAX_REASON).collect()),
+            reason: Some(clip(&end.reason)),
             exit: None,
             wait_until: None,
             expires_at: world.clock.now_secs() + world.retention_secs,
@@ -63,13 +61,15 @@ pub async fn decide<T: Executions + Table, M, C: Clock>(
     Ok(Step::new(next))
 }
 
-async fn facts<'a, T: Executions + Table, M, C: Clock>(
+async fn facts<'a, T: Executions + Table, C: Clock>(
     progress: &Progress,
     end: Option<&'a End>,
-    world: &World<'_, T, M, C>,
+    world: &World<'_, T, C>,
 ) -> Result<Facts<'a>, ExecutionError> {
     let workstream = &progress.order.workstream;
     let stop_requested = world.table.stop_requested(workstream, &progress.execution).await?;
+    let holder = world.table.lease_holder(workstream).await?;
+    let taken_over = holder.is_some_and(|holder| holder != progress.execution);
     let mut wait_until = None;
     if progress.waiting_for == Some(WaitFor::LastLines)
         && let Ok(Some(run)) = progress.run()
@@ -77,5 +77,5 @@ async fn facts<'a, T: Executions + Table, M, C: Clock>(
         let row = world.table.run(workstream, &run, world.clock.now_secs()).await?;
         wait_until = row.and_then(|row| row.wait_until);
     }
-    Ok(Facts { end, stop_requested, wait_until })
+    Ok(Facts { end, stop_requested, taken_over, wait_until })
 }

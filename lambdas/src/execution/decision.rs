@@ -2,11 +2,9 @@
 //! what is known and the time.
 
 use ralph_protocol::{
-    execution::{
-        End, EndKind, Next, Outcome, Output, Overrides, Progress, RunTask, Variable, WaitFor,
-    },
+    execution::{End, EndKind, Next, Outcome, Output, Overrides, Progress, RunTask, WaitFor},
     exit::RunExit,
-    names::{FARGATE, FARGATE_SPOT, worker_env as env},
+    names::{FARGATE, FARGATE_SPOT},
 };
 
 /// Most restarts after an interruption of Spot capacity.
@@ -42,6 +40,8 @@ pub struct Facts<'a> {
     pub end: Option<&'a End>,
     /// Somebody asked for the execution to stop.
     pub stop_requested: bool,
+    /// Another execution holds the lease: this one failed, and somebody started it again.
+    pub taken_over: bool,
     /// Until when the newest run's worker waits, ms since the epoch, if its row says so.
     pub wait_until: Option<u64>,
 }
@@ -53,11 +53,14 @@ pub fn begin(mut progress: Progress, now: u64) -> Next {
         return out_of_time(&progress);
     }
     progress.attempt += 1;
+    let Ok(Some(id)) = progress.run() else {
+        return give_up(&progress, "a run's id counts to 9999");
+    };
     let spot = progress.without_capacity < SPOT_TRIES;
     let run = RunTask {
         capacity_provider: if spot { FARGATE_SPOT } else { FARGATE }.to_owned(),
         timeout_seconds: (progress.deadline - now).div_ceil(1000) + GRACE_SECS,
-        overrides: overrides(&progress),
+        overrides: Overrides::of(&progress.order, &id),
     };
     Next::Run { progress, run }
 }
@@ -66,12 +69,12 @@ pub fn begin(mut progress: Progress, now: u64) -> Next {
 #[must_use]
 pub fn decide(progress: Progress, facts: Facts<'_>, now: u64) -> Next {
     match facts.end {
-        Some(end) => after_run(progress, end, facts.stop_requested, now),
+        Some(end) => after_run(progress, end, facts, now),
         None => after_wait(progress, facts, now),
     }
 }
 
-fn after_run(mut progress: Progress, end: &End, stop_requested: bool, now: u64) -> Next {
+fn after_run(mut progress: Progress, end: &End, facts: Facts<'_>, now: u64) -> Next {
     progress.waiting_for = None;
     // What kept an earlier task from starting can pass once a worker has run.
     let ran_before = progress.started;
@@ -80,7 +83,8 @@ fn after_run(mut progress: Progress, end: &End, stop_requested: bool, now: u64) 
     match end.kind() {
         EndKind::Stopped => stopped(&progress),
         EndKind::Final(exit) => ended(&progress, outcome(exit), exit.about().to_owned()),
-        _ if stop_requested => stopped(&progress),
+        _ if facts.stop_requested => stopped(&progress),
+        _ if facts.taken_over => busy(&progress),
         EndKind::Interrupted if progress.interruptions < MAX_INTERRUPTIONS => {
             progress.interruptions += 1;
             (progress.others_in_a_row, progress.without_capacity) = (0, 0);
@@ -130,6 +134,9 @@ fn after_wait(mut progress: Progress, facts: Facts<'_>, now: u64) -> Next {
     if facts.stop_requested {
         return stopped(&progress);
     }
+    if facts.taken_over {
+        return busy(&progress);
+    }
     if progress.waiting_for.take() != Some(WaitFor::LastLines) {
         return begin(progress, now);
     }
@@ -149,35 +156,6 @@ fn wait(mut progress: Progress, waiting_for: WaitFor, seconds: u64, now: u64) ->
     Next::Wait { progress, seconds }
 }
 
-/// The worker's environment beside what the task definition says. What the order does not name has
-/// no value here.
-#[must_use]
-pub fn overrides(progress: &Progress) -> Overrides {
-    let order = &progress.order;
-    let limits = &order.limits;
-    let number = |value: Option<u64>| value.map(|value| value.to_string());
-    let entries = [
-        (env::WORKSTREAM, Some(order.workstream.to_string())),
-        (env::RUN, progress.run().ok().flatten().map(|run| run.to_string())),
-        (env::ATTEMPT, Some(progress.attempt.to_string())),
-        (env::REPO, Some(order.repo.clone())),
-        (env::BASE, order.base.clone()),
-        (env::BRANCH, order.branch.clone()),
-        (env::PROMPT_FILE, order.prompt_file.clone()),
-        (env::VERIFY_COMMAND, order.verify_command.clone()),
-        (env::MAX_ITERATIONS, number(limits.max_iterations.map(u64::from))),
-        (env::MAX_DURATION_SECS, number(limits.max_duration_secs)),
-        (env::MAX_COST_USD, limits.max_cost_usd.map(|usd| usd.to_string())),
-        (env::ITERATION_TIMEOUT_SECS, number(limits.iteration_timeout_secs)),
-        (env::SILENCE_SECS, number(limits.silence_secs)),
-        (env::MAX_STALLS, number(limits.max_stalls.map(u64::from))),
-    ];
-    let variables = entries
-        .into_iter()
-        .filter_map(|(name, value)| Some(Variable { name: name.to_owned(), value: value? }));
-    Overrides::worker(variables.collect())
-}
-
 const fn outcome(exit: RunExit) -> Outcome {
     match exit {
         RunExit::Complete => Outcome::Complete,
@@ -190,6 +168,11 @@ const fn outcome(exit: RunExit) -> Outcome {
 
 fn stopped(progress: &Progress) -> Next {
     ended(progress, Outcome::Stopped, progress.reason.clone())
+}
+
+fn busy(progress: &Progress) -> Next {
+    let reason = "another execution has taken over this workstream\nhint: start a new execution instead of redriving one that has failed";
+    ended(progress, Outcome::Busy, reason.to_owned())
 }
 
 /// Ends the execution as the worker itself would at its deadline.

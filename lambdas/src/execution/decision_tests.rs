@@ -193,7 +193,7 @@ fn every_row_of_the_table_in_the_documentation() {
             ],
         ),
         (
-            "the task cannot start for a reason that stays: no such image, a secret without a value, no permission, an impossible definition; and no worker of the execution has run before",
+            "the task cannot start for a permanent reason: no such image, a secret without a value, no permission, an impossible definition; and no worker of the execution has run before",
             vec![(
                 not_started("CannotPullContainerError: ralph-worker:0.1.0: not found"),
                 vec![Over(CannotStart, None)],
@@ -282,7 +282,7 @@ fn on_demand_capacity_is_asked_for_after_five_starts_without_spot_capacity() {
 }
 
 #[test]
-fn a_cause_that_stays_is_tried_again_once_a_worker_has_run() {
+fn a_permanent_cause_is_tried_again_once_a_worker_has_run() {
     let image = not_started("CannotPullContainerError: ralph-worker:0.1.0: not found");
     let told = Told::new(8 * HOUR).ends(&exits(137)).ends(&image);
     assert_eq!(told.all.last(), Some(&Run(FARGATE_SPOT)));
@@ -326,7 +326,7 @@ fn no_run_begins_at_the_deadline_and_no_wait_ends_after_it() {
 fn a_request_to_stop_is_followed_by_no_run() {
     for end in [exits(75), exits(76), exits(137), interrupted(), not_started(FULL)] {
         let mut told = Told::new(8 * HOUR);
-        told.step(Facts { end: Some(&end), stop_requested: true, wait_until: None });
+        told.step(Facts { end: Some(&end), stop_requested: true, ..Facts::default() });
         assert_eq!(told.all.last(), Some(&Over(Outcome::Stopped, end.exit)), "{end:?}");
     }
     for end in [exits(76), exits(137), not_started(FULL)] {
@@ -336,8 +336,23 @@ fn a_request_to_stop_is_followed_by_no_run() {
         assert_eq!(told.all.last(), Some(&Over(Outcome::Stopped, end.exit)), "between two runs");
     }
     let mut told = Told::new(8 * HOUR);
-    told.step(Facts { end: Some(&exits(0)), stop_requested: true, wait_until: None });
+    told.step(Facts { end: Some(&exits(0)), stop_requested: true, ..Facts::default() });
     assert_eq!(told.output().outcome, Outcome::Complete, "what is complete is complete");
+}
+
+/// Started again by hand after it failed, while the next one works.
+#[test]
+fn an_execution_whose_lease_was_taken_over_begins_no_run() {
+    let taken_over = Facts { taken_over: true, ..Facts::default() };
+    for end in [exits(75), exits(76), exits(137), interrupted(), not_started(FULL)] {
+        let mut told = Told::new(8 * HOUR);
+        told.step(Facts { end: Some(&end), ..taken_over });
+        assert_eq!(told.all.last(), Some(&Over(Outcome::Busy, end.exit)), "{end:?}");
+    }
+    let mut told = Told::new(8 * HOUR);
+    told.step(Facts { end: Some(&exits(137)), ..Facts::default() });
+    told.step(taken_over);
+    assert_eq!(told.all.last(), Some(&Over(Outcome::Busy, Some(137))));
 }
 
 #[test]
@@ -438,7 +453,7 @@ proptest! {
             let facts = Facts {
                 stop_requested: stopped,
                 wait_until: until.map(|until| now + until * 1000),
-                end: None,
+                ..Facts::default()
             };
             next = match next {
                 Next::Run { progress, run } => {

@@ -23,11 +23,9 @@ use crate::{
 };
 
 /// What the handlers work with.
-pub struct World<'a, T, M, C> {
+pub struct World<'a, T, C> {
     /// The table.
     pub table: &'a T,
-    /// The state machine's executions.
-    pub machine: &'a M,
     /// The time.
     pub clock: &'a C,
     /// How long the rows of runs and steps live: as long as the lines, seconds.
@@ -40,19 +38,19 @@ pub enum ExecutionError {
     /// A service did not work.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// The state machine handed over something else than it was given.
+    /// The state machine handed over something other than a step.
     #[error(transparent)]
     Step(#[from] StepError),
-    /// The state machine asks after an end.
+    /// The state machine called `decide` after the end.
     #[error("the execution is over, nothing follows")]
     Over,
 }
 
 /// The answer of a step: the one that stands, or else a new one, which then stands.
-async fn settle<T: Executions, M, C: Clock>(
+async fn settle<T: Executions, C: Clock>(
     progress: &Progress,
     new: Next,
-    world: &World<'_, T, M, C>,
+    world: &World<'_, T, C>,
 ) -> Result<Next, ExecutionError> {
     let step = Step::new(new);
     let text = serde_json::to_string(&step).map_err(StepError::from)?;
@@ -71,10 +69,10 @@ async fn answered<T: Executions>(
 }
 
 /// Does what an answer asks for in the table. Doing it again changes nothing.
-async fn carry_out<T: Executions, M, C: Clock>(
+async fn carry_out<T: Executions, C: Clock>(
     progress: &Progress,
     next: &Next,
-    world: &World<'_, T, M, C>,
+    world: &World<'_, T, C>,
     invocation: Invocation<'_>,
 ) -> Result<(), ExecutionError> {
     let workstream = &progress.order.workstream;

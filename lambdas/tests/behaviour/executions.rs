@@ -58,18 +58,14 @@ fn admission(execution: &str, order: Value) -> Admission {
 }
 
 impl Cloud {
-    fn world(&self) -> World<'_, MemoryTable, Running, TestClock> {
-        World {
-            table: &self.table,
-            machine: &self.running,
-            clock: &self.clock,
-            retention_secs: 604_800,
-        }
+    fn world(&self) -> World<'_, MemoryTable, TestClock> {
+        World { table: &self.table, clock: &self.clock, retention_secs: 604_800 }
     }
 
     async fn try_admit(&self, execution: &str, order: Value) -> Result<Step, ExecutionError> {
         let admission = admission(execution, order);
-        execution::admit(&admission, DEFAULTS, &self.world(), self.lines.invocation()).await
+        let invocation = self.lines.invocation();
+        execution::admit(&admission, DEFAULTS, &self.running, &self.world(), invocation).await
     }
 
     async fn admit(&self, execution: &str) -> Step {
@@ -167,7 +163,7 @@ async fn an_order_that_is_not_accepted_leaves_no_trace() {
             "`limits.maxIterations` is out of range\nhint: a whole number from 1 to 100000",
         ),
         (arn(1), with("limits", json!({"maxCostUsd": 0})), "`limits.maxCostUsd`"),
-        (arn(1), with("workstream", json!("../docs")), "`workstream`"),
+        (arn(1), with("workstream", json!("https://you:hunter2@x/a")), "`workstream` is not an id"),
         (
             arn(1),
             with("repo", json!("https://10.0.0.1/a")),
@@ -197,6 +193,7 @@ async fn an_order_that_is_not_accepted_leaves_no_trace() {
         assert!(output.reason.contains(said), "{order}: {}", output.reason);
         assert!(output.reason.contains("\nhint: "), "{}", output.reason);
         assert!(!cloud.lines.all().contains("hunter2"));
+        assert!(!serde_json::to_string(&step).unwrap().contains("hunter2"));
         assert_eq!(cloud.table.calls.get(), 0, "nothing is read or written: {order}");
     }
 }
@@ -333,7 +330,7 @@ async fn a_repeated_call_gets_the_answer_that_stands_whatever_has_changed_since(
 /// The table fails at every call in turn; the repetition does the rest.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_breaks_off_anywhere_is_made_whole_by_its_repetition() {
-    for works in 0..6 {
+    for works in 0..7 {
         let cloud = Cloud::default();
         let broken = |calls| {
             cloud.table.calls_left.set(Some(calls));
@@ -354,12 +351,24 @@ async fn a_call_that_breaks_off_anywhere_is_made_whole_by_its_repetition() {
         let first = cloud.try_decide(&failed).await;
         restored();
         let over = cloud.decide(&failed).await;
-        assert!(first.is_ok_and(|first| first == over) || works < 5, "{works}");
+        assert!(first.is_ok_and(|first| first == over) || works < 6, "{works}");
         assert_eq!(output(&over).outcome, Outcome::CannotStart, "{works}");
         assert_eq!(cloud.lease(), None, "{works}");
         let row = cloud.table.row("docs", &run_of(&step)).unwrap();
         assert_eq!(row.info.state, RunState::Failed, "{works}");
     }
+}
+
+/// It failed, the next one took its lease over, and then somebody redrove it.
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_is_redriven_does_not_disturb_the_one_that_took_over() {
+    let cloud = Cloud::default();
+    let first = cloud.admit(&arn(1)).await;
+    cloud.running.0.borrow_mut().clear();
+    cloud.admit(&arn(2)).await;
+    let over = cloud.decide(&exits(&first, 75)).await;
+    assert_eq!(output(&over).outcome, Outcome::Busy);
+    assert_eq!(cloud.lease(), Some(arn(2)));
 }
 
 #[tokio::test(start_paused = true)]

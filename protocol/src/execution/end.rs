@@ -92,7 +92,7 @@ const NO_ROOM: &str = "RESOURCE:";
 
 /// Causes that pass by themselves, whatever else the text says: a call that was retried and timed
 /// out, or a pull that was cut off. Compared in lower case.
-const PASSING: [&str; 14] = [
+const PASSING: [&str; 15] = [
     "timeout",
     "timed out",
     "deadline exceeded",
@@ -107,6 +107,8 @@ const PASSING: [&str; 14] = [
     "toomanyrequests",
     "internal server error",
     "service unavailable",
+    // Of an account that uses ECS for the first time: the role is made meanwhile.
+    "service linked role",
 ];
 
 /// Causes that stay until a person fixes them. Each entry is a list of texts that all have to stand

@@ -232,6 +232,13 @@ fn what_run_task_answers_when_it_makes_no_task() {
             Kind::CannotStart,
         ),
         (
+            error(
+                "ECS.InvalidParameterException",
+                "Unable to assume the service linked role. Please verify that it exists.",
+            ),
+            Kind::Other,
+        ),
+        (
             error("ECS.InvalidParameterException", "InsufficientFreeAddressesInSubnet"),
             Kind::NoCapacity,
         ),

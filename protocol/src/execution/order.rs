@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use ulid::Ulid;
 
-use super::repo::{self, RepoProblem};
-use crate::ids::Workstream;
+use super::{
+    repo::{self, RepoProblem},
+    step::{MAX_OVERRIDES, Overrides},
+};
+use crate::ids::{Run, Workstream};
 
 /// Most characters of a branch's name.
 pub const MAX_BRANCH: usize = 200;
@@ -18,6 +22,10 @@ pub const MAX_ITERATIONS: u32 = 100_000;
 pub const MAX_DURATION_SECS: u64 = 300 * 24 * 3600;
 /// Most stalls in a row.
 pub const MAX_STALLS: u32 = 1_000;
+/// Highest attempt that a run's id can name.
+const MAX_ATTEMPT: u32 = 9_999;
+/// Most characters of a message about a field.
+const MAX_MESSAGE: usize = 300;
 /// Highest cost, US dollars.
 const MAX_COST_USD: f64 = 1e6;
 
@@ -79,20 +87,32 @@ impl Limits {
     }
 }
 
-/// What is wrong with an order. The text never repeats the repository's URL, which may hold a
-/// password.
+/// What is wrong with an order. The text repeats no value: a URL may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// Not an object at all.
     #[error("the order is not a JSON object\nhint: `ralph run` writes one")]
     NotAnObject,
-    /// A field is unknown, missing or of another type.
-    #[error("{at}{problem}\nhint: docs/operations.md lists the fields of an order")]
-    Field {
-        /// The field and a colon; empty where the problem names the field.
-        at: String,
-        /// serde's message.
-        problem: String,
+    /// A field is unknown or missing.
+    #[error("{0}\nhint: docs/operations.md lists the fields of an order")]
+    Field(String),
+    /// A field has a value of another kind.
+    #[error("`{field}` is not {allowed}\nhint: docs/operations.md lists the fields of an order")]
+    Value {
+        /// The field.
+        field: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// ECS would refuse the overrides of a run, and only say how long they may be.
+    #[error(
+        "the order makes {characters} characters of overrides, and ECS takes {MAX_OVERRIDES}\nhint: shorten `{field}`, the longest field; a quote, a backslash or a control character counts more than once"
+    )]
+    TooLong {
+        /// Characters of the overrides.
+        characters: usize,
+        /// The longest field.
+        field: &'static str,
     },
     /// The repository.
     #[error(transparent)]
@@ -158,9 +178,17 @@ impl Problem {
         if limit == Some(COST) {
             return Self::cost();
         }
-        let problem = error.inner().to_string();
-        let named = path == "." || problem.contains(&format!("`{path}`"));
-        Self::Field { at: if named { String::new() } else { format!("`{path}`: ") }, problem }
+        // These two messages name fields only; every other one quotes the value.
+        let message = error.inner().to_string();
+        if message.starts_with("unknown field `") || message.starts_with("missing field `") {
+            return Self::Field(message.chars().take(MAX_MESSAGE).collect());
+        }
+        let allowed = match path.as_str() {
+            "workstream" => "an id: 1 to 48 characters of a-z, 0-9 and -, not starting with -",
+            "limits" => "an object of limits",
+            _ => "a text",
+        };
+        Self::Value { field: path, allowed }
     }
 }
 
@@ -208,7 +236,27 @@ impl Order {
         if !limits.max_cost_usd.is_none_or(|usd| usd > 0.0 && usd <= MAX_COST_USD) {
             all.push(Problem::cost());
         }
+        all.extend(self.too_long());
         all
+    }
+
+    fn too_long(&self) -> Option<Problem> {
+        // As long as any run of the order can make them.
+        let run = Run::new(Ulid::nil(), MAX_ATTEMPT).ok()?;
+        let characters = Overrides::of(self, &run).characters();
+        if characters <= MAX_OVERRIDES {
+            return None;
+        }
+        let fields = [
+            ("repo", Some(&self.repo)),
+            ("base", self.base.as_ref()),
+            ("branch", self.branch.as_ref()),
+            ("promptFile", self.prompt_file.as_ref()),
+            ("verifyCommand", self.verify_command.as_ref()),
+        ];
+        let length = |text: &String| serde_json::to_string(text).map_or(0, |json| json.len());
+        let lengths = fields.into_iter().filter_map(|(field, text)| Some((length(text?), field)));
+        lengths.max().map(|(_, field)| Problem::TooLong { characters, field })
     }
 }
 
@@ -267,8 +315,8 @@ mod tests {
         for (text, said) in [
             ("[]", "not a JSON object"),
             (r#"{"workstream":"docs"}"#, "missing field `repo`"),
-            (r#"{"workstream":"docs","repo":7}"#, "`repo`: invalid type"),
-            (r#"{"workstream":"../x","repo":"REPO"}"#, "`workstream`: "),
+            (r#"{"workstream":"docs","repo":7}"#, "`repo` is not a text"),
+            (r#"{"workstream":"../x","repo":"REPO"}"#, "`workstream` is not an id: 1 to 48"),
             (
                 r#"{"workstream":"docs","repo":"REPO","maxCostUsd":1}"#,
                 "unknown field `maxCostUsd`, expected one of `workstream`, ",
@@ -277,7 +325,7 @@ mod tests {
                 r#"{"workstream":"docs","repo":"REPO","limits":{"cost":1}}"#,
                 "unknown field `cost`, expected one of `maxIterations`, ",
             ),
-            (r#"{"workstream":"docs","repo":"REPO","limits":"none"}"#, "`limits`: invalid type"),
+            (r#"{"workstream":"docs","repo":"REPO","limits":"none"}"#, "`limits` is not an object"),
             (
                 r#"{"workstream":"docs","repo":"REPO","limits":{"maxIterations":1.5}}"#,
                 "`limits.maxIterations` is out of range\nhint: a whole number from 1 to 100000",
@@ -301,5 +349,27 @@ mod tests {
             assert!(told.contains(said), "{text}: {told}");
             assert!(told.contains("\nhint: ") && !told.contains("hunter2"), "{told}");
         }
+    }
+    /// Where ECS draws the line, for the longest id of a run.
+    #[test]
+    fn the_longest_overrides_are_accepted_and_one_character_more_is_not() {
+        let mut order = order("");
+        order.prompt_file = Some("p".repeat(MAX_PATH));
+        // Each control character counts six times.
+        let with = |order: &Order, controls: usize, plain: usize| {
+            let command = "\u{1}".repeat(controls) + &"x".repeat(plain);
+            Order { verify_command: Some(command), ..order.clone() }
+        };
+        let run = Run::new(Ulid::nil(), MAX_ATTEMPT).unwrap();
+        let characters = |order: &Order| Overrides::of(order, &run).characters();
+        let controls = 1_100;
+        let plain = MAX_OVERRIDES - characters(&with(&order, controls, 0));
+        let longest = with(&order, controls, plain);
+        assert_eq!((characters(&longest), longest.problems(false)), (MAX_OVERRIDES, vec![]));
+        let over = with(&order, controls, plain + 1);
+        assert_eq!(
+            over.problems(false),
+            [Problem::TooLong { characters: MAX_OVERRIDES + 1, field: "verifyCommand" }]
+        );
     }
 }

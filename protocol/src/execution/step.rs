@@ -12,7 +12,7 @@ use ulid::Ulid;
 use super::{Ended, Order, Output};
 use crate::{
     ids::{IdError, Run},
-    names::CONTAINER,
+    names::{CONTAINER, worker_env as env},
 };
 
 /// Version of [`Step`]. An execution can wait for days while an apply replaces the functions, so a
@@ -178,9 +178,32 @@ pub struct Variable {
 }
 
 impl Overrides {
-    /// The worker's variables.
+    /// The worker's environment beside what the task definition says. What the order does not name
+    /// has no value here.
     #[must_use]
-    pub fn worker(environment: Vec<Variable>) -> Self {
+    pub fn of(order: &Order, run: &Run) -> Self {
+        let limits = &order.limits;
+        let number = |value: Option<u64>| value.map(|value| value.to_string());
+        let entries = [
+            (env::WORKSTREAM, Some(order.workstream.to_string())),
+            (env::RUN, Some(run.to_string())),
+            (env::ATTEMPT, Some(run.attempt().to_string())),
+            (env::REPO, Some(order.repo.clone())),
+            (env::BASE, order.base.clone()),
+            (env::BRANCH, order.branch.clone()),
+            (env::PROMPT_FILE, order.prompt_file.clone()),
+            (env::VERIFY_COMMAND, order.verify_command.clone()),
+            (env::MAX_ITERATIONS, number(limits.max_iterations.map(u64::from))),
+            (env::MAX_DURATION_SECS, number(limits.max_duration_secs)),
+            (env::MAX_COST_USD, limits.max_cost_usd.map(|usd| usd.to_string())),
+            (env::ITERATION_TIMEOUT_SECS, number(limits.iteration_timeout_secs)),
+            (env::SILENCE_SECS, number(limits.silence_secs)),
+            (env::MAX_STALLS, number(limits.max_stalls.map(u64::from))),
+        ];
+        let environment = entries
+            .into_iter()
+            .filter_map(|(name, value)| Some(Variable { name: name.to_owned(), value: value? }))
+            .collect();
         let name = CONTAINER.to_owned();
         Self { container_overrides: vec![ContainerOverride { name, environment }] }
     }
@@ -289,7 +312,12 @@ mod tests {
     #[test]
     fn overrides_are_counted_with_the_json_around_them() {
         let variable = Variable { name: "A".into(), value: "é\"".into() };
-        let overrides = Overrides::worker(vec![variable]);
+        let overrides = Overrides {
+            container_overrides: vec![ContainerOverride {
+                name: "worker".into(),
+                environment: vec![variable],
+            }],
+        };
         let text = r#"{"ContainerOverrides":[{"Name":"worker","Environment":[{"Name":"A","Value":"é\""}]}]}"#;
         assert_eq!(overrides.characters(), text.chars().count());
     }

@@ -5,7 +5,7 @@ resource "aws_cloudwatch_metric_alarm" "executions_failed" {
   count = var.alarms ? 1 : 0
 
   alarm_name        = "${var.state_machine_name}-failed"
-  alarm_description = "An execution failed: the worker's own ends count as success, so the machine itself, its role or Fargate is at fault."
+  alarm_description = "An execution was refused, could not start, gave up, or lost one of its functions. The worker's own ends count as success."
   namespace         = "AWS/States"
   metric_name       = "ExecutionsFailed"
   dimensions = {

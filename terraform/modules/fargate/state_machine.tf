@@ -41,7 +41,7 @@ resource "aws_sfn_state_machine" "workstream" {
             IntervalSeconds = 2
             BackoffRate     = 2
             MaxDelaySeconds = 300
-            MaxAttempts     = 12
+            MaxAttempts     = 18
             JitterStrategy  = "FULL"
           },
         ]
@@ -123,7 +123,7 @@ resource "aws_sfn_state_machine" "workstream" {
             IntervalSeconds = 2
             BackoffRate     = 2
             MaxDelaySeconds = 300
-            MaxAttempts     = 12
+            MaxAttempts     = 18
             JitterStrategy  = "FULL"
           },
         ]

@@ -564,7 +564,6 @@ resource "aws_lambda_function" "send_logs" {
       RALPH_ENVIRONMENT         = var.environment
       RALPH_LOG_GROUP           = var.workers_log_group_name
       RALPH_MANAGEMENT_ENDPOINT = local.management_endpoint
-      RALPH_RETENTION_DAYS      = tostring(var.workers_log_retention_in_days)
       RALPH_TABLE               = aws_dynamodb_table.connections.name
     }
   }
@@ -1047,7 +1046,7 @@ resource "aws_lambda_function" "admit" {
 
   environment {
     variables = {
-      RALPH_ALLOW_FILE_REPO   = var.allow_file_repositories ? "true" : "false"
+      RALPH_ALLOW_FILE_REPO   = var.allow_file_repositories ? "1" : "0"
       RALPH_ENVIRONMENT       = var.environment
       RALPH_MAX_DURATION_SECS = tostring(var.max_duration_secs)
       RALPH_RETENTION_DAYS    = tostring(var.workers_log_retention_in_days)

@@ -21,11 +21,6 @@ output "stage_name" {
   value       = aws_apigatewayv2_stage.this.name
 }
 
-output "table_arn" {
-  description = "ARN of the connections table."
-  value       = aws_dynamodb_table.connections.arn
-}
-
 output "table_name" {
   description = "Name of the connections table."
   value       = aws_dynamodb_table.connections.name

@@ -76,13 +76,13 @@ fn machine(
                   function: &Expr<Fargate, Arn>,
                   payload: (&'static str, Expr<Fargate, Any>)| {
         let parameters = object([("FunctionName", function.any()), payload]);
-        // For half an hour, and not all at once when many executions meet the same trouble.
+        // For half an hour on average, and not all at once when many executions meet the same trouble.
         let retry = object([
             ("ErrorEquals", tuple(["States.ALL".into()])),
             ("IntervalSeconds", 2.into()),
             ("BackoffRate", 2.into()),
             ("MaxDelaySeconds", 300.into()),
-            ("MaxAttempts", 12.into()),
+            ("MaxAttempts", 18.into()),
             ("JitterStrategy", "FULL".into()),
         ]);
         State::task(state, call("lambda:invoke"), parameters)

@@ -24,7 +24,7 @@ pub(super) fn alarm(
         &options.alarms,
         MetricAlarm::new("executions_failed")
             .alarm_name(text![&inputs.state_machine_name, "-failed"])
-            .alarm_description("An execution failed: the worker's own ends count as success, so the machine itself, its role or Fargate is at fault.")
+            .alarm_description("An execution was refused, could not start, gave up, or lost one of its functions. The worker's own ends count as success.")
             .namespace("AWS/States")
             .metric_name("ExecutionsFailed")
             .dimensions(map([("StateMachineArn", Expr::from(machine.arn()))]))

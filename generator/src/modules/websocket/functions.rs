@@ -193,7 +193,7 @@ fn function(
         statements
             .push(Statement::allow("LookAtHolder", &["states:DescribeExecution"]).on(executions));
         let files = &inputs.allow_file_repositories;
-        variables.push((lambda_env::ALLOW_FILE_REPO, files.choose::<Text>("true", "false")));
+        variables.push((lambda_env::ALLOW_FILE_REPO, files.choose::<Text>("1", "0")));
         let most = &inputs.max_duration_secs;
         variables.push((lambda_env::MAX_DURATION_SECS, func::to_string(most)));
     }

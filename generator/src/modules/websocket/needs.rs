@@ -66,7 +66,6 @@ pub(super) fn needs(handler: Handler) -> Needs {
             ],
             posts: true,
             reads_logs: true,
-            knows_runs: true,
             ..none
         },
         Handler::TaskEvents => Needs {
