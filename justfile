@@ -83,7 +83,7 @@ need +programs:
 demo *args: (need "cargo" "git" "python3" "terraform")
     #!/usr/bin/env sh
     set -eu
-    [ -e "{{ cargo_target }}/debug/ralph" ] || echo "first run: compiling everything takes 3 to 6 minutes on two cores"
+    [ -e "{{ cargo_target }}/debug/ralph" ] || echo "first run: compiling everything takes 4 to 8 minutes on two cores"
     {{ build_local }}
     exec "{{ cargo_target }}/debug/ralph" demo "$@"
 

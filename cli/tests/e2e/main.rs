@@ -2,6 +2,7 @@
 //! cloud with IAM enforced. One local cloud serves every test here.
 
 mod bench;
+mod build;
 mod busy;
 mod cloud;
 mod commands;
