@@ -13,7 +13,7 @@
 //! | `JTI#<jti>` | `META` | a token that was used |
 //!
 //! Every row has `expiresAt` (seconds since the epoch). DynamoDB deletes late, so a reader ignores
-//! what has expired. No index and no Scan: every read is a Query or a GetItem on these keys.
+//! what has expired, where that makes a difference. No index and no Scan: every read is a Query or a GetItem on these keys.
 
 use serde::{Deserialize, Serialize};
 
