@@ -78,8 +78,7 @@ need +programs:
     done
     exit $missing
 
-# run the whole path once on this machine and compare what was written with what was shown
-# (--release: with the functions as they are shipped)
+# run the whole path once here and compare what was written with what was shown (--release: as shipped)
 demo *args: (need "cargo" "git" "python3" "terraform")
     #!/usr/bin/env sh
     set -eu
