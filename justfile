@@ -95,7 +95,7 @@ test: (need "cargo" "git" "python3" "terraform" "npm" "curl")
     cargo test --workspace
     cd viewer && npm ci --no-audit --no-fund && npm run typecheck && npm test
 
-# the same while one spinner per core takes all the time it can get: no test may depend on time
+# run `just test` while one spinner per core takes all the time it can get: no test may depend on time
 test-busy: (need "python3")
     python3 cli/tools/busy.py "{{ just_executable() }}" test
 

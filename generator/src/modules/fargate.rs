@@ -5,7 +5,7 @@ mod state_machine;
 mod validations;
 mod watch;
 
-use ralph_protocol::names::{CONTAINER, worker_env};
+use ralph_protocol::names::{CONTAINER, FARGATE, FARGATE_SPOT, worker_env};
 
 use crate::aws::ecr::{Encryption, ImageScanning, LifecyclePolicy, Repository, RepositoryRef};
 use crate::aws::ecs::{
@@ -281,9 +281,9 @@ fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterR
         ClusterCapacityProviders::new("this")
             .why("A default strategy never falls back by itself: whoever starts a task names FARGATE when Spot has no room.")
             .cluster_name(cluster.name())
-            .capacity_providers(["FARGATE", "FARGATE_SPOT"])
+            .capacity_providers([FARGATE, FARGATE_SPOT])
             .default_capacity_provider_strategy(
-                Strategy::default().capacity_provider("FARGATE_SPOT").weight(1),
+                Strategy::default().capacity_provider(FARGATE_SPOT).weight(1),
             ),
     );
     cluster

@@ -91,24 +91,8 @@ fn read(admission: &Admission, defaults: Defaults, now: u64) -> Result<Progress,
         return Err("the time in the execution's name is more than an hour ahead\nhint: check the clock of the machine that made it".to_owned());
     }
     let duration = order.limits.max_duration_secs.unwrap_or(defaults.max_duration_secs);
-    let progress = Progress {
-        execution: admission.execution.clone(),
-        order,
-        ulid,
-        deadline: ulid.timestamp_ms().saturating_add(duration.saturating_mul(1000)),
-        step: 1,
-        attempt: 0,
-        started: false,
-        interruptions: 0,
-        waits: 0,
-        without_capacity: 0,
-        others_in_a_row: 0,
-        others: 0,
-        waiting_for: None,
-        exit: None,
-        reason: String::new(),
-    };
-    Ok(progress)
+    let deadline = ulid.timestamp_ms().saturating_add(duration.saturating_mul(1000));
+    Ok(Progress::new(admission.execution.clone(), order, ulid, deadline))
 }
 
 /// Takes the lease, or takes it over from an execution that no longer runs; else who holds it.

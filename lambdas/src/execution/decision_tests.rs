@@ -17,23 +17,9 @@ fn order() -> Order {
 }
 
 fn admitted(seconds: u64) -> Progress {
-    Progress {
-        execution: "arn:aws:states:us-east-1:1:execution:m:docs".into(),
-        order: order(),
-        ulid: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
-        deadline: BEGUN + seconds * 1000,
-        step: 1,
-        attempt: 0,
-        started: false,
-        interruptions: 0,
-        waits: 0,
-        without_capacity: 0,
-        others_in_a_row: 0,
-        others: 0,
-        waiting_for: None,
-        exit: None,
-        reason: String::new(),
-    }
+    let execution = "arn:aws:states:us-east-1:1:execution:m:docs".to_owned();
+    let ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+    Progress::new(execution, order(), ulid, BEGUN + seconds * 1000)
 }
 
 fn end(code: &str, reason: &str, exit: Option<i64>) -> End {

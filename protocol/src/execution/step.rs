@@ -221,6 +221,28 @@ impl Overrides {
 }
 
 impl Progress {
+    /// An execution that begins nothing yet. `deadline` is in ms since the epoch.
+    #[must_use]
+    pub fn new(execution: String, order: Order, ulid: Ulid, deadline: u64) -> Self {
+        Self {
+            execution,
+            order,
+            ulid,
+            deadline,
+            step: 1,
+            attempt: 0,
+            started: false,
+            interruptions: 0,
+            waits: 0,
+            without_capacity: 0,
+            others_in_a_row: 0,
+            others: 0,
+            waiting_for: None,
+            exit: None,
+            reason: String::new(),
+        }
+    }
+
     /// The newest run; `None` before the first.
     ///
     /// # Errors
