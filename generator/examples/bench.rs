@@ -19,7 +19,6 @@ resource! {
     Role("aws_iam_role") -> RoleRef {
         required { name: Text, assume_role_policy: Json }
         optional { description: Text, tags: Map<Text> }
-        blocks {}
         exports { arn: Arn }
     }
 }
@@ -40,7 +39,7 @@ impl Definition for Many {
     fn build(m: &mut Module<Self>, (): ()) {
         let mut previous: Option<Expr<Self, Arn>> = None;
         for i in 0..COUNT.get() {
-            let trust = Document::trust("lambda.amazonaws.com");
+            let trust = Document::new([Statement::trust("lambda.amazonaws.com")]);
             let mut role = Role::new(&format!("role_{i}"))
                 .name(format!("role-{i}"))
                 .assume_role_policy(trust)

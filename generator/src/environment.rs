@@ -6,10 +6,10 @@ use ralph_protocol::names::{
 
 use crate::config::{Architecture, Environment, NetworkMode, State};
 use crate::hcl::prelude::*;
-use crate::modules::{
-    Fargate, FargateInputs, FargateOptions, Secrets, SecretsInputs, SecretsOptions, Vpc, VpcInputs,
-    VpcOptions, Websocket, WebsocketInputs, WebsocketOptions,
-};
+use crate::modules::fargate::{self, FargateInputs};
+use crate::modules::vpc::{Existing, FlowLogs, VpcInputs};
+use crate::modules::websocket::{self, WebsocketInputs};
+use crate::modules::{Fargate, Roles, Secrets, SecretsInputs, Vpc, Websocket};
 
 /// Marks expressions of a root.
 pub struct Root;
@@ -25,7 +25,11 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     let accounts: Vec<String> = env.account_id.iter().cloned().collect();
     m.aws_provider(&region, &env.tags, &accounts);
     let (management_base, lambda_zip) = variables(m);
-    let files = file_repositories(m);
+    let allow_file_repositories: Expr<Root, Bool> = m.variable_or(
+        variable::ALLOW_FILE_REPOSITORIES,
+        "Whether executions may name file:// repositories, which only a stand-in for Fargate can read.",
+        false.into(),
+    );
     if env.production {
         confirmation(m, names.environment());
     }
@@ -37,75 +41,115 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     let (network, arns) = (vpc.outputs(), secrets.outputs());
     let (tasks, api) = (fargate.outputs(), websocket.outputs());
 
-    let text = |value: &str| Expr::<Root, Text>::from(value);
-    let boundary = optional_arn(env.permissions_boundary_arn.as_deref());
     vpc.with(m, network_inputs(env, &region));
     secrets.with(
         m,
         SecretsInputs {
-            name_prefix: text(&format!("ralph/{}", names.environment())),
+            kms_key_arn: arn(&env.kms_key_arn),
+            name_prefix: text![format!("ralph/{}", names.environment())],
             recovery_window_in_days: env.secret_recovery_days.into(),
-            options: SecretsOptions { kms_key_arn: optional_arn(env.kms_key_arn.as_deref()) },
         },
     );
+    let worker = &env.worker;
     fargate.with(
         m,
         FargateInputs {
-            admit_function_arn: api.admit_function_arn.clone(),
-            anthropic_keys_arn: arns.anthropic_keys_arn,
-            assign_public_ip: network.assign_public_ip.clone(),
-            cluster_name: text(&names.cluster()),
-            cpu_architecture: text(architecture.ecs()),
-            decide_function_arn: api.decide_function_arn.clone(),
+            create_service_linked_role: false.into(),
             environment: map(worker_environment(env)),
-            ephemeral_storage_gib: env.worker.storage_gib.into(),
-            force_delete_images: (!env.worker.keep_images).into(),
-            git_token_arn: arns.git_token_arn,
-            image_digest: env
-                .worker
-                .image_digest
-                .as_deref()
-                .map_or_else(Expr::null, |d| text(d).into()),
-            image_tag: text(&env.worker.image_tag),
-            log_group_name: text(&names.log_group()),
+            functions: fargate::Functions {
+                admit_arn: api.admit_function_arn,
+                decide_arn: api.decide_function_arn,
+            },
+            image: fargate::Image {
+                digest: worker
+                    .image_digest
+                    .as_deref()
+                    .map_or_else(Expr::null, |digest| text![digest].into()),
+                force_delete: (!worker.keep_images).into(),
+                kept: worker.images_kept.into(),
+                repository: names.ecr_repository().into(),
+                tag: worker.image_tag.as_str().into(),
+                untagged_days: worker.untagged_image_days.into(),
+            },
+            kms_key_arn: arn(&env.kms_key_arn),
             log_retention_in_days: env.log_retention_days.into(),
-            permissions_boundary_arn: boundary,
-            region: region.clone(),
-            repository_name: text(&names.ecr_repository()),
-            state_machine_name: text(&names.state_machine()),
-            subnet_ids: network.subnet_ids.clone(),
-            task_cpu: env.worker.cpu.into(),
-            task_family: text(&names.task_family()),
-            task_memory: env.worker.memory.into(),
-            worker_security_group_id: network.worker_security_group_id.clone(),
-            options: FargateOptions {
-                alarm_topic_arn: optional_arn(env.monitoring.alarm_topic_arn.as_deref()),
+            monitoring: fargate::Monitoring {
+                alarm_topic_arn: arn(&env.monitoring.alarm_topic_arn),
                 alarms: env.monitoring.alarms.into(),
                 container_insights: env.monitoring.container_insights.into(),
-                images_kept: env.worker.images_kept.into(),
-                kms_key_arn: optional_arn(env.kms_key_arn.as_deref()),
-                role_path: env.role_path.as_str().into(),
-                untagged_image_days: env.worker.untagged_image_days.into(),
+            },
+            names: fargate::Names {
+                cluster: names.cluster().into(),
+                log_group: names.log_group().into(),
+                state_machine: names.state_machine().into(),
+                task_family: names.task_family().into(),
+            },
+            network: fargate::Network {
+                assign_public_ip: network.assign_public_ip,
+                security_group_id: network.worker_security_group_id.clone(),
+                subnet_ids: network.subnet_ids.clone(),
+            },
+            region: region.clone(),
+            roles: roles(env),
+            secrets: fargate::SecretArns {
+                anthropic_keys_arn: arns.anthropic_keys_arn,
+                git_token_arn: arns.git_token_arn,
+            },
+            task: fargate::Task {
+                architecture: architecture.ecs().into(),
+                cpu: worker.cpu.into(),
+                memory: worker.memory.into(),
+                storage_gib: worker.storage_gib.into(),
             },
         },
     );
     websocket.with(
         m,
         WebsocketInputs {
-            allow_file_repositories: files,
-            cluster_arn: tasks.cluster_arn.clone(),
-            environment: text(names.environment()),
-            lambda_zip,
-            max_duration_secs: env.worker.limits.max_duration_secs.into(),
-            name: text(&names.prefix()),
+            environment: names.environment().into(),
+            executions: websocket::Executions {
+                allow_file_repositories,
+                max_duration_secs: worker.limits.max_duration_secs.into(),
+                state_machine_name: names.state_machine().into(),
+            },
+            kms_key_arn: arn(&env.kms_key_arn),
+            lambda: websocket::Lambda {
+                architecture: architecture.lambda().into(),
+                log_retention_in_days: env.log_retention_days.into(),
+                reserved_concurrency: map(env
+                    .websocket
+                    .push_logs_concurrency
+                    .map(|number| (Handler::PushLogs.as_str(), Expr::from(number)))),
+                zip: lambda_zip,
+            },
+            management_base,
+            monitoring: websocket::Monitoring {
+                access_logs: env.monitoring.access_logs.into(),
+                account_log_role: env.monitoring.account_log_role.into(),
+                alarm_topic_arn: arn(&env.monitoring.alarm_topic_arn),
+                alarms: env.monitoring.alarms.into(),
+                dashboard: env.monitoring.dashboard.into(),
+                detailed_metrics: env.monitoring.detailed_metrics.into(),
+                traced_functions: texts(&env.monitoring.traced_functions),
+            },
+            name: names.prefix().into(),
             region,
+            roles: roles(env),
             signing_keys_arn: arns.signing_keys_arn,
-            stage_name: text(names.environment()),
-            state_machine_name: text(&names.state_machine()),
-            table_name: text(&names.table()),
-            workers_log_group_arn: tasks.log_group_arn,
-            workers_log_group_name: tasks.log_group_name.clone(),
-            options: websocket_options(env, architecture, management_base),
+            table: websocket::TableProtection {
+                deletion_protection: env.websocket.table_deletion_protection.into(),
+                point_in_time_recovery: env.websocket.table_backups.into(),
+            },
+            throttling: websocket::Throttling {
+                burst_limit: env.websocket.burst.into(),
+                rate_limit: env.websocket.rate.into(),
+            },
+            workers: websocket::Workers {
+                cluster_arn: tasks.cluster_arn,
+                log_group_arn: tasks.log_group_arn,
+                log_group_name: tasks.log_group_name.clone(),
+                log_retention_in_days: env.log_retention_days.into(),
+            },
         },
     );
 
@@ -171,15 +215,6 @@ fn variables(m: &mut Module<Root>) -> (Expr<Root, Opt<Text>>, Expr<Root, Text>) 
     (management_base, lambda_zip)
 }
 
-/// Only the local cloud says yes: what it runs can read this machine's files.
-fn file_repositories(m: &mut Module<Root>) -> Expr<Root, Bool> {
-    let files: Expr<Root, Opt<Bool>> = m.variable(
-        variable::ALLOW_FILE_REPOSITORIES,
-        "Whether executions may name file:// repositories, which only a stand-in for Fargate can read; null for no.",
-    );
-    files.or_else(false)
-}
-
 /// A plan of production needs a sentence that nobody types by accident.
 fn confirmation(m: &mut Module<Root>, environment: &str) {
     let confirm: Expr<Root, Text> = m.variable(
@@ -195,81 +230,56 @@ fn confirmation(m: &mut Module<Root>, environment: &str) {
 }
 
 fn network_inputs(env: &Environment, region: &Expr<Root, Text>) -> VpcInputs<Root> {
-    let options = VpcOptions::default();
-    let options = match &env.network.mode {
-        NetworkMode::Create { cidr, nat, interface_endpoints, flow_logs } => VpcOptions {
+    let inputs = VpcInputs {
+        availability_zones: texts(&env.network.zones),
+        cidr: "10.20.0.0/16".into(),
+        existing: Existing::default(),
+        flow_logs: FlowLogs::default(),
+        interface_endpoints: empty(),
+        kms_key_arn: arn(&env.kms_key_arn),
+        mode: "create".into(),
+        name: env.names.prefix().into(),
+        nat: "none".into(),
+        region: region.clone(),
+        roles: roles(env),
+    };
+    match &env.network.mode {
+        NetworkMode::Create { cidr, nat, interface_endpoints, flow_logs } => VpcInputs {
             cidr: cidr.as_str().into(),
-            flow_log_retention_in_days: env.log_retention_days.into(),
-            flow_logs: (*flow_logs).into(),
+            flow_logs: FlowLogs {
+                enabled: (*flow_logs).into(),
+                retention_in_days: env.log_retention_days.into(),
+            },
             interface_endpoints: texts(interface_endpoints),
             nat: nat.as_str().into(),
-            ..options
+            ..inputs
         },
-        NetworkMode::Default => VpcOptions { mode: "default".into(), ..options },
-        NetworkMode::Existing { vpc_id, subnet_ids, private } => VpcOptions {
-            existing_subnets_are_private: (*private).into(),
-            existing_subnet_ids: subnet_ids
-                .iter()
-                .map(|id| Expr::from_configuration(id))
-                .collect::<Vec<_>>()
-                .into(),
-            existing_vpc_id: Expr::<Root, VpcId>::from_configuration(vpc_id).into(),
+        NetworkMode::Default => VpcInputs { mode: "default".into(), ..inputs },
+        NetworkMode::Existing { vpc_id, subnet_ids, private } => VpcInputs {
+            existing: Existing {
+                private: (*private).into(),
+                subnet_ids: subnet_ids.iter().map(|id| Expr::from_configuration(id)).collect(),
+                vpc_id: Expr::<Root, VpcId>::from_configuration(vpc_id).into(),
+            },
             mode: "existing".into(),
-            ..options
+            ..inputs
         },
-    };
-    let options = VpcOptions {
-        kms_key_arn: optional_arn(env.kms_key_arn.as_deref()),
-        permissions_boundary_arn: optional_arn(env.permissions_boundary_arn.as_deref()),
-        role_path: env.role_path.as_str().into(),
-        ..options
-    };
-    VpcInputs {
-        availability_zones: texts(&env.network.zones),
-        name: env.names.prefix().into(),
-        region: region.clone(),
-        options,
     }
 }
 
-fn websocket_options(
-    env: &Environment,
-    architecture: Architecture,
-    management_base: Expr<Root, Opt<Text>>,
-) -> WebsocketOptions<Root> {
-    let (monitoring, websocket) = (&env.monitoring, &env.websocket);
-    let reserved = websocket
-        .push_logs_concurrency
-        .map(|number| (Handler::PushLogs.as_str(), Expr::from(number)));
-    WebsocketOptions {
-        access_logs: monitoring.access_logs.into(),
-        account_log_role: monitoring.account_log_role.into(),
-        alarm_topic_arn: optional_arn(monitoring.alarm_topic_arn.as_deref()),
-        alarms: monitoring.alarms.into(),
-        architecture: architecture.lambda().into(),
-        dashboard: monitoring.dashboard.into(),
-        deletion_protection: websocket.table_deletion_protection.into(),
-        detailed_metrics: monitoring.detailed_metrics.into(),
-        function_log_retention_in_days: env.log_retention_days.into(),
-        kms_key_arn: optional_arn(env.kms_key_arn.as_deref()),
-        management_base,
-        permissions_boundary_arn: optional_arn(env.permissions_boundary_arn.as_deref()),
-        point_in_time_recovery: websocket.table_backups.into(),
-        reserved_concurrency: map(reserved),
-        role_path: env.role_path.as_str().into(),
-        throttling_burst_limit: websocket.burst.into(),
-        throttling_rate_limit: websocket.rate.into(),
-        traced_functions: texts(&monitoring.traced_functions),
-        workers_log_retention_in_days: env.log_retention_days.into(),
+fn roles(env: &Environment) -> Roles<Root> {
+    Roles {
+        path: env.role_path.as_str().into(),
+        permissions_boundary_arn: arn(&env.permissions_boundary_arn),
     }
 }
 
-fn optional_arn(arn: Option<&str>) -> Expr<Root, Opt<Arn>> {
-    arn.map_or_else(Expr::null, |arn| arn![arn].into())
+fn arn(arn: &Option<String>) -> Expr<Root, Opt<Arn>> {
+    arn.as_deref().map_or_else(Expr::null, |arn| arn![arn].into())
 }
 
 fn texts(items: &[String]) -> Expr<Root, List<Text>> {
-    items.iter().map(|item| Expr::from(item.as_str())).collect::<Vec<_>>().into()
+    items.iter().map(|item| Expr::from(item.as_str())).collect()
 }
 
 /// What a run may override. Never a secret, and nothing that only tests and the local cloud set.

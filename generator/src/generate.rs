@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use crate::config::{Settings, reference};
 use crate::deploy;
 use crate::environment::{self, Root};
-use crate::hcl::{
-    Definition, Error, Finished, Header, InputSet, Module, OutputSet, Published, Skip,
-};
+use crate::hcl::{Definition, Error, Finished, Header, Module, Published, Skip};
 use crate::modules::{Fargate, Secrets, Vpc, Websocket};
 use crate::skips;
 
@@ -88,7 +86,7 @@ pub fn files(settings: &Settings) -> Result<Vec<File>, Vec<Error>> {
 /// # Errors
 /// What is wrong with the module.
 pub fn module<D: Definition>() -> Result<Vec<File>, Vec<Error>> {
-    built::<D>().finish(&module_header::<D>()).map(|finished| finished.files)
+    Module::<D>::built().finish(&module_header::<D>()).map(|finished| finished.files)
 }
 
 /// A module's folder with its README and its tests.
@@ -100,18 +98,7 @@ pub fn folder<D: Published>() -> Result<Vec<File>, Vec<Error>> {
 }
 
 fn published<D: Published>() -> Result<Finished, Vec<Error>> {
-    let mut module = built::<D>();
-    module.publish();
-    module.finish(&module_header::<D>())
-}
-
-fn built<D: Definition>() -> Module<D> {
-    let mut module = Module::<D>::new(&format!("modules/{}", D::NAME));
-    module.versions();
-    let inputs = D::Inputs::declare(&mut module);
-    let outputs = D::build(&mut module, inputs);
-    outputs.declare(&mut module);
-    module
+    Module::<D>::built().published(&module_header::<D>())
 }
 
 fn module_header<D: Definition>() -> Header {

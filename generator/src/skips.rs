@@ -46,3 +46,6 @@ skips! {
     TABLE_KEY = "CKV_AWS_119", "connections live two hours; AWS's own key is enough for them";
     VARIABLES_KEY = "CKV_AWS_173", "the variables hold names, no secret";
 }
+
+/// What no log group follows.
+pub static LOG_GROUP: &[&Skip] = &[&SHORT_RETENTION, &LOG_KEY];

@@ -8,7 +8,6 @@ resource! {
     Api("aws_apigatewayv2_api") -> ApiRef {
         required { name: Text, protocol_type: Text }
         optional { description: Text, route_selection_expression: Text, tags: Map<Text> }
-        blocks {}
         exports { id: ApiId, arn: Arn, api_endpoint: Url, execution_arn: Arn }
     }
 
@@ -16,7 +15,6 @@ resource! {
     Authorizer("aws_apigatewayv2_authorizer") -> AuthorizerRef {
         required { api_id: ApiId, name: Text, authorizer_type: Text }
         optional { authorizer_uri: InvokeArn, identity_sources: List<Text> }
-        blocks {}
         exports { id: AuthorizerId }
     }
 
@@ -27,15 +25,13 @@ resource! {
             description: Text, integration_uri: InvokeArn, integration_method: Text,
             content_handling_strategy: Text, timeout_milliseconds: Number,
         }
-        blocks {}
-        exports { id: IntegrationId }
+        exports { id: IntegrationId, integration_uri: InvokeArn }
     }
 
     /// A route.
     Route("aws_apigatewayv2_route") -> RouteRef {
         required { api_id: ApiId, route_key: Text }
         optional { target: Text, authorization_type: Text, authorizer_id: Opt<AuthorizerId> }
-        blocks {}
         exports { id: Text }
     }
 
@@ -43,7 +39,6 @@ resource! {
     Deployment("aws_apigatewayv2_deployment") -> DeploymentRef {
         required { api_id: ApiId }
         optional { description: Text, triggers: Map<Text> }
-        blocks {}
         exports { id: DeploymentId }
     }
 
@@ -57,9 +52,7 @@ resource! {
 
     /// The role with which API Gateway writes logs, one for the account and Region.
     Account("aws_api_gateway_account") -> AccountRef {
-        required {}
         optional { cloudwatch_role_arn: Arn }
-        blocks {}
         exports { id: Text }
     }
 }
@@ -68,16 +61,12 @@ nested! {
     /// Where a line for each request goes, and what it says.
     AccessLog {
         required { destination_arn: Arn, format: Json }
-        optional {}
-        blocks {}
     }
     /// Limits and metrics of all routes.
     RouteSettings {
-        required {}
         optional {
             data_trace_enabled: Bool, detailed_metrics_enabled: Bool, logging_level: Text,
             throttling_burst_limit: Number, throttling_rate_limit: Number,
         }
-        blocks {}
     }
 }

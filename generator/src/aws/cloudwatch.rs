@@ -12,15 +12,12 @@ resource! {
             period: Number, statistic: Text, threshold: Number, treat_missing_data: Text,
             alarm_actions: List<Arn>, ok_actions: List<Arn>, tags: Map<Text>,
         }
-        blocks {}
         exports { arn: Arn, id: Text }
     }
 
     /// A page of graphs.
     Dashboard("aws_cloudwatch_dashboard") -> DashboardRef {
         required { dashboard_name: Text, dashboard_body: Json }
-        optional {}
-        blocks {}
         exports { dashboard_arn: Arn }
     }
 }

@@ -25,25 +25,18 @@ nested! {
     /// A key attribute.
     Attribute {
         required { name: Text, r#type: Text }
-        optional {}
-        blocks {}
     }
     /// Time to live.
     Ttl {
-        required {}
         optional { attribute_name: Text, enabled: Bool }
-        blocks {}
     }
     /// Continuous backups.
     PointInTimeRecovery {
         required { enabled: Bool }
-        optional {}
-        blocks {}
     }
     /// Encryption at rest with a key of one's own.
     ServerSideEncryption {
         required { enabled: Bool }
         optional { kms_key_arn: Opt<Arn> }
-        blocks {}
     }
 }

@@ -6,20 +6,16 @@ use crate::{data, nested, resource};
 resource! {
     /// A VPC.
     Vpc("aws_vpc") -> VpcRef {
-        required {}
         optional {
             cidr_block: Text, enable_dns_support: Bool, enable_dns_hostnames: Bool,
             tags: Map<Text>,
         }
-        blocks {}
         exports { id: VpcId, arn: Arn, main_route_table_id: RouteTableId }
     }
 
     /// The security group that every VPC has; adopting it empties it.
     DefaultSecurityGroup("aws_default_security_group") -> DefaultSecurityGroupRef {
-        required {}
         optional { vpc_id: VpcId, tags: Map<Text> }
-        blocks {}
         exports { id: SecurityGroupId }
     }
 
@@ -30,15 +26,12 @@ resource! {
             cidr_block: Text, availability_zone: Text, map_public_ip_on_launch: Bool,
             tags: Map<Text>,
         }
-        blocks {}
         exports { id: SubnetId, arn: Arn }
     }
 
     /// An internet gateway.
     InternetGateway("aws_internet_gateway") -> InternetGatewayRef {
-        required {}
         optional { vpc_id: VpcId, tags: Map<Text> }
-        blocks {}
         exports { id: InternetGatewayId }
     }
 
@@ -46,7 +39,6 @@ resource! {
     RouteTable("aws_route_table") -> RouteTableRef {
         required { vpc_id: VpcId }
         optional { tags: Map<Text> }
-        blocks {}
         exports { id: RouteTableId }
     }
 
@@ -57,7 +49,6 @@ resource! {
             destination_cidr_block: Text, gateway_id: InternetGatewayId,
             nat_gateway_id: NatGatewayId,
         }
-        blocks {}
         exports { id: Text }
     }
 
@@ -65,7 +56,6 @@ resource! {
     RouteTableAssociation("aws_route_table_association") -> RouteTableAssociationRef {
         required { route_table_id: RouteTableId }
         optional { subnet_id: SubnetId }
-        blocks {}
         exports { id: Text }
     }
 
@@ -77,15 +67,12 @@ resource! {
             subnet_ids: List<SubnetId>, security_group_ids: List<SecurityGroupId>,
             private_dns_enabled: Bool, tags: Map<Text>,
         }
-        blocks {}
         exports { id: Text }
     }
 
     /// A security group.
     SecurityGroup("aws_security_group") -> SecurityGroupRef {
-        required {}
         optional { name: Text, description: Text, vpc_id: VpcId, tags: Map<Text> }
-        blocks {}
         exports { id: SecurityGroupId, arn: Arn }
     }
 
@@ -96,7 +83,6 @@ resource! {
             description: Text, cidr_ipv4: Text, from_port: Number, to_port: Number,
             tags: Map<Text>,
         }
-        blocks {}
         exports { id: Text }
     }
 
@@ -107,15 +93,12 @@ resource! {
             description: Text, cidr_ipv4: Text, referenced_security_group_id: SecurityGroupId,
             from_port: Number, to_port: Number, tags: Map<Text>,
         }
-        blocks {}
         exports { id: Text }
     }
 
     /// A public address that stays.
     Eip("aws_eip") -> EipRef {
-        required {}
         optional { domain: Text, tags: Map<Text> }
-        blocks {}
         exports { id: AllocationId, allocation_id: AllocationId }
     }
 
@@ -123,18 +106,15 @@ resource! {
     NatGateway("aws_nat_gateway") -> NatGatewayRef {
         required { subnet_id: SubnetId }
         optional { allocation_id: AllocationId, connectivity_type: Text, tags: Map<Text> }
-        blocks {}
         exports { id: NatGatewayId }
     }
 
     /// A record of who talked to whom.
     FlowLog("aws_flow_log") -> FlowLogRef {
-        required {}
         optional {
             vpc_id: VpcId, traffic_type: Text, log_destination: Arn, log_destination_type: Text,
             iam_role_arn: Arn, max_aggregation_interval: Number, tags: Map<Text>,
         }
-        blocks {}
         exports { id: Text }
     }
 }
@@ -142,24 +122,12 @@ resource! {
 data! {
     /// A VPC that exists.
     VpcData("aws_vpc") -> VpcDataRef {
-        required {}
         optional { default: Bool, id: VpcId }
-        blocks {}
         exports { id: VpcId, main_route_table_id: RouteTableId }
-    }
-
-    /// A subnet that exists.
-    SubnetData("aws_subnet") -> SubnetDataRef {
-        required {}
-        optional { id: SubnetId }
-        blocks {}
-        exports { availability_zone: Text }
     }
 
     /// Subnets that exist.
     SubnetsData("aws_subnets") -> SubnetsDataRef {
-        required {}
-        optional {}
         blocks { filter: Filter }
         exports { ids: List<SubnetId> }
     }
@@ -169,7 +137,5 @@ nested! {
     /// A filter of a data source.
     Filter {
         required { name: Text, values: List<Text> }
-        optional {}
-        blocks {}
     }
 }

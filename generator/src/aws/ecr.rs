@@ -18,8 +18,6 @@ resource! {
     /// Which images expire.
     LifecyclePolicy("aws_ecr_lifecycle_policy") -> LifecyclePolicyRef {
         required { repository: Text, policy: Json }
-        optional {}
-        blocks {}
         exports { id: Text }
     }
 }
@@ -28,13 +26,9 @@ nested! {
     /// Scan on push.
     ImageScanning {
         required { scan_on_push: Bool }
-        optional {}
-        blocks {}
     }
     /// Encryption at rest.
     Encryption {
-        required {}
         optional { encryption_type: Text, kms_key: Opt<Arn> }
-        blocks {}
     }
 }

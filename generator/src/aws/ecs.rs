@@ -40,31 +40,22 @@ nested! {
     /// A cluster setting.
     Setting {
         required { name: Text, value: Text }
-        optional {}
-        blocks {}
     }
     /// A share of tasks for a capacity provider.
     Strategy {
         required { capacity_provider: Text }
-        optional { weight: Number, base: Number }
-        blocks {}
+        optional { weight: Number }
     }
     /// Processor and system.
     RuntimePlatform {
-        required {}
         optional { operating_system_family: Text, cpu_architecture: Text }
-        blocks {}
     }
     /// Scratch space.
     EphemeralStorage {
         required { size_in_gib: Number }
-        optional {}
-        blocks {}
     }
     /// A volume of the task.
     Volume {
         required { name: Text }
-        optional {}
-        blocks {}
     }
 }

@@ -6,9 +6,7 @@ use crate::{nested, resource};
 resource! {
     /// Which events are taken.
     Rule("aws_cloudwatch_event_rule") -> RuleRef {
-        required {}
         optional { name: Text, description: Text, event_pattern: Json, tags: Map<Text> }
-        blocks {}
         exports { arn: Arn, name: RuleName }
     }
 
@@ -24,14 +22,10 @@ resource! {
 nested! {
     /// How long an event that could not be delivered is kept.
     RetryPolicy {
-        required {}
         optional { maximum_event_age_in_seconds: Number, maximum_retry_attempts: Number }
-        blocks {}
     }
     /// Where an event goes that could not be delivered.
     DeadLetter {
-        required {}
         optional { arn: Arn }
-        blocks {}
     }
 }

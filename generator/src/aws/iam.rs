@@ -11,15 +11,20 @@ resource! {
             name: Text, path: Text, description: Text, permissions_boundary: Opt<Arn>,
             tags: Map<Text>,
         }
-        blocks {}
         exports { arn: Arn, name: RoleName, id: RoleName }
+    }
+
+    /// The role that a service of AWS uses in the account.
+    ServiceLinkedRole("aws_iam_service_linked_role") -> ServiceLinkedRoleRef {
+        required { aws_service_name: Text }
+        optional { description: Text }
+        exports { arn: Arn }
     }
 
     /// A policy that belongs to one role.
     RolePolicy("aws_iam_role_policy") -> RolePolicyRef {
         required { role: RoleName, policy: Json }
         optional { name: Text }
-        blocks {}
         exports { id: Text }
     }
 }
@@ -27,9 +32,6 @@ resource! {
 data! {
     /// `aws`, `aws-cn` or `aws-us-gov`, from the provider's region: asks nobody.
     Partition("aws_partition") -> PartitionRef {
-        required {}
-        optional {}
-        blocks {}
         exports { partition: PartitionName, dns_suffix: DnsSuffix }
     }
 }

@@ -24,7 +24,6 @@ resource! {
     Permission("aws_lambda_permission") -> PermissionRef {
         required { action: Text, function_name: FunctionName, principal: Text }
         optional { statement_id: Text, source_arn: Arn, source_account: Text }
-        blocks {}
         exports { id: Text }
     }
 
@@ -40,32 +39,23 @@ resource! {
 nested! {
     /// Environment variables.
     Environment {
-        required {}
         optional { variables: Map<Text> }
-        blocks {}
     }
     /// Format and place of the function's own log.
     LoggingConfig {
         required { log_format: Text }
         optional { log_group: Text, application_log_level: Text, system_log_level: Text }
-        blocks {}
     }
     /// X-Ray.
     TracingConfig {
         required { mode: Text }
-        optional {}
-        blocks {}
     }
     /// Where results of asynchronous calls go.
     DestinationConfig {
-        required {}
-        optional {}
         blocks { on_failure: OnFailure }
     }
     /// Where calls go that failed for good.
     OnFailure {
         required { destination: Arn }
-        optional {}
-        blocks {}
     }
 }

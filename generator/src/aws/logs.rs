@@ -6,20 +6,16 @@ use crate::resource;
 resource! {
     /// A log group.
     LogGroup("aws_cloudwatch_log_group") -> LogGroupRef {
-        required {}
         optional {
             name: Text, retention_in_days: Number, kms_key_id: Opt<Arn>, log_group_class: Text,
             tags: Map<Text>,
         }
-        blocks {}
         exports { name: Text, arn: Arn }
     }
 
     /// What a log group's lines go to.
     SubscriptionFilter("aws_cloudwatch_log_subscription_filter") -> SubscriptionFilterRef {
         required { name: Text, log_group_name: Text, filter_pattern: Text, destination_arn: Arn }
-        optional {}
-        blocks {}
         exports { id: Text }
     }
 }

@@ -54,6 +54,7 @@ pub const CATALOGUE: &[&Schema] = &[
     events::Target::<()>::SCHEMA,
     iam::Role::<()>::SCHEMA,
     iam::RolePolicy::<()>::SCHEMA,
+    iam::ServiceLinkedRole::<()>::SCHEMA,
     iam::Partition::<()>::SCHEMA,
     lambda::Function::<()>::SCHEMA,
     lambda::Permission::<()>::SCHEMA,
@@ -63,4 +64,5 @@ pub const CATALOGUE: &[&Schema] = &[
     secrets::Secret::<()>::SCHEMA,
     sfn::StateMachine::<()>::SCHEMA,
     sqs::Queue::<()>::SCHEMA,
+    sqs::QueuePolicy::<()>::SCHEMA,
 ];

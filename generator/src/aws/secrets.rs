@@ -6,12 +6,10 @@ use crate::resource;
 resource! {
     /// A secret without its value.
     Secret("aws_secretsmanager_secret") -> SecretRef {
-        required {}
         optional {
             name: Text, description: Text, recovery_window_in_days: Number, kms_key_id: Opt<Arn>,
             tags: Map<Text>,
         }
-        blocks {}
         exports { arn: Arn, name: Text }
     }
 }

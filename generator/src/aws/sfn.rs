@@ -16,14 +16,10 @@ resource! {
 nested! {
     /// What of an execution is logged.
     Logging {
-        required {}
         optional { include_execution_data: Bool, level: Text, log_destination: Text }
-        blocks {}
     }
     /// X-Ray.
     Tracing {
-        required {}
         optional { enabled: Bool }
-        blocks {}
     }
 }

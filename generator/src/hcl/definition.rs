@@ -4,11 +4,14 @@ use std::marker::PhantomData;
 
 use hcl::expr::Expression;
 
-use super::block::{Block, Entry, wrap};
-use super::collect::is_left_out;
+use super::block::{Block, wrap};
+use super::cases::Variables;
 use super::expr::{Constant, Expr};
-use super::module::Module;
-use super::resource::Handle;
+use super::inputs::InputSet;
+use super::module::{Finished, Header, Module};
+use super::node::Node;
+use super::readme::Readme;
+use super::types::Any;
 
 /// A module's definition: its inputs, its outputs, its blocks.
 pub trait Definition: Sized + 'static {
@@ -32,86 +35,94 @@ pub trait Published: Definition {
     fn example() -> Self::Inputs<Constant>;
 }
 
-/// A module's inputs.
-pub trait InputSet<M> {
-    #[doc(hidden)]
-    fn declare(module: &mut Module<M>) -> Self;
-    #[doc(hidden)]
-    fn arguments(self, call: &mut Arguments<M>);
-}
-
-/// A module without inputs.
-impl<M> InputSet<M> for () {
-    fn declare(_: &mut Module<M>) -> Self {}
-    fn arguments(self, _: &mut Arguments<M>) {}
-}
-
-/// A module without outputs.
-impl<M> OutputSet<M> for () {
-    fn of_call(_: &Handle<M>) -> Self {}
-    fn declare(self, _: &mut Module<M>) {}
-}
-
-/// A module's outputs.
+/// A module's outputs. Made with [`outputs!`](crate::outputs).
 pub trait OutputSet<M> {
     #[doc(hidden)]
-    fn of_call(call: &Handle<M>) -> Self;
+    fn of_call(output: impl Fn(&'static str) -> Expr<M, Any>) -> Self;
     #[doc(hidden)]
     fn declare(self, module: &mut Module<M>);
 }
 
-/// The arguments of a call under construction.
-pub struct Arguments<M>(Vec<Entry>, PhantomData<fn() -> M>);
-
-impl<M> Arguments<M> {
-    #[doc(hidden)]
-    pub fn set<T>(&mut self, name: &str, value: Expr<M, T>) {
-        if !is_left_out(value.node()) {
-            self.0.push(Entry::Attribute(name.to_owned(), value.into_node()));
-        }
-    }
+/// A module without outputs.
+impl<M> OutputSet<M> for () {
+    fn of_call(_: impl Fn(&'static str) -> Expr<M, Any>) -> Self {}
+    fn declare(self, _: &mut Module<M>) {}
 }
 
-/// The arguments that a set of inputs stands for.
-pub(in crate::hcl) fn arguments_of<M>(inputs: impl InputSet<M>) -> Vec<Entry> {
-    let mut arguments = Arguments(Vec::new(), PhantomData);
-    inputs.arguments(&mut arguments);
-    arguments.0
-}
-
-/// The `module` block that calls a module with these arguments.
-pub(in crate::hcl) fn call_block<D: Definition>(arguments: Vec<Entry>) -> Block {
-    let mut block = Block::new("module", &[D::NAME])
-        .with("source", Expression::from(format!("../../modules/{}", D::NAME)));
-    if !arguments.is_empty() {
-        block.entries.push(Entry::Gap);
-    }
-    block.entries.extend(arguments);
-    block
+/// The `module` block that calls a module. Its arguments are looked up by name.
+fn call_block<M, D: Definition>(inputs: D::Inputs<M>) -> Block {
+    let source = Expression::from(format!("../../modules/{}", D::NAME));
+    let mut arguments = inputs.arguments();
+    arguments.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let block = Block::new("module", &[D::NAME]).with("source", source);
+    arguments.into_iter().fold(block, |block, (name, value)| block.with(&name, value.into_node()))
 }
 
 /// A call whose outputs can be named before its inputs are given.
 #[must_use = "a call needs its inputs: `call.with(module, inputs)`"]
-pub struct Call<M, D: Definition> {
-    handle: Handle<M>,
-    definition: PhantomData<fn() -> D>,
+pub struct Call<M, D>(PhantomData<fn() -> (M, D)>);
+
+impl<M> Module<M> {
+    /// Starts a call of another module.
+    pub fn call<D: Definition>(&mut self) -> Call<M, D> {
+        self.open_calls.push(D::NAME);
+        Call(PhantomData)
+    }
 }
 
 impl<M, D: Definition> Call<M, D> {
-    pub(in crate::hcl) fn new(handle: Handle<M>) -> Self {
-        Self { handle, definition: PhantomData }
-    }
-
-    /// What the called module tells.
+    /// The outputs of the called module.
     pub fn outputs(&self) -> D::Outputs<M> {
-        D::Outputs::of_call(&self.handle)
+        let call = Node::address("module", &[D::NAME]);
+        D::Outputs::of_call(|name| Expr::new(call.clone().attribute(name)))
     }
 
     /// Gives the inputs and writes the `module` block.
     pub fn with(self, module: &mut Module<M>, inputs: D::Inputs<M>) {
-        let mut block = call_block::<D>(arguments_of(inputs));
+        let mut block = call_block::<M, D>(inputs);
         block.comment = wrap(D::ABOUT);
         module.push(block);
-        module.close_call(D::NAME);
+        module.open_calls.retain(|call| *call != D::NAME);
+    }
+}
+
+impl<D: Definition> Module<D> {
+    /// A module with its blocks.
+    pub(crate) fn built() -> Self {
+        let mut module = Self::new(&format!("modules/{}", D::NAME));
+        module.versions();
+        D::Inputs::<D>::fields().iter().for_each(|input| module.declare(input));
+        let outputs = D::build(&mut module, D::Inputs::declared());
+        outputs.declare(&mut module);
+        module
+    }
+}
+
+impl<D: Published> Module<D> {
+    /// Its files, with the README and the tests.
+    pub(crate) fn published(mut self, header: &Header) -> Result<Finished, Vec<super::Error>> {
+        self.sort();
+        let mut example = Variables::new();
+        for (name, value) in D::example().arguments() {
+            self.constant(&name, value.node());
+            example.push((name, value.into_node().expression));
+        }
+        example.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut inputs = D::Inputs::<D>::fields();
+        inputs.sort_by(|a, b| a.name.cmp(&b.name));
+        let readme = Readme {
+            name: D::NAME,
+            about: D::ABOUT,
+            files: &self.files,
+            inputs,
+            example: call_block::<Constant, D>(D::example()),
+            tests: &self.tests,
+        };
+        let readme = format!("{}\n{}", header.markdown(), readme.text());
+        let tests = self.tests.items(example);
+        self.files.insert(format!("tests/{}.tftest.hcl", D::NAME), tests);
+        let mut finished = self.finish(header)?;
+        finished.files.push((format!("modules/{}/README.md", D::NAME), readme));
+        Ok(finished)
     }
 }

@@ -13,6 +13,19 @@ pub enum Error {
         #[doc = "The attribute."]
         attribute: String,
     },
+    /// An optional number of a nested block was left out, which version 5 of the AWS provider sends as 0
+    /// for blocks of its older kind.
+    #[error(
+        "{place}: `{block}` leaves out `{attribute}`\nhint: version 5 of the provider sends 0 for an optional number that is left out; set it"
+    )]
+    Zero {
+        #[doc = "Where."]
+        place: String,
+        #[doc = "The block's address."]
+        block: String,
+        #[doc = "The attribute."]
+        attribute: String,
+    },
     /// A name is not an identifier.
     #[error(
         "{place}: `{name}` is not an identifier\nhint: letters, digits, `_` and `-`, not starting with a digit"
@@ -75,18 +88,6 @@ pub enum Error {
         #[doc = "The name."]
         name: String,
     },
-    /// A worked-out key that holds an object: `terraform fmt` takes the `=` in it for the key's own.
-    #[error(
-        "{place}: `{block}` has the key `{key}`, which holds an object\nhint: give the key a name with `Module::local`"
-    )]
-    Key {
-        #[doc = "Where."]
-        place: String,
-        #[doc = "The block's address."]
-        block: String,
-        #[doc = "The key."]
-        key: String,
-    },
     /// An attribute among blocks that exist under a condition.
     #[error(
         "{place}: `{block}` sets `{attribute}` under a condition that only blocks can have\nhint: set it outside `only_if`, with `choose` if it depends on the condition"
@@ -98,14 +99,6 @@ pub enum Error {
         block: String,
         #[doc = "The attribute."]
         attribute: String,
-    },
-    /// An input that a caller leaves out, used as a value.
-    #[error("{place}: `{block}` uses an input that is left to its default")]
-    LeftOut {
-        #[doc = "Where."]
-        place: String,
-        #[doc = "The block's address."]
-        block: String,
     },
     /// Two blocks with one address, or one attribute twice.
     #[error("{place}: `{name}` is there twice")]

@@ -5,14 +5,15 @@
 //! handed out, or made of such by the methods here and the functions in [`func`](super::func).
 
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 use hcl::expr::{
-    BinaryOp, BinaryOperator, Conditional, Expression, ForExpr, FuncCall, Operation, Traversal,
-    TraversalOperator, UnaryOp, UnaryOperator, Variable,
+    BinaryOp, BinaryOperator, Conditional, Expression, ForExpr, FuncCall, Operation, UnaryOp,
+    UnaryOperator,
 };
 
-use super::name::{Scope, ident};
-use super::types::{Any, Arn, Bool, Configurable, List, Map, Number, Opt, Set, Text};
+use super::node::{Bound, Node, ident, operand, strength_of};
+use super::types::{Any, Arn, Bool, Collection, Configurable, List, Map, Number, Opt, Text};
 
 /// Stands for a module where there is none: `Expr<Constant, T>` is a literal. Nothing can be added
 /// to it, so nothing can be referred to.
@@ -20,133 +21,100 @@ pub enum Constant {}
 
 /// An expression of type `T` inside module `M`.
 pub struct Expr<M, T> {
-    node: Expression,
+    node: Node,
     mark: PhantomData<fn() -> (M, T)>,
 }
 
 impl<M, T> Clone for Expr<M, T> {
     fn clone(&self) -> Self {
-        Self::from_node(self.node.clone())
+        Self::new(self.node.clone())
     }
 }
 
 impl<M, T> Expr<M, T> {
-    pub(in crate::hcl) fn from_node(node: Expression) -> Self {
-        Self { node, mark: PhantomData }
+    pub(super) fn new(node: impl Into<Node>) -> Self {
+        Self { node: node.into(), mark: PhantomData }
     }
 
-    pub(in crate::hcl) fn node(&self) -> &Expression {
+    pub(super) fn node(&self) -> &Node {
         &self.node
     }
 
-    pub(in crate::hcl) fn into_node(self) -> Expression {
+    pub(super) fn into_node(self) -> Node {
         self.node
     }
 
     /// `self == other`
     pub fn equals(&self, other: impl Into<Self>) -> Expr<M, Bool> {
-        binary(&self.node, BinaryOperator::Eq, &other.into().node)
+        binary(self, BinaryOperator::Eq, other.into())
     }
 
     /// `self != other`
     pub fn differs(&self, other: impl Into<Self>) -> Expr<M, Bool> {
-        binary(&self.node, BinaryOperator::NotEq, &other.into().node)
+        binary(self, BinaryOperator::NotEq, other.into())
     }
 
     /// The same value where only its reader knows the shape.
     pub fn any(&self) -> Expr<M, Any> {
-        Expr::from_node(self.node.clone())
+        Expr::new(self.node.clone())
     }
 }
 
-/// What may stand as an operand without changing what it means: everything but operations,
-/// conditionals and negative numbers, which get parentheses. hcl-rs drops them silently.
-pub(in crate::hcl) fn operand(node: &Expression) -> Expression {
-    match node {
-        Expression::Operation(_) | Expression::Conditional(_) => {
-            Expression::Parenthesis(Box::new(node.clone()))
-        }
-        Expression::Number(n) if n.as_f64().is_some_and(|n| n.is_sign_negative()) => {
-            Expression::Parenthesis(Box::new(node.clone()))
-        }
-        _ => node.clone(),
-    }
+pub(super) fn call<M, T>(name: &str, args: impl IntoIterator<Item = Node>) -> Expr<M, T> {
+    Expr::new(Node::of_all(args, |args| {
+        let mut call = FuncCall::new(ident(name));
+        call.args = args;
+        call.into()
+    }))
 }
 
-/// What may be followed by `.name` or `[0]`.
-fn traversable(node: &Expression) -> Expression {
-    match node {
-        Expression::Variable(_)
-        | Expression::Traversal(_)
-        | Expression::FuncCall(_)
-        | Expression::Parenthesis(_) => node.clone(),
-        other => Expression::Parenthesis(Box::new(other.clone())),
-    }
-}
-
-pub(in crate::hcl) fn traverse(
-    node: &Expression,
-    operators: impl IntoIterator<Item = TraversalOperator>,
-) -> Expression {
-    match traversable(node) {
-        Expression::Traversal(mut traversal) => {
-            traversal.operators.extend(operators);
-            Expression::Traversal(traversal)
-        }
-        base => Traversal::new(base, operators).into(),
-    }
-}
-
-pub(in crate::hcl) fn attribute(node: &Expression, name: &str) -> Expression {
-    traverse(node, [TraversalOperator::GetAttr(ident(name))])
-}
-
-pub(in crate::hcl) fn path(root: &str, names: &[&str]) -> Expression {
-    let operators = names.iter().map(|name| TraversalOperator::GetAttr(ident(name)));
-    Traversal::new(Variable::from(ident(root)), operators).into()
-}
-
-pub(in crate::hcl) fn call<M, T>(name: &str, args: Vec<Expression>) -> Expr<M, T> {
-    let mut builder = FuncCall::builder(ident(name));
-    for arg in args {
-        builder = builder.arg(arg);
-    }
-    Expr::from_node(builder.build().into())
-}
-
-fn binary<M, T>(left: &Expression, operator: BinaryOperator, right: &Expression) -> Expr<M, T> {
-    let operation = BinaryOp::new(operand(left), operator, operand(right));
-    Expr::from_node(Operation::Binary(operation).into())
+/// Operations of one strength are read from the left, so the right operand must be stronger, unless the
+/// operation is one whose order does not matter.
+fn binary<M, T, U>(left: &Expr<M, U>, operator: BinaryOperator, right: Expr<M, U>) -> Expr<M, T> {
+    let least = strength_of(operator);
+    let any_order = matches!(operator, BinaryOperator::And | BinaryOperator::Or);
+    Expr::new(Node::of([left.node.clone(), right.node], |[left, right]| {
+        let right = operand(right, if any_order { least } else { least + 1 });
+        Operation::Binary(BinaryOp::new(operand(left, least), operator, right)).into()
+    }))
 }
 
 impl<M> Expr<M, Bool> {
     /// `self && other`
     pub fn and(&self, other: impl Into<Self>) -> Self {
-        binary(&self.node, BinaryOperator::And, &other.into().node)
+        binary(self, BinaryOperator::And, other.into())
     }
 
     /// `self || other`
     pub fn or(&self, other: impl Into<Self>) -> Self {
-        binary(&self.node, BinaryOperator::Or, &other.into().node)
+        binary(self, BinaryOperator::Or, other.into())
     }
 
-    /// `!self`
+    /// `!self`; what compares for equality is turned around instead.
     #[must_use]
     pub fn negate(&self) -> Self {
-        let operation = UnaryOp::new(UnaryOperator::Not, operand(&self.node));
-        Self::from_node(Operation::Unary(operation).into())
+        Self::new(Node::of([self.node.clone()], |[inner]| {
+            if let Expression::Operation(operation) = &inner
+                && let Operation::Binary(binary) = &**operation
+                && matches!(binary.operator, BinaryOperator::Eq | BinaryOperator::NotEq)
+            {
+                let mut turned = binary.clone();
+                turned.operator = match binary.operator {
+                    BinaryOperator::Eq => BinaryOperator::NotEq,
+                    _ => BinaryOperator::Eq,
+                };
+                return Operation::Binary(turned).into();
+            }
+            Operation::Unary(UnaryOp::new(UnaryOperator::Not, operand(inner, 7))).into()
+        }))
     }
 
     /// `self ? yes : no`
     pub fn choose<T>(&self, yes: impl Into<Expr<M, T>>, no: impl Into<Expr<M, T>>) -> Expr<M, T> {
-        let (yes, no) = (yes.into(), no.into());
-        // A conditional binds weakest: only another one inside it needs parentheses.
-        let branch = |node: &Expression| match node {
-            Expression::Conditional(_) => operand(node),
-            other => other.clone(),
-        };
-        let (yes, no) = (branch(&yes.node), branch(&no.node));
-        Expr::from_node(Conditional::new(branch(&self.node), yes, no).into())
+        let nodes = [self.node.clone(), yes.into().node, no.into().node];
+        Expr::new(Node::of(nodes, |[condition, yes, no]| {
+            Conditional::new(operand(condition, 1), yes, no).into()
+        }))
     }
 }
 
@@ -155,7 +123,7 @@ macro_rules! number_operations {
         impl<M> Expr<M, Number> {$(
             $(#[$doc])*
             pub fn $name(&self, other: impl Into<Self>) -> Expr<M, $out> {
-                binary(&self.node, BinaryOperator::$operator, &other.into().node)
+                binary(self, BinaryOperator::$operator, other.into())
             }
         )*}
     };
@@ -163,16 +131,12 @@ macro_rules! number_operations {
 number_operations!(
     /// `self + other`
     plus = Plus -> Number,
-    /// `self - other`
-    minus = Minus -> Number,
     /// `self * other`
     times = Mul -> Number,
     /// `self / other`
     divided_by = Div -> Number,
     /// `self % other`
     modulo = Mod -> Number,
-    /// `self < other`
-    less = Less -> Bool,
     /// `self <= other`
     at_most = LessEq -> Bool,
     /// `self > other`
@@ -181,79 +145,65 @@ number_operations!(
     at_least = GreaterEq -> Bool,
 );
 
-impl<M> Expr<M, Number> {
-    /// `-self`
-    #[must_use]
-    pub fn negative(&self) -> Self {
-        let operation = UnaryOp::new(UnaryOperator::Neg, operand(&self.node));
-        Self::from_node(Operation::Unary(operation).into())
-    }
-}
-
 impl<M, T> Expr<M, Opt<T>> {
     /// `null`
     #[must_use]
     pub fn null() -> Self {
-        Self::from_node(Expression::Null)
+        Self::new(Expression::Null)
     }
 
     /// `self == null`
     #[must_use]
     pub fn is_null(&self) -> Expr<M, Bool> {
-        binary(&self.node, BinaryOperator::Eq, &Expression::Null)
+        self.equals(Self::null())
     }
 
     /// `self != null`
     #[must_use]
     pub fn is_set(&self) -> Expr<M, Bool> {
-        binary(&self.node, BinaryOperator::NotEq, &Expression::Null)
+        self.differs(Self::null())
     }
 
     /// The value itself, where it is known not to be null.
     #[must_use]
     pub fn set(&self) -> Expr<M, T> {
-        Expr::from_node(self.node.clone())
-    }
-
-    /// `self == null ? other : self`
-    pub fn or_else(&self, other: impl Into<Expr<M, T>>) -> Expr<M, T> {
-        self.is_null().choose(other, Expr::from_node(self.node.clone()))
+        Expr::new(self.node.clone())
     }
 }
 
 impl<M, T> Expr<M, List<T>> {
     /// `self[index]`
     pub fn at(&self, index: impl Into<Expr<M, Number>>) -> Expr<M, T> {
-        let index = index.into().into_node();
-        Expr::from_node(traverse(&self.node, [TraversalOperator::Index(index)]))
+        Expr::new(self.node.clone().index(index.into().node))
     }
 
     /// `[for name in self : f(name)]`
     pub fn map<U>(&self, name: &str, f: impl FnOnce(Expr<M, T>) -> Expr<M, U>) -> Expr<M, List<U>> {
-        let scope = Scope::new();
-        let value = f(bound(scope, name));
-        Expr::from_node(ForExpr::new(scope.ident(name), operand(&self.node), value.node).into())
+        let name = Bound::from(name);
+        let value = f(bound(&name));
+        Expr::new(for_each(&self.node, (None, &name), (None, value.node), None))
     }
 
-    /// `{ for index, name in self : key => value }` with `f(index, name) = (key, value)`
-    pub fn to_map<U>(
+    /// `[for index, name in self : f(index, name)]`
+    pub fn map_with<U>(
         &self,
         (index, name): (&str, &str),
-        f: impl FnOnce(Expr<M, Number>, Expr<M, T>) -> (Expr<M, Text>, Expr<M, U>),
-    ) -> Expr<M, Map<U>> {
-        let scope = Scope::new();
-        let (key, value) = f(bound(scope, index), bound(scope, name));
-        for_map(&self.node, (scope, index, name), (key, value), None)
+        f: impl FnOnce(Expr<M, Number>, Expr<M, T>) -> Expr<M, U>,
+    ) -> Expr<M, List<U>> {
+        let (index, name) = (Bound::from(index), Bound::from(name));
+        let value = f(bound(&index), bound(&name));
+        Expr::new(for_each(&self.node, (Some(&index), &name), (None, value.node), None))
     }
 
-    /// [`Expr::to_map`] of nothing unless `condition` holds.
-    pub fn to_map_if<U>(
+    /// `[for name in self : value if condition]` with `f(name) = (value, condition)`
+    pub fn map_where<U>(
         &self,
-        (index, name): (&str, &str),
-        f: impl FnOnce(Expr<M, Number>, Expr<M, T>) -> (Expr<M, Text>, Expr<M, U>),
-        condition: &Expr<M, Bool>,
-    ) -> Expr<M, Map<U>> {
-        self.to_map_where((index, name), |index, name| (f(index, name), condition.clone()))
+        name: &str,
+        f: impl FnOnce(Expr<M, T>) -> (Expr<M, U>, Expr<M, Bool>),
+    ) -> Expr<M, List<U>> {
+        let name = Bound::from(name);
+        let (value, only) = f(bound(&name));
+        Expr::new(for_each(&self.node, (None, &name), (None, value.node), Some(only.node)))
     }
 
     /// `{ for index, name in self : key => value if condition }` with
@@ -263,60 +213,120 @@ impl<M, T> Expr<M, List<T>> {
         (index, name): (&str, &str),
         f: impl FnOnce(Expr<M, Number>, Expr<M, T>) -> ((Expr<M, Text>, Expr<M, U>), Expr<M, Bool>),
     ) -> Expr<M, Map<U>> {
-        let scope = Scope::new();
-        let (entry, condition) = f(bound(scope, index), bound(scope, name));
-        for_map(&self.node, (scope, index, name), entry, Some(&condition))
+        let (index, name) = (Bound::from(index), Bound::from(name));
+        let ((key, value), only) = f(bound(&index), bound(&name));
+        let value = (Some(key.node), value.node);
+        Expr::new(for_each(&self.node, (Some(&index), &name), value, Some(only.node)))
     }
 }
 
 impl<M, T> Expr<M, Map<T>> {
-    /// `self["key"]`
-    pub fn get(&self, key: impl Into<Expr<M, Text>>) -> Expr<M, T> {
-        let key = key.into().into_node();
-        Expr::from_node(traverse(&self.node, [TraversalOperator::Index(key)]))
-    }
-
     /// `[for key, value in self : f(key, value)]`
     pub fn map<U>(
         &self,
         (key, value): (&str, &str),
         f: impl FnOnce(Expr<M, Text>, Expr<M, T>) -> Expr<M, U>,
     ) -> Expr<M, List<U>> {
-        let scope = Scope::new();
-        let item = f(bound(scope, key), bound(scope, value));
-        let each = ForExpr::new(scope.ident(value), operand(&self.node), item.node);
-        Expr::from_node(each.with_key_var(scope.ident(key)).into())
+        let (key, value) = (Bound::from(key), Bound::from(value));
+        let item = f(bound(&key), bound(&value));
+        Expr::new(for_each(&self.node, (Some(&key), &value), (None, item.node), None))
     }
 
-    /// `{ for key, value in self : k => v }` with `f(key, value) = (k, v)`
-    pub fn to_map<U>(
+    /// `[for key, value in self : f(key, value) if condition]`
+    pub fn map_where<U>(
         &self,
         (key, value): (&str, &str),
-        f: impl FnOnce(Expr<M, Text>, Expr<M, T>) -> (Expr<M, Text>, Expr<M, U>),
+        f: impl FnOnce(Expr<M, Text>, Expr<M, T>) -> Expr<M, U>,
+        condition: &Expr<M, Bool>,
+    ) -> Expr<M, List<U>> {
+        let (key, value) = (Bound::from(key), Bound::from(value));
+        let item = (None, f(bound(&key), bound(&value)).node);
+        let only = Some(condition.node.clone());
+        Expr::new(for_each(&self.node, (Some(&key), &value), item, only))
+    }
+
+    /// `{ for key, value in self : key => f(value) }`
+    pub fn map_values<U>(
+        &self,
+        (key, value): (&str, &str),
+        f: impl FnOnce(Expr<M, T>) -> Expr<M, U>,
     ) -> Expr<M, Map<U>> {
-        let scope = Scope::new();
-        let (k, v) = f(bound(scope, key), bound(scope, value));
-        for_map(&self.node, (scope, key, value), (k, v), None)
+        let (key, value) = (Bound::from(key), Bound::from(value));
+        let item = (Some(Node::bound(&key)), f(bound(&value)).node);
+        Expr::new(for_each(&self.node, (Some(&key), &value), item, None))
+    }
+
+    /// `{ for key, value in self : key => value if condition }`
+    pub fn filter(&self, (key, value): (&str, &str), condition: &Expr<M, Bool>) -> Self {
+        let (key, value) = (Bound::from(key), Bound::from(value));
+        let item = (Some(Node::bound(&key)), Node::bound(&value));
+        let only = Some(condition.node.clone());
+        Self::new(for_each(&self.node, (Some(&key), &value), item, only))
     }
 }
 
-fn bound<M, T>(scope: Scope, name: &str) -> Expr<M, T> {
-    Expr::from_node(Variable::from(scope.ident(name)).into())
+fn bound<M, T>(name: &Bound) -> Expr<M, T> {
+    Expr::new(Node::bound(name))
 }
 
-fn for_map<M, U>(
-    collection: &Expression,
-    (scope, first, second): (Scope, &str, &str),
-    (key, value): (Expr<M, Text>, Expr<M, U>),
-    condition: Option<&Expr<M, Bool>>,
-) -> Expr<M, Map<U>> {
-    let mut each = ForExpr::new(scope.ident(second), operand(collection), value.node)
-        .with_key_var(scope.ident(first))
-        .with_key_expr(operand(&key.node));
-    if let Some(condition) = condition {
-        each = each.with_cond_expr(condition.node.clone());
+/// `[for first, second in collection : value if only]`, or with a key `{ … : key => value … }`.
+fn for_each(
+    collection: &Node,
+    (first, second): (Option<&Bound>, &Bound),
+    (key, value): (Option<Node>, Node),
+    only: Option<Node>,
+) -> Node {
+    let (has_key, has_condition) = (key.is_some(), only.is_some());
+    let inner = [Some(value), key, only].into_iter().flatten();
+    let mut each = Node::of_all(inner, |inner| {
+        let mut inner = inner.into_iter();
+        let value = inner.next().unwrap_or(Expression::Null);
+        let mut each = ForExpr::new(ident(second), Expression::Null, value);
+        each.key_var = first.map(|first| ident(first));
+        each.key_expr = if has_key { inner.next().map(|key| operand(key, 1)) } else { None };
+        each.cond_expr = if has_condition { inner.next() } else { None };
+        each.into()
+    });
+    let names: Vec<Bound> = first.into_iter().chain([second]).map(Rc::clone).collect();
+    each.bind(&names);
+    Node::of([each, collection.clone()], |[each, collection]| match each {
+        Expression::ForExpr(mut each) => {
+            each.collection_expr = operand(collection, 1);
+            Expression::ForExpr(each)
+        }
+        other => other,
+    })
+}
+
+/// A map written out. Keys are literals, in the order given.
+pub fn map<M, T, K: Into<String>>(
+    entries: impl IntoIterator<Item = (K, Expr<M, T>)>,
+) -> Expr<M, Map<T>> {
+    Expr::new(Node::object(entries.into_iter().map(|(key, value)| (key, value.node))))
+}
+
+/// An object whose values have their own types each.
+pub fn object<M, K: Into<String>>(
+    entries: impl IntoIterator<Item = (K, Expr<M, Any>)>,
+) -> Expr<M, Any> {
+    map(entries).any()
+}
+
+/// A list whose values have their own types each.
+pub fn tuple<M>(items: impl IntoIterator<Item = Expr<M, Any>>) -> Expr<M, Any> {
+    items.into_iter().collect::<Expr<M, List<Any>>>().any()
+}
+
+/// A collection of nothing: the usual default of a list or map.
+#[must_use]
+pub fn empty<M, C: Collection>() -> Expr<M, C> {
+    Expr::new(C::empty())
+}
+
+impl<M, T> FromIterator<Expr<M, T>> for Expr<M, List<T>> {
+    fn from_iter<I: IntoIterator<Item = Expr<M, T>>>(items: I) -> Self {
+        Self::new(Node::of_all(items.into_iter().map(Expr::into_node), Expression::Array))
     }
-    Expr::from_node(each.into())
 }
 
 impl<M, T> From<&Self> for Expr<M, T> {
@@ -327,38 +337,32 @@ impl<M, T> From<&Self> for Expr<M, T> {
 
 impl<M, T> From<Expr<M, T>> for Expr<M, Opt<T>> {
     fn from(expr: Expr<M, T>) -> Self {
-        Self::from_node(expr.node)
+        Self::new(expr.node)
     }
 }
 
 impl<M, T> From<Vec<Expr<M, T>>> for Expr<M, List<T>> {
     fn from(items: Vec<Expr<M, T>>) -> Self {
-        Self::from_node(Expression::Array(items.into_iter().map(Expr::into_node).collect()))
+        items.into_iter().collect()
     }
 }
 
 impl<M, T, const N: usize> From<[Expr<M, T>; N]> for Expr<M, List<T>> {
     fn from(items: [Expr<M, T>; N]) -> Self {
-        Vec::from(items).into()
+        items.into_iter().collect()
     }
 }
 
 impl<M, const N: usize> From<[&str; N]> for Expr<M, List<Text>> {
     fn from(items: [&str; N]) -> Self {
-        Vec::from(items.map(Expr::from)).into()
-    }
-}
-
-impl<M, T> From<Expr<M, List<T>>> for Expr<M, Set<T>> {
-    fn from(list: Expr<M, List<T>>) -> Self {
-        Self::from_node(list.node)
+        items.into_iter().map(Expr::from).collect()
     }
 }
 
 macro_rules! literals {
     ($($rust:ty => $($hcl:ident),+);* $(;)?) => {$($(
         impl<M> From<$rust> for Expr<M, $hcl> {
-            fn from(value: $rust) -> Self { Self::from_node(Expression::from(value)) }
+            fn from(value: $rust) -> Self { Self::new(Expression::from(value)) }
         }
     )+)*};
 }
@@ -378,7 +382,7 @@ impl<M> From<f64> for Expr<M, Number> {
     /// When `value` is infinite or no number: HCL has no such value, and hcl-rs would write null.
     fn from(value: f64) -> Self {
         assert!(value.is_finite(), "{value} is not a number in HCL");
-        Self::from_node(Expression::from(value))
+        Self::new(Expression::from(value))
     }
 }
 
@@ -386,7 +390,7 @@ impl<M, T: Configurable> Expr<M, T> {
     /// An id of something that exists already, as the configuration names it.
     #[must_use]
     pub fn from_configuration(id: &str) -> Self {
-        Self::from_node(Expression::from(id))
+        Self::new(Expression::from(id))
     }
 }
 
@@ -394,7 +398,7 @@ impl<M, T: Configurable> Expr<M, List<T>> {
     /// Ids as plain texts, where AWS asks for any.
     #[must_use]
     pub fn texts(&self) -> Expr<M, List<Text>> {
-        Expr::from_node(self.node.clone())
+        Expr::new(self.node.clone())
     }
 }
 
@@ -402,8 +406,7 @@ impl<M> Expr<M, Arn> {
     /// The account id inside an ARN.
     #[must_use]
     pub fn account(&self) -> Expr<M, Text> {
-        let parts: Expr<M, List<Text>> =
-            call("split", vec![Expression::from(":"), self.node.clone()]);
-        parts.at(4)
+        let colon = Node::from(Expression::from(":"));
+        call::<M, List<Text>>("split", [colon, self.node.clone()]).at(4)
     }
 }

@@ -1,7 +1,5 @@
 //! Terraform's functions, with types.
 
-use hcl::expr::Expression;
-
 use super::expr::{Expr, call};
 use super::types::{Any, Bool, Interpolate, Json, List, Map, Number, Opt, Set, Text};
 
@@ -12,15 +10,13 @@ macro_rules! functions {
         pub fn $name<M $(, $generic $(: $bound)?)*>(
             $($arg: impl Into<Expr<M, $type>>),*
         ) -> Expr<M, $out> {
-            call($hcl, vec![$($arg.into().into_node()),*])
+            call($hcl, [$($arg.into().into_node()),*])
         }
     )*};
 }
 functions! {
     /// `alltrue(list)`
     all_true[](list: List<Bool>) -> Bool = "alltrue";
-    /// `cidrhost(prefix, hostnum)`
-    cidr_host[](prefix: Text, hostnum: Number) -> Text = "cidrhost";
     /// `distinct(list)`
     distinct[T](list: List<T>) -> List<T> = "distinct";
     /// `length(text)`
@@ -39,10 +35,12 @@ functions! {
     file_base64_sha256[](path: Text) -> Text = "filebase64sha256";
     /// `flatten(lists)`
     flatten[T](lists: List<List<T>>) -> List<T> = "flatten";
-    /// `join(separator, list)`
-    join[](separator: Text, list: List<Text>) -> Text = "join";
     /// `jsonencode(value)`
     json_encode[](value: Any) -> Json = "jsonencode";
+    /// `floor(number)`
+    floor[](number: Number) -> Number = "floor";
+    /// `setsubtract(a, b)`
+    set_subtract[T](a: List<T>, b: List<T>) -> List<T> = "setsubtract";
     /// `keys(map)`
     keys[T](map: Map<T>) -> List<Text> = "keys";
     /// `length(list)`
@@ -51,46 +49,37 @@ functions! {
     merge[T](a: Map<T>, b: Map<T>) -> Map<T> = "merge";
     /// `can(value)`
     can[T](value: T) -> Bool = "can";
-    /// `max(a, b)`
-    max[](a: Number, b: Number) -> Number = "max";
-    /// `min(a, b)`
-    min[](a: Number, b: Number) -> Number = "min";
     /// `range(start, limit, step)`
     range[](start: Number, limit: Number, step: Number) -> List<Number> = "range";
     /// `regex(pattern, text)`
     regex[](pattern: Text, text: Text) -> Text = "regex";
     /// `replace(text, from, to)`
     replace[](text: Text, from: Text, to: Text) -> Text = "replace";
-    /// `reverse(list)`
-    reverse[T](list: List<T>) -> List<T> = "reverse";
     /// `sha1(text)`
     sha1[](text: Text) -> Text = "sha1";
-    /// `sort(list)`
-    sort[](list: List<Text>) -> List<Text> = "sort";
     /// `substr(text, offset, length)`: counts characters
     substr[](text: Text, offset: Number, length: Number) -> Text = "substr";
+    /// `title(text)`
+    title[](text: Text) -> Text = "title";
+    /// `trimprefix(text, prefix)`
+    trim_prefix[](text: Text, prefix: Text) -> Text = "trimprefix";
     /// `toset(list)`
     to_set[T](list: List<T>) -> Set<T> = "toset";
-    /// `upper(text)`
-    upper[](text: Text) -> Text = "upper";
-    /// `lower(text)`
-    lower[](text: Text) -> Text = "lower";
     /// `values(map)`
     values[T](map: Map<T>) -> List<T> = "values";
 }
 
 /// `tostring(value)`
 pub fn to_string<M, T: Interpolate>(value: &Expr<M, T>) -> Expr<M, Text> {
-    call("tostring", vec![value.node().clone()])
+    call("tostring", [value.node().clone()])
 }
 
 /// `coalesce(…)`: the first value that is neither null nor empty.
 pub fn first_set<M, T, const N: usize>(values: [Expr<M, Opt<T>>; N]) -> Expr<M, T> {
-    call("coalesce", values.map(Expr::into_node).to_vec())
+    call("coalesce", values.map(Expr::into_node))
 }
 
-/// `jsonencode(list)` of values that a deployment must notice.
-pub fn json_list<M>(items: impl IntoIterator<Item = Expr<M, Any>>) -> Expr<M, Json> {
-    let items = items.into_iter().map(Expr::into_node).collect();
-    call("jsonencode", vec![Expression::Array(items)])
+/// `concat(…)` of any number of lists.
+pub fn concat_all<M, T>(lists: impl IntoIterator<Item = Expr<M, List<T>>>) -> Expr<M, List<T>> {
+    call("concat", lists.into_iter().map(Expr::into_node))
 }

@@ -1,6 +1,6 @@
 //! Macros that turn a resource's description into a typed builder and a typed reference.
 
-/// Declares resource types.
+/// Declares resource types. What a type does not have is left out.
 ///
 /// ```text
 /// resource! {
@@ -8,7 +8,7 @@
 ///     Queue("aws_sqs_queue") -> QueueRef {
 ///         required { name: Text }
 ///         optional { kms_master_key_id: Opt<Arn> }
-///         blocks {}
+///         blocks { redrive: Redrive }
 ///         exports { arn: Arn, url: Url }
 ///     }
 /// }
@@ -35,12 +35,8 @@ macro_rules! data {
 /// Declares nested blocks. Same form as [`resource!`](crate::resource), without a reference.
 #[macro_export]
 macro_rules! nested {
-    ($($(#[$doc:meta])* $name:ident {
-        required $required:tt optional $optional:tt blocks $blocks:tt
-    })*) => {$(
-        $crate::described!("nested", [$(#[$doc])*] $name("") {
-            required $required optional $optional blocks $blocks exports {}
-        });
+    ($($(#[$doc:meta])* $name:ident $body:tt)*) => {$(
+        $crate::described!("nested", [$(#[$doc])*] $name("") $body);
         impl<M> Default for $name<M> {
             fn default() -> Self { Self::new("") }
         }
@@ -51,10 +47,10 @@ macro_rules! nested {
 #[macro_export]
 macro_rules! described {
     ($kind:literal, [$($doc:tt)*] $name:ident($type:literal) {
-        required { $($(#[$rdoc:meta])* $req:ident : $rtype:ty),* $(,)? }
-        optional { $($(#[$odoc:meta])* $opt:ident : $otype:ty),* $(,)? }
-        blocks { $($block:ident : $btype:ident),* $(,)? }
-        exports { $($(#[$edoc:meta])* $export:ident : $etype:ty),* $(,)? }
+        $(required { $($req:ident : $rtype:ty),* $(,)? })?
+        $(optional { $($opt:ident : $otype:ty),* $(,)? })?
+        $(blocks { $($block:ident : $btype:ident),* $(,)? })?
+        $(exports { $($export:ident : $etype:ty),* $(,)? })?
     }) => {
         $($doc)*
         pub struct $name<M>($crate::hcl::Draft<M>);
@@ -64,14 +60,14 @@ macro_rules! described {
             pub const SCHEMA: &'static $crate::hcl::Schema = &$crate::hcl::Schema {
                 kind: $kind,
                 name: $type,
-                required: &[$((stringify!($req), $crate::hcl::constraint_of::<$rtype>)),*],
-                optional: &[$((stringify!($opt), $crate::hcl::constraint_of::<$otype>)),*],
-                blocks: &[$((stringify!($block), $btype::<()>::SCHEMA)),*],
-                exports: &[$((
+                required: &[$($((stringify!($req), $crate::hcl::constraint_of::<$rtype>)),*)?],
+                optional: &[$($((stringify!($opt), $crate::hcl::constraint_of::<$otype>)),*)?],
+                blocks: &[$($((stringify!($block), $btype::<()>::SCHEMA)),*)?],
+                exports: &[$($((
                     stringify!($export),
                     $crate::hcl::constraint_of::<$etype>,
                     <$etype as $crate::hcl::types::Type>::mock,
-                )),*],
+                )),*)?],
             };
         }
 
@@ -81,21 +77,21 @@ macro_rules! described {
             pub fn new(name: &str) -> Self {
                 Self($crate::hcl::Draft::new($name::<()>::SCHEMA, name))
             }
-            $(#[must_use]
+            $($(#[must_use]
             pub fn $req(mut self, value: impl Into<$crate::hcl::Expr<M, $rtype>>) -> Self {
                 self.0.set(stringify!($req), value.into());
                 self
-            })*
-            $(#[must_use]
+            })*)?
+            $($(#[must_use]
             pub fn $opt(mut self, value: impl Into<$crate::hcl::Expr<M, $otype>>) -> Self {
                 self.0.set(stringify!($opt), value.into());
                 self
-            })*
-            $(#[must_use]
+            })*)?
+            $($(#[must_use]
             pub fn $block(mut self, block: $btype<M>) -> Self {
                 self.0.nest(stringify!($block), block.into_inner());
                 self
-            })*
+            })*)?
             #[doc(hidden)]
             #[must_use]
             pub fn into_inner(self) -> $crate::hcl::Draft<M> {
@@ -109,8 +105,8 @@ macro_rules! described {
 #[macro_export]
 macro_rules! referred {
     ($name:ident -> $reference:ident {
-        required $required:tt optional $optional:tt blocks $blocks:tt
-        exports { $($(#[$edoc:meta])* $export:ident : $etype:ty),* $(,)? }
+        $(required $required:tt)? $(optional $optional:tt)? $(blocks $blocks:tt)?
+        $(exports { $($export:ident : $etype:ty),* $(,)? })?
     }) => {
         impl<M> $crate::hcl::Resource<M> for $name<M> {
             type Ref = $reference<M>;
@@ -128,152 +124,140 @@ macro_rules! referred {
 
         #[allow(missing_docs, reason = "the provider documents the attributes")]
         impl<M> $reference<M> {
-            $(#[must_use]
+            $($(#[must_use]
             pub fn $export(&self) -> $crate::hcl::Expr<M, $etype> {
                 self.0.attribute(stringify!($export))
-            })*
+            })*)?
         }
     };
 }
 
 /// Declares a module's inputs. One struct serves both sides: inside the module its fields are
 /// `var.…`, in the root they are the arguments of the call. The doc comment of a field is the
-/// variable's description.
+/// variable's description. An input that names a default may be left to it, and an `Opt` defaults to
+/// null; a call writes no argument that is the default.
 ///
-/// A second struct holds what a caller may leave out, each with its default; the first one then has
-/// it as its field `options`. An `Opt` needs no default: it is null.
+/// A field whose type is another such struct is one object in HCL. A struct declared with `: Default`
+/// has a default for each of its fields.
 ///
 /// ```text
 /// inputs! {
-///     /// What the module is told.
+///     /// The inputs of the module `jobs`.
 ///     pub struct JobsInputs {
+///         /// How long jobs are kept.
+///         keep: Keep<()>,
+///         /// Key that encrypts the queue; null for AWS's own.
+///         kms_key_arn: Opt<Arn>,
 ///         /// Name of the queue.
 ///         name: Text,
 ///     }
-///     /// What the module may be told.
-///     pub struct JobsOptions {
+///     /// How long jobs are kept.
+///     pub struct Keep: Default {
 ///         /// Days that a job waits.
 ///         days: Number = 4,
-///         /// Key that encrypts the queue; null for AWS's own.
-///         kms_key_arn: Opt<Arn>,
 ///     }
 /// }
 /// ```
-/// A call is `JobsInputs { name, options: JobsOptions { days: 7.into(), ..JobsOptions::default() } }`.
 #[macro_export]
 macro_rules! inputs {
-    ($(#[$doc:meta])* pub struct $name:ident {
-        $($(#[doc = $fdoc:literal])+ $field:ident : $type:ty),* $(,)?
-    }
-    $(#[$odoc:meta])* pub struct $options:ident { $($option:tt)* }) => {
+    ($($(#[$doc:meta])* $vis:vis struct $name:ident $(: $default:ident)? {
+        $($(#[doc = $about:literal])+ $field:ident : $type:ty $(= $value:expr)?),* $(,)?
+    })*) => {$(
         $(#[$doc])*
-        pub struct $name<M> {
-            $($(#[doc = $fdoc])+ pub $field: $crate::hcl::Expr<M, $type>,)*
-            /// What may be left out.
-            pub options: $options<M>,
-        }
-
-        $crate::options!([$(#[$odoc])*] $options { $($option)* });
-
-        impl<M> $crate::hcl::InputSet<M> for $name<M> {
-            fn declare(module: &mut $crate::hcl::Module<M>) -> Self {
-                Self {
-                    $($field: module.variable(stringify!($field), concat!($($fdoc),+)),)*
-                    options: $crate::hcl::InputSet::declare(module),
-                }
-            }
-            fn arguments(self, call: &mut $crate::hcl::Arguments<M>) {
-                $(call.set(stringify!($field), self.$field);)*
-                self.options.arguments(call);
-            }
-        }
-    };
-    ($(#[$doc:meta])* pub struct $name:ident {
-        $($(#[doc = $fdoc:literal])+ $field:ident : $type:ty),* $(,)?
-    }) => {
-        $(#[$doc])*
-        pub struct $name<M> {
-            $($(#[doc = $fdoc])+ pub $field: $crate::hcl::Expr<M, $type>,)*
+        $vis struct $name<M> {
+            $($(#[doc = $about])+
+            pub $field: <$type as $crate::hcl::InputType>::Value<M>,)*
         }
 
         impl<M> $crate::hcl::InputSet<M> for $name<M> {
-            fn declare(module: &mut $crate::hcl::Module<M>) -> Self {
-                Self {
-                    $($field: module.variable(stringify!($field), concat!($($fdoc),+)),)*
-                }
+            fn fields() -> Vec<$crate::hcl::Field> {
+                vec![$($crate::hcl::Field::new::<$type>(
+                    stringify!($field), concat!($($about),+), $crate::default!($type $(, $value)?),
+                )),*]
             }
-            fn arguments(self, call: &mut $crate::hcl::Arguments<M>) {
-                $(call.set(stringify!($field), self.$field);)*
+            fn declared() -> Self {
+                Self { $($field: <$type as $crate::hcl::InputType>::read(
+                    $crate::hcl::input(stringify!($field)),
+                ),)* }
+            }
+            fn arguments(self) -> Vec<(String, $crate::hcl::Expr<M, $crate::hcl::types::Any>)> {
+                let values = [$(<$type as $crate::hcl::InputType>::write(self.$field)),*];
+                let fields = <Self as $crate::hcl::InputSet<M>>::fields();
+                fields.iter().zip(values).filter_map(|(field, value)| field.argument(value)).collect()
             }
         }
-    };
-}
 
-#[doc(hidden)]
-#[macro_export]
-macro_rules! options {
-    ([$($doc:tt)*] $name:ident {
-        $($(#[doc = $fdoc:literal])+ $field:ident : $type:ty $(= $default:expr)?),* $(,)?
-    }) => {
-        $($doc)*
-        pub struct $name<M> {
-            $($(#[doc = $fdoc])+ pub $field: $crate::hcl::Expr<M, $type>,)*
+        impl $crate::hcl::InputType for $name<()> {
+            type Value<M> = $name<M>;
+            fn constraint() -> $crate::hcl::types::Constraint {
+                $crate::hcl::Field::object(&Self::fields())
+            }
+            fn fields() -> Vec<$crate::hcl::Field> {
+                <Self as $crate::hcl::InputSet<()>>::fields()
+            }
+            fn implied() -> Option<$crate::hcl::Expr<$crate::hcl::Constant, $crate::hcl::types::Any>> {
+                None $(.or_else(|| {
+                    let _ = <Self as $default>::default;
+                    Some($crate::hcl::object::<_, &str>([]))
+                }))?
+            }
+            fn read<M>(expr: $crate::hcl::Expr<M, $crate::hcl::types::Any>) -> $name<M> {
+                $name { $($field: <$type as $crate::hcl::InputType>::read(
+                    expr.field(stringify!($field)),
+                ),)* }
+            }
+            fn write<M>(value: $name<M>) -> $crate::hcl::Expr<M, $crate::hcl::types::Any> {
+                $crate::hcl::object($crate::hcl::InputSet::arguments(value))
+            }
+            fn initial<M>(
+                _: $crate::hcl::Expr<$crate::hcl::Constant, $crate::hcl::types::Any>,
+            ) -> $name<M> {
+                $name { $($field: <$type as $crate::hcl::InputType>::initial(
+                    $crate::default!($type $(, $value)?).expect("each field has a default"),
+                ),)* }
+            }
         }
 
-        impl<M> Default for $name<M> {
+        $(impl<M> $default for $name<M> {
             fn default() -> Self {
-                Self { $($field: $crate::hcl::Expr::left_out(),)* }
+                <$name<()> as $crate::hcl::InputType>::initial($crate::hcl::object::<_, &str>([]))
             }
-        }
-
-        impl<M> $crate::hcl::InputSet<M> for $name<M> {
-            fn declare(module: &mut $crate::hcl::Module<M>) -> Self {
-                Self {
-                    $($field: $crate::option!(
-                        module, stringify!($field), concat!($($fdoc),+), $type $(, $default)?
-                    ),)*
-                }
-            }
-            fn arguments(self, call: &mut $crate::hcl::Arguments<M>) {
-                $(call.set(stringify!($field), self.$field);)*
-            }
-        }
-    };
+        })?
+    )*};
 }
 
 #[doc(hidden)]
 #[macro_export]
-macro_rules! option {
-    ($module:ident, $name:expr, $about:expr, $type:ty) => {
-        $module.variable_or_null::<$type>($name, $about)
+macro_rules! default {
+    ($type:ty) => {
+        <$type as $crate::hcl::InputType>::implied()
     };
-    ($module:ident, $name:expr, $about:expr, $type:ty, $default:expr) => {
-        $module.variable_or::<$type>(
-            $name,
-            $about,
-            $crate::hcl::Expr::<$crate::hcl::Constant, $type>::from($default),
-        )
+    ($type:ty, $value:expr) => {
+        Some($crate::hcl::Expr::<$crate::hcl::Constant, $type>::from($value).any())
     };
 }
 
-/// Declares what a module tells. One struct serves both sides: the module fills its fields, the
+/// Declares a module's outputs. One struct serves both sides: the module fills its fields, the
 /// root reads them as `module.<name>.<field>`. The doc comment of a field is the description.
 #[macro_export]
 macro_rules! outputs {
     ($(#[$doc:meta])* pub struct $name:ident {
-        $($(#[doc = $fdoc:literal])+ $field:ident : $type:ty),* $(,)?
+        $($(#[doc = $about:literal])+ $field:ident : $type:ty),* $(,)?
     }) => {
         $(#[$doc])*
         pub struct $name<M> {
-            $($(#[doc = $fdoc])+ pub $field: $crate::hcl::Expr<M, $type>,)*
+            $($(#[doc = $about])+ pub $field: $crate::hcl::Expr<M, $type>,)*
         }
 
         impl<M> $crate::hcl::OutputSet<M> for $name<M> {
-            fn of_call(call: &$crate::hcl::Handle<M>) -> Self {
-                Self { $($field: call.attribute(stringify!($field)),)* }
+            fn of_call(
+                output: impl Fn(&'static str) -> $crate::hcl::Expr<M, $crate::hcl::types::Any>,
+            ) -> Self {
+                use $crate::hcl::InputType;
+                Self { $($field: <$type as InputType>::read(output(stringify!($field))),)* }
             }
             fn declare(self, module: &mut $crate::hcl::Module<M>) {
-                $(module.output(stringify!($field), concat!($($fdoc),+), self.$field);)*
+                $(module.output(stringify!($field), concat!($($about),+), self.$field);)*
             }
         }
     };

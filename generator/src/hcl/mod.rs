@@ -29,16 +29,12 @@
 //! resource! {
 //!     /// A queue.
 //!     Queue("aws_sqs_queue") -> QueueRef {
-//!         required {}
 //!         optional { name: Text, message_retention_seconds: Number }
-//!         blocks {}
 //!         exports { arn: Arn, url: Url, message_retention_seconds: Number }
 //!     }
 //!     /// Who may use a queue.
 //!     QueuePolicy("aws_sqs_queue_policy") -> QueuePolicyRef {
 //!         required { queue_url: Url, policy: Json }
-//!         optional {}
-//!         blocks {}
 //!         exports { id: Text }
 //!     }
 //! }
@@ -52,13 +48,15 @@
 //! inputs! {
 //!     /// The inputs of the module `jobs`. The comments become the variables' descriptions.
 //!     pub struct JobsInputs {
+//!         /// How long jobs are kept.
+//!         keep: Keep<()>,
 //!         /// Name of the queue.
 //!         name: Text,
 //!         /// ARN of the topic that fills the queue.
 //!         topic_arn: Arn,
 //!     }
-//!     /// Its optional inputs: each has a safe default.
-//!     pub struct JobsOptions {
+//!     /// Related inputs: one object in HCL, and each has a safe default.
+//!     pub struct Keep: Default {
 //!         /// Days that a job waits: 1 to 14.
 //!         days: Number = 4,
 //!     }
@@ -79,13 +77,13 @@
 //!     type Outputs<M> = JobsOutputs<M>;
 //!
 //!     fn build(m: &mut Module<Self>, inputs: JobsInputs<Self>) -> JobsOutputs<Self> {
-//!         let days = &inputs.options.days;
+//!         let days = &inputs.keep.days;
 //!         // A validation comes with a value that it refuses: a test shows that it does.
-//!         m.validate(days, &days.at_least(1).and(days.at_most(14)), "A job waits 1 to 14 days.", 15);
+//!         m.validate(days, &days.at_least(1).and(days.at_most(14)), "days must be 1 to 14.", 15);
 //!         let queue = m.add(
 //!             Queue::new("jobs")
 //!                 .why("A job outlives a weekend.")
-//!                 .skip(&NO_KEY)
+//!                 .skip(&[&NO_KEY])
 //!                 .name(text![&inputs.name, "-jobs"])
 //!                 .message_retention_seconds(days.times(24 * 3600)),
 //!         );
@@ -107,7 +105,7 @@
 //! impl Published for Jobs {
 //!     fn example() -> JobsInputs<Constant> {
 //!         let topic_arn = arn!["arn:aws:sns:us-east-1:123456789012:jobs"];
-//!         JobsInputs { name: "example".into(), topic_arn, options: JobsOptions::default() }
+//!         JobsInputs { name: "example".into(), topic_arn, keep: Keep::default() }
 //!     }
 //! }
 //!
@@ -118,7 +116,7 @@
 //! resource "aws_sqs_queue" "jobs" {
 //!   ## checkov:skip=CKV_AWS_27:job names are not secret
 //!   name                      = "${var.name}-jobs"
-//!   message_retention_seconds = var.days * 86400
+//!   message_retention_seconds = var.keep.days * 86400
 //! }
 //!
 //! resource "aws_sqs_queue_policy" "jobs" {
@@ -145,8 +143,8 @@
 //! }
 //! "#));
 //! assert!(text("modules/jobs/outputs.tf").contains("value       = aws_sqs_queue.jobs.arn"));
-//! assert!(text("modules/jobs/README.md").contains("| `days` | `number` | `4` | Days that a job waits"));
-//! assert!(text("modules/jobs/tests/jobs.tftest.hcl").contains("expect_failures = [var.days]"));
+//! assert!(text("modules/jobs/README.md").contains("| `keep.days` | `number` | `4` | Days that a job waits"));
+//! assert!(text("modules/jobs/tests/jobs.tftest.hcl").contains("expect_failures = [var.keep]"));
 //!
 //! // Calling it: outputs can be named first, inputs are given once all is known.
 //! struct Parent;
@@ -159,12 +157,14 @@
 //!         let jobs = m.call::<Jobs>();
 //!         let _ = m.local("queue", jobs.outputs().queue_arn);
 //!         let topic = arn!["arn:aws:sns:us-east-1:123456789012:jobs"];
-//!         let options = JobsOptions { days: 7.into(), ..JobsOptions::default() };
-//!         jobs.with(m, JobsInputs { name: "ralph-dev".into(), topic_arn: topic, options });
+//!         // A call writes no argument that is the default.
+//!         let keep = Keep { days: 4.into() };
+//!         jobs.with(m, JobsInputs { name: "ralph-dev".into(), topic_arn: topic, keep });
 //!     }
 //! }
 //! let files = ralph_generator::generate::module::<Parent>().unwrap();
 //! assert!(files.iter().any(|(_, text)| text.contains("queue = module.jobs.queue_arn")));
+//! assert!(!files.iter().any(|(_, text)| text.contains("keep")));
 //! ```
 //!
 //! To make it part of the project: put the resource types into a file of [`crate::aws`] and its
@@ -188,7 +188,8 @@
 //! ## What else there is
 //!
 //! * [`Module::add_if`] and [`Module::add_each`] for `count` and `for_each`; what they hand out
-//!   ([`Maybe`], [`Each`]) knows that there may be none or many.
+//!   ([`Maybe`], [`Each`]) knows that there may be none or many. A shape that repeats is one resource
+//!   for each entry of a local map whose values are an [`InputType`].
 //! * [`Resource::why`], [`Resource::note`]: comments. [`Resource::skip`]: a check of checkov that
 //!   does not hold here, from the table [`crate::skips`], inside the block, where checkov looks.
 //!   [`Resource::after`]: `depends_on`.
@@ -205,47 +206,46 @@
 
 mod block;
 mod case;
-mod collect;
+mod cases;
 mod definition;
 mod error;
+mod escape;
 mod expr;
 pub mod func;
+mod inputs;
 mod macros;
 mod module;
-mod name;
+mod node;
 pub mod policy;
 mod print;
 mod readme;
 mod resolve;
 mod resource;
 mod root;
+mod schema;
 mod skip;
 mod template;
 pub mod types;
-mod variable;
 
-pub use case::{Case, Check};
-pub use collect::{empty, keyed, map, object, tuple};
-pub use definition::{Arguments, Call, Definition, InputSet, OutputSet, Published};
+pub use case::Case;
+pub use definition::{Call, Definition, OutputSet, Published};
 pub use error::Error;
-pub use expr::{Constant, Expr};
-pub use module::Module;
+pub use expr::{Constant, Expr, empty, map, object, tuple};
+pub use inputs::{Field, InputSet, InputType, input};
+pub use module::{Check, Module};
 pub(crate) use module::{Finished, Header};
-pub use resource::{
-    Attributes, Draft, Each, EachEntry, Exports, Handle, Maybe, Reference, Resource, Schema,
-    constraint_of,
-};
+pub use resource::{Draft, Each, EachEntry, Handle, Maybe, Reference, Resource};
+pub use schema::{Attributes, Exports, Schema, constraint_of};
 pub use skip::Skip;
-pub use template::{Part, arn_template, template, url_template};
-pub use variable::{NullableType, VariableType};
+pub use template::{Part, arn_template, template};
 
 /// What a module's file needs.
 pub mod prelude {
     pub use super::policy::{Document, Principal, Statement};
     pub use super::types::*;
     pub use super::{
-        Constant, Definition, Expr, Module, Published, Reference, Resource, Skip, empty, func,
-        keyed, map, object, template, tuple,
+        Constant, Definition, Expr, Module, Published, Reference, Resource, Skip, empty, func, map,
+        object, template, tuple,
     };
     pub use crate::{arn, inputs, outputs, text};
 }

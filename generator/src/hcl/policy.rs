@@ -1,16 +1,19 @@
 //! IAM policies as types.
 
-use super::collect::{object, tuple};
-use super::expr::Expr;
-use super::func::json_encode;
-use super::types::{Any, Arn, Json, List, Text};
+use super::expr::{Expr, object, tuple};
+use super::func;
+use super::types::{Any, Arn, Bool, Interpolate, Json, List, Text};
 
 /// The language version every policy states.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>
 const VERSION: &str = "2012-10-17";
 
 /// A policy document.
-pub struct Document<M>(Vec<Statement<M>>);
+pub struct Document<M> {
+    statements: Vec<Statement<M>>,
+    more: Vec<Expr<M, List<Any>>>,
+    reasons: Vec<String>,
+}
 
 /// Who may act, in a policy attached to a resource or a role's trust.
 #[derive(Clone)]
@@ -22,12 +25,35 @@ pub enum Principal {
 /// One statement. Made with [`Statement::allow`].
 pub struct Statement<M> {
     sid: &'static str,
-    effect: &'static str,
     principal: Option<Principal>,
-    actions: Vec<&'static str>,
+    actions: Expr<M, Any>,
     resources: Vec<Expr<M, Any>>,
     reason: Option<&'static str>,
     conditions: Vec<(&'static str, &'static str, Expr<M, Any>)>,
+}
+
+/// What a condition compares with: a text, or any of a list.
+pub struct Values<M>(Expr<M, Any>);
+
+impl<M> From<&str> for Values<M> {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+impl<M, T: Interpolate> From<Expr<M, T>> for Values<M> {
+    fn from(text: Expr<M, T>) -> Self {
+        Self(text.any())
+    }
+}
+impl<M, T: Interpolate> From<&Expr<M, T>> for Values<M> {
+    fn from(text: &Expr<M, T>) -> Self {
+        Self(text.any())
+    }
+}
+impl<M> From<&Expr<M, List<Text>>> for Values<M> {
+    fn from(texts: &Expr<M, List<Text>>) -> Self {
+        Self(texts.any())
+    }
 }
 
 /// A condition's operator with its keys and their values.
@@ -44,10 +70,24 @@ impl<M> Statement<M> {
             let (service, name) = action.split_once(':').unwrap_or_default();
             assert!(!service.is_empty() && !name.is_empty(), "`{action}` is not service:Action");
         }
-        let actions = actions.to_vec();
+        Self::new(
+            sid,
+            match actions {
+                [one] => (*one).into(),
+                many => tuple(many.iter().map(|action| (*action).into())),
+            },
+        )
+    }
+
+    /// Allows actions that are worked out.
+    #[must_use]
+    pub fn allow_all(sid: &'static str, actions: &Expr<M, List<Text>>) -> Self {
+        Self::new(sid, actions.any())
+    }
+
+    fn new(sid: &'static str, actions: Expr<M, Any>) -> Self {
         Self {
             sid,
-            effect: "Allow",
             principal: None,
             actions,
             resources: Vec::new(),
@@ -56,17 +96,21 @@ impl<M> Statement<M> {
         }
     }
 
+    /// Lets a service assume a role.
+    ///
+    /// Lambda and API Gateway need no condition: AWS does not document that they send
+    /// `aws:SourceArn` or `aws:SourceAccount` when they assume a role, and a condition on a key that is
+    /// not sent denies always. Nobody else's deputy can be confused there, because a role is handed over
+    /// with `iam:PassRole`, which does not reach across accounts.
+    #[must_use]
+    pub fn trust(service: &'static str) -> Self {
+        Self::allow("AssumeRole", &["sts:AssumeRole"]).by(Principal::Service(service))
+    }
+
     /// On this resource.
     #[must_use]
     pub fn on(mut self, resource: impl Into<Expr<M, Arn>>) -> Self {
         self.resources.push(resource.into().any());
-        self
-    }
-
-    /// On each of these resources. Stands alone: it is a list of its own.
-    #[must_use]
-    pub fn on_all(mut self, resources: &Expr<M, List<Arn>>) -> Self {
-        self.resources.push(resources.any());
         self
     }
 
@@ -91,26 +135,25 @@ impl<M> Statement<M> {
         mut self,
         operator: &'static str,
         key: &'static str,
-        value: impl Into<Expr<M, Text>>,
+        value: impl Into<Values<M>>,
     ) -> Self {
-        self.conditions.push((operator, key, value.into().any()));
+        self.conditions.push((operator, key, value.into().0));
         self
     }
 
-    fn into_object(self) -> Expr<M, Any> {
+    fn written_reason(&self) -> Option<String> {
+        self.reason.map(|reason| format!("{} is on `*`: {reason}.", self.sid))
+    }
+
+    /// The statement as an object, where several documents share it.
+    #[must_use]
+    pub fn object(self) -> Expr<M, Any> {
         let mut fields: Vec<(&str, Expr<M, Any>)> =
-            vec![("Sid", self.sid.into()), ("Effect", self.effect.into())];
+            vec![("Sid", self.sid.into()), ("Effect", "Allow".into())];
         if let Some(Principal::Service(service)) = self.principal {
             fields.push(("Principal", object([("Service", service.into())])));
         }
-        let mut actions: Vec<Expr<M, Any>> = self.actions.into_iter().map(Into::into).collect();
-        fields.push((
-            "Action",
-            match actions.len() {
-                1 => actions.remove(0),
-                _ => tuple(actions),
-            },
-        ));
+        fields.push(("Action", self.actions));
         let mut resources = self.resources;
         match resources.len() {
             0 => {}
@@ -135,35 +178,46 @@ impl<M> Statement<M> {
 impl<M> Document<M> {
     /// A document of these statements.
     pub fn new(statements: impl IntoIterator<Item = Statement<M>>) -> Self {
-        Self(statements.into_iter().collect())
+        let statements: Vec<_> = statements.into_iter().collect();
+        let reasons = statements.iter().filter_map(Statement::written_reason).collect();
+        Self { statements, more: Vec::new(), reasons }
+    }
+
+    /// Statements that are worked out, after those that are written here.
+    #[must_use]
+    pub fn and(mut self, statements: Expr<M, List<Any>>) -> Self {
+        self.more.push(statements);
+        self
+    }
+
+    /// A statement for each item of a list for which `holds` is true: none, or one where a switch is on.
+    #[must_use]
+    pub fn and_where<T>(
+        mut self,
+        (name, items): (&str, &Expr<M, List<T>>),
+        holds: impl FnOnce(Expr<M, T>) -> Expr<M, Bool>,
+        statement: Statement<M>,
+    ) -> Self {
+        self.reasons.extend(statement.written_reason());
+        self.and(items.map_where(name, |item| (statement.object(), holds(item))))
     }
 
     /// Why statements name every resource, as a comment for the block that holds the document.
     #[must_use]
     pub fn reasons(&self) -> String {
-        let reasons = self.0.iter().filter_map(|statement| {
-            statement.reason.map(|reason| format!("{} is on `*`: {reason}.", statement.sid))
-        });
-        reasons.collect::<Vec<_>>().join("\n")
-    }
-
-    /// Who may assume a role: the service, and only it.
-    ///
-    /// For the services that AWS does not document to send `aws:SourceArn` or `aws:SourceAccount`
-    /// when they assume a role (Lambda, API Gateway): a condition on a key that is not sent denies
-    /// always. Nobody else's deputy can be confused there, because a role is handed over with
-    /// `iam:PassRole`, which does not reach across accounts.
-    #[must_use]
-    pub fn trust(service: &'static str) -> Self {
-        Self::new([Statement::allow("Assume", &["sts:AssumeRole"]).by(Principal::Service(service))])
+        self.reasons.join("\n")
     }
 }
 
 impl<M> From<Document<M>> for Expr<M, Json> {
     fn from(document: Document<M>) -> Self {
-        json_encode(object([
-            ("Version", VERSION.into()),
-            ("Statement", tuple(document.0.into_iter().map(Statement::into_object))),
-        ]))
+        let written: Expr<M, List<Any>> =
+            document.statements.into_iter().map(Statement::object).collect();
+        let statements = match document.more.is_empty() {
+            true => written,
+            false => func::concat_all([written].into_iter().chain(document.more)),
+        };
+        let fields = [("Version", VERSION.into()), ("Statement", statements.any())];
+        func::json_encode(object(fields))
     }
 }

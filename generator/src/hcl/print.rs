@@ -9,83 +9,95 @@ mod lines;
 use std::fmt::Write as _;
 
 use hcl::expr::{
-    BinaryOperator, Expression, ForExpr, FuncCall, ObjectKey, Operation, Traversal,
+    Expression, ForExpr, FuncCall, ObjectKey, Operation, TemplateExpr, Traversal,
     TraversalOperator, UnaryOperator,
 };
+use hcl::structure::Structure;
 
-use super::block::{Block, Entry, Item};
-use super::name::plain;
-use super::template::{escape_into, escape_sigils, parts_of, print_into};
-pub(in crate::hcl) use lines::Lines;
+use super::block::Block;
+use super::escape;
+use super::node::Part;
+use lines::Lines;
 
 /// A list or call longer than this is broken over lines.
 const WIDTH: usize = 100;
 
 /// Prints a file.
-pub(in crate::hcl) fn file(items: &[Item]) -> String {
+pub(super) fn file(blocks: &[Block]) -> String {
     let mut out = Lines::default();
-    for (i, item) in items.iter().enumerate() {
+    for (i, block) in blocks.iter().enumerate() {
         if i > 0 {
-            out.blank();
+            out.newline();
         }
-        match item {
-            Item::Comment(lines) => comment(&mut out, lines),
-            Item::Block(block) => print_block(&mut out, block),
-        }
+        comment(&mut out, &block.comment);
+        print_block(&mut out, &block.hcl, &block.notes);
     }
     out.finish()
 }
 
 fn comment(out: &mut Lines, lines: &[String]) {
     for line in lines {
-        let text = if line.is_empty() { "#".to_owned() } else { format!("# {line}") };
-        out.comment(&text);
+        out.push(if line.is_empty() { "#" } else { "# " });
+        out.push(line);
+        out.newline();
     }
 }
 
-fn print_block(out: &mut Lines, block: &Block) {
-    comment(out, &block.comment);
-    out.push(&block.kind);
+fn print_block(out: &mut Lines, block: &hcl::Block, notes: &[(usize, Vec<String>)]) {
+    out.push(block.identifier());
     for label in &block.labels {
-        out.push(&format!(" \"{label}\""));
+        out.push(&format!(" \"{}\"", label.as_str()));
     }
     out.push(" ");
     out.open("{");
-    if block.entries.is_empty() {
+    if block.body.0.is_empty() {
         out.close("}");
         out.newline();
         return;
     }
     out.newline();
-    let mut previous: Option<&Entry> = None;
-    for entry in &block.entries {
-        let gap = match (previous, entry) {
-            (None, _) => false,
-            (Some(Entry::Gap), _) | (_, Entry::Gap) => false,
-            (Some(Entry::Block(_)), _) | (_, Entry::Block(_)) => true,
-            _ => false,
-        };
-        if gap {
-            out.blank();
+    let mut notes = notes.iter().peekable();
+    let mut previous = None;
+    for (i, structure) in block.body.0.iter().enumerate() {
+        let noted = notes.peek().is_some_and(|(at, _)| *at == i);
+        if let Some(previous) = previous
+            && (is_apart(block.identifier(), previous, structure)
+                || noted && block.identifier() == "locals")
+        {
+            out.newline();
         }
-        match entry {
-            Entry::Gap => out.blank(),
-            Entry::Comment(lines) => comment(out, lines),
-            Entry::Block(block) => print_block(out, block),
-            Entry::Attribute(name, value) => {
-                out.push(name);
+        while let Some((_, lines)) = notes.next_if(|(at, _)| *at == i) {
+            comment(out, lines);
+        }
+        match structure {
+            Structure::Block(inner) => print_block(out, inner, &[]),
+            Structure::Attribute(attribute) => {
+                out.push(attribute.key());
                 out.assign();
-                match value {
+                match attribute.expr() {
                     Expression::String(text) if reads_as_heredoc(text) => heredoc(out, text),
                     value => value_into(out, value),
                 }
                 out.newline();
             }
         }
-        previous = Some(entry);
+        previous = Some(structure);
     }
     out.close("}");
     out.newline();
+}
+
+/// Whether a blank line stands between two parts of a block: around nested blocks, and between a
+/// block's own arguments and Terraform's.
+fn is_apart(kind: &str, above: &Structure, below: &Structure) -> bool {
+    match (above, below) {
+        (Structure::Attribute(above), Structure::Attribute(below)) => {
+            matches!(above.key(), "count" | "for_each")
+                || (kind == "module" && above.key() == "source")
+                || below.key() == "depends_on"
+        }
+        _ => true,
+    }
 }
 
 /// A text of whole lines, the whole value of an attribute, is easier to read as a heredoc. Anywhere
@@ -101,7 +113,7 @@ fn heredoc(out: &mut Lines, text: &str) {
     let free = |delimiter: &String| !text.lines().any(|line| line.trim() == delimiter);
     let delimiter = std::iter::once("EOT".to_owned()).chain(numbered).find(free);
     let mut body = String::new();
-    escape_sigils(&mut body, text);
+    escape::heredoc(&mut body, text);
     out.heredoc(&delimiter.unwrap_or_default(), &body);
 }
 
@@ -110,19 +122,22 @@ fn value_into(out: &mut Lines, node: &Expression) {
     // Everything else has one form only.
     let may_break = match node {
         Expression::Array(items) => !items.is_empty(),
-        Expression::FuncCall(call) => {
-            !call.args.is_empty() && !call.expand_final && parts_of(call).is_none()
-        }
+        Expression::FuncCall(call) => !call.args.is_empty() && !call.expand_final,
         Expression::ForExpr(_) => true,
         _ => false,
     };
     let breaks = may_break && (holds_object(node) || out.width() + flat_len(node) > WIDTH);
     match node {
+        Expression::Array(items) if breaks && items.iter().all(is_number) => numbers(out, items),
         Expression::Array(items) if breaks => {
             out.open("[");
             out.newline();
             for item in items {
-                value_into(out, item);
+                if is_small(item) {
+                    out.push(&flat(item))
+                } else {
+                    value_into(out, item)
+                }
                 out.push(",");
                 out.newline();
             }
@@ -141,8 +156,29 @@ fn value_into(out: &mut Lines, node: &Expression) {
         }
         Expression::FuncCall(call) if breaks => call_into(out, call),
         Expression::ForExpr(each) if breaks => for_into(out, each),
-        other => out.balanced(&flat(other)),
+        other => out.push(&flat(other)),
     }
+}
+
+fn is_number(node: &Expression) -> bool {
+    matches!(node, Expression::Number(_))
+}
+
+/// Numbers are told apart at a glance: as many on a line as it holds.
+fn numbers(out: &mut Lines, items: &[Expression]) {
+    out.open("[");
+    out.newline();
+    let mut line = String::new();
+    for item in items.iter().map(flat) {
+        if line.len() + item.len() > WIDTH - 20 {
+            out.push(std::mem::take(&mut line).trim_end());
+            out.newline();
+        }
+        line = line + &item + ", ";
+    }
+    out.push(line.trim_end());
+    out.newline();
+    out.close("]");
 }
 
 fn call_into(out: &mut Lines, call: &FuncCall) {
@@ -153,7 +189,7 @@ fn call_into(out: &mut Lines, call: &FuncCall) {
         && matches!(last, Expression::Object(_) | Expression::Array(_));
     if hugs {
         for arg in init {
-            out.balanced(&flat(arg));
+            out.push(&flat(arg));
             out.push(", ");
         }
         value_into(out, last);
@@ -172,13 +208,13 @@ fn for_into(out: &mut Lines, each: &ForExpr) {
     let (open, close) = if each.key_expr.is_some() { ("{", "}") } else { ("[", "]") };
     out.open(open);
     out.newline();
-    out.balanced(&for_head(each));
+    out.push(&for_head(each));
     if flat(&each.value_expr).starts_with('-') {
-        out.balanced(&guarded(&each.value_expr));
+        out.push(&guarded(&each.value_expr));
     } else {
         value_into(out, &each.value_expr);
     }
-    out.balanced(&for_tail(each));
+    out.push(&for_tail(each));
     out.newline();
     out.close(close);
 }
@@ -186,10 +222,9 @@ fn for_into(out: &mut Lines, each: &ForExpr) {
 fn for_head(each: &ForExpr) -> String {
     let mut text = String::from("for ");
     if let Some(key) = &each.key_var {
-        let _ = write!(text, "{}, ", plain(key.as_str()));
+        let _ = write!(text, "{key}, ");
     }
-    let _ =
-        write!(text, "{} in {} : ", plain(each.value_var.as_str()), flat(&each.collection_expr));
+    let _ = write!(text, "{} in {} : ", each.value_var, flat(&each.collection_expr));
     if let Some(key) = &each.key_expr {
         let _ = write!(text, "{} => ", flat(key));
     }
@@ -197,55 +232,27 @@ fn for_head(each: &ForExpr) -> String {
 }
 
 fn for_tail(each: &ForExpr) -> String {
-    let mut text = String::new();
-    if each.grouping {
-        text.push_str("...");
-    }
-    if let Some(cond) = &each.cond_expr {
-        let _ = write!(text, " if {}", flat(cond));
-    }
-    text
+    each.cond_expr.as_ref().map(|cond| format!(" if {}", flat(cond))).unwrap_or_default()
 }
 
-/// Whether a node reads better broken: it holds an object that is not empty.
+/// Whether a node reads better broken: it holds an object that has more than one entry.
 fn holds_object(node: &Expression) -> bool {
     match node {
         Expression::Object(object) => !object.is_empty(),
-        Expression::Array(items) => items.iter().any(holds_object),
-        Expression::FuncCall(call) if parts_of(call).is_some() => false,
+        Expression::Array(items) => items.iter().any(|item| holds_object(item) && !is_small(item)),
         Expression::FuncCall(call) => call.args.iter().any(holds_object),
         Expression::ForExpr(each) => holds_object(&each.value_expr),
         _ => false,
     }
 }
 
-/// Whether a node holds an object anywhere.
-pub(in crate::hcl) fn holds_braces(node: &Expression) -> bool {
+/// An object of one plain entry: among the items of a list it stays on its line.
+fn is_small(node: &Expression) -> bool {
     match node {
-        Expression::Object(object) => !object.is_empty(),
-        Expression::Array(items) => items.iter().any(holds_braces),
-        Expression::FuncCall(call) => call.args.iter().any(holds_braces),
-        Expression::Parenthesis(inner) => holds_braces(inner),
-        Expression::Conditional(c) => {
-            [&c.cond_expr, &c.true_expr, &c.false_expr].into_iter().any(holds_braces)
-        }
-        Expression::Operation(operation) => match &**operation {
-            Operation::Unary(unary) => holds_braces(&unary.expr),
-            Operation::Binary(binary) => {
-                holds_braces(&binary.lhs_expr) || holds_braces(&binary.rhs_expr)
-            }
-        },
-        Expression::ForExpr(each) => {
-            let inner = each.key_expr.iter().chain([&each.collection_expr, &each.value_expr]);
-            inner.chain(&each.cond_expr).any(holds_braces)
-        }
-        Expression::Traversal(traversal) => {
-            let index = |operator: &TraversalOperator| match operator {
-                TraversalOperator::Index(index) => holds_braces(index),
-                _ => false,
-            };
-            holds_braces(&traversal.expr) || traversal.operators.iter().any(index)
-        }
+        Expression::Object(object) if object.len() == 1 => !object.values().any(|value| {
+            matches!(value, Expression::Object(_) | Expression::Array(_) | Expression::ForExpr(_))
+                || holds_object(value)
+        }),
         _ => false,
     }
 }
@@ -255,16 +262,30 @@ fn flat_len(node: &Expression) -> usize {
 }
 
 /// Prints a node on one line.
-pub(in crate::hcl) fn flat(node: &Expression) -> String {
+pub(super) fn flat(node: &Expression) -> String {
     let mut out = String::new();
     flat_into(&mut out, node);
     out
 }
 
 /// The same where fmt takes a leading `-` for a subtraction: after `${` and `=>`.
-pub(in crate::hcl) fn guarded(node: &Expression) -> String {
+fn guarded(node: &Expression) -> String {
     let text = flat(node);
     if text.starts_with('-') { format!("({text})") } else { text }
+}
+
+/// The text of a template between its quotes.
+pub(super) fn template(parts: &[Part]) -> String {
+    let mut out = String::new();
+    for (i, part) in parts.iter().enumerate() {
+        match part {
+            Part::Literal(text) => escape::quoted(&mut out, text, i + 1 < parts.len()),
+            Part::Value(value) => {
+                let _ = write!(out, "${{{}}}", guarded(value));
+            }
+        }
+    }
+    out
 }
 
 fn flat_into(out: &mut String, node: &Expression) {
@@ -278,8 +299,13 @@ fn flat_into(out: &mut String, node: &Expression) {
         }
         Expression::String(text) => {
             out.push('"');
-            escape_into(out, text, false);
+            escape::quoted(out, text, false);
             out.push('"');
+        }
+        Expression::TemplateExpr(template) => {
+            if let TemplateExpr::QuotedString(text) = &**template {
+                let _ = write!(out, "\"{text}\"");
+            }
         }
         Expression::Array(items) => list(out, "[", items, "]"),
         Expression::Object(object) if object.is_empty() => out.push_str("{}"),
@@ -294,9 +320,8 @@ fn flat_into(out: &mut String, node: &Expression) {
             }
             out.push_str(" }");
         }
-        Expression::Variable(variable) => out.push_str(plain(variable.as_str())),
+        Expression::Variable(variable) => out.push_str(variable.as_str()),
         Expression::Traversal(traversal) => traversal_into(out, traversal),
-        Expression::FuncCall(call) if parts_of(call).is_some() => print_into(out, &call.args),
         Expression::FuncCall(call) => {
             out.push_str(call.name.name.as_str());
             let close = if call.expand_final { "...)" } else { ")" };
@@ -342,18 +367,17 @@ fn traversal_into(out: &mut String, traversal: &Traversal) {
     flat_into(out, &traversal.expr);
     for operator in &traversal.operators {
         match operator {
-            TraversalOperator::AttrSplat => out.push_str(".*"),
             TraversalOperator::FullSplat => out.push_str("[*]"),
             TraversalOperator::GetAttr(name) => {
-                let _ = write!(out, ".{}", name.as_str());
+                let _ = write!(out, ".{name}");
             }
             TraversalOperator::Index(index) => {
                 out.push('[');
                 flat_into(out, index);
                 out.push(']');
             }
-            TraversalOperator::LegacyIndex(index) => {
-                let _ = write!(out, ".{index}");
+            TraversalOperator::AttrSplat | TraversalOperator::LegacyIndex(_) => {
+                unreachable!("the model builds neither")
             }
         }
     }
@@ -370,24 +394,20 @@ fn operation_into(out: &mut String, operation: &Operation) {
         }
         Operation::Binary(binary) => {
             flat_into(out, &binary.lhs_expr);
-            let _ = write!(out, " {} ", operator_text(binary.operator));
+            let _ = write!(out, " {} ", binary.operator.as_str());
             flat_into(out, &binary.rhs_expr);
         }
     }
 }
 
-fn operator_text(operator: BinaryOperator) -> &'static str {
-    operator.as_str()
-}
-
 /// Keys outside ASCII are written as escapes: the column of `=` then counts plain characters.
-pub(in crate::hcl) fn key_text(key: &ObjectKey) -> String {
+fn key_text(key: &ObjectKey) -> String {
     match key {
         ObjectKey::Identifier(name) => name.as_str().to_owned(),
         ObjectKey::Expression(Expression::String(text)) => {
             let mut quoted = String::from("\"");
             let mut escaped = String::new();
-            escape_into(&mut escaped, text, false);
+            escape::quoted(&mut escaped, text, false);
             for c in escaped.chars() {
                 match (c.is_ascii(), c as u32) {
                     (true, _) => quoted.push(c),
@@ -402,7 +422,6 @@ pub(in crate::hcl) fn key_text(key: &ObjectKey) -> String {
             quoted.push('"');
             quoted
         }
-        ObjectKey::Expression(other) => format!("({})", flat(other)),
         _ => unreachable!("an object key that the model cannot build"),
     }
 }

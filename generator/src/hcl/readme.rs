@@ -5,151 +5,113 @@ use std::fmt::Write as _;
 
 use hcl::expr::Expression;
 
-use super::block::{Block, Entry, Item};
-use super::case::{Refused, Told};
+use super::block::Block;
+use super::cases::Tests;
+use super::inputs::Field;
 use super::print;
+use super::root::{AWS_PROVIDER, TERRAFORM};
 
 /// What a README is made of.
-pub(in crate::hcl) struct Readme<'a> {
-    pub(in crate::hcl) name: &'a str,
-    pub(in crate::hcl) about: &'a str,
-    pub(in crate::hcl) files: &'a BTreeMap<String, Vec<Item>>,
-    pub(in crate::hcl) example: Block,
-    pub(in crate::hcl) cases: &'a [Told],
-    pub(in crate::hcl) refused: &'a [Refused],
+pub(super) struct Readme<'a> {
+    pub(super) name: &'a str,
+    pub(super) about: &'a str,
+    pub(super) files: &'a BTreeMap<String, Vec<Block>>,
+    pub(super) inputs: Vec<Field>,
+    pub(super) example: Block,
+    pub(super) tests: &'a Tests,
 }
 
 impl Readme<'_> {
     /// The page, without its header.
-    pub(in crate::hcl) fn text(self) -> String {
-        let mut out = format!("# Module `{}`\n\n{}\n", self.name, self.about);
-        let example = print::file(&[Item::Block(self.example.clone())]);
-        let _ = write!(
-            out,
-            "\n## Example\n\nEvery input that has no default. `tests/{}.tftest.hcl` makes it.\n\n```hcl\n{example}```\n",
-            self.name
+    pub(super) fn text(self) -> String {
+        let (name, about) = (self.name, self.about);
+        let example = print::file(&[self.example.clone()]);
+        let mut out = format!(
+            "# Module `{name}`\n\n{about}\n\n## Example\n\n\
+             Every input that has no default. `tests/{name}.tftest.hcl` makes it.\n\n\
+             ```hcl\n{example}```\n\n## Requirements\n\n\
+             - Terraform or OpenTofu {TERRAFORM}\n- provider hashicorp/aws {AWS_PROVIDER}\n"
         );
-        self.needs(&mut out);
-        self.inputs(&mut out);
-        self.outputs(&mut out);
-        self.resources(&mut out);
+        table(&mut out, "Inputs", "Name | Type | Default | What it is", self.inputs());
+        let outputs = self.blocks("output").map(|block| {
+            let about = match block.attribute("description") {
+                Some(Expression::String(text)) => text,
+                _ => "",
+            };
+            format!("`{}` | {}", block.label(), cell(about))
+        });
+        table(&mut out, "Outputs", "Name | What it is", outputs.collect());
+        table(&mut out, "Resources", "Address | How many", self.resources());
         self.tests(&mut out);
         out
     }
 
     fn blocks(&self, kind: &str) -> impl Iterator<Item = &Block> {
-        let items = self.files.values().flatten();
-        items.filter_map(move |item| match item {
-            Item::Block(block) if block.kind == kind => Some(block),
-            _ => None,
-        })
+        self.files.values().flatten().filter(move |block| block.kind() == kind)
     }
 
-    fn needs(&self, out: &mut String) {
-        for block in self.blocks("terraform") {
-            let _ = write!(out, "\n## Needs\n\n");
-            if let Some(Expression::String(version)) = block.attribute("required_version") {
-                let _ = writeln!(out, "- Terraform or OpenTofu {version}");
-            }
-            let inner = block.entries.iter().filter_map(|entry| match entry {
-                Entry::Block(inner) if inner.kind == "required_providers" => Some(inner),
-                _ => None,
-            });
-            for entry in inner.flat_map(|inner| &inner.entries) {
-                if let Entry::Attribute(_, Expression::Object(provider)) = entry {
-                    let text: Vec<&str> = provider
-                        .values()
-                        .filter_map(|value| match value {
-                            Expression::String(text) => Some(text.as_str()),
-                            _ => None,
-                        })
-                        .collect();
-                    let _ = writeln!(out, "- provider {}", text.join(" "));
-                }
-            }
+    /// A row for each input; an object's fields follow it.
+    fn inputs(&self) -> Vec<String> {
+        let mut rows = Vec::new();
+        for input in &self.inputs {
+            let kind = if input.fields.is_empty() { None } else { Some("object".to_owned()) };
+            rows.push(input.row("", kind));
+            rows.extend(input.fields.iter().map(|field| field.row(&input.name, None)));
         }
+        rows
     }
 
-    fn inputs(&self, out: &mut String) {
-        let mut rows = self.blocks("variable").peekable();
-        if rows.peek().is_none() {
-            return;
-        }
-        out.push_str("\n## Inputs\n\n| Name | Type | Default | What it is |\n|---|---|---|---|\n");
-        for block in rows {
-            let code = |name: &str| match block.attribute(name) {
-                Some(value) => format!("`{}`", cell(&print::flat(value))),
-                None => "required".to_owned(),
-            };
-            let about = cell(&text_of(block, "description"));
-            let name = &block.labels[0];
-            let _ =
-                writeln!(out, "| `{name}` | {} | {} | {about} |", code("type"), code("default"));
-        }
-    }
-
-    fn outputs(&self, out: &mut String) {
-        let mut rows = self.blocks("output").peekable();
-        if rows.peek().is_none() {
-            return;
-        }
-        out.push_str("\n## Outputs\n\n| Name | What it is |\n|---|---|\n");
-        for block in rows {
-            let about = cell(&text_of(block, "description"));
-            let _ = writeln!(out, "| `{}` | {about} |", block.labels[0]);
-        }
-    }
-
-    fn resources(&self, out: &mut String) {
-        let mut rows: Vec<(String, &str)> = Vec::new();
-        for kind in ["resource", "data"] {
-            for block in self.blocks(kind) {
+    fn resources(&self) -> Vec<String> {
+        let mut rows: Vec<String> = ["resource", "data"]
+            .into_iter()
+            .flat_map(|kind| self.blocks(kind))
+            .map(|block| {
                 let many = match (block.attribute("count"), block.attribute("for_each")) {
                     (Some(_), _) => "none or one",
                     (_, Some(_)) => "one for each",
                     _ => "one",
                 };
-                rows.push((block.address(), many));
-            }
-        }
-        if rows.is_empty() {
-            return;
-        }
+                format!("`{}` | {many}", block.address())
+            })
+            .collect();
         rows.sort();
-        out.push_str("\n## Resources\n\n| Address | How many |\n|---|---|\n");
-        for (address, many) in rows {
-            let _ = writeln!(out, "| `{address}` | {many} |");
-        }
+        rows
     }
 
     fn tests(&self, out: &mut String) {
         out.push_str(
-            "\n## Tests\n\n`terraform init && terraform test` in this folder (Terraform 1.7 or OpenTofu 1.8, and later)\nshows with a mocked provider, so without an account:\n\n- the example can be made\n",
+            "\n## Tests\n\n`terraform init && terraform test` in this folder (Terraform 1.7 or OpenTofu 1.8, and later)\nshows with a mocked provider, so without an account:\n\n- The example can be made.\n",
         );
-        for told in self.cases {
-            let _ = writeln!(out, "- {}", item(&told.about));
+        for run in &self.tests.cases {
+            let _ = writeln!(out, "- {}", run.about.trim().replace('\n', " "));
         }
-        for refused in self.refused {
-            let value = print::flat(&refused.value);
-            let message = item(&refused.about);
-            let _ = writeln!(out, "- `{}` refuses `{value}`: {message}", refused.name);
+        if !self.tests.refusals.is_empty() {
+            out.push_str("- Each validation in `variables.tf` refuses a value that is wrong.\n");
         }
     }
 }
 
-fn text_of(block: &Block, name: &str) -> String {
-    match block.attribute(name) {
-        Some(Expression::String(text)) => text.clone(),
-        _ => String::new(),
+impl Field {
+    fn row(&self, of: &str, kind: Option<String>) -> String {
+        let of = if of.is_empty() { String::new() } else { format!("{of}.") };
+        let default = match &self.default {
+            Some(value) => format!("`{}`", cell(&print::flat(value))),
+            None => "required".to_owned(),
+        };
+        let kind = kind.unwrap_or_else(|| print::flat(&self.constraint));
+        format!("`{of}{}` | `{}` | {default} | {}", self.name, cell(&kind), cell(&self.about))
+    }
+}
+
+fn table(out: &mut String, title: &str, head: &str, rows: Vec<String>) {
+    if !rows.is_empty() {
+        let line = "---|".repeat(head.split(" | ").count());
+        let _ = write!(out, "\n## {title}\n\n| {head} |\n|{line}\n");
+        rows.iter().for_each(|row| out.push_str(&format!("| {row} |\n")));
     }
 }
 
 /// Text inside a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
-}
-
-/// A sentence as an item of a list.
-fn item(text: &str) -> String {
-    text.trim().trim_end_matches('.').replace('\n', " ")
 }

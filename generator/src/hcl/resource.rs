@@ -2,57 +2,33 @@
 //! [`data!`](crate::data) and [`nested!`](crate::nested) make typed builders of.
 
 use std::marker::PhantomData;
+use std::rc::Rc;
 
-use hcl::expr::{Expression, TraversalOperator, Variable};
+use hcl::expr::{Expression, TraversalOperator};
+use hcl::structure::Structure;
 
-use super::block::{Block, Entry, wrap};
-use super::expr::{Expr, attribute, path, traverse};
-use super::name::Scope;
+use super::block::{Block, wrap};
+use super::error::Error;
+use super::expr::{Expr, call};
+use super::node::{Bound, Fact, Node, ident};
+use super::schema::Schema;
 use super::skip::Skip;
-use super::types::{Bool, List, Map, Number, Text, Type};
-
-/// What a resource, data source or nested block takes and gives, for checks against the provider.
-pub struct Schema {
-    /// `resource`, `data` or `nested`.
-    pub kind: &'static str,
-    /// Such as `aws_vpc`; for a nested block, its name.
-    pub name: &'static str,
-    /// Attributes that must be set, each with its type constraint.
-    pub required: Attributes,
-    /// Attributes that may be set.
-    pub optional: Attributes,
-    /// Nested blocks.
-    pub blocks: &'static [(&'static str, &'static Schema)],
-    /// Attributes that can be referred to.
-    pub exports: Exports,
-}
-
-/// Attributes by name, each with the text of its type constraint.
-pub type Attributes = &'static [(&'static str, fn() -> String)];
-
-/// What can be referred to by name, each with the text of its type constraint and what a mocked
-/// provider tells in its place.
-pub type Exports = &'static [(&'static str, fn() -> String, fn() -> Option<Expression>)];
-
-/// The text of a type constraint.
-#[must_use]
-pub fn constraint_of<T: Type>() -> String {
-    super::print::flat(&T::constraint())
-}
+use super::types::{Bool, List, Map, Number, Text};
 
 /// A block under construction, valid inside module `M`.
 pub struct Draft<M> {
     schema: &'static Schema,
+    block: Block,
     name: String,
-    meta: Option<(&'static str, Expression)>,
-    scope: Option<Scope>,
-    comment: Vec<String>,
+    /// `count` or `for_each`, with the `each` that it binds.
+    repeat: Option<(&'static str, Node, Option<Bound>)>,
     skips: Vec<&'static Skip>,
-    entries: Vec<Entry>,
-    depends_on: Vec<Expression>,
-    lifecycle: Vec<Entry>,
+    depends_on: Vec<Node>,
+    lifecycle: Block,
     /// Required attributes that nested blocks lack, and attributes that a condition cannot hold.
     lacks: Vec<(String, &'static str)>,
+    /// Optional numbers that nested blocks leave out.
+    zeros: Vec<(String, &'static str)>,
     stray: Vec<String>,
     mark: PhantomData<fn() -> M>,
 }
@@ -63,15 +39,14 @@ impl<M> Draft<M> {
     pub fn new(schema: &'static Schema, name: &str) -> Self {
         Self {
             schema,
+            block: Block::new(schema.kind, &[schema.name, name]),
             name: name.to_owned(),
-            meta: None,
-            scope: None,
-            comment: Vec::new(),
+            repeat: None,
             skips: Vec::new(),
-            entries: Vec::new(),
             depends_on: Vec::new(),
-            lifecycle: Vec::new(),
+            lifecycle: Block::new("lifecycle", &[]),
             lacks: Vec::new(),
+            zeros: Vec::new(),
             stray: Vec::new(),
             mark: PhantomData,
         }
@@ -80,116 +55,124 @@ impl<M> Draft<M> {
     #[doc(hidden)]
     pub fn set<T>(&mut self, name: &str, value: Expr<M, T>) {
         // An attribute that is a keyword of Rust is spelled `r#type` there.
-        let name = name.trim_start_matches("r#");
-        self.entries.push(Entry::Attribute(name.to_owned(), value.into_node()));
+        self.block.set(name.trim_start_matches("r#"), value.into_node());
     }
 
     #[doc(hidden)]
     pub fn nest(&mut self, name: &str, draft: Self) {
-        let stray = draft.stray.iter().map(|inner| format!("{name}.{inner}")).collect::<Vec<_>>();
-        let (mut block, lacks) = draft.into_block();
-        block.kind = name.to_owned();
-        block.labels.clear();
-        let inner = |inner: String| {
-            if inner.is_empty() { name.to_owned() } else { format!("{name}.{inner}") }
+        let inside = |inner: String| match inner.as_str() {
+            "" => name.to_owned(),
+            _ => format!("{name}.{inner}"),
         };
-        self.lacks.extend(lacks.into_iter().map(|(within, attribute)| (inner(within), attribute)));
-        self.stray.extend(stray);
-        self.entries.push(Entry::Block(block));
+        self.lacks.extend(draft.lacking().map(|(within, lacks)| (inside(within), lacks)));
+        let numbers = draft.schema.optional.iter().filter(|(_, kind)| kind() == "number");
+        let unset = numbers.filter(|(number, _)| draft.block.attribute(number).is_none());
+        self.zeros.extend(unset.map(|(number, _)| (name.to_owned(), *number)));
+        self.zeros.extend(draft.zeros.into_iter().map(|(within, number)| (inside(within), number)));
+        self.stray.extend(draft.stray.into_iter().map(inside));
+        let mut block = draft.block;
+        block.hcl.identifier = ident(name);
+        block.hcl.labels.clear();
+        self.block.nest(block);
     }
 
-    pub(in crate::hcl) fn handle(&self) -> Handle<M> {
-        let names = [self.schema.name, &self.name];
-        let base = match self.schema.kind {
-            "data" => path("data", &names),
-            _ => path(names[0], &names[1..]),
-        };
-        Handle { base, mark: PhantomData }
+    /// The required attributes that it lacks: within which nested block (none: itself) and which.
+    fn lacking(&self) -> impl Iterator<Item = (String, &'static str)> {
+        let required = self.schema.required.iter().map(|(name, _)| name.trim_start_matches("r#"));
+        let lacks = required.filter(|name| self.block.attribute(name).is_none());
+        lacks.map(|name| (String::new(), name)).chain(self.lacks.iter().cloned())
     }
 
-    pub(in crate::hcl) fn name(&self) -> &str {
+    pub(super) fn handle(&self) -> Handle<M> {
+        Handle::new(match self.schema.kind {
+            "data" => Node::address("data", &[self.schema.name, &self.name]),
+            _ => Node::address(self.schema.name, &[&self.name]),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(in crate::hcl) fn schema(&self) -> &'static Schema {
+    pub(super) fn schema(&self) -> &'static Schema {
         self.schema
     }
 
-    pub(in crate::hcl) fn skips(&self) -> &[&'static Skip] {
+    pub(super) fn skips(&self) -> &[&'static Skip] {
         &self.skips
     }
 
-    pub(in crate::hcl) fn set_meta(&mut self, name: &'static str, value: Expression) {
-        self.meta = Some((name, value));
+    /// Makes it once for each entry of a map or list, or not at all.
+    pub(super) fn repeat(&mut self, name: &'static str, value: Node, each: Option<Bound>) {
+        self.repeat = Some((name, value, each));
     }
 
-    /// Makes one for each entry of a map: `each` of this scope is good within.
-    pub(in crate::hcl) fn set_each(&mut self, scope: Scope, map: Expression) {
-        self.scope = Some(scope);
-        self.set_meta("for_each", map);
-    }
-
-    pub(in crate::hcl) fn stray(&self) -> &[String] {
-        &self.stray
-    }
-
-    /// The block, and which required attributes it lacks: within which nested block (none: itself)
-    /// and the attribute.
-    pub(in crate::hcl) fn into_block(self) -> (Block, Vec<(String, &'static str)>) {
-        let mut block = Block::new(self.schema.kind, &[self.schema.name, &self.name]);
-        block.comment = self.comment;
-        block.each = self.scope.map(|scope| scope.ident("each").to_string());
+    /// The block, and what is wrong with it.
+    pub(super) fn into_block(self, place: &str) -> (Block, Vec<Error>) {
+        let address = self.block.address();
+        let place = || place.to_owned();
+        let lacks = self.lacking().map(|(within, attribute)| Error::Missing {
+            place: place(),
+            block: if within.is_empty() { address.clone() } else { format!("{address}.{within}") },
+            attribute: attribute.to_owned(),
+        });
+        let mut mistakes: Vec<Error> = lacks.collect();
+        mistakes.extend(self.zeros.iter().map(|(within, attribute)| Error::Zero {
+            place: place(),
+            block: format!("{address}.{within}"),
+            attribute: (*attribute).to_owned(),
+        }));
+        mistakes.extend(self.stray.into_iter().map(|attribute| Error::Unconditional {
+            place: place(),
+            block: address.clone(),
+            attribute,
+        }));
+        let mut block = self.block;
+        if let Some((name, value, each)) = self.repeat {
+            let is_each = |used: &Bound| each.as_ref().is_some_and(|each| Rc::ptr_eq(each, used));
+            block.facts.retain(|fact| !matches!(fact, Fact::Uses(used) if is_each(used)));
+            let own = std::mem::take(&mut block.hcl.body.0);
+            block.set(name, value);
+            block.hcl.body.0.extend(own);
+            block.notes.iter_mut().for_each(|(at, _)| *at += 1);
+        }
         if !self.skips.is_empty() {
             let comments = self.skips.iter().map(|skip| skip.comment()).collect();
-            block.entries.push(Entry::Comment(comments));
+            block.notes.insert(0, (0, comments));
         }
-        if let Some((name, value)) = self.meta {
-            block.entries.push(Entry::Attribute(name.to_owned(), value));
-            block.entries.push(Entry::Gap);
-        }
-        block.entries.extend(self.entries);
-        let lacks = self.schema.required.iter().map(|(name, _)| name.trim_start_matches("r#"));
-        let lacks = lacks.filter(|name| block.attribute(name).is_none());
-        let lacks = lacks.map(|name| (String::new(), name)).chain(self.lacks).collect();
         if !self.depends_on.is_empty() {
-            block.entries.push(Entry::Gap);
-            let list = Expression::Array(self.depends_on);
-            block.entries.push(Entry::Attribute("depends_on".to_owned(), list));
+            block.set("depends_on", Node::of_all(self.depends_on, Expression::Array));
         }
-        if !self.lifecycle.is_empty() {
-            let mut lifecycle = Block::new("lifecycle", &[]);
-            lifecycle.entries = self.lifecycle;
-            block.entries.push(Entry::Block(lifecycle));
+        if !self.lifecycle.hcl.body.0.is_empty() {
+            block.nest(self.lifecycle);
         }
-        (block, lacks)
+        (block, mistakes)
     }
 }
 
 /// The address of a block that was added to module `M`.
 pub struct Handle<M> {
-    base: Expression,
+    node: Node,
     mark: PhantomData<fn() -> M>,
 }
 
-impl<M> Clone for Handle<M> {
-    fn clone(&self) -> Self {
-        Self { base: self.base.clone(), mark: PhantomData }
-    }
-}
-
 impl<M> Handle<M> {
+    fn new(node: Node) -> Self {
+        Self { node, mark: PhantomData }
+    }
+
     #[doc(hidden)]
     #[must_use]
     pub fn attribute<T>(&self, name: &str) -> Expr<M, T> {
-        Expr::from_node(attribute(&self.base, name))
+        Expr::new(self.node.clone().attribute(name))
     }
 
-    pub(in crate::hcl) fn base(&self) -> &Expression {
-        &self.base
+    pub(super) fn node(&self) -> &Node {
+        &self.node
     }
 
-    fn then(&self, operator: TraversalOperator) -> Self {
-        Self { base: traverse(&self.base, [operator]), mark: PhantomData }
+    fn splat(node: Node) -> Self {
+        Self::new(node.then(TraversalOperator::FullSplat))
     }
 }
 
@@ -201,7 +184,8 @@ pub trait Reference<M>: Sized {
     fn handle(&self) -> &Handle<M>;
 }
 
-/// A resource or data source under construction in module `M`. The methods here go with every resource type.
+/// A resource or data source under construction in module `M`. The methods here go with every
+/// resource type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not belong to module `{M}`",
     label = "built with references of another module",
@@ -219,37 +203,36 @@ pub trait Resource<M>: Sized {
     /// A comment above the block: why it is there or looks odd, with a link where AWS forces it.
     #[must_use]
     fn why(mut self, text: &str) -> Self {
-        self.draft().comment.extend(wrap(text));
+        self.draft().block.comment.extend(wrap(text));
         self
     }
 
-    /// A check of checkov that this block does not follow, from the table in [`crate::skips`].
+    /// Checks of checkov that this block does not follow, from the table in [`crate::skips`].
     #[must_use]
-    fn skip(mut self, skip: &'static Skip) -> Self {
-        self.draft().skips.push(skip);
+    fn skip(mut self, skips: &[&'static Skip]) -> Self {
+        self.draft().skips.extend(skips);
         self
     }
 
     /// A comment above the attribute or nested block that is set next.
     #[must_use]
     fn note(mut self, text: &str) -> Self {
-        self.draft().entries.push(Entry::Comment(wrap(text)));
+        self.draft().block.note(wrap(text));
         self
     }
 
     /// Orders this block after another where no attribute says so.
     #[must_use]
     fn after(mut self, other: &impl Reference<M>) -> Self {
-        let base = other.handle().base.clone();
-        self.draft().depends_on.push(base);
+        let node = other.handle().node.clone();
+        self.draft().depends_on.push(node);
         self
     }
 
     /// `lifecycle { create_before_destroy = true }`
     #[must_use]
     fn create_before_destroy(mut self) -> Self {
-        let entry = Entry::Attribute("create_before_destroy".to_owned(), Expression::from(true));
-        self.draft().lifecycle.push(entry);
+        self.draft().lifecycle.set("create_before_destroy", Expression::from(true));
         self
     }
 
@@ -257,23 +240,26 @@ pub trait Resource<M>: Sized {
     /// `dynamic "name" { for_each = condition ? [1] : []; content { … } }`.
     #[must_use]
     fn only_if(mut self, condition: &Expr<M, Bool>, f: impl FnOnce(Self) -> Self) -> Self {
-        let before = self.draft().entries.len();
+        let before = self.draft().block.hcl.body.0.len();
         let mut resource = f(self);
         let draft = resource.draft();
-        for entry in &mut draft.entries[before..] {
-            if let Entry::Attribute(name, _) = entry {
-                draft.stray.push(name.clone());
-            }
-            if let Entry::Block(block) = entry {
-                let one: Expr<M, List<Number>> = vec![Expr::from(1)].into();
-                let each = condition.choose::<List<Number>>(one, Vec::new());
-                let mut content = Block::new("content", &[]);
-                content.entries = std::mem::take(&mut block.entries);
-                let name = std::mem::replace(&mut block.kind, "dynamic".to_owned());
-                block.labels = vec![name];
-                block.entries.push(Entry::Attribute("for_each".to_owned(), each.into_node()));
-                block.entries.push(Entry::Block(content));
-            }
+        for structure in draft.block.hcl.body.0.split_off(before) {
+            let block = match structure {
+                Structure::Attribute(attribute) => {
+                    draft.stray.push(attribute.key().to_owned());
+                    continue;
+                }
+                Structure::Block(block) => block,
+            };
+            let one: Expr<M, List<Number>> = [Expr::from(1)].into();
+            let each = condition.choose::<List<Number>>(one, Vec::new());
+            let mut content = Block::new("content", &[]);
+            content.hcl.body = block.body;
+            draft.block.nest(
+                Block::new("dynamic", &[&block.identifier])
+                    .with("for_each", each.into_node())
+                    .nested(content),
+            );
         }
         resource
     }
@@ -288,55 +274,54 @@ pub trait Resource<M>: Sized {
         let block = Block::new("precondition", &[])
             .with("condition", condition.node().clone())
             .with("error_message", message.into().into_node());
-        self.draft().lifecycle.push(Entry::Block(block));
+        self.draft().lifecycle.nest(block);
         self
     }
 }
 
-/// A resource that exists only under a condition: `count = condition ? 1 : 0`.
-pub struct Maybe<M, R>(Handle<M>, PhantomData<fn() -> R>);
+macro_rules! many {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        pub struct $name<M, R>(Handle<M>, PhantomData<fn() -> R>);
+
+        impl<M, R: Reference<M>> $name<M, R> {
+            /// How many there are.
+            #[must_use]
+            pub fn count(&self) -> Expr<M, Number> {
+                call("length", [self.0.node.clone()])
+            }
+        }
+
+        impl<M, R: Reference<M>> Reference<M> for $name<M, R> {
+            fn from_handle(handle: Handle<M>) -> Self {
+                Self(handle, PhantomData)
+            }
+            fn handle(&self) -> &Handle<M> {
+                &self.0
+            }
+        }
+    )*};
+}
+many! {
+    /// A resource that exists only under a condition: `count = condition ? 1 : 0`.
+    Maybe;
+    /// A resource for each entry of a map: `for_each`.
+    Each;
+}
 
 impl<M, R: Reference<M>> Maybe<M, R> {
-    pub(in crate::hcl) fn new(handle: Handle<M>) -> Self {
-        Self(handle, PhantomData)
-    }
-
     /// The export where the condition is known to hold: `aws_vpc.this[0].id`.
     pub fn first<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, T> {
-        f(&R::from_handle(self.0.then(TraversalOperator::Index(Expression::from(0)))))
-    }
-
-    /// The export, or null: `one(aws_vpc.this[*].id)`.
-    pub fn one<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, super::types::Opt<T>> {
-        super::expr::call("one", vec![self.all(f).into_node()])
+        let node = self.0.node.clone().index(Expression::from(0).into());
+        f(&R::from_handle(Handle::new(node)))
     }
 
     /// The export as a list of none or one: `aws_vpc.this[*].id`.
     pub fn all<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, List<T>> {
-        let item = f(&R::from_handle(self.0.then(TraversalOperator::FullSplat)));
-        Expr::from_node(item.into_node())
+        let all = R::from_handle(Handle::splat(self.0.node.clone()));
+        Expr::new(f(&all).into_node())
     }
 }
-
-impl<M, R: Reference<M>> Maybe<M, R> {
-    /// How many there are, none or one: `length(aws_vpc.this)`.
-    #[must_use]
-    pub fn count(&self) -> Expr<M, Number> {
-        super::expr::call("length", vec![self.0.base.clone()])
-    }
-}
-
-impl<M, R: Reference<M>> Reference<M> for Maybe<M, R> {
-    fn from_handle(handle: Handle<M>) -> Self {
-        Self::new(handle)
-    }
-    fn handle(&self) -> &Handle<M> {
-        &self.0
-    }
-}
-
-/// A resource for each entry of a map: `for_each`.
-pub struct Each<M, R>(Handle<M>, PhantomData<fn() -> R>);
 
 impl<M, R: Reference<M>> Each<M, R> {
     /// The export of the resource for one key.
@@ -345,41 +330,22 @@ impl<M, R: Reference<M>> Each<M, R> {
         key: impl Into<Expr<M, Text>>,
         f: impl FnOnce(&R) -> Expr<M, T>,
     ) -> Expr<M, T> {
-        let key = key.into().into_node();
-        f(&R::from_handle(self.0.then(TraversalOperator::Index(key))))
+        let node = self.0.node.clone().index(key.into().into_node());
+        f(&R::from_handle(Handle::new(node)))
     }
 
-    /// The export of all, in the order of their keys: `[for key in sort(keys(…)) : …[key].id]`
-    /// spelled `values(…)[*].id`.
+    /// The export of all, in the order of their keys: `values(aws_subnet.public)[*].id`.
     pub fn values<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, List<T>> {
-        let values: Expr<M, List<T>> = super::expr::call("values", vec![self.0.base.clone()]);
-        let base = traverse(values.node(), [TraversalOperator::FullSplat]);
-        Expr::from_node(f(&R::from_handle(Handle { base, mark: PhantomData })).into_node())
+        let values: Expr<M, List<T>> = call("values", [self.0.node.clone()]);
+        let all = R::from_handle(Handle::splat(values.into_node()));
+        Expr::new(f(&all).into_node())
     }
 
     /// The export of all by key: `{ for key, item in … : key => item.id }`.
     pub fn by_key<T>(&self, f: impl FnOnce(&R) -> Expr<M, T>) -> Expr<M, Map<T>> {
-        let all: Expr<M, Map<super::types::Any>> = Expr::from_node(self.0.base.clone());
-        all.to_map(("key", "item"), |key, item| {
-            (key, f(&R::from_handle(Handle { base: item.into_node(), mark: PhantomData })))
-        })
-    }
-}
-
-impl<M, R: Reference<M>> Each<M, R> {
-    /// How many there are: `length(aws_subnet.public)`.
-    #[must_use]
-    pub fn count(&self) -> Expr<M, Number> {
-        super::expr::call("length", vec![self.0.base.clone()])
-    }
-}
-
-impl<M, R: Reference<M>> Reference<M> for Each<M, R> {
-    fn from_handle(handle: Handle<M>) -> Self {
-        Self(handle, PhantomData)
-    }
-    fn handle(&self) -> &Handle<M> {
-        &self.0
+        let all: Expr<M, Map<T>> = Expr::new(self.0.node.clone());
+        let export = |item: Expr<M, T>| f(&R::from_handle(Handle::new(item.into_node())));
+        all.map_values(("key", "item"), export)
     }
 }
 
@@ -392,11 +358,11 @@ pub struct EachEntry<M, T> {
 }
 
 impl<M, T> EachEntry<M, T> {
-    pub(in crate::hcl) fn new(scope: Scope) -> Self {
-        let each = Expression::from(Variable::from(scope.ident("each")));
-        Self {
-            key: Expr::from_node(attribute(&each, "key")),
-            value: Expr::from_node(attribute(&each, "value")),
-        }
+    fn part<U>(each: &Bound, name: &str) -> Expr<M, U> {
+        Expr::new(Node::bound(each).attribute(name))
+    }
+
+    pub(super) fn new(each: &Bound) -> Self {
+        Self { key: Self::part(each, "key"), value: Self::part(each, "value") }
     }
 }

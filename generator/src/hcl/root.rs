@@ -2,16 +2,15 @@
 
 use hcl::expr::Expression;
 
-use super::block::{Block, Entry, Item};
-use super::collect::{map, object};
-use super::expr::{Constant, Expr};
+use super::block::Block;
+use super::expr::{Constant, Expr, map, object};
 use super::module::Module;
 use super::types::{Any, Map, Text};
 
 /// Terraform and OpenTofu from 1.6 on: the modules use nothing newer.
-const TERRAFORM: &str = ">= 1.6.0";
+pub(super) const TERRAFORM: &str = ">= 1.6.0";
 /// Majors 5 and 6 of the AWS provider: the modules use nothing that either warns about.
-const AWS_PROVIDER: &str = ">= 5.88.0, < 7.0.0";
+pub(super) const AWS_PROVIDER: &str = ">= 5.88.0, < 7.0.0";
 
 impl<M> Module<M> {
     /// `versions.tf`: which tools and providers the folder works with.
@@ -21,33 +20,26 @@ impl<M> Module<M> {
         let providers = Block::new("required_providers", &[]).with("aws", aws.into_node());
         let block = Block::new("terraform", &[])
             .with("required_version", Expression::from(TERRAFORM))
-            .nest(providers);
-        self.items("versions.tf").push(super::block::Item::Block(block));
+            .nested(providers);
+        self.items("versions.tf").push(block);
     }
 
-    /// Where the state is kept: a `backend` beside the versions, and the version that knows it. Comes
-    /// after [`Module::versions`].
+    /// `backend.tf`: where the state is kept, and the version that knows how.
     pub fn backend(
         &mut self,
         kind: &str,
-        needs: &str,
+        requires: &str,
         settings: impl IntoIterator<Item = (&'static str, Expr<Constant, Any>)>,
     ) {
         let mut backend = Block::new("backend", &[kind]);
         for (name, value) in settings {
             self.constant(name, value.node());
-            backend = backend.with(name, value.into_node());
+            backend.set(name, value.into_node());
         }
-        if let Some(Item::Block(block)) = self.items("versions.tf").last_mut() {
-            for entry in &mut block.entries {
-                if let Entry::Attribute(name, value) = entry
-                    && name == "required_version"
-                {
-                    *value = Expression::from(needs);
-                }
-            }
-            block.entries.push(Entry::Block(backend));
-        }
+        let block = Block::new("terraform", &[])
+            .with("required_version", Expression::from(requires))
+            .nested(backend);
+        self.items("backend.tf").push(block);
     }
 
     /// `providers.tf`: the AWS provider with its region, and the tags every resource gets.
@@ -62,9 +54,9 @@ impl<M> Module<M> {
         let mut block = Block::new("provider", &["aws"]).with("region", region.node().clone());
         if !accounts.is_empty() {
             let list = accounts.iter().map(|id| Expression::from(id.as_str())).collect();
-            block = block.with("allowed_account_ids", Expression::Array(list));
+            block.set("allowed_account_ids", Expression::Array(list));
         }
         let tags = Block::new("default_tags", &[]).with("tags", tags.into_node());
-        self.items("providers.tf").push(super::block::Item::Block(block.nest(tags)));
+        self.items("providers.tf").push(block.nested(tags));
     }
 }

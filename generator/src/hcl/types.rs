@@ -9,7 +9,10 @@ use std::marker::PhantomData;
 use hcl::expr::{Expression, FuncCall, Variable};
 
 use super::expr::Expr;
-use super::name::ident;
+use super::node::ident;
+
+/// A type constraint of Terraform's.
+pub type Constraint = Expression;
 
 /// A string type whose values a person may write in the configuration, such as a VPC's id.
 pub trait Configurable: Interpolate {}
@@ -19,8 +22,11 @@ impl Configurable for SecurityGroupId {}
 
 /// A type that HCL values have.
 pub trait Type {
+    /// Whether null is a value.
+    const NULLABLE: bool = false;
+
     /// The type constraint, as in `type = list(string)`.
-    fn constraint() -> Expression;
+    fn constraint() -> Constraint;
 
     /// What a test gives for a value that only AWS knows; `None` where any text will do. The
     /// provider checks the form of ARNs and ids even when it is mocked.
@@ -38,6 +44,18 @@ pub trait Collection: Type {
 
 /// A type whose values can stand inside a template.
 pub trait Interpolate: Type {}
+
+/// A collection that a resource can be made for each entry of.
+pub trait Iterable: Type {
+    /// What `each.value` is.
+    type Item;
+}
+impl<T: Type> Iterable for Map<T> {
+    type Item = T;
+}
+impl Iterable for Set<Text> {
+    type Item = Text;
+}
 
 fn keyword(name: &str) -> Expression {
     Variable::from(ident(name)).into()
@@ -61,7 +79,7 @@ pub struct Bool;
 macro_rules! keyword_types {
     ($($type:ident = $keyword:literal),*) => {$(
         impl Type for $type {
-            fn constraint() -> Expression { keyword($keyword) }
+            fn constraint() -> Constraint { keyword($keyword) }
         }
     )*};
 }
@@ -71,7 +89,7 @@ impl Interpolate for Number {}
 macro_rules! collection_types {
     ($($type:ident = $keyword:literal),*) => {$(
         impl<T: Type> Type for $type<T> {
-            fn constraint() -> Expression {
+            fn constraint() -> Constraint {
                 FuncCall::builder(ident($keyword)).arg(T::constraint()).build().into()
             }
             fn mock() -> Option<Expression> {
@@ -95,7 +113,8 @@ impl<T: Type> Collection for Map<T> {
 }
 
 impl<T: Type> Type for Opt<T> {
-    fn constraint() -> Expression {
+    const NULLABLE: bool = true;
+    fn constraint() -> Constraint {
         T::constraint()
     }
     fn mock() -> Option<Expression> {
@@ -106,7 +125,7 @@ impl<T: Type> Type for Opt<T> {
 /// Any string.
 pub struct Text;
 impl Type for Text {
-    fn constraint() -> Expression {
+    fn constraint() -> Constraint {
         keyword("string")
     }
 }
@@ -117,15 +136,15 @@ macro_rules! string_types {
         $(#[$doc])*
         pub struct $type;
         impl Type for $type {
-            fn constraint() -> Expression { keyword("string") }
+            fn constraint() -> Constraint { keyword("string") }
             $(fn mock() -> Option<Expression> { Some(Expression::from($mock)) })?
         }
         impl Interpolate for $type {}
         impl<M> From<Expr<M, $type>> for Expr<M, Text> {
-            fn from(expr: Expr<M, $type>) -> Self { Self::from_node(expr.into_node()) }
+            fn from(expr: Expr<M, $type>) -> Self { Self::new(expr.into_node()) }
         }
         impl<M> From<&Expr<M, $type>> for Expr<M, Text> {
-            fn from(expr: &Expr<M, $type>) -> Self { Self::from_node(expr.node().clone()) }
+            fn from(expr: &Expr<M, $type>) -> Self { Self::new(expr.node().clone()) }
         }
     )*};
 }

@@ -3,19 +3,20 @@
 
 mod state_machine;
 mod validations;
-mod watch;
 
 use ralph_protocol::names::{CONTAINER, FARGATE, FARGATE_SPOT, worker_env};
 
+use super::{Roles, rules};
+use crate::aws::cloudwatch::MetricAlarm;
 use crate::aws::ecr::{Encryption, ImageScanning, LifecyclePolicy, Repository, RepositoryRef};
 use crate::aws::ecs::{
     Cluster, ClusterCapacityProviders, ClusterRef, EphemeralStorage, RuntimePlatform, Setting,
     Strategy, TaskDefinition, TaskDefinitionRef, Volume,
 };
-use crate::aws::iam::{Role, RolePolicy, RoleRef};
+use crate::aws::iam::{Role, RolePolicy, RoleRef, ServiceLinkedRole};
 use crate::aws::logs::{LogGroup, LogGroupRef};
+use crate::aws::sfn::StateMachineRef;
 use crate::hcl::prelude::*;
-use crate::modules::rules;
 use crate::skips;
 
 /// The module `fargate`.
@@ -28,76 +29,108 @@ pub const WRITABLE: [(&str, &str); 2] = [("workspace", "/workspace"), ("tmp", "/
 pub const USER: &str = "10001:10001";
 
 inputs! {
-    /// What the module `fargate` is told.
+    /// The inputs of the module `fargate`.
     pub struct FargateInputs {
-        /// ARN of the function that lets an execution begin.
-        admit_function_arn: Arn,
-        /// ARN of the secret with the keys of the model's service.
-        anthropic_keys_arn: Arn,
-        /// Whether a task gets a public address, which it needs in a subnet without NAT.
-        assign_public_ip: Bool,
-        /// Name of the cluster.
-        cluster_name: Text,
-        /// Processor architecture of the image: X86_64 or ARM64.
-        cpu_architecture: Text,
-        /// ARN of the function that says what follows each run.
-        decide_function_arn: Arn,
+        /// Whether to make the role that ECS itself uses in the account. It is there already in an account that has used ECS before.
+        create_service_linked_role: Bool = false,
         /// Environment of the worker: the defaults that a run may override.
-        environment: Map<Text>,
-        /// Scratch space of a task in GiB: 21 to 200; the first 20 are free.
-        ephemeral_storage_gib: Number,
-        /// Whether destroying the repository deletes its images.
-        force_delete_images: Bool,
-        /// ARN of the secret with the git credential.
-        git_token_arn: Arn,
-        /// Digest of the image (sha256:…) to pin what the tag names; null trusts the tag, which cannot be moved.
-        image_digest: Opt<Text>,
-        /// Tag of the image.
-        image_tag: Text,
-        /// Name of the log group that gets the workers' lines.
-        log_group_name: Text,
-        /// Days that the log group keeps a line.
-        log_retention_in_days: Number,
-        /// Policy that bounds what the roles can ever do; null for none.
-        permissions_boundary_arn: Opt<Arn>,
+        environment: Map<Text> = empty(),
+        /// The functions that decide what an execution does.
+        functions: Functions<()>,
+        /// The worker's image and its repository.
+        image: Image<()>,
+        /// Key that encrypts logs and images; null for AWS's own. The key's policy must let CloudWatch Logs use it.
+        kms_key_arn: Opt<Arn>,
+        /// Days that the log groups keep a line.
+        log_retention_in_days: Number = 7,
+        /// What is watched.
+        monitoring: Monitoring<()>,
+        /// Names of what is made.
+        names: Names<()>,
+        /// Where tasks run.
+        network: Network<()>,
         /// Region of the cluster.
         region: Text,
-        /// Name of the image repository.
-        repository_name: Text,
-        /// Name of the state machine.
-        state_machine_name: Text,
-        /// Subnets of the tasks.
-        subnet_ids: List<SubnetId>,
-        /// CPU units of a task.
-        task_cpu: Number,
-        /// Family of the task definition.
-        task_family: Text,
-        /// MiB of memory of a task.
-        task_memory: Number,
-        /// Security group of the tasks.
-        worker_security_group_id: SecurityGroupId,
+        /// Path and boundary of the roles.
+        roles: Roles<()>,
+        /// The secrets that a task gets.
+        secrets: SecretArns<()>,
+        /// Size of a task.
+        task: Task<()>,
     }
-    /// What the module `fargate` may be told.
-    pub struct FargateOptions {
+    /// The functions that decide.
+    pub struct Functions {
+        /// ARN of the function that lets an execution begin.
+        admit_arn: Arn,
+        /// ARN of the function that says what follows each run.
+        decide_arn: Arn,
+    }
+    /// An image and its repository.
+    pub struct Image {
+        /// Digest (sha256:…) to pin what the tag names; null trusts the tag, which cannot be moved.
+        digest: Opt<Text>,
+        /// Whether destroying the repository deletes its images.
+        force_delete: Bool = false,
+        /// Images that the repository keeps.
+        kept: Number = 30,
+        /// Name of the repository.
+        repository: Text,
+        /// Tag of the image.
+        tag: Text,
+        /// Days after which an image without a tag is deleted.
+        untagged_days: Number = 1,
+    }
+    /// What is watched.
+    pub struct Monitoring: Default {
         /// ARN of the SNS topic that the alarm goes to; null shows it in the console only.
         alarm_topic_arn: Opt<Arn>,
         /// Whether there is an alarm for failed executions.
         alarms: Bool = false,
         /// Whether ECS measures each task; the metrics are billed.
         container_insights: Bool = false,
-        /// Images that the repository keeps.
-        images_kept: Number = 30,
-        /// Key that encrypts logs and images; null for AWS's own. The key's policy must let CloudWatch Logs use it.
-        kms_key_arn: Opt<Arn>,
-        /// Path of the roles.
-        role_path: Text = "/",
-        /// Days after which an image without a tag is deleted.
-        untagged_image_days: Number = 1,
+    }
+    /// Names.
+    pub struct Names {
+        /// The cluster.
+        cluster: Text,
+        /// The log group that gets the workers' lines.
+        log_group: Text,
+        /// The state machine.
+        state_machine: Text,
+        /// The family of the task definition.
+        task_family: Text,
+    }
+    /// Where tasks run.
+    pub struct Network {
+        /// Whether a task gets a public address, which it needs in a subnet without NAT.
+        assign_public_ip: Bool = true,
+        /// Security group of the tasks.
+        security_group_id: SecurityGroupId,
+        /// Subnets of the tasks.
+        subnet_ids: List<SubnetId>,
+    }
+    /// ARNs of secrets.
+    pub struct SecretArns {
+        /// The keys of the model's service.
+        anthropic_keys_arn: Arn,
+        /// The git credential.
+        git_token_arn: Arn,
+    }
+    /// Size of a task.
+    pub struct Task: Default {
+        /// Processor architecture of the image: X86_64 or ARM64.
+        architecture: Text = "X86_64",
+        /// CPU units.
+        cpu: Number = 1024,
+        /// Memory in MiB.
+        memory: Number = 2048,
+        /// Scratch space in GiB, 21 to 200; the first 20 are free.
+        storage_gib: Number = 21,
     }
 }
 
 outputs! {
-    /// What the module `fargate` tells.
+    /// The outputs of the module `fargate`.
     pub struct FargateOutputs {
         /// ARN of the cluster.
         cluster_arn: Arn,
@@ -120,39 +153,44 @@ outputs! {
 
 impl Published for Fargate {
     fn example() -> FargateInputs<Constant> {
+        let function = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-";
+        let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/";
         FargateInputs {
-            admit_function_arn: arn![
-                "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-admit"
-            ],
-            anthropic_keys_arn: arn![
-                "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
-            ],
-            assign_public_ip: true.into(),
-            cluster_name: "ralph-example".into(),
-            cpu_architecture: "X86_64".into(),
-            decide_function_arn: arn![
-                "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-decide"
-            ],
-            environment: map([(worker_env::MAX_ITERATIONS, "50".into())]),
-            ephemeral_storage_gib: 21.into(),
-            force_delete_images: true.into(),
-            git_token_arn: arn![
-                "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
-            ],
-            image_digest: Expr::null(),
-            image_tag: "0.1.0".into(),
-            log_group_name: "/ralph/example/workstreams".into(),
+            create_service_linked_role: false.into(),
+            environment: empty(),
+            functions: Functions {
+                admit_arn: arn![function, "admit"],
+                decide_arn: arn![function, "decide"],
+            },
+            image: Image {
+                digest: Expr::null(),
+                force_delete: false.into(),
+                kept: 30.into(),
+                repository: "ralph-example-worker".into(),
+                tag: "0.1.0".into(),
+                untagged_days: 1.into(),
+            },
+            kms_key_arn: Expr::null(),
             log_retention_in_days: 7.into(),
-            permissions_boundary_arn: Expr::null(),
+            monitoring: Monitoring::default(),
+            names: Names {
+                cluster: "ralph-example".into(),
+                log_group: "/ralph/example/workstreams".into(),
+                state_machine: "ralph-example-workstream".into(),
+                task_family: "ralph-example-worker".into(),
+            },
+            network: Network {
+                assign_public_ip: true.into(),
+                security_group_id: Expr::from_configuration("sg-0123456789abcdef0"),
+                subnet_ids: [Expr::from_configuration("subnet-0123456789abcdef0")].into(),
+            },
             region: "us-east-1".into(),
-            repository_name: "ralph-example-worker".into(),
-            state_machine_name: "ralph-example-workstream".into(),
-            subnet_ids: [Expr::from_configuration("subnet-0123456789abcdef0")].into(),
-            task_cpu: 1024.into(),
-            task_family: "ralph-example-worker".into(),
-            task_memory: 2048.into(),
-            worker_security_group_id: Expr::from_configuration("sg-0123456789abcdef0"),
-            options: FargateOptions::default(),
+            roles: Roles::default(),
+            secrets: SecretArns {
+                anthropic_keys_arn: arn![secret, "anthropic-keys-a1b2c3"],
+                git_token_arn: arn![secret, "git-token-a1b2c3"],
+            },
+            task: Task::default(),
         }
     }
 }
@@ -167,39 +205,30 @@ impl Definition for Fargate {
         validations::all(m, &inputs);
         let repository = repository(m, &inputs);
         let cluster = cluster(m, &inputs);
+        let account = m.local("account_id", cluster.arn().account());
         let logs = m.add(
             LogGroup::new("workstreams")
-                .skip(&skips::SHORT_RETENTION)
-                .skip(&skips::LOG_KEY)
-                .name(&inputs.log_group_name)
+                .skip(&skips::LOG_GROUP)
+                .name(&inputs.names.log_group)
                 .retention_in_days(&inputs.log_retention_in_days)
-                .kms_key_id(&inputs.options.kms_key_arn),
+                .kms_key_id(&inputs.kms_key_arn),
         );
         m.file("iam.tf");
-        let roles = rules::short(
-            m,
-            "role_prefix",
-            "A role's name has at most 64 characters, a family 255.",
-            &inputs.task_family,
-            54,
-        );
-        let execution = execution_role(m, (&inputs, &roles), &repository, &logs, &cluster);
-        let task = m.add(
-            role("task", (&inputs, &roles), "task", &cluster)
-                .why("The agent is untrusted code: its role exists and may do nothing."),
-        );
+        let (execution, task) = roles(m, &inputs, &account);
+        execution_policy(m, &inputs, &repository, &logs, &execution);
         let image =
-            m.local("worker_image", text![repository.repository_url(), ":", &inputs.image_tag]);
+            m.local("worker_image", text![repository.repository_url(), ":", &inputs.image.tag]);
         let task_definition =
             task_definition(m, &inputs, &repository, &logs, &image, (&execution, &task));
         let around = state_machine::Around {
+            account: &account,
             cluster: &cluster,
             task_definition: &task_definition,
             execution: &execution,
             task: &task,
         };
         let state_machine = state_machine::add(m, &inputs, &around);
-        watch::alarm(m, &inputs, &state_machine);
+        alarm(m, &inputs, &state_machine);
         cases(m, &inputs, &cluster, &task_definition, &execution);
         FargateOutputs {
             cluster_arn: cluster.arn(),
@@ -216,14 +245,13 @@ impl Definition for Fargate {
 
 fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> RepositoryRef<Fargate> {
     m.file("ecr.tf");
-    let options = &inputs.options;
-    let key = &options.kms_key_arn;
+    let (image, key) = (&inputs.image, &inputs.kms_key_arn);
     let repository = m.add(
         Repository::new("worker")
-            .skip(&skips::IMAGE_KEY)
-            .name(&inputs.repository_name)
+            .skip(&[&skips::IMAGE_KEY])
+            .name(&image.repository)
             .image_tag_mutability("IMMUTABLE")
-            .force_delete(&inputs.force_delete_images)
+            .force_delete(&image.force_delete)
             .image_scanning_configuration(ImageScanning::default().scan_on_push(true))
             .encryption_configuration(
                 Encryption::default()
@@ -239,43 +267,48 @@ fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> Repos
             ("action", object([("type", "expire".into())])),
         ])
     };
-    let rules = tuple([
-        rule(
-            1,
-            "Images without a tag go.",
-            vec![
-                ("tagStatus", "untagged".into()),
-                ("countType", "sinceImagePushed".into()),
-                ("countUnit", "days".into()),
-                ("countNumber", options.untagged_image_days.any()),
-            ],
-        ),
-        rule(
-            2,
-            "The last images stay.",
-            vec![
-                ("tagStatus", "any".into()),
-                ("countType", "imageCountMoreThan".into()),
-                ("countNumber", options.images_kept.any()),
-            ],
-        ),
-    ]);
+    let untagged = rule(
+        1,
+        "Expire images without a tag",
+        vec![
+            ("tagStatus", "untagged".into()),
+            ("countType", "sinceImagePushed".into()),
+            ("countUnit", "days".into()),
+            ("countNumber", image.untagged_days.any()),
+        ],
+    );
+    let oldest = rule(
+        2,
+        "Keep the newest images",
+        vec![
+            ("tagStatus", "any".into()),
+            ("countType", "imageCountMoreThan".into()),
+            ("countNumber", image.kept.any()),
+        ],
+    );
     m.add(
         LifecyclePolicy::new("worker")
             .repository(repository.name())
-            .policy(func::json_encode(object([("rules", rules)]))),
+            .policy(func::json_encode(object([("rules", tuple([untagged, oldest]))]))),
     );
     repository
 }
 
 fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterRef<Fargate> {
     m.file("main.tf");
+    let role = m.add_if(
+        &inputs.create_service_linked_role,
+        ServiceLinkedRole::new("ecs")
+            .why("Without it an account that never used ECS refuses the capacity providers. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html")
+            .aws_service_name("ecs.amazonaws.com"),
+    );
+    let insights = inputs.monitoring.container_insights.choose::<Text>("enabled", "disabled");
     let cluster = m.add(
-        Cluster::new("this").name(&inputs.cluster_name).skip(&skips::CONTAINER_INSIGHTS).setting(
-            Setting::default()
-                .name("containerInsights")
-                .value(inputs.options.container_insights.choose::<Text>("enabled", "disabled")),
-        ),
+        Cluster::new("this")
+            .skip(&[&skips::CONTAINER_INSIGHTS])
+            .name(&inputs.names.cluster)
+            .setting(Setting::default().name("containerInsights").value(insights))
+            .after(&role),
     );
     m.add(
         ClusterCapacityProviders::new("this")
@@ -289,43 +322,59 @@ fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterR
     cluster
 }
 
-fn role(
-    name: &str,
-    (inputs, roles): (&FargateInputs<Fargate>, &Expr<Fargate, Text>),
-    suffix: &str,
-    cluster: &ClusterRef<Fargate>,
-) -> Role<Fargate> {
-    Role::new(name)
-        .name(text![roles, "-", suffix])
-        .path(&inputs.options.role_path)
-        .permissions_boundary(&inputs.permissions_boundary_arn)
-        .assume_role_policy(Document::new([Statement::allow("Assume", &["sts:AssumeRole"])
-            .by(Principal::Service("ecs-tasks.amazonaws.com"))
-            .when("StringEquals", "aws:SourceAccount", cluster.arn().account())]))
+/// The role with which Fargate itself pulls the image, reads the secrets and writes the log, and the
+/// role that the agent has.
+fn roles(
+    m: &mut Module<Fargate>,
+    inputs: &FargateInputs<Fargate>,
+    account: &Expr<Fargate, Text>,
+) -> (RoleRef<Fargate>, RoleRef<Fargate>) {
+    let prefix = rules::short(
+        m,
+        "role_prefix",
+        "A role's name has at most 64 characters, a family 255.",
+        &inputs.names.task_family,
+        54,
+    );
+    let trust = Document::new([Statement::trust("ecs-tasks.amazonaws.com").when(
+        "StringEquals",
+        "aws:SourceAccount",
+        account,
+    )]);
+    let trust = m.local("tasks_trust", Expr::<_, Json>::from(trust));
+    let role = |name: &str| {
+        Role::new(name)
+            .name(text![&prefix, "-", name])
+            .path(&inputs.roles.path)
+            .permissions_boundary(&inputs.roles.permissions_boundary_arn)
+            .assume_role_policy(&trust)
+    };
+    let execution = m.add(role("execution"));
+    let task = role("task").why("The agent is untrusted code: its role has no permission at all.");
+    (execution, m.add(task))
 }
 
-/// The role with which Fargate itself pulls the image, reads the secrets and writes the log.
-fn execution_role(
+fn execution_policy(
     m: &mut Module<Fargate>,
-    (inputs, roles): (&FargateInputs<Fargate>, &Expr<Fargate, Text>),
+    inputs: &FargateInputs<Fargate>,
     repository: &RepositoryRef<Fargate>,
     logs: &LogGroupRef<Fargate>,
-    cluster: &ClusterRef<Fargate>,
-) -> RoleRef<Fargate> {
-    let execution = m.add(role("execution", (inputs, roles), "execution", cluster));
+    execution: &RoleRef<Fargate>,
+) {
+    let (secrets, key) = (&inputs.secrets, &inputs.kms_key_arn);
     let policy = Document::new([
-        Statement::allow("LogIn", &["ecr:GetAuthorizationToken"])
+        Statement::allow("GetAuthorizationToken", &["ecr:GetAuthorizationToken"])
             .on_everything("the token is the account's, it has no resource"),
         Statement::allow(
             "PullImage",
             &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
         )
         .on(repository.arn()),
-        Statement::allow("WriteLog", &["logs:CreateLogStream", "logs:PutLogEvents"])
+        Statement::allow("WriteLogs", &["logs:CreateLogStream", "logs:PutLogEvents"])
             .on(arn![logs.arn(), ":*"]),
         Statement::allow("ReadSecrets", &["secretsmanager:GetSecretValue"])
-            .on(&inputs.anthropic_keys_arn)
-            .on(&inputs.git_token_arn),
+            .on(&secrets.anthropic_keys_arn)
+            .on(&secrets.git_token_arn),
     ]);
     m.add(
         RolePolicy::new("execution")
@@ -334,8 +383,19 @@ fn execution_role(
             .role(execution.id())
             .policy(policy),
     );
-    watch::use_of_key(m, inputs, "execution", "secretsmanager", &execution);
-    execution
+    let decrypt = Statement::allow("DecryptSecrets", &["kms:Decrypt"]).on(key.set()).when(
+        "StringEquals",
+        "kms:ViaService",
+        text!["secretsmanager.", &inputs.region, ".amazonaws.com"],
+    );
+    m.add_if(
+        &key.is_set(),
+        RolePolicy::new("execution_key")
+            .why("Secrets Manager decrypts with a customer's key in the role's name.")
+            .name("key")
+            .role(execution.id())
+            .policy(Document::new([decrypt])),
+    );
 }
 
 fn task_definition(
@@ -347,11 +407,11 @@ fn task_definition(
     (execution, task): (&RoleRef<Fargate>, &RoleRef<Fargate>),
 ) -> TaskDefinitionRef<Fargate> {
     m.file("main.tf");
-    let pinned = text![repository.repository_url(), "@", inputs.image_digest.set()];
+    let pinned = text![repository.repository_url(), "@", inputs.image.digest.set()];
     let image = m.local_because(
         "task_image",
-        "A digest names bytes, a tag only a promise.",
-        inputs.image_digest.is_null().choose::<Text>(image, pinned),
+        "A digest pins the image's bytes; a tag is only a name.",
+        inputs.image.digest.is_null().choose::<Text>(image, pinned),
     );
     let container = object([
         ("name", CONTAINER.into()),
@@ -373,8 +433,8 @@ fn task_definition(
             "secrets",
             tuple(
                 [
-                    (worker_env::ANTHROPIC_KEYS, &inputs.anthropic_keys_arn),
-                    (worker_env::GIT_TOKEN, &inputs.git_token_arn),
+                    (worker_env::ANTHROPIC_KEYS, &inputs.secrets.anthropic_keys_arn),
+                    (worker_env::GIT_TOKEN, &inputs.secrets.git_token_arn),
                 ]
                 .map(|(name, arn)| object([("name", name.into()), ("valueFrom", arn.any())])),
             ),
@@ -407,30 +467,30 @@ fn task_definition(
     ]);
     let definition = TaskDefinition::new("worker")
         .why("No init process: the worker is process 1 itself, because whatever runs under another one can read the secrets from its environment. The log driver blocks rather than drop lines. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html")
-        .family(&inputs.task_family)
+        .family(&inputs.names.task_family)
         .requires_compatibilities(["FARGATE"])
         .network_mode("awsvpc")
-        .cpu(func::to_string(&inputs.task_cpu))
-        .memory(func::to_string(&inputs.task_memory))
+        .cpu(func::to_string(&inputs.task.cpu))
+        .memory(func::to_string(&inputs.task.memory))
         .execution_role_arn(execution.arn())
         .task_role_arn(task.arn())
         .container_definitions(func::json_encode(tuple([container])))
         .runtime_platform(
             RuntimePlatform::default()
                 .operating_system_family("LINUX")
-                .cpu_architecture(&inputs.cpu_architecture),
+                .cpu_architecture(&inputs.task.architecture),
         )
         .ephemeral_storage(
-            EphemeralStorage::default().size_in_gib(&inputs.ephemeral_storage_gib),
+            EphemeralStorage::default().size_in_gib(&inputs.task.storage_gib),
         );
     let size = validations::size(m, inputs);
     let definition = definition.precondition(
         &size,
         text![
             "Fargate has no task of ",
-            &inputs.task_cpu,
+            &inputs.task.cpu,
             " CPU units with ",
-            &inputs.task_memory,
+            &inputs.task.memory,
             " MiB of memory. The local fargate_memory lists the sizes."
         ],
     );
@@ -440,6 +500,37 @@ fn task_definition(
     m.add(definition)
 }
 
+fn alarm(
+    m: &mut Module<Fargate>,
+    inputs: &FargateInputs<Fargate>,
+    machine: &StateMachineRef<Fargate>,
+) {
+    m.file("alarms.tf");
+    let topic = &inputs.monitoring.alarm_topic_arn;
+    let actions = m.local_because(
+        "alarm_actions",
+        "An alarm without a topic is seen in the console only.",
+        topic.is_null().choose::<List<Arn>>(Vec::new(), vec![topic.set()]),
+    );
+    m.add_if(
+        &inputs.monitoring.alarms,
+        MetricAlarm::new("executions_failed")
+            .alarm_name(text![&inputs.names.state_machine, "-failed"])
+            .alarm_description("An execution was refused, could not start, gave up, or lost one of its functions. The worker's own ends count as success.")
+            .namespace("AWS/States")
+            .metric_name("ExecutionsFailed")
+            .dimensions(map([("StateMachineArn", Expr::from(machine.arn()))]))
+            .statistic("Sum")
+            .period(300)
+            .evaluation_periods(1)
+            .comparison_operator("GreaterThanOrEqualToThreshold")
+            .threshold(1)
+            .treat_missing_data("notBreaching")
+            .alarm_actions(&actions)
+            .ok_actions(&actions),
+    );
+}
+
 fn cases(
     m: &mut Module<Fargate>,
     inputs: &FargateInputs<Fargate>,
@@ -447,30 +538,31 @@ fn cases(
     task_definition: &TaskDefinitionRef<Fargate>,
     execution: &RoleRef<Fargate>,
 ) {
-    let options = &inputs.options;
     m.case("everything_on", "Every switch can be on at once.")
-        .with(&options.alarms, true)
-        .with(&options.alarm_topic_arn, arn!["arn:aws:sns:us-east-1:123456789012:alarms"])
-        .with(&options.container_insights, true)
+        .with(&inputs.create_service_linked_role, true)
+        .with(&inputs.environment, map([(worker_env::MAX_ITERATIONS, "50".into())]))
+        .with(&inputs.monitoring.alarms, true)
+        .with(&inputs.monitoring.alarm_topic_arn, arn!["arn:aws:sns:us-east-1:123456789012:alarms"])
+        .with(&inputs.monitoring.container_insights, true)
         .with(
-            &options.kms_key_arn,
+            &inputs.kms_key_arn,
             arn!["arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"],
         )
-        .with(&options.role_path, "/ralph/")
-        .expect(&cluster.name().equals(&inputs.cluster_name), "the cluster");
+        .with(&inputs.roles.path, "/ralph/")
+        .expect(&cluster.name().equals(&inputs.names.cluster), "the cluster");
     m.case("long_names", "A name that is too long for a role is cut, and ends in its hash.")
-        .with(&inputs.task_family, "f".repeat(255))
-        .with(&inputs.state_machine_name, "s".repeat(80))
+        .with(&inputs.names.task_family, "f".repeat(255))
+        .with(&inputs.names.state_machine, "s".repeat(80))
         .expect(
             &rules::matches(execution.name(), "^f{45}-[0-9a-f]{8}-execution$"),
             "the execution role",
         );
     m.case("no_such_size", "A size that Fargate does not offer is refused.")
-        .with(&inputs.task_cpu, 256)
-        .with(&inputs.task_memory, 8192)
+        .with(&inputs.task.cpu, 256)
+        .with(&inputs.task.memory, 8192)
         .refused_by(task_definition);
     m.case("not_every_step_is_a_size", "A size between two that Fargate offers is refused.")
-        .with(&inputs.task_cpu, 256)
-        .with(&inputs.task_memory, 1536)
+        .with(&inputs.task.cpu, 256)
+        .with(&inputs.task.memory, 1536)
         .refused_by(task_definition);
 }

@@ -1,12 +1,24 @@
 //! The modules: what is made.
 
-mod fargate;
+pub mod fargate;
 mod rules;
 mod secrets;
-mod vpc;
-mod websocket;
+pub mod vpc;
+pub mod websocket;
 
-pub use fargate::{Fargate, FargateInputs, FargateOptions, FargateOutputs};
-pub use secrets::{Secrets, SecretsInputs, SecretsOptions, SecretsOutputs};
-pub use vpc::{Vpc, VpcInputs, VpcOptions, VpcOutputs};
-pub use websocket::{Websocket, WebsocketInputs, WebsocketOptions, WebsocketOutputs};
+use crate::hcl::prelude::*;
+
+pub use fargate::Fargate;
+pub use secrets::{Secrets, SecretsInputs};
+pub use vpc::Vpc;
+pub use websocket::Websocket;
+
+inputs! {
+    /// What a module's roles have in common.
+    pub struct Roles: Default {
+        /// Path of the roles.
+        path: Text = "/",
+        /// Policy that bounds what the roles can ever do; null for none.
+        permissions_boundary_arn: Opt<Arn>,
+    }
+}

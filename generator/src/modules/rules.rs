@@ -1,4 +1,4 @@
-//! What variables of several modules must hold, each refused with a sentence that says what to do.
+//! What inputs of several modules must hold, each refused with a sentence that says what to give.
 
 use crate::config::keys::RETENTIONS;
 use crate::hcl::prelude::*;
@@ -25,143 +25,162 @@ pub(super) fn short<M>(
 /// A text of a form.
 pub(super) fn form<M, T>(
     m: &mut Module<M>,
-    variable: &Expr<M, T>,
+    input: &Expr<M, T>,
     pattern: &str,
     message: &str,
     refuses: impl Into<Expr<Constant, T>>,
 ) where
     for<'a> Expr<M, Text>: From<&'a Expr<M, T>>,
 {
-    m.validate(variable, &matches(Expr::from(variable), pattern), message, refuses);
+    m.validate(input, &matches(Expr::from(input), pattern), message, refuses);
+}
+
+/// A text of a form, or null.
+pub(super) fn optional_form<M, T>(
+    m: &mut Module<M>,
+    input: &Expr<M, Opt<T>>,
+    pattern: &str,
+    message: &str,
+    refuses: impl Into<Expr<Constant, Opt<T>>>,
+) where
+    for<'a> Expr<M, Text>: From<&'a Expr<M, T>>,
+{
+    let holds = input.is_null().or(matches(Expr::from(&input.set()), pattern));
+    m.validate(input, &holds, message, refuses);
 }
 
 /// One of a few words.
 pub(super) fn one_of<M, const N: usize>(
     m: &mut Module<M>,
-    variable: &Expr<M, Text>,
+    input: &Expr<M, Text>,
     words: [&str; N],
     message: &str,
     refuses: &str,
 ) {
     let words: Expr<M, List<Text>> = words.into();
-    m.validate(variable, &func::contains(words, variable), message, refuses);
+    m.validate(input, &func::contains(words, input), message, refuses);
 }
 
-/// Each item is one of a few words.
-pub(super) fn some_of<M, const N: usize>(
-    m: &mut Module<M>,
-    variable: &Expr<M, List<Text>>,
+/// Whether each item is one of a few words.
+pub(super) fn are_of<M, const N: usize>(
+    items: impl Into<Expr<M, List<Text>>>,
     words: [&str; N],
-    message: &str,
-    refuses: &str,
-) {
-    let words: Expr<M, List<Text>> = words.into();
-    let each = variable.map("item", |item| func::contains(words, item));
-    m.validate(variable, &func::all_true(each), message, [refuses]);
+) -> Expr<M, Bool> {
+    func::length(func::set_subtract(items, words)).equals(0)
 }
 
 /// A whole number from `low` to `high`.
 pub(super) fn between<M>(
     m: &mut Module<M>,
-    variable: &Expr<M, Number>,
+    input: &Expr<M, Number>,
     (low, high): (i64, i64),
     message: &str,
     refuses: i64,
 ) {
-    let whole = variable.modulo(1).equals(0);
-    let holds = variable.at_least(low).and(variable.at_most(high)).and(whole);
-    m.validate(variable, &holds, message, refuses);
+    let whole = func::floor(input).equals(input);
+    m.validate(input, &input.at_least(low).and(input.at_most(high)).and(whole), message, refuses);
 }
 
 /// What names begin with: the longest name that is made of it is a role's, of 64 characters.
-pub(super) fn name<M>(m: &mut Module<M>, variable: &Expr<M, Text>) {
+pub(super) fn name<M>(m: &mut Module<M>, input: &Expr<M, Text>) {
     form(
         m,
-        variable,
+        input,
         "^[a-z][a-z0-9-]{0,47}$",
-        "The name has at most 48 lower-case letters, digits and hyphens and begins with a letter: what is appended to it must fit into the 64 characters of a role's name.",
+        "name must begin with a lower-case letter and have at most 48 lower-case letters, digits and hyphens: a role's name is made of it.",
         "Ralph Dev",
     );
 }
 
-pub(super) fn region<M>(m: &mut Module<M>, variable: &Expr<M, Text>) {
+pub(super) fn region<M>(m: &mut Module<M>, input: &Expr<M, Text>) {
     form(
         m,
-        variable,
+        input,
         "^[a-z]{2}(-[a-z]+)+-[0-9]$",
-        "The Region is given by its code, such as us-east-1.",
+        "region must be the code of a Region, such as us-east-1.",
         "Virginia",
     );
 }
 
 /// Days that CloudWatch Logs accepts.
-pub(super) fn retention<M>(m: &mut Module<M>, variable: &Expr<M, Number>) {
+pub(super) fn retention<M>(m: &mut Module<M>, input: &Expr<M, Number>) {
     let days: Vec<Expr<M, Number>> = RETENTIONS.iter().map(|days| Expr::from(*days)).collect();
-    let list = RETENTIONS.map(|days| days.to_string()).join(", ");
     m.validate(
-        variable,
-        &func::contains(days, variable),
-        &format!("CloudWatch Logs keeps lines for one of these numbers of days: {list}."),
+        input,
+        &func::contains(days, input),
+        "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them.",
         10,
     );
 }
 
-pub(super) fn boundary<M>(m: &mut Module<M>, variable: &Expr<M, Opt<Arn>>) {
-    m.validate(
-        variable,
-        &variable.is_null().or(matches(variable.set(), "^arn:[^:]+:iam::[0-9a-z]+:policy/.+$")),
-        "The boundary is the ARN of an IAM policy, or null.",
+/// Path and boundary of roles.
+pub(super) fn roles<M>(m: &mut Module<M>, roles: &super::Roles<M>) {
+    form(
+        m,
+        &roles.path,
+        "^/([!-~]+/)?$",
+        "path must begin and end with a slash, such as / or /ralph/.",
+        "ralph",
+    );
+    optional_form(
+        m,
+        &roles.permissions_boundary_arn,
+        "^arn:[^:]+:iam::[0-9a-z]+:policy/.+$",
+        "permissions_boundary_arn must be the ARN of an IAM policy, or null.",
         arn!["arn:aws:iam::123456789012:role/not-a-policy"],
     );
 }
 
-pub(super) fn role_path<M>(m: &mut Module<M>, variable: &Expr<M, Text>) {
-    form(
+pub(super) fn key<M>(m: &mut Module<M>, input: &Expr<M, Opt<Arn>>) {
+    optional_form(
         m,
-        variable,
-        "^/([!-~]+/)?$",
-        "A role's path begins and ends with a slash, such as / or /ralph/.",
-        "ralph",
-    );
-}
-
-pub(super) fn key<M>(m: &mut Module<M>, variable: &Expr<M, Opt<Arn>>) {
-    m.validate(
-        variable,
-        &variable.is_null().or(matches(variable.set(), "^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$")),
-        "The key is named by its ARN, not by an alias: some services accept nothing else.",
+        input,
+        "^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$",
+        "kms_key_arn must be the ARN of a KMS key, not of an alias, or null.",
         arn!["arn:aws:kms:us-east-1:123456789012:alias/ralph"],
     );
 }
 
 /// The topic that alarms go to.
-pub(super) fn topic<M>(m: &mut Module<M>, variable: &Expr<M, Opt<Arn>>) {
-    m.validate(
-        variable,
-        &variable.is_null().or(matches(variable.set(), "^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$")),
-        "The topic is the ARN of an SNS topic, or null.",
+pub(super) fn topic<M>(m: &mut Module<M>, input: &Expr<M, Opt<Arn>>) {
+    optional_form(
+        m,
+        input,
+        "^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$",
+        "alarm_topic_arn must be the ARN of an SNS topic, or null.",
         arn!["arn:aws:sqs:us-east-1:123456789012:alarms"],
     );
 }
 
 /// The ARN of a secret.
-pub(super) fn secret<M>(m: &mut Module<M>, variable: &Expr<M, Arn>) {
+pub(super) fn secret<M>(m: &mut Module<M>, input: &Expr<M, Arn>, name: &str) {
     form(
         m,
-        variable,
+        input,
         "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$",
-        "A secret is named by its ARN.",
+        &format!("{name} must be the ARN of a secret in Secrets Manager."),
         arn!["ralph/dev/git-token"],
     );
 }
 
 /// The name of a log group.
-pub(super) fn log_group<M>(m: &mut Module<M>, variable: &Expr<M, Text>) {
+pub(super) fn log_group<M>(m: &mut Module<M>, input: &Expr<M, Text>) {
     form(
         m,
-        variable,
+        input,
         "^[A-Za-z0-9_/.#-]{1,512}$",
-        "A log group's name has 1 to 512 letters, digits and the characters _ - / . #.",
+        "A log group's name must have 1 to 512 letters, digits and the characters _ - / . #.",
         "work streams",
+    );
+}
+
+/// The name of a state machine.
+pub(super) fn state_machine<M>(m: &mut Module<M>, input: &Expr<M, Text>) {
+    form(
+        m,
+        input,
+        "^[A-Za-z0-9_-]{1,80}$",
+        "A state machine's name must have 1 to 80 letters, digits, hyphens and underscores.",
+        "ralph workstream",
     );
 }

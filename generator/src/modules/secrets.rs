@@ -3,32 +3,28 @@
 
 use ralph_protocol::names::SecretName;
 
+use super::rules;
 use crate::aws::secrets::Secret;
 use crate::hcl::prelude::*;
 use crate::skips;
-
-use super::rules;
 
 /// The module `secrets`.
 pub struct Secrets;
 
 inputs! {
-    /// What the module `secrets` is told.
+    /// The inputs of the module `secrets`.
     pub struct SecretsInputs {
+        /// Key that encrypts the secrets; null for AWS's own.
+        kms_key_arn: Opt<Arn>,
         /// What the secrets' names begin with, such as ralph/dev.
         name_prefix: Text,
         /// Days during which a deleted secret can be restored and its name stays taken: 0, or 7 to 30.
         recovery_window_in_days: Number,
     }
-    /// What the module `secrets` may be told.
-    pub struct SecretsOptions {
-        /// Key that encrypts the secrets; null for AWS's own.
-        kms_key_arn: Opt<Arn>,
-    }
 }
 
 outputs! {
-    /// What the module `secrets` tells.
+    /// The outputs of the module `secrets`.
     pub struct SecretsOutputs {
         /// ARN of each secret by its short name.
         arns: Map<Arn>,
@@ -52,9 +48,9 @@ fn description(name: SecretName) -> &'static str {
 impl Published for Secrets {
     fn example() -> SecretsInputs<Constant> {
         SecretsInputs {
+            kms_key_arn: Expr::null(),
             name_prefix: "ralph/example".into(),
             recovery_window_in_days: 0.into(),
-            options: SecretsOptions::default(),
         }
     }
 }
@@ -67,32 +63,35 @@ impl Definition for Secrets {
 
     fn build(m: &mut Module<Self>, inputs: SecretsInputs<Self>) -> SecretsOutputs<Self> {
         let days = &inputs.recovery_window_in_days;
+        rules::key(m, &inputs.kms_key_arn);
         rules::form(
             m,
             &inputs.name_prefix,
             "^[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)*$",
-            "The prefix has letters, digits and the characters / _ + = . @ -, and no slash at either end.",
+            "name_prefix must have letters, digits and the characters / _ + = . @ -, and no slash at either end.",
             "/ralph/dev/",
         );
-        rules::key(m, &inputs.options.kms_key_arn);
         let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)));
-        m.validate(days, &allowed, "The recovery window is 0, or 7 to 30 days.", 5);
+        m.validate(days, &allowed, "recovery_window_in_days must be 0, or 7 to 30.", 5);
 
-        let arns = SecretName::ALL.map(|name| {
-            let secret = Secret::new(&name.as_str().replace('-', "_"))
-                .skip(&skips::NO_ROTATION)
-                .name(text![&inputs.name_prefix, "/", name.as_str()])
-                .description(description(name))
+        let secrets = m.local(
+            "secrets",
+            map(SecretName::ALL.map(|name| (name.as_str(), text![description(name)]))),
+        );
+        let secrets = m.add_each(&secrets, |each| {
+            Secret::new("this")
+                .skip(&[&skips::NO_ROTATION])
+                .name(text![&inputs.name_prefix, "/", &each.key])
+                .description(each.value)
                 .recovery_window_in_days(days)
-                .kms_key_id(&inputs.options.kms_key_arn);
-            (name.as_str(), m.add(secret).arn())
+                .kms_key_id(&inputs.kms_key_arn)
         });
-        let [anthropic, git, signing] = arns.clone().map(|(_, arn)| arn);
+        let arn = |name: SecretName| secrets.at(name.as_str(), |secret| secret.arn());
         SecretsOutputs {
-            arns: map(arns),
-            anthropic_keys_arn: anthropic,
-            git_token_arn: git,
-            signing_keys_arn: signing,
+            arns: secrets.by_key(|secret| secret.arn()),
+            anthropic_keys_arn: arn(SecretName::AnthropicKeys),
+            git_token_arn: arn(SecretName::GitToken),
+            signing_keys_arn: arn(SecretName::WebsocketSigningKeys),
         }
     }
 }

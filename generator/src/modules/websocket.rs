@@ -6,13 +6,12 @@ mod api;
 mod dashboard;
 mod failures;
 mod functions;
-mod grants;
-mod needs;
 mod task_events;
 mod validations;
 
 use ralph_protocol::{names::Handler, table};
 
+use super::{Roles, rules};
 use crate::aws::apigateway::StageRef;
 use crate::aws::dynamodb::{
     Attribute, PointInTimeRecovery, ServerSideEncryption, Table, TableRef, Ttl,
@@ -29,80 +28,101 @@ pub struct Websocket;
 const FILTER: &str = "push-logs";
 
 inputs! {
-    /// What the module `websocket` is told.
+    /// The inputs of the module `websocket`.
     pub struct WebsocketInputs {
-        /// Whether orders may name `file://` repositories, which only a stand-in for Fargate can read.
-        allow_file_repositories: Bool,
-        /// ARN of the cluster whose tasks write the lines.
-        cluster_arn: Arn,
-        /// Name of the environment; tokens name it.
+        /// Name of the environment: tokens name it, and the API's stage is called so.
         environment: Text,
-        /// Path of the zip that holds all functions.
-        lambda_zip: Text,
-        /// Seconds that an execution may take whose order names no limit.
-        max_duration_secs: Number,
+        /// What executions may do.
+        executions: Executions<()>,
+        /// Key that encrypts table, logs, failure queue and the functions' variables; null for AWS's own. The key's policy must let CloudWatch Logs and EventBridge use it.
+        kms_key_arn: Opt<Arn>,
+        /// The functions.
+        lambda: Lambda<()>,
+        /// Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended.
+        management_base: Opt<Text>,
+        /// What is watched.
+        monitoring: Monitoring<()>,
         /// What names begin with.
         name: Text,
         /// Region of the API.
         region: Text,
+        /// Path and boundary of the roles.
+        roles: Roles<()>,
         /// ARN of the secret with the keys that sign connection tokens.
         signing_keys_arn: Arn,
-        /// Name of the stage.
-        stage_name: Text,
+        /// How the table of connections and runs is protected.
+        table: TableProtection<()>,
+        /// Most messages over all connections.
+        throttling: Throttling<()>,
+        /// The tasks whose lines are shown.
+        workers: Workers<()>,
+    }
+    /// What executions may do.
+    pub struct Executions {
+        /// Whether orders may name file:// repositories, which only a stand-in for Fargate can read.
+        allow_file_repositories: Bool = false,
+        /// Seconds that an execution may take whose order names no limit.
+        max_duration_secs: Number,
         /// Name of the state machine. Not its ARN: the machine calls the functions, so it comes after them.
         state_machine_name: Text,
-        /// Name of the connections table.
-        table_name: Text,
-        /// ARN of the workers' log group.
-        workers_log_group_arn: Arn,
-        /// Name of the workers' log group.
-        workers_log_group_name: Text,
     }
-    /// What the module `websocket` may be told.
-    pub struct WebsocketOptions {
+    /// The functions.
+    pub struct Lambda {
+        /// Processor architecture: x86_64 or arm64.
+        architecture: Text = "x86_64",
+        /// Days that the functions' and the API's own log groups keep a line.
+        log_retention_in_days: Number = 7,
+        /// Instances reserved for a function, by its short name such as push-logs; a function that is not named shares the account's.
+        reserved_concurrency: Map<Number> = empty(),
+        /// Path of the zip that holds all functions.
+        zip: Text,
+    }
+    /// What is watched.
+    pub struct Monitoring: Default {
         /// Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a log role, see account_log_role.
         access_logs: Bool = false,
-        /// Whether to make the role with which API Gateway writes logs: one for the account and Region, removed again on destroy.
+        /// Whether to make the role with which API Gateway writes logs: one for the account and Region, reset on destroy.
         account_log_role: Bool = false,
         /// ARN of the SNS topic that alarms go to; null shows them in the console only.
         alarm_topic_arn: Opt<Arn>,
         /// Whether there are alarms; each costs 10 cents a month beyond the first ten.
         alarms: Bool = false,
-        /// Processor architecture of the functions: x86_64 or arm64.
-        architecture: Text = "x86_64",
         /// Whether there is a dashboard; the account's first three are free.
         dashboard: Bool = false,
-        /// Whether the table is protected against deletion.
-        deletion_protection: Bool = false,
         /// Whether API Gateway measures each route; the metrics are billed.
         detailed_metrics: Bool = false,
-        /// Days that the functions' and the API's own log groups keep a line.
-        function_log_retention_in_days: Number = 7,
-        /// Key that encrypts table, logs, failure queue and the functions' variables; null for AWS's own. The key's policy must let CloudWatch Logs use it.
-        kms_key_arn: Opt<Arn>,
-        /// Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended.
-        management_base: Opt<Text>,
-        /// Policy that bounds what the roles can ever do; null for none.
-        permissions_boundary_arn: Opt<Arn>,
-        /// Whether the table can be restored to any second of the last 35 days.
-        point_in_time_recovery: Bool = false,
-        /// Instances reserved for a function, by its short name such as push-logs; a function that is not named shares the account's.
-        reserved_concurrency: Map<Number> = empty(),
-        /// Path of the roles.
-        role_path: Text = "/",
-        /// Most messages at once, over all connections.
-        throttling_burst_limit: Number = 500,
-        /// Messages a second, over all connections.
-        throttling_rate_limit: Number = 1000,
         /// Functions that X-Ray traces, by their short names such as push-logs.
         traced_functions: List<Text> = empty(),
-        /// Days that the workers' log group keeps a line; the rows of a run are kept as long.
-        workers_log_retention_in_days: Number = 7,
+    }
+    /// How the table is protected.
+    pub struct TableProtection: Default {
+        /// Whether the table refuses to be deleted.
+        deletion_protection: Bool = false,
+        /// Whether the table can be restored to any second of the last 35 days.
+        point_in_time_recovery: Bool = false,
+    }
+    /// Limits of the API.
+    pub struct Throttling: Default {
+        /// Messages at once.
+        burst_limit: Number = 500,
+        /// Messages a second.
+        rate_limit: Number = 1000,
+    }
+    /// The tasks.
+    pub struct Workers {
+        /// ARN of the cluster that they run on.
+        cluster_arn: Arn,
+        /// ARN of their log group.
+        log_group_arn: Arn,
+        /// Name of their log group.
+        log_group_name: Text,
+        /// Days that their log group keeps a line; the rows of a run are kept as long.
+        log_retention_in_days: Number = 7,
     }
 }
 
 outputs! {
-    /// What the module `websocket` tells.
+    /// The outputs of the module `websocket`.
     pub struct WebsocketOutputs {
         /// ARN of the function that lets an execution begin.
         admit_function_arn: Arn,
@@ -121,25 +141,40 @@ outputs! {
 
 impl Published for Websocket {
     fn example() -> WebsocketInputs<Constant> {
+        let arn = |service: &str, rest: &str| {
+            arn![format!("arn:aws:{service}:us-east-1:123456789012:{rest}")]
+        };
         WebsocketInputs {
-            allow_file_repositories: false.into(),
-            cluster_arn: arn!["arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"],
             environment: "example".into(),
-            lambda_zip: "ralph-lambda.zip".into(),
-            max_duration_secs: 14400.into(),
+            executions: Executions {
+                allow_file_repositories: false.into(),
+                max_duration_secs: 14400.into(),
+                state_machine_name: "ralph-example-workstream".into(),
+            },
+            kms_key_arn: Expr::null(),
+            lambda: Lambda {
+                architecture: "x86_64".into(),
+                log_retention_in_days: 7.into(),
+                reserved_concurrency: empty(),
+                zip: "ralph-lambda.zip".into(),
+            },
+            management_base: Expr::null(),
+            monitoring: Monitoring::default(),
             name: "ralph-example".into(),
             region: "us-east-1".into(),
-            signing_keys_arn: arn![
-                "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/websocket-signing-keys-a1b2c3"
-            ],
-            stage_name: "example".into(),
-            state_machine_name: "ralph-example-workstream".into(),
-            table_name: "ralph-example-connections".into(),
-            workers_log_group_arn: arn![
-                "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
-            ],
-            workers_log_group_name: "/ralph/example/workstreams".into(),
-            options: WebsocketOptions::default(),
+            roles: Roles::default(),
+            signing_keys_arn: arn(
+                "secretsmanager",
+                "secret:ralph/example/websocket-signing-keys-a1b2c3",
+            ),
+            table: TableProtection::default(),
+            throttling: Throttling::default(),
+            workers: Workers {
+                cluster_arn: arn("ecs", "cluster/ralph-example"),
+                log_group_arn: arn("logs", "log-group:/ralph/example/workstreams"),
+                log_group_name: "/ralph/example/workstreams".into(),
+                log_retention_in_days: 7.into(),
+            },
         }
     }
 }
@@ -157,21 +192,18 @@ impl Definition for Websocket {
         let api = api::api(m, &inputs);
         let failures = failures::queue(m, &inputs);
         let functions = functions::all(m, &inputs, (&table, &api, &failures));
-        for (local, handler) in
-            [("push_logs", Handler::PushLogs), ("task_events", Handler::TaskEvents)]
-        {
-            failures::kept(m, local, functions.get(handler), &failures);
-        }
-        task_events::rule(m, &inputs, functions.get(Handler::TaskEvents));
+        m.file("failures.tf");
+        failures::kept(m, &functions, &failures);
+        task_events::rule(m, &inputs, &functions, &failures);
         let stage = api::routes(m, &inputs, &api, &functions);
         subscription(m, &inputs, &functions);
         alarms::all(m, &inputs, &functions, &failures);
         dashboard::page(m, &inputs, &functions, &failures);
         cases(m, &inputs, &table, &stage);
         WebsocketOutputs {
-            admit_function_arn: functions.get(Handler::Admit).function.arn(),
+            admit_function_arn: functions.of(Handler::Admit, |function| function.arn()),
             api_id: api.id(),
-            decide_function_arn: functions.get(Handler::Decide).function.arn(),
+            decide_function_arn: functions.of(Handler::Decide, |function| function.arn()),
             stage_name: stage.name(),
             table_name: table.name(),
             url: stage.invoke_url(),
@@ -184,26 +216,26 @@ fn connections(
     inputs: &WebsocketInputs<Websocket>,
 ) -> TableRef<Websocket> {
     m.file("table.tf");
-    let options = &inputs.options;
+    let protection = &inputs.table;
     m.add(
         Table::new("connections")
             .why("One table, no index: every read is a Query or a GetItem on these keys.")
-            .skip(&skips::TABLE_KEY)
-            .name(&inputs.table_name)
+            .skip(&[&skips::TABLE_KEY])
+            .name(text![&inputs.name, "-connections"])
             .billing_mode("PAY_PER_REQUEST")
             .hash_key(table::PK)
             .range_key(table::SK)
-            .deletion_protection_enabled(&options.deletion_protection)
+            .deletion_protection_enabled(&protection.deletion_protection)
             .attribute(Attribute::default().name(table::PK).r#type("S"))
             .attribute(Attribute::default().name(table::SK).r#type("S"))
             .ttl(Ttl::default().attribute_name(table::EXPIRES_AT).enabled(true))
             .point_in_time_recovery(
-                PointInTimeRecovery::default().enabled(&options.point_in_time_recovery),
+                PointInTimeRecovery::default().enabled(&protection.point_in_time_recovery),
             )
             .server_side_encryption(
                 ServerSideEncryption::default()
-                    .enabled(options.kms_key_arn.is_set())
-                    .kms_key_arn(&options.kms_key_arn),
+                    .enabled(inputs.kms_key_arn.is_set())
+                    .kms_key_arn(&inputs.kms_key_arn),
             ),
     )
 }
@@ -215,27 +247,26 @@ fn subscription(
     functions: &functions::Functions,
 ) {
     m.file("subscription.tf");
-    let push = &functions.get(Handler::PushLogs).function;
+    let workers = &inputs.workers;
     let permission = m.add(
         Permission::new("push_logs")
             .why("CloudWatch Logs names the group with `:*` behind it when it calls.")
             .statement_id("CloudWatchLogs")
             .action("lambda:InvokeFunction")
-            .function_name(push.function_name())
+            .function_name(functions.of(Handler::PushLogs, |function| function.function_name()))
             .principal(text!["logs.", &inputs.region, ".amazonaws.com"])
-            .source_arn(arn![&inputs.workers_log_group_arn, ":*"]),
+            .source_arn(arn![&workers.log_group_arn, ":*"]),
     );
-    let own_group = &functions.get(Handler::PushLogs).log_group;
     m.add(
         SubscriptionFilter::new("push_logs")
-            .why("The empty pattern matches every line. The filter is made after the permission, or CloudWatch refuses it.")
+            .why("The empty pattern matches every line. The filter is made after the permission, or CloudWatch Logs refuses it.")
             .name(FILTER)
-            .log_group_name(&inputs.workers_log_group_name)
+            .log_group_name(&workers.log_group_name)
             .filter_pattern("")
-            .destination_arn(push.arn())
+            .destination_arn(functions.of(Handler::PushLogs, |function| function.arn()))
             .after(&permission)
             .precondition(
-                &inputs.workers_log_group_name.differs(own_group.name()),
+                &workers.log_group_name.differs(functions.log_group(Handler::PushLogs)),
                 "push-logs must not read its own log group: each of its lines would call it again.",
             ),
     );
@@ -247,23 +278,23 @@ fn cases(
     table: &TableRef<Websocket>,
     stage: &StageRef<Websocket>,
 ) {
-    let options = &inputs.options;
+    let monitoring = &inputs.monitoring;
     m.case("everything_on", "Every switch can be on at once.")
-        .with(&options.access_logs, true)
-        .with(&options.account_log_role, true)
-        .with(&options.alarms, true)
-        .with(&options.alarm_topic_arn, arn!["arn:aws:sns:us-east-1:123456789012:alarms"])
-        .with(&options.dashboard, true)
-        .with(&options.deletion_protection, true)
-        .with(&options.detailed_metrics, true)
+        .with(&monitoring.access_logs, true)
+        .with(&monitoring.account_log_role, true)
+        .with(&monitoring.alarms, true)
+        .with(&monitoring.alarm_topic_arn, arn!["arn:aws:sns:us-east-1:123456789012:alarms"])
+        .with(&monitoring.dashboard, true)
+        .with(&monitoring.detailed_metrics, true)
+        .with(&monitoring.traced_functions, ["push-logs", "send-logs"])
         .with(
-            &options.kms_key_arn,
+            &inputs.kms_key_arn,
             arn!["arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"],
         )
-        .with(&options.point_in_time_recovery, true)
-        .with(&options.reserved_concurrency, map([("push-logs", 5.into())]))
-        .with(&options.traced_functions, ["push-logs", "send-logs"])
-        .with(&options.role_path, "/ralph/")
-        .expect(&stage.name().equals(&inputs.stage_name), "the stage")
-        .expect(&table.name().equals(&inputs.table_name), "the table");
+        .with(&inputs.lambda.reserved_concurrency, map([("push-logs", 5.into())]))
+        .with(&inputs.roles.path, "/ralph/")
+        .with(&inputs.table.deletion_protection, true)
+        .with(&inputs.table.point_in_time_recovery, true)
+        .expect(&stage.name().equals(&inputs.environment), "the stage")
+        .expect(&table.name().equals(text![&inputs.name, "-connections"]), "the table");
 }

@@ -1,12 +1,12 @@
 //! A call that leaves out an input.
-use ralph_generator::hcl::Module;
-use ralph_generator::modules::{Secrets, SecretsInputs, SecretsOptions};
+use ralph_generator::hcl::{Expr, Module};
+use ralph_generator::modules::{Secrets, SecretsInputs};
 
 struct Root;
 
 fn wire(root: &mut Module<Root>) {
-    let options = SecretsOptions::default();
-    root.call::<Secrets>().with(root, SecretsInputs { name_prefix: "ralph/dev".into(), options });
+    let inputs = SecretsInputs { kms_key_arn: Expr::null(), name_prefix: "ralph/dev".into() };
+    root.call::<Secrets>().with(root, inputs);
 }
 
 fn main() {}

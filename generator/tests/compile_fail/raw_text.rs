@@ -5,6 +5,6 @@ use ralph_generator::hcl::Expr;
 struct Root;
 
 fn main() {
-    let _: Expr<Root, Arn> = Expr::from_node("aws_vpc.this.arn");
+    let _: Expr<Root, Arn> = Expr::new("aws_vpc.this.arn");
     let _: Expr<Root, Arn> = "aws_vpc.this.arn".into();
 }

@@ -5,6 +5,6 @@ use ralph_generator::hcl::Handle;
 struct Root;
 
 fn main() {
-    let handle = Handle::<Root> { base: "aws_vpc.this", mark: std::marker::PhantomData };
+    let handle = Handle::<Root> { node: "aws_vpc.this", mark: std::marker::PhantomData };
     let _ = VpcRef(handle);
 }

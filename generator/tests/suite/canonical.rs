@@ -108,7 +108,7 @@ fn body(dice: &mut Dice, name: &str, earlier: &[ThingRef<Random>]) -> Thing<Rand
         thing = thing.why("A comment that is long enough to be broken over two lines, because it goes on and on. https://example.com/a/link/that/never/breaks");
     }
     if dice.roll(4) == 0 {
-        thing = thing.skip(&SKIP);
+        thing = thing.skip(&[&SKIP]);
     }
     if dice.roll(4) == 0 {
         let (condition, x) = (random::boolean(dice, 1).0, value(dice, earlier));
@@ -143,7 +143,7 @@ impl Definition for Random {
                     let condition = random::boolean(&mut dice, 2).0;
                     let thing = body(&mut dice, &name, &earlier);
                     let maybe = m.add_if(&condition, thing);
-                    let _ = m.local(&format!("one_{i}"), maybe.one(|thing| thing.id()));
+                    let _ = m.local(&format!("all_{i}"), maybe.all(|thing| thing.id()));
                 }
                 1 => {
                     let map = random::map_of_text(&mut dice, 2, 1).0;

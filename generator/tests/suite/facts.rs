@@ -55,23 +55,25 @@ fn texts<M>(items: &[&str]) -> Expr<M, List<Text>> {
 
 fn operations<M>(all: &mut Vec<Pair<M, Any>>) {
     let n = number::<M>;
-    let facts: [(Expr<M, Any>, Value); 16] = [
+    let two = |yes: bool| n(if yes { 2 } else { 0 }).greater(1);
+    let facts: [(Expr<M, Any>, Value); 17] = [
         (n(7).modulo(4).any(), json!(3)),
-        (n(7).minus(n(5).minus(n(3))).any(), json!(5)),
-        (n(7).minus(n(5)).minus(n(3)).any(), json!(-1)),
-        (n(12).divided_by(n(6).divided_by(2)).any(), json!(4)),
-        (n(2).plus(3).times(n(4).minus(1)).any(), json!(15)),
-        (n(2).negative().times(n(3).negative()).any(), json!(6)),
-        (n(1).minus(n(-1).negative()).any(), json!(0)),
-        (n(2).greater(1).any(), json!(true)),
+        (n(24).divided_by(n(12).divided_by(n(6).divided_by(2))).any(), json!(6)),
+        (n(24).divided_by(n(12)).divided_by(2).any(), json!(1)),
+        (n(7).modulo(n(5).modulo(3)).any(), json!(1)),
+        (n(2).plus(3).times(n(4).plus(-1)).any(), json!(15)),
+        (n(2).plus(n(3).times(4)).any(), json!(14)),
+        (n(2).times(-1).times(n(3).times(-1)).any(), json!(6)),
+        (n(1).plus(n(-1)).any(), json!(0)),
         (n(2).at_most(1).any(), json!(false)),
-        (n(1).less(2).equals(n(3).greater(2)).any(), json!(true)),
-        (n(1).less(2).and(false).negate().any(), json!(true)),
-        (n(1).less(2).negate().or(n(1).less(2)).any(), json!(true)),
-        (n(1).less(2).negate().or(true).negate().any(), json!(false)),
-        (n(1).less(2).choose::<Number>(n(1).less(0).choose::<Number>(1, 2), 3).any(), json!(2)),
-        (n(1).less(0).choose::<Number>(1, n(1).less(2).choose::<Number>(2, 3)).any(), json!(2)),
-        (n(1).less(2).choose::<Number>(5, 6).plus(1).any(), json!(6)),
+        (two(true).equals(n(3).greater(2)).any(), json!(true)),
+        (two(true).equals(two(false).or(true)).any(), json!(true)),
+        (two(true).and(false).negate().any(), json!(true)),
+        (two(true).negate().or(two(true)).any(), json!(true)),
+        (two(true).or(two(true).and(false)).and(two(false)).any(), json!(false)),
+        (two(true).equals(false).negate().any(), json!(true)),
+        (two(true).choose::<Number>(two(false).choose::<Number>(1, 2), 3).any(), json!(2)),
+        (two(true).choose::<Number>(5, 6).plus(1).any(), json!(6)),
     ];
     all.extend(facts);
 }
@@ -79,12 +81,10 @@ fn operations<M>(all: &mut Vec<Pair<M, Any>>) {
 fn nulls<M>(all: &mut Vec<Pair<M, Any>>) {
     let none = Expr::<M, Opt<Text>>::null;
     let some = || -> Expr<M, Opt<Text>> { Expr::<M, Text>::from("x").into() };
-    let facts: [(Expr<M, Any>, Value); 7] = [
+    let facts: [(Expr<M, Any>, Value); 5] = [
         (none().any(), Value::Null),
         (none().is_null().any(), json!(true)),
         (some().is_set().any(), json!(true)),
-        (none().or_else("y").any(), json!("y")),
-        (some().or_else("y").any(), json!("x")),
         (func::first_set([none(), some()]).any(), json!("x")),
         (object([("a", none().any())]), json!({ "a": null })),
     ];
@@ -95,23 +95,18 @@ fn collections<M>(all: &mut Vec<Pair<M, Any>>) {
     let list = || texts::<M>(&["b", "a"]);
     let pairs = || map::<M, Text, _>([("k", "v".into()), ("l", "w".into())]);
     let is_k = |key: Expr<M, Text>| key.equals("k");
-    let twice = list().to_map(("i", "v"), |i, v| (text![&i, &v], v));
-    let kept = list().to_map_if(("i", "v"), |i, v| (v, i), &number(1).less(2));
-    let dropped = list().to_map_if(("i", "v"), |i, v| (v, i), &number(1).less(0));
-    let facts: [(Expr<M, Any>, Value); 14] = [
+    let twice = list().to_map_where(("i", "v"), |i, v| ((text![&i, &v], v), true.into()));
+    let kept = list().to_map_where(("i", "v"), |i, v| ((v, i.clone()), i.greater(0)));
+    let dropped = pairs().filter(("k", "v"), &number(1).greater(2));
+    let facts: [(Expr<M, Any>, Value); 12] = [
         (list().at(number(1)).any(), json!("a")),
-        (list().at(number(2).minus(1)).any(), json!("a")),
+        (list().at(number(2).plus(-1)).any(), json!("a")),
         (list().map("x", |x| text![&x, "!"]).at(0).any(), json!("b!")),
         (twice.any(), json!({ "0b": "b", "1a": "a" })),
-        (kept.any(), json!({ "b": 0, "a": 1 })),
+        (kept.any(), json!({ "a": 1 })),
         (dropped.any(), json!({})),
-        (pairs().get("l").any(), json!("w")),
+        (list().map_with(("i", "v"), |i, v| text![&i, &v]).any(), json!(["0b", "1a"])),
         (pairs().map(("k", "v"), |k, _| is_k(k)).any(), json!([true, false])),
-        (keyed([(text!["a", &list().at(1)], number(1))]).any(), json!({ "aa": 1 })),
-        (
-            keyed([(list().at(0), number(1)), ("c".into(), number(2))]).any(),
-            json!({ "b": 1, "c": 2 }),
-        ),
         (empty::<M, List<Text>>().any(), json!([])),
         (empty::<M, Map<Text>>().any(), json!({})),
         (tuple([tuple([]), object::<M, &str>([])]), json!([[], {}])),
@@ -128,21 +123,21 @@ fn functions<M>(all: &mut Vec<Pair<M, Any>>) {
     let facts: [(Expr<M, Any>, Value); 21] = [
         (func::all_true(vec![true.into(), false.into()]).any(), json!(false)),
         (func::can::<M, Text>(func::regex("^a+$", "b")).any(), json!(false)),
-        (func::cidr_host("10.0.0.0/16", 5).any(), json!("10.0.0.5")),
         (func::cidr_subnet("10.0.0.0/16", 4, 1).any(), json!("10.0.16.0/20")),
         (func::contains(list(), "a").any(), json!(true)),
         (func::distinct(list()).any(), json!(["b", "a"])),
         (func::file_exists("there/is/none").any(), json!(false)),
         (func::flatten(nested).any(), json!(["b", "a", "b", "c"])),
-        (func::json_list([func::upper("x").any(), 1.into()]).any(), json!("[\"X\",1]")),
         (func::keys(pairs()).any(), json!(["k", "l"])),
         (func::lookup(pairs(), "none", "d").any(), json!("d")),
-        (func::lower("ÄB").any(), json!("äb")),
         (func::range(0, 6, 2).any(), json!([0, 2, 4])),
         (func::regex("[a-z]+", "1abc2").any(), json!("abc")),
         (func::replace("a.b", ".", "-").any(), json!("a-b")),
         (func::sha1("a").any(), json!("86f7e437faa5a7fce15d1ddcb9eaeaea377667b8")),
-        (func::sort(list()).any(), json!(["a", "b", "b"])),
+        (func::floor(Expr::from(-1.5)).any(), json!(-2)),
+        (func::title("ab cd").any(), json!("Ab Cd")),
+        (func::trim_prefix("$x", "$").any(), json!("x")),
+        (func::length(func::set_subtract(list(), ["a"])).any(), json!(1)),
         (func::text_length("abc").any(), json!(3)),
         (func::to_string(&number::<M>(-5)).any(), json!("-5")),
         (func::values(pairs()).any(), json!(["v", "w"])),

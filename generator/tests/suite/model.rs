@@ -7,37 +7,32 @@ use ralph_generator::{nested, resource, text};
 resource! {
     /// A resource.
     Thing("test_thing") -> ThingRef {
-        required {}
         optional { a: Any, text: Text, long_name: Any, number: Number }
-        blocks { inner: Inner, deep: Deep }
+        blocks { inner: Inner, deep: Deep, retry: Retry }
         exports { id: Text, arn: Arn, ids: List<Text> }
     }
     /// A resource that needs a name.
     Strict("test_strict") -> StrictRef {
         required { name: Text }
-        optional {}
-        blocks {}
         exports { id: Text }
     }
 }
 nested! {
+    /// A block with numbers.
+    Retry {
+        optional { age: Number, attempts: Number }
+    }
     /// A block within a block.
     Deep {
-        required {}
-        optional {}
         blocks { strict: Named }
     }
     /// A block that needs a name.
     Named {
         required { name: Text }
-        optional {}
-        blocks {}
     }
     /// A block.
     Inner {
-        required {}
         optional { x: Any }
-        blocks {}
     }
 }
 
@@ -84,13 +79,20 @@ fn nested_operations_keep_their_meaning() {
         ["a", "b"].into()
     }
     assert_eq!(printed!(n().plus(2).times(3)), "(1 + 2) * 3");
-    assert_eq!(printed!(n().plus(n().times(3))), "1 + (1 * 3)");
+    assert_eq!(printed!(n().plus(n().times(3))), "1 + 1 * 3");
     assert_eq!(printed!(t().and(false).negate()), "!(true && false)");
-    assert_eq!(printed!(n().minus(-2)), "1 - (-2)");
-    assert_eq!(printed!(n().negative().negative()), "-(-1)");
+    assert_eq!(printed!(n().plus(-2)), "1 + (-2)");
+    assert_eq!(printed!(n().modulo(n().times(3))), "1 % (1 * 3)");
+    assert_eq!(printed!(n().modulo(3).times(2)), "1 % 3 * 2");
+    assert_eq!(printed!(t().or(t().and(false))), "true || true && false");
+    assert_eq!(printed!(t().or(false).and(t())), "(true || false) && true");
+    assert_eq!(printed!(t().and(t().and(false))), "true && true && false");
+    assert_eq!(printed!(t().equals(t().equals(false))), "true == (true == false)");
+    assert_eq!(printed!(n().at_least(1).and(n().at_most(2))), "1 >= 1 && 1 <= 2");
+    assert_eq!(printed!(n().equals(2).negate()), "1 != 2");
     assert_eq!(
         printed!(t().choose::<Number>(t().choose::<Number>(1, 2), 3)),
-        "true ? (true ? 1 : 2) : 3"
+        "true ? true ? 1 : 2 : 3"
     );
     assert_eq!(
         printed!(t().choose::<List<Text>>(list(), list()).at(0)),
@@ -147,7 +149,7 @@ fn a_heredoc_stands_only_where_it_is_legal() {
                 .long_name(func::json_encode("two\nlines\n").any()),
         );
     });
-    let expected = "resource \"test_thing\" \"a\" {\n  text      = <<EOT1\none \"quoted\"\n  two $${x}\nEOT\nEOT1\n  number    = 1\n  a         = [\"two\\nlines\\n\"]\n  long_name = jsonencode(\"two\\nlines\\n\")\n}\n";
+    let expected = "resource \"test_thing\" \"a\" {\n  text      = <<-EOT1\n    one \"quoted\"\n      two $${x}\n    EOT\n  EOT1\n  number    = 1\n  a         = [\"two\\nlines\\n\"]\n  long_name = jsonencode(\"two\\nlines\\n\")\n}\n";
     assert_eq!(text.unwrap(), expected);
 }
 
@@ -156,8 +158,8 @@ fn shapes_that_fmt_would_change_are_not_printed() {
     let text = built!(|m| {
         let map: Expr<_, Map<Text>> =
             map([("a", "b".into()), ("x:y", "c".into()), ("null", "d".into())]);
-        let _ = m.local("upper", map.to_map(("k", "v"), |k, v| (k, func::upper(v))));
-        let _ = m.local("minus", map.to_map(("k", "v"), |k, _| (k, Expr::<_, Number>::from(-20))));
+        let _ = m.local("title", map.map_values(("k", "v"), func::title));
+        let _ = m.local("minus", map.map_values(("k", "v"), |_| Expr::<_, Number>::from(-20)));
         m.add(
             Thing::new("a")
                 .why("Why it is here.")
@@ -167,7 +169,7 @@ fn shapes_that_fmt_would_change_are_not_printed() {
         );
     });
     let expected = r#"locals {
-  upper = { for k, v in { a = "b", "x:y" = "c", "null" = "d" } : k => upper(v) }
+  title = { for k, v in { a = "b", "x:y" = "c", "null" = "d" } : k => title(v) }
   minus = { for k, v in { a = "b", "x:y" = "c", "null" = "d" } : k => (-20) }
 }
 ---
@@ -216,7 +218,11 @@ fn what_other_emitters_get_wrong() {
         m.add(
             Thing::new("a")
                 .text(text![&x])
-                .long_name(tuple(["scalar".into(), object([("k", 1.into())]), tuple([])]))
+                .long_name(tuple([
+                    "scalar".into(),
+                    object([("k", 1.into()), ("l", 2.into())]),
+                    tuple([]),
+                ]))
                 .number(1)
                 .a(object::<_, &str>([]))
                 .deep(Deep::default()),
@@ -234,6 +240,7 @@ resource "test_thing" "a" {
     "scalar",
     {
       k = 1
+      l = 2
     },
     [],
   ]
@@ -244,6 +251,15 @@ resource "test_thing" "a" {
 }
 "#;
     assert_eq!(text.unwrap(), expected);
+}
+
+#[test]
+fn lists_read_as_a_person_would_break_them() {
+    let pair = printed!(tuple(["a".into(), object([("stat", "Sum".into())])]));
+    assert_eq!(pair, r#"["a", { stat = "Sum" }]"#);
+    let text =
+        printed!((1..40).map(|day| Expr::from(day * 100)).collect::<Expr<_, List<Number>>>());
+    assert!(text.lines().count() < 8 && text.contains("\n    100, 200, 300,"), "{text}");
 }
 
 mod refused;

@@ -70,19 +70,26 @@ fn a_readme_shows_the_call_that_the_tests_make_and_every_input_and_output() {
         assert!(readme.starts_with("<!-- Code generated "), "{readme}");
         let tests = file(&files, &path(&format!("tests/{module}.tftest.hcl")));
         let example = readme.split("```hcl\n").nth(1).unwrap().split("```").next().unwrap();
-        let variables = tests.split("\nvariables {\n").nth(1).unwrap().split("\n}\n").next();
-        for line in example.lines().filter(|line| line.starts_with("  ") && !line.contains(".zip"))
-        {
-            let tested = variables.unwrap().lines().any(|own| own == line);
-            assert!(tested || line.starts_with("  source = "), "{module}: {line}");
+        let variables =
+            tests.split("\nvariables {\n").nth(1).unwrap().split("\n}\n").next().unwrap();
+        let plain = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let given: Vec<String> = variables.lines().map(plain).collect();
+        for line in example.lines().skip(3).filter(|line| line.starts_with("  ")) {
+            let is_given = given.contains(&plain(line)) || line.contains("zip ");
+            assert!(is_given, "{module}: {line}");
         }
         for (name, kind) in [("variables.tf", "variable"), ("outputs.tf", "output")] {
             let declared = file(&files, &path(name));
             let begin = format!("\n{kind} \"");
             for block in declared.split(&begin).skip(1) {
                 let (name, rest) = block.split_once('"').unwrap();
-                let about = rest.split("description = \"").nth(1).unwrap();
-                let about = about.split("\"\n").next().unwrap();
+                // An object's fields are rows of their own.
+                let about = match rest.split_once("description = <<-EOT\n") {
+                    Some((_, about)) => about.lines().next().unwrap().trim(),
+                    None => {
+                        rest.split("description = \"").nth(1).unwrap().split("\"\n").next().unwrap()
+                    }
+                };
                 let (begin, end) = (format!("| `{name}` | "), format!("| {about} |"));
                 let row = readme.lines().find(|l| l.starts_with(&begin) && l.ends_with(&end));
                 assert!(row.is_some(), "{module}: {name} has no row");

@@ -8,9 +8,7 @@ use ralph_generator::{inputs, resource};
 resource! {
     /// A resource.
     Thing("test_thing") -> ThingRef {
-        required {}
         optional { text: Text, number: Number }
-        blocks {}
         exports { id: Text, arn: Arn, ids: List<Text> }
     }
 }
@@ -22,43 +20,56 @@ fn errors<T>(result: Result<T, Vec<Error>>) -> String {
 }
 
 inputs! {
-    /// What the module below is told.
-    pub struct ToldInputs {
-        /// What it is called.
-        name: Text,
-    }
-    /// What the module below may be told.
-    pub struct ToldOptions {
-        /// How many days.
-        days: Number = 4,
-        /// Names more.
-        more: List<Text> = empty(),
+    /// The inputs of the module below.
+    pub struct JobsInputs {
         /// A key | or none.
         key_arn: Opt<Arn>,
+        /// Limits of it.
+        limits: Limits<()>,
+        /// Names more.
+        more: List<Text> = empty(),
+        /// What it is called.
+        name: Text,
+        /// Who owns it.
+        owner: Owner<()>,
+    }
+    /// Limits.
+    pub struct Limits: Default {
+        /// How many days.
+        days: Number = 4,
+        /// How many jobs.
+        jobs: Number = 10,
+    }
+    /// An owner.
+    pub struct Owner {
+        /// A name.
+        name: Text,
+        /// An address.
+        mail: Opt<Text>,
     }
 }
 
-struct Told;
+struct Jobs;
 
-impl Definition for Told {
-    const NAME: &'static str = "told";
+impl Definition for Jobs {
+    const NAME: &'static str = "jobs";
     const ABOUT: &'static str = "A test.";
-    type Inputs<M> = ToldInputs<M>;
+    type Inputs<M> = JobsInputs<M>;
     type Outputs<M> = ();
-    fn build(m: &mut Module<Self>, inputs: ToldInputs<Self>) {
-        let days = &inputs.options.days;
+    fn build(m: &mut Module<Self>, inputs: JobsInputs<Self>) {
+        let days = &inputs.limits.days;
         m.validate(days, &days.at_least(1), "At least a day.", 0);
         m.validate(days, &days.at_most(9), "At most nine days.", 10);
         let thing = m.add(
             Thing::new("a")
                 .text(&inputs.name)
                 .number(days)
-                .precondition(&func::length(&inputs.options.more).at_most(1), "At most one more."),
+                .precondition(&func::length(&inputs.more).at_most(1), "At most one more."),
         );
         m.case("long", "Nine days are kept.").with(days, 9).expect(&days.equals(9), "nine days");
-        m.case("many", "Two more are too many.")
-            .with(&inputs.options.more, ["a", "b"])
-            .refused_by(&thing);
+        m.case("mail", "An owner has an address.")
+            .with(&inputs.owner.mail, Expr::<_, Text>::from("a@b"));
+        m.case("many", "Two more are too many.").with(&inputs.more, ["a", "b"]).refused_by(&thing);
         let all = thing.ids();
         m.case("known", "What AWS tells is taken.")
             .knowing(&all, ["i"])
@@ -66,33 +77,47 @@ impl Definition for Told {
     }
 }
 
-impl Published for Told {
-    fn example() -> ToldInputs<Constant> {
-        ToldInputs { name: "jobs".into(), options: ToldOptions::default() }
+fn jobs<M>(name: &str, days: i64, mail: Expr<M, Opt<Text>>) -> JobsInputs<M> {
+    JobsInputs {
+        key_arn: Expr::null(),
+        limits: Limits { days: days.into(), jobs: 10.into() },
+        more: empty(),
+        name: name.into(),
+        owner: Owner { name: "who".into(), mail },
+    }
+}
+
+impl Published for Jobs {
+    fn example() -> JobsInputs<Constant> {
+        jobs("jobs", 4, Expr::null())
     }
 }
 
 #[test]
-fn an_input_with_a_default_may_be_left_out() {
-    let files = generate::folder::<Told>().unwrap();
-    let text = |path: &str| files.iter().find(|(own, _)| own.ends_with(path)).unwrap().1.clone();
-    let variables = text("variables.tf");
+fn inputs_become_variables_and_related_ones_an_object() {
+    let files = generate::folder::<Jobs>().unwrap();
+    let variables = &files.iter().find(|(own, _)| own.ends_with("variables.tf")).unwrap().1;
     for block in [
-        "variable \"days\" {\n  description = \"How many days.\"\n  type        = number\n  default     = 4\n  nullable    = false\n",
         "variable \"key_arn\" {\n  description = \"A key | or none.\"\n  type        = string\n  default     = null\n}",
+        r#"variable "limits" {
+  description = <<-EOT
+    Limits of it.
+    - days: How many days.
+    - jobs: How many jobs.
+  EOT
+  type = object({
+    days = optional(number, 4)
+    jobs = optional(number, 10)
+  })
+  default  = {}
+  nullable = false
+"#,
         "variable \"more\" {\n  description = \"Names more.\"\n  type        = list(string)\n  default     = []\n  nullable    = false\n}",
         "variable \"name\" {\n  description = \"What it is called.\"\n  type        = string\n  nullable    = false\n}",
+        "  type = object({\n    name = string\n    mail = optional(string)\n  })\n  nullable = false\n}",
     ] {
         assert!(variables.contains(block), "{variables}");
     }
-    let calls = generate::module::<Caller>().unwrap();
-    let call =
-        "module \"told\" {\n  source = \"../../modules/told\"\n\n  name = \"x\"\n  days = 7\n}\n";
-    assert!(calls.iter().any(|(_, text)| text.contains(call)));
-    assert_eq!(
-        errors(generate::module::<Misuser>()),
-        "modules/misuser/locals.tf: `locals` uses an input that is left to its default"
-    );
 }
 
 /// Calls the module above.
@@ -104,52 +129,59 @@ impl Definition for Caller {
     type Inputs<M> = ();
     type Outputs<M> = ();
     fn build(m: &mut Module<Self>, (): ()) {
-        let told = m.call::<Told>();
-        let options = ToldOptions { days: 7.into(), ..ToldOptions::default() };
-        told.with(m, ToldInputs { name: "x".into(), options });
-    }
-}
-
-/// Takes an option that nobody gave for a value.
-struct Misuser;
-
-impl Definition for Misuser {
-    const NAME: &'static str = "misuser";
-    const ABOUT: &'static str = "A test.";
-    type Inputs<M> = ();
-    type Outputs<M> = ();
-    fn build(m: &mut Module<Self>, (): ()) {
-        let options = ToldOptions::<Self>::default();
-        let _ = m.local("x", options.days);
+        let call = m.call::<Jobs>();
+        call.with(m, jobs("x", 7, Expr::null()));
     }
 }
 
 #[test]
+fn a_call_writes_what_differs_from_a_default_by_name() {
+    let files = generate::module::<Caller>().unwrap();
+    let call = r#"module "jobs" {
+  source = "../../modules/jobs"
+
+  limits = {
+    days = 7
+  }
+  name = "x"
+  owner = {
+    name = "who"
+  }
+}
+"#;
+    assert!(files.iter().any(|(_, text)| text.contains(call)), "{files:?}");
+}
+
+#[test]
 fn a_modules_readme_and_tests_come_from_its_declaration() {
-    let files = generate::folder::<Told>().unwrap();
+    let files = generate::folder::<Jobs>().unwrap();
     let text = |path: &str| files.iter().find(|(own, _)| own.ends_with(path)).unwrap().1.clone();
     let readme = text("README.md");
     for line in [
-        "| `days` | `number` | `4` | How many days. |",
         "| `key_arn` | `string` | `null` | A key \\| or none. |",
+        "| `limits` | `object` | `{}` | Limits of it. |",
+        "| `limits.days` | `number` | `4` | How many days. |",
         "| `name` | `string` | required | What it is called. |",
+        "| `owner.mail` | `string` | `null` | An address. |",
         "| `test_thing.a` | one |",
         "- Terraform or OpenTofu >= 1.6.0",
         "- provider hashicorp/aws >= 5.88.0, < 7.0.0",
-        "- Nine days are kept",
-        "- `days` refuses `10`: At most nine days",
+        "- Nine days are kept.",
+        "- Each validation in `variables.tf` refuses a value that is wrong.",
     ] {
         assert!(readme.lines().any(|own| own == line), "{line} in {readme}");
     }
-    let tests = text("tests/told.tftest.hcl");
+    let tests = text("tests/jobs.tftest.hcl");
     for block in [
-        "variables {\n  name = \"jobs\"\n}\n",
+        "variables {\n  name = \"jobs\"\n  owner = {\n    name = \"who\"\n  }\n}\n",
         "run \"example\" {}\n",
-        "run \"refuses_days\" {\n  command         = plan\n  expect_failures = [var.days]\n\n  variables {\n    days = 0\n  }\n}\n",
-        "run \"refuses_days_2\" {\n",
+        "run \"refuses_limits_days\" {\n  command         = plan\n  expect_failures = [var.limits]\n\n  variables {\n    limits = {\n      days = 0\n    }\n  }\n}\n",
+        "run \"refuses_limits_days_2\" {\n",
         "run \"many\" {\n  command         = plan\n  expect_failures = [test_thing.a]\n",
+        // A field joins what the example gives.
+        "    owner = {\n      name = \"who\"\n      mail = \"a@b\"\n    }\n",
         "  override_resource {\n    target = test_thing.a\n    values = {\n      ids = [\"i\"]\n    }\n  }\n",
-        "    condition     = var.days == 9\n    error_message = \"nine days\"\n",
+        "    condition     = var.limits.days == 9\n    error_message = \"nine days\"\n",
         "  mock_resource \"test_thing\" {\n    defaults = {\n      arn = \"arn:aws:mock:us-east-1:123456789012:mock/mock\"\n",
     ] {
         assert!(tests.contains(block), "{block} in {tests}");
@@ -162,26 +194,26 @@ fn a_default_and_a_tests_value_are_literals() {
     impl Definition for Wrong {
         const NAME: &'static str = "wrong";
         const ABOUT: &'static str = "A test.";
-        type Inputs<M> = ToldInputs<M>;
+        type Inputs<M> = JobsInputs<M>;
         type Outputs<M> = ();
-        fn build(m: &mut Module<Self>, inputs: ToldInputs<Self>) {
-            let _ = m.variable_or::<Text>("loud", "", func::upper("x"));
-            m.validate(&inputs.name, &inputs.name.differs(""), "A name.", func::lower("X"));
+        fn build(m: &mut Module<Self>, inputs: JobsInputs<Self>) {
+            let _ = m.variable_or::<Text>("loud", "", func::title("x"));
+            m.validate(&inputs.name, &inputs.name.differs(""), "A name.", func::title("X"));
             m.case("same", "Twice.").with(&inputs.name, "x");
-            m.case("same", "Twice.").with(&inputs.name, "y").with(&inputs.name, "z");
+            m.case("same", "Twice.").with(&inputs.limits.days, 1).with(&inputs.limits.days, 2);
         }
     }
     impl Published for Wrong {
-        fn example() -> ToldInputs<Constant> {
-            ToldInputs { name: func::lower("X"), options: ToldOptions::default() }
+        fn example() -> JobsInputs<Constant> {
+            JobsInputs { name: func::title("X"), ..Jobs::example() }
         }
     }
     let text = errors(generate::folder::<Wrong>());
     for says in [
-        "modules/wrong/main.tf: `loud` is given `upper(\"x\")`, which is not a literal",
-        "modules/wrong/main.tf: `name` is given `lower(\"X\")`, which is not a literal",
+        "modules/wrong/main.tf: `loud` is given `title(\"x\")`, which is not a literal",
+        "modules/wrong/main.tf: `name` is given `title(\"X\")`, which is not a literal",
         "modules/wrong/tests/wrong.tftest.hcl: `run.same` is there twice",
-        "modules/wrong/tests/wrong.tftest.hcl: `variables.name` is there twice",
+        "modules/wrong/tests/wrong.tftest.hcl: `run.same: variable limits.days` is there twice",
     ] {
         assert!(text.contains(says), "{says} in {text}");
     }

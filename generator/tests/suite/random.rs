@@ -82,13 +82,15 @@ pub fn text<M>(dice: &mut Dice, depth: usize) -> Pair<M, Text> {
             (a.choose(b, c), if truth(&x) { y } else { z })
         }
         3 => {
-            let (e, v) = text(dice, d);
-            (func::upper(e), json!(upper(string(&v))))
+            let ((e, v), (from, w)) = (text(dice, d), text(dice, 0));
+            let plain = string(&w).chars().all(char::is_alphanumeric) && !string(&w).is_empty();
+            let from = if plain { (from, string(&w).to_owned()) } else { ("a".into(), "a".into()) };
+            (func::replace(e, from.0, "-"), json!(string(&v).replace(&from.1, "-")))
         }
         4 => {
             let (e, v) = texts(dice, d);
-            let joined: Vec<&str> = items(&v).iter().map(string).collect();
-            (func::join("-", e), json!(joined.join("-")))
+            let all = func::concat(e, ["end"]);
+            (all.at(0), items(&v).first().cloned().unwrap_or(json!("end")))
         }
         5 => {
             let ((e, v), (to, w)) = (text(dice, d), text(dice, d));
@@ -102,7 +104,7 @@ pub fn text<M>(dice: &mut Dice, depth: usize) -> Pair<M, Text> {
             let (e, v) = map_of_text(dice, d, 1);
             let keys: Vec<&String> = v.as_object().expect("a map").keys().collect();
             let key = dice.pick(&keys).as_str();
-            (e.get(key), v[key].clone())
+            (func::lookup(e, key, "none"), v[key].clone())
         }
         _ => text(dice, 0),
     }
@@ -149,11 +151,11 @@ pub fn number<M>(dice: &mut Dice, depth: usize) -> Pair<M, Number> {
     let (p, q) = (float(&x), float(&y));
     match dice.roll(9) {
         0 => (a.plus(b), json!(p + q)),
-        1 => (a.minus(b), json!(p - q)),
+        1 => (a.plus(b.times(-1)), json!(p - q)),
         2 if p.abs() < 1e4 && q.abs() < 1e4 => (a.times(b), json!(p * q)),
         3 => (a.divided_by(2), json!(p / 2.0)),
-        4 => (a.negative(), json!(-p)),
-        5 => (func::max(a, b), json!(p.max(q))),
+        4 => (a.times(-1), json!(-p)),
+        5 => (a.greater(&b).choose(a, b), json!(p.max(q))),
         6 => {
             let (e, v) = texts(dice, d);
             (func::length(e), json!(items(&v).len() as f64))
@@ -162,7 +164,7 @@ pub fn number<M>(dice: &mut Dice, depth: usize) -> Pair<M, Number> {
             let (c, z) = boolean(dice, d);
             (c.choose(a, b), if truth(&z) { x } else { y })
         }
-        _ => (func::min(a, b), json!(p.min(q))),
+        _ => (func::floor(a), json!(p.floor())),
     }
 }
 
@@ -187,7 +189,7 @@ pub fn boolean<M>(dice: &mut Dice, depth: usize) -> Pair<M, Bool> {
         }
         3 => {
             let ((a, x), (b, y)) = (number(dice, d), number(dice, d));
-            (a.less(b), json!(float(&x) < float(&y)))
+            (a.greater(b), json!(float(&x) > float(&y)))
         }
         4 => {
             let ((a, x), (b, y)) = (number(dice, d), number(dice, d));
@@ -224,8 +226,8 @@ pub fn texts<M>(dice: &mut Dice, depth: usize) -> Pair<M, List<Text>> {
         }
         1 => {
             let (e, v) = texts(dice, d);
-            let reversed: Vec<Value> = items(&v).iter().rev().cloned().collect();
-            (func::reverse(e), json!(reversed))
+            let kept: Vec<&Value> = items(&v).iter().filter(|item| string(item) != "a").collect();
+            (e.map_where("item", |item| (item.clone(), item.differs("a"))), json!(kept))
         }
         2 => {
             let (e, v) = map_of_text(dice, d, 0);
@@ -259,27 +261,16 @@ pub fn map_of_text<M>(dice: &mut Dice, depth: usize, least: usize) -> Pair<M, Ma
         value.insert(key.to_owned(), v);
     }
     let whole = map(entries);
-    match dice.roll(4) {
-        3 if depth > 0 => {
-            // Keys that are worked out; the number keeps them apart.
-            let mut entries = Vec::new();
-            for i in 0..2 {
-                let ((a, x), (b, y)) = (text::<M>(dice, 0), text::<M>(dice, 0));
-                let ((c, z), (e, v)) = (boolean(dice, 1), text(dice, depth - 1));
-                let key = string(if truth(&z) { &x } else { &y });
-                value.insert(format!("{key}{i}"), v);
-                entries.push((text![&c.choose::<Text>(a, b), i.to_string()], e));
-            }
-            (func::merge(whole, keyed(entries)), Value::Object(value))
-        }
+    match dice.roll(3) {
         0 if depth > 0 => {
             let (more, v) = map_of_text(dice, depth - 1, 0);
             value.extend(v.as_object().expect("a map").clone());
             (func::merge(whole, more), Value::Object(value))
         }
         1 if depth > 0 => {
-            let values = value.iter().map(|(k, v)| (format!("{k}!"), v.clone())).collect();
-            (whole.to_map(("k", "v"), |k, v| (text![&k, "!"], v)), Value::Object(values))
+            let after = |v: &Value| json!(format!("{}!", string(v)));
+            let values = value.iter().map(|(k, v)| (k.clone(), after(v))).collect();
+            (whole.map_values(("k", "v"), |v| text![&v, "!"]), Value::Object(values))
         }
         _ => (whole, Value::Object(value)),
     }
@@ -308,7 +299,7 @@ pub fn any<M>(dice: &mut Dice, depth: usize) -> Pair<M, Any> {
             let ((e, v), (n, w)) = (map_of_text(dice, depth - 1, 0), number(dice, depth - 1));
             let keys = v.as_object().expect("a map").keys();
             let values = keys.map(|key| (key.clone(), w.clone())).collect();
-            (e.to_map(("k", "v"), |k, _| (k, n)).any(), Value::Object(values))
+            (e.map_values(("k", "v"), |_| n).any(), Value::Object(values))
         }
         7 => {
             let (e, v) = any(dice, depth - 1);
@@ -347,11 +338,6 @@ fn truth(value: &Value) -> bool {
 
 fn items(value: &Value) -> &[Value] {
     value.as_array().expect("a list")
-}
-
-/// Terraform's `upper` maps each character by itself.
-fn upper(text: &str) -> String {
-    text.chars().map(|c| c.to_uppercase().next().unwrap_or(c)).collect()
 }
 
 /// A number as HCL shows it in a text.

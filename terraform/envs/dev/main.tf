@@ -5,17 +5,9 @@
 module "vpc" {
   source = "../../modules/vpc"
 
-  availability_zones         = ["us-east-1a", "us-east-1b"]
-  name                       = "ralph-dev"
-  region                     = local.region
-  cidr                       = "10.20.0.0/16"
-  flow_log_retention_in_days = 7
-  flow_logs                  = false
-  interface_endpoints        = []
-  kms_key_arn                = null
-  nat                        = "none"
-  permissions_boundary_arn   = null
-  role_path                  = "/"
+  availability_zones = ["us-east-1a", "us-east-1b"]
+  name               = "ralph-dev"
+  region             = local.region
 }
 
 # Secrets without their values, which `ralph keys set` writes.
@@ -24,19 +16,12 @@ module "secrets" {
 
   name_prefix             = "ralph/dev"
   recovery_window_in_days = 0
-  kms_key_arn             = null
 }
 
 # What a workstream runs on.
 module "fargate" {
   source = "../../modules/fargate"
 
-  admit_function_arn  = module.websocket.admit_function_arn
-  anthropic_keys_arn  = module.secrets.anthropic_keys_arn
-  assign_public_ip    = module.vpc.assign_public_ip
-  cluster_name        = "ralph-dev"
-  cpu_architecture    = "X86_64"
-  decide_function_arn = module.websocket.decide_function_arn
   environment = {
     RALPH_ITERATION_TIMEOUT_SECS = "3600"
     RALPH_MAX_COST_USD           = "25"
@@ -45,65 +30,53 @@ module "fargate" {
     RALPH_MAX_STALLS             = "3"
     RALPH_SILENCE_SECS           = "900"
   }
-  ephemeral_storage_gib    = 21
-  force_delete_images      = true
-  git_token_arn            = module.secrets.git_token_arn
-  image_digest             = null
-  image_tag                = "0.1.0"
-  log_group_name           = "/ralph/workstreams"
-  log_retention_in_days    = 7
-  permissions_boundary_arn = null
-  region                   = local.region
-  repository_name          = "ralph-worker"
-  state_machine_name       = "ralph-dev-workstream"
-  subnet_ids               = module.vpc.subnet_ids
-  task_cpu                 = 1024
-  task_family              = "ralph-dev-worker"
-  task_memory              = 2048
-  worker_security_group_id = module.vpc.worker_security_group_id
-  alarm_topic_arn          = null
-  alarms                   = false
-  container_insights       = false
-  images_kept              = 30
-  kms_key_arn              = null
-  role_path                = "/"
-  untagged_image_days      = 1
+  functions = {
+    admit_arn  = module.websocket.admit_function_arn
+    decide_arn = module.websocket.decide_function_arn
+  }
+  image = {
+    force_delete = true
+    repository   = "ralph-worker"
+    tag          = "0.1.0"
+  }
+  names = {
+    cluster       = "ralph-dev"
+    log_group     = "/ralph/workstreams"
+    state_machine = "ralph-dev-workstream"
+    task_family   = "ralph-dev-worker"
+  }
+  network = {
+    assign_public_ip  = module.vpc.assign_public_ip
+    security_group_id = module.vpc.worker_security_group_id
+    subnet_ids        = module.vpc.subnet_ids
+  }
+  region = local.region
+  secrets = {
+    anthropic_keys_arn = module.secrets.anthropic_keys_arn
+    git_token_arn      = module.secrets.git_token_arn
+  }
 }
 
 # From a log line to a browser.
 module "websocket" {
   source = "../../modules/websocket"
 
-  allow_file_repositories        = var.allow_file_repositories == null ? false : var.allow_file_repositories
-  cluster_arn                    = module.fargate.cluster_arn
-  environment                    = "dev"
-  lambda_zip                     = local.lambda_zip
-  max_duration_secs              = 28800
-  name                           = "ralph-dev"
-  region                         = local.region
-  signing_keys_arn               = module.secrets.signing_keys_arn
-  stage_name                     = "dev"
-  state_machine_name             = "ralph-dev-workstream"
-  table_name                     = "ralph-dev-connections"
-  workers_log_group_arn          = module.fargate.log_group_arn
-  workers_log_group_name         = module.fargate.log_group_name
-  access_logs                    = false
-  account_log_role               = false
-  alarm_topic_arn                = null
-  alarms                         = false
-  architecture                   = "x86_64"
-  dashboard                      = false
-  deletion_protection            = false
-  detailed_metrics               = false
-  function_log_retention_in_days = 7
-  kms_key_arn                    = null
-  management_base                = var.management_base
-  permissions_boundary_arn       = null
-  point_in_time_recovery         = false
-  reserved_concurrency           = {}
-  role_path                      = "/"
-  throttling_burst_limit         = 500
-  throttling_rate_limit          = 1000
-  traced_functions               = []
-  workers_log_retention_in_days  = 7
+  environment = "dev"
+  executions = {
+    allow_file_repositories = var.allow_file_repositories
+    max_duration_secs       = 28800
+    state_machine_name      = "ralph-dev-workstream"
+  }
+  lambda = {
+    zip = local.lambda_zip
+  }
+  management_base  = var.management_base
+  name             = "ralph-dev"
+  region           = local.region
+  signing_keys_arn = module.secrets.signing_keys_arn
+  workers = {
+    cluster_arn    = module.fargate.cluster_arn
+    log_group_arn  = module.fargate.log_group_arn
+    log_group_name = module.fargate.log_group_name
+  }
 }

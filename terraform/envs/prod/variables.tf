@@ -2,9 +2,10 @@
 # Environment prod. Defined in generator/src/environment.rs.
 
 variable "allow_file_repositories" {
-  description = "Whether executions may name file:// repositories, which only a stand-in for Fargate can read; null for no."
+  description = "Whether executions may name file:// repositories, which only a stand-in for Fargate can read."
   type        = bool
-  default     = null
+  default     = false
+  nullable    = false
 }
 
 variable "confirm_production" {

@@ -2,9 +2,9 @@
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
 resource "aws_cloudwatch_metric_alarm" "executions_failed" {
-  count = var.alarms ? 1 : 0
+  count = var.monitoring.alarms ? 1 : 0
 
-  alarm_name        = "${var.state_machine_name}-failed"
+  alarm_name        = "${var.names.state_machine}-failed"
   alarm_description = "An execution was refused, could not start, gave up, or lost one of its functions. The worker's own ends count as success."
   namespace         = "AWS/States"
   metric_name       = "ExecutionsFailed"

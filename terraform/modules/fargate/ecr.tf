@@ -3,9 +3,9 @@
 
 resource "aws_ecr_repository" "worker" {
   # checkov:skip=CKV_AWS_136:AES256 with AWS's key; a customer key adds cost and no reader
-  name                 = var.repository_name
+  name                 = var.image.repository
   image_tag_mutability = "IMMUTABLE"
-  force_delete         = var.force_delete_images
+  force_delete         = var.image.force_delete
 
   image_scanning_configuration {
     scan_on_push = true
@@ -23,12 +23,12 @@ resource "aws_ecr_lifecycle_policy" "worker" {
     rules = [
       {
         rulePriority = 1
-        description  = "Images without a tag go."
+        description  = "Expire images without a tag"
         selection = {
           tagStatus   = "untagged"
           countType   = "sinceImagePushed"
           countUnit   = "days"
-          countNumber = var.untagged_image_days
+          countNumber = var.image.untagged_days
         }
         action = {
           type = "expire"
@@ -36,11 +36,11 @@ resource "aws_ecr_lifecycle_policy" "worker" {
       },
       {
         rulePriority = 2
-        description  = "The last images stay."
+        description  = "Keep the newest images"
         selection = {
           tagStatus   = "any"
           countType   = "imageCountMoreThan"
-          countNumber = var.images_kept
+          countNumber = var.image.kept
         }
         action = {
           type = "expire"

@@ -3,37 +3,28 @@
 
 resource "aws_iam_role" "execution" {
   name                 = "${local.role_prefix}-execution"
-  path                 = var.role_path
-  permissions_boundary = var.permissions_boundary_arn
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid    = "Assume"
-        Effect = "Allow"
-        Principal = {
-          Service = "ecs-tasks.amazonaws.com"
-        }
-        Action = "sts:AssumeRole"
-        Condition = {
-          StringEquals = {
-            "aws:SourceAccount" = split(":", aws_ecs_cluster.this.arn)[4]
-          }
-        }
-      },
-    ]
-  })
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary_arn
+  assume_role_policy   = local.tasks_trust
+}
+
+# The agent is untrusted code: its role has no permission at all.
+resource "aws_iam_role" "task" {
+  name                 = "${local.role_prefix}-task"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary_arn
+  assume_role_policy   = local.tasks_trust
 }
 
 resource "aws_iam_role_policy" "execution" {
-  # LogIn is on `*`: the token is the account's, it has no resource.
+  # GetAuthorizationToken is on `*`: the token is the account's, it has no resource.
   name = "execution"
   role = aws_iam_role.execution.id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "LogIn"
+        Sid      = "GetAuthorizationToken"
         Effect   = "Allow"
         Action   = "ecr:GetAuthorizationToken"
         Resource = "*"
@@ -45,7 +36,7 @@ resource "aws_iam_role_policy" "execution" {
         Resource = aws_ecr_repository.worker.arn
       },
       {
-        Sid      = "WriteLog"
+        Sid      = "WriteLogs"
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = "${aws_cloudwatch_log_group.workstreams.arn}:*"
@@ -54,12 +45,13 @@ resource "aws_iam_role_policy" "execution" {
         Sid      = "ReadSecrets"
         Effect   = "Allow"
         Action   = "secretsmanager:GetSecretValue"
-        Resource = [var.anthropic_keys_arn, var.git_token_arn]
+        Resource = [var.secrets.anthropic_keys_arn, var.secrets.git_token_arn]
       },
     ]
   })
 }
 
+# Secrets Manager decrypts with a customer's key in the role's name.
 resource "aws_iam_role_policy" "execution_key" {
   count = var.kms_key_arn != null ? 1 : 0
 
@@ -69,7 +61,7 @@ resource "aws_iam_role_policy" "execution_key" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "Key"
+        Sid      = "DecryptSecrets"
         Effect   = "Allow"
         Action   = "kms:Decrypt"
         Resource = var.kms_key_arn
@@ -83,42 +75,17 @@ resource "aws_iam_role_policy" "execution_key" {
   })
 }
 
-# The agent is untrusted code: its role exists and may do nothing.
-resource "aws_iam_role" "task" {
-  name                 = "${local.role_prefix}-task"
-  path                 = var.role_path
-  permissions_boundary = var.permissions_boundary_arn
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid    = "Assume"
-        Effect = "Allow"
-        Principal = {
-          Service = "ecs-tasks.amazonaws.com"
-        }
-        Action = "sts:AssumeRole"
-        Condition = {
-          StringEquals = {
-            "aws:SourceAccount" = split(":", aws_ecs_cluster.this.arn)[4]
-          }
-        }
-      },
-    ]
-  })
-}
-
 data "aws_partition" "current" {}
 
 resource "aws_iam_role" "state_machine" {
   name                 = local.state_machine_role
-  path                 = var.role_path
-  permissions_boundary = var.permissions_boundary_arn
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        Sid    = "Assume"
+        Sid    = "AssumeRole"
         Effect = "Allow"
         Principal = {
           Service = "states.amazonaws.com"
@@ -126,10 +93,10 @@ resource "aws_iam_role" "state_machine" {
         Action = "sts:AssumeRole"
         Condition = {
           StringEquals = {
-            "aws:SourceAccount" = split(":", aws_ecs_cluster.this.arn)[4]
+            "aws:SourceAccount" = local.account_id
           }
           ArnEquals = {
-            "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:states:${var.region}:${split(":", aws_ecs_cluster.this.arn)[4]}:stateMachine:${var.state_machine_name}"
+            "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:states:${var.region}:${local.account_id}:stateMachine:${var.names.state_machine}"
           }
         }
       },
@@ -138,8 +105,8 @@ resource "aws_iam_role" "state_machine" {
 }
 
 resource "aws_iam_role_policy" "state_machine" {
-  # DeliverLogs is on `*`: CloudWatch knows no resource for log deliveries.
-  # Trace is on `*`: X-Ray knows no resource for traces.
+  # DeliverLogs is on `*`: log deliveries have no resource.
+  # WriteTraces is on `*`: traces have no resource.
   name = "state-machine"
   role = aws_iam_role.state_machine.id
   policy = jsonencode({
@@ -157,7 +124,7 @@ resource "aws_iam_role_policy" "state_machine" {
         }
       },
       {
-        Sid      = "TagTask"
+        Sid      = "TagTasks"
         Effect   = "Allow"
         Action   = "ecs:TagResource"
         Resource = "${replace(aws_ecs_cluster.this.arn, ":cluster/", ":task/")}/*"
@@ -168,7 +135,7 @@ resource "aws_iam_role_policy" "state_machine" {
         }
       },
       {
-        Sid      = "FollowTask"
+        Sid      = "ManageTasks"
         Effect   = "Allow"
         Action   = ["ecs:DescribeTasks", "ecs:StopTask"]
         Resource = "${replace(aws_ecs_cluster.this.arn, ":cluster/", ":task/")}/*"
@@ -179,13 +146,13 @@ resource "aws_iam_role_policy" "state_machine" {
         }
       },
       {
-        Sid      = "HearOfTask"
+        Sid      = "ManageTaskEvents"
         Effect   = "Allow"
         Action   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
-        Resource = "arn:${data.aws_partition.current.partition}:events:${var.region}:${split(":", aws_ecs_cluster.this.arn)[4]}:rule/StepFunctionsGetEventsForECSTaskRule"
+        Resource = "arn:${data.aws_partition.current.partition}:events:${var.region}:${local.account_id}:rule/StepFunctionsGetEventsForECSTaskRule"
       },
       {
-        Sid      = "GiveRoles"
+        Sid      = "PassRoles"
         Effect   = "Allow"
         Action   = "iam:PassRole"
         Resource = [aws_iam_role.execution.arn, aws_iam_role.task.arn]
@@ -196,10 +163,10 @@ resource "aws_iam_role_policy" "state_machine" {
         }
       },
       {
-        Sid      = "Ask"
+        Sid      = "InvokeFunctions"
         Effect   = "Allow"
         Action   = "lambda:InvokeFunction"
-        Resource = [var.admit_function_arn, var.decide_function_arn]
+        Resource = [var.functions.admit_arn, var.functions.decide_arn]
       },
       {
         Sid    = "DeliverLogs"
@@ -217,7 +184,7 @@ resource "aws_iam_role_policy" "state_machine" {
         Resource = "*"
       },
       {
-        Sid    = "Trace"
+        Sid    = "WriteTraces"
         Effect = "Allow"
         Action = [
           "xray:GetSamplingRules",

@@ -2,12 +2,32 @@
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
 locals {
-  # A role's name has at most 64 characters, a family 255.
-  role_prefix  = length(var.task_family) > 54 ? "${substr(var.task_family, 0, 45)}-${substr(sha1(var.task_family), 0, 8)}" : var.task_family
-  worker_image = "${aws_ecr_repository.worker.repository_url}:${var.image_tag}"
+  account_id = split(":", aws_ecs_cluster.this.arn)[4]
 
-  # A digest names bytes, a tag only a promise.
-  task_image = var.image_digest == null ? local.worker_image : "${aws_ecr_repository.worker.repository_url}@${var.image_digest}"
+  # A role's name has at most 64 characters, a family 255.
+  role_prefix = length(var.names.task_family) > 54 ? "${substr(var.names.task_family, 0, 45)}-${substr(sha1(var.names.task_family), 0, 8)}" : var.names.task_family
+  tasks_trust = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "AssumeRole"
+        Effect = "Allow"
+        Principal = {
+          Service = "ecs-tasks.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+        Condition = {
+          StringEquals = {
+            "aws:SourceAccount" = local.account_id
+          }
+        }
+      },
+    ]
+  })
+  worker_image = "${aws_ecr_repository.worker.repository_url}:${var.image.tag}"
+
+  # A digest pins the image's bytes; a tag is only a name.
+  task_image = var.image.digest == null ? local.worker_image : "${aws_ecr_repository.worker.repository_url}@${var.image.digest}"
 
   # MiB of memory that Fargate offers with each number of CPU units.
   fargate_memory = {
@@ -21,8 +41,8 @@ locals {
   }
 
   # A role's name has at most 64 characters, a state machine's 80.
-  state_machine_role = length(var.state_machine_name) > 64 ? "${substr(var.state_machine_name, 0, 55)}-${substr(sha1(var.state_machine_name), 0, 8)}" : var.state_machine_name
+  state_machine_role = length(var.names.state_machine) > 64 ? "${substr(var.names.state_machine, 0, 55)}-${substr(sha1(var.names.state_machine), 0, 8)}" : var.names.state_machine
 
   # An alarm without a topic is seen in the console only.
-  alarm_actions = var.alarm_topic_arn == null ? [] : [var.alarm_topic_arn]
+  alarm_actions = var.monitoring.alarm_topic_arn == null ? [] : [var.monitoring.alarm_topic_arn]
 }

@@ -1,14 +1,24 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
+# Without it an account that never used ECS refuses the capacity providers.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html
+resource "aws_iam_service_linked_role" "ecs" {
+  count = var.create_service_linked_role ? 1 : 0
+
+  aws_service_name = "ecs.amazonaws.com"
+}
+
 resource "aws_ecs_cluster" "this" {
   # checkov:skip=CKV_AWS_65:a switch: the metrics of a task cost more than its logs
-  name = var.cluster_name
+  name = var.names.cluster
 
   setting {
     name  = "containerInsights"
-    value = var.container_insights ? "enabled" : "disabled"
+    value = var.monitoring.container_insights ? "enabled" : "disabled"
   }
+
+  depends_on = [aws_iam_service_linked_role.ecs]
 }
 
 # A default strategy never falls back by itself: whoever starts a task names FARGATE when Spot has
@@ -26,7 +36,7 @@ resource "aws_ecs_cluster_capacity_providers" "this" {
 resource "aws_cloudwatch_log_group" "workstreams" {
   # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
-  name              = var.log_group_name
+  name              = var.names.log_group
   retention_in_days = var.log_retention_in_days
   kms_key_id        = var.kms_key_arn
 }
@@ -35,11 +45,11 @@ resource "aws_cloudwatch_log_group" "workstreams" {
 # the secrets from its environment. The log driver blocks rather than drop lines.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
 resource "aws_ecs_task_definition" "worker" {
-  family                   = var.task_family
+  family                   = var.names.task_family
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
-  cpu                      = tostring(var.task_cpu)
-  memory                   = tostring(var.task_memory)
+  cpu                      = tostring(var.task.cpu)
+  memory                   = tostring(var.task.memory)
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
   container_definitions = jsonencode([
@@ -59,11 +69,11 @@ resource "aws_ecs_task_definition" "worker" {
       secrets = [
         {
           name      = "RALPH_ANTHROPIC_KEYS"
-          valueFrom = var.anthropic_keys_arn
+          valueFrom = var.secrets.anthropic_keys_arn
         },
         {
           name      = "RALPH_GIT_TOKEN"
-          valueFrom = var.git_token_arn
+          valueFrom = var.secrets.git_token_arn
         },
       ]
       mountPoints = [
@@ -92,11 +102,11 @@ resource "aws_ecs_task_definition" "worker" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = var.cpu_architecture
+    cpu_architecture        = var.task.architecture
   }
 
   ephemeral_storage {
-    size_in_gib = var.ephemeral_storage_gib
+    size_in_gib = var.task.storage_gib
   }
 
   volume {
@@ -109,8 +119,8 @@ resource "aws_ecs_task_definition" "worker" {
 
   lifecycle {
     precondition {
-      condition     = contains(lookup(local.fargate_memory, tostring(var.task_cpu), []), var.task_memory) && (var.task_memory != 1536)
-      error_message = "Fargate has no task of ${var.task_cpu} CPU units with ${var.task_memory} MiB of memory. The local fargate_memory lists the sizes."
+      condition     = contains(lookup(local.fargate_memory, tostring(var.task.cpu), []), var.task.memory) && var.task.memory != 1536
+      error_message = "Fargate has no task of ${var.task.cpu} CPU units with ${var.task.memory} MiB of memory. The local fargate_memory lists the sizes."
     }
   }
 }

@@ -7,7 +7,7 @@
 resource "aws_cloudwatch_log_group" "state_machine" {
   # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
-  name              = "/aws/vendedlogs/states/${var.state_machine_name}"
+  name              = "/aws/vendedlogs/states/${var.names.state_machine}"
   retention_in_days = var.log_retention_in_days
   kms_key_id        = var.kms_key_arn
 }
@@ -16,7 +16,7 @@ resource "aws_cloudwatch_log_group" "state_machine" {
 # may read an execution's history finds it there for 90 days.
 resource "aws_sfn_state_machine" "workstream" {
   # checkov:skip=CKV_AWS_285:a command or a reason can quote what a repository says; the execution's history holds it
-  name     = var.state_machine_name
+  name     = var.names.state_machine
   type     = "STANDARD"
   role_arn = aws_iam_role.state_machine.arn
   definition = jsonencode({
@@ -27,7 +27,7 @@ resource "aws_sfn_state_machine" "workstream" {
         Type     = "Task"
         Resource = "arn:${data.aws_partition.current.partition}:states:::lambda:invoke"
         Parameters = {
-          FunctionName = var.admit_function_arn
+          FunctionName = var.functions.admit_arn
           Payload = {
             "execution.$" = "$$.Execution.Id"
             "startedAt.$" = "$$.Execution.StartTime"
@@ -82,9 +82,9 @@ resource "aws_sfn_state_machine" "workstream" {
           ]
           NetworkConfiguration = {
             AwsvpcConfiguration = {
-              Subnets        = var.subnet_ids
-              SecurityGroups = [var.worker_security_group_id]
-              AssignPublicIp = var.assign_public_ip ? "ENABLED" : "DISABLED"
+              Subnets        = var.network.subnet_ids
+              SecurityGroups = [var.network.security_group_id]
+              AssignPublicIp = var.network.assign_public_ip ? "ENABLED" : "DISABLED"
             }
           }
           "Overrides.$" = "$.run.overrides"
@@ -113,7 +113,7 @@ resource "aws_sfn_state_machine" "workstream" {
         Type     = "Task"
         Resource = "arn:${data.aws_partition.current.partition}:states:::lambda:invoke"
         Parameters = {
-          FunctionName = var.decide_function_arn
+          FunctionName = var.functions.decide_arn
           "Payload.$"  = "$"
         }
         OutputPath = "$.Payload"

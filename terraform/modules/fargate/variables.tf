@@ -1,175 +1,99 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # What a workstream runs on. Defined in generator/src/modules/fargate.rs.
 
-variable "admit_function_arn" {
-  description = "ARN of the function that lets an execution begin."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition = can(
-      regex("^arn:[^:]+:lambda:[^:]+:[0-9]+:function:[A-Za-z0-9_-]+$", var.admit_function_arn),
-    )
-    error_message = "The function is named by its ARN."
-  }
-}
-
-variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that the alarm goes to; null shows it in the console only."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = (var.alarm_topic_arn == null) || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$", var.alarm_topic_arn))
-    error_message = "The topic is the ARN of an SNS topic, or null."
-  }
-}
-
-variable "alarms" {
-  description = "Whether there is an alarm for failed executions."
+variable "create_service_linked_role" {
+  description = "Whether to make the role that ECS itself uses in the account. It is there already in an account that has used ECS before."
   type        = bool
   default     = false
   nullable    = false
-}
-
-variable "anthropic_keys_arn" {
-  description = "ARN of the secret with the keys of the model's service."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.anthropic_keys_arn))
-    error_message = "A secret is named by its ARN."
-  }
-}
-
-variable "assign_public_ip" {
-  description = "Whether a task gets a public address, which it needs in a subnet without NAT."
-  type        = bool
-  nullable    = false
-}
-
-variable "cluster_name" {
-  description = "Name of the cluster."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.cluster_name))
-    error_message = "A cluster's name has 1 to 255 letters, digits, hyphens and underscores."
-  }
-}
-
-variable "container_insights" {
-  description = "Whether ECS measures each task; the metrics are billed."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "cpu_architecture" {
-  description = "Processor architecture of the image: X86_64 or ARM64."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
-    error_message = "The architecture is X86_64 or ARM64."
-  }
-}
-
-variable "decide_function_arn" {
-  description = "ARN of the function that says what follows each run."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition = can(
-      regex("^arn:[^:]+:lambda:[^:]+:[0-9]+:function:[A-Za-z0-9_-]+$", var.decide_function_arn),
-    )
-    error_message = "The function is named by its ARN."
-  }
 }
 
 variable "environment" {
   description = "Environment of the worker: the defaults that a run may override."
   type        = map(string)
+  default     = {}
   nullable    = false
 
   validation {
     condition = alltrue(
       [
-        for name in keys(var.environment) : can(regex("^RALPH_[A-Z_]+$", name)) && (!contains(["RALPH_ANTHROPIC_KEYS", "RALPH_GIT_TOKEN"], name))
+        for name in keys(var.environment) : can(regex("^RALPH_[A-Z_]+$", name)) && !contains(["RALPH_ANTHROPIC_KEYS", "RALPH_GIT_TOKEN"], name)
       ],
     )
-    error_message = "The environment holds variables RALPH_… of the worker and no secret: those come from Secrets Manager."
+    error_message = "environment must hold RALPH_… variables of the worker only, and no secret: those come from Secrets Manager."
   }
 }
 
-variable "ephemeral_storage_gib" {
-  description = "Scratch space of a task in GiB: 21 to 200; the first 20 are free."
-  type        = number
-  nullable    = false
+variable "functions" {
+  description = <<-EOT
+    The functions that decide what an execution does.
+    - admit_arn: ARN of the function that lets an execution begin.
+    - decide_arn: ARN of the function that says what follows each run.
+  EOT
+  type = object({
+    admit_arn  = string
+    decide_arn = string
+  })
+  nullable = false
 
   validation {
-    condition     = ((var.ephemeral_storage_gib >= 21) && (var.ephemeral_storage_gib <= 200)) && ((var.ephemeral_storage_gib % 1) == 0)
-    error_message = "Fargate gives a task 21 to 200 GiB of scratch space."
-  }
-}
-
-variable "force_delete_images" {
-  description = "Whether destroying the repository deletes its images."
-  type        = bool
-  nullable    = false
-}
-
-variable "git_token_arn" {
-  description = "ARN of the secret with the git credential."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.git_token_arn))
-    error_message = "A secret is named by its ARN."
-  }
-}
-
-variable "image_digest" {
-  description = "Digest of the image (sha256:…) to pin what the tag names; null trusts the tag, which cannot be moved."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = (var.image_digest == null) || can(regex("^sha256:[0-9a-f]{64}$", var.image_digest))
-    error_message = "A digest is sha256: and 64 hexadecimal digits, or null."
-  }
-}
-
-variable "image_tag" {
-  description = "Tag of the image."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image_tag))
-    error_message = "A tag has 1 to 128 letters, digits and the characters _ . and -."
+    condition = can(
+      regex("^arn:[^:]+:lambda:[^:]+:[0-9]+:function:[A-Za-z0-9_-]+$", var.functions.admit_arn),
+    )
+    error_message = "admit_arn must be the ARN of a Lambda function."
   }
 
   validation {
-    condition     = var.image_tag != "latest"
-    error_message = "Tags cannot be moved here, so latest could be pushed once only: name a version."
+    condition = can(
+      regex("^arn:[^:]+:lambda:[^:]+:[0-9]+:function:[A-Za-z0-9_-]+$", var.functions.decide_arn),
+    )
+    error_message = "decide_arn must be the ARN of a Lambda function."
   }
 }
 
-variable "images_kept" {
-  description = "Images that the repository keeps."
-  type        = number
-  default     = 30
-  nullable    = false
+variable "image" {
+  description = <<-EOT
+    The worker's image and its repository.
+    - digest: Digest (sha256:…) to pin what the tag names; null trusts the tag, which cannot be moved.
+    - force_delete: Whether destroying the repository deletes its images.
+    - kept: Images that the repository keeps.
+    - repository: Name of the repository.
+    - tag: Tag of the image.
+    - untagged_days: Days after which an image without a tag is deleted.
+  EOT
+  type = object({
+    digest        = optional(string)
+    force_delete  = optional(bool, false)
+    kept          = optional(number, 30)
+    repository    = string
+    tag           = string
+    untagged_days = optional(number, 1)
+  })
+  nullable = false
 
   validation {
-    condition     = ((var.images_kept >= 1) && (var.images_kept <= 10000)) && ((var.images_kept % 1) == 0)
-    error_message = "The repository keeps 1 to 10000 images."
+    condition     = var.image.digest == null || can(regex("^sha256:[0-9a-f]{64}$", var.image.digest))
+    error_message = "digest must be sha256: and 64 hexadecimal digits, or null."
+  }
+
+  validation {
+    condition     = var.image.kept >= 1 && var.image.kept <= 10000 && floor(var.image.kept) == var.image.kept
+    error_message = "kept must be a whole number from 1 to 10000."
+  }
+
+  validation {
+    condition     = can(regex("^[a-z0-9]+([._/-][a-z0-9]+)*$", var.image.repository))
+    error_message = "repository must have lower-case letters and digits, with single characters . _ - / between them."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image.tag)) && var.image.tag != "latest"
+    error_message = "tag must be a version of 1 to 128 letters, digits and the characters _ . and -; it cannot be latest, because a tag can be pushed once only."
+  }
+
+  validation {
+    condition     = var.image.untagged_days >= 1 && var.image.untagged_days <= 3650 && floor(var.image.untagged_days) == var.image.untagged_days
+    error_message = "untagged_days must be a whole number from 1 to 3650."
   }
 }
 
@@ -179,67 +103,109 @@ variable "kms_key_arn" {
   default     = null
 
   validation {
-    condition     = (var.kms_key_arn == null) || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
-    error_message = "The key is named by its ARN, not by an alias: some services accept nothing else."
-  }
-}
-
-variable "log_group_name" {
-  description = "Name of the log group that gets the workers' lines."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9_/.#-]{1,512}$", var.log_group_name))
-    error_message = "A log group's name has 1 to 512 letters, digits and the characters _ - / . #."
+    condition     = var.kms_key_arn == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a KMS key, not of an alias, or null."
   }
 }
 
 variable "log_retention_in_days" {
-  description = "Days that the log group keeps a line."
+  description = "Days that the log groups keep a line."
   type        = number
+  default     = 7
   nullable    = false
 
   validation {
     condition = contains(
       [
-        1,
-        3,
-        5,
-        7,
-        14,
-        30,
-        60,
-        90,
-        120,
-        150,
-        180,
-        365,
-        400,
-        545,
-        731,
-        1096,
-        1827,
-        2192,
-        2557,
-        2922,
-        3288,
-        3653,
+        1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192,
+        2557, 2922, 3288, 3653,
       ],
       var.log_retention_in_days,
     )
-    error_message = "CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+    error_message = "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
   }
 }
 
-variable "permissions_boundary_arn" {
-  description = "Policy that bounds what the roles can ever do; null for none."
-  type        = string
-  default     = null
+variable "monitoring" {
+  description = <<-EOT
+    What is watched.
+    - alarm_topic_arn: ARN of the SNS topic that the alarm goes to; null shows it in the console only.
+    - alarms: Whether there is an alarm for failed executions.
+    - container_insights: Whether ECS measures each task; the metrics are billed.
+  EOT
+  type = object({
+    alarm_topic_arn    = optional(string)
+    alarms             = optional(bool, false)
+    container_insights = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = (var.permissions_boundary_arn == null) || can(regex("^arn:[^:]+:iam::[0-9a-z]+:policy/.+$", var.permissions_boundary_arn))
-    error_message = "The boundary is the ARN of an IAM policy, or null."
+    condition     = var.monitoring.alarm_topic_arn == null || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$", var.monitoring.alarm_topic_arn))
+    error_message = "alarm_topic_arn must be the ARN of an SNS topic, or null."
+  }
+}
+
+variable "names" {
+  description = <<-EOT
+    Names of what is made.
+    - cluster: The cluster.
+    - log_group: The log group that gets the workers' lines.
+    - state_machine: The state machine.
+    - task_family: The family of the task definition.
+  EOT
+  type = object({
+    cluster       = string
+    log_group     = string
+    state_machine = string
+    task_family   = string
+  })
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.names.cluster))
+    error_message = "cluster must have 1 to 255 letters, digits, hyphens and underscores."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.names.task_family))
+    error_message = "task_family must have 1 to 255 letters, digits, hyphens and underscores."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_/.#-]{1,512}$", var.names.log_group))
+    error_message = "A log group's name must have 1 to 512 letters, digits and the characters _ - / . #."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.names.state_machine))
+    error_message = "A state machine's name must have 1 to 80 letters, digits, hyphens and underscores."
+  }
+}
+
+variable "network" {
+  description = <<-EOT
+    Where tasks run.
+    - assign_public_ip: Whether a task gets a public address, which it needs in a subnet without NAT.
+    - security_group_id: Security group of the tasks.
+    - subnet_ids: Subnets of the tasks.
+  EOT
+  type = object({
+    assign_public_ip  = optional(bool, true)
+    security_group_id = string
+    subnet_ids        = list(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = can(regex("^sg-[0-9a-f]+$", var.network.security_group_id))
+    error_message = "security_group_id must be the id of a security group, such as sg-0123456789abcdef0."
+  }
+
+  validation {
+    condition     = alltrue([for id in var.network.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))]) && length(var.network.subnet_ids) >= 1
+    error_message = "subnet_ids must be one or more ids of subnets, such as subnet-0123456789abcdef0."
   }
 }
 
@@ -250,102 +216,90 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "The Region is given by its code, such as us-east-1."
+    error_message = "region must be the code of a Region, such as us-east-1."
   }
 }
 
-variable "repository_name" {
-  description = "Name of the image repository."
-  type        = string
-  nullable    = false
+variable "roles" {
+  description = <<-EOT
+    Path and boundary of the roles.
+    - path: Path of the roles.
+    - permissions_boundary_arn: Policy that bounds what the roles can ever do; null for none.
+  EOT
+  type = object({
+    path                     = optional(string, "/")
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = can(regex("^[a-z0-9]+([._/-][a-z0-9]+)*$", var.repository_name))
-    error_message = "A repository's name has lower-case letters and digits, with single characters . _ - / between them."
+    condition     = can(regex("^/([!-~]+/)?$", var.roles.path))
+    error_message = "path must begin and end with a slash, such as / or /ralph/."
+  }
+
+  validation {
+    condition     = var.roles.permissions_boundary_arn == null || can(regex("^arn:[^:]+:iam::[0-9a-z]+:policy/.+$", var.roles.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, or null."
   }
 }
 
-variable "role_path" {
-  description = "Path of the roles."
-  type        = string
-  default     = "/"
-  nullable    = false
+variable "secrets" {
+  description = <<-EOT
+    The secrets that a task gets.
+    - anthropic_keys_arn: The keys of the model's service.
+    - git_token_arn: The git credential.
+  EOT
+  type = object({
+    anthropic_keys_arn = string
+    git_token_arn      = string
+  })
+  nullable = false
 
   validation {
-    condition     = can(regex("^/([!-~]+/)?$", var.role_path))
-    error_message = "A role's path begins and ends with a slash, such as / or /ralph/."
+    condition = can(
+      regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.secrets.anthropic_keys_arn),
+    )
+    error_message = "anthropic_keys_arn must be the ARN of a secret in Secrets Manager."
+  }
+
+  validation {
+    condition = can(
+      regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.secrets.git_token_arn),
+    )
+    error_message = "git_token_arn must be the ARN of a secret in Secrets Manager."
   }
 }
 
-variable "state_machine_name" {
-  description = "Name of the state machine."
-  type        = string
-  nullable    = false
+variable "task" {
+  description = <<-EOT
+    Size of a task.
+    - architecture: Processor architecture of the image: X86_64 or ARM64.
+    - cpu: CPU units.
+    - memory: Memory in MiB.
+    - storage_gib: Scratch space in GiB, 21 to 200; the first 20 are free.
+  EOT
+  type = object({
+    architecture = optional(string, "X86_64")
+    cpu          = optional(number, 1024)
+    memory       = optional(number, 2048)
+    storage_gib  = optional(number, 21)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.state_machine_name))
-    error_message = "A state machine's name has 1 to 80 letters, digits, hyphens and underscores."
+    condition     = contains(["X86_64", "ARM64"], var.task.architecture)
+    error_message = "architecture must be X86_64 or ARM64."
   }
-}
-
-variable "subnet_ids" {
-  description = "Subnets of the tasks."
-  type        = list(string)
-  nullable    = false
 
   validation {
-    condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))]) && (length(var.subnet_ids) >= 1)
-    error_message = "Tasks need subnets, each named by its id, such as subnet-0123456789abcdef0."
+    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.task.cpu)
+    error_message = "cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384 units."
   }
-}
-
-variable "task_cpu" {
-  description = "CPU units of a task."
-  type        = number
-  nullable    = false
 
   validation {
-    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.task_cpu)
-    error_message = "Fargate has tasks of 256, 512, 1024, 2048, 4096, 8192 or 16384 CPU units."
-  }
-}
-
-variable "task_family" {
-  description = "Family of the task definition."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.task_family))
-    error_message = "A family has 1 to 255 letters, digits, hyphens and underscores."
-  }
-}
-
-variable "task_memory" {
-  description = "MiB of memory of a task."
-  type        = number
-  nullable    = false
-}
-
-variable "untagged_image_days" {
-  description = "Days after which an image without a tag is deleted."
-  type        = number
-  default     = 1
-  nullable    = false
-
-  validation {
-    condition     = ((var.untagged_image_days >= 1) && (var.untagged_image_days <= 3650)) && ((var.untagged_image_days % 1) == 0)
-    error_message = "Images without a tag are kept for 1 to 3650 days."
-  }
-}
-
-variable "worker_security_group_id" {
-  description = "Security group of the tasks."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^sg-[0-9a-f]+$", var.worker_security_group_id))
-    error_message = "A security group is named by its id, such as sg-0123456789abcdef0."
+    condition     = var.task.storage_gib >= 21 && var.task.storage_gib <= 200 && floor(var.task.storage_gib) == var.task.storage_gib
+    error_message = "storage_gib must be a whole number from 21 to 200."
   }
 }

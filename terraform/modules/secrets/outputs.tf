@@ -3,24 +3,20 @@
 
 output "anthropic_keys_arn" {
   description = "ARN of the keys of the model's service."
-  value       = aws_secretsmanager_secret.anthropic_keys.arn
+  value       = aws_secretsmanager_secret.this["anthropic-keys"].arn
 }
 
 output "arns" {
   description = "ARN of each secret by its short name."
-  value = {
-    anthropic-keys         = aws_secretsmanager_secret.anthropic_keys.arn
-    git-token              = aws_secretsmanager_secret.git_token.arn
-    websocket-signing-keys = aws_secretsmanager_secret.websocket_signing_keys.arn
-  }
+  value       = { for key, item in aws_secretsmanager_secret.this : key => item.arn }
 }
 
 output "git_token_arn" {
   description = "ARN of the git credential."
-  value       = aws_secretsmanager_secret.git_token.arn
+  value       = aws_secretsmanager_secret.this["git-token"].arn
 }
 
 output "signing_keys_arn" {
   description = "ARN of the keys that sign connection tokens."
-  value       = aws_secretsmanager_secret.websocket_signing_keys.arn
+  value       = aws_secretsmanager_secret.this["websocket-signing-keys"].arn
 }

@@ -7,8 +7,8 @@ variable "kms_key_arn" {
   default     = null
 
   validation {
-    condition     = (var.kms_key_arn == null) || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
-    error_message = "The key is named by its ARN, not by an alias: some services accept nothing else."
+    condition     = var.kms_key_arn == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a KMS key, not of an alias, or null."
   }
 }
 
@@ -19,7 +19,7 @@ variable "name_prefix" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)*$", var.name_prefix))
-    error_message = "The prefix has letters, digits and the characters / _ + = . @ -, and no slash at either end."
+    error_message = "name_prefix must have letters, digits and the characters / _ + = . @ -, and no slash at either end."
   }
 }
 
@@ -29,7 +29,7 @@ variable "recovery_window_in_days" {
   nullable    = false
 
   validation {
-    condition     = (var.recovery_window_in_days == 0) || ((var.recovery_window_in_days >= 7) && (var.recovery_window_in_days <= 30))
-    error_message = "The recovery window is 0, or 7 to 30 days."
+    condition     = var.recovery_window_in_days == 0 || var.recovery_window_in_days >= 7 && var.recovery_window_in_days <= 30
+    error_message = "recovery_window_in_days must be 0, or 7 to 30."
   }
 }

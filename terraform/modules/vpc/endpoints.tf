@@ -2,34 +2,21 @@
 # The network of the tasks. Defined in generator/src/modules/vpc.rs.
 
 # Gateway endpoints are free, and image layers (S3) then cost no transfer.
-
-resource "aws_vpc_endpoint" "s3" {
-  count = local.create ? 1 : 0
+resource "aws_vpc_endpoint" "gateway" {
+  for_each = toset(local.create ? ["dynamodb", "s3"] : [])
 
   vpc_id            = aws_vpc.this[0].id
-  service_name      = "com.amazonaws.${var.region}.s3"
+  service_name      = "com.amazonaws.${var.region}.${each.key}"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = concat([aws_route_table.public[0].id], values(aws_route_table.private)[*].id)
   tags = {
-    Name = "${var.name}-s3"
-  }
-}
-
-resource "aws_vpc_endpoint" "dynamodb" {
-  count = local.create ? 1 : 0
-
-  vpc_id            = aws_vpc.this[0].id
-  service_name      = "com.amazonaws.${var.region}.dynamodb"
-  vpc_endpoint_type = "Gateway"
-  route_table_ids   = concat([aws_route_table.public[0].id], values(aws_route_table.private)[*].id)
-  tags = {
-    Name = "${var.name}-dynamodb"
+    Name = "${var.name}-${each.key}"
   }
 }
 
 resource "aws_security_group" "endpoints" {
   # checkov:skip=CKV2_AWS_5:a task or an endpoint takes the group when it is started, which the scan cannot see
-  count = local.has_interface_endpoints ? 1 : 0
+  count = length(local.interface_endpoints) > 0 ? 1 : 0
 
   name        = "${var.name}-endpoints"
   description = "Interface endpoints: TLS from tasks"
@@ -44,7 +31,7 @@ resource "aws_security_group" "endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints_tls" {
-  count = local.has_interface_endpoints ? 1 : 0
+  count = length(local.interface_endpoints) > 0 ? 1 : 0
 
   security_group_id            = aws_security_group.endpoints[0].id
   description                  = "TLS from tasks"
@@ -56,12 +43,12 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints_tls" {
 
 # Each costs about 7 dollars a month in each zone, used or not.
 resource "aws_vpc_endpoint" "interface" {
-  for_each = local.interface_endpoints
+  for_each = toset(local.interface_endpoints)
 
   vpc_id              = aws_vpc.this[0].id
   service_name        = "com.amazonaws.${var.region}.${each.key}"
   vpc_endpoint_type   = "Interface"
-  subnet_ids          = local.private ? values(aws_subnet.private)[*].id : values(aws_subnet.public)[*].id
+  subnet_ids          = local.created_subnet_ids
   security_group_ids  = [aws_security_group.endpoints[0].id]
   private_dns_enabled = true
   tags = {

@@ -2,41 +2,33 @@
 # The network of the tasks. Defined in generator/src/modules/vpc.rs.
 
 data "aws_vpc" "default" {
-  count = local.use_default ? 1 : 0
+  count = var.mode == "default" ? 1 : 0
 
   default = true
 }
 
-data "aws_subnets" "default" {
-  count = local.use_default ? 1 : 0
+# One question for each zone: what it answers says how many zones there are.
+data "aws_subnets" "existing" {
+  for_each = toset(
+    (var.mode == "default" || var.existing.vpc_id != null) && !local.create ? var.availability_zones : [],
+  )
 
   filter {
     name   = "vpc-id"
-    values = [data.aws_vpc.default[0].id]
+    values = [local.existing_vpc_id]
   }
 
   filter {
     name   = "availability-zone"
-    values = var.availability_zones
-  }
-}
-
-data "aws_subnets" "existing" {
-  count = local.use_existing ? 1 : 0
-
-  filter {
-    name   = "vpc-id"
-    values = [var.existing_vpc_id]
+    values = [each.key]
   }
 
-  filter {
-    name   = "subnet-id"
-    values = var.existing_subnet_ids
+  dynamic "filter" {
+    for_each = var.mode != "default" ? [1] : []
+
+    content {
+      name   = "subnet-id"
+      values = var.existing.subnet_ids
+    }
   }
-}
-
-data "aws_subnet" "taken" {
-  for_each = local.taken_subnets
-
-  id = each.value
 }

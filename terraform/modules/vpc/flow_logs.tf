@@ -7,7 +7,7 @@ resource "aws_cloudwatch_log_group" "flow" {
   count = local.flow_logs ? 1 : 0
 
   name              = "/ralph/flow/${var.name}"
-  retention_in_days = var.flow_log_retention_in_days
+  retention_in_days = var.flow_logs.retention_in_days
   kms_key_id        = var.kms_key_arn
 }
 
@@ -15,13 +15,13 @@ resource "aws_iam_role" "flow" {
   count = local.flow_logs ? 1 : 0
 
   name                 = "${var.name}-flow-logs"
-  path                 = var.role_path
-  permissions_boundary = var.permissions_boundary_arn
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        Sid    = "Assume"
+        Sid    = "AssumeRole"
         Effect = "Allow"
         Principal = {
           Service = "vpc-flow-logs.amazonaws.com"
@@ -37,6 +37,7 @@ resource "aws_iam_role" "flow" {
   })
 }
 
+# https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
 resource "aws_iam_role_policy" "flow" {
   count = local.flow_logs ? 1 : 0
 
@@ -46,7 +47,7 @@ resource "aws_iam_role_policy" "flow" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid    = "WriteOwnLog"
+        Sid    = "WriteLogs"
         Effect = "Allow"
         Action = [
           "logs:CreateLogStream",

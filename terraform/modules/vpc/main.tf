@@ -52,7 +52,7 @@ resource "aws_route" "internet" {
 
 # A task asks for its public address itself; nothing else started here gets one unasked.
 resource "aws_subnet" "public" {
-  for_each = local.subnet_ranges
+  for_each = local.public_ranges
 
   vpc_id                  = aws_vpc.this[0].id
   availability_zone       = each.key
@@ -64,7 +64,7 @@ resource "aws_subnet" "public" {
 }
 
 resource "aws_route_table_association" "public" {
-  for_each = local.subnet_ranges
+  for_each = local.public_ranges
 
   subnet_id      = aws_subnet.public[each.key].id
   route_table_id = aws_route_table.public[0].id

@@ -3,7 +3,7 @@
 
 output "assign_public_ip" {
   description = "Whether a task needs a public address to get out."
-  value       = var.mode == "create" ? var.nat == "none" : !var.existing_subnets_are_private
+  value       = local.create ? var.nat == "none" : !var.existing.private
 }
 
 output "subnet_ids" {

@@ -2,7 +2,7 @@
 # The network of the tasks. Defined in generator/src/modules/vpc.rs.
 
 resource "aws_eip" "nat" {
-  for_each = local.nat_zones
+  for_each = toset(local.nat_zones)
 
   domain = "vpc"
   tags = {
@@ -11,7 +11,7 @@ resource "aws_eip" "nat" {
 }
 
 resource "aws_nat_gateway" "this" {
-  for_each = local.nat_zones
+  for_each = toset(local.nat_zones)
 
   allocation_id = aws_eip.nat[each.key].allocation_id
   subnet_id     = aws_subnet.public[each.key].id
@@ -23,7 +23,7 @@ resource "aws_nat_gateway" "this" {
 }
 
 resource "aws_subnet" "private" {
-  for_each = local.private_subnet_ranges
+  for_each = local.private_ranges
 
   vpc_id                  = aws_vpc.this[0].id
   availability_zone       = each.key
@@ -35,7 +35,7 @@ resource "aws_subnet" "private" {
 }
 
 resource "aws_route_table" "private" {
-  for_each = local.private_subnet_ranges
+  for_each = local.private_ranges
 
   vpc_id = aws_vpc.this[0].id
   tags = {
@@ -44,7 +44,7 @@ resource "aws_route_table" "private" {
 }
 
 resource "aws_route" "nat" {
-  for_each = local.private_subnet_ranges
+  for_each = local.private_ranges
 
   route_table_id         = aws_route_table.private[each.key].id
   destination_cidr_block = "0.0.0.0/0"
@@ -52,7 +52,7 @@ resource "aws_route" "nat" {
 }
 
 resource "aws_route_table_association" "private" {
-  for_each = local.private_subnet_ranges
+  for_each = local.private_ranges
 
   subnet_id      = aws_subnet.private[each.key].id
   route_table_id = aws_route_table.private[each.key].id

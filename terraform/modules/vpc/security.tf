@@ -14,18 +14,18 @@ resource "aws_security_group" "worker" {
     create_before_destroy = true
 
     precondition {
-      condition     = (var.mode != "existing") || ((var.existing_vpc_id != null) && (length(var.existing_subnet_ids) >= 2))
-      error_message = "Mode existing needs existing_vpc_id and at least two existing_subnet_ids, in different availability zones: Spot capacity runs out in one at a time."
+      condition     = var.mode != "existing" || var.existing.vpc_id != null && length(var.existing.subnet_ids) >= 2
+      error_message = "Mode existing needs existing.vpc_id and at least two existing.subnet_ids, in different availability zones: Spot capacity runs out in one at a time."
     }
 
     precondition {
-      condition     = (!local.use_existing) || (length(flatten(data.aws_subnets.existing[*].ids)) == length(var.existing_subnet_ids))
-      error_message = "A subnet of existing_subnet_ids is not in the VPC existing_vpc_id: no task would start in it."
+      condition     = var.mode != "existing" || length(flatten(values(data.aws_subnets.existing)[*].ids)) == length(var.existing.subnet_ids)
+      error_message = "Each of existing.subnet_ids must be in the VPC existing.vpc_id and in one of availability_zones: no task would start in another."
     }
 
     precondition {
-      condition     = local.create || (length(distinct(values(data.aws_subnet.taken)[*].availability_zone)) >= 2)
-      error_message = "The VPC has subnets in fewer than two of the availability zones, or they were not named: Spot capacity runs out in one at a time. Name zones that it has subnets in (mode default), subnets in different zones (mode existing), or make a VPC with mode create."
+      condition     = local.create || length([for ids in values(data.aws_subnets.existing)[*].ids : ids if length(ids) > 0]) >= 2
+      error_message = "The VPC must have subnets in at least two of availability_zones: Spot capacity runs out in one at a time. Name zones that it has subnets in, or make a VPC with mode create."
     }
   }
 }

@@ -2,18 +2,13 @@
 # The network of the tasks. Defined in generator/src/modules/vpc.rs.
 
 variable "availability_zones" {
-  description = "Availability zones of the subnets, two to six; mode create makes a subnet in each."
+  description = "Availability zones that tasks run in, two to six; mode create makes a subnet in each."
   type        = list(string)
   nullable    = false
 
   validation {
-    condition     = length(var.availability_zones) >= 2
-    error_message = "At least two availability zones: Spot capacity runs out in one at a time."
-  }
-
-  validation {
-    condition     = (length(distinct(var.availability_zones)) == length(var.availability_zones)) && (length(var.availability_zones) <= 6)
-    error_message = "At most six availability zones, each named once."
+    condition     = length(var.availability_zones) >= 2 && length(var.availability_zones) <= 6 && length(distinct(var.availability_zones)) == length(var.availability_zones)
+    error_message = "availability_zones must name two to six different zones: Spot capacity runs out in one at a time."
   }
 }
 
@@ -25,83 +20,59 @@ variable "cidr" {
 
   validation {
     condition     = can(cidrsubnet(var.cidr, 4, 15)) && can(regex("^[0-9.]+/(1[6-9]|2[0-4])$", var.cidr))
-    error_message = "The range is IPv4 and from /16 to /24: AWS makes no VPC wider, and a narrower one has no room for the subnets."
+    error_message = "cidr must be an IPv4 range from /16 to /24: AWS makes no VPC wider, and a narrower one has no room for the subnets."
   }
 }
 
-variable "existing_subnet_ids" {
-  description = "Ids of the subnets to use in mode existing, at least two, in different availability zones."
-  type        = list(string)
-  default     = []
-  nullable    = false
+variable "existing" {
+  description = <<-EOT
+    The network that mode existing uses.
+    - private: Whether the subnets are private, with a way out of their own: tasks there get no public address.
+    - subnet_ids: Ids of the subnets, at least two, in different availability zones.
+    - vpc_id: Id of the VPC.
+  EOT
+  type = object({
+    private    = optional(bool, false)
+    subnet_ids = optional(list(string), [])
+    vpc_id     = optional(string)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = alltrue([for id in var.existing_subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
-    error_message = "A subnet is named by its id, such as subnet-0123456789abcdef0."
+    condition     = alltrue([for id in var.existing.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
+    error_message = "subnet_ids must be ids of subnets, such as subnet-0123456789abcdef0."
   }
-}
-
-variable "existing_subnets_are_private" {
-  description = "Whether the subnets of mode existing are private, with a way out of their own: tasks there get no public address."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "existing_vpc_id" {
-  description = "Id of the VPC to use in mode existing."
-  type        = string
-  default     = null
 
   validation {
-    condition     = (var.existing_vpc_id == null) || can(regex("^vpc-[0-9a-f]+$", var.existing_vpc_id))
-    error_message = "A VPC is named by its id, such as vpc-0123456789abcdef0."
-  }
-}
-
-variable "flow_log_retention_in_days" {
-  description = "Days that the flow logs keep a line."
-  type        = number
-  default     = 7
-  nullable    = false
-
-  validation {
-    condition = contains(
-      [
-        1,
-        3,
-        5,
-        7,
-        14,
-        30,
-        60,
-        90,
-        120,
-        150,
-        180,
-        365,
-        400,
-        545,
-        731,
-        1096,
-        1827,
-        2192,
-        2557,
-        2922,
-        3288,
-        3653,
-      ],
-      var.flow_log_retention_in_days,
-    )
-    error_message = "CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+    condition     = var.existing.vpc_id == null || can(regex("^vpc-[0-9a-f]+$", var.existing.vpc_id))
+    error_message = "vpc_id must be the id of a VPC, such as vpc-0123456789abcdef0, or null."
   }
 }
 
 variable "flow_logs" {
-  description = "Whether mode create records which addresses talked to each other; each GB costs what any log costs."
-  type        = bool
-  default     = false
-  nullable    = false
+  description = <<-EOT
+    Records of which addresses talked to each other, in mode create.
+    - enabled: Whether there are any; each GB costs what any log costs.
+    - retention_in_days: Days that they keep a line.
+  EOT
+  type = object({
+    enabled           = optional(bool, false)
+    retention_in_days = optional(number, 7)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = contains(
+      [
+        1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192,
+        2557, 2922, 3288, 3653,
+      ],
+      var.flow_logs.retention_in_days,
+    )
+    error_message = "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+  }
 }
 
 variable "interface_endpoints" {
@@ -111,15 +82,8 @@ variable "interface_endpoints" {
   nullable    = false
 
   validation {
-    condition = alltrue(
-      [
-        for item in var.interface_endpoints : contains(
-          ["ecr.api", "ecr.dkr", "logs", "secretsmanager"],
-          item,
-        )
-      ],
-    )
-    error_message = "Tasks use the services ecr.api, ecr.dkr, logs and secretsmanager; S3 has a free endpoint."
+    condition     = length(setsubtract(var.interface_endpoints, ["ecr.api", "ecr.dkr", "logs", "secretsmanager"])) == 0
+    error_message = "interface_endpoints must be of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a free endpoint."
   }
 }
 
@@ -129,8 +93,8 @@ variable "kms_key_arn" {
   default     = null
 
   validation {
-    condition     = (var.kms_key_arn == null) || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
-    error_message = "The key is named by its ARN, not by an alias: some services accept nothing else."
+    condition     = var.kms_key_arn == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a KMS key, not of an alias, or null."
   }
 }
 
@@ -142,7 +106,7 @@ variable "mode" {
 
   validation {
     condition     = contains(["create", "default", "existing"], var.mode)
-    error_message = "The mode is create, default or existing."
+    error_message = "mode must be create, default or existing."
   }
 }
 
@@ -153,7 +117,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,47}$", var.name))
-    error_message = "The name has at most 48 lower-case letters, digits and hyphens and begins with a letter: what is appended to it must fit into the 64 characters of a role's name."
+    error_message = "name must begin with a lower-case letter and have at most 48 lower-case letters, digits and hyphens: a role's name is made of it."
   }
 }
 
@@ -165,18 +129,7 @@ variable "nat" {
 
   validation {
     condition     = contains(["none", "single", "per-az"], var.nat)
-    error_message = "The way out is none, single or per-az."
-  }
-}
-
-variable "permissions_boundary_arn" {
-  description = "Policy that bounds what the role of the flow logs can ever do; null for none."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = (var.permissions_boundary_arn == null) || can(regex("^arn:[^:]+:iam::[0-9a-z]+:policy/.+$", var.permissions_boundary_arn))
-    error_message = "The boundary is the ARN of an IAM policy, or null."
+    error_message = "nat must be none, single or per-az."
   }
 }
 
@@ -187,18 +140,30 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "The Region is given by its code, such as us-east-1."
+    error_message = "region must be the code of a Region, such as us-east-1."
   }
 }
 
-variable "role_path" {
-  description = "Path of the role of the flow logs."
-  type        = string
-  default     = "/"
-  nullable    = false
+variable "roles" {
+  description = <<-EOT
+    Path and boundary of the role of the flow logs.
+    - path: Path of the roles.
+    - permissions_boundary_arn: Policy that bounds what the roles can ever do; null for none.
+  EOT
+  type = object({
+    path                     = optional(string, "/")
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = can(regex("^/([!-~]+/)?$", var.role_path))
-    error_message = "A role's path begins and ends with a slash, such as / or /ralph/."
+    condition     = can(regex("^/([!-~]+/)?$", var.roles.path))
+    error_message = "path must begin and end with a slash, such as / or /ralph/."
+  }
+
+  validation {
+    condition     = var.roles.permissions_boundary_arn == null || can(regex("^arn:[^:]+:iam::[0-9a-z]+:policy/.+$", var.roles.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, or null."
   }
 }

@@ -4,24 +4,24 @@
 resource "aws_cloudwatch_log_group" "access" {
   # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
   # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
-  count = var.access_logs ? 1 : 0
+  count = var.monitoring.access_logs ? 1 : 0
 
   name              = "/aws/apigateway/${var.name}"
-  retention_in_days = var.function_log_retention_in_days
+  retention_in_days = var.lambda.log_retention_in_days
   kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_iam_role" "api_logs" {
-  count = var.account_log_role ? 1 : 0
+  count = var.monitoring.account_log_role ? 1 : 0
 
   name                 = "${var.name}-api-logs"
-  path                 = var.role_path
-  permissions_boundary = var.permissions_boundary_arn
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        Sid    = "Assume"
+        Sid    = "AssumeRole"
         Effect = "Allow"
         Principal = {
           Service = "apigateway.amazonaws.com"
@@ -35,7 +35,7 @@ resource "aws_iam_role" "api_logs" {
 resource "aws_iam_role_policy" "api_logs" {
   # checkov:skip=CKV_AWS_290:the role is the account's: API Gateway refuses one that may not write every group
   # checkov:skip=CKV_AWS_355:the role is the account's: API Gateway refuses one that names groups
-  count = var.account_log_role ? 1 : 0
+  count = var.monitoring.account_log_role ? 1 : 0
 
   # WriteLogs is on `*`: the role is the account's, and API Gateway refuses one that may do less.
   name = "logs"
@@ -61,10 +61,9 @@ resource "aws_iam_role_policy" "api_logs" {
   })
 }
 
-# One for the account and Region, whatever else has an API there, and taken away again when this is
-# destroyed: a switch of its own.
+# The account has one in each Region, which destroying this resets: a switch of its own.
 resource "aws_api_gateway_account" "this" {
-  count = var.account_log_role ? 1 : 0
+  count = var.monitoring.account_log_role ? 1 : 0
 
   cloudwatch_role_arn = aws_iam_role.api_logs[0].arn
 

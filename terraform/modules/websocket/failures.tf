@@ -1,8 +1,7 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # From a log line to a browser. Defined in generator/src/modules/websocket.rs.
 
-# Deliveries that failed for good, each with its lines and the error. Empty unless something is
-# wrong.
+# Deliveries and events that failed for good, each with the error. Empty unless something is wrong.
 resource "aws_sqs_queue" "failures" {
   name                      = "${var.name}-failures"
   message_retention_seconds = 1209600
@@ -10,20 +9,10 @@ resource "aws_sqs_queue" "failures" {
   kms_master_key_id         = var.kms_key_arn
 }
 
-resource "aws_lambda_function_event_invoke_config" "push_logs" {
-  function_name                = aws_lambda_function.push_logs.function_name
-  maximum_event_age_in_seconds = 300
-  maximum_retry_attempts       = 2
+resource "aws_lambda_function_event_invoke_config" "this" {
+  for_each = toset(["push-logs", "task-events"])
 
-  destination_config {
-    on_failure {
-      destination = aws_sqs_queue.failures.arn
-    }
-  }
-}
-
-resource "aws_lambda_function_event_invoke_config" "task_events" {
-  function_name                = aws_lambda_function.task_events.function_name
+  function_name                = aws_lambda_function.this[each.key].function_name
   maximum_event_age_in_seconds = 300
   maximum_retry_attempts       = 2
 

@@ -3,7 +3,7 @@
 
 output "admit_function_arn" {
   description = "ARN of the function that lets an execution begin."
-  value       = aws_lambda_function.admit.arn
+  value       = aws_lambda_function.this["admit"].arn
 }
 
 output "api_id" {
@@ -13,7 +13,7 @@ output "api_id" {
 
 output "decide_function_arn" {
   description = "ARN of the function that says what follows each run."
-  value       = aws_lambda_function.decide.arn
+  value       = aws_lambda_function.this["decide"].arn
 }
 
 output "stage_name" {

@@ -5,24 +5,24 @@
 resource "aws_lambda_permission" "push_logs" {
   statement_id  = "CloudWatchLogs"
   action        = "lambda:InvokeFunction"
-  function_name = aws_lambda_function.push_logs.function_name
+  function_name = aws_lambda_function.this["push-logs"].function_name
   principal     = "logs.${var.region}.amazonaws.com"
-  source_arn    = "${var.workers_log_group_arn}:*"
+  source_arn    = "${var.workers.log_group_arn}:*"
 }
 
-# The empty pattern matches every line. The filter is made after the permission, or CloudWatch
+# The empty pattern matches every line. The filter is made after the permission, or CloudWatch Logs
 # refuses it.
 resource "aws_cloudwatch_log_subscription_filter" "push_logs" {
   name            = "push-logs"
-  log_group_name  = var.workers_log_group_name
+  log_group_name  = var.workers.log_group_name
   filter_pattern  = ""
-  destination_arn = aws_lambda_function.push_logs.arn
+  destination_arn = aws_lambda_function.this["push-logs"].arn
 
   depends_on = [aws_lambda_permission.push_logs]
 
   lifecycle {
     precondition {
-      condition     = var.workers_log_group_name != aws_cloudwatch_log_group.push_logs.name
+      condition     = var.workers.log_group_name != aws_cloudwatch_log_group.function["push-logs"].name
       error_message = "push-logs must not read its own log group: each of its lines would call it again."
     }
   }

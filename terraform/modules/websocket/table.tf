@@ -4,11 +4,11 @@
 # One table, no index: every read is a Query or a GetItem on these keys.
 resource "aws_dynamodb_table" "connections" {
   # checkov:skip=CKV_AWS_119:connections live two hours; AWS's own key is enough for them
-  name                        = var.table_name
+  name                        = "${var.name}-connections"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "pk"
   range_key                   = "sk"
-  deletion_protection_enabled = var.deletion_protection
+  deletion_protection_enabled = var.table.deletion_protection
 
   attribute {
     name = "pk"
@@ -26,7 +26,7 @@ resource "aws_dynamodb_table" "connections" {
   }
 
   point_in_time_recovery {
-    enabled = var.point_in_time_recovery
+    enabled = var.table.point_in_time_recovery
   }
 
   server_side_encryption {

@@ -10,7 +10,7 @@ resource "aws_cloudwatch_event_rule" "task_events" {
     source      = ["aws.ecs"]
     detail-type = ["ECS Task State Change"]
     detail = {
-      clusterArn = [var.cluster_arn]
+      clusterArn = [var.workers.cluster_arn]
     }
   })
 }
@@ -18,19 +18,48 @@ resource "aws_cloudwatch_event_rule" "task_events" {
 resource "aws_lambda_permission" "task_events" {
   statement_id  = "EventBridge"
   action        = "lambda:InvokeFunction"
-  function_name = aws_lambda_function.task_events.function_name
+  function_name = aws_lambda_function.this["task-events"].function_name
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.task_events.arn
+}
+
+# An event that cannot be handed to the function at all goes into the failure queue, too.
+resource "aws_sqs_queue_policy" "failures" {
+  queue_url = aws_sqs_queue.failures.url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "SendDeadLetters"
+        Effect = "Allow"
+        Principal = {
+          Service = "events.amazonaws.com"
+        }
+        Action   = "sqs:SendMessage"
+        Resource = aws_sqs_queue.failures.arn
+        Condition = {
+          ArnEquals = {
+            "aws:SourceArn" = aws_cloudwatch_event_rule.task_events.arn
+          }
+        }
+      },
+    ]
+  })
 }
 
 resource "aws_cloudwatch_event_target" "task_events" {
   rule      = aws_cloudwatch_event_rule.task_events.name
   target_id = "task-events"
-  arn       = aws_lambda_function.task_events.arn
+  arn       = aws_lambda_function.this["task-events"].arn
 
   retry_policy {
     maximum_event_age_in_seconds = 3600
+    maximum_retry_attempts       = 185
   }
 
-  depends_on = [aws_lambda_permission.task_events]
+  dead_letter_config {
+    arn = aws_sqs_queue.failures.arn
+  }
+
+  depends_on = [aws_lambda_permission.task_events, aws_sqs_queue_policy.failures]
 }

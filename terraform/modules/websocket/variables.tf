@@ -1,152 +1,89 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # From a log line to a browser. Defined in generator/src/modules/websocket.rs.
 
-variable "access_logs" {
-  description = "Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a log role, see account_log_role."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "account_log_role" {
-  description = "Whether to make the role with which API Gateway writes logs: one for the account and Region, removed again on destroy."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that alarms go to; null shows them in the console only."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = (var.alarm_topic_arn == null) || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$", var.alarm_topic_arn))
-    error_message = "The topic is the ARN of an SNS topic, or null."
-  }
-}
-
-variable "alarms" {
-  description = "Whether there are alarms; each costs 10 cents a month beyond the first ten."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "allow_file_repositories" {
-  description = "Whether orders may name `file://` repositories, which only a stand-in for Fargate can read."
-  type        = bool
-  nullable    = false
-}
-
-variable "architecture" {
-  description = "Processor architecture of the functions: x86_64 or arm64."
-  type        = string
-  default     = "x86_64"
-  nullable    = false
-
-  validation {
-    condition     = contains(["x86_64", "arm64"], var.architecture)
-    error_message = "The architecture is x86_64 or arm64."
-  }
-}
-
-variable "cluster_arn" {
-  description = "ARN of the cluster whose tasks write the lines."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[A-Za-z0-9_-]+$", var.cluster_arn))
-    error_message = "The cluster is named by its ARN."
-  }
-}
-
-variable "dashboard" {
-  description = "Whether there is a dashboard; the account's first three are free."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "deletion_protection" {
-  description = "Whether the table is protected against deletion."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "detailed_metrics" {
-  description = "Whether API Gateway measures each route; the metrics are billed."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
 variable "environment" {
-  description = "Name of the environment; tokens name it."
+  description = "Name of the environment: tokens name it, and the API's stage is called so."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]*[a-z0-9])?$", var.environment))
-    error_message = "An environment's name has lower-case letters, digits and hyphens and begins with a letter."
+    error_message = "environment must have lower-case letters, digits and hyphens and begin with a letter."
   }
 }
 
-variable "function_log_retention_in_days" {
-  description = "Days that the functions' and the API's own log groups keep a line."
-  type        = number
-  default     = 7
-  nullable    = false
+variable "executions" {
+  description = <<-EOT
+    What executions may do.
+    - allow_file_repositories: Whether orders may name file:// repositories, which only a stand-in for Fargate can read.
+    - max_duration_secs: Seconds that an execution may take whose order names no limit.
+    - state_machine_name: Name of the state machine. Not its ARN: the machine calls the functions, so it comes after them.
+  EOT
+  type = object({
+    allow_file_repositories = optional(bool, false)
+    max_duration_secs       = number
+    state_machine_name      = string
+  })
+  nullable = false
 
   validation {
-    condition = contains(
-      [
-        1,
-        3,
-        5,
-        7,
-        14,
-        30,
-        60,
-        90,
-        120,
-        150,
-        180,
-        365,
-        400,
-        545,
-        731,
-        1096,
-        1827,
-        2192,
-        2557,
-        2922,
-        3288,
-        3653,
-      ],
-      var.function_log_retention_in_days,
-    )
-    error_message = "CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+    condition     = var.executions.max_duration_secs >= 1 && var.executions.max_duration_secs <= 25920000 && floor(var.executions.max_duration_secs) == var.executions.max_duration_secs
+    error_message = "max_duration_secs must be a whole number from 1 to 25920000: 300 days."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.executions.state_machine_name))
+    error_message = "A state machine's name must have 1 to 80 letters, digits, hyphens and underscores."
   }
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts table, logs, failure queue and the functions' variables; null for AWS's own. The key's policy must let CloudWatch Logs use it."
+  description = "Key that encrypts table, logs, failure queue and the functions' variables; null for AWS's own. The key's policy must let CloudWatch Logs and EventBridge use it."
   type        = string
   default     = null
 
   validation {
-    condition     = (var.kms_key_arn == null) || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
-    error_message = "The key is named by its ARN, not by an alias: some services accept nothing else."
+    condition     = var.kms_key_arn == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a KMS key, not of an alias, or null."
   }
 }
 
-variable "lambda_zip" {
-  description = "Path of the zip that holds all functions."
-  type        = string
-  nullable    = false
+variable "lambda" {
+  description = <<-EOT
+    The functions.
+    - architecture: Processor architecture: x86_64 or arm64.
+    - log_retention_in_days: Days that the functions' and the API's own log groups keep a line.
+    - reserved_concurrency: Instances reserved for a function, by its short name such as push-logs; a function that is not named shares the account's.
+    - zip: Path of the zip that holds all functions.
+  EOT
+  type = object({
+    architecture          = optional(string, "x86_64")
+    log_retention_in_days = optional(number, 7)
+    reserved_concurrency  = optional(map(number), {})
+    zip                   = string
+  })
+  nullable = false
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.lambda.architecture)
+    error_message = "architecture must be x86_64 or arm64."
+  }
+
+  validation {
+    condition = contains(
+      [
+        1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192,
+        2557, 2922, 3288, 3653,
+      ],
+      var.lambda.log_retention_in_days,
+    )
+    error_message = "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.lambda.reserved_concurrency), ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"])) == 0 && alltrue([for number in values(var.lambda.reserved_concurrency) : number >= (-1)])
+    error_message = "reserved_concurrency must name functions (authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide), each with -1 for none or a number of instances."
+  }
 }
 
 variable "management_base" {
@@ -155,19 +92,42 @@ variable "management_base" {
   default     = null
 
   validation {
-    condition     = (var.management_base == null) || can(regex("^https?://[^?#]*[^/?#]$", var.management_base))
-    error_message = "The base is a URL without a slash at its end, or null for AWS's own."
+    condition     = var.management_base == null || can(regex("^https?://[^?#]*[^/?#]$", var.management_base))
+    error_message = "management_base must be a URL without a slash at its end, or null for AWS's own."
   }
 }
 
-variable "max_duration_secs" {
-  description = "Seconds that an execution may take whose order names no limit."
-  type        = number
-  nullable    = false
+variable "monitoring" {
+  description = <<-EOT
+    What is watched.
+    - access_logs: Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a log role, see account_log_role.
+    - account_log_role: Whether to make the role with which API Gateway writes logs: one for the account and Region, reset on destroy.
+    - alarm_topic_arn: ARN of the SNS topic that alarms go to; null shows them in the console only.
+    - alarms: Whether there are alarms; each costs 10 cents a month beyond the first ten.
+    - dashboard: Whether there is a dashboard; the account's first three are free.
+    - detailed_metrics: Whether API Gateway measures each route; the metrics are billed.
+    - traced_functions: Functions that X-Ray traces, by their short names such as push-logs.
+  EOT
+  type = object({
+    access_logs      = optional(bool, false)
+    account_log_role = optional(bool, false)
+    alarm_topic_arn  = optional(string)
+    alarms           = optional(bool, false)
+    dashboard        = optional(bool, false)
+    detailed_metrics = optional(bool, false)
+    traced_functions = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = ((var.max_duration_secs >= 1) && (var.max_duration_secs <= 25920000)) && ((var.max_duration_secs % 1) == 0)
-    error_message = "An execution takes 1 to 25920000 seconds: 300 days."
+    condition     = var.monitoring.alarm_topic_arn == null || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$", var.monitoring.alarm_topic_arn))
+    error_message = "alarm_topic_arn must be the ARN of an SNS topic, or null."
+  }
+
+  validation {
+    condition     = length(setsubtract(var.monitoring.traced_functions, ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"])) == 0
+    error_message = "traced_functions must be of authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide."
   }
 }
 
@@ -178,26 +138,8 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,47}$", var.name))
-    error_message = "The name has at most 48 lower-case letters, digits and hyphens and begins with a letter: what is appended to it must fit into the 64 characters of a role's name."
+    error_message = "name must begin with a lower-case letter and have at most 48 lower-case letters, digits and hyphens: a role's name is made of it."
   }
-}
-
-variable "permissions_boundary_arn" {
-  description = "Policy that bounds what the roles can ever do; null for none."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = (var.permissions_boundary_arn == null) || can(regex("^arn:[^:]+:iam::[0-9a-z]+:policy/.+$", var.permissions_boundary_arn))
-    error_message = "The boundary is the ARN of an IAM policy, or null."
-  }
-}
-
-variable "point_in_time_recovery" {
-  description = "Whether the table can be restored to any second of the last 35 days."
-  type        = bool
-  default     = false
-  nullable    = false
 }
 
 variable "region" {
@@ -207,31 +149,31 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "The Region is given by its code, such as us-east-1."
+    error_message = "region must be the code of a Region, such as us-east-1."
   }
 }
 
-variable "reserved_concurrency" {
-  description = "Instances reserved for a function, by its short name such as push-logs; a function that is not named shares the account's."
-  type        = map(number)
-  default     = {}
-  nullable    = false
+variable "roles" {
+  description = <<-EOT
+    Path and boundary of the roles.
+    - path: Path of the roles.
+    - permissions_boundary_arn: Policy that bounds what the roles can ever do; null for none.
+  EOT
+  type = object({
+    path                     = optional(string, "/")
+    permissions_boundary_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.reserved_concurrency) : contains(["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"], name)]) && alltrue([for number in values(var.reserved_concurrency) : number >= (-1)])
-    error_message = "Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide), each -1 for none or a number of instances."
+    condition     = can(regex("^/([!-~]+/)?$", var.roles.path))
+    error_message = "path must begin and end with a slash, such as / or /ralph/."
   }
-}
-
-variable "role_path" {
-  description = "Path of the roles."
-  type        = string
-  default     = "/"
-  nullable    = false
 
   validation {
-    condition     = can(regex("^/([!-~]+/)?$", var.role_path))
-    error_message = "A role's path begins and ends with a slash, such as / or /ralph/."
+    condition     = var.roles.permissions_boundary_arn == null || can(regex("^arn:[^:]+:iam::[0-9a-z]+:policy/.+$", var.roles.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, or null."
   }
 }
 
@@ -242,147 +184,94 @@ variable "signing_keys_arn" {
 
   validation {
     condition     = can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.signing_keys_arn))
-    error_message = "A secret is named by its ARN."
+    error_message = "signing_keys_arn must be the ARN of a secret in Secrets Manager."
   }
 }
 
-variable "stage_name" {
-  description = "Name of the stage."
-  type        = string
-  nullable    = false
+variable "table" {
+  description = <<-EOT
+    How the table of connections and runs is protected.
+    - deletion_protection: Whether the table refuses to be deleted.
+    - point_in_time_recovery: Whether the table can be restored to any second of the last 35 days.
+  EOT
+  type = object({
+    deletion_protection    = optional(bool, false)
+    point_in_time_recovery = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "throttling" {
+  description = <<-EOT
+    Most messages over all connections.
+    - burst_limit: Messages at once.
+    - rate_limit: Messages a second.
+  EOT
+  type = object({
+    burst_limit = optional(number, 500)
+    rate_limit  = optional(number, 1000)
+  })
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,128}$", var.stage_name))
-    error_message = "A stage's name has 1 to 128 letters, digits, hyphens and underscores."
+    condition     = var.throttling.burst_limit >= 1 && var.throttling.burst_limit <= 5000 && floor(var.throttling.burst_limit) == var.throttling.burst_limit
+    error_message = "burst_limit must be a whole number from 1 to 5000; 0 would answer every message with 429."
+  }
+
+  validation {
+    condition     = var.throttling.rate_limit >= 1 && var.throttling.rate_limit <= 10000 && floor(var.throttling.rate_limit) == var.throttling.rate_limit
+    error_message = "rate_limit must be a whole number from 1 to 10000; 0 would answer every message with 429."
   }
 }
 
-variable "state_machine_name" {
-  description = "Name of the state machine. Not its ARN: the machine calls the functions, so it comes after them."
-  type        = string
-  nullable    = false
+variable "workers" {
+  description = <<-EOT
+    The tasks whose lines are shown.
+    - cluster_arn: ARN of the cluster that they run on.
+    - log_group_arn: ARN of their log group.
+    - log_group_name: Name of their log group.
+    - log_retention_in_days: Days that their log group keeps a line; the rows of a run are kept as long.
+  EOT
+  type = object({
+    cluster_arn           = string
+    log_group_arn         = string
+    log_group_name        = string
+    log_retention_in_days = optional(number, 7)
+  })
+  nullable = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.state_machine_name))
-    error_message = "A state machine's name has 1 to 80 letters, digits, hyphens and underscores."
-  }
-}
-
-variable "table_name" {
-  description = "Name of the connections table."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9_.-]{3,255}$", var.table_name))
-    error_message = "A table's name has 3 to 255 letters, digits and the characters _ . and -."
-  }
-}
-
-variable "throttling_burst_limit" {
-  description = "Most messages at once, over all connections."
-  type        = number
-  default     = 500
-  nullable    = false
-
-  validation {
-    condition     = ((var.throttling_burst_limit >= 1) && (var.throttling_burst_limit <= 5000)) && ((var.throttling_burst_limit % 1) == 0)
-    error_message = "API Gateway allows bursts of 1 to 5000 messages; 0 would answer 429 to everything."
-  }
-}
-
-variable "throttling_rate_limit" {
-  description = "Messages a second, over all connections."
-  type        = number
-  default     = 1000
-  nullable    = false
-
-  validation {
-    condition     = ((var.throttling_rate_limit >= 1) && (var.throttling_rate_limit <= 10000)) && ((var.throttling_rate_limit % 1) == 0)
-    error_message = "API Gateway allows 1 to 10000 messages a second; 0 would answer 429 to everything."
-  }
-}
-
-variable "traced_functions" {
-  description = "Functions that X-Ray traces, by their short names such as push-logs."
-  type        = list(string)
-  default     = []
-  nullable    = false
-
-  validation {
-    condition = alltrue(
-      [
-        for item in var.traced_functions : contains(
-          ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"],
-          item,
-        )
-      ],
+    condition = can(
+      regex("^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[A-Za-z0-9_-]+$", var.workers.cluster_arn),
     )
-    error_message = "A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide."
-  }
-}
-
-variable "workers_log_group_arn" {
-  description = "ARN of the workers' log group."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^arn:[^:]+:logs:[^:]+:[0-9]+:log-group:[^:*]+$", var.workers_log_group_arn))
-    error_message = "The log group's ARN ends with its name, without `:*`."
-  }
-}
-
-variable "workers_log_group_name" {
-  description = "Name of the workers' log group."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9_/.#-]{1,512}$", var.workers_log_group_name))
-    error_message = "A log group's name has 1 to 512 letters, digits and the characters _ - / . #."
+    error_message = "cluster_arn must be the ARN of an ECS cluster."
   }
 
   validation {
-    condition     = !can(regex("^/aws/lambda/", var.workers_log_group_name))
-    error_message = "The workers' log group is not a function's own: each line that push-logs wrote would call it again. Name the group that the tasks write to."
+    condition     = can(regex("^arn:[^:]+:logs:[^:]+:[0-9]+:log-group:[^:*]+$", var.workers.log_group_arn))
+    error_message = "log_group_arn must be the ARN of a log group and end with its name, without :*."
   }
-}
 
-variable "workers_log_retention_in_days" {
-  description = "Days that the workers' log group keeps a line; the rows of a run are kept as long."
-  type        = number
-  default     = 7
-  nullable    = false
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_/.#-]{1,512}$", var.workers.log_group_name))
+    error_message = "A log group's name must have 1 to 512 letters, digits and the characters _ - / . #."
+  }
+
+  validation {
+    condition     = !can(regex("^/aws/lambda/", var.workers.log_group_name))
+    error_message = "log_group_name must be the group that tasks write to, not a function's own: each line that push-logs wrote would call it again."
+  }
 
   validation {
     condition = contains(
       [
-        1,
-        3,
-        5,
-        7,
-        14,
-        30,
-        60,
-        90,
-        120,
-        150,
-        180,
-        365,
-        400,
-        545,
-        731,
-        1096,
-        1827,
-        2192,
-        2557,
-        2922,
-        3288,
-        3653,
+        1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192,
+        2557, 2922, 3288, 3653,
       ],
-      var.workers_log_retention_in_days,
+      var.workers.log_retention_in_days,
     )
-    error_message = "CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+    error_message = "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
   }
 }

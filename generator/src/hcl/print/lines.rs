@@ -5,7 +5,7 @@
 
 /// A file's lines before indentation.
 #[derive(Default)]
-pub(in crate::hcl) struct Lines {
+pub(super) struct Lines {
     done: Vec<Line>,
     current: Line,
 }
@@ -18,29 +18,26 @@ struct Line {
     tail: Option<(String, i32)>,
     /// Brackets of the whole line.
     net: i32,
-    /// Lines that follow verbatim: a heredoc's body and end.
-    verbatim: String,
+    /// Lines that follow: a heredoc's body and end.
+    heredoc: Vec<String>,
+    /// Whether they are indented.
+    indented: bool,
 }
 
 impl Lines {
-    /// Text without brackets, or whose brackets [`Lines::open`] and [`Lines::close`] do not count.
-    pub(in crate::hcl) fn push(&mut self, text: &str) {
+    /// Text whose brackets are balanced.
+    pub(super) fn push(&mut self, text: &str) {
         match &mut self.current.tail {
             Some((tail, _)) => tail.push_str(text),
             None => self.current.lead.push_str(text),
         }
     }
 
-    /// Text whose brackets are balanced.
-    pub(in crate::hcl) fn balanced(&mut self, text: &str) {
-        self.push(text);
-    }
-
-    pub(in crate::hcl) fn open(&mut self, bracket: &str) {
+    pub(super) fn open(&mut self, bracket: &str) {
         self.bracket(bracket, 1);
     }
 
-    pub(in crate::hcl) fn close(&mut self, bracket: &str) {
+    pub(super) fn close(&mut self, bracket: &str) {
         self.bracket(bracket, -1);
     }
 
@@ -53,7 +50,7 @@ impl Lines {
     }
 
     /// The `=` after an attribute's name or a key.
-    pub(in crate::hcl) fn assign(&mut self) {
+    pub(super) fn assign(&mut self) {
         if self.current.tail.is_none() {
             self.current.tail = Some(("= ".to_owned(), 0));
         } else {
@@ -61,33 +58,27 @@ impl Lines {
         }
     }
 
-    /// A comment on a line of its own.
-    pub(in crate::hcl) fn comment(&mut self, text: &str) {
-        self.push(text);
-        self.newline();
+    /// A heredoc; `body` ends with a line break. It is indented like what is around it, unless
+    /// Terraform, which takes away what all lines begin with, would take away more.
+    pub(super) fn heredoc(&mut self, delimiter: &str, body: &str) {
+        let begins = |line: &str| line.starts_with(|c: char| !c.is_whitespace());
+        self.current.indented = body.lines().any(begins) && !body.lines().any(str::is_empty);
+        self.push(if self.current.indented { "<<-" } else { "<<" });
+        self.push(delimiter);
+        self.current.heredoc = body.lines().chain([delimiter]).map(str::to_owned).collect();
     }
 
-    /// A heredoc; `body` ends with a line break.
-    pub(in crate::hcl) fn heredoc(&mut self, delimiter: &str, body: &str) {
-        self.push(&format!("<<{delimiter}"));
-        self.current.verbatim = format!("{body}{delimiter}\n");
-    }
-
-    pub(in crate::hcl) fn newline(&mut self) {
+    pub(super) fn newline(&mut self) {
         self.done.push(std::mem::take(&mut self.current));
     }
 
-    pub(in crate::hcl) fn blank(&mut self) {
-        self.newline();
-    }
-
     /// Columns of the current line so far, indentation left out.
-    pub(in crate::hcl) fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         let tail = self.current.tail.as_ref().map_or(0, |(tail, _)| tail.chars().count() + 1);
         self.current.lead.chars().count() + tail
     }
 
-    pub(in crate::hcl) fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         let indents = indents(&self.done);
         let columns = columns(&self.done, &indents);
         let mut out = String::with_capacity(self.done.len() * 48);
@@ -105,7 +96,13 @@ impl Lines {
                 out.push_str(tail);
             }
             out.push('\n');
-            out.push_str(&line.verbatim);
+            for (i, text) in line.heredoc.iter().enumerate() {
+                let is_end = i + 1 == line.heredoc.len();
+                let spaces = if is_end { indent } else { indent + 2 };
+                out.extend(std::iter::repeat_n(' ', if line.indented { spaces } else { 0 }));
+                out.push_str(text);
+                out.push('\n');
+            }
         }
         out
     }

@@ -3,13 +3,12 @@
 //! It decides nothing. `admit` and `decide` answer with a `Step` of `ralph_protocol::execution`; the
 //! machine does what the step says and hands it back.
 
-use super::{Fargate, FargateInputs};
+use super::{Fargate, FargateInputs, rules};
 use crate::asl::{Machine, Name, State};
 use crate::aws::iam::{Partition, Role, RolePolicy, RolePolicyRef, RoleRef};
 use crate::aws::logs::LogGroup;
 use crate::aws::sfn::{Logging, StateMachine, StateMachineRef, Tracing};
 use crate::hcl::prelude::*;
-use crate::modules::rules;
 use crate::skips;
 
 const ADMIT: Name = "Admit";
@@ -22,6 +21,7 @@ const FAILED: Name = "Failed";
 
 /// The parts of the module that the state machine and its role name.
 pub(super) struct Around<'a> {
+    pub(super) account: &'a Expr<Fargate, Text>,
     pub(super) cluster: &'a crate::aws::ecs::ClusterRef<Fargate>,
     pub(super) task_definition: &'a crate::aws::ecs::TaskDefinitionRef<Fargate>,
     pub(super) execution: &'a RoleRef<Fargate>,
@@ -41,17 +41,16 @@ pub(super) fn add(
     let logs = m.add(
         LogGroup::new("state_machine")
             .why("Under /aws/vendedlogs/, because every other group that a service delivers to takes a place in the account's one resource policy, which fills up. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html")
-            .skip(&skips::SHORT_RETENTION)
-            .skip(&skips::LOG_KEY)
-            .name(text!["/aws/vendedlogs/states/", &inputs.state_machine_name])
+            .skip(&skips::LOG_GROUP)
+            .name(text!["/aws/vendedlogs/states/", &inputs.names.state_machine])
             .retention_in_days(&inputs.log_retention_in_days)
-            .kms_key_id(&inputs.options.kms_key_arn),
+            .kms_key_id(&inputs.kms_key_arn),
     );
     m.add(
         StateMachine::new("workstream")
             .why("Failures are logged, their data is not: an order or a reason can quote what a repository says. Who may read an execution's history finds it there for 90 days.")
-            .skip(&skips::NO_EXECUTION_DATA)
-            .name(&inputs.state_machine_name)
+            .skip(&[&skips::NO_EXECUTION_DATA])
+            .name(&inputs.names.state_machine)
             .r#type("STANDARD")
             .role_arn(role.arn())
             .definition(machine(inputs, around, &partition).definition())
@@ -96,11 +95,11 @@ fn machine(
         ("order.$", "$".into()),
     ]);
     let states = vec![
-        invoke(ADMIT, &Expr::from(&inputs.admit_function_arn), ("Payload", order)),
+        invoke(ADMIT, &Expr::from(&inputs.functions.admit_arn), ("Payload", order)),
         State::choice(NEXT, "$.next", [("run", RUN_TASK), ("wait", WAIT), ("done", DONE)], FAILED),
         run_task(inputs, around, call("ecs:runTask.sync")),
         State::wait(WAIT, "$.seconds").then(DECIDE),
-        invoke(DECIDE, &Expr::from(&inputs.decide_function_arn), ("Payload.$", "$".into())),
+        invoke(DECIDE, &Expr::from(&inputs.functions.decide_arn), ("Payload.$", "$".into())),
         State::succeed(DONE, "$.output"),
         State::fail(FAILED, "$.Error", "$.Cause"),
     ];
@@ -119,11 +118,11 @@ fn run_task(
     let strategy =
         object([("CapacityProvider.$", "$.run.capacityProvider".into()), ("Weight", 1.into())]);
     let network = object([
-        ("Subnets", inputs.subnet_ids.any()),
-        ("SecurityGroups", tuple([inputs.worker_security_group_id.any()])),
+        ("Subnets", inputs.network.subnet_ids.any()),
+        ("SecurityGroups", tuple([inputs.network.security_group_id.any()])),
         (
             "AssignPublicIp",
-            Expr::from(&inputs.assign_public_ip).choose::<Text>("ENABLED", "DISABLED").any(),
+            inputs.network.assign_public_ip.choose::<Text>("ENABLED", "DISABLED").any(),
         ),
     ]);
     let parameters = object([
@@ -148,13 +147,12 @@ fn role(
     around: &Around<'_>,
     partition: &Expr<Fargate, Text>,
 ) -> (RoleRef<Fargate>, RolePolicyRef<Fargate>) {
-    let (cluster, name) = (around.cluster.arn(), &inputs.state_machine_name);
-    let account = cluster.account();
+    let (cluster, name) = (around.cluster.arn(), &inputs.names.state_machine);
+    let account = around.account;
     let machine =
-        text!["arn:", partition, ":states:", &inputs.region, ":", &account, ":stateMachine:", name];
-    let trust = Statement::allow("Assume", &["sts:AssumeRole"])
-        .by(Principal::Service("states.amazonaws.com"))
-        .when("StringEquals", "aws:SourceAccount", &account)
+        text!["arn:", partition, ":states:", &inputs.region, ":", account, ":stateMachine:", name];
+    let trust = Statement::trust("states.amazonaws.com")
+        .when("StringEquals", "aws:SourceAccount", account)
         .when("ArnEquals", "aws:SourceArn", machine);
     let role_name = rules::short(
         m,
@@ -166,8 +164,8 @@ fn role(
     let role = m.add(
         Role::new("state_machine")
             .name(&role_name)
-            .path(&inputs.options.role_path)
-            .permissions_boundary(&inputs.permissions_boundary_arn)
+            .path(&inputs.roles.path)
+            .permissions_boundary(&inputs.roles.permissions_boundary_arn)
             .assume_role_policy(Document::new([trust])),
     );
     let tasks = arn![func::replace(&cluster, ":cluster/", ":task/"), "/*"];
@@ -175,18 +173,18 @@ fn role(
         Statement::allow("RunTask", &["ecs:RunTask"])
             .on(arn![around.task_definition.arn_without_revision(), ":*"])
             .when("ArnEquals", "ecs:cluster", &cluster),
-        Statement::allow("TagTask", &["ecs:TagResource"]).on(tasks.clone()).when(
+        Statement::allow("TagTasks", &["ecs:TagResource"]).on(tasks.clone()).when(
             "StringEquals",
             "ecs:CreateAction",
             "RunTask",
         ),
-        Statement::allow("FollowTask", &["ecs:DescribeTasks", "ecs:StopTask"]).on(tasks).when(
+        Statement::allow("ManageTasks", &["ecs:DescribeTasks", "ecs:StopTask"]).on(tasks).when(
             "ArnEquals",
             "ecs:cluster",
             &cluster,
         ),
         Statement::allow(
-            "HearOfTask",
+            "ManageTaskEvents",
             &["events:DescribeRule", "events:PutRule", "events:PutTargets"],
         )
         .on(arn![
@@ -195,16 +193,16 @@ fn role(
             ":events:",
             &inputs.region,
             ":",
-            &account,
+            account,
             ":rule/StepFunctionsGetEventsForECSTaskRule"
         ]),
-        Statement::allow("GiveRoles", &["iam:PassRole"])
+        Statement::allow("PassRoles", &["iam:PassRole"])
             .on(around.execution.arn())
             .on(around.task.arn())
             .when("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com"),
-        Statement::allow("Ask", &["lambda:InvokeFunction"])
-            .on(&inputs.admit_function_arn)
-            .on(&inputs.decide_function_arn),
+        Statement::allow("InvokeFunctions", &["lambda:InvokeFunction"])
+            .on(&inputs.functions.admit_arn)
+            .on(&inputs.functions.decide_arn),
         Statement::allow(
             "DeliverLogs",
             &[
@@ -218,9 +216,9 @@ fn role(
                 "logs:UpdateLogDelivery",
             ],
         )
-        .on_everything("CloudWatch knows no resource for log deliveries"),
+        .on_everything("log deliveries have no resource"),
         Statement::allow(
-            "Trace",
+            "WriteTraces",
             &[
                 "xray:GetSamplingRules",
                 "xray:GetSamplingTargets",
@@ -228,7 +226,7 @@ fn role(
                 "xray:PutTraceSegments",
             ],
         )
-        .on_everything("X-Ray knows no resource for traces"),
+        .on_everything("traces have no resource"),
     ]);
     let policy = m.add(
         RolePolicy::new("state_machine")

@@ -13,21 +13,14 @@ pub(super) fn interface(
     worker: &SecurityGroupRef<Vpc>,
 ) {
     m.file("endpoints.tf");
-    let services = &inputs.options.interface_endpoints;
-    let wanted = m.local(
-        "interface_endpoints",
-        services.to_map_if(
-            ("index", "service"),
-            |_, service| (service.clone(), service),
-            &own.create,
-        ),
-    );
-    let any = m.local("has_interface_endpoints", func::length(func::keys(&wanted)).greater(0));
+    let wanted =
+        m.local("interface_endpoints", own.create.choose(&inputs.interface_endpoints, Vec::new()));
+    let any = func::length(&wanted).greater(0);
     let vpc_id = own.vpc.first(|vpc| vpc.id());
     let group = m.add_if(
         &any,
         SecurityGroup::new("endpoints")
-            .skip(&skips::GROUP_OF_TASKS)
+            .skip(&[&skips::GROUP_OF_TASKS])
             .name(text![&inputs.name, "-endpoints"])
             .description("Interface endpoints: TLS from tasks")
             .vpc_id(&vpc_id)
@@ -44,7 +37,7 @@ pub(super) fn interface(
             .to_port(443)
             .referenced_security_group_id(worker.id()),
     );
-    m.add_each(&wanted, |each| {
+    m.add_each(&func::to_set(&wanted), |each| {
         VpcEndpoint::new("interface")
             .why("Each costs about 7 dollars a month in each zone, used or not.")
             .vpc_id(&vpc_id)

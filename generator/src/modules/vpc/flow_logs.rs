@@ -10,44 +10,44 @@ use crate::skips;
 
 pub(super) fn records(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>, own: &Network) {
     m.file("flow_logs.tf");
-    let options = &inputs.options;
-    let on = m.local("flow_logs", own.create.and(&options.flow_logs));
+    let on = m.local("flow_logs", own.create.and(&inputs.flow_logs.enabled));
     let group = m.add_if(
         &on,
         LogGroup::new("flow")
-            .skip(&skips::SHORT_RETENTION)
-            .skip(&skips::LOG_KEY)
+            .skip(&skips::LOG_GROUP)
             .name(text!["/ralph/flow/", &inputs.name])
-            .retention_in_days(&options.flow_log_retention_in_days)
-            .kms_key_id(&options.kms_key_arn),
+            .retention_in_days(&inputs.flow_logs.retention_in_days)
+            .kms_key_id(&inputs.kms_key_arn),
     );
-    let vpc_arn = own.vpc.first(|vpc| vpc.arn());
-    let trust = Statement::allow("Assume", &["sts:AssumeRole"])
-        .by(Principal::Service("vpc-flow-logs.amazonaws.com"))
-        .when("StringEquals", "aws:SourceAccount", vpc_arn.account());
+    let trust = Statement::trust("vpc-flow-logs.amazonaws.com").when(
+        "StringEquals",
+        "aws:SourceAccount",
+        own.vpc.first(|vpc| vpc.arn()).account(),
+    );
     let role = m.add_if(
         &on,
         Role::new("flow")
             .name(text![&inputs.name, "-flow-logs"])
-            .path(&options.role_path)
-            .permissions_boundary(&options.permissions_boundary_arn)
+            .path(&inputs.roles.path)
+            .permissions_boundary(&inputs.roles.permissions_boundary_arn)
             .assume_role_policy(Document::new([trust])),
     );
     let policy = m.add_if(
         &on,
-        RolePolicy::new("flow").name("flow-logs").role(role.first(|role| role.id())).policy(
-            Document::new([Statement::allow(
-                "WriteOwnLog",
+        RolePolicy::new("flow")
+            .why("https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html")
+            .name("flow-logs")
+            .role(role.first(|role| role.id()))
+            .policy(Document::new([Statement::allow(
+                "WriteLogs",
                 &[
-                    // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
                     "logs:CreateLogStream",
                     "logs:DescribeLogGroups",
                     "logs:DescribeLogStreams",
                     "logs:PutLogEvents",
                 ],
             )
-            .on(arn![group.first(|group| group.arn()), ":*"])]),
-        ),
+            .on(arn![group.first(|group| group.arn()), ":*"])])),
     );
     m.add_if(
         &on,

@@ -46,40 +46,38 @@ pub(super) fn destination(
     inputs: &WebsocketInputs<Websocket>,
 ) -> Destination {
     m.file("access_logs.tf");
-    let options = &inputs.options;
+    let (monitoring, roles) = (&inputs.monitoring, &inputs.roles);
     let group = m.add_if(
-        &options.access_logs,
+        &monitoring.access_logs,
         LogGroup::new("access")
-            .skip(&skips::SHORT_RETENTION)
-            .skip(&skips::LOG_KEY)
+            .skip(&skips::LOG_GROUP)
             .name(text!["/aws/apigateway/", &inputs.name])
-            .retention_in_days(&options.function_log_retention_in_days)
-            .kms_key_id(&options.kms_key_arn),
+            .retention_in_days(&inputs.lambda.log_retention_in_days)
+            .kms_key_id(&inputs.kms_key_arn),
     );
     let role = m.add_if(
-        &options.account_log_role,
+        &monitoring.account_log_role,
         Role::new("api_logs")
             .name(text![&inputs.name, "-api-logs"])
-            .path(&options.role_path)
-            .permissions_boundary(&options.permissions_boundary_arn)
-            .assume_role_policy(Document::trust("apigateway.amazonaws.com")),
+            .path(&roles.path)
+            .permissions_boundary(&roles.permissions_boundary_arn)
+            .assume_role_policy(Document::new([Statement::trust("apigateway.amazonaws.com")])),
     );
     let document = Document::new([Statement::allow("WriteLogs", PUSH)
         .on_everything("the role is the account's, and API Gateway refuses one that may do less")]);
     let policy = m.add_if(
-        &options.account_log_role,
+        &monitoring.account_log_role,
         RolePolicy::new("api_logs")
-            .skip(&skips::ACCOUNT_LOG_ROLE)
-            .skip(&skips::ACCOUNT_LOG_ROLE_EVERYWHERE)
+            .skip(&[&skips::ACCOUNT_LOG_ROLE, &skips::ACCOUNT_LOG_ROLE_EVERYWHERE])
             .note(&document.reasons())
             .name("logs")
             .role(role.first(|role| role.id()))
             .policy(document),
     );
     let account = m.add_if(
-        &options.account_log_role,
+        &monitoring.account_log_role,
         Account::new("this")
-            .why("One for the account and Region, whatever else has an API there, and taken away again when this is destroyed: a switch of its own.")
+            .why("The account has one in each Region, which destroying this resets: a switch of its own.")
             .cloudwatch_role_arn(role.first(|role| role.arn()))
             .after(&policy),
     );

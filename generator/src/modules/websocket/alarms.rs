@@ -1,26 +1,33 @@
 //! Alarms: what a person must know of. docs/operations.md says what each means and what to do.
 
-use std::collections::BTreeMap;
-
 use ralph_protocol::names::{Handler, METRIC_DIMENSION, METRIC_NAMESPACE, metric};
 
 use super::functions::Functions;
 use super::{FILTER, Websocket, WebsocketInputs};
 use crate::aws::cloudwatch::MetricAlarm;
 use crate::aws::sqs::QueueRef;
+use crate::hcl::InputType;
 use crate::hcl::prelude::*;
 
 /// Connections refused in five minutes from which on somebody is trying, or a clock is wrong.
-const MANY_DENIALS: i64 = 20;
+const MANY_DENIALS: i32 = 20;
 
-/// An alarm: what is measured, over five minutes, and from how much on it is too much.
-struct Watch {
-    name: &'static str,
-    about: &'static str,
-    namespace: &'static str,
-    metric: &'static str,
-    statistic: &'static str,
-    from: i64,
+inputs! {
+    /// An alarm: what is measured over five minutes, and from how much on it is too much.
+    pub(super) struct Alarm {
+        /// What has happened.
+        description: Text,
+        /// Of what.
+        dimensions: Map<Text>,
+        /// The metric.
+        metric_name: Text,
+        /// Whose metric.
+        namespace: Text,
+        /// Sum, Maximum, …
+        statistic: Text,
+        /// How much.
+        threshold: Number,
+    }
 }
 
 pub(super) fn all(
@@ -30,107 +37,102 @@ pub(super) fn all(
     failures: &QueueRef<Websocket>,
 ) {
     m.file("alarms.tf");
-    let of = |handler| functions.get(handler).function.function_name();
-    let function = |handler| BTreeMap::from([("FunctionName", Expr::from(of(handler)))]);
-    let lambda = Watch {
-        name: "",
-        about: "",
-        namespace: "AWS/Lambda",
-        metric: "Errors",
-        statistic: "Sum",
-        from: 1,
+    let name = |handler| Expr::<_, Text>::from(functions.of(handler, |f| f.function_name()));
+    let lambda = |handler, metric_name: &str, description: &str| Alarm {
+        description: description.into(),
+        dimensions: map([("FunctionName", name(handler))]),
+        metric_name: metric_name.into(),
+        namespace: "AWS/Lambda".into(),
+        statistic: "Sum".into(),
+        threshold: 1.into(),
     };
-    let watched = [
+    let alarms = [
         (
-            Watch {
-                name: "push-logs-errors",
-                about: "Deliveries failed: lines reach viewers late, or only when they ask again.",
-                ..lambda
+            "delivery-errors",
+            Alarm {
+                description: "CloudWatch Logs could not hand lines to push-logs: its permission or the function is gone.".into(),
+                dimensions: map([
+                    ("DestinationType", "Lambda".into()),
+                    ("FilterName", FILTER.into()),
+                    ("LogGroupName", Expr::from(&inputs.workers.log_group_name)),
+                ]),
+                metric_name: "DeliveryErrors".into(),
+                namespace: "AWS/Logs".into(),
+                statistic: "Sum".into(),
+                threshold: 1.into(),
             },
-            function(Handler::PushLogs),
         ),
         (
-            Watch {
-                name: "push-logs-throttles",
-                about: "Deliveries waited for a free instance: the account's concurrency, or the function's own, is used up.",
-                metric: "Throttles",
-                ..lambda
+            "denials",
+            Alarm {
+                description: "Many connections were refused: somebody is guessing tokens, or a clock or signing key is wrong.".into(),
+                dimensions: map([(METRIC_DIMENSION, name(Handler::Authorize))]),
+                metric_name: metric::DENIED.into(),
+                namespace: METRIC_NAMESPACE.into(),
+                statistic: "Sum".into(),
+                threshold: MANY_DENIALS.into(),
             },
-            function(Handler::PushLogs),
         ),
         (
-            Watch {
-                name: "send-logs-throttles",
-                about: "Viewers' requests were refused because no instance was free.",
-                metric: "Throttles",
-                ..lambda
+            "failures",
+            Alarm {
+                description: "The failure queue holds deliveries or events that failed for good, with the error.".into(),
+                dimensions: map([("QueueName", failures.name())]),
+                metric_name: "ApproximateNumberOfMessagesVisible".into(),
+                namespace: "AWS/SQS".into(),
+                statistic: "Maximum".into(),
+                threshold: 1.into(),
             },
-            function(Handler::SendLogs),
         ),
         (
-            Watch {
-                name: "failures",
-                about: "The failure queue holds deliveries that failed for good. They hold their lines and the error.",
-                namespace: "AWS/SQS",
-                metric: "ApproximateNumberOfMessagesVisible",
-                statistic: "Maximum",
-                from: 1,
-            },
-            BTreeMap::from([("QueueName", failures.name())]),
+            "push-logs-errors",
+            lambda(
+                Handler::PushLogs,
+                "Errors",
+                "Deliveries failed: lines reach viewers late, or only when they ask again.",
+            ),
         ),
         (
-            Watch {
-                name: "delivery-errors",
-                about: "CloudWatch Logs could not hand lines to push-logs: its permission or the function is gone.",
-                namespace: "AWS/Logs",
-                metric: "DeliveryErrors",
-                statistic: "Sum",
-                from: 1,
-            },
-            BTreeMap::from([
-                ("DestinationType", "Lambda".into()),
-                ("FilterName", FILTER.into()),
-                ("LogGroupName", Expr::from(&inputs.workers_log_group_name)),
-            ]),
+            "push-logs-throttles",
+            lambda(
+                Handler::PushLogs,
+                "Throttles",
+                "Deliveries waited for a free instance: the account's concurrency, or the function's own, is used up.",
+            ),
         ),
         (
-            Watch {
-                name: "denials",
-                about: "Many connections were refused: somebody is guessing tokens, or a clock or signing key is wrong.",
-                namespace: METRIC_NAMESPACE,
-                metric: metric::DENIED,
-                statistic: "Sum",
-                from: MANY_DENIALS,
-            },
-            BTreeMap::from([(METRIC_DIMENSION, Expr::from(of(Handler::Authorize)))]),
+            "send-logs-throttles",
+            lambda(
+                Handler::SendLogs,
+                "Throttles",
+                "Viewers' requests were refused because no instance was free.",
+            ),
         ),
     ];
-    let actions = m.local_because(
+    let alarms =
+        m.local_here("alarms", "", map(alarms.map(|(name, alarm)| (name, Alarm::write(alarm)))));
+    let topic = &inputs.monitoring.alarm_topic_arn;
+    let actions = m.local_here(
         "alarm_actions",
         "An alarm without a topic is seen in the console only.",
-        topics(&inputs.options.alarm_topic_arn),
+        topic.is_null().choose::<List<Arn>>(Vec::new(), vec![topic.set()]),
     );
-    for (watch, dimensions) in watched {
-        m.add_if(
-            &inputs.options.alarms,
-            MetricAlarm::new(&watch.name.replace('-', "_"))
-                .alarm_name(text![&inputs.name, "-", watch.name])
-                .alarm_description(watch.about)
-                .namespace(watch.namespace)
-                .metric_name(watch.metric)
-                .dimensions(map(dimensions))
-                .statistic(watch.statistic)
-                .period(300)
-                .evaluation_periods(1)
-                .comparison_operator("GreaterThanOrEqualToThreshold")
-                .threshold(watch.from)
-                .treat_missing_data("notBreaching")
-                .alarm_actions(&actions)
-                .ok_actions(&actions),
-        );
-    }
-}
-
-fn topics(topic: &Expr<Websocket, Opt<Arn>>) -> Expr<Websocket, List<Arn>> {
-    topic.is_null().choose::<List<Arn>>(Vec::new(), vec![topic.set()])
+    let wanted = alarms.filter(("name", "alarm"), &inputs.monitoring.alarms);
+    m.add_each(&wanted, |each| {
+        let alarm = Alarm::read(each.value);
+        MetricAlarm::new("this")
+            .alarm_name(text![&inputs.name, "-", &each.key])
+            .alarm_description(alarm.description)
+            .namespace(alarm.namespace)
+            .metric_name(alarm.metric_name)
+            .dimensions(alarm.dimensions)
+            .statistic(alarm.statistic)
+            .period(300)
+            .evaluation_periods(1)
+            .comparison_operator("GreaterThanOrEqualToThreshold")
+            .threshold(alarm.threshold)
+            .treat_missing_data("notBreaching")
+            .alarm_actions(&actions)
+            .ok_actions(&actions)
+    });
 }

@@ -6,14 +6,21 @@ use super::functions::Functions;
 use super::{FILTER, Websocket, WebsocketInputs};
 use crate::aws::cloudwatch::Dashboard;
 use crate::aws::sqs::QueueRef;
+use crate::hcl::InputType;
 use crate::hcl::prelude::*;
 
 /// A curve: namespace, metric, dimensions, statistic.
 type Curve = Expr<Websocket, Any>;
 
-/// Graphs stand three in a row of 24 columns.
-const WIDTH: i32 = 8;
-const HEIGHT: i32 = 6;
+inputs! {
+    /// A graph.
+    pub(super) struct Graph {
+        /// What it shows.
+        title: Text,
+        /// Its curves.
+        metrics: List<Any>,
+    }
+}
 
 pub(super) fn page(
     m: &mut Module<Websocket>,
@@ -22,87 +29,76 @@ pub(super) fn page(
     failures: &QueueRef<Websocket>,
 ) {
     m.file("dashboard.tf");
-    let name = |handler: Handler| functions.get(handler).function.function_name().any();
-    let with = |statistic: &str| object([("stat", statistic.into())]);
-    let curve = |namespace: &str, metric: &str, dimensions: Vec<Curve>, statistic: &str| {
-        let mut parts: Vec<Curve> = vec![namespace.into(), metric.into()];
-        parts.extend(dimensions);
-        parts.push(with(statistic));
-        tuple(parts)
+    let mut local = |name: &str, handler| {
+        m.local_here(name, "", Expr::<_, Text>::from(functions.of(handler, |f| f.function_name())))
     };
-    let ours = |metric: &str, handler: Handler, statistic: &str| {
-        curve(METRIC_NAMESPACE, metric, vec![METRIC_DIMENSION.into(), name(handler)], statistic)
+    let authorize = local("authorize", Handler::Authorize);
+    let push = local("push_logs", Handler::PushLogs);
+    let send = local("send_logs", Handler::SendLogs);
+    let curve = |parts: &[&str], of: Curve, statistic: &str| -> Curve {
+        let statistic = object([("stat", statistic.into())]);
+        tuple(parts.iter().map(|part| (*part).into()).chain([of, statistic]))
     };
-    let lambda = |metric: &str, handler: Handler, statistic: &str| {
-        curve("AWS/Lambda", metric, vec!["FunctionName".into(), name(handler)], statistic)
+    let ours = |metric: &str, function: &Expr<Websocket, Text>, statistic: &str| {
+        curve(&[METRIC_NAMESPACE, metric, METRIC_DIMENSION], function.any(), statistic)
+    };
+    let lambda = |metric: &str, function: &Expr<Websocket, Text>, statistic: &str| {
+        curve(&["AWS/Lambda", metric, "FunctionName"], function.any(), statistic)
     };
     let logs = |metric: &str| {
-        let filter = vec![
-            "LogGroupName".into(),
-            inputs.workers_log_group_name.any(),
-            "DestinationType".into(),
-            "Lambda".into(),
-            "FilterName".into(),
-            FILTER.into(),
-        ];
-        curve("AWS/Logs", metric, filter, "Sum")
+        let filter = ["DestinationType", "Lambda", "FilterName", FILTER, "LogGroupName"];
+        let parts = [&["AWS/Logs", metric], &filter[..]].concat();
+        curve(&parts, inputs.workers.log_group_name.any(), "Sum")
     };
-    let (push, send) = (Handler::PushLogs, Handler::SendLogs);
-    let graphs: Vec<(&str, Vec<Curve>)> = vec![
+    let waiting = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName"];
+    let graphs: [(&str, Vec<Curve>); 9] = [
         (
             "Lines taken in and read back",
-            vec![ours(metric::EVENTS, push, "Sum"), ours(metric::EVENTS, send, "Sum")],
+            vec![ours(metric::EVENTS, &push, "Sum"), ours(metric::EVENTS, &send, "Sum")],
         ),
         (
             "Age of a line at its first post, ms",
-            vec![ours(metric::DELIVERY_AGE, push, "p50"), ours(metric::DELIVERY_AGE, push, "p99")],
+            vec![
+                ours(metric::DELIVERY_AGE, &push, "p50"),
+                ours(metric::DELIVERY_AGE, &push, "p99"),
+            ],
         ),
         (
             "Frames and posts",
-            vec![
-                ours(metric::FRAMES, push, "Sum"),
-                ours(metric::POSTS, push, "Sum"),
-                ours(metric::RETRIED, push, "Sum"),
-                ours(metric::BYTES, push, "Sum"),
-            ],
+            [metric::FRAMES, metric::POSTS, metric::RETRIED, metric::BYTES]
+                .map(|metric| ours(metric, &push, "Sum"))
+                .into(),
         ),
         (
             "Lines that went nowhere",
-            vec![
-                ours(metric::DROPPED, push, "Sum"),
-                ours(metric::FOREIGN, push, "Sum"),
-                ours(metric::FAILED, push, "Sum"),
-                ours(metric::GONE, push, "Sum"),
-                ours(metric::THROTTLED, push, "Sum"),
-            ],
+            [metric::DROPPED, metric::FOREIGN, metric::FAILED, metric::GONE, metric::THROTTLED]
+                .map(|metric| ours(metric, &push, "Sum"))
+                .into(),
         ),
         (
             "Connections let in and refused",
-            vec![
-                ours(metric::ALLOWED, Handler::Authorize, "Sum"),
-                ours(metric::DENIED, Handler::Authorize, "Sum"),
-            ],
+            [metric::ALLOWED, metric::DENIED].map(|metric| ours(metric, &authorize, "Sum")).into(),
         ),
         (
             "Requests refused and put off",
-            vec![ours(metric::REFUSED, send, "Sum"), ours(metric::THROTTLED, send, "Sum")],
+            [metric::REFUSED, metric::THROTTLED].map(|metric| ours(metric, &send, "Sum")).into(),
         ),
         (
             "Errors and throttles",
             vec![
-                lambda("Errors", push, "Sum"),
-                lambda("Throttles", push, "Sum"),
-                lambda("Errors", send, "Sum"),
-                lambda("Throttles", send, "Sum"),
+                lambda("Errors", &push, "Sum"),
+                lambda("Throttles", &push, "Sum"),
+                lambda("Errors", &send, "Sum"),
+                lambda("Throttles", &send, "Sum"),
             ],
         ),
         (
             "Duration and cold starts",
             vec![
-                lambda("Duration", push, "p99"),
-                lambda("Duration", send, "p99"),
-                ours(metric::COLD_STARTS, push, "Sum"),
-                ours(metric::COLD_STARTS, send, "Sum"),
+                lambda("Duration", &push, "p99"),
+                lambda("Duration", &send, "p99"),
+                ours(metric::COLD_STARTS, &push, "Sum"),
+                ours(metric::COLD_STARTS, &send, "Sum"),
             ],
         ),
         (
@@ -111,37 +107,40 @@ pub(super) fn page(
                 logs("ForwardedLogEvents"),
                 logs("DeliveryErrors"),
                 logs("DeliveryThrottling"),
-                curve(
-                    "AWS/SQS",
-                    "ApproximateNumberOfMessagesVisible",
-                    vec!["QueueName".into(), failures.name().any()],
-                    "Maximum",
-                ),
+                curve(&waiting, failures.name().any(), "Maximum"),
             ],
         ),
     ];
-    let widgets = (0..).zip(graphs).map(|(i, (title, curves))| {
+    let graphs = graphs.map(|(title, metrics)| {
+        Graph::write(Graph { title: title.into(), metrics: metrics.into() })
+    });
+    let graphs: Expr<Websocket, List<Any>> = m.local_here("graphs", "", graphs.into());
+    let widgets = graphs.map_with(("i", "graph"), |i, graph| {
+        let graph = Graph::read(graph);
         object([
             ("type", "metric".into()),
-            ("x", (i % 3 * WIDTH).into()),
-            ("y", (i / 3 * HEIGHT).into()),
-            ("width", WIDTH.into()),
-            ("height", HEIGHT.into()),
+            ("x", i.modulo(3).times(8).any()),
+            ("y", func::floor(i.divided_by(3)).times(6).any()),
+            ("width", 8.into()),
+            ("height", 6.into()),
             (
                 "properties",
                 object([
-                    ("title", title.into()),
+                    ("title", graph.title.any()),
                     ("region", inputs.region.any()),
                     ("view", "timeSeries".into()),
                     ("period", 60.into()),
-                    ("metrics", tuple(curves)),
+                    ("metrics", graph.metrics.any()),
                 ]),
             ),
         ])
     });
-    let body = object([("widgets", tuple(widgets))]);
+    let body = func::json_encode(object([("widgets", widgets.any())]));
     m.add_if(
-        &inputs.options.dashboard,
-        Dashboard::new("this").dashboard_name(&inputs.name).dashboard_body(func::json_encode(body)),
+        &inputs.monitoring.dashboard,
+        Dashboard::new("this")
+            .why("Three graphs in a row of 24 columns.")
+            .dashboard_name(&inputs.name)
+            .dashboard_body(body),
     );
 }

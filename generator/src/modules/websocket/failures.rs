@@ -1,7 +1,10 @@
-//! Where deliveries go that failed for good: CloudWatch Logs calls push-logs asynchronously, and
-//! Lambda itself repeats a failed call before it gives up.
+//! Where deliveries and events go that failed for good: CloudWatch Logs calls push-logs and EventBridge
+//! calls task-events asynchronously, and Lambda itself repeats a failed call before it gives up.
 
-use super::{Websocket, WebsocketInputs, functions::Made};
+use ralph_protocol::names::Handler;
+
+use super::functions::Functions;
+use super::{Websocket, WebsocketInputs};
 use crate::aws::lambda::{DestinationConfig, EventInvokeConfig, OnFailure};
 use crate::aws::sqs::{Queue, QueueRef};
 use crate::hcl::prelude::*;
@@ -18,34 +21,30 @@ pub(super) fn queue(
     inputs: &WebsocketInputs<Websocket>,
 ) -> QueueRef<Websocket> {
     m.file("failures.tf");
-    let key = &inputs.options.kms_key_arn;
+    let key = &inputs.kms_key_arn;
+    let managed = key.is_null().choose::<Opt<Bool>>(Expr::<_, Bool>::from(true), Expr::null());
     m.add(
         Queue::new("failures")
-            .why("Deliveries that failed for good, each with its lines and the error. Empty unless something is wrong.")
+            .why("Deliveries and events that failed for good, each with the error. Empty unless something is wrong.")
             .name(text![&inputs.name, "-failures"])
             .message_retention_seconds(KEPT)
-            .sqs_managed_sse_enabled(key.is_null().choose::<Opt<Bool>>(Expr::<_, Bool>::from(true), Expr::null()))
+            .sqs_managed_sse_enabled(managed)
             .kms_master_key_id(key),
     )
 }
 
-/// Repeats a function's failed asynchronous calls, then puts them into the queue. The function's
-/// role must be allowed to send there.
-pub(super) fn kept(
-    m: &mut Module<Websocket>,
-    local: &str,
-    made: &Made,
-    queue: &QueueRef<Websocket>,
-) {
-    m.file("failures.tf");
-    m.add(
-        EventInvokeConfig::new(local)
-            .function_name(made.function.function_name())
+/// Repeats failed asynchronous calls, then puts them into the queue.
+pub(super) fn kept(m: &mut Module<Websocket>, functions: &Functions, queue: &QueueRef<Websocket>) {
+    let called: Expr<Websocket, List<Text>> =
+        [Handler::PushLogs, Handler::TaskEvents].map(Handler::as_str).into();
+    m.add_each(&func::to_set(called), |each| {
+        EventInvokeConfig::new("this")
+            .function_name(functions.at(each.key, |function| function.function_name()))
             .maximum_event_age_in_seconds(OLDEST_CALL)
             .maximum_retry_attempts(RETRIES)
             .destination_config(
                 DestinationConfig::default()
                     .on_failure(OnFailure::default().destination(queue.arn())),
-            ),
-    );
+            )
+    });
 }

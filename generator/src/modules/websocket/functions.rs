@@ -1,9 +1,11 @@
-//! The functions: one zip, one role and one log group each.
+//! The functions: one zip, one role and one log group each, all of one shape.
 
-use ralph_protocol::names::{Handler, lambda_env};
+use ralph_protocol::{
+    names::{Handler, lambda_env},
+    table::WORKSTREAM_PREFIX,
+};
 
-use super::needs::needs;
-use super::{Websocket, WebsocketInputs, grants};
+use super::{Websocket, WebsocketInputs};
 use crate::aws::apigateway::ApiRef;
 use crate::aws::dynamodb::TableRef;
 use crate::aws::iam::{Partition, Role, RolePolicy};
@@ -11,22 +13,11 @@ use crate::aws::lambda::{Environment, Function, FunctionRef, LoggingConfig, Trac
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::aws::sqs::QueueRef;
 use crate::hcl::prelude::*;
+use crate::hcl::{Each, InputType};
 use crate::skips;
 
-/// The functions of this module, in the order they are written.
-pub(super) const HANDLERS: [Handler; 8] = [
-    Handler::Authorize,
-    Handler::Connect,
-    Handler::Disconnect,
-    Handler::SendLogs,
-    Handler::PushLogs,
-    Handler::TaskEvents,
-    Handler::Admit,
-    Handler::Decide,
-];
-
 /// What no function follows.
-static SKIPS: [&Skip; 6] = [
+static SKIPS: &[&Skip] = &[
     &skips::NO_VPC,
     &skips::NO_RESERVATION,
     &skips::NO_DEAD_LETTERS,
@@ -35,56 +26,190 @@ static SKIPS: [&Skip; 6] = [
     &skips::NO_TRACING,
 ];
 
-/// What functions share.
-type Shared<'a> = (&'a TableRef<Websocket>, &'a ApiRef<Websocket>, &'a QueueRef<Websocket>);
-
-pub(super) struct Made {
-    pub(super) function: FunctionRef<Websocket>,
-    pub(super) log_group: LogGroupRef<Websocket>,
-}
-
-pub(super) struct Functions(Vec<(Handler, Made)>);
-
-impl Functions {
-    /// The function of a handler that this module makes.
-    ///
-    /// # Panics
-    /// For a handler of another module.
-    pub(super) fn get(&self, handler: Handler) -> &Made {
-        let found = self.0.iter().find(|(own, _)| *own == handler);
-        &found.expect("the handler is one of this module's").1
+inputs! {
+    /// What one function has of its own.
+    pub(super) struct Spec {
+        /// What it does.
+        description: Text,
+        /// Its variables beside those that all have.
+        environment: Map<Text>,
+        /// With a customer's key: what it does with the key beside reading the table, by the service that asks for it.
+        key_actions: Map<List<Text>>,
+        /// MB.
+        memory_size: Number,
+        /// What it may do beside its log and the table.
+        statements: List<Any>,
+        /// What it may do with rows of the table.
+        table_actions: List<Text>,
+        /// The partitions of those rows.
+        table_keys: List<Text>,
+        /// Seconds. API Gateway waits 29 s for a route.
+        timeout: Number,
     }
 }
+
+/// The functions and what goes with them.
+pub(super) struct Functions {
+    functions: Each<Websocket, FunctionRef<Websocket>>,
+    log_groups: Each<Websocket, LogGroupRef<Websocket>>,
+}
+
+impl Functions {
+    /// A handler's function.
+    pub(super) fn of<T>(
+        &self,
+        handler: Handler,
+        f: impl FnOnce(&FunctionRef<Websocket>) -> Expr<Websocket, T>,
+    ) -> Expr<Websocket, T> {
+        self.at(handler.as_str(), f)
+    }
+
+    /// The function of a name that is worked out.
+    pub(super) fn at<T>(
+        &self,
+        name: impl Into<Expr<Websocket, Text>>,
+        f: impl FnOnce(&FunctionRef<Websocket>) -> Expr<Websocket, T>,
+    ) -> Expr<Websocket, T> {
+        self.functions.at(name, f)
+    }
+
+    /// A function's own log group.
+    pub(super) fn log_group(&self, handler: Handler) -> Expr<Websocket, Text> {
+        self.log_groups.at(handler.as_str(), |group| group.name())
+    }
+}
+
+/// What functions share.
+type Shared<'a> = (&'a TableRef<Websocket>, &'a ApiRef<Websocket>, &'a QueueRef<Websocket>);
 
 pub(super) fn all(
     m: &mut Module<Websocket>,
     inputs: &WebsocketInputs<Websocket>,
     shared: Shared<'_>,
 ) -> Functions {
-    let (_, api, _) = shared;
+    let (table, api, _) = shared;
     let endpoint = endpoint(m, inputs, api);
     m.file("functions.tf");
-    m.in_tests(&inputs.lambda_zip, "versions.tf");
+    let zip = &inputs.lambda.zip;
+    m.in_tests(zip, "versions.tf");
     m.check(
         "lambda_zip",
-        &func::file_exists(&inputs.lambda_zip),
-        text![
-            "The functions are not built yet: ",
-            &inputs.lambda_zip,
-            " is missing. Run: just build-lambdas"
-        ],
+        &func::file_exists(zip),
+        text!["The functions are not built yet: ", zip, " is missing. Run: just build-lambdas"],
     );
-    let hash = m.local_because(
-        "lambda_zip_hash",
-        "Plan and validate work before the functions are built.",
-        func::file_exists(&inputs.lambda_zip)
-            .choose::<Opt<Text>>(func::file_base64_sha256(&inputs.lambda_zip), Expr::null()),
+    let specs = specs(m, inputs, shared, &endpoint);
+    let functions = m.local_here(
+        "functions",
+        "What each function has of its own. Their common shape follows.",
+        map(specs.map(|(handler, spec)| (handler.as_str(), Spec::write(spec)))),
     );
-    Functions(
-        HANDLERS
-            .map(|handler| (handler, function(m, inputs, shared, &endpoint, &hash, handler)))
-            .into(),
-    )
+    let name = |key: &Expr<Websocket, Text>| text![&inputs.name, "-", key];
+    let log_groups = m.add_each(&functions, |each| {
+        LogGroup::new("function")
+            .why("Made before the function, which may not make it, so that it has a retention and is deleted with the function.")
+            .skip(&skips::LOG_GROUP)
+            .name(text!["/aws/lambda/", name(&each.key)])
+            .retention_in_days(&inputs.lambda.log_retention_in_days)
+            .kms_key_id(&inputs.kms_key_arn)
+    });
+    let roles = m.add_each(&functions, |each| {
+        Role::new("function")
+            .name(name(&each.key))
+            .path(&inputs.roles.path)
+            .permissions_boundary(&inputs.roles.permissions_boundary_arn)
+            .assume_role_policy(Document::new([Statement::trust("lambda.amazonaws.com")]))
+    });
+    let policy = m.add_each(&functions, |each| {
+        let spec = Spec::read(each.value);
+        let log = log_groups.at(&each.key, |group| group.arn());
+        let document = policy(inputs, table, &each.key, &spec, &log);
+        RolePolicy::new("function")
+            .note(&document.reasons())
+            .name(&each.key)
+            .role(roles.at(&each.key, |role| role.id()))
+            .policy(document)
+    });
+    let hash =
+        func::file_exists(zip).choose::<Opt<Text>>(func::file_base64_sha256(zip), Expr::null());
+    let functions = m.add_each(&functions, |each| {
+        let spec = Spec::read(each.value);
+        let common = map([
+            (lambda_env::ENVIRONMENT, Expr::from(&inputs.environment)),
+            (lambda_env::TABLE, table.name()),
+        ]);
+        let traced = func::contains(&inputs.monitoring.traced_functions, &each.key);
+        Function::new("this")
+            .skip(SKIPS)
+            .function_name(name(&each.key))
+            .description(spec.description)
+            .role(roles.at(&each.key, |role| role.arn()))
+            .runtime("provided.al2023")
+            .architectures([inputs.lambda.architecture.clone()])
+            .handler(&each.key)
+            .filename(zip)
+            .note("Plan and validate work before the functions are built.")
+            .source_code_hash(hash)
+            .memory_size(spec.memory_size)
+            .timeout(spec.timeout)
+            .reserved_concurrent_executions(func::lookup(
+                &inputs.lambda.reserved_concurrency,
+                &each.key,
+                Expr::from(-1),
+            ))
+            .kms_key_arn(&inputs.kms_key_arn)
+            .environment(Environment::default().variables(func::merge(common, spec.environment)))
+            .logging_config(
+                LoggingConfig::default()
+                    .log_format("JSON")
+                    .log_group(log_groups.at(&each.key, |group| group.name())),
+            )
+            .tracing_config(
+                TracingConfig::default().mode(traced.choose::<Text>("Active", "PassThrough")),
+            )
+            .after(&policy)
+    });
+    Functions { functions, log_groups }
+}
+
+/// A function's policy: its log, the table, what it has of its own, and what a switch adds.
+fn policy(
+    inputs: &WebsocketInputs<Websocket>,
+    table: &TableRef<Websocket>,
+    key: &Expr<Websocket, Text>,
+    spec: &Spec<Websocket>,
+    log_group: &Expr<Websocket, Arn>,
+) -> Document<Websocket> {
+    let table_key = map([("dynamodb", ["kms:Decrypt"].into())]);
+    let on_key = func::merge(table_key, &spec.key_actions).map_where(
+        ("service", "actions"),
+        |service, actions| {
+            let via = text![&service, ".", &inputs.region, ".amazonaws.com"];
+            object([
+                ("Sid", text!["UseKey", func::title(&service)].any()),
+                ("Effect", "Allow".into()),
+                ("Action", actions.any()),
+                ("Resource", inputs.kms_key_arn.any()),
+                ("Condition", object([("StringEquals", object([("kms:ViaService", via.any())]))])),
+            ])
+        },
+        &inputs.kms_key_arn.is_set(),
+    );
+    let trace =
+        Statement::allow("WriteTraces", &["xray:PutTelemetryRecords", "xray:PutTraceSegments"])
+            .on_everything("traces are the account's, they have no resource");
+    let traced = ("name", &inputs.monitoring.traced_functions);
+    Document::new([
+        Statement::allow("WriteLogs", &["logs:CreateLogStream", "logs:PutLogEvents"])
+            .on(arn![log_group, ":*"]),
+        Statement::allow_all("UseTable", &spec.table_actions).on(table.arn()).when(
+            "ForAllValues:StringLike",
+            "dynamodb:LeadingKeys",
+            &spec.table_keys,
+        ),
+    ])
+    .and(spec.statements.clone())
+    .and(on_key)
+    .and_where(traced, |name| name.equals(key), trace)
 }
 
 /// Where frames are posted. Not the stage's own attribute: the stage depends on the functions.
@@ -93,148 +218,185 @@ fn endpoint(
     inputs: &WebsocketInputs<Websocket>,
     api: &ApiRef<Websocket>,
 ) -> Expr<Websocket, Text> {
-    let path = |base: Expr<Websocket, Text>, id: &str| text![base, id, &inputs.stage_name];
-    let own = path(func::replace(api.api_endpoint(), "wss://", "https://"), "/");
-    let other = text![inputs.options.management_base.set(), "/", api.id(), "/", &inputs.stage_name];
+    let base = &inputs.management_base;
+    let stage = &inputs.environment;
+    let own = text![func::replace(api.api_endpoint(), "wss://", "https://"), "/", stage];
+    let other = text![base.set(), "/", api.id(), "/", stage];
     m.local_because(
         "management_endpoint",
         "Where frames are posted. Built from the API, not from the stage, which comes after the functions.",
-        inputs.options.management_base.is_null().choose::<Text>(own, other),
+        base.is_null().choose::<Text>(own, other),
     )
 }
 
-fn function(
+const SMALL: (i32, i32) = (256, 10);
+
+fn specs(
     m: &mut Module<Websocket>,
     inputs: &WebsocketInputs<Websocket>,
     (table, api, failures): Shared<'_>,
     endpoint: &Expr<Websocket, Text>,
-    hash: &Expr<Websocket, Opt<Text>>,
-    handler: Handler,
-) -> Made {
-    let needs = needs(handler);
-    let local = handler.as_str().replace('-', "_");
-    let name = text![&inputs.name, "-", handler.as_str()];
-
-    let log_group = m.add(
-        LogGroup::new(&local)
-            .why("Made before the function, which may not make it: so it has a retention, and goes when the function goes.")
-            .skip(&skips::SHORT_RETENTION)
-            .skip(&skips::LOG_KEY)
-            .name(text!["/aws/lambda/", &name])
-            .retention_in_days(&inputs.options.function_log_retention_in_days)
-            .kms_key_id(&inputs.options.kms_key_arn),
+) -> [(Handler, Spec<Websocket>); 8] {
+    let workers = &inputs.workers;
+    let partition: Expr<Websocket, Text> = m.add(Partition::new("current")).partition().into();
+    let account = m.local("account_id", table.arn().account());
+    let post = m.local_here(
+        "post_frames",
+        "",
+        Statement::allow("PostFrames", &["execute-api:ManageConnections"])
+            .on(arn![api.execution_arn(), "/", &inputs.environment, "/POST/@connections/*"])
+            .object(),
     );
-    let role = m.add(
-        Role::new(&local)
-            .name(&name)
-            .path(&inputs.options.role_path)
-            .permissions_boundary(&inputs.options.permissions_boundary_arn)
-            .assume_role_policy(Document::trust("lambda.amazonaws.com")),
+    let keep = m.local_here(
+        "keep_failures",
+        "",
+        Statement::allow("KeepFailures", &["sqs:SendMessage"]).on(failures.arn()).object(),
     );
-    let mut statements = vec![
-        Statement::allow("WriteOwnLog", &["logs:CreateLogStream", "logs:PutLogEvents"])
-            .on(arn![log_group.arn(), ":*"]),
+    // By name, because the machine comes after its functions.
+    let executions = arn![
+        "arn:",
+        partition,
+        ":states:",
+        &inputs.region,
+        ":",
+        account,
+        ":execution:",
+        &inputs.executions.state_machine_name,
+        ":*"
     ];
-    let rows = Statement::allow("Table", needs.table).on(table.arn());
-    statements.push(match needs.rows {
-        None => rows,
-        Some(keys) => rows.when("ForAllValues:StringLike", "dynamodb:LeadingKeys", keys),
-    });
-    let mut variables = vec![
-        (lambda_env::ENVIRONMENT, Expr::from(&inputs.environment)),
-        (lambda_env::TABLE, table.name()),
-    ];
-    if needs.keys {
-        statements.push(
-            Statement::allow("ReadSigningKeys", &["secretsmanager:GetSecretValue"])
-                .on(&inputs.signing_keys_arn),
-        );
-        variables.push((lambda_env::SIGNING_KEYS_ARN, Expr::from(&inputs.signing_keys_arn)));
-    }
-    if needs.reads_logs {
-        statements.push(
-            // AWS checks the stream's ARN; the local cloud checks the group's. Neither grants more
-            // than this one group.
-            Statement::allow("Replay", &["logs:GetLogEvents"])
-                .on(&inputs.workers_log_group_arn)
-                .on(arn![&inputs.workers_log_group_arn, ":*"]),
-        );
-    }
-    if needs.posts {
-        statements.push(Statement::allow("Post", &["execute-api:ManageConnections"]).on(arn![
-            api.execution_arn(),
-            "/",
-            &inputs.stage_name,
-            "/POST/@connections/*"
-        ]));
-        variables.push((lambda_env::MANAGEMENT_ENDPOINT, endpoint.clone()));
-    }
-    if needs.reads_logs {
-        variables.push((lambda_env::LOG_GROUP, Expr::from(&inputs.workers_log_group_name)));
-    }
-    if needs.knows_runs {
-        let days = &inputs.options.workers_log_retention_in_days;
-        variables.push((lambda_env::RETENTION_DAYS, func::to_string(days)));
-    }
-    if needs.reads_executions {
-        // By name, because the machine comes after its functions.
-        let partition: Expr<Websocket, Text> = m.add(Partition::new("current")).partition().into();
-        let executions = arn![
-            "arn:",
-            partition,
-            ":states:",
-            &inputs.region,
-            ":",
-            table.arn().account(),
-            ":execution:",
-            &inputs.state_machine_name,
-            ":*"
-        ];
-        statements
-            .push(Statement::allow("LookAtHolder", &["states:DescribeExecution"]).on(executions));
-        let files = &inputs.allow_file_repositories;
-        variables.push((lambda_env::ALLOW_FILE_REPO, files.choose::<Text>("1", "0")));
-        let most = &inputs.max_duration_secs;
-        variables.push((lambda_env::MAX_DURATION_SECS, func::to_string(most)));
-    }
-    if needs.keeps_failures {
-        let send = Statement::allow("KeepFailures", &["sqs:SendMessage"]);
-        statements.push(send.on(failures.arn()));
-    }
-    variables.sort_by_key(|(key, _)| *key);
-    let policy = m.add(
-        RolePolicy::new(&local)
-            .name(handler.as_str())
-            .role(role.id())
-            .policy(Document::new(statements)),
-    );
-    let with_key = grants::key(m, inputs, &needs, &local, &role);
-    let traced = grants::tracing(m, inputs, handler, &local, &role);
-    let reserved =
-        func::lookup(&inputs.options.reserved_concurrency, handler.as_str(), Expr::from(-1));
-    let function = SKIPS.iter().fold(Function::new(&local), |function, skip| function.skip(skip));
-    let function = m.add(
-        function
-            .function_name(&name)
-            .description(needs.about)
-            .role(role.arn())
-            .runtime("provided.al2023")
-            .architectures([Expr::from(&inputs.options.architecture)])
-            .handler(handler.as_str())
-            .filename(&inputs.lambda_zip)
-            .source_code_hash(hash)
-            .memory_size(needs.memory_mb)
-            .timeout(needs.timeout)
-            .reserved_concurrent_executions(reserved)
-            .kms_key_arn(&inputs.options.kms_key_arn)
-            .environment(Environment::default().variables(map(variables)))
-            .logging_config(LoggingConfig::default().log_format("JSON").log_group(log_group.name()))
-            .tracing_config(
-                TracingConfig::default().mode(traced.on.choose::<Text>("Active", "PassThrough")),
-            )
-            .after(&policy)
-            .after(&with_key)
-            .after(&traced.policy),
-    );
-    Made { function, log_group }
+    let queue_key = ("sqs", ["kms:Decrypt", "kms:GenerateDataKey"].into());
+    let retention = (lambda_env::RETENTION_DAYS, func::to_string(&workers.log_retention_in_days));
+    let posting = (lambda_env::MANAGEMENT_ENDPOINT, endpoint.clone());
+    let spec = |description: &str, (memory, timeout): (i32, i32), table_actions: &[&str]| Spec {
+        description: description.into(),
+        environment: empty(),
+        key_actions: empty(),
+        memory_size: memory.into(),
+        statements: empty(),
+        table_actions: table_actions.iter().map(|action| Expr::from(*action)).collect(),
+        table_keys: ["*"].into(),
+        timeout: timeout.into(),
+    };
+    let workstreams = || text![format!("{WORKSTREAM_PREFIX}*")];
+    let deliver = |description: &str, timeout: i32| Spec {
+        environment: map([posting.clone(), retention.clone()]),
+        key_actions: map([queue_key.clone()]),
+        statements: [post.clone(), keep.clone()].into(),
+        ..spec(
+            description,
+            (512, timeout),
+            &[
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ],
+        )
+    };
+    [
+        (
+            Handler::Admit,
+            Spec {
+                environment: map([
+                    (
+                        lambda_env::ALLOW_FILE_REPO,
+                        inputs.executions.allow_file_repositories.choose::<Text>("1", "0"),
+                    ),
+                    (
+                        lambda_env::MAX_DURATION_SECS,
+                        func::to_string(&inputs.executions.max_duration_secs),
+                    ),
+                    retention.clone(),
+                ]),
+                statements: [Statement::allow("DescribeExecutions", &["states:DescribeExecution"])
+                    .on(executions)
+                    .object()]
+                .into(),
+                table_keys: [workstreams()].into(),
+                ..spec(
+                    "Checks an order, takes its workstream's lease and begins the first run",
+                    SMALL,
+                    &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+                )
+            },
+        ),
+        (
+            Handler::Authorize,
+            Spec {
+                environment: map([(
+                    lambda_env::SIGNING_KEYS_ARN,
+                    Expr::from(&inputs.signing_keys_arn),
+                )]),
+                key_actions: map([("secretsmanager", ["kms:Decrypt"].into())]),
+                statements: [Statement::allow(
+                    "ReadSigningKeys",
+                    &["secretsmanager:GetSecretValue"],
+                )
+                .on(&inputs.signing_keys_arn)
+                .object()]
+                .into(),
+                ..spec("Checks the token of a connection", SMALL, &["dynamodb:PutItem"])
+            },
+        ),
+        (Handler::Connect, spec("Records a connection", SMALL, &["dynamodb:PutItem"])),
+        (
+            Handler::Decide,
+            Spec {
+                environment: map([retention.clone()]),
+                table_keys: [workstreams()].into(),
+                ..spec(
+                    "Says what follows a run or a wait of an execution",
+                    SMALL,
+                    &[
+                        "dynamodb:DeleteItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:UpdateItem",
+                    ],
+                )
+            },
+        ),
+        (
+            Handler::Disconnect,
+            spec("Removes a connection", SMALL, &["dynamodb:DeleteItem", "dynamodb:Query"]),
+        ),
+        (Handler::PushLogs, deliver("Sends new lines to the connections that follow them", 60)),
+        (
+            Handler::SendLogs,
+            Spec {
+                environment: map([
+                    (lambda_env::LOG_GROUP, Expr::from(&workers.log_group_name)),
+                    posting.clone(),
+                ]),
+                // AWS checks the stream's ARN; the local cloud checks the group's. Neither grants
+                // more than this one group.
+                statements: [
+                    Statement::allow("ReadLogs", &["logs:GetLogEvents"])
+                        .on(&workers.log_group_arn)
+                        .on(arn![&workers.log_group_arn, ":*"])
+                        .object(),
+                    post.clone(),
+                ]
+                .into(),
+                ..spec(
+                    "Answers a client: subscribes, replays, lists the runs",
+                    (512, 29),
+                    &[
+                        "dynamodb:DeleteItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:Query",
+                    ],
+                )
+            },
+        ),
+        (
+            Handler::TaskEvents,
+            deliver(
+                "Records the state of a run's task, and sends it to the connections that follow the run",
+                30,
+            ),
+        ),
+    ]
 }

@@ -1,19 +1,30 @@
 //! ECS's task state changes, of this cluster only, go to task-events.
 
-use super::{Websocket, WebsocketInputs, functions::Made};
-use crate::aws::events::{RetryPolicy, Rule, Target};
+use ralph_protocol::names::Handler;
+
+use super::functions::Functions;
+use super::{Websocket, WebsocketInputs};
+use crate::aws::events::{DeadLetter, RetryPolicy, Rule, Target};
 use crate::aws::lambda::Permission;
+use crate::aws::sqs::{QueuePolicy, QueueRef};
 use crate::hcl::prelude::*;
 
 /// Seconds for which EventBridge tries to hand an event over. Later its news is old.
 const OLDEST_EVENT: u32 = 3600;
+/// The most that EventBridge allows. Left out, the provider would send 0.
+const ATTEMPTS: u32 = 185;
 
-pub(super) fn rule(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>, made: &Made) {
+pub(super) fn rule(
+    m: &mut Module<Websocket>,
+    inputs: &WebsocketInputs<Websocket>,
+    functions: &Functions,
+    failures: &QueueRef<Websocket>,
+) {
     m.file("task_events.tf");
     let pattern = object([
         ("source", tuple(["aws.ecs".into()])),
         ("detail-type", tuple(["ECS Task State Change".into()])),
-        ("detail", object([("clusterArn", tuple([inputs.cluster_arn.any()]))])),
+        ("detail", object([("clusterArn", tuple([inputs.workers.cluster_arn.any()]))])),
     ]);
     let rule = m.add(
         Rule::new("task_events")
@@ -26,16 +37,32 @@ pub(super) fn rule(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket
         Permission::new("task_events")
             .statement_id("EventBridge")
             .action("lambda:InvokeFunction")
-            .function_name(made.function.function_name())
+            .function_name(functions.of(Handler::TaskEvents, |function| function.function_name()))
             .principal("events.amazonaws.com")
             .source_arn(rule.arn()),
+    );
+    let send = Statement::allow("SendDeadLetters", &["sqs:SendMessage"])
+        .by(Principal::Service("events.amazonaws.com"))
+        .on(failures.arn())
+        .when("ArnEquals", "aws:SourceArn", rule.arn());
+    let letters = m.add(
+        QueuePolicy::new("failures")
+            .why("An event that cannot be handed to the function at all goes into the failure queue, too.")
+            .queue_url(failures.url())
+            .policy(Document::new([send])),
     );
     m.add(
         Target::new("task_events")
             .rule(rule.name())
             .target_id("task-events")
-            .arn(made.function.arn())
-            .retry_policy(RetryPolicy::default().maximum_event_age_in_seconds(OLDEST_EVENT))
-            .after(&permission),
+            .arn(functions.of(Handler::TaskEvents, |function| function.arn()))
+            .retry_policy(
+                RetryPolicy::default()
+                    .maximum_event_age_in_seconds(OLDEST_EVENT)
+                    .maximum_retry_attempts(ATTEMPTS),
+            )
+            .dead_letter_config(DeadLetter::default().arn(failures.arn()))
+            .after(&permission)
+            .after(&letters),
     );
 }

@@ -47,6 +47,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_iam_service_linked_role" {
+    defaults = {
+      arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
+    }
+  }
+
   mock_resource "aws_sfn_state_machine" {
     defaults = {
       arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
@@ -55,29 +61,29 @@ mock_provider "aws" {
 }
 
 variables {
-  admit_function_arn  = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-admit"
-  anthropic_keys_arn  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
-  assign_public_ip    = true
-  cluster_name        = "ralph-example"
-  cpu_architecture    = "X86_64"
-  decide_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-decide"
-  environment = {
-    RALPH_MAX_ITERATIONS = "50"
+  functions = {
+    admit_arn  = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-admit"
+    decide_arn = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-decide"
   }
-  ephemeral_storage_gib    = 21
-  force_delete_images      = true
-  git_token_arn            = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
-  image_tag                = "0.1.0"
-  log_group_name           = "/ralph/example/workstreams"
-  log_retention_in_days    = 7
-  region                   = "us-east-1"
-  repository_name          = "ralph-example-worker"
-  state_machine_name       = "ralph-example-workstream"
-  subnet_ids               = ["subnet-0123456789abcdef0"]
-  task_cpu                 = 1024
-  task_family              = "ralph-example-worker"
-  task_memory              = 2048
-  worker_security_group_id = "sg-0123456789abcdef0"
+  image = {
+    repository = "ralph-example-worker"
+    tag        = "0.1.0"
+  }
+  names = {
+    cluster       = "ralph-example"
+    log_group     = "/ralph/example/workstreams"
+    state_machine = "ralph-example-workstream"
+    task_family   = "ralph-example-worker"
+  }
+  network = {
+    security_group_id = "sg-0123456789abcdef0"
+    subnet_ids        = ["subnet-0123456789abcdef0"]
+  }
+  region = "us-east-1"
+  secrets = {
+    anthropic_keys_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
+    git_token_arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
+  }
 }
 
 # The example of the README, with the default of every other input.
@@ -86,15 +92,23 @@ run "example" {}
 # Every switch can be on at once.
 run "everything_on" {
   variables {
-    alarms             = true
-    alarm_topic_arn    = "arn:aws:sns:us-east-1:123456789012:alarms"
-    container_insights = true
-    kms_key_arn        = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
-    role_path          = "/ralph/"
+    create_service_linked_role = true
+    environment = {
+      RALPH_MAX_ITERATIONS = "50"
+    }
+    monitoring = {
+      alarms             = true
+      alarm_topic_arn    = "arn:aws:sns:us-east-1:123456789012:alarms"
+      container_insights = true
+    }
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+    roles = {
+      path = "/ralph/"
+    }
   }
 
   assert {
-    condition     = aws_ecs_cluster.this.name == var.cluster_name
+    condition     = aws_ecs_cluster.this.name == var.names.cluster
     error_message = "the cluster"
   }
 }
@@ -102,8 +116,12 @@ run "everything_on" {
 # A name that is too long for a role is cut, and ends in its hash.
 run "long_names" {
   variables {
-    task_family        = "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
-    state_machine_name = "ssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss"
+    names = {
+      cluster       = "ralph-example"
+      log_group     = "/ralph/example/workstreams"
+      state_machine = "ssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss"
+      task_family   = "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+    }
   }
 
   assert {
@@ -118,8 +136,10 @@ run "no_such_size" {
   expect_failures = [aws_ecs_task_definition.worker]
 
   variables {
-    task_cpu    = 256
-    task_memory = 8192
+    task = {
+      cpu    = 256
+      memory = 8192
+    }
   }
 }
 
@@ -129,112 +149,14 @@ run "not_every_step_is_a_size" {
   expect_failures = [aws_ecs_task_definition.worker]
 
   variables {
-    task_cpu    = 256
-    task_memory = 1536
+    task = {
+      cpu    = 256
+      memory = 1536
+    }
   }
 }
 
-# The topic is the ARN of an SNS topic, or null.
-run "refuses_alarm_topic_arn" {
-  command         = plan
-  expect_failures = [var.alarm_topic_arn]
-
-  variables {
-    alarm_topic_arn = "arn:aws:sqs:us-east-1:123456789012:alarms"
-  }
-}
-
-# The key is named by its ARN, not by an alias: some services accept nothing else.
-run "refuses_kms_key_arn" {
-  command         = plan
-  expect_failures = [var.kms_key_arn]
-
-  variables {
-    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:alias/ralph"
-  }
-}
-
-# A role's path begins and ends with a slash, such as / or /ralph/.
-run "refuses_role_path" {
-  command         = plan
-  expect_failures = [var.role_path]
-
-  variables {
-    role_path = "ralph"
-  }
-}
-
-# The repository keeps 1 to 10000 images.
-run "refuses_images_kept" {
-  command         = plan
-  expect_failures = [var.images_kept]
-
-  variables {
-    images_kept = 0
-  }
-}
-
-# Images without a tag are kept for 1 to 3650 days.
-run "refuses_untagged_image_days" {
-  command         = plan
-  expect_failures = [var.untagged_image_days]
-
-  variables {
-    untagged_image_days = 0
-  }
-}
-
-# The function is named by its ARN.
-run "refuses_admit_function_arn" {
-  command         = plan
-  expect_failures = [var.admit_function_arn]
-
-  variables {
-    admit_function_arn = "ralph-example-admit"
-  }
-}
-
-# The function is named by its ARN.
-run "refuses_decide_function_arn" {
-  command         = plan
-  expect_failures = [var.decide_function_arn]
-
-  variables {
-    decide_function_arn = "ralph-example-admit"
-  }
-}
-
-# A secret is named by its ARN.
-run "refuses_anthropic_keys_arn" {
-  command         = plan
-  expect_failures = [var.anthropic_keys_arn]
-
-  variables {
-    anthropic_keys_arn = "ralph/dev/git-token"
-  }
-}
-
-# A cluster's name has 1 to 255 letters, digits, hyphens and underscores.
-run "refuses_cluster_name" {
-  command         = plan
-  expect_failures = [var.cluster_name]
-
-  variables {
-    cluster_name = "ralph dev"
-  }
-}
-
-# The architecture is X86_64 or ARM64.
-run "refuses_cpu_architecture" {
-  command         = plan
-  expect_failures = [var.cpu_architecture]
-
-  variables {
-    cpu_architecture = "x86_64"
-  }
-}
-
-# The environment holds variables RALPH_… of the worker and no secret: those come from Secrets
+# environment must hold RALPH_… variables of the worker only, and no secret: those come from Secrets
 # Manager.
 run "refuses_environment" {
   command         = plan
@@ -247,68 +169,113 @@ run "refuses_environment" {
   }
 }
 
-# Fargate gives a task 21 to 200 GiB of scratch space.
-run "refuses_ephemeral_storage_gib" {
+# admit_arn must be the ARN of a Lambda function.
+run "refuses_functions_admit_arn" {
   command         = plan
-  expect_failures = [var.ephemeral_storage_gib]
+  expect_failures = [var.functions]
 
   variables {
-    ephemeral_storage_gib = 20
+    functions = {
+      admit_arn  = "ralph-example-admit"
+      decide_arn = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-decide"
+    }
   }
 }
 
-# A secret is named by its ARN.
-run "refuses_git_token_arn" {
+# decide_arn must be the ARN of a Lambda function.
+run "refuses_functions_decide_arn" {
   command         = plan
-  expect_failures = [var.git_token_arn]
+  expect_failures = [var.functions]
 
   variables {
-    git_token_arn = "ralph/dev/git-token"
+    functions = {
+      admit_arn  = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-admit"
+      decide_arn = "ralph-example-admit"
+    }
   }
 }
 
-# A digest is sha256: and 64 hexadecimal digits, or null.
+# digest must be sha256: and 64 hexadecimal digits, or null.
 run "refuses_image_digest" {
   command         = plan
-  expect_failures = [var.image_digest]
+  expect_failures = [var.image]
 
   variables {
-    image_digest = "sha256:latest"
+    image = {
+      repository = "ralph-example-worker"
+      tag        = "0.1.0"
+      digest     = "sha256:latest"
+    }
   }
 }
 
-# A tag has 1 to 128 letters, digits and the characters _ . and -.
+# kept must be a whole number from 1 to 10000.
+run "refuses_image_kept" {
+  command         = plan
+  expect_failures = [var.image]
+
+  variables {
+    image = {
+      repository = "ralph-example-worker"
+      tag        = "0.1.0"
+      kept       = 0
+    }
+  }
+}
+
+# repository must have lower-case letters and digits, with single characters . _ - / between them.
+run "refuses_image_repository" {
+  command         = plan
+  expect_failures = [var.image]
+
+  variables {
+    image = {
+      repository = "Ralph"
+      tag        = "0.1.0"
+    }
+  }
+}
+
+# tag must be a version of 1 to 128 letters, digits and the characters _ . and -; it cannot be
+# latest, because a tag can be pushed once only.
 run "refuses_image_tag" {
   command         = plan
-  expect_failures = [var.image_tag]
+  expect_failures = [var.image]
 
   variables {
-    image_tag = "0.1.0+build"
+    image = {
+      repository = "ralph-example-worker"
+      tag        = "latest"
+    }
   }
 }
 
-# Tags cannot be moved here, so latest could be pushed once only: name a version.
-run "refuses_image_tag_2" {
+# untagged_days must be a whole number from 1 to 3650.
+run "refuses_image_untagged_days" {
   command         = plan
-  expect_failures = [var.image_tag]
+  expect_failures = [var.image]
 
   variables {
-    image_tag = "latest"
+    image = {
+      repository    = "ralph-example-worker"
+      tag           = "0.1.0"
+      untagged_days = 0
+    }
   }
 }
 
-# A log group's name has 1 to 512 letters, digits and the characters _ - / . #.
-run "refuses_log_group_name" {
+# kms_key_arn must be the ARN of a KMS key, not of an alias, or null.
+run "refuses_kms_key_arn" {
   command         = plan
-  expect_failures = [var.log_group_name]
+  expect_failures = [var.kms_key_arn]
 
   variables {
-    log_group_name = "work streams"
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:alias/ralph"
   }
 }
 
-# CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120,
-# 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653.
+# The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
+# condition lists them.
 run "refuses_log_retention_in_days" {
   command         = plan
   expect_failures = [var.log_retention_in_days]
@@ -318,17 +285,105 @@ run "refuses_log_retention_in_days" {
   }
 }
 
-# The boundary is the ARN of an IAM policy, or null.
-run "refuses_permissions_boundary_arn" {
+# alarm_topic_arn must be the ARN of an SNS topic, or null.
+run "refuses_monitoring_alarm_topic_arn" {
   command         = plan
-  expect_failures = [var.permissions_boundary_arn]
+  expect_failures = [var.monitoring]
 
   variables {
-    permissions_boundary_arn = "arn:aws:iam::123456789012:role/not-a-policy"
+    monitoring = {
+      alarm_topic_arn = "arn:aws:sqs:us-east-1:123456789012:alarms"
+    }
   }
 }
 
-# The Region is given by its code, such as us-east-1.
+# cluster must have 1 to 255 letters, digits, hyphens and underscores.
+run "refuses_names_cluster" {
+  command         = plan
+  expect_failures = [var.names]
+
+  variables {
+    names = {
+      cluster       = "ralph dev"
+      log_group     = "/ralph/example/workstreams"
+      state_machine = "ralph-example-workstream"
+      task_family   = "ralph-example-worker"
+    }
+  }
+}
+
+# task_family must have 1 to 255 letters, digits, hyphens and underscores.
+run "refuses_names_task_family" {
+  command         = plan
+  expect_failures = [var.names]
+
+  variables {
+    names = {
+      cluster       = "ralph-example"
+      log_group     = "/ralph/example/workstreams"
+      state_machine = "ralph-example-workstream"
+      task_family   = "ralph dev"
+    }
+  }
+}
+
+# A log group's name must have 1 to 512 letters, digits and the characters _ - / . #.
+run "refuses_names_log_group" {
+  command         = plan
+  expect_failures = [var.names]
+
+  variables {
+    names = {
+      cluster       = "ralph-example"
+      log_group     = "work streams"
+      state_machine = "ralph-example-workstream"
+      task_family   = "ralph-example-worker"
+    }
+  }
+}
+
+# A state machine's name must have 1 to 80 letters, digits, hyphens and underscores.
+run "refuses_names_state_machine" {
+  command         = plan
+  expect_failures = [var.names]
+
+  variables {
+    names = {
+      cluster       = "ralph-example"
+      log_group     = "/ralph/example/workstreams"
+      state_machine = "ralph workstream"
+      task_family   = "ralph-example-worker"
+    }
+  }
+}
+
+# security_group_id must be the id of a security group, such as sg-0123456789abcdef0.
+run "refuses_network_security_group_id" {
+  command         = plan
+  expect_failures = [var.network]
+
+  variables {
+    network = {
+      security_group_id = "worker"
+      subnet_ids        = ["subnet-0123456789abcdef0"]
+    }
+  }
+}
+
+# subnet_ids must be one or more ids of subnets, such as subnet-0123456789abcdef0.
+run "refuses_network_subnet_ids" {
+  command         = plan
+  expect_failures = [var.network]
+
+  variables {
+    network = {
+      security_group_id = "sg-0123456789abcdef0"
+      subnet_ids        = ["vpc-0123456789abcdef0"]
+    }
+  }
+}
+
+# region must be the code of a Region, such as us-east-1.
 run "refuses_region" {
   command         = plan
   expect_failures = [var.region]
@@ -338,63 +393,88 @@ run "refuses_region" {
   }
 }
 
-# A repository's name has lower-case letters and digits, with single characters . _ - / between
-# them.
-run "refuses_repository_name" {
+# path must begin and end with a slash, such as / or /ralph/.
+run "refuses_roles_path" {
   command         = plan
-  expect_failures = [var.repository_name]
+  expect_failures = [var.roles]
 
   variables {
-    repository_name = "Ralph"
+    roles = {
+      path = "ralph"
+    }
   }
 }
 
-# A state machine's name has 1 to 80 letters, digits, hyphens and underscores.
-run "refuses_state_machine_name" {
+# permissions_boundary_arn must be the ARN of an IAM policy, or null.
+run "refuses_roles_permissions_boundary_arn" {
   command         = plan
-  expect_failures = [var.state_machine_name]
+  expect_failures = [var.roles]
 
   variables {
-    state_machine_name = "ralph workstream"
+    roles = {
+      permissions_boundary_arn = "arn:aws:iam::123456789012:role/not-a-policy"
+    }
   }
 }
 
-# Tasks need subnets, each named by its id, such as subnet-0123456789abcdef0.
-run "refuses_subnet_ids" {
+# anthropic_keys_arn must be the ARN of a secret in Secrets Manager.
+run "refuses_secrets_anthropic_keys_arn" {
   command         = plan
-  expect_failures = [var.subnet_ids]
+  expect_failures = [var.secrets]
 
   variables {
-    subnet_ids = ["vpc-0123456789abcdef0"]
+    secrets = {
+      anthropic_keys_arn = "ralph/dev/git-token"
+      git_token_arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
+    }
   }
 }
 
-# A security group is named by its id, such as sg-0123456789abcdef0.
-run "refuses_worker_security_group_id" {
+# git_token_arn must be the ARN of a secret in Secrets Manager.
+run "refuses_secrets_git_token_arn" {
   command         = plan
-  expect_failures = [var.worker_security_group_id]
+  expect_failures = [var.secrets]
 
   variables {
-    worker_security_group_id = "worker"
+    secrets = {
+      anthropic_keys_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
+      git_token_arn      = "ralph/dev/git-token"
+    }
   }
 }
 
-# Fargate has tasks of 256, 512, 1024, 2048, 4096, 8192 or 16384 CPU units.
+# architecture must be X86_64 or ARM64.
+run "refuses_task_architecture" {
+  command         = plan
+  expect_failures = [var.task]
+
+  variables {
+    task = {
+      architecture = "x86_64"
+    }
+  }
+}
+
+# cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384 units.
 run "refuses_task_cpu" {
   command         = plan
-  expect_failures = [var.task_cpu]
+  expect_failures = [var.task]
 
   variables {
-    task_cpu = 1000
+    task = {
+      cpu = 1000
+    }
   }
 }
 
-# A family has 1 to 255 letters, digits, hyphens and underscores.
-run "refuses_task_family" {
+# storage_gib must be a whole number from 21 to 200.
+run "refuses_task_storage_gib" {
   command         = plan
-  expect_failures = [var.task_family]
+  expect_failures = [var.task]
 
   variables {
-    task_family = "ralph worker"
+    task = {
+      storage_gib = 20
+    }
   }
 }

@@ -17,17 +17,7 @@ variables {
 # The example of the README, with the default of every other input.
 run "example" {}
 
-# The prefix has letters, digits and the characters / _ + = . @ -, and no slash at either end.
-run "refuses_name_prefix" {
-  command         = plan
-  expect_failures = [var.name_prefix]
-
-  variables {
-    name_prefix = "/ralph/dev/"
-  }
-}
-
-# The key is named by its ARN, not by an alias: some services accept nothing else.
+# kms_key_arn must be the ARN of a KMS key, not of an alias, or null.
 run "refuses_kms_key_arn" {
   command         = plan
   expect_failures = [var.kms_key_arn]
@@ -37,7 +27,18 @@ run "refuses_kms_key_arn" {
   }
 }
 
-# The recovery window is 0, or 7 to 30 days.
+# name_prefix must have letters, digits and the characters / _ + = . @ -, and no slash at either
+# end.
+run "refuses_name_prefix" {
+  command         = plan
+  expect_failures = [var.name_prefix]
+
+  variables {
+    name_prefix = "/ralph/dev/"
+  }
+}
+
+# recovery_window_in_days must be 0, or 7 to 30.
 run "refuses_recovery_window_in_days" {
   command         = plan
   expect_failures = [var.recovery_window_in_days]

@@ -111,15 +111,17 @@ run "creates" {
 # Mode existing makes no VPC and uses the one that is named.
 run "takes_what_exists" {
   variables {
-    mode                = "existing"
-    existing_vpc_id     = "vpc-11111111"
-    existing_subnet_ids = ["subnet-11111111", "subnet-22222222"]
+    mode = "existing"
+    existing = {
+      vpc_id     = "vpc-11111111"
+      subnet_ids = ["subnet-11111111", "subnet-22222222"]
+    }
   }
 
   override_data {
     target = data.aws_subnets.existing
     values = {
-      ids = ["subnet-11111111", "subnet-22222222"]
+      ids = ["subnet-11111111"]
     }
   }
 
@@ -134,47 +136,23 @@ run "takes_what_exists" {
   }
 }
 
-# Mode existing refuses subnets of a single zone.
-run "existing_subnets_in_one_zone" {
+# Mode existing refuses subnets of another VPC or outside of the zones.
+run "subnets_elsewhere" {
   command         = plan
   expect_failures = [aws_security_group.worker]
 
   variables {
-    mode                = "existing"
-    existing_vpc_id     = "vpc-11111111"
-    existing_subnet_ids = ["subnet-11111111", "subnet-22222222"]
+    mode = "existing"
+    existing = {
+      vpc_id     = "vpc-11111111"
+      subnet_ids = ["subnet-11111111", "subnet-22222222"]
+    }
   }
 
   override_data {
     target = data.aws_subnets.existing
     values = {
-      ids = ["subnet-11111111", "subnet-22222222"]
-    }
-  }
-
-  override_data {
-    target = data.aws_subnet.taken
-    values = {
-      availability_zone = "us-east-1a"
-    }
-  }
-}
-
-# Mode existing refuses a subnet that the VPC does not have.
-run "a_subnet_of_another_vpc" {
-  command         = plan
-  expect_failures = [aws_security_group.worker]
-
-  variables {
-    mode                = "existing"
-    existing_vpc_id     = "vpc-11111111"
-    existing_subnet_ids = ["subnet-11111111", "subnet-22222222"]
-  }
-
-  override_data {
-    target = data.aws_subnets.existing
-    values = {
-      ids = ["subnet-11111111"]
+      ids = []
     }
   }
 }
@@ -185,15 +163,10 @@ run "one_existing_subnet_is_too_few" {
   expect_failures = [aws_security_group.worker]
 
   variables {
-    mode                = "existing"
-    existing_vpc_id     = "vpc-11111111"
-    existing_subnet_ids = ["subnet-11111111"]
-  }
-
-  override_data {
-    target = data.aws_subnets.existing
-    values = {
-      ids = ["subnet-11111111"]
+    mode = "existing"
+    existing = {
+      vpc_id     = "vpc-11111111"
+      subnet_ids = ["subnet-11111111"]
     }
   }
 }
@@ -204,8 +177,51 @@ run "existing_without_a_vpc" {
   expect_failures = [aws_security_group.worker]
 
   variables {
-    mode                = "existing"
-    existing_subnet_ids = ["subnet-11111111", "subnet-22222222"]
+    mode = "existing"
+    existing = {
+      subnet_ids = ["subnet-11111111", "subnet-22222222"]
+    }
+  }
+}
+
+# Mode default makes no VPC and uses the account's own.
+run "default_vpc" {
+  variables {
+    mode = "default"
+  }
+
+  override_data {
+    target = data.aws_subnets.existing
+    values = {
+      ids = ["subnet-11111111"]
+    }
+  }
+
+  assert {
+    condition     = length(aws_vpc.this) == 0
+    error_message = "no VPC"
+  }
+
+  assert {
+    condition     = length(local.subnet_ids) == 2
+    error_message = "a subnet in each zone"
+  }
+}
+
+# Mode default refuses zones where the VPC has no subnet.
+run "default_vpc_elsewhere" {
+  command         = plan
+  expect_failures = [aws_security_group.worker]
+
+  variables {
+    mode = "default"
+  }
+
+  override_data {
+    target = data.aws_subnets.existing
+    values = {
+      ids = []
+    }
   }
 }
 
@@ -242,43 +258,14 @@ run "a_nat_gateway_each" {
 run "endpoints_and_flow_logs" {
   variables {
     interface_endpoints = ["ecr.api", "logs"]
-    flow_logs           = true
+    flow_logs = {
+      enabled = true
+    }
   }
 }
 
-# The name has at most 48 lower-case letters, digits and hyphens and begins with a letter: what is
-# appended to it must fit into the 64 characters of a role's name.
-run "refuses_name" {
-  command         = plan
-  expect_failures = [var.name]
-
-  variables {
-    name = "Ralph Dev"
-  }
-}
-
-# The Region is given by its code, such as us-east-1.
-run "refuses_region" {
-  command         = plan
-  expect_failures = [var.region]
-
-  variables {
-    region = "Virginia"
-  }
-}
-
-# At least two availability zones: Spot capacity runs out in one at a time.
+# availability_zones must name two to six different zones: Spot capacity runs out in one at a time.
 run "refuses_availability_zones" {
-  command         = plan
-  expect_failures = [var.availability_zones]
-
-  variables {
-    availability_zones = ["us-east-1a"]
-  }
-}
-
-# At most six availability zones, each named once.
-run "refuses_availability_zones_2" {
   command         = plan
   expect_failures = [var.availability_zones]
 
@@ -287,8 +274,8 @@ run "refuses_availability_zones_2" {
   }
 }
 
-# The range is IPv4 and from /16 to /24: AWS makes no VPC wider, and a narrower one has no room for
-# the subnets.
+# cidr must be an IPv4 range from /16 to /24: AWS makes no VPC wider, and a narrower one has no room
+# for the subnets.
 run "refuses_cidr" {
   command         = plan
   expect_failures = [var.cidr]
@@ -298,38 +285,44 @@ run "refuses_cidr" {
   }
 }
 
-# A subnet is named by its id, such as subnet-0123456789abcdef0.
+# subnet_ids must be ids of subnets, such as subnet-0123456789abcdef0.
 run "refuses_existing_subnet_ids" {
   command         = plan
-  expect_failures = [var.existing_subnet_ids]
+  expect_failures = [var.existing]
 
   variables {
-    existing_subnet_ids = ["vpc-0123456789abcdef0"]
+    existing = {
+      subnet_ids = ["vpc-0123456789abcdef0"]
+    }
   }
 }
 
-# A VPC is named by its id, such as vpc-0123456789abcdef0.
+# vpc_id must be the id of a VPC, such as vpc-0123456789abcdef0, or null.
 run "refuses_existing_vpc_id" {
   command         = plan
-  expect_failures = [var.existing_vpc_id]
+  expect_failures = [var.existing]
 
   variables {
-    existing_vpc_id = "main"
+    existing = {
+      vpc_id = "main"
+    }
   }
 }
 
-# CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120,
-# 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653.
-run "refuses_flow_log_retention_in_days" {
+# The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
+# condition lists them.
+run "refuses_flow_logs_retention_in_days" {
   command         = plan
-  expect_failures = [var.flow_log_retention_in_days]
+  expect_failures = [var.flow_logs]
 
   variables {
-    flow_log_retention_in_days = 10
+    flow_logs = {
+      retention_in_days = 10
+    }
   }
 }
 
-# Tasks use the services ecr.api, ecr.dkr, logs and secretsmanager; S3 has a free endpoint.
+# interface_endpoints must be of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a free endpoint.
 run "refuses_interface_endpoints" {
   command         = plan
   expect_failures = [var.interface_endpoints]
@@ -339,7 +332,7 @@ run "refuses_interface_endpoints" {
   }
 }
 
-# The key is named by its ARN, not by an alias: some services accept nothing else.
+# kms_key_arn must be the ARN of a KMS key, not of an alias, or null.
 run "refuses_kms_key_arn" {
   command         = plan
   expect_failures = [var.kms_key_arn]
@@ -349,7 +342,7 @@ run "refuses_kms_key_arn" {
   }
 }
 
-# The mode is create, default or existing.
+# mode must be create, default or existing.
 run "refuses_mode" {
   command         = plan
   expect_failures = [var.mode]
@@ -359,7 +352,18 @@ run "refuses_mode" {
   }
 }
 
-# The way out is none, single or per-az.
+# name must begin with a lower-case letter and have at most 48 lower-case letters, digits and
+# hyphens: a role's name is made of it.
+run "refuses_name" {
+  command         = plan
+  expect_failures = [var.name]
+
+  variables {
+    name = "Ralph Dev"
+  }
+}
+
+# nat must be none, single or per-az.
 run "refuses_nat" {
   command         = plan
   expect_failures = [var.nat]
@@ -369,22 +373,36 @@ run "refuses_nat" {
   }
 }
 
-# The boundary is the ARN of an IAM policy, or null.
-run "refuses_permissions_boundary_arn" {
+# region must be the code of a Region, such as us-east-1.
+run "refuses_region" {
   command         = plan
-  expect_failures = [var.permissions_boundary_arn]
+  expect_failures = [var.region]
 
   variables {
-    permissions_boundary_arn = "arn:aws:iam::123456789012:role/not-a-policy"
+    region = "Virginia"
   }
 }
 
-# A role's path begins and ends with a slash, such as / or /ralph/.
-run "refuses_role_path" {
+# path must begin and end with a slash, such as / or /ralph/.
+run "refuses_roles_path" {
   command         = plan
-  expect_failures = [var.role_path]
+  expect_failures = [var.roles]
 
   variables {
-    role_path = "ralph"
+    roles = {
+      path = "ralph"
+    }
+  }
+}
+
+# permissions_boundary_arn must be the ARN of an IAM policy, or null.
+run "refuses_roles_permissions_boundary_arn" {
+  command         = plan
+  expect_failures = [var.roles]
+
+  variables {
+    roles = {
+      permissions_boundary_arn = "arn:aws:iam::123456789012:role/not-a-policy"
+    }
   }
 }

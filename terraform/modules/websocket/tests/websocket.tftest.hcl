@@ -17,6 +17,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_apigatewayv2_integration" {
+    defaults = {
+      integration_uri = "arn:aws:mock:us-east-1:123456789012:mock/invoke"
+    }
+  }
+
   mock_resource "aws_apigatewayv2_stage" {
     defaults = {
       arn           = "arn:aws:mock:us-east-1:123456789012:mock/mock"
@@ -77,19 +83,22 @@ mock_provider "aws" {
 }
 
 variables {
-  allow_file_repositories = false
-  cluster_arn             = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
-  environment             = "example"
-  max_duration_secs       = 14400
-  name                    = "ralph-example"
-  region                  = "us-east-1"
-  signing_keys_arn        = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/websocket-signing-keys-a1b2c3"
-  stage_name              = "example"
-  state_machine_name      = "ralph-example-workstream"
-  table_name              = "ralph-example-connections"
-  workers_log_group_arn   = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
-  workers_log_group_name  = "/ralph/example/workstreams"
-  lambda_zip              = "versions.tf"
+  environment = "example"
+  executions = {
+    max_duration_secs  = 14400
+    state_machine_name = "ralph-example-workstream"
+  }
+  lambda = {
+    zip = "versions.tf"
+  }
+  name             = "ralph-example"
+  region           = "us-east-1"
+  signing_keys_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/websocket-signing-keys-a1b2c3"
+  workers = {
+    cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
+    log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
+    log_group_name = "/ralph/example/workstreams"
+  }
 }
 
 # The example of the README, with the default of every other input.
@@ -98,64 +107,43 @@ run "example" {}
 # Every switch can be on at once.
 run "everything_on" {
   variables {
-    access_logs            = true
-    account_log_role       = true
-    alarms                 = true
-    alarm_topic_arn        = "arn:aws:sns:us-east-1:123456789012:alarms"
-    dashboard              = true
-    deletion_protection    = true
-    detailed_metrics       = true
-    kms_key_arn            = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
-    point_in_time_recovery = true
-    reserved_concurrency = {
-      push-logs = 5
+    monitoring = {
+      access_logs      = true
+      account_log_role = true
+      alarms           = true
+      alarm_topic_arn  = "arn:aws:sns:us-east-1:123456789012:alarms"
+      dashboard        = true
+      detailed_metrics = true
+      traced_functions = ["push-logs", "send-logs"]
     }
-    traced_functions = ["push-logs", "send-logs"]
-    role_path        = "/ralph/"
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+    lambda = {
+      zip = "versions.tf"
+      reserved_concurrency = {
+        push-logs = 5
+      }
+    }
+    roles = {
+      path = "/ralph/"
+    }
+    table = {
+      deletion_protection    = true
+      point_in_time_recovery = true
+    }
   }
 
   assert {
-    condition     = aws_apigatewayv2_stage.this.name == var.stage_name
+    condition     = aws_apigatewayv2_stage.this.name == var.environment
     error_message = "the stage"
   }
 
   assert {
-    condition     = aws_dynamodb_table.connections.name == var.table_name
+    condition     = aws_dynamodb_table.connections.name == "${var.name}-connections"
     error_message = "the table"
   }
 }
 
-# The topic is the ARN of an SNS topic, or null.
-run "refuses_alarm_topic_arn" {
-  command         = plan
-  expect_failures = [var.alarm_topic_arn]
-
-  variables {
-    alarm_topic_arn = "arn:aws:sqs:us-east-1:123456789012:alarms"
-  }
-}
-
-# The architecture is x86_64 or arm64.
-run "refuses_architecture" {
-  command         = plan
-  expect_failures = [var.architecture]
-
-  variables {
-    architecture = "i386"
-  }
-}
-
-# The cluster is named by its ARN.
-run "refuses_cluster_arn" {
-  command         = plan
-  expect_failures = [var.cluster_arn]
-
-  variables {
-    cluster_arn = "ralph-example"
-  }
-}
-
-# An environment's name has lower-case letters, digits and hyphens and begins with a letter.
+# environment must have lower-case letters, digits and hyphens and begin with a letter.
 run "refuses_environment" {
   command         = plan
   expect_failures = [var.environment]
@@ -165,18 +153,33 @@ run "refuses_environment" {
   }
 }
 
-# CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120,
-# 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653.
-run "refuses_function_log_retention_in_days" {
+# max_duration_secs must be a whole number from 1 to 25920000: 300 days.
+run "refuses_executions_max_duration_secs" {
   command         = plan
-  expect_failures = [var.function_log_retention_in_days]
+  expect_failures = [var.executions]
 
   variables {
-    function_log_retention_in_days = 10
+    executions = {
+      max_duration_secs  = 0
+      state_machine_name = "ralph-example-workstream"
+    }
   }
 }
 
-# The key is named by its ARN, not by an alias: some services accept nothing else.
+# A state machine's name must have 1 to 80 letters, digits, hyphens and underscores.
+run "refuses_executions_state_machine_name" {
+  command         = plan
+  expect_failures = [var.executions]
+
+  variables {
+    executions = {
+      max_duration_secs  = 14400
+      state_machine_name = "ralph workstream"
+    }
+  }
+}
+
+# kms_key_arn must be the ARN of a KMS key, not of an alias, or null.
 run "refuses_kms_key_arn" {
   command         = plan
   expect_failures = [var.kms_key_arn]
@@ -186,7 +189,50 @@ run "refuses_kms_key_arn" {
   }
 }
 
-# The base is a URL without a slash at its end, or null for AWS's own.
+# architecture must be x86_64 or arm64.
+run "refuses_lambda_architecture" {
+  command         = plan
+  expect_failures = [var.lambda]
+
+  variables {
+    lambda = {
+      zip          = "versions.tf"
+      architecture = "i386"
+    }
+  }
+}
+
+# The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
+# condition lists them.
+run "refuses_lambda_log_retention_in_days" {
+  command         = plan
+  expect_failures = [var.lambda]
+
+  variables {
+    lambda = {
+      zip                   = "versions.tf"
+      log_retention_in_days = 10
+    }
+  }
+}
+
+# reserved_concurrency must name functions (authorize, connect, disconnect, send-logs, push-logs,
+# task-events, admit, decide), each with -1 for none or a number of instances.
+run "refuses_lambda_reserved_concurrency" {
+  command         = plan
+  expect_failures = [var.lambda]
+
+  variables {
+    lambda = {
+      zip = "versions.tf"
+      reserved_concurrency = {
+        push = 5
+      }
+    }
+  }
+}
+
+# management_base must be a URL without a slash at its end, or null for AWS's own.
 run "refuses_management_base" {
   command         = plan
   expect_failures = [var.management_base]
@@ -196,18 +242,33 @@ run "refuses_management_base" {
   }
 }
 
-# An execution takes 1 to 25920000 seconds: 300 days.
-run "refuses_max_duration_secs" {
+# alarm_topic_arn must be the ARN of an SNS topic, or null.
+run "refuses_monitoring_alarm_topic_arn" {
   command         = plan
-  expect_failures = [var.max_duration_secs]
+  expect_failures = [var.monitoring]
 
   variables {
-    max_duration_secs = 0
+    monitoring = {
+      alarm_topic_arn = "arn:aws:sqs:us-east-1:123456789012:alarms"
+    }
   }
 }
 
-# The name has at most 48 lower-case letters, digits and hyphens and begins with a letter: what is
-# appended to it must fit into the 64 characters of a role's name.
+# traced_functions must be of authorize, connect, disconnect, send-logs, push-logs, task-events,
+# admit, decide.
+run "refuses_monitoring_traced_functions" {
+  command         = plan
+  expect_failures = [var.monitoring]
+
+  variables {
+    monitoring = {
+      traced_functions = ["push"]
+    }
+  }
+}
+
+# name must begin with a lower-case letter and have at most 48 lower-case letters, digits and
+# hyphens: a role's name is made of it.
 run "refuses_name" {
   command         = plan
   expect_failures = [var.name]
@@ -217,17 +278,7 @@ run "refuses_name" {
   }
 }
 
-# The boundary is the ARN of an IAM policy, or null.
-run "refuses_permissions_boundary_arn" {
-  command         = plan
-  expect_failures = [var.permissions_boundary_arn]
-
-  variables {
-    permissions_boundary_arn = "arn:aws:iam::123456789012:role/not-a-policy"
-  }
-}
-
-# The Region is given by its code, such as us-east-1.
+# region must be the code of a Region, such as us-east-1.
 run "refuses_region" {
   command         = plan
   expect_failures = [var.region]
@@ -237,30 +288,31 @@ run "refuses_region" {
   }
 }
 
-# Reserved concurrency is given by function (authorize, connect, disconnect, send-logs, push-logs,
-# task-events, admit, decide), each -1 for none or a number of instances.
-run "refuses_reserved_concurrency" {
+# path must begin and end with a slash, such as / or /ralph/.
+run "refuses_roles_path" {
   command         = plan
-  expect_failures = [var.reserved_concurrency]
+  expect_failures = [var.roles]
 
   variables {
-    reserved_concurrency = {
-      push = 5
+    roles = {
+      path = "ralph"
     }
   }
 }
 
-# A role's path begins and ends with a slash, such as / or /ralph/.
-run "refuses_role_path" {
+# permissions_boundary_arn must be the ARN of an IAM policy, or null.
+run "refuses_roles_permissions_boundary_arn" {
   command         = plan
-  expect_failures = [var.role_path]
+  expect_failures = [var.roles]
 
   variables {
-    role_path = "ralph"
+    roles = {
+      permissions_boundary_arn = "arn:aws:iam::123456789012:role/not-a-policy"
+    }
   }
 }
 
-# A secret is named by its ARN.
+# signing_keys_arn must be the ARN of a secret in Secrets Manager.
 run "refuses_signing_keys_arn" {
   command         = plan
   expect_failures = [var.signing_keys_arn]
@@ -270,105 +322,99 @@ run "refuses_signing_keys_arn" {
   }
 }
 
-# A stage's name has 1 to 128 letters, digits, hyphens and underscores.
-run "refuses_stage_name" {
-  command         = plan
-  expect_failures = [var.stage_name]
-
-  variables {
-    stage_name = "$default"
-  }
-}
-
-# A state machine's name has 1 to 80 letters, digits, hyphens and underscores.
-run "refuses_state_machine_name" {
-  command         = plan
-  expect_failures = [var.state_machine_name]
-
-  variables {
-    state_machine_name = "ralph dev"
-  }
-}
-
-# A table's name has 3 to 255 letters, digits and the characters _ . and -.
-run "refuses_table_name" {
-  command         = plan
-  expect_failures = [var.table_name]
-
-  variables {
-    table_name = "t"
-  }
-}
-
-# API Gateway allows bursts of 1 to 5000 messages; 0 would answer 429 to everything.
+# burst_limit must be a whole number from 1 to 5000; 0 would answer every message with 429.
 run "refuses_throttling_burst_limit" {
   command         = plan
-  expect_failures = [var.throttling_burst_limit]
+  expect_failures = [var.throttling]
 
   variables {
-    throttling_burst_limit = 0
+    throttling = {
+      burst_limit = 0
+    }
   }
 }
 
-# API Gateway allows 1 to 10000 messages a second; 0 would answer 429 to everything.
+# rate_limit must be a whole number from 1 to 10000; 0 would answer every message with 429.
 run "refuses_throttling_rate_limit" {
   command         = plan
-  expect_failures = [var.throttling_rate_limit]
+  expect_failures = [var.throttling]
 
   variables {
-    throttling_rate_limit = 0
+    throttling = {
+      rate_limit = 0
+    }
   }
 }
 
-# A function that can be traced is one of authorize, connect, disconnect, send-logs, push-logs,
-# task-events, admit, decide.
-run "refuses_traced_functions" {
+# cluster_arn must be the ARN of an ECS cluster.
+run "refuses_workers_cluster_arn" {
   command         = plan
-  expect_failures = [var.traced_functions]
+  expect_failures = [var.workers]
 
   variables {
-    traced_functions = ["push"]
+    workers = {
+      cluster_arn    = "ralph-example"
+      log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
+      log_group_name = "/ralph/example/workstreams"
+    }
   }
 }
 
-# The log group's ARN ends with its name, without `:*`.
+# log_group_arn must be the ARN of a log group and end with its name, without :*.
 run "refuses_workers_log_group_arn" {
   command         = plan
-  expect_failures = [var.workers_log_group_arn]
+  expect_failures = [var.workers]
 
   variables {
-    workers_log_group_arn = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams:*"
+    workers = {
+      cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
+      log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams:*"
+      log_group_name = "/ralph/example/workstreams"
+    }
   }
 }
 
-# A log group's name has 1 to 512 letters, digits and the characters _ - / . #.
+# A log group's name must have 1 to 512 letters, digits and the characters _ - / . #.
 run "refuses_workers_log_group_name" {
   command         = plan
-  expect_failures = [var.workers_log_group_name]
+  expect_failures = [var.workers]
 
   variables {
-    workers_log_group_name = "work streams"
+    workers = {
+      cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
+      log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
+      log_group_name = "work streams"
+    }
   }
 }
 
-# The workers' log group is not a function's own: each line that push-logs wrote would call it
-# again. Name the group that the tasks write to.
+# log_group_name must be the group that tasks write to, not a function's own: each line that
+# push-logs wrote would call it again.
 run "refuses_workers_log_group_name_2" {
   command         = plan
-  expect_failures = [var.workers_log_group_name]
+  expect_failures = [var.workers]
 
   variables {
-    workers_log_group_name = "/aws/lambda/ralph-example-push-logs"
+    workers = {
+      cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
+      log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
+      log_group_name = "/aws/lambda/ralph-example-push-logs"
+    }
   }
 }
 
-# CloudWatch Logs keeps lines for one of these numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120,
-# 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653.
+# The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
+# condition lists them.
 run "refuses_workers_log_retention_in_days" {
   command         = plan
-  expect_failures = [var.workers_log_retention_in_days]
+  expect_failures = [var.workers]
 
   variables {
-    workers_log_retention_in_days = 10
+    workers = {
+      cluster_arn           = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
+      log_group_arn         = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
+      log_group_name        = "/ralph/example/workstreams"
+      log_retention_in_days = 10
+    }
   }
 }

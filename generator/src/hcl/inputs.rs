@@ -1,0 +1,244 @@
+//! A module's inputs: variables, their types and defaults, and what they refuse.
+
+use hcl::expr::{Expression, FuncCall};
+
+use super::block::Block;
+use super::cases::Run;
+use super::error::Error;
+use super::expr::{Constant, Expr};
+use super::module::Module;
+use super::node::{Node, ident};
+use super::print;
+use super::types::{Any, Bool, Opt, Type};
+
+/// A type that an input can have: an expression's, or a struct of [`inputs!`](crate::inputs), which is
+/// one object in HCL.
+pub trait InputType {
+    /// What the field of the Rust struct holds.
+    type Value<M>;
+    /// Whether null is a value.
+    const NULLABLE: bool = false;
+    /// The type constraint, as in `type = list(string)`.
+    fn constraint() -> Expression;
+    /// The fields of an object.
+    #[must_use]
+    fn fields() -> Vec<Field> {
+        Vec::new()
+    }
+    /// The default of an input that names none; `None` when a caller must give it.
+    #[doc(hidden)]
+    fn implied() -> Option<Expr<Constant, Any>>;
+    /// The value that an expression stands for.
+    #[doc(hidden)]
+    fn read<M>(expr: Expr<M, Any>) -> Self::Value<M>;
+    /// The expression that a value stands for; what an object leaves to its defaults is left out.
+    #[doc(hidden)]
+    fn write<M>(value: Self::Value<M>) -> Expr<M, Any>;
+    /// A field's value when a caller leaves it out.
+    #[doc(hidden)]
+    fn initial<M>(default: Expr<Constant, Any>) -> Self::Value<M> {
+        Self::read(Expr::new(default.into_node()))
+    }
+}
+
+impl<T: Type> InputType for T {
+    type Value<M> = Expr<M, T>;
+    const NULLABLE: bool = T::NULLABLE;
+    fn constraint() -> Expression {
+        T::constraint()
+    }
+    fn implied() -> Option<Expr<Constant, Any>> {
+        T::NULLABLE.then(|| Expr::<Constant, Opt<Any>>::null().any())
+    }
+    fn read<M>(expr: Expr<M, Any>) -> Expr<M, T> {
+        Expr::new(expr.into_node())
+    }
+    fn write<M>(value: Expr<M, T>) -> Expr<M, Any> {
+        value.any()
+    }
+}
+
+/// An input, or a field of one that is an object.
+#[derive(Clone)]
+pub struct Field {
+    pub(super) name: String,
+    pub(super) about: String,
+    pub(super) constraint: Expression,
+    pub(super) default: Option<Expression>,
+    pub(super) fields: Vec<Self>,
+    nullable: bool,
+    /// A default that is not a literal.
+    wrong: Option<String>,
+}
+
+impl Field {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new<T: InputType>(
+        name: &str,
+        about: &str,
+        default: Option<Expr<Constant, Any>>,
+    ) -> Self {
+        let default = default.map(Expr::into_node);
+        let wrong = default.as_ref().filter(|node| !node.is_constant());
+        let wrong = wrong.map(|node| print::flat(&node.expression));
+        Self {
+            name: name.to_owned(),
+            about: about.trim().to_owned(),
+            constraint: T::constraint(),
+            default: default.map(|node| node.expression),
+            fields: T::fields(),
+            nullable: T::NULLABLE,
+            wrong,
+        }
+    }
+
+    /// What a caller writes for it: nothing where it gives the default.
+    #[doc(hidden)]
+    pub fn argument<M>(&self, value: Expr<M, Any>) -> Option<(String, Expr<M, Any>)> {
+        (self.default.as_ref() != Some(&value.node().expression))
+            .then(|| (self.name.clone(), value))
+    }
+
+    /// `object({ name = type, … })` of fields.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn object(fields: &[Self]) -> Expression {
+        let call = |name: &str, args| {
+            let mut call = FuncCall::new(ident(name));
+            call.args = args;
+            Expression::from(call)
+        };
+        let fields = fields.iter().map(|field| {
+            let constraint = field.constraint.clone();
+            let of = match &field.default {
+                None => constraint,
+                Some(Expression::Null) => call("optional", vec![constraint]),
+                Some(default) => call("optional", vec![constraint, default.clone()]),
+            };
+            (field.name.clone(), Node::from(of))
+        });
+        call("object", vec![Node::object(fields).expression])
+    }
+
+    /// The description; an object's fields are listed in it.
+    fn description(&self) -> String {
+        let about = &self.about;
+        if self.fields.is_empty() {
+            return about.clone();
+        }
+        let fields = self.fields.iter().map(|f| format!("- {}: {}\n", f.name, f.about));
+        format!("{about}\n{}", fields.collect::<String>())
+    }
+}
+
+/// A set of inputs. Made with [`inputs!`](crate::inputs).
+pub trait InputSet<M> {
+    /// Its inputs, in the order they are declared.
+    fn fields() -> Vec<Field>;
+    #[doc(hidden)]
+    fn declared() -> Self;
+    #[doc(hidden)]
+    fn arguments(self) -> Vec<(String, Expr<M, Any>)>;
+}
+
+/// A module without inputs.
+impl<M> InputSet<M> for () {
+    fn fields() -> Vec<Field> {
+        Vec::new()
+    }
+    fn declared() -> Self {}
+    fn arguments(self) -> Vec<(String, Expr<M, Any>)> {
+        Vec::new()
+    }
+}
+
+/// `var.name`
+#[doc(hidden)]
+#[must_use]
+pub fn input<M>(name: &str) -> Expr<M, Any> {
+    Expr::new(Node::address("var", &[name]))
+}
+
+impl<M> Expr<M, Any> {
+    /// A field of an object.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn field(&self, name: &str) -> Self {
+        Self::new(self.node().clone().attribute(name))
+    }
+}
+
+impl<M> Module<M> {
+    /// Declares a variable of a root. Modules declare theirs with [`inputs!`](crate::inputs).
+    pub fn variable<T: Type>(&mut self, name: &str, about: &str) -> Expr<M, T> {
+        self.declare(&Field::new::<T>(name, about, T::implied()));
+        Expr::new(input::<M>(name).into_node())
+    }
+
+    /// Declares a variable of a root with a default.
+    pub fn variable_or<T: Type>(
+        &mut self,
+        name: &str,
+        about: &str,
+        default: Expr<Constant, T>,
+    ) -> Expr<M, T> {
+        self.declare(&Field::new::<T>(name, about, Some(default.any())));
+        Expr::new(input::<M>(name).into_node())
+    }
+
+    pub(super) fn declare(&mut self, input: &Field) {
+        self.name(&input.name);
+        for field in [input].into_iter().chain(&input.fields) {
+            if let Some(found) = &field.wrong {
+                self.not_constant(&field.name, found.clone());
+            }
+        }
+        let mut block = Block::new("variable", &[&input.name])
+            .with("description", Expression::from(input.description()))
+            .with("type", input.constraint.clone());
+        if let Some(default) = &input.default {
+            block.set("default", default.clone());
+        }
+        if !input.nullable {
+            block.set("nullable", Expression::from(false));
+        }
+        self.items("variables.tf").push(block);
+    }
+
+    /// Adds a `validation` to an input: what holds, what to say when it does not, and a value for
+    /// which it does not, so that a test can show that it refuses one. The condition reads that
+    /// input alone (Terraform before 1.9 accepts nothing else).
+    ///
+    /// The message is a whole sentence that begins with a capital letter and says what the value must be;
+    /// Terraform before 1.2 insisted on a sentence, and users read it so.
+    pub fn validate<T>(
+        &mut self,
+        input: &Expr<M, T>,
+        holds: &Expr<M, Bool>,
+        message: &str,
+        refuses: impl Into<Expr<Constant, T>>,
+    ) {
+        let given = self.given(input, refuses.into());
+        let name = given.path.first().cloned().unwrap_or_default();
+        let validation = Block::new("validation", &[])
+            .with("condition", holds.node().clone())
+            .with("error_message", Expression::from(message));
+        match self.items("variables.tf").iter_mut().find(|block| block.label() == name) {
+            Some(block) => block.nest(validation),
+            None => {
+                let (place, address) = (self.place(), print::flat(&input.node().expression));
+                self.fail(Error::NotAVariable { place, address });
+                return;
+            }
+        }
+        self.tests.refusals.push(Run {
+            name: given.path.join("_"),
+            about: message.to_owned(),
+            plan: true,
+            given: vec![given],
+            failures: vec![Node::address("var", &[&name])],
+            ..Run::default()
+        });
+    }
+}
