@@ -120,6 +120,10 @@ test-least-privilege: (need "cargo" "python3" "terraform" "curl")
 test-policy: (need "python3")
     cli/tools/checkov.sh
 
+# validate the HCL on the oldest and the newest Terraform, and run the modules' tests on the newest
+test-versions *args: (need "python3")
+    python3 cli/tools/versions.py "$@"
+
 # build the worker image and test it
 test-image *args:
     docker/test-image.sh "$@"

