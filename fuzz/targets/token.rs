@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use ralph_protocol::{
     secret::SigningKeys,
-    token::{Scope, kid, verify},
+    token::{MAX_LEN, Scope, kid, verify},
 };
 
 /// The keys of the seeds.
@@ -19,6 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(claims) = verify(text, &keys, "ralph/dev", NOW) {
         assert_eq!(named.as_deref(), Ok("k1"));
         assert!(claims.exp <= NOW + 65);
+        assert!(text.len() <= MAX_LEN);
     }
     let _ = SigningKeys::parse(text);
     if let Some(scope) = Scope::from_context(text) {

@@ -28,8 +28,17 @@ pub const MAX_LIFETIME_SECS: u64 = 60;
 pub const LEEWAY_SECS: u64 = 5;
 /// Most workstreams a token names.
 pub const MAX_WORKSTREAMS: usize = 50;
-/// Most bytes of a token. Fifty of the longest ids make about 3.6 KB.
-pub const MAX_LEN: usize = 4_096;
+/// Most bytes of a handshake's URL, by API Gateway's quotas:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>.
+const MAX_URL_LEN: usize = 4_096;
+/// The longest name of a stage; ours have their environment's name, which is shorter.
+const MAX_STAGE_LEN: usize = 128;
+/// Most bytes of a token: what the longest URL leaves of [`MAX_URL_LEN`]. No Region has a longer host.
+/// Fifty of the longest ids fit beside the longest user that `ralph token` takes.
+pub const MAX_LEN: usize = MAX_URL_LEN
+    - "wss://0123456789.execute-api.cn-northwest-1.amazonaws.com.cn/".len()
+    - MAX_STAGE_LEN
+    - "?token=".len();
 /// Most bytes of `sub` and `jti`.
 pub const MAX_TEXT: usize = 128;
 
@@ -108,8 +117,19 @@ pub struct Claims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Longer than [`MAX_LEN`].
-    #[error("the token is longer than 4096 bytes")]
+    #[error("the token is longer than {} bytes", MAX_LEN)]
     TooLong,
+    /// Minting: longer than [`MAX_LEN`] with these workstreams, but not with fewer.
+    #[error(
+        "a token of {named} workstreams is longer than {} bytes\nhint: the first {fit} fit; name the others in another token",
+        MAX_LEN
+    )]
+    TooMany {
+        /// How many workstreams the claims name.
+        named: usize,
+        /// How many of them, from the first on, fit into a token.
+        fit: usize,
+    },
     /// Not a JWT with a usable header.
     #[error("not a token")]
     Malformed,
@@ -151,10 +171,26 @@ pub enum TokenError {
 /// Signs claims with a key.
 ///
 /// # Errors
-/// The same checks as [`verify`] makes of the claims' form.
+/// The same checks as [`verify`] makes of the claims' form and of the token's length.
 pub fn mint(claims: &Claims, key: &SigningKey) -> Result<String, TokenError> {
-    install_provider();
     check_form(claims)?;
+    let token = sign(claims, key)?;
+    if token.len() <= MAX_LEN {
+        return Ok(token);
+    }
+    let Scope::Only(list) = &claims.ws else { return Err(TokenError::TooLong) };
+    let fits = |count: &usize| {
+        let fewer = Claims { ws: Scope::Only(list[..*count].to_vec()), ..claims.clone() };
+        sign(&fewer, key).is_ok_and(|token| token.len() <= MAX_LEN)
+    };
+    match (1..list.len()).rev().find(fits) {
+        Some(fit) => Err(TokenError::TooMany { named: list.len(), fit }),
+        None => Err(TokenError::TooLong),
+    }
+}
+
+fn sign(claims: &Claims, key: &SigningKey) -> Result<String, TokenError> {
+    install_provider();
     let mut header = Header::new(Algorithm::HS256);
     header.kid = Some(key.kid.clone());
     let secret = EncodingKey::from_secret(key.secret.expose().as_bytes());
@@ -333,12 +369,8 @@ mod tests {
 
     fn check(claims: &Claims) -> Result<Claims, TokenError> {
         let keys = keys();
-        // Encodes without mint's checks, as an attacker with a key would.
-        install_provider();
-        let mut header = Header::new(Algorithm::HS256);
-        header.kid = Some("k2".into());
-        let secret = EncodingKey::from_secret(keys.current.secret.expose().as_bytes());
-        let token = jsonwebtoken::encode(&header, claims, &secret).unwrap();
+        // Without mint's checks, as an attacker with a key would do it.
+        let token = sign(claims, &keys.current).unwrap();
         verify(&token, &keys, "ralph/dev", NOW)
     }
 
@@ -404,6 +436,66 @@ mod tests {
         ] {
             assert_eq!(verify(&token, &keys, "ralph/dev", NOW), Err(expected), "{name}");
         }
+    }
+
+    /// Claims that name workstreams with the longest ids.
+    fn longest_ids(count: usize) -> Claims {
+        let ids = (0..count).map(|n| format!("{n:0>width$}", width = Workstream::MAX_LEN));
+        Claims { ws: Scope::Only(ids.map(|id| id.parse().unwrap()).collect()), ..claims() }
+    }
+
+    #[test]
+    fn the_longest_token_fits_into_the_longest_url() {
+        let mut keys = keys();
+        let mut longest = 0;
+        // A key id of each length moves the token's length a byte or two at a time.
+        for length in 1..200 {
+            keys.current.kid = "k".repeat(length);
+            let text = "x".repeat(MAX_TEXT);
+            let claims = Claims {
+                sub: text.clone(),
+                jti: text,
+                nbf: Some(NOW),
+                ..longest_ids(MAX_WORKSTREAMS)
+            };
+            let Err(TokenError::TooMany { named: MAX_WORKSTREAMS, fit }) =
+                mint(&claims, &keys.current)
+            else {
+                panic!("fifty fit, with a key id of {length} bytes")
+            };
+            let of = |count| Claims { ws: longest_ids(count).ws, ..claims.clone() };
+            let token = mint(&of(fit), &keys.current).unwrap();
+            assert_eq!(verify(&token, &keys, "ralph/dev", NOW), Ok(of(fit)));
+            assert_eq!(
+                mint(&of(fit + 1), &keys.current),
+                Err(TokenError::TooMany { named: fit + 1, fit })
+            );
+            let (region, stage) = ("cn-northwest-1", "s".repeat(128));
+            let host = format!("a1b2c3d4e5.execute-api.{region}.amazonaws.com.cn");
+            let url = format!("wss://{host}/{stage}?token={token}");
+            longest = longest.max(url.len());
+        }
+        assert_eq!(longest, MAX_URL_LEN);
+    }
+
+    #[test]
+    fn fifty_workstreams_fit_beside_the_longest_user() {
+        // `ralph token` takes ULIDs for `kid` and `jti`, and roles' names limit an environment's to 41.
+        let key = SigningKey { kid: "k".repeat(26), ..keys().current };
+        let claims = Claims {
+            aud: format!("ralph/{}", "e".repeat(41)),
+            sub: "x".repeat(MAX_TEXT),
+            jti: "j".repeat(26),
+            ..longest_ids(MAX_WORKSTREAMS)
+        };
+        assert!(mint(&claims, &key).is_ok());
+    }
+
+    #[test]
+    fn a_token_that_no_scope_makes_short_enough_is_refused() {
+        let key = SigningKey { kid: "k".repeat(MAX_LEN), ..keys().current };
+        assert_eq!(mint(&claims(), &key), Err(TokenError::TooLong));
+        assert_eq!(mint(&Claims { ws: Scope::ALL, ..claims() }, &key), Err(TokenError::TooLong));
     }
 
     #[test]

@@ -18,15 +18,18 @@ export interface Grant {
   environment: string;
 }
 
+/** The URL of a handshake may have 4,096 bytes: this is what the longest leaves for the token. */
+const MAX_LENGTH = 3_900;
+
 /** A token that is good for one handshake within the next 30 seconds. */
-export function mintToken(
+export async function mintToken(
   keys: SigningKeys,
   grant: Grant,
   now = Math.floor(Date.now() / 1_000),
   id: string = crypto.randomUUID(),
 ): Promise<string> {
   const { kid, secret } = keys.current;
-  return new SignJWT({ ws: grant.workstreams })
+  const token = await new SignJWT({ ws: grant.workstreams })
     .setProtectedHeader({ alg: "HS256", kid })
     .setIssuer("ralph")
     .setAudience(`ralph/${grant.environment}`)
@@ -34,6 +37,8 @@ export function mintToken(
     .setJti(id)
     .setExpirationTime(now + 30)
     .sign(new TextEncoder().encode(secret));
+  if (token.length > MAX_LENGTH) throw new Error("the token is too long: name fewer workstreams");
+  return token;
 }
 
 /**

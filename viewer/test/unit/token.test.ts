@@ -14,6 +14,14 @@ test("the example mints the token that the Rust side verifies", async () => {
   expect(await mintToken(keys, { user, workstreams, environment }, now, id)).toBe(token);
 });
 
+test("a token that would make the handshake's URL too long is not minted", async () => {
+  const keys = { current: { kid: "k".repeat(26), secret: "s".repeat(32) }, previous: null };
+  const mint = (user: string) =>
+    mintToken(keys, { user, workstreams: Array(50).fill("w".repeat(48)), environment: "dev" });
+  expect((await mint("u".repeat(128))).length).toBeLessThanOrEqual(3_900);
+  await expect(mint("u".repeat(300))).rejects.toThrow("name fewer workstreams");
+});
+
 test("the endpoint gives tokens only for what the user may see", async () => {
   const keys = { current: { kid: "k1", secret: "s".repeat(32) }, previous: null };
   const ask = (body: string, session?: { user: string; workstreams: string[] }) =>
