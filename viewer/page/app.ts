@@ -3,11 +3,9 @@ import { isWorkstream } from "./config.ts";
 import { h, one, setText } from "./dom.ts";
 import { GROUPS, type Group, LEVELS } from "./entry.ts";
 import * as format from "./format.ts";
-import { listen } from "./keys.ts";
 import { Options } from "./options.ts";
 import { stateOf } from "./render.ts";
 import { RunHeader } from "./runheader.ts";
-import { shortcuts } from "./shortcuts.ts";
 import { lineText, PAGE, UNSEEN, WorkstreamView } from "./view.ts";
 
 /** Workstreams that are followed without being looked at. */
@@ -33,7 +31,6 @@ export class App {
     this.#client = client;
     this.#workstreams = [...workstreams];
     this.#toolbar();
-    listen(shortcuts(this));
     this.#optionsChanged();
     client.on("failed", (failure) => this.#failed(failure));
     client.on("state", () => this.#around());

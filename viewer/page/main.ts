@@ -2,6 +2,8 @@ import { connect } from "ralph-logs";
 import { App } from "./app.ts";
 import { readConfig, tokensFrom } from "./config.ts";
 import { h, one } from "./dom.ts";
+import { listen } from "./keys.ts";
+import { shortcuts } from "./shortcuts.ts";
 import "./style.css";
 
 try {
@@ -11,7 +13,7 @@ try {
     token: tokensFrom(config.tokenEndpoint),
     workstreams: config.workstreams,
   });
-  new App(client, config.workstreams);
+  listen(shortcuts(new App(client, config.workstreams)));
 } catch (error) {
   const words = error instanceof Error ? error.message : String(error);
   one("#main").replaceChildren(h("p", { className: "empty", role: "alert" }, words));

@@ -1,6 +1,13 @@
 // Where a regular expression is run: a bad one makes this thread hang, not the page's.
+import type { Span } from "./ansi.ts";
 import { placesOf } from "./places.ts";
-import type { Answer, Question } from "./searcher.ts";
+
+/** A regular expression, as it is sent. */
+export type Expression = { source: string; flags: string };
+/** What the worker is asked. */
+export type Question = Expression & { texts: string[] };
+/** What it answers, by text: where it was found, or `null`. */
+export type Answer = (Span[] | null)[];
 
 const page = self as unknown as {
   postMessage: (message: Answer | "ready") => void;

@@ -1,17 +1,11 @@
 import type { Span } from "./ansi.ts";
 import { type Entry, plainOf } from "./entry.ts";
+import type { Answer, Expression, Question } from "./search.worker.ts";
 
 /** How long a batch may take. */
 const TOO_LONG_MS = 2_000;
 /** Lines and characters of a batch: what every reasonable expression does in milliseconds. */
 const BATCH = { lines: 1_000, size: 500_000 };
-
-/** A regular expression, as it is sent. */
-export type Expression = { source: string; flags: string };
-/** What the worker is asked. */
-export type Question = Expression & { texts: string[] };
-/** What it answers, by text: where it was found, or `null`. */
-export type Answer = (Span[] | null)[];
 
 /** Who is told what becomes of a search. */
 export interface Told {

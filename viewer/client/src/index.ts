@@ -7,7 +7,8 @@ export {
   LogClient,
   type TokenRequest,
 } from "./client.ts";
-export { placeOf, runAttempt, runStarted } from "./line.ts";
+export { type Line, placeOf, runAttempt, runStarted } from "./line.ts";
 export type * from "./protocol.ts";
-export { type Gap, type Line, Rules } from "./rules.ts";
+export { Rules } from "./rules.ts";
 export type { Status, StreamState, Subscription, SubscriptionEvents } from "./subscription.ts";
+export type { Gap } from "./types.ts";

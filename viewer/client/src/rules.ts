@@ -8,9 +8,6 @@ import { type Purpose, type Request, Requests } from "./requests.ts";
 import { type Hole, isOver, RunView } from "./run.ts";
 import type { Gap, Input, Output, RulesOptions } from "./types.ts";
 
-export type { Line } from "./line.ts";
-export type { Gap, Input, Output, RulesOptions } from "./types.ts";
-
 /**
  * The client's rules for one workstream, as a pure state machine: told the time and what came in,
  * it says what to show and what to send. It holds ranges of numbers per run, drops what it has,

@@ -1,8 +1,8 @@
 import { Asking } from "./asking.ts";
 import { LOST_AFTER_MS, SILENCE_MS } from "./limits.ts";
+import type { Line } from "./line.ts";
 import type { RunInfo, RunState } from "./protocol.ts";
 import { RangeSet } from "./ranges.ts";
-import type { Line } from "./rules.ts";
 
 /** Numbers that are missing from `first` to `last`. */
 export interface Hole {

@@ -1,6 +1,8 @@
 import { Emitter } from "./emitter.ts";
+import type { Line } from "./line.ts";
 import type { ClientMessage, ErrorCode, RunInfo, ServerMessage } from "./protocol.ts";
-import { type Gap, type Input, type Line, type Output, Rules } from "./rules.ts";
+import { Rules } from "./rules.ts";
+import type { Gap, Input, Output } from "./types.ts";
 
 /**
  * How a workstream is doing.

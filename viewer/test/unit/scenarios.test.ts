@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { LogEvent, Range, RunInfo, SendLogs, ServerMessage } from "ralph-logs";
 import { describe, expect, test } from "vitest";
-import { type Input, type Output, Rules } from "../../client/src/rules.ts";
+import { Rules } from "../../client/src/rules.ts";
+import type { Input, Output } from "../../client/src/types.ts";
 
 // The format is described in protocol/scenarios/README.md; the Rust rules run the same files.
 const FOLDER = new URL("../../../protocol/scenarios/", import.meta.url);

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import type { LogEvent, Run, SendLogs, ServerMessage } from "ralph-logs";
 import { expect, test } from "vitest";
-import { type Input, Rules } from "../../client/src/rules.ts";
+import { Rules } from "../../client/src/rules.ts";
+import type { Input } from "../../client/src/types.ts";
 import { Store } from "../mock/store.ts";
 import { runAt, Writer } from "../mock/story.ts";
 
