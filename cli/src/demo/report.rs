@@ -5,32 +5,9 @@ use std::{
     fmt,
 };
 
-use ralph_protocol::{
-    event::Envelope,
-    ids::Run,
-    reassembly::{Line, PATIENCE_MS},
-};
+use ralph_protocol::{event::Envelope, ids::Run, reassembly::PATIENCE_MS};
 
-use super::viewing::DROP_AFTER;
-
-/// A line and when it was shown, ms since the epoch.
-#[derive(Debug)]
-pub struct ShownLine {
-    pub line: Line,
-    pub at: u64,
-}
-
-/// What a viewer showed.
-#[derive(Debug, Default)]
-pub struct Shown {
-    pub lines: Vec<ShownLine>,
-    pub redelivered: u64,
-    pub reconnects: u32,
-    /// Numbers that the viewer showed as lost.
-    pub given_up: u64,
-    /// `run.end` was shown.
-    pub ended: bool,
-}
+use super::viewing::{DROP_AFTER, Shown, ShownLine};
 
 /// The demo's result.
 #[derive(Debug)]
@@ -186,6 +163,8 @@ impl fmt::Display for Report {
 
 #[cfg(test)]
 mod tests {
+    use ralph_protocol::reassembly::Line;
+
     use super::*;
 
     const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";

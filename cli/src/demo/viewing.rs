@@ -19,7 +19,6 @@ use tokio::{
     time::{Duration, timeout},
 };
 
-use super::report::{Shown, ShownLine};
 use crate::{
     logs::format::{self, Extent},
     watch::{Ask, Place, Reader, Seen, channel, now_ms, watch as follow},
@@ -33,6 +32,25 @@ const SETTLE: Duration = Duration::from_secs(45);
 const CALM: Duration = Duration::from_secs(5);
 /// How long the first connection may take.
 const FIRST: Duration = Duration::from_secs(30);
+
+/// A line and when it was shown, ms since the epoch.
+#[derive(Debug)]
+pub struct ShownLine {
+    pub line: Line,
+    pub at: u64,
+}
+
+/// What a viewer showed.
+#[derive(Debug, Default)]
+pub struct Shown {
+    pub lines: Vec<ShownLine>,
+    pub redelivered: u64,
+    pub reconnects: u32,
+    /// Numbers that the viewer showed as lost.
+    pub given_up: u64,
+    /// `run.end` was shown.
+    pub ended: bool,
+}
 
 /// A viewer at work.
 pub struct Viewing {
