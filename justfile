@@ -135,7 +135,7 @@ soak *parts:
     [ $# -gt 0 ] || set -- lambdas protocol worker
     for part in "$@"; do "{{ just_executable() }}" "soak-$part"; done
 
-# 10,000 worlds against the handlers and the client rules
+# 10,000 simulations of the handlers and the client rules
 [private]
 soak-lambdas:
     PROPTEST_CASES="${PROPTEST_CASES:-10000}" cargo test --release -p ralph-lambdas --no-default-features --test behaviour

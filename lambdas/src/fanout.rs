@@ -18,10 +18,10 @@ use crate::{
 
 /// Posts under way at the same time, but for slow ones.
 const IN_FLIGHT: usize = 64;
-/// A post that takes longer is slow and gives its place to another, so that nobody waits for slow or
+/// A post that takes longer is slow and gives its permit to another, so that nobody waits for slow or
 /// dead connections. A healthy one takes some ten milliseconds.
 const SLOW: Duration = Duration::from_millis(100);
-/// Slow posts under way at the same time; any more keep their places. Each is a socket, and a
+/// Slow posts under way at the same time; any more keep their permits. Each is a socket, and a
 /// function may have 1,024.
 const SLOW_IN_FLIGHT: usize = 448;
 /// Longest time spent on the posts of one delivery. A slow connection costs its own lines, which
@@ -29,7 +29,7 @@ const SLOW_IN_FLIGHT: usize = 448;
 const FAN_OUT: Duration = Duration::from_secs(10);
 
 /// Posts all frames to all followers: many connections at a time, the frames of each strictly one
-/// after the other, since two posts can overtake each other. Places are given in turn, so everyone
+/// after the other, since two posts can overtake each other. Permits are given in turn, so everyone
 /// has the first frame before anyone has the second.
 pub(crate) async fn fan_out(
     workstream: &Workstream,
@@ -40,12 +40,12 @@ pub(crate) async fn fan_out(
 ) -> FannedOut {
     let spare = invocation.remaining().saturating_sub(Duration::from_secs(1));
     let until = Instant::now() + spare.min(FAN_OUT);
-    let places = Places::default();
+    let permits = Permits::default();
     let log = Log { workstream, invocation };
     let mut ends: FuturesUnordered<_> = followers
         .iter()
         .map(|connection| async {
-            let end = post_all(connection, frames, until, &places, post, clock).await;
+            let end = post_all(connection, frames, until, &permits, post, clock).await;
             log.end(connection, &end.result);
             // Here, not by whoever gathers the ends: the others' posts go on meanwhile.
             if end.result == Err(PostError::Gone)
@@ -130,14 +130,14 @@ async fn post_all(
     connection: &str,
     frames: &[Vec<u8>],
     until: Instant,
-    places: &Places,
+    permits: &Permits,
     post: &impl Post,
     clock: &impl Clock,
 ) -> ConnectionEnd {
     let mut end = ConnectionEnd { posts: 0, retried: 0, throttled: 0, result: Ok(()) };
     for frame in frames {
         let delivering = || deliver(post, connection, frame, until, clock);
-        let Some(delivered) = places.hold(until, delivering).await else {
+        let Some(delivered) = permits.hold(until, delivering).await else {
             end.result = Err(PostError::Failed("no time was left".into()));
             break;
         };
@@ -153,30 +153,30 @@ async fn post_all(
     end
 }
 
-/// The places that posts take while they are under way.
-struct Places {
+/// The permits that posts take while they are under way.
+struct Permits {
     quick: Semaphore,
     slow: Semaphore,
 }
 
-impl Default for Places {
+impl Default for Permits {
     fn default() -> Self {
         Self { quick: Semaphore::new(IN_FLIGHT), slow: Semaphore::new(SLOW_IN_FLIGHT) }
     }
 }
 
-impl Places {
-    /// Does work in a place, in turn, and gives the place up when the work is slow. `None`: there
-    /// was no place until then.
+impl Permits {
+    /// Does work under a permit, in turn, and gives the permit up when the work is slow. `None`: there
+    /// was no permit until then.
     async fn hold<F: Future>(&self, until: Instant, work: impl FnOnce() -> F) -> Option<F::Output> {
         // The semaphore is never closed.
-        let place = timeout_at(until, self.quick.acquire()).await.ok()?.ok()?;
+        let permit = timeout_at(until, self.quick.acquire()).await.ok()?.ok()?;
         let mut work = pin!(work());
         if let Ok(done) = timeout(SLOW, &mut work).await {
             return Some(done);
         }
         let Ok(_slow) = self.slow.try_acquire() else { return Some(work.await) };
-        drop(place);
+        drop(permit);
         Some(work.await)
     }
 }

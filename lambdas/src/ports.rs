@@ -1,4 +1,4 @@
-//! What handlers need of the world, as small traits, and the rows and pages that cross them.
+//! What handlers need from outside, as small traits, and the rows and pages that cross them.
 //! `aws` implements them with the SDK; tests implement them in memory.
 
 use ralph_protocol::{
@@ -53,16 +53,16 @@ pub struct RunRow {
     pub wait_until: Option<u64>,
 }
 
-/// News of a run, to be merged into its row: see [`crate::runs::merge`].
+/// What is new about a run, to be merged into its row: see [`crate::runs::merge`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunNews {
+pub struct RunUpdate {
     /// Its log stream; absent while no task was made.
     pub stream: Option<String>,
-    /// Highest `seq` in the news.
+    /// Highest `seq` in the update.
     pub last_seq: u64,
-    /// Latest event time in the news, ms since the epoch.
+    /// Latest event time in the update, ms since the epoch.
     pub last_ts: u64,
-    /// State that the news implies.
+    /// State that the update implies.
     pub state: RunState,
     /// Why it ended or waits.
     pub reason: Option<String>,
@@ -134,12 +134,12 @@ pub trait Table {
         now: u64,
     ) -> Result<Option<RunRow>, Unavailable>;
 
-    /// Merges news into a run's row by the rules of [`crate::runs::merge`].
+    /// Merges an update into a run's row by the rules of [`crate::runs::merge`].
     async fn record_run(
         &self,
         workstream: &Workstream,
         run: &Run,
-        news: &RunNews,
+        update: &RunUpdate,
     ) -> Result<(), Unavailable>;
 
     /// Merges the state of a run's task, from ECS, into its row by the rules of
@@ -148,7 +148,7 @@ pub trait Table {
         &self,
         workstream: &Workstream,
         run: &Run,
-        news: &RunNews,
+        update: &RunUpdate,
     ) -> Result<(), Unavailable>;
 
     /// Marks a token as used; `false` when it was already.

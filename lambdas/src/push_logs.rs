@@ -25,7 +25,7 @@ use crate::{
 const MAX_OWNERS: usize = 4_096;
 
 /// What the handler works with.
-pub struct World<'a, T, P, C> {
+pub struct Context<'a, T, P, C> {
     /// The table.
     pub table: &'a T,
     /// Where frames go.
@@ -154,18 +154,18 @@ pub enum PushError {
 /// not an error: it would not be readable the next time either.
 pub async fn push_logs<T: Table, P: Post, C: Clock>(
     event: &str,
-    world: &World<'_, T, P, C>,
+    context: &Context<'_, T, P, C>,
     invocation: Invocation<'_>,
 ) -> Result<Counts, PushFailure> {
     let mut counts = Counts::default();
-    let result = serve(event, world, invocation, &mut counts).await;
-    invocation.metrics(world.clock.now_ms(), &counts.metrics());
+    let result = serve(event, context, invocation, &mut counts).await;
+    invocation.metrics(context.clock.now_ms(), &counts.metrics());
     result.map(|()| counts)
 }
 
 async fn serve<T: Table, P: Post, C: Clock>(
     event: &str,
-    world: &World<'_, T, P, C>,
+    context: &Context<'_, T, P, C>,
     invocation: Invocation<'_>,
     counts: &mut Counts,
 ) -> Result<(), PushFailure> {
@@ -180,10 +180,10 @@ async fn serve<T: Table, P: Post, C: Clock>(
     counts.entries = batch.entries.len() + batch.unreadable;
     counts.unreadable = batch.unreadable;
     let mut workstream = None;
-    let result = match owner(&batch, world).await {
+    let result = match owner(&batch, context).await {
         Ok(Some(owner)) => {
             workstream = Some(owner.workstream.clone());
-            route(&batch, &owner, world, invocation, counts).await
+            route(&batch, &owner, context, invocation, counts).await
         }
         Ok(None) => {
             counts.unrouted = batch.entries.len();
@@ -231,23 +231,23 @@ fn log(
 /// events in it says.
 async fn owner<T: Table, P, C: Clock>(
     batch: &Batch,
-    world: &World<'_, T, P, C>,
+    context: &Context<'_, T, P, C>,
 ) -> Result<Option<StreamOwner>, Unavailable> {
     let stream = batch.log_stream.as_str();
-    if let Some(owner) = world.memory.owners.borrow().get(stream) {
+    if let Some(owner) = context.memory.owners.borrow().get(stream) {
         return Ok(Some(owner.clone()));
     }
-    let now = world.clock.now_secs();
-    let owner = match world.table.stream(stream, now).await? {
+    let now = context.clock.now_secs();
+    let owner = match context.table.stream(stream, now).await? {
         Some(owner) => owner,
         None => {
             let first = batch.entries.iter().find_map(|entry| Envelope::parse(&entry.message));
             let Some(Envelope { workstream, run, .. }) = first else { return Ok(None) };
             let claim = StreamOwner { workstream, run };
-            world.table.claim_stream(stream, &claim, now, now + world.retention_secs).await?
+            context.table.claim_stream(stream, &claim, now, now + context.retention_secs).await?
         }
     };
-    let mut owners = world.memory.owners.borrow_mut();
+    let mut owners = context.memory.owners.borrow_mut();
     if owners.len() >= MAX_OWNERS {
         owners.clear();
     }
@@ -258,7 +258,7 @@ async fn owner<T: Table, P, C: Clock>(
 async fn route<T: Table, P: Post, C: Clock>(
     batch: &Batch,
     owner: &StreamOwner,
-    world: &World<'_, T, P, C>,
+    context: &Context<'_, T, P, C>,
     invocation: Invocation<'_>,
     counts: &mut Counts,
 ) -> Result<(), PushError> {
@@ -285,19 +285,19 @@ async fn route<T: Table, P: Post, C: Clock>(
     counts.frames = frames.len();
     counts.bytes = frames.iter().map(Vec::len).sum();
     // Recorded before the followers are read: who comes in between hears of these lines by `runs`.
-    let expires_at = world.clock.now_secs() + world.retention_secs;
-    let news = gathered.news(stream, expires_at);
-    let newest = news.as_ref().map(|news| news.last_ts);
-    let recorded = match &news {
-        Some(news) => world.table.record_run(&owner.workstream, &owner.run, news).await,
+    let expires_at = context.clock.now_secs() + context.retention_secs;
+    let update = gathered.update(stream, expires_at);
+    let newest = update.as_ref().map(|update| update.last_ts);
+    let recorded = match &update {
+        Some(update) => context.table.record_run(&owner.workstream, &owner.run, update).await,
         None => Ok(()),
     };
     // Asked at every delivery, never remembered: a viewer that came a moment ago would find a hole
     // and wait two seconds before it asks. The posts cost some two hundred times as much.
-    let followers = world.table.followers(&owner.workstream, world.clock.now_secs()).await?;
+    let followers = context.table.followers(&owner.workstream, context.clock.now_secs()).await?;
     counts.followers = followers.len();
-    counts.age_ms = newest.map_or(0, |newest| world.clock.now_ms().saturating_sub(newest));
-    let parts = (world.table, world.post, world.clock);
+    counts.age_ms = newest.map_or(0, |newest| context.clock.now_ms().saturating_sub(newest));
+    let parts = (context.table, context.post, context.clock);
     let out = fan_out(&owner.workstream, &frames, followers, parts, invocation).await;
     counts.add(out);
     // One that fails may be at fault itself; when nobody can be reached, the gateway is.

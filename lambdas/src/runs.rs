@@ -11,7 +11,7 @@ use ralph_protocol::{
 
 use crate::{
     frame,
-    ports::{RunNews, RunRow},
+    ports::{RunRow, RunUpdate},
 };
 
 /// Most bytes of a reason in a row; the rest is cut off.
@@ -19,7 +19,7 @@ pub const MAX_REASON: usize = 512;
 /// Most runs that clients are told of: the newest ones. Older ones are reached by paging.
 pub const MAX_RUNS: usize = 100;
 
-/// Gathers news from events of one run.
+/// Gathers an update from events of one run.
 #[derive(Debug, Default)]
 pub struct Gathered {
     last_seq: u64,
@@ -58,10 +58,10 @@ impl Gathered {
         }
     }
 
-    /// The news; `None` when no event was taken in.
+    /// The update; `None` when no event was taken in.
     #[must_use]
-    pub fn news(self, stream: &str, expires_at: u64) -> Option<RunNews> {
-        Some(RunNews {
+    pub fn update(self, stream: &str, expires_at: u64) -> Option<RunUpdate> {
+        Some(RunUpdate {
             stream: Some(stream.to_owned()),
             last_seq: self.last_seq,
             last_ts: self.last_ts,
@@ -80,12 +80,12 @@ pub fn clip(reason: &str) -> String {
     reason[..reason.floor_char_boundary(MAX_REASON)].to_owned()
 }
 
-/// How news change a run's row. Deliveries come twice and out of order, so `lastSeq` and `lastTs`
+/// How an update changes a run's row. Deliveries come twice and out of order, so `lastSeq` and `lastTs`
 /// only grow and `state` never goes back; what the worker itself says about its end stays.
 ///
 /// The table does the same with conditional writes.
 #[must_use]
-pub fn merge(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
+pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
     let mut row = row.unwrap_or_else(|| RunRow {
         info: RunInfo {
             run: run.clone(),
@@ -100,18 +100,18 @@ pub fn merge(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
         stream: None,
         wait_until: None,
     });
-    row.stream = row.stream.or_else(|| news.stream.clone());
+    row.stream = row.stream.or_else(|| update.stream.clone());
     let info = &mut row.info;
-    info.last_seq = info.last_seq.max(news.last_seq);
-    info.last_ts = info.last_ts.max(news.last_ts);
-    if info.state.rank() < news.state.rank() {
-        info.state = news.state;
+    info.last_seq = info.last_seq.max(update.last_seq);
+    info.last_ts = info.last_ts.max(update.last_ts);
+    if info.state.rank() < update.state.rank() {
+        info.state = update.state;
     }
-    if news.reason.is_some() {
-        info.reason.clone_from(&news.reason);
+    if update.reason.is_some() {
+        info.reason.clone_from(&update.reason);
     }
-    info.exit = news.exit.or(info.exit);
-    row.wait_until = news.wait_until.or(row.wait_until);
+    info.exit = update.exit.or(info.exit);
+    row.wait_until = update.wait_until.or(row.wait_until);
     row
 }
 
@@ -120,14 +120,14 @@ pub fn merge(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
 ///
 /// The table does the same with conditional writes.
 #[must_use]
-pub fn merge_task(row: Option<RunRow>, run: &Run, news: &RunNews) -> RunRow {
-    let lower = row.as_ref().is_none_or(|row| row.info.state.rank() < news.state.rank());
+pub fn merge_task(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
+    let lower = row.as_ref().is_none_or(|row| row.info.state.rank() < update.state.rank());
     match (row, lower) {
         (Some(mut row), false) => {
-            row.stream = row.stream.or_else(|| news.stream.clone());
+            row.stream = row.stream.or_else(|| update.stream.clone());
             row
         }
-        (row, _) => merge(row, run, news),
+        (row, _) => merge(row, run, update),
     }
 }
 
@@ -161,12 +161,12 @@ mod tests {
         )
     }
 
-    fn news(lines: &[String]) -> RunNews {
+    fn update(lines: &[String]) -> RunUpdate {
         let mut gathered = Gathered::default();
         for line in lines {
             gathered.add(&Envelope::parse(line).unwrap());
         }
-        gathered.news("s", 9).unwrap()
+        gathered.update("s", 9).unwrap()
     }
 
     #[test]
@@ -182,14 +182,18 @@ mod tests {
             (vec![end(0), start], RunState::Ended, Some(0), None),
             (vec![end(50)], RunState::Ended, Some(50), None),
         ] {
-            let news = news(&lines);
-            assert_eq!((news.state, news.exit, news.wait_until), (state, exit, until), "{lines:?}");
+            let update = update(&lines);
+            assert_eq!(
+                (update.state, update.exit, update.wait_until),
+                (state, exit, until),
+                "{lines:?}"
+            );
         }
     }
 
     #[test]
     fn a_new_row_knows_attempt_and_start_from_the_run() {
-        let row = merge(None, &RUN.parse().unwrap(), &news(&[line(5, r#""type":"log""#)]));
+        let row = merge(None, &RUN.parse().unwrap(), &update(&[line(5, r#""type":"log""#)]));
         assert_eq!((row.info.attempt, row.info.started_at), (2, 1_469_922_850_259));
         assert_eq!((row.info.last_seq, row.info.last_ts), (5, 1_700_000_000_005));
         assert_eq!(row.stream.as_deref(), Some("s"));
@@ -224,12 +228,12 @@ mod tests {
     proptest! {
         /// Any order of deliveries, each any number of times, ends in the same place.
         #[test]
-        fn news_converge(order in prop::collection::vec(0usize..4, 1..30)) {
+        fn updates_converge(order in prop::collection::vec(0usize..4, 1..30)) {
             let all = [
-                news(&[line(1, r#""type":"run.start""#), line(2, r#""type":"log""#)]),
-                news(&[line(3, r#""type":"log""#)]),
-                news(&[line(4, r#""type":"log""#), line(5, r#""type":"log""#)]),
-                news(&[line(6, r#""type":"run.end","reason":"complete","exit":0"#)]),
+                update(&[line(1, r#""type":"run.start""#), line(2, r#""type":"log""#)]),
+                update(&[line(3, r#""type":"log""#)]),
+                update(&[line(4, r#""type":"log""#), line(5, r#""type":"log""#)]),
+                update(&[line(6, r#""type":"run.end","reason":"complete","exit":0"#)]),
             ];
             let run: Run = RUN.parse().unwrap();
             let mut row: Option<RunRow> = None;

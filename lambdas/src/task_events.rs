@@ -18,12 +18,12 @@ use crate::{
     fanout::fan_out,
     frame,
     invocation::{Invocation, Metric},
-    ports::{Clock, Post, RunNews, StreamOwner, Table, Unavailable},
+    ports::{Clock, Post, RunUpdate, StreamOwner, Table, Unavailable},
     runs::clip,
 };
 
 /// What the handler works with.
-pub struct World<'a, T, P, C> {
+pub struct Context<'a, T, P, C> {
     /// The table.
     pub table: &'a T,
     /// Where frames go.
@@ -121,7 +121,7 @@ impl Task {
 
     /// What the task's state means for its run. One of the worker's own exit codes means the same as
     /// in the worker's last line, whichever of the two arrives first.
-    fn news(&self, stream: &str, expires_at: u64) -> RunNews {
+    fn update(&self, stream: &str, expires_at: u64) -> RunUpdate {
         let exit = self.worker().and_then(|worker| worker.exit_code);
         let own = exit.and_then(RunExit::from_code);
         let (state, reason) = match (self.last_status == "STOPPED", own) {
@@ -130,7 +130,7 @@ impl Task {
             (true, Some(_)) => (RunState::Ended, None),
             (true, None) => (RunState::Failed, self.reason().or_else(|| self.stop_code.clone())),
         };
-        RunNews {
+        RunUpdate {
             stream: Some(stream.to_owned()),
             last_seq: 0,
             last_ts: 0,
@@ -170,11 +170,11 @@ pub struct Counts {
 /// does not count: the row tells the client the next time it asks.
 pub async fn task_events<T: Table, P: Post, C: Clock>(
     event: &str,
-    world: &World<'_, T, P, C>,
+    context: &Context<'_, T, P, C>,
     invocation: Invocation<'_>,
 ) -> Result<Counts, Unavailable> {
     let mut counts = Counts::default();
-    let result = serve(event, world, invocation, &mut counts).await;
+    let result = serve(event, context, invocation, &mut counts).await;
     let metrics = [
         Metric::count(metric::DROPPED, counts.unreadable + counts.unrouted),
         Metric::count(metric::FAILED, counts.failed),
@@ -182,13 +182,13 @@ pub async fn task_events<T: Table, P: Post, C: Clock>(
         Metric::count(metric::GONE, counts.gone),
         Metric::count(metric::POSTS, counts.posts),
     ];
-    invocation.metrics(world.clock.now_ms(), &metrics);
+    invocation.metrics(context.clock.now_ms(), &metrics);
     result.map(|()| counts)
 }
 
 async fn serve<T: Table, P: Post, C: Clock>(
     event: &str,
-    world: &World<'_, T, P, C>,
+    context: &Context<'_, T, P, C>,
     invocation: Invocation<'_>,
     counts: &mut Counts,
 ) -> Result<(), Unavailable> {
@@ -207,16 +207,16 @@ async fn serve<T: Table, P: Post, C: Clock>(
         return Ok(());
     };
     let stream = log_stream(id);
-    let now = world.clock.now_secs();
-    let expires_at = now + world.retention_secs;
-    let first = world.table.claim_stream(&stream, &owner, now, expires_at).await?;
+    let now = context.clock.now_secs();
+    let expires_at = now + context.retention_secs;
+    let first = context.table.claim_stream(&stream, &owner, now, expires_at).await?;
     if first != owner {
         counts.foreign = 1;
         invocation.error("the stream belongs to another run", &[("task", json!(id))]);
         return Ok(());
     }
     let StreamOwner { workstream, run } = owner;
-    world.table.record_task(&workstream, &run, &task.news(&stream, expires_at)).await?;
+    context.table.record_task(&workstream, &run, &task.update(&stream, expires_at)).await?;
     let frame = frame::message(&ServerMessage::Task {
         workstream: workstream.clone(),
         run: run.clone(),
@@ -224,9 +224,9 @@ async fn serve<T: Table, P: Post, C: Clock>(
         stop_code: task.stop_code.clone(),
         reason: task.reason(),
     });
-    let followers = world.table.followers(&workstream, now).await?;
+    let followers = context.table.followers(&workstream, now).await?;
     counts.followers = followers.len();
-    let parts = (world.table, world.post, world.clock);
+    let parts = (context.table, context.post, context.clock);
     let out = fan_out(&workstream, &[frame], followers, parts, invocation).await;
     (counts.posts, counts.gone, counts.failed) = (out.posts, out.gone, out.failed);
     let fields = [

@@ -9,9 +9,10 @@ use ralph_lambdas::{
     aws::{Management, sdk_config},
     invocation::{Invocation, Sink},
     ports::{
-        Connection, Post, PostError, RunNews, RunRow, StreamOwner, SystemClock, Table, Unavailable,
+        Connection, Post, PostError, RunRow, RunUpdate, StreamOwner, SystemClock, Table,
+        Unavailable,
     },
-    push_logs::{Memory, World},
+    push_logs::{Context, Memory},
 };
 use ralph_protocol::ids::{Run, Workstream};
 use serde_json::json;
@@ -95,10 +96,10 @@ impl Table for Followers {
     async fn run(&self, _: &Workstream, _: &Run, _: u64) -> Result<Option<RunRow>, Unavailable> {
         Ok(None)
     }
-    async fn record_run(&self, _: &Workstream, _: &Run, _: &RunNews) -> Result<(), Unavailable> {
+    async fn record_run(&self, _: &Workstream, _: &Run, _: &RunUpdate) -> Result<(), Unavailable> {
         Ok(())
     }
-    async fn record_task(&self, _: &Workstream, _: &Run, _: &RunNews) -> Result<(), Unavailable> {
+    async fn record_task(&self, _: &Workstream, _: &Run, _: &RunUpdate) -> Result<(), Unavailable> {
         Ok(())
     }
     async fn use_token(&self, _: &str, _: u64) -> Result<bool, Unavailable> {
@@ -146,7 +147,7 @@ pub fn push_logs(url: &str, paced: bool) {
         let post = Timed { post: management, done: RefCell::default() };
         let memory = Memory::default();
         for pass in 0..PASSES {
-            let world = World {
+            let context = Context {
                 table: &table,
                 post: &post,
                 clock: &SystemClock,
@@ -160,7 +161,7 @@ pub fn push_logs(url: &str, paced: bool) {
                 sink: &Nowhere,
             };
             let begun = Instant::now();
-            let done = ralph_lambdas::push_logs::push_logs(&payload, &world, invocation).await;
+            let done = ralph_lambdas::push_logs::push_logs(&payload, &context, invocation).await;
             done.expect("delivered");
             let done = post.done.take();
             if pass > 0 {

@@ -158,31 +158,33 @@ impl Function {
                 answer(&disconnect(&read(event)?, table, invocation).await?)
             }
             Self::SendLogs { table, post, logs, memory } => {
-                let world = send_logs::World { table, post, logs, clock, memory };
-                answer(&send_logs(&read(event)?, &world, invocation).await)
+                let context = send_logs::Context { table, post, logs, clock, memory };
+                answer(&send_logs(&read(event)?, &context, invocation).await)
             }
             Self::PushLogs { table, post, memory, retention_secs } => {
                 let retention_secs = *retention_secs;
-                let world = push_logs::World { table, post, clock, memory, retention_secs };
-                push_logs(event, &world, invocation).await?;
+                let context = push_logs::Context { table, post, clock, memory, retention_secs };
+                push_logs(event, &context, invocation).await?;
                 answer(&())
             }
             Self::TaskEvents { table, post, retention_secs } => {
                 let retention_secs = *retention_secs;
-                let world = task_events::World { table, post, clock, retention_secs };
-                task_events(event, &world, invocation).await?;
+                let context = task_events::Context { table, post, clock, retention_secs };
+                task_events(event, &context, invocation).await?;
                 answer(&())
             }
             Self::Admit { table, machine, defaults, retention_secs } => {
                 let retention_secs = *retention_secs;
-                let world = execution::World { table, clock, retention_secs };
+                let context = execution::Context { table, clock, retention_secs };
                 let admission = serde_json::from_str(event)?;
-                answer(&execution::admit(&admission, *defaults, machine, &world, invocation).await?)
+                answer(
+                    &execution::admit(&admission, *defaults, machine, &context, invocation).await?,
+                )
             }
             Self::Decide { table, retention_secs } => {
                 let retention_secs = *retention_secs;
-                let world = execution::World { table, clock, retention_secs };
-                answer(&execution::decide(event, &world, invocation).await?)
+                let context = execution::Context { table, clock, retention_secs };
+                answer(&execution::decide(event, &context, invocation).await?)
             }
         }
     }

@@ -22,7 +22,7 @@ use super::{
     rows::{self, Item, connection_key, item, key, n, s, text},
     unavailable,
 };
-use crate::ports::{Connection, RunNews, RunRow, StreamOwner, Table, Unavailable};
+use crate::ports::{Connection, RunRow, RunUpdate, StreamOwner, Table, Unavailable};
 
 /// Deletes in flight at once.
 const DELETES: usize = 16;
@@ -276,9 +276,9 @@ impl Table for Connections {
         &self,
         workstream: &Workstream,
         run: &Run,
-        news: &RunNews,
+        update: &RunUpdate,
     ) -> Result<(), Unavailable> {
-        let attributes = RunAttributes::of(run, news);
+        let attributes = RunAttributes::of(run, update);
         // In order, which is usual: one write. Else each attribute by its own rule.
         let all = format!("{} AND {} AND {}", SEQ_GROWS, TS_GROWS, STATE_STAYS_OR_GROWS);
         let sets = [SET_SEQ, SET_TS, SET_STATE, &attributes.rest].join(", ");
@@ -296,15 +296,15 @@ impl Table for Connections {
         &self,
         workstream: &Workstream,
         run: &Run,
-        news: &RunNews,
+        update: &RunUpdate,
     ) -> Result<(), Unavailable> {
-        let attributes = RunAttributes::of(run, news);
+        let attributes = RunAttributes::of(run, update);
         let sets = [SET_STATE, SEQ_AND_TS_BEGIN, &attributes.rest].join(", ");
         if attributes.write(self.update(workstream, run), &sets, Some(STATE_GROWS)).await? {
             return Ok(());
         }
         // The row says as much or more already.
-        if news.stream.is_some() {
+        if update.stream.is_some() {
             attributes.write(self.update(workstream, run), SET_STREAM, None).await?;
         }
         Ok(())
@@ -328,7 +328,7 @@ const STATE_GROWS: &str = "(attribute_not_exists(#rank) OR #rank < :rank)";
 const STATE_STAYS_OR_GROWS: &str =
     "(attribute_not_exists(#rank) OR #rank < :rank OR #state = :state)";
 
-/// News of a run as expression attributes.
+/// An update of a run as expression attributes.
 struct RunAttributes {
     names: Vec<(&'static str, &'static str)>,
     values: Vec<(&'static str, AttributeValue)>,
@@ -337,13 +337,13 @@ struct RunAttributes {
 }
 
 impl RunAttributes {
-    fn of(run: &Run, news: &RunNews) -> Self {
+    fn of(run: &Run, update: &RunUpdate) -> Self {
         let mut all = Self { names: Vec::new(), values: Vec::new(), rest: String::new() };
-        all.add("#seq", a::LAST_SEQ, ":seq", n(news.last_seq));
-        all.add("#ts", a::LAST_TS, ":ts", n(news.last_ts));
-        all.add("#state", a::STATE, ":state", s(news.state.as_str()));
-        all.add("#rank", a::STATE_RANK, ":rank", n(news.state.rank()));
-        all.add("#expires", EXPIRES_AT, ":expires", n(news.expires_at));
+        all.add("#seq", a::LAST_SEQ, ":seq", n(update.last_seq));
+        all.add("#ts", a::LAST_TS, ":ts", n(update.last_ts));
+        all.add("#state", a::STATE, ":state", s(update.state.as_str()));
+        all.add("#rank", a::STATE_RANK, ":rank", n(update.state.rank()));
+        all.add("#expires", EXPIRES_AT, ":expires", n(update.expires_at));
         all.add("#attempt", a::ATTEMPT, ":attempt", n(run.attempt()));
         all.add("#started", a::STARTED_AT, ":started", n(run.started_ms()));
         let mut rest = vec![
@@ -351,19 +351,19 @@ impl RunAttributes {
             "#attempt = if_not_exists(#attempt, :attempt)",
             "#started = if_not_exists(#started, :started)",
         ];
-        if let Some(stream) = &news.stream {
+        if let Some(stream) = &update.stream {
             all.add("#stream", a::STREAM, ":stream", s(stream));
             rest.push(SET_STREAM);
         }
-        if let Some(reason) = &news.reason {
+        if let Some(reason) = &update.reason {
             all.add("#reason", a::REASON, ":reason", s(reason));
             rest.push("#reason = :reason");
         }
-        if let Some(exit) = news.exit {
+        if let Some(exit) = update.exit {
             all.add("#exit", a::EXIT, ":exit", n(exit));
             rest.push("#exit = :exit");
         }
-        if let Some(until) = news.wait_until {
+        if let Some(until) = update.wait_until {
             all.add("#until", a::WAIT_UNTIL, ":until", n(until));
             rest.push("#until = :until");
         }

@@ -7,7 +7,7 @@ use ralph_protocol::{
 };
 use serde_json::json;
 
-use super::{ExecutionError, World, answered, carry_out, decision, settle};
+use super::{Context, ExecutionError, answered, carry_out, decision, settle};
 use crate::{
     invocation::Invocation,
     ports::{Clock, Executions, Lease, Machine},
@@ -38,10 +38,10 @@ pub async fn admit<T: Executions, C: Clock>(
     admission: &Admission,
     defaults: Defaults,
     machine: &impl Machine,
-    world: &World<'_, T, C>,
+    context: &Context<'_, T, C>,
     invocation: Invocation<'_>,
 ) -> Result<Step, ExecutionError> {
-    let now = world.clock.now_ms();
+    let now = context.clock.now_ms();
     let progress = match read(admission, defaults, now) {
         Ok(progress) => progress,
         Err(reason) => {
@@ -51,11 +51,11 @@ pub async fn admit<T: Executions, C: Clock>(
             return Ok(Step::new(refused(Outcome::Refused, &workstream(&admission.order), reason)));
         }
     };
-    if let Some(next) = answered(world.table, &progress).await? {
-        carry_out(&progress, &next, world, invocation).await?;
+    if let Some(next) = answered(context.table, &progress).await? {
+        carry_out(&progress, &next, context, invocation).await?;
         return Ok(Step::new(next));
     }
-    if let Err(holder) = take_lease(&progress, machine, world).await? {
+    if let Err(holder) = take_lease(&progress, machine, context).await? {
         let reason = format!(
             "another execution works on this workstream: {holder}\nhint: wait for its end, or stop it with `ralph stop`"
         );
@@ -63,8 +63,8 @@ pub async fn admit<T: Executions, C: Clock>(
         let workstream = progress.order.workstream.as_str();
         return Ok(Step::new(refused(Outcome::Busy, workstream, reason)));
     }
-    let next = settle(&progress, decision::begin(progress.clone(), now), world).await?;
-    carry_out(&progress, &next, world, invocation).await?;
+    let next = settle(&progress, decision::begin(progress.clone(), now), context).await?;
+    carry_out(&progress, &next, context, invocation).await?;
     Ok(Step::new(next))
 }
 
@@ -99,16 +99,16 @@ fn read(admission: &Admission, defaults: Defaults, now: u64) -> Result<Progress,
 async fn take_lease<T: Executions, C: Clock>(
     progress: &Progress,
     machine: &impl Machine,
-    world: &World<'_, T, C>,
+    context: &Context<'_, T, C>,
 ) -> Result<Result<(), String>, ExecutionError> {
-    let (table, workstream) = (world.table, &progress.order.workstream);
+    let (table, workstream) = (context.table, &progress.order.workstream);
     let lease = Lease {
         execution: progress.execution.clone(),
         ulid: progress.ulid,
         expires_at: progress.deadline / 1000 + LEASE_GRACE_SECS,
     };
     for _ in 0..LEASE_TRIES {
-        if table.take_lease(workstream, &lease, world.clock.now_secs()).await? {
+        if table.take_lease(workstream, &lease, context.clock.now_secs()).await? {
             return Ok(Ok(()));
         }
         // The holder may have let go in between: then the lease is asked for again.

@@ -6,13 +6,13 @@ use ralph_protocol::{
 };
 
 use super::{
-    ExecutionError, World, answered, carry_out,
+    Context, ExecutionError, answered, carry_out,
     decision::{self, Facts},
     settle,
 };
 use crate::{
     invocation::Invocation,
-    ports::{Clock, Executions, RunNews, Table},
+    ports::{Clock, Executions, RunUpdate, Table},
     runs::clip,
 };
 
@@ -23,7 +23,7 @@ use crate::{
 /// again.
 pub async fn decide<T: Executions + Table, C: Clock>(
     event: &str,
-    world: &World<'_, T, C>,
+    context: &Context<'_, T, C>,
     invocation: Invocation<'_>,
 ) -> Result<Step, ExecutionError> {
     let Step { next, ended, .. } = Step::read(event)?;
@@ -33,19 +33,19 @@ pub async fn decide<T: Executions + Table, C: Clock>(
         Next::Done { .. } | Next::Failed { .. } => return Err(ExecutionError::Over),
     };
     progress.step += 1;
-    let next = match answered(world.table, &progress).await? {
+    let next = match answered(context.table, &progress).await? {
         Some(next) => next,
         None => {
-            let facts = facts(&progress, end.as_ref(), world).await?;
-            let new = decision::decide(progress.clone(), facts, world.clock.now_ms());
-            settle(&progress, new, world).await?
+            let facts = facts(&progress, end.as_ref(), context).await?;
+            let new = decision::decide(progress.clone(), facts, context.clock.now_ms());
+            settle(&progress, new, context).await?
         }
     };
     // Where RunTask made no task, no event tells of its end.
     if let Some(end) = end.filter(|end| !end.made && !end.timed_out)
         && let Ok(Some(run)) = progress.run()
     {
-        let news = RunNews {
+        let update = RunUpdate {
             stream: None,
             last_seq: 0,
             last_ts: 0,
@@ -53,28 +53,28 @@ pub async fn decide<T: Executions + Table, C: Clock>(
             reason: Some(clip(&end.reason)),
             exit: None,
             wait_until: None,
-            expires_at: world.clock.now_secs() + world.retention_secs,
+            expires_at: context.clock.now_secs() + context.retention_secs,
         };
-        world.table.record_task(&progress.order.workstream, &run, &news).await?;
+        context.table.record_task(&progress.order.workstream, &run, &update).await?;
     }
-    carry_out(&progress, &next, world, invocation).await?;
+    carry_out(&progress, &next, context, invocation).await?;
     Ok(Step::new(next))
 }
 
 async fn facts<'a, T: Executions + Table, C: Clock>(
     progress: &Progress,
     end: Option<&'a End>,
-    world: &World<'_, T, C>,
+    context: &Context<'_, T, C>,
 ) -> Result<Facts<'a>, ExecutionError> {
     let workstream = &progress.order.workstream;
-    let stop_requested = world.table.stop_requested(workstream, &progress.execution).await?;
-    let holder = world.table.lease_holder(workstream).await?;
+    let stop_requested = context.table.stop_requested(workstream, &progress.execution).await?;
+    let holder = context.table.lease_holder(workstream).await?;
     let taken_over = holder.is_some_and(|holder| holder != progress.execution);
     let mut wait_until = None;
     if progress.waiting_for == Some(WaitFor::LastLines)
         && let Ok(Some(run)) = progress.run()
     {
-        let row = world.table.run(workstream, &run, world.clock.now_secs()).await?;
+        let row = context.table.run(workstream, &run, context.clock.now_secs()).await?;
         wait_until = row.and_then(|row| row.wait_until);
     }
     Ok(Facts { end, stop_requested, taken_over, wait_until })

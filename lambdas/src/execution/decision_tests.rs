@@ -70,13 +70,13 @@ fn follows(next: &Next) -> Follows {
 }
 
 /// An execution in the hands of a test.
-struct Told {
+struct Execution {
     now: u64,
     next: Next,
     all: Vec<Follows>,
 }
 
-impl Told {
+impl Execution {
     fn new(seconds: u64) -> Self {
         let next = begin(admitted(seconds), BEGUN);
         Self { now: BEGUN, all: vec![follows(&next)], next }
@@ -115,18 +115,18 @@ impl Told {
 
 /// What follows one end, and the waits after it.
 fn after(end: &End) -> Vec<Follows> {
-    Told::new(8 * HOUR).ends(end).all.into_iter().skip(1).collect()
+    Execution::new(8 * HOUR).ends(end).all.into_iter().skip(1).collect()
 }
 
 /// How often an end can come before the execution is over, and how it ends then.
 fn allowance(end: &End) -> (usize, Output) {
-    let mut told = Told::new(300 * 24 * HOUR);
+    let mut execution = Execution::new(300 * 24 * HOUR);
     let mut times = 0;
-    while matches!(told.next, Next::Run { .. }) {
-        told = told.ends(end);
+    while matches!(execution.next, Next::Run { .. }) {
+        execution = execution.ends(end);
         times += 1;
     }
-    (times, told.output())
+    (times, execution.output())
 }
 
 /// A row of the table: its first cell, and ends that belong to it with what follows each.
@@ -234,34 +234,34 @@ fn each_allowance_is_used_up_after_as_many_restarts_as_documented() {
 
 #[test]
 fn an_interruption_begins_a_new_row_of_other_ends_until_they_are_twenty() {
-    let mut told = Told::new(300 * 24 * HOUR);
+    let mut execution = Execution::new(300 * 24 * HOUR);
     let mut others = 0;
-    while matches!(told.next, Next::Run { .. }) {
+    while matches!(execution.next, Next::Run { .. }) {
         let row = others % 3 == 0 && others > 0;
         if row {
-            told = told.ends(&interrupted());
+            execution = execution.ends(&interrupted());
         }
-        told = told.ends(&exits(137));
+        execution = execution.ends(&exits(137));
         others += 1;
     }
-    assert_eq!((others, told.output().outcome), (21, Outcome::GaveUp));
+    assert_eq!((others, execution.output().outcome), (21, Outcome::GaveUp));
 }
 
 #[test]
 fn on_demand_capacity_is_asked_for_after_five_starts_without_spot_capacity() {
-    let mut told = Told::new(24 * HOUR);
+    let mut execution = Execution::new(24 * HOUR);
     for _ in 0..6 {
-        told = told.ends(&not_started(FULL));
+        execution = execution.ends(&not_started(FULL));
     }
     let spot = Run(FARGATE_SPOT);
     let expected = [30, 60, 120, 240].map(|wait| [Wait(wait), Run(FARGATE_SPOT)]);
     let mut all = vec![spot];
     all.extend(expected.into_iter().flatten());
     all.extend([Wait(480), Run(FARGATE), Wait(600), Run(FARGATE)]);
-    assert_eq!(told.all, all);
-    let told = told.ends(&interrupted());
+    assert_eq!(execution.all, all);
+    let execution = execution.ends(&interrupted());
     assert_eq!(
-        told.all.last(),
+        execution.all.last(),
         Some(&Run(FARGATE_SPOT)),
         "a run that had capacity resets the count"
     );
@@ -270,24 +270,28 @@ fn on_demand_capacity_is_asked_for_after_five_starts_without_spot_capacity() {
 #[test]
 fn a_permanent_cause_is_tried_again_once_a_worker_has_run() {
     let image = not_started("CannotPullContainerError: ralph-worker:0.1.0: not found");
-    let told = Told::new(8 * HOUR).ends(&exits(137)).ends(&image);
-    assert_eq!(told.all.last(), Some(&Run(FARGATE_SPOT)));
-    let (told, mut times) = (told.ends(&image), 3);
-    let mut told = told;
-    while matches!(told.next, Next::Run { .. }) {
-        told = told.ends(&image);
+    let execution = Execution::new(8 * HOUR).ends(&exits(137)).ends(&image);
+    assert_eq!(execution.all.last(), Some(&Run(FARGATE_SPOT)));
+    let (execution, mut times) = (execution.ends(&image), 3);
+    let mut execution = execution;
+    while matches!(execution.next, Next::Run { .. }) {
+        execution = execution.ends(&image);
         times += 1;
     }
-    assert_eq!((times, told.output().outcome), (4, Outcome::GaveUp), "with the ordinary retries");
+    assert_eq!(
+        (times, execution.output().outcome),
+        (4, Outcome::GaveUp),
+        "with the ordinary retries"
+    );
 }
 
 /// An execution that waits for a limit to reset, after the worker's last lines have arrived.
 fn waits(seconds: u64, wait_until: u64) -> Follows {
-    let mut told = Told::new(seconds);
-    told.step(Facts { end: Some(&exits(76)), ..Facts::default() });
-    told.now += 180_000;
-    told.step(Facts { wait_until: Some(wait_until), ..Facts::default() });
-    told.all.pop().unwrap()
+    let mut execution = Execution::new(seconds);
+    execution.step(Facts { end: Some(&exits(76)), ..Facts::default() });
+    execution.now += 180_000;
+    execution.step(Facts { wait_until: Some(wait_until), ..Facts::default() });
+    execution.all.pop().unwrap()
 }
 
 #[test]
@@ -303,27 +307,31 @@ fn no_run_begins_at_the_deadline_and_no_wait_ends_after_it() {
     assert_eq!(follows(&begin(admitted(60), BEGUN + 60_000)), Over(Outcome::Limit, Some(11)));
     assert_eq!(follows(&begin(admitted(60), BEGUN + 59_999)), Run(FARGATE_SPOT));
     for end in [exits(137), exits(76), not_started(FULL)] {
-        let told = Told::new(10).ends(&end);
-        assert_eq!(told.all.last(), Some(&Over(Outcome::Limit, Some(11))), "{end:?}");
+        let execution = Execution::new(10).ends(&end);
+        assert_eq!(execution.all.last(), Some(&Over(Outcome::Limit, Some(11))), "{end:?}");
     }
 }
 
 #[test]
 fn a_request_to_stop_is_followed_by_no_run() {
     for end in [exits(75), exits(76), exits(137), interrupted(), not_started(FULL)] {
-        let mut told = Told::new(8 * HOUR);
-        told.step(Facts { end: Some(&end), stop_requested: true, ..Facts::default() });
-        assert_eq!(told.all.last(), Some(&Over(Outcome::Stopped, end.exit)), "{end:?}");
+        let mut execution = Execution::new(8 * HOUR);
+        execution.step(Facts { end: Some(&end), stop_requested: true, ..Facts::default() });
+        assert_eq!(execution.all.last(), Some(&Over(Outcome::Stopped, end.exit)), "{end:?}");
     }
     for end in [exits(76), exits(137), not_started(FULL)] {
-        let mut told = Told::new(8 * HOUR);
-        told.step(Facts { end: Some(&end), ..Facts::default() });
-        told.step(Facts { stop_requested: true, ..Facts::default() });
-        assert_eq!(told.all.last(), Some(&Over(Outcome::Stopped, end.exit)), "between two runs");
+        let mut execution = Execution::new(8 * HOUR);
+        execution.step(Facts { end: Some(&end), ..Facts::default() });
+        execution.step(Facts { stop_requested: true, ..Facts::default() });
+        assert_eq!(
+            execution.all.last(),
+            Some(&Over(Outcome::Stopped, end.exit)),
+            "between two runs"
+        );
     }
-    let mut told = Told::new(8 * HOUR);
-    told.step(Facts { end: Some(&exits(0)), stop_requested: true, ..Facts::default() });
-    assert_eq!(told.output().outcome, Outcome::Complete, "what is complete is complete");
+    let mut execution = Execution::new(8 * HOUR);
+    execution.step(Facts { end: Some(&exits(0)), stop_requested: true, ..Facts::default() });
+    assert_eq!(execution.output().outcome, Outcome::Complete, "what is complete is complete");
 }
 
 /// Started again by hand after it failed, while the next one works.
@@ -331,14 +339,14 @@ fn a_request_to_stop_is_followed_by_no_run() {
 fn an_execution_whose_lease_was_taken_over_begins_no_run() {
     let taken_over = Facts { taken_over: true, ..Facts::default() };
     for end in [exits(75), exits(76), exits(137), interrupted(), not_started(FULL)] {
-        let mut told = Told::new(8 * HOUR);
-        told.step(Facts { end: Some(&end), ..taken_over });
-        assert_eq!(told.all.last(), Some(&Over(Outcome::Busy, end.exit)), "{end:?}");
+        let mut execution = Execution::new(8 * HOUR);
+        execution.step(Facts { end: Some(&end), ..taken_over });
+        assert_eq!(execution.all.last(), Some(&Over(Outcome::Busy, end.exit)), "{end:?}");
     }
-    let mut told = Told::new(8 * HOUR);
-    told.step(Facts { end: Some(&exits(137)), ..Facts::default() });
-    told.step(taken_over);
-    assert_eq!(told.all.last(), Some(&Over(Outcome::Busy, Some(137))));
+    let mut execution = Execution::new(8 * HOUR);
+    execution.step(Facts { end: Some(&exits(137)), ..Facts::default() });
+    execution.step(taken_over);
+    assert_eq!(execution.all.last(), Some(&Over(Outcome::Busy, Some(137))));
 }
 
 #[test]

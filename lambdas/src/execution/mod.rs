@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What the handlers work with.
-pub struct World<'a, T, C> {
+pub struct Context<'a, T, C> {
     /// The table.
     pub table: &'a T,
     /// The time.
@@ -50,12 +50,12 @@ pub enum ExecutionError {
 async fn settle<T: Executions, C: Clock>(
     progress: &Progress,
     new: Next,
-    world: &World<'_, T, C>,
+    context: &Context<'_, T, C>,
 ) -> Result<Next, ExecutionError> {
     let step = Step::new(new);
     let text = serde_json::to_string(&step).map_err(StepError::from)?;
-    let expires_at = world.clock.now_secs() + world.retention_secs;
-    let stands = world.table.keep_answer(progress, &text, expires_at).await?;
+    let expires_at = context.clock.now_secs() + context.retention_secs;
+    let stands = context.table.keep_answer(progress, &text, expires_at).await?;
     if stands == text { Ok(step.next) } else { Ok(Step::read(&stands)?.next) }
 }
 
@@ -72,7 +72,7 @@ async fn answered<T: Executions>(
 async fn carry_out<T: Executions, C: Clock>(
     progress: &Progress,
     next: &Next,
-    world: &World<'_, T, C>,
+    context: &Context<'_, T, C>,
     invocation: Invocation<'_>,
 ) -> Result<(), ExecutionError> {
     let workstream = &progress.order.workstream;
@@ -80,19 +80,19 @@ async fn carry_out<T: Executions, C: Clock>(
         Next::Run { progress, .. } => {
             let run = progress.run().ok().flatten();
             if let Some(run) = &run {
-                let now = world.clock.now_ms();
-                let expires_at = now / 1000 + world.retention_secs;
-                world.table.begin_run(progress, run, now, expires_at).await?;
+                let now = context.clock.now_ms();
+                let expires_at = now / 1000 + context.retention_secs;
+                context.table.begin_run(progress, run, now, expires_at).await?;
             }
             ("run", run)
         }
         Next::Wait { .. } => ("wait", None),
         Next::Done { output } => {
-            world.table.release_lease(workstream, &progress.execution).await?;
+            context.table.release_lease(workstream, &progress.execution).await?;
             (output.outcome.as_str(), output.run.clone())
         }
         Next::Failed { error, .. } => {
-            world.table.release_lease(workstream, &progress.execution).await?;
+            context.table.release_lease(workstream, &progress.execution).await?;
             (error.as_str(), progress.run().ok().flatten())
         }
     };

@@ -4,8 +4,8 @@
 //! live delivery, or into both. push-logs may know the followers of up to a second ago; what falls
 //! between the two then is a hole, which the client sees and asks for.
 
+mod form;
 mod reply;
-mod wish;
 
 use ralph_protocol::{
     ids::Workstream,
@@ -17,8 +17,8 @@ use serde_json::json;
 use tokio::time::{Duration, Instant};
 
 use self::{
+    form::{Named, by_run, check_form, limit},
     reply::{Frames, Reply, Stop, Tally, bad},
-    wish::{Named, by_run, check_form, limit},
 };
 use crate::{
     cursor::Cursor,
@@ -34,7 +34,7 @@ use crate::{
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 
 /// What the handler works with.
-pub struct World<'a, T, P, L, C> {
+pub struct Context<'a, T, P, L, C> {
     /// The table.
     pub table: &'a T,
     /// Where replies go.
@@ -57,22 +57,22 @@ pub struct Memory {
 /// that it sends no frame of its own.
 pub async fn send_logs<T: Table, P: Post, L: Logs, C: Clock>(
     request: &Request,
-    world: &World<'_, T, P, L, C>,
+    context: &Context<'_, T, P, L, C>,
     invocation: Invocation<'_>,
 ) -> Response {
-    let session = Session::new(request, world, invocation);
+    let session = Session::new(request, context, invocation);
     let body = request.body.as_deref().unwrap_or_default();
     let named = Named::of(body);
     if let Err(stop) = session.serve(body).await {
         session.reply.end(stop, named).await;
     }
-    invocation.metrics(world.clock.now_ms(), &session.reply.tally.metrics());
+    invocation.metrics(context.clock.now_ms(), &session.reply.tally.metrics());
     Response::OK
 }
 
 struct Session<'a, T, P, L, C> {
     request: &'a Request,
-    world: &'a World<'a, T, P, L, C>,
+    context: &'a Context<'a, T, P, L, C>,
     reply: Reply<'a, T, P, C>,
     read_until: Instant,
 }
@@ -80,22 +80,22 @@ struct Session<'a, T, P, L, C> {
 impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
     fn new(
         request: &'a Request,
-        world: &'a World<'a, T, P, L, C>,
+        context: &'a Context<'a, T, P, L, C>,
         invocation: Invocation<'a>,
     ) -> Self {
         let now = Instant::now();
         // What is read must be posted too, and the last second is for the answer.
         let time = invocation.remaining().min(INTEGRATION_TIMEOUT);
         let reply = Reply {
-            table: world.table,
-            post: world.post,
-            clock: world.clock,
+            table: context.table,
+            post: context.post,
+            clock: context.clock,
             invocation,
             connection: &request.connection_id,
             until: now + time.saturating_sub(Duration::from_secs(1)),
             tally: Tally::default(),
         };
-        Self { request, world, reply, read_until: now + time.mul_f64(0.7) }
+        Self { request, context, reply, read_until: now + time.mul_f64(0.7) }
     }
 
     async fn serve(&self, body: &str) -> Result<(), Stop> {
@@ -106,7 +106,7 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
                 .error("no scope", &[("connectionId", json!(self.reply.connection))]);
             return Err(Stop::Refused(ErrorCode::Forbidden, "the connection has no scope".into()));
         };
-        if let Err(wait) = self.world.memory.limiter.take(self.reply.connection) {
+        if let Err(wait) = self.context.memory.limiter.take(self.reply.connection) {
             return Err(Stop::Throttled("too many requests on this connection", wait));
         }
         if body.len() > MAX_CLIENT_MESSAGE {
@@ -116,20 +116,20 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
             .map_err(|error| bad(format!("the message is not one of ours: {error}")))?;
         match message {
             ClientMessage::Ping {} => self.pong(&scope).await,
-            ClientMessage::SendLogs(wish) => {
-                check_form(&wish).map_err(bad)?;
-                if !scope.allows(&wish.workstream) {
-                    let message = format!("the token does not allow {}", wish.workstream);
+            ClientMessage::SendLogs(request) => {
+                check_form(&request).map_err(bad)?;
+                if !scope.allows(&request.workstream) {
+                    let message = format!("the token does not allow {}", request.workstream);
                     return Err(Stop::Refused(ErrorCode::Forbidden, message));
                 }
-                self.logs(&wish, &scope).await
+                self.logs(&request, &scope).await
             }
         }
     }
 
     async fn pong(&self, scope: &Scope) -> Result<(), Stop> {
-        let now = self.world.clock.now_secs();
-        for workstream in self.world.table.subscriptions(self.reply.connection, now).await? {
+        let now = self.context.clock.now_secs();
+        for workstream in self.context.table.subscriptions(self.reply.connection, now).await? {
             if scope.allows(&workstream) {
                 self.reply.runs(&workstream).await?;
             }
@@ -137,31 +137,33 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
         self.reply.send(&ServerMessage::Pong {}).await
     }
 
-    async fn logs(&self, wish: &SendLogs, scope: &Scope) -> Result<(), Stop> {
-        let workstream = &wish.workstream;
-        let untouched = wish.ranges.is_some() || wish.before.is_some();
-        match wish.follow {
+    async fn logs(&self, request: &SendLogs, scope: &Scope) -> Result<(), Stop> {
+        let workstream = &request.workstream;
+        let untouched = request.ranges.is_some() || request.before.is_some();
+        match request.follow {
             Some(true) => self.subscribe(workstream, scope).await?,
             None if !untouched => self.subscribe(workstream, scope).await?,
-            Some(false) => self.world.table.unsubscribe(self.reply.connection, workstream).await?,
+            Some(false) => {
+                self.context.table.unsubscribe(self.reply.connection, workstream).await?
+            }
             None => {}
         }
-        let (complete, cursor) = match &wish.ranges {
-            Some(ranges) => (self.replay_ranges(wish, ranges).await?, None),
-            None => self.replay_page(wish).await?,
+        let (complete, cursor) = match &request.ranges {
+            Some(ranges) => (self.replay_ranges(request, ranges).await?, None),
+            None => self.replay_page(request).await?,
         };
         self.reply.runs(workstream).await?;
         let cursor = cursor.map(|cursor| cursor.encode());
-        let (id, workstream) = (wish.id.clone(), workstream.clone());
+        let (id, workstream) = (request.id.clone(), workstream.clone());
         self.reply.send(&ServerMessage::CaughtUp { id, workstream, complete, cursor }).await
     }
 
     async fn subscribe(&self, workstream: &Workstream, scope: &Scope) -> Result<(), Stop> {
-        let table = self.world.table;
+        let table = self.context.table;
         // A token names at most this many; one that allows everything is held to the same number.
         if *scope == Scope::ALL {
             let held =
-                table.subscriptions(self.reply.connection, self.world.clock.now_secs()).await?;
+                table.subscriptions(self.reply.connection, self.context.clock.now_secs()).await?;
             if held.len() >= MAX_WORKSTREAMS && !held.contains(workstream) {
                 let message = format!("a connection follows at most {MAX_WORKSTREAMS} workstreams");
                 return Err(bad(message));
@@ -172,23 +174,23 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
         self.reply.runs(workstream).await
     }
 
-    async fn replay_page(&self, wish: &SendLogs) -> Result<(bool, Option<Cursor>), Stop> {
-        let before = match &wish.before {
+    async fn replay_page(&self, request: &SendLogs) -> Result<(bool, Option<Cursor>), Stop> {
+        let before = match &request.before {
             Some(text) => {
                 Some(Cursor::decode(text).ok_or_else(|| bad("`before` is not a cursor"))?)
             }
             None => None,
         };
-        let request = PageRequest {
-            workstream: &wish.workstream,
+        let wanted = PageRequest {
+            workstream: &request.workstream,
             before: before.as_ref(),
-            run: wish.run.as_ref(),
-            since: wish.since,
-            limit: limit(wish),
+            run: request.run.as_ref(),
+            since: request.since,
+            limit: limit(request),
         };
-        let World { table, logs, clock, .. } = *self.world;
-        let page = page(&request, table, logs, clock, self.read_until).await?;
-        let mut out = Frames::new(&self.reply, wish);
+        let Context { table, logs, clock, .. } = *self.context;
+        let page = page(&wanted, table, logs, clock, self.read_until).await?;
+        let mut out = Frames::new(&self.reply, request);
         for event in &page.events {
             out.event(event).await?;
         }
@@ -196,14 +198,14 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
         Ok((page.complete, page.cursor))
     }
 
-    async fn replay_ranges(&self, wish: &SendLogs, ranges: &[Range]) -> Result<bool, Stop> {
-        let World { table, logs, clock, .. } = *self.world;
-        let limit = limit(wish);
+    async fn replay_ranges(&self, request: &SendLogs, ranges: &[Range]) -> Result<bool, Stop> {
+        let Context { table, logs, clock, .. } = *self.context;
+        let limit = limit(request);
         let mut budget = Budget { events: limit, raw: limit, until: self.read_until };
-        let mut out = Frames::new(&self.reply, wish);
+        let mut out = Frames::new(&self.reply, request);
         let mut complete = true;
         for (run, ranges) in by_run(ranges) {
-            let row = table.run(&wish.workstream, &run, clock.now_secs()).await?;
+            let row = table.run(&request.workstream, &run, clock.now_secs()).await?;
             let Some(row) = row else {
                 // Not known here (yet): nothing says that the lines do not exist.
                 complete = false;
@@ -211,9 +213,9 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
             };
             // A run without a stream never had a task, so it never wrote a line.
             let Some(stream) = row.stream else { continue };
-            let owner = StreamOwner { workstream: wish.workstream.clone(), run };
-            let world = (logs, clock);
-            complete &= read_ranges(&owner, &stream, &ranges, world, &mut budget, &mut out).await?;
+            let owner = StreamOwner { workstream: request.workstream.clone(), run };
+            let ports = (logs, clock);
+            complete &= read_ranges(&owner, &stream, &ranges, ports, &mut budget, &mut out).await?;
         }
         out.finish().await?;
         Ok(complete)

@@ -10,7 +10,7 @@ use ralph_protocol::{
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
-use super::wish::Named;
+use super::form::Named;
 use crate::{
     delivery::deliver,
     frame::{self, Packer},
@@ -195,8 +195,8 @@ pub(super) struct Frames<'a, T, P, C> {
 }
 
 impl<'a, T: Table, P: Post, C: Clock> Frames<'a, T, P, C> {
-    pub fn new(reply: &'a Reply<'a, T, P, C>, wish: &SendLogs) -> Self {
-        let packer = Packer::new(&wish.workstream, Source::Replay, wish.id.as_deref());
+    pub fn new(reply: &'a Reply<'a, T, P, C>, request: &SendLogs) -> Self {
+        let packer = Packer::new(&request.workstream, Source::Replay, request.id.as_deref());
         Self { reply, packer }
     }
 

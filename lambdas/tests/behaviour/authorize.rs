@@ -38,14 +38,14 @@ fn claims(jti: &str) -> Claims {
     }
 }
 
-struct World<'a> {
+struct Fixture<'a> {
     keys: CachedKeys<&'a MemoryKeys>,
     table: MemoryTable,
     clock: TestClock,
     lines: Lines,
 }
 
-impl<'a> World<'a> {
+impl<'a> Fixture<'a> {
     fn new(keys: &'a MemoryKeys) -> Self {
         Self {
             keys: CachedKeys::new(keys),
@@ -77,10 +77,10 @@ impl<'a> World<'a> {
 #[tokio::test(start_paused = true)]
 async fn a_good_token_opens_the_connection_with_its_scope() {
     let keys = keys("k2", Some("k1"));
-    let world = World::new(&keys);
+    let fixture = Fixture::new(&keys);
     let token = mint(&claims("1"), &key("k1")).unwrap();
     assert_eq!(
-        world.ask(Some(&token)).await,
+        fixture.ask(Some(&token)).await,
         json!({
             "principalId": "ada",
             "policyDocument": {"Version": "2012-10-17", "Statement": [
@@ -95,25 +95,25 @@ async fn a_good_token_opens_the_connection_with_its_scope() {
 #[tokio::test(start_paused = true)]
 async fn a_token_opens_one_connection_only() {
     let keys = keys("k1", None);
-    let world = World::new(&keys);
+    let fixture = Fixture::new(&keys);
     let token = mint(&claims("1"), &key("k1")).unwrap();
-    assert!(world.allows(&token).await);
-    assert!(!world.allows(&token).await);
-    assert!(world.lines.all().contains("the token was used before"));
-    assert!(world.allows(&mint(&claims("2"), &key("k1")).unwrap()).await);
+    assert!(fixture.allows(&token).await);
+    assert!(!fixture.allows(&token).await);
+    assert!(fixture.lines.all().contains("the token was used before"));
+    assert!(fixture.allows(&mint(&claims("2"), &key("k1")).unwrap()).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_are_read_once_in_minutes_and_for_an_unknown_kid_once_a_minute() {
     let keys = keys("k1", None);
-    let world = World::new(&keys);
+    let fixture = Fixture::new(&keys);
     let good = |jti: &str| mint(&claims(jti), &key("k1")).unwrap();
     let stranger = |jti: &str| mint(&claims(jti), &key("k9")).unwrap();
-    assert!(world.allows(&good("1")).await);
-    assert!(world.allows(&good("2")).await);
+    assert!(fixture.allows(&good("1")).await);
+    assert!(fixture.allows(&good("2")).await);
     assert_eq!(keys.reads.get(), 1);
     for jti in 0..20 {
-        assert!(!world.allows(&stranger(&jti.to_string())).await);
+        assert!(!fixture.allows(&stranger(&jti.to_string())).await);
     }
     assert_eq!(keys.reads.get(), 2, "one read for twenty strangers");
     advance(Duration::from_millis(UNKNOWN_KID_MS)).await;
@@ -121,32 +121,32 @@ async fn keys_are_read_once_in_minutes_and_for_an_unknown_kid_once_a_minute() {
     *keys.text.borrow_mut() = self::keys("k9", Some("k1")).text.into_inner();
     let now = NOW + UNKNOWN_KID_MS / 1000;
     let late = Claims { exp: now + 30, ..claims("new") };
-    assert!(world.allows(&mint(&late, &key("k9")).unwrap()).await);
+    assert!(fixture.allows(&mint(&late, &key("k9")).unwrap()).await);
     assert_eq!(keys.reads.get(), 3);
     advance(Duration::from_millis(KEYS_LIVE_MS)).await;
     let later = Claims { exp: now + KEYS_LIVE_MS / 1000 + 30, ..claims("later") };
-    assert!(world.allows(&mint(&later, &key("k9")).unwrap()).await);
+    assert!(fixture.allows(&mint(&later, &key("k9")).unwrap()).await);
     assert_eq!(keys.reads.get(), 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_down_is_a_failure_and_no_decision() {
     let keys = keys("k1", None);
-    let world = World::new(&keys);
+    let fixture = Fixture::new(&keys);
     let token = mint(&claims("1"), &key("k1")).unwrap();
-    world.table.down.set(true);
-    assert_eq!(world.ask(Some(&token)).await, json!(null));
-    world.table.down.set(false);
-    assert!(world.allows(&token).await, "the token was not used up");
+    fixture.table.down.set(true);
+    assert_eq!(fixture.ask(Some(&token)).await, json!(null));
+    fixture.table.down.set(false);
+    assert!(fixture.allows(&token).await, "the token was not used up");
     let broken = MemoryKeys { text: RefCell::new("oops".into()), reads: Cell::new(0) };
-    let world = World::new(&broken);
-    assert_eq!(world.ask(Some(&token)).await, json!(null));
+    let fixture = Fixture::new(&broken);
+    assert_eq!(fixture.ask(Some(&token)).await, json!(null));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_tells_the_log_why_and_never_the_token() {
     let keys = keys("k1", None);
-    let world = World::new(&keys);
+    let fixture = Fixture::new(&keys);
     let denied = json!({
         "principalId": "denied",
         "policyDocument": {"Version": "2012-10-17", "Statement": [
@@ -156,9 +156,9 @@ async fn a_refusal_tells_the_log_why_and_never_the_token() {
         "usageIdentifierKey": null,
     });
     let expired = mint(&Claims { exp: NOW - 60, ..claims("1") }, &key("k1")).unwrap();
-    assert_eq!(world.ask(Some(&expired)).await, denied);
-    assert_eq!(world.ask(None).await, denied);
-    let log = world.lines.all();
+    assert_eq!(fixture.ask(Some(&expired)).await, denied);
+    assert_eq!(fixture.ask(None).await, denied);
+    let log = fixture.lines.all();
     assert!(log.contains("the token has expired") && log.contains("there is no token"), "{log}");
     for part in expired.split('.') {
         assert!(!log.contains(part), "{log}");
@@ -262,12 +262,12 @@ async fn attacks_are_refused_and_logged_without_the_token() {
     ];
     for (name, token) in attacks {
         let keys = keys("k1", None);
-        let world = World::new(&keys);
-        let policy = world.ask(Some(&token)).await;
+        let fixture = Fixture::new(&keys);
+        let policy = fixture.ask(Some(&token)).await;
         assert_eq!(policy["policyDocument"]["Statement"][0]["Effect"], "Deny", "{name}");
         assert_eq!(policy["context"], json!({}), "{name}");
-        assert!(world.table.tokens.borrow().is_empty(), "{name}: it used up a jti");
-        let log = world.lines.all();
+        assert!(fixture.table.tokens.borrow().is_empty(), "{name}: it used up a jti");
+        let log = fixture.lines.all();
         assert!(log.contains("denied") && log.contains("reason"), "{name}: {log}");
         for part in token.split('.').filter(|part| part.len() > 8) {
             assert!(!log.contains(part), "{name}: {log}");
@@ -284,6 +284,6 @@ async fn attacks_are_refused_and_logged_without_the_token() {
         ("claims nobody knows", with("admin", json!(true))),
     ] {
         let keys = keys("k1", None);
-        assert!(World::new(&keys).allows(&token).await, "{name}");
+        assert!(Fixture::new(&keys).allows(&token).await, "{name}");
     }
 }

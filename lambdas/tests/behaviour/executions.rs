@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use proptest::prelude::*;
 use ralph_lambdas::{
-    execution::{self, Defaults, ExecutionError, World},
+    execution::{self, Context, Defaults, ExecutionError},
     ports::{Clock, Executions, Lease, Machine, Unavailable},
 };
 use ralph_protocol::{
@@ -58,14 +58,14 @@ fn admission(execution: &str, order: Value) -> Admission {
 }
 
 impl Cloud {
-    fn world(&self) -> World<'_, MemoryTable, TestClock> {
-        World { table: &self.table, clock: &self.clock, retention_secs: 604_800 }
+    fn context(&self) -> Context<'_, MemoryTable, TestClock> {
+        Context { table: &self.table, clock: &self.clock, retention_secs: 604_800 }
     }
 
     async fn try_admit(&self, execution: &str, order: Value) -> Result<Step, ExecutionError> {
         let admission = admission(execution, order);
         let invocation = self.lines.invocation();
-        execution::admit(&admission, DEFAULTS, &self.running, &self.world(), invocation).await
+        execution::admit(&admission, DEFAULTS, &self.running, &self.context(), invocation).await
     }
 
     async fn admit(&self, execution: &str) -> Step {
@@ -75,7 +75,7 @@ impl Cloud {
 
     async fn try_decide(&self, step: &Step) -> Result<Step, ExecutionError> {
         let text = serde_json::to_string(step).unwrap();
-        execution::decide(&text, &self.world(), self.lines.invocation()).await
+        execution::decide(&text, &self.context(), self.lines.invocation()).await
     }
 
     async fn decide(&self, step: &Step) -> Step {

@@ -9,7 +9,7 @@ use ralph_lambdas::{
     invocation::{Invocation, Sink},
     ports::{
         Clock, Connection, Executions, Keys, Lease, LogEntry, LogPage, LogQuery, Logs, LogsError,
-        Post, PostError, RunNews, RunRow, StreamOwner, Table, Unavailable,
+        Post, PostError, RunRow, RunUpdate, StreamOwner, Table, Unavailable,
     },
     request::Request,
     runs::{merge, merge_task},
@@ -236,12 +236,12 @@ impl Table for MemoryTable {
         &self,
         workstream: &Workstream,
         run: &Run,
-        news: &RunNews,
+        update: &RunUpdate,
     ) -> Result<(), Unavailable> {
         self.check()?;
         let key = (workstream.clone(), run.clone());
         let mut runs = self.runs.borrow_mut();
-        let row = merge(runs.get(&key).cloned(), run, news);
+        let row = merge(runs.get(&key).cloned(), run, update);
         runs.insert(key, row);
         Ok(())
     }
@@ -250,12 +250,12 @@ impl Table for MemoryTable {
         &self,
         workstream: &Workstream,
         run: &Run,
-        news: &RunNews,
+        update: &RunUpdate,
     ) -> Result<(), Unavailable> {
         self.check()?;
         let key = (workstream.clone(), run.clone());
         let mut runs = self.runs.borrow_mut();
-        let row = merge_task(runs.get(&key).cloned(), run, news);
+        let row = merge_task(runs.get(&key).cloned(), run, update);
         runs.insert(key, row);
         Ok(())
     }

@@ -1,6 +1,6 @@
 use ralph_lambdas::{
     ports::PostError,
-    push_logs::{Counts, Memory, PushError, PushFailure, World, push_logs},
+    push_logs::{Context, Counts, Memory, PushError, PushFailure, push_logs},
 };
 use ralph_protocol::{message::MAX_FRAME, table::RunState};
 use serde_json::{Value, json};
@@ -28,14 +28,14 @@ impl Push {
     }
 
     pub async fn deliver(&self, payload: &str) -> Result<Counts, PushFailure> {
-        let world = World {
+        let context = Context {
             table: &self.table,
             post: &self.post,
             clock: &self.clock,
             memory: &self.memory,
             retention_secs: 7 * 86_400,
         };
-        push_logs(payload, &world, self.lines.invocation()).await
+        push_logs(payload, &context, self.lines.invocation()).await
     }
 }
 

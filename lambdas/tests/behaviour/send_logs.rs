@@ -3,7 +3,7 @@ use ralph_lambdas::{
     ports::PostError,
     request::Response,
     runs::Gathered,
-    send_logs::{Memory, World, send_logs},
+    send_logs::{Context, Memory, send_logs},
 };
 use ralph_protocol::{
     message::{ErrorCode, MAX_CLIENT_MESSAGE, ServerMessage},
@@ -50,15 +50,15 @@ impl Server {
             self.logs.put(stream, START + seq, line);
         }
         let (workstream, run) = (workstream.parse().unwrap(), run.parse().unwrap());
-        if let Some(news) = gathered.news(stream, u64::MAX) {
+        if let Some(update) = gathered.update(stream, u64::MAX) {
             let mut runs = self.table.runs.borrow_mut();
-            let row = ralph_lambdas::runs::merge(None, &run, &news);
+            let row = ralph_lambdas::runs::merge(None, &run, &update);
             runs.insert((workstream, run), row);
         }
     }
 
     pub async fn ask_as(&self, scope: &str, body: &str) {
-        let world = World {
+        let context = Context {
             table: &self.table,
             post: &self.post,
             logs: &self.logs,
@@ -66,7 +66,7 @@ impl Server {
             memory: &self.memory,
         };
         let invocation = self.lines.invocation_of(Duration::from_secs(29));
-        let answer = send_logs(&request("c=", scope, Some(body)), &world, invocation).await;
+        let answer = send_logs(&request("c=", scope, Some(body)), &context, invocation).await;
         assert_eq!(answer, Response::OK);
     }
 

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use ralph_lambdas::task_events::{Counts, World, task_events};
+use ralph_lambdas::task_events::{Context, Counts, task_events};
 use ralph_protocol::{message::ServerMessage, table::RunState};
 use serde_json::{Value, json};
 
@@ -41,8 +41,8 @@ async fn hear(
     lines: &Lines,
     event: &str,
 ) -> Result<Counts, Unavailable> {
-    let world = World { table, post, clock, retention_secs: 7 * 86_400 };
-    task_events(event, &world, lines.invocation()).await
+    let context = Context { table, post, clock, retention_secs: 7 * 86_400 };
+    task_events(event, &context, lines.invocation()).await
 }
 
 /// The documented event as one of a worker's task, with other fields in its detail.

@@ -3,11 +3,11 @@
 //! each client has exactly the lines that CloudWatch has, once, in order, and calls lost exactly
 //! what CloudWatch never had.
 //!
-//! `PROPTEST_CASES` says how many worlds are tried (256 unless it is set).
+//! `PROPTEST_CASES` says how many simulations run (256 unless it is set).
 
 mod plan;
+mod simulation;
 mod viewer;
-mod world;
 
 use std::{collections::BTreeSet, rc::Rc};
 
@@ -17,8 +17,8 @@ use tokio::{task::LocalSet, time::sleep};
 
 use self::{
     plan::{HEALED_AFTER, Plan, PlannedBatch, PlannedLine, PlannedViewer},
+    simulation::Simulation,
     viewer::Seen,
-    world::World,
 };
 use crate::memory::Fate;
 
@@ -29,15 +29,15 @@ fn play(plan: &Plan) -> Vec<Seen> {
         .build()
         .unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let world = Rc::new(World::new(plan));
-        world.begin(plan);
+        let simulation = Rc::new(Simulation::new(plan));
+        simulation.begin(plan);
         let viewers: Vec<_> = plan
             .viewers
             .iter()
-            .map(|v| tokio::task::spawn_local(viewer::watch(world.clone(), v.clone())))
+            .map(|v| tokio::task::spawn_local(viewer::watch(simulation.clone(), v.clone())))
             .collect();
         sleep(plan.length() + HEALED_AFTER).await;
-        world.over.set(true);
+        simulation.over.set(true);
         let mut seen = Vec::new();
         for viewer in viewers {
             seen.push(viewer.await.unwrap());
@@ -85,7 +85,7 @@ proptest! {
     }
 }
 
-/// How late a line may be in a calm world, ms. Nothing takes time there but the deliveries.
+/// How late a line may be without trouble, ms. Nothing takes time there but the deliveries.
 const AT_ONCE: u64 = 100;
 /// How long a viewer that just came may lack what was delivered meanwhile, ms: followers are
 /// remembered for a second, its second ping is 15 s after catching up, and then it asks.
@@ -99,10 +99,10 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// In a calm world nothing needs to be asked for: a viewer that has listened for a while gets
+    /// Without trouble nothing needs to be asked for: a viewer that has listened for a while gets
     /// each line with its delivery, and shows lines in their order.
     #[test]
-    fn in_a_calm_world_lines_come_at_once_and_in_order(plan in plan::calm_plans()) {
+    fn without_trouble_lines_come_at_once_and_in_order(plan in plan::calm_plans()) {
         for seen in play(&plan) {
             check(&plan, &seen);
             let mut last = None;

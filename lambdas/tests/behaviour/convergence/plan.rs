@@ -1,4 +1,4 @@
-//! What happens in a world: which lines are written, how CloudWatch delivers and serves them, what
+//! What happens in a simulation: which lines are written, how CloudWatch delivers and serves them, what
 //! the gateway does, when viewers come and go.
 
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ use crate::{
 /// about, and the time until a line may be called lost, with room for asking again.
 pub const HEALED_AFTER: Duration = Duration::from_secs(50 * 60);
 
-/// A world.
+/// What happens in a simulation.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// One or two runs, one after the other.
@@ -42,7 +42,7 @@ pub struct Plan {
 pub struct PlannedRun {
     pub run: Run,
     pub stream: String,
-    /// Whether it ends before the world does.
+    /// Whether it ends before the simulation does.
     pub ends: bool,
     /// How far CloudWatch's times are ahead of the worker's, ms.
     pub clock_ahead: i64,
@@ -193,7 +193,7 @@ impl Plan {
         (1..=planned.lines.len() as u64).contains(&seq).then(|| planned.text(seq))
     }
 
-    /// When the delivery with a line first comes, in a world in which none is dropped.
+    /// When the delivery with a line first comes, when none is dropped.
     pub fn delivered(&self, run: &Run, seq: u64) -> u64 {
         let run = self.runs.iter().find(|planned| planned.run == *run).unwrap();
         let held: Vec<_> = (1..=run.lines.len() as u64)
@@ -210,7 +210,7 @@ impl Plan {
         unreachable!("every line is in a batch")
     }
 
-    /// A calm world but for one delivery that never comes.
+    /// No trouble but for one delivery that never comes.
     pub fn with_a_dropped_delivery() -> Self {
         let line = PlannedLine { gap: 10, never: false, lag: 0, before: Before::Nothing };
         let batch = |deliveries| PlannedBatch { size: 3, deliveries };
@@ -345,7 +345,7 @@ fn viewers() -> impl Strategy<Value = Vec<PlannedViewer>> {
     prop::collection::vec(viewer, 1..3)
 }
 
-/// Worlds.
+/// Plans.
 pub fn plans() -> impl Strategy<Value = Plan> {
     let down = prop::option::weighted(0.2, (0u64..100_000, 0u64..30_000));
     let error = prop_oneof![
@@ -370,7 +370,7 @@ pub fn plans() -> impl Strategy<Value = Plan> {
     )
 }
 
-/// Worlds without trouble, in which every delivery comes once and soon.
+/// Plans without trouble, in which every delivery comes once and soon.
 pub fn calm_plans() -> impl Strategy<Value = Plan> {
     (plans(), 0u64..200).prop_map(|(mut plan, after)| {
         for run in &mut plan.runs {

@@ -13,7 +13,7 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::{
     plan::PlannedViewer,
-    world::{Connection, World},
+    simulation::{Connection, Simulation},
 };
 use crate::memory::START;
 
@@ -36,7 +36,7 @@ pub struct Seen {
 }
 
 struct Viewer {
-    world: Rc<World>,
+    simulation: Rc<Simulation>,
     begun: Instant,
     plan: PlannedViewer,
     client: Client,
@@ -46,8 +46,8 @@ struct Viewer {
     oldest: Option<(Run, u64)>,
 }
 
-/// Watches until the world is over.
-pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
+/// Watches until the simulation is over.
+pub async fn watch(simulation: Rc<Simulation>, plan: PlannedViewer) -> Seen {
     let begun = Instant::now();
     let options =
         Options { limit: plan.limit, seed: plan.seed, ..Options::new("w".parse().unwrap()) };
@@ -64,7 +64,7 @@ pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
     sleep(Duration::from_millis(plan.comes)).await;
     let mut lives = plan.connections.clone().into_iter();
     let mut viewer = Viewer {
-        world,
+        simulation,
         begun,
         plan,
         client,
@@ -73,9 +73,9 @@ pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
         subscribed_at: None,
         oldest: None,
     };
-    while !viewer.world.over.get() {
+    while !viewer.simulation.over.get() {
         let life = lives.next();
-        let Some(mut connection) = viewer.world.connect().await else {
+        let Some(mut connection) = viewer.simulation.connect().await else {
             sleep(Duration::from_secs(1)).await;
             continue;
         };
@@ -87,7 +87,7 @@ pub async fn watch(world: Rc<World>, plan: PlannedViewer) -> Seen {
         }
         // While the connection stands: without one, nobody knows.
         viewer.seen.caught_up = viewer.client.is_caught_up();
-        viewer.world.close(&connection, viewer.plan.disconnects_arrive).await;
+        viewer.simulation.close(&connection, viewer.plan.disconnects_arrive).await;
         viewer.handle(Input::Disconnected, None);
         sleep(Duration::from_millis(life.map_or(1_000, |(_, off)| off))).await;
     }
@@ -118,7 +118,7 @@ impl Viewer {
                 },
                 () = sleep_until(wake) => self.handle(Input::Tick, Some(connection)),
             }
-            if self.world.over.get() || ends.is_some_and(|ends| Instant::now() >= ends) {
+            if self.simulation.over.get() || ends.is_some_and(|ends| Instant::now() >= ends) {
                 return;
             }
         }
@@ -149,7 +149,7 @@ impl Viewer {
 
     fn handle(&mut self, input: Input, connection: Option<&Connection>) {
         let first = matches!(input, Input::Connected);
-        for output in self.client.handle(self.world.clock.now_ms(), input) {
+        for output in self.client.handle(self.simulation.clock.now_ms(), input) {
             match output {
                 Output::Send(message) => {
                     let ask = first || self.plan.asks_again;
@@ -172,6 +172,6 @@ impl Viewer {
     }
 
     fn send(&self, connection: &Connection, message: &ClientMessage) {
-        self.world.send(connection, serde_json::to_string(message).unwrap());
+        self.simulation.send(connection, serde_json::to_string(message).unwrap());
     }
 }

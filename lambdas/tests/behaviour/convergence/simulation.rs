@@ -10,7 +10,7 @@ use ralph_lambdas::{
     connect::connect,
     disconnect::disconnect,
     ports::{
-        Clock, LogPage, LogQuery, Logs, LogsError, Post, PostError, RunNews, StreamOwner, Table,
+        Clock, LogPage, LogQuery, Logs, LogsError, Post, PostError, RunUpdate, StreamOwner, Table,
     },
     push_logs::{self, push_logs},
     request::{Request, Response},
@@ -35,7 +35,7 @@ const INSTANCES: usize = 2;
 const SLOW_READ: Duration = Duration::from_secs(15);
 
 /// Everything between workers and viewers.
-pub struct World {
+pub struct Simulation {
     pub table: MemoryTable,
     pub clock: TestClock,
     lines: Lines,
@@ -137,7 +137,7 @@ impl Gateway {
     }
 }
 
-impl World {
+impl Simulation {
     pub fn new(plan: &Plan) -> Self {
         let cloudwatch = CloudWatch {
             begun: Instant::now(),
@@ -170,25 +170,25 @@ impl World {
             self.write(run);
         }
         if let Some((at, length)) = plan.table_down {
-            self.trouble(at, length, |world, down| world.table.down.set(down));
+            self.trouble(at, length, |simulation, down| simulation.table.down.set(down));
         }
         if let Some((at, length)) = plan.reads_slow {
-            self.trouble(at, length, |world, slow| world.cloudwatch.slow.set(slow));
+            self.trouble(at, length, |simulation, slow| simulation.cloudwatch.slow.set(slow));
         }
         if let Some((at, length, error)) = plan.gateway_down.clone() {
-            self.trouble(at, length, move |world, down| {
-                *world.gateway.down.borrow_mut() = down.then(|| error.clone());
+            self.trouble(at, length, move |simulation, down| {
+                *simulation.gateway.down.borrow_mut() = down.then(|| error.clone());
             });
         }
     }
 
     fn trouble(self: &Rc<Self>, at: u64, length: u64, set: impl Fn(&Self, bool) + 'static) {
-        let world = self.clone();
+        let simulation = self.clone();
         spawn_local(async move {
             sleep(Duration::from_millis(at)).await;
-            set(&world, true);
+            set(&simulation, true);
             sleep(Duration::from_millis(length)).await;
-            set(&world, false);
+            set(&simulation, false);
         });
     }
 
@@ -196,18 +196,18 @@ impl World {
     fn record(self: &Rc<Self>, run: &PlannedRun) {
         let ends = run.written(run.lines.len() as u64);
         let [start, end] = run.recorded_after;
-        let news = [(run.begins + start, RunState::Starting), (ends + end, RunState::Ended)];
-        for (at, state) in news.into_iter().take(if run.ends { 2 } else { 1 }) {
-            let world = self.clone();
+        let update = [(run.begins + start, RunState::Starting), (ends + end, RunState::Ended)];
+        for (at, state) in update.into_iter().take(if run.ends { 2 } else { 1 }) {
+            let simulation = self.clone();
             let (stream, run) = (run.stream.clone(), run.run.clone());
             spawn_local(async move {
                 sleep(Duration::from_millis(at)).await;
                 // EventBridge tries again for as long as it takes.
-                while world.table.down.get() {
+                while simulation.table.down.get() {
                     sleep(Duration::from_secs(1)).await;
                 }
                 let workstream: Workstream = "w".parse().unwrap();
-                let news = RunNews {
+                let update = RunUpdate {
                     stream: Some(stream.clone()),
                     last_seq: 0,
                     last_ts: 0,
@@ -217,9 +217,9 @@ impl World {
                     wait_until: None,
                     expires_at: u64::MAX,
                 };
-                world.table.record_run(&workstream, &run, &news).await.unwrap();
+                simulation.table.record_run(&workstream, &run, &update).await.unwrap();
                 let owner = StreamOwner { workstream, run };
-                world.table.claim_stream(&stream, &owner, 0, u64::MAX).await.unwrap();
+                simulation.table.claim_stream(&stream, &owner, 0, u64::MAX).await.unwrap();
             });
         }
     }
@@ -231,12 +231,12 @@ impl World {
             let (at, texts) = (run.written(seq), run.entries(seq));
             let written = run.stamp(seq);
             held.extend(texts.iter().map(|text| (at, written, text.clone())));
-            let (world, stream) = (self.clone(), run.stream.clone());
+            let (simulation, stream) = (self.clone(), run.stream.clone());
             let served = at + line.lag;
             spawn_local(async move {
                 sleep(Duration::from_millis(served)).await;
                 for text in texts {
-                    world.cloudwatch.served.put(&stream, written, text);
+                    simulation.cloudwatch.served.put(&stream, written, text);
                 }
             });
         }
@@ -260,10 +260,10 @@ impl World {
 
     /// Delivers a payload `at` ms from the beginning.
     fn deliver_at(self: &Rc<Self>, at: u64, payload: String) {
-        let world = self.clone();
+        let simulation = self.clone();
         spawn_local(async move {
             sleep(Duration::from_millis(at)).await;
-            world.deliver(&payload).await;
+            simulation.deliver(&payload).await;
         });
     }
 
@@ -271,14 +271,14 @@ impl World {
     async fn deliver(&self, payload: &str) {
         for pause in [60, 120, 0] {
             let instance = self.delivered.replace(self.delivered.get() + 1) % INSTANCES;
-            let world = push_logs::World {
+            let context = push_logs::Context {
                 table: &self.table,
                 post: &self.gateway,
                 clock: &self.clock,
                 memory: &self.memories[instance],
                 retention_secs: 7 * 86_400,
             };
-            if push_logs(payload, &world, self.lines.invocation()).await.is_ok() {
+            if push_logs(payload, &context, self.lines.invocation()).await.is_ok() {
                 return;
             }
             sleep(Duration::from_secs(pause)).await;
@@ -308,21 +308,21 @@ impl World {
         }
     }
 
-    /// A message of a client, served while the world goes on.
+    /// A message of a client, served while the simulation goes on.
     pub fn send(self: &Rc<Self>, connection: &Connection, body: String) {
         let mut event = self.event(&connection.id, Some(&body));
         event.connected_at = connection.connected_at;
-        let world = self.clone();
+        let simulation = self.clone();
         spawn_local(async move {
-            let around = send_logs::World {
-                table: &world.table,
-                post: &world.gateway,
-                logs: &world.cloudwatch,
-                clock: &world.clock,
-                memory: &world.requests,
+            let context = send_logs::Context {
+                table: &simulation.table,
+                post: &simulation.gateway,
+                logs: &simulation.cloudwatch,
+                clock: &simulation.clock,
+                memory: &simulation.requests,
             };
-            let invocation = world.lines.invocation_of(Duration::from_secs(29));
-            send_logs(&event, &around, invocation).await
+            let invocation = simulation.lines.invocation_of(Duration::from_secs(29));
+            send_logs(&event, &context, invocation).await
         });
     }
 

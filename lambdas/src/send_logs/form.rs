@@ -34,8 +34,8 @@ impl Named {
 }
 
 /// Most lines.
-pub(super) fn limit(wish: &SendLogs) -> usize {
-    wish.limit.unwrap_or(DEFAULT_LIMIT) as usize
+pub(super) fn limit(request: &SendLogs) -> usize {
+    request.limit.unwrap_or(DEFAULT_LIMIT) as usize
 }
 
 /// Ranges of each run, in order.
@@ -46,19 +46,19 @@ pub(super) fn by_run(ranges: &[Range]) -> Vec<(Run, Vec<Range>)> {
 }
 
 /// The rules of a request that its types cannot express.
-pub(super) fn check_form(wish: &SendLogs) -> Result<(), String> {
-    if wish.id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
+pub(super) fn check_form(request: &SendLogs) -> Result<(), String> {
+    if request.id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
         return Err(format!("`id` is longer than {MAX_ID} bytes"));
     }
-    if wish.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
+    if request.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
         return Err(format!("`limit` is not 1 to {MAX_LIMIT}"));
     }
-    let newest = wish.since.is_some() || wish.run.is_some();
-    let kinds = [wish.ranges.is_some(), wish.before.is_some(), newest];
+    let newest = request.since.is_some() || request.run.is_some();
+    let kinds = [request.ranges.is_some(), request.before.is_some(), newest];
     if kinds.into_iter().filter(|asked| *asked).count() > 1 {
         return Err("`ranges`, `before`, and `since` or `run` exclude each other".into());
     }
-    let Some(ranges) = &wish.ranges else { return Ok(()) };
+    let Some(ranges) = &request.ranges else { return Ok(()) };
     if !(1..=MAX_RANGES).contains(&ranges.len()) {
         return Err(format!("`ranges` does not hold 1 to {MAX_RANGES} ranges"));
     }
