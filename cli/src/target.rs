@@ -45,7 +45,7 @@ pub const LOCAL_ENVIRONMENT: &str = "dev";
 
 const FILE: &str = "cloud.json";
 
-/// The scratch folder of `ralph local` unless it is told another.
+/// The scratch folder of `ralph local` unless an option names another.
 pub fn default_scratch(project: &Project) -> PathBuf {
     project.tools().join("local")
 }

@@ -43,8 +43,8 @@ pub struct Execution {
     /// All its runs share it.
     pub ulid: Ulid,
     pub status: Status,
-    /// What it told at its end, in [`Executions::find`].
-    told: Option<String>,
+    /// The text of its output or of its cause, in [`Executions::find`].
+    end: Option<String>,
 }
 
 impl Execution {
@@ -53,9 +53,9 @@ impl Execution {
         self.arn.rsplit(':').next().unwrap_or_default()
     }
 
-    /// What it told at its end.
+    /// Its output at its end.
     pub fn output(&self) -> Option<Output> {
-        Output::parse(self.told.as_deref()?)
+        Output::parse(self.end.as_deref()?)
     }
 }
 
@@ -103,7 +103,7 @@ impl Executions {
             found.extend(match parse_name(&item.name) {
                 Some((workstream, ulid)) => {
                     let status = status_of(&item.status);
-                    Some(Execution { arn, workstream, ulid, status, told: None })
+                    Some(Execution { arn, workstream, ulid, status, end: None })
                 }
                 None => self.with_another_name(arn).await?,
             });
@@ -125,15 +125,15 @@ impl Executions {
             order.as_ref().and_then(|order| order["workstream"].as_str()?.parse().ok());
         let Some(workstream) = workstream else { return Ok(None) };
         let status = status_of(&answer.status);
-        let told = told(answer);
+        let end = end(answer);
         let ulid = match self.runs.lease(&workstream).await? {
             Some((holder, ulid)) if holder == arn => Some(ulid),
-            _ => told
+            _ => end
                 .as_deref()
                 .and_then(Output::parse)
                 .and_then(|output| output.run?.ulid().parse().ok()),
         };
-        Ok(ulid.map(|ulid| Execution { arn, workstream, ulid, status, told }))
+        Ok(ulid.map(|ulid| Execution { arn, workstream, ulid, status, end }))
     }
 
     /// The execution of that workstream with that ULID; `None` when there is none.
@@ -156,7 +156,7 @@ impl Executions {
             workstream: workstream.clone(),
             ulid,
             status: status_of(&answer.status),
-            told: told(answer),
+            end: end(answer),
         }))
     }
 
@@ -188,8 +188,8 @@ impl Executions {
     }
 }
 
-/// What an execution told at its end. The local cloud also gives a failed one an output.
-fn told(answer: DescribeExecutionOutput) -> Option<String> {
+/// The text of an execution's output, or of its cause: the local cloud also gives a failed one an output.
+fn end(answer: DescribeExecutionOutput) -> Option<String> {
     match answer.status {
         ExecutionStatus::Failed => answer.cause,
         _ => answer.output,

@@ -48,7 +48,7 @@ pub async fn run(options: KeysArgs) -> Result<()> {
         KeysCommand::RotateSigning { revoke, force, target } => {
             let target = target.resolve().await?;
             let secrets = Aws::connect(&target).await.secrets();
-            rotate::run(&target, &secrets, rotate::Wish { revoke, force }).await?;
+            rotate::run(&target, &secrets, rotate::Rotation { revoke, force }).await?;
         }
     }
     Ok(())

@@ -15,20 +15,20 @@ const GRACE_MS: u64 = 10 * 60_000;
 
 /// How to rotate.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
+pub struct Rotation {
     /// Accept the new key alone: the old one leaked.
     pub revoke: bool,
     /// Also when the last rotation is not through yet.
     pub force: bool,
 }
 
-pub async fn run(target: &Target, secrets: &Secrets, wish: Wish) -> Result<()> {
+pub async fn run(target: &Target, secrets: &Secrets, rotation: Rotation) -> Result<()> {
     let arn = target.secret_arn(SecretName::WebsocketSigningKeys)?;
     let text = secrets.get(arn).await?.context(
         "there is no signing key to rotate\nhint: make the first with `ralph keys init-signing`",
     )?;
     let old = SigningKeys::parse(&text)?;
-    let new = rotated(old, wish, now_ms())?;
+    let new = rotated(old, rotation, now_ms())?;
     secrets.put(arn, &serde_json::to_string(&new)?).await?;
     eprintln!("{} signs from now on", new.current.kid);
     match &new.previous {
@@ -38,16 +38,16 @@ pub async fn run(target: &Target, secrets: &Secrets, wish: Wish) -> Result<()> {
     Ok(())
 }
 
-fn rotated(old: SigningKeys, wish: Wish, now_ms: u64) -> Result<SigningKeys> {
+fn rotated(old: SigningKeys, rotation: Rotation, now_ms: u64) -> Result<SigningKeys> {
     let age = age_ms(&old.current.kid, now_ms);
     let too_young = old.previous.is_some() && age.is_some_and(|age| age < GRACE_MS);
-    if too_young && !wish.force && !wish.revoke {
+    if too_young && !rotation.force && !rotation.revoke {
         bail!(
             "the current key was made {} s ago; rotating again would refuse those who still sign with the one before it\nhint: wait until it is 10 minutes old, or use --force",
             age.unwrap_or_default() / 1000
         );
     }
-    let previous = (!wish.revoke).then_some(old.current);
+    let previous = (!rotation.revoke).then_some(old.current);
     Ok(SigningKeys { current: signing_key()?, previous })
 }
 
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    const KEEP: Wish = Wish { revoke: false, force: false };
+    const KEEP: Rotation = Rotation { revoke: false, force: false };
 
     fn key(made_ms: u64) -> SigningKey {
         let kid = ulid::Ulid::from_parts(made_ms, 7).to_string();
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_leaked_key_is_forgotten_at_once() {
         let old = SigningKeys { current: key(0), previous: Some(key(1)) };
-        let new = rotated(old, Wish { revoke: true, force: false }, 2).unwrap();
+        let new = rotated(old, Rotation { revoke: true, force: false }, 2).unwrap();
         assert_eq!(new.previous, None);
     }
 
@@ -92,7 +92,7 @@ mod tests {
         let error = rotated(young.clone(), KEEP, 31_000).unwrap_err().to_string();
         assert!(error.starts_with("the current key was made 30 s ago"), "{error}");
         assert!(rotated(young.clone(), KEEP, 1_000 + GRACE_MS).is_ok());
-        assert!(rotated(young.clone(), Wish { force: true, ..KEEP }, 31_000).is_ok());
+        assert!(rotated(young.clone(), Rotation { force: true, ..KEEP }, 31_000).is_ok());
         // The first rotation throws nothing away, so nothing has to wait for it.
         assert!(rotated(SigningKeys { previous: None, ..young }, KEEP, 31_000).is_ok());
     }

@@ -176,11 +176,11 @@ impl Showing {
     /// Says it when a run fails: its own lines do not.
     fn note<W: Write>(&mut self, info: RunInfo, screen: &mut Screen<W>) -> Result<()> {
         let before = self.runs.insert(info.run.clone(), info.clone());
-        let news = before.is_none_or(|before| before.state != info.state);
+        let changed = before.is_none_or(|before| before.state != info.state);
         let failed = info.state == RunState::Failed && !self.ended.contains_key(&info.run);
         // On the first page, failures of long ago are history.
         let recent = self.page || self.runs.keys().next_back() == Some(&info.run);
-        if news && failed && recent && self.wants(&info.run) {
+        if changed && failed && recent && self.wants(&info.run) {
             screen.state(&info.run, info.state, info.reason.as_deref())?;
         }
         Ok(())

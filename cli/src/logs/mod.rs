@@ -54,12 +54,12 @@ pub async fn run(options: LogsArgs) -> Result<ExitCode> {
     let bounded = options.run.is_some() || options.since.is_some();
     let follows = options.follow || options.exit_code;
     let result = if !follows && bounded && options.tail.is_none() {
-        let wish = reading::Wish {
+        let selection = reading::Selection {
             workstream: &options.workstream,
             run: options.run.as_ref(),
             since: options.since,
         };
-        let read = reading::read(&place, &wish, &mut screen).await;
+        let read = reading::read(&place, &selection, &mut screen).await;
         screen.flush().map_err(anyhow::Error::from).and(read).map(|count| {
             if count == 0 {
                 eprintln!("note: {} has written nothing there", options.workstream);
@@ -74,14 +74,14 @@ pub async fn run(options: LogsArgs) -> Result<ExitCode> {
             (None, false, true) => Until::Stopped,
             (_, false, false) => Until::CaughtUp,
         };
-        let wish = Options {
+        let rules = Options {
             limit,
             since: options.since,
             run: options.run.clone(),
             seed: now_ms(),
             ..Options::new(options.workstream.clone())
         };
-        following::follow(place, wish, until, &mut screen).await
+        following::follow(place, rules, until, &mut screen).await
     };
     match result {
         Ok(exit) if options.exit_code => Ok(code(exit)),
@@ -102,17 +102,17 @@ pub async fn follow_execution(
     let mut screen = stdout(Form::Text(Extent::Whole), anstream::ColorChoice::Auto);
     let executions = aws.executions(target)?;
     let until = Until::ExecutionOver(Ends(Some(executions.clone())), Some(ulid.to_string()));
-    let wish = Options {
+    let rules = Options {
         seed: now_ms(),
         since: Some(ulid.timestamp_ms()),
         ..Options::new(workstream.clone())
     };
-    match following::follow(place, wish, until, &mut screen).await {
+    match following::follow(place, rules, until, &mut screen).await {
         Ok(exit) => {
             // Without a worker's own end, the lines do not tell why.
-            let told = executions.find(&workstream, ulid).await?.and_then(|one| one.output());
-            if let Some(told) = told.filter(|told| !told.outcome.succeeds()) {
-                let (error, reason) = (told.outcome.as_str(), told.reason);
+            let output = executions.find(&workstream, ulid).await?.and_then(|one| one.output());
+            if let Some(output) = output.filter(|output| !output.outcome.succeeds()) {
+                let (error, reason) = (output.outcome.as_str(), output.reason);
                 eprintln!("error: the execution has failed ({error}): {reason}");
             }
             Ok(code(exit))

@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const TRIES: u32 = 8;
 
 /// What to read.
-pub struct Wish<'a> {
+pub struct Selection<'a> {
     pub workstream: &'a Workstream,
     /// This run alone.
     pub run: Option<&'a Run>,
@@ -39,51 +39,51 @@ struct Answer {
     complete: bool,
 }
 
-/// Shows everything that is wished for. Gives the number of lines.
+/// Shows everything that is selected. Gives the number of lines.
 pub async fn read<W: Write>(
     place: &Place,
-    wish: &Wish<'_>,
+    selection: &Selection<'_>,
     screen: &mut Screen<W>,
 ) -> Result<usize> {
-    let mut line = Connection { place, workstream: wish.workstream, socket: None, id: 0 };
+    let mut line = Connection { place, workstream: selection.workstream, socket: None, id: 0 };
     let mut count = 0;
-    for run in runs(&mut line, wish).await? {
-        count += read_run(&mut line, wish, run, screen).await?;
+    for run in runs(&mut line, selection).await? {
+        count += read_run(&mut line, selection, run, screen).await?;
     }
     Ok(count)
 }
 
 /// The runs that may hold a wanted line, oldest first.
-async fn runs(line: &mut Connection<'_>, wish: &Wish<'_>) -> Result<Vec<Run>> {
-    if let Some(run) = wish.run {
+async fn runs(line: &mut Connection<'_>, selection: &Selection<'_>) -> Result<Vec<Run>> {
+    if let Some(run) = selection.run {
         return Ok(vec![run.clone()]);
     }
     // A page of one line: it is asked for because its answer lists the runs.
-    let ask = SendLogs { limit: Some(1), ..SendLogs::new(wish.workstream.clone()) };
+    let ask = SendLogs { limit: Some(1), ..SendLogs::new(selection.workstream.clone()) };
     let mut infos = line.ask(ask).await?.runs;
     infos.sort_by(|a, b| a.run.cmp(&b.run));
     infos.dedup_by(|a, b| a.run == b.run);
     let over_before = |info: &RunInfo| {
-        wish.since.is_some_and(|since| info.state.is_over() && info.last_ts < since)
+        selection.since.is_some_and(|since| info.state.is_over() && info.last_ts < since)
     };
     Ok(infos.into_iter().filter(|info| !over_before(info)).map(|info| info.run).collect())
 }
 
 async fn read_run<W: Write>(
     line: &mut Connection<'_>,
-    wish: &Wish<'_>,
+    selection: &Selection<'_>,
     run: Run,
     screen: &mut Screen<W>,
 ) -> Result<usize> {
-    let begin = run.started_ms().max(wish.since.unwrap_or(0));
+    let begin = run.started_ms().max(selection.since.unwrap_or(0));
     let mut whole = Whole::new(run.clone(), begin);
     let mut range = whole.ask();
-    let (mut count, mut tries, mut begun) = (0, 0, wish.since.is_none());
+    let (mut count, mut tries, mut begun) = (0, 0, selection.since.is_none());
     loop {
         let ask = SendLogs {
             ranges: Some(vec![range]),
             limit: Some(MAX_LIMIT),
-            ..SendLogs::new(wish.workstream.clone())
+            ..SendLogs::new(selection.workstream.clone())
         };
         let answer = line.ask(ask).await?;
         let events: Vec<&str> = answer.events.iter().map(String::as_str).collect();
@@ -93,7 +93,7 @@ async fn read_run<W: Write>(
         }
         let (items, next) = whole.take(events, answer.complete);
         for item in &items {
-            count += usize::from(show(screen, &run, item, wish.since.unwrap_or(0))?);
+            count += usize::from(show(screen, &run, item, selection.since.unwrap_or(0))?);
         }
         range = match next {
             Next::Done => break,

@@ -65,12 +65,12 @@ impl Whole {
         complete: bool,
     ) -> (Vec<Item>, Next) {
         let mut raws = Vec::new();
-        let mut news = false;
+        let mut grew = false;
         for json in events {
             match line(json) {
                 Some(line) if line.run == self.run && line.seq >= self.next => {
                     // The first answer of a reading from a time on begins wherever it begins.
-                    news |= self.held.insert(line.seq, line).is_none();
+                    grew |= self.held.insert(line.seq, line).is_none();
                 }
                 Some(_) => {}
                 None => {
@@ -78,7 +78,7 @@ impl Whole {
                         && raw.run == self.run
                         && self.raw.insert(raw.clone())
                     {
-                        news = true;
+                        grew = true;
                         raws.push(raw);
                     }
                 }
@@ -87,7 +87,7 @@ impl Whole {
         let mut items = Vec::new();
         self.show_contiguous(&mut items);
         let stuck = items.is_empty();
-        if complete || (stuck && !self.held.is_empty() && !news) {
+        if complete || (stuck && !self.held.is_empty() && !grew) {
             // Asked again, the hole is still there; or nothing can fill it any more.
             while let Some((&first, _)) = self.held.first_key_value() {
                 items.push(Item::Missing { from: self.next, to: first - 1 });
@@ -99,7 +99,7 @@ impl Whole {
             }
         }
         let items = merge(items, raws);
-        let next = match (complete, items.is_empty() && !news) {
+        let next = match (complete, items.is_empty() && !grew) {
             (true, _) => Next::Done,
             (false, true) => Next::AskLater(self.ask()),
             (false, false) => Next::Ask(self.ask()),

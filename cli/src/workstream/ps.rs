@@ -79,14 +79,14 @@ async fn shown(
 ) -> Result<Shown> {
     let rows = runs.newest(&execution.workstream, execution.ulid).await?;
     let cost = cost(&rows, logs).await?;
-    let told = match execution.status {
+    let output = match execution.status {
         Status::Running => None,
         _ if execution.output().is_some() => execution.output(),
         _ => executions.find(&execution.workstream, execution.ulid).await?.and_then(|e| e.output()),
     };
     let newest = rows.first();
-    let (state, reason) = match (&told, execution.status) {
-        (Some(told), _) => (told.outcome.as_str().to_owned(), Some(told.reason.clone())),
+    let (state, reason) = match (&output, execution.status) {
+        (Some(output), _) => (output.outcome.as_str().to_owned(), Some(output.reason.clone())),
         (None, Status::Running) => running(newest),
         // Ended before it could say anything, or was stopped from outside.
         (None, Status::Stopped) => {
@@ -103,7 +103,7 @@ async fn shown(
         started_at: execution.ulid.timestamp_ms(),
         last_line_at: newest.map(|row| row.last_ts).filter(|&ts| ts > 0),
         cost_usd: cost,
-        exit: told.and_then(|told| told.exit).or(newest.and_then(|row| row.exit)),
+        exit: output.and_then(|output| output.exit).or(newest.and_then(|row| row.exit)),
         reason,
     })
 }

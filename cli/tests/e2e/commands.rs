@@ -1,4 +1,4 @@
-//! Commands that meet a world that is not as they need it.
+//! Commands that do not find what they require.
 
 use std::{
     fs::Permissions,

@@ -24,7 +24,7 @@ use crate::{
 };
 
 const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";
-/// How long a world in trouble may take to come right.
+/// How long everything may take to come right after trouble.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 fn event(workstream: &str, seq: u64) -> (u64, String) {

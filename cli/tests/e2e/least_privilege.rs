@@ -362,9 +362,9 @@ fn whole_path(number: usize) -> Result<(), String> {
     until(&mut socket, "replay", |frame| frame["source"] == "replay")?;
     until(&mut socket, "replay's end", |frame| frame["complete"] == true)?;
     socket.send(r#"{"action":"ping"}"#);
-    let told = until(&mut socket, "runs", is("runs"))?;
-    if told["runs"].as_array().is_none_or(|runs| runs.len() != 2) {
-        return Err(format!("runs: {told}"));
+    let frame = until(&mut socket, "runs", is("runs"))?;
+    if frame["runs"].as_array().is_none_or(|runs| runs.len() != 2) {
+        return Err(format!("runs: {frame}"));
     }
     until(&mut socket, "pong", is("pong"))?;
     let subscribed = || {

@@ -133,7 +133,7 @@ fn numbered(answers: &[Value]) -> Value {
 }
 
 fn output(ended: &Ended) -> Output {
-    Output::parse(&ended.told.to_string()).unwrap_or_else(|| panic!("{}", ended.told))
+    Output::parse(&ended.output.to_string()).unwrap_or_else(|| panic!("{}", ended.output))
 }
 
 fn run_as(case: &str, name: &str, order: &Value) -> Ended {
@@ -183,8 +183,13 @@ fn every_way_through_the_state_machine() {
 fn follow(case: &Case, arn: &str) {
     let name = case.name;
     let ended = steps().end(arn);
-    let told = output(&ended);
-    assert_eq!((told.outcome, told.exit), (case.outcome, case.exit), "{name}: {}", told.reason);
+    let output = output(&ended);
+    assert_eq!(
+        (output.outcome, output.exit),
+        (case.outcome, case.exit),
+        "{name}: {}",
+        output.reason
+    );
     let status = if case.outcome.succeeds() { "SUCCEEDED" } else { "FAILED" };
     assert_eq!(
         (ended.status.as_str(), ended.error.as_deref()),
@@ -194,8 +199,8 @@ fn follow(case: &Case, arn: &str) {
     let expected: Vec<_> =
         (1..).zip(&case.capacity).map(|(n, c)| ((*c).to_owned(), n.to_string())).collect();
     assert_eq!((ended.tasks(), ended.times("Wait")), (expected, case.waits), "{name}");
-    let run = told.run.expect("a run");
-    assert_eq!(run.attempt(), told.attempts, "{name}");
+    let run = output.run.expect("a run");
+    assert_eq!(run.attempt(), output.attempts, "{name}");
     assert!(arn.ends_with(run.ulid()), "{name}: the runs have the execution's ULID");
     assert!(
         steps().row(&format!("WS#{name}"), "LEASE").is_none(),
@@ -226,11 +231,11 @@ fn leases(ended: &str) {
     ] {
         lease(workstream, held);
         let ended = run(workstream);
-        let told = output(&ended);
-        assert_eq!(told.outcome, outcome, "{workstream}: {}", told.reason);
+        let output = output(&ended);
+        assert_eq!(output.outcome, outcome, "{workstream}: {}", output.reason);
         let left = steps().row(&format!("WS#{workstream}"), "LEASE");
         if outcome == Outcome::Busy {
-            assert!(told.reason.contains(held), "{}", told.reason);
+            assert!(output.reason.contains(held), "{}", output.reason);
             assert_eq!(
                 (ended.tasks().len(), &left.expect("a lease")["execution"]),
                 (0, &json!(held))
@@ -288,9 +293,9 @@ fn refusals() {
         (json!([]), "`ralph run` writes one"),
     ] {
         let ended = run_as("refused", &name_of("refused"), &order);
-        let told = output(&ended);
-        assert_eq!(told.outcome, Outcome::Refused, "{order}: {}", told.reason);
-        assert!(told.reason.contains(hint), "{order}: {}", told.reason);
+        let output = output(&ended);
+        assert_eq!(output.outcome, Outcome::Refused, "{order}: {}", output.reason);
+        assert!(output.reason.contains(hint), "{order}: {}", output.reason);
         let path: Vec<_> = ended.path.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(path, ["Admit", "Next", "Failed"]);
     }

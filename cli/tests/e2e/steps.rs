@@ -54,7 +54,7 @@ pub fn call(endpoint: &str, (service, target): (&str, &str), body: &Value) -> Va
 pub struct Ended {
     pub status: String,
     /// `output`, or the `cause` of a failure.
-    pub told: Value,
+    pub output: Value,
     /// `error` of a failure.
     pub error: Option<String>,
     /// States in the order they were entered, each with its input.
@@ -257,7 +257,7 @@ impl Steps {
         };
         let text = |name: &str| described[name].as_str().map(str::to_owned);
         let failed = described["status"] == "FAILED";
-        let told = text(if failed { "cause" } else { "output" }).unwrap_or_default();
+        let output = text(if failed { "cause" } else { "output" }).unwrap_or_default();
         let mut path = Vec::new();
         let mut token = Value::Null;
         loop {
@@ -282,7 +282,7 @@ impl Steps {
         }
         Ended {
             status: text("status").unwrap_or_default(),
-            told: serde_json::from_str(&told).unwrap_or(Value::String(told)),
+            output: serde_json::from_str(&output).unwrap_or(Value::String(output)),
             error: text("error"),
             path,
         }

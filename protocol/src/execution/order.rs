@@ -345,9 +345,9 @@ mod tests {
         ] {
             let value = serde_json::from_str(&text.replace("REPO", repo)).unwrap();
             let problems = Order::read(&value, false).unwrap_err();
-            let told = problems[0].to_string();
-            assert!(told.contains(said), "{text}: {told}");
-            assert!(told.contains("\nhint: ") && !told.contains("hunter2"), "{told}");
+            let message = problems[0].to_string();
+            assert!(message.contains(said), "{text}: {message}");
+            assert!(message.contains("\nhint: ") && !message.contains("hunter2"), "{message}");
         }
     }
     /// Where ECS draws the line, for the longest id of a run.

@@ -320,7 +320,7 @@ fn a_slow_stream_passes_as_it_comes() {
         wait.recv().unwrap();
         stream.write_all(b"data: second\n\n").unwrap();
     });
-    let (tell, told) = std::sync::mpsc::channel();
+    let (give, given) = std::sync::mpsc::channel();
     // Ends with the test's process.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -332,11 +332,11 @@ fn a_slow_stream_passes_as_it_comes() {
             let url = url.parse().unwrap();
             let gateway = Gateway::start(url, keys.unwrap(), journal).await.unwrap();
             let lease = gateway.open(Usd::from_dollars(1.0)).unwrap();
-            tell.send(lease.endpoint().clone()).unwrap();
+            give.send(lease.endpoint().clone()).unwrap();
             std::future::pending::<()>().await;
         });
     });
-    let endpoint = told.recv().unwrap();
+    let endpoint = given.recv().unwrap();
     let (address, key) = (endpoint.url.replace("http://", ""), endpoint.dummy_key);
     let mut stream = TcpStream::connect(&address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -396,7 +396,7 @@ fn an_endpoint_that_is_gone_is_a_bad_gateway() {
 }
 
 /// Runs the worker with arguments and returns its exit code and what it printed.
-fn told(world: &World, args: &[&str]) -> (Option<i32>, String) {
+fn output(world: &World, args: &[&str]) -> (Option<i32>, String) {
     let output = world.command().args(args).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("hunter2"), "{text}");
@@ -410,7 +410,7 @@ fn validate_checks_everything_and_spends_nothing() {
     });
     let mut world = world(&url);
     world.counted_calls(json!([[write("a", "1")]]));
-    let (code, text) = told(&world, &["validate"]);
+    let (code, text) = output(&world, &["validate"]);
     assert_eq!(code, Some(31), "{text}");
     for line in [
         "accepts key `first`",
@@ -424,7 +424,7 @@ fn validate_checks_everything_and_spends_nothing() {
     assert!(seen.lock().unwrap()[0].1.starts_with("GET /v1/models "));
     let keys = json!({"keys": [{"id": "first", "value": KEY}]});
     world.set(env::ANTHROPIC_KEYS, keys.to_string());
-    let (code, text) = told(&world, &["--dry-run"]);
+    let (code, text) = output(&world, &["--dry-run"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(
         text.contains("would begin with iteration 1 of 5") && text.contains("--scenario"),
@@ -434,11 +434,11 @@ fn validate_checks_everything_and_spends_nothing() {
     assert_eq!(world.remote_git(&["branch", "--list"]).trim(), "* main");
 
     world.set(env::AGENT_COMMAND, "no-such-agent");
-    assert_eq!(told(&world, &["validate"]).0, Some(30));
+    assert_eq!(output(&world, &["validate"]).0, Some(30));
     let gone = format!("file://{}", world.path("gone").display());
     world.set(env::AGENT_COMMAND, "true").set(env::REPO, gone);
-    assert_eq!(told(&world, &["validate"]).0, Some(20));
+    assert_eq!(output(&world, &["validate"]).0, Some(20));
     world.set(env::MAX_STALLS, "");
-    let (code, text) = told(&world, &["validate"]);
+    let (code, text) = output(&world, &["validate"]);
     assert!(code == Some(30) && text.contains("RALPH_MAX_STALLS"), "{text}");
 }

@@ -92,8 +92,8 @@ mod tests {
     fn an_end_names_its_code_its_reason_and_the_exit() {
         let whose = Whose { arn: "a/1", cluster: "c", workstream: Some("w"), run: Some("r") };
         let end = End { code: "EssentialContainerExited", reason: "over".into(), exit: Some(76) };
-        let told = event(&whose, Some(&end));
-        let detail = &told["detail"];
+        let event = event(&whose, Some(&end));
+        let detail = &event["detail"];
         assert_eq!(detail["lastStatus"], "STOPPED");
         assert_eq!(detail["stopCode"], "EssentialContainerExited");
         assert_eq!(detail["containers"][0]["exitCode"], 76);
