@@ -45,8 +45,8 @@ impl Clock for Virtual {
     }
 }
 
-/// A world in which everything takes as long as it says, in ms.
-struct World<'a> {
+/// A fixture in which everything takes as long as it says, in ms.
+struct Fixture<'a> {
     clock: &'a Virtual,
     /// From the request to stop until the agent is gone; without a request it runs forever.
     agent_ends: u64,
@@ -56,7 +56,7 @@ struct World<'a> {
     log: RefCell<Vec<String>>,
 }
 
-impl World<'_> {
+impl Fixture<'_> {
     fn note(&self, text: impl std::fmt::Display) {
         let at = (self.clock.now() - NOW) / 1000;
         self.log.borrow_mut().push(format!("{at} s: {text}"));
@@ -67,7 +67,7 @@ impl World<'_> {
     }
 }
 
-impl Workplace for &World<'_> {
+impl Workplace for &Fixture<'_> {
     async fn prepare(&mut self) -> Result<Prepared, Failure> {
         self.takes(1_000).await;
         let commit = "c".to_owned();
@@ -94,7 +94,7 @@ impl Workplace for &World<'_> {
     }
 }
 
-impl Runner for &World<'_> {
+impl Runner for &Fixture<'_> {
     async fn run(&self, _: Order, _: String, mut stop: watch::Receiver<Stop>) -> Attempt {
         self.note("agent");
         let mut outcome = Outcome::Ok;
@@ -132,7 +132,7 @@ fn terms(verifies: bool) -> Terms {
 
 /// Runs it with signals at these times, ms from the start. Returns the exit, the second it came,
 /// and what happened.
-fn play(world: &World, verifies: bool, signals: &[u64]) -> (RunExit, u64, Vec<String>) {
+fn play(fixture: &Fixture, verifies: bool, signals: &[u64]) -> (RunExit, u64, Vec<String>) {
     let journal = Journal::start(
         "w".parse().unwrap(),
         "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001".parse().unwrap(),
@@ -141,12 +141,12 @@ fn play(world: &World, verifies: bool, signals: &[u64]) -> (RunExit, u64, Vec<St
         None,
     )
     .unwrap();
-    let workplace = Mutex::new(world);
+    let workplace = Mutex::new(fixture);
     let (hurry, hurried) = watch::channel(None);
     let ports = Ports {
         workplace: &workplace,
-        runner: &world,
-        clock: world.clock,
+        runner: &fixture,
+        clock: fixture.clock,
         hurry: &hurry,
         journal: &journal,
     };
@@ -154,30 +154,30 @@ fn play(world: &World, verifies: bool, signals: &[u64]) -> (RunExit, u64, Vec<St
     let mut run = pin!(drive(Machine::new(terms(verifies)), &ports, &mut receiver));
     let mut due = signals.iter().map(|at| NOW + at).peekable();
     let ended = loop {
-        while due.next_if(|at| *at <= world.clock.now()).is_some() {
+        while due.next_if(|at| *at <= fixture.clock.now()).is_some() {
             sender.try_send("SIGTERM").unwrap();
         }
         if let Poll::Ready(ended) = run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             break ended;
         }
-        let mut sleepers = world.clock.sleepers.borrow_mut();
+        let mut sleepers = fixture.clock.sleepers.borrow_mut();
         sleepers.extend(due.peek());
-        let next = sleepers.iter().find(|at| **at > world.clock.now()).copied();
+        let next = sleepers.iter().find(|at| **at > fixture.clock.now()).copied();
         sleepers.clear();
-        world.clock.now.set(next.expect("nobody waits for anything"));
+        fixture.clock.now.set(next.expect("nobody waits for anything"));
     };
     if let Some(by) = *hurried.borrow() {
-        world.note(format_args!("hurried to {} s", (by - NOW) / 1000));
+        fixture.note(format_args!("hurried to {} s", (by - NOW) / 1000));
     }
-    (ended.exit, (world.clock.now() - NOW) / 1000, world.log.take())
+    (ended.exit, (fixture.clock.now() - NOW) / 1000, fixture.log.take())
 }
 
 fn clock() -> Virtual {
     Virtual { now: Cell::new(NOW), sleepers: RefCell::default() }
 }
 
-fn world(clock: &Virtual) -> World<'_> {
-    World {
+fn fixture(clock: &Virtual) -> Fixture<'_> {
+    Fixture {
         clock,
         agent_ends: 14_000,
         save: 5_000,
@@ -190,7 +190,7 @@ fn world(clock: &Virtual) -> World<'_> {
 #[test]
 fn after_a_signal_the_agent_stops_and_the_work_is_pushed() {
     let clock = clock();
-    let (exit, at, log) = play(&world(&clock), false, &[10_000]);
+    let (exit, at, log) = play(&fixture(&clock), false, &[10_000]);
     assert_eq!((exit, at), (RunExit::Interrupted, 29));
     assert_eq!(log, ["1 s: agent", "10 s: Term", "24 s: save, push by 80 s", "29 s: saved"]);
 }
@@ -198,8 +198,8 @@ fn after_a_signal_the_agent_stops_and_the_work_is_pushed() {
 #[test]
 fn a_push_that_never_ends_is_left_in_time() {
     let clock = clock();
-    let world = World { save: FOREVER, ..world(&clock) };
-    let (exit, at, _) = play(&world, false, &[10_000]);
+    let fixture = Fixture { save: FOREVER, ..fixture(&clock) };
+    let (exit, at, _) = play(&fixture, false, &[10_000]);
     // The sweep, of at most 2 s, and the flush, of at most 5 s, end by second 100.
     assert_eq!((exit, at), (RunExit::Interrupted, 93));
 }
@@ -207,14 +207,14 @@ fn a_push_that_never_ends_is_left_in_time() {
 #[test]
 fn an_agent_that_never_ends_is_left_in_time() {
     let clock = clock();
-    let world = World { agent_ends: FOREVER, ..world(&clock) };
-    assert_eq!(play(&world, false, &[10_000]).1, 93);
+    let fixture = Fixture { agent_ends: FOREVER, ..fixture(&clock) };
+    assert_eq!(play(&fixture, false, &[10_000]).1, 93);
 }
 
 #[test]
 fn a_second_signal_goes_straight_to_the_push() {
     let clock = clock();
-    let (exit, at, log) = play(&world(&clock), false, &[10_000, 12_000]);
+    let (exit, at, log) = play(&fixture(&clock), false, &[10_000, 12_000]);
     assert_eq!((exit, at), (RunExit::Interrupted, 17));
     assert_eq!(
         log,
@@ -225,9 +225,9 @@ fn a_second_signal_goes_straight_to_the_push() {
 #[test]
 fn a_push_under_way_is_hurried_and_nothing_begins_after_it() {
     let clock = clock();
-    let world = World { complete: true, save: 30_000, verify: 9_000, ..world(&clock) };
+    let fixture = Fixture { complete: true, save: 30_000, verify: 9_000, ..fixture(&clock) };
     // The branch says complete, and the verify command still decides.
-    let (exit, at, log) = play(&world, true, &[10_000]);
+    let (exit, at, log) = play(&fixture, true, &[10_000]);
     assert_eq!((exit, at), (RunExit::Interrupted, 31));
     assert_eq!(log, ["1 s: agent", "1 s: save", "31 s: saved", "31 s: hurried to 80 s"]);
 }
@@ -235,8 +235,8 @@ fn a_push_under_way_is_hurried_and_nothing_begins_after_it() {
 #[test]
 fn a_verify_command_is_cut_off_by_a_signal() {
     let clock = clock();
-    let world = World { complete: true, verify: FOREVER, ..world(&clock) };
-    let (exit, at, log) = play(&world, true, &[20_000]);
+    let fixture = Fixture { complete: true, verify: FOREVER, ..fixture(&clock) };
+    let (exit, at, log) = play(&fixture, true, &[20_000]);
     assert_eq!((exit, at), (RunExit::Interrupted, 20));
     assert_eq!(log.last().map(String::as_str), Some("6 s: verify"));
 }
@@ -244,7 +244,7 @@ fn a_verify_command_is_cut_off_by_a_signal() {
 #[test]
 fn the_duration_limit_stops_the_agent_too() {
     let clock = clock();
-    let (exit, at, log) = play(&world(&clock), false, &[]);
+    let (exit, at, log) = play(&fixture(&clock), false, &[]);
     assert_eq!((exit, at), (RunExit::Duration, 9_019));
     assert_eq!(log[1..], ["9000 s: Term", "9014 s: save", "9019 s: saved"]);
 }

@@ -3,11 +3,11 @@
 use ralph_protocol::names::worker_env as env;
 use serde_json::{Value, json};
 
-use crate::harness::{World, processes_with, progress, write};
+use crate::harness::{Fixture, processes_with, progress, write};
 
 #[test]
 fn the_demo_scenario_shows_everything_and_completes() {
-    let mut world = World::new();
+    let mut fixture = Fixture::new();
     let text = include_str!("../../scenarios/demo.json");
     let mut scenario: Value = serde_json::from_str(text).unwrap();
     // The same steps, without the pauses for a reader.
@@ -18,36 +18,36 @@ fn the_demo_scenario_shows_everything_and_completes() {
             }
         }
     }
-    world.scenario(scenario);
-    let done = world.run();
+    fixture.scenario(scenario);
+    let done = fixture.run();
     assert_eq!(done.exit(), 0);
     assert!(done.events.len() > 350, "{}", done.events.len());
     assert!(done.events.iter().any(|event| event["part"][0] == 2), "a text in parts");
-    assert_eq!(world.file("ralph/docs", "src/greeting.de.txt").as_deref(), Some("hallo, welt\n"));
+    assert_eq!(fixture.file("ralph/docs", "src/greeting.de.txt").as_deref(), Some("hallo, welt\n"));
 }
 
 #[test]
 fn an_agent_that_does_not_speak_json_is_read_as_text() {
-    let mut world = World::new();
-    world.scenario(json!({"plain": true, "calls": [[
+    let mut fixture = Fixture::new();
+    fixture.scenario(json!({"plain": true, "calls": [[
         {"text": "just text"}, {"line": "{not json"}, progress(true)
     ]]}));
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("just text") && done.text().contains("{not json"));
 }
 
 #[test]
 fn a_broken_line_and_a_long_line_lose_nothing() {
-    let mut world = World::new();
-    world.calls(json!([[
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([[
         {"line": "{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"te"},
         {"json": {"type": "from_the_future", "x": 1}},
         {"long": {"bytes": 5_000_000, "pattern": "0123456789"}},
         {"text": "after"},
         progress(true)
     ]]));
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 0);
     let digits: usize = done
         .of("agent.text")
@@ -64,14 +64,14 @@ fn a_broken_line_and_a_long_line_lose_nothing() {
 
 #[test]
 fn what_the_agent_leaves_running_is_ended() {
-    let mut world = World::new();
+    let mut fixture = Fixture::new();
     // A marker in its arguments, to find it again.
-    world.calls(json!([[
+    fixture.calls(json!([[
         {"grandchild": {"ms": 987_001, "detached": true}},
         {"grandchild": {"ms": 987_002}},
         progress(true)
     ]]));
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("left running were ended: "), "{}", done.text());
     assert_eq!(processes_with("98700"), 0);
@@ -79,29 +79,29 @@ fn what_the_agent_leaves_running_is_ended() {
 
 #[test]
 fn an_agent_that_gave_its_result_and_stays_has_succeeded() {
-    let mut world = World::new();
-    world.calls(json!([["ignoreTerm", progress(true), {"result": {}}, "hang"]]));
-    let done = world.run();
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([["ignoreTerm", progress(true), {"result": {}}, "hang"]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert_eq!(done.outcomes(), ["ok"]);
 }
 
 #[test]
 fn an_agent_that_keeps_crashing_ends_the_run() {
-    let mut world = World::new();
-    world.set(env::MAX_STALLS, "1");
-    world.counted_calls(json!([[{"stderr": "boom"}, {"exit": 7}]]));
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (13, 2), "{done:#?}");
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_STALLS, "1");
+    fixture.counted_calls(json!([[{"stderr": "boom"}, {"exit": 7}]]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (13, 2), "{done:#?}");
     assert!(done.text().contains("code 7") && done.text().contains("boom"));
 }
 
 #[test]
 fn the_agent_sees_neither_secrets_nor_the_workers_environment() {
-    let mut world = World::new();
-    world.set("AWS_SESSION_TOKEN", "hunter2").set("LD_AUDIT", "");
-    world.calls(json!([[{"run": ["env"]}, write("env.txt", "x"), progress(true)]]));
-    let done = world.run();
+    let mut fixture = Fixture::new();
+    fixture.set("AWS_SESSION_TOKEN", "hunter2").set("LD_AUDIT", "");
+    fixture.calls(json!([[{"run": ["env"]}, write("env.txt", "x"), progress(true)]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0);
     let results = done.of("agent.tool_result");
     let shown = results[0]["text"].as_str().unwrap();
@@ -113,10 +113,10 @@ fn the_agent_sees_neither_secrets_nor_the_workers_environment() {
 
 #[test]
 fn a_secret_the_agent_shows_is_redacted_everywhere() {
-    let mut world = World::new();
+    let mut fixture = Fixture::new();
     let key = crate::harness::KEY;
     let coloured: String = key.chars().map(|c| format!("\u{1b}[31m{c}")).collect();
-    world.calls(json!([[
+    fixture.calls(json!([[
         {"text": format!("the key is {key}")},
         {"text": coloured},
         {"stderr": key},
@@ -125,21 +125,21 @@ fn a_secret_the_agent_shows_is_redacted_everywhere() {
         progress(true)
     ]]));
     // The harness looks for the key in every line.
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 0);
     assert!(done.text().matches("[redacted]").count() >= 6, "{}", done.text());
 }
 
 #[test]
 fn an_agent_that_does_not_read_stdin_gets_the_prompt_as_a_file() {
-    let mut world = World::new();
+    let mut fixture = Fixture::new();
     // The second iteration finds a link where the file was.
     let script = r#"cat "$1"; echo x >> did; ln -sf /etc/passwd "$1""#;
-    world.set(env::AGENT_COMMAND, format!("sh -c '{script}' sh {{prompt_file}}"));
-    world.set(env::MAX_ITERATIONS, "2");
-    let done = world.run();
+    fixture.set(env::AGENT_COMMAND, format!("sh -c '{script}' sh {{prompt_file}}"));
+    fixture.set(env::MAX_ITERATIONS, "2");
+    let done = fixture.run();
     assert_eq!(done.exit(), 10, "{done:#?}");
     assert_eq!(done.text().matches("Do the next task.").count(), 2, "{}", done.text());
     assert!(!done.text().contains("root:"));
-    assert_eq!(world.file("ralph/docs", "did").as_deref(), Some("x\nx\n"));
+    assert_eq!(fixture.file("ralph/docs", "did").as_deref(), Some("x\nx\n"));
 }

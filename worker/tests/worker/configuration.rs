@@ -3,20 +3,20 @@
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{World, write};
+use crate::harness::{Fixture, write};
 
-fn world() -> World {
-    let mut world = World::new();
-    world.counted_calls(json!([[write("a", "a")]]));
-    world
+fn fixture() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.counted_calls(json!([[write("a", "a")]]));
+    fixture
 }
 
 #[track_caller]
-fn refused(world: &World, code: i32, text: &str) {
-    let done = world.run();
+fn refused(fixture: &Fixture, code: i32, text: &str) {
+    let done = fixture.run();
     assert_eq!(done.exit(), code, "{done:#?}");
     assert!(done.text().contains(text), "{text}: {done:#?}");
-    assert_eq!(world.count(), 0, "the agent was started");
+    assert_eq!(fixture.count(), 0, "the agent was started");
 }
 
 #[test]
@@ -53,20 +53,20 @@ fn each_wrong_variable_is_named_in_an_event() {
     let missing = required.map(|name| (name, None));
     let malformed = malformed.map(|(name, value)| (name, Some(value)));
     for (name, value) in empty.into_iter().chain(missing).chain(malformed) {
-        let mut world = world();
+        let mut fixture = fixture();
         match value {
-            Some(value) => drop(world.set(name, value)),
-            None => drop(world.env.remove(name)),
+            Some(value) => drop(fixture.set(name, value)),
+            None => drop(fixture.env.remove(name)),
         }
-        refused(&world, 30, name);
+        refused(&fixture, 30, name);
     }
 }
 
 #[test]
 fn a_variable_that_is_not_text_is_refused() {
     use std::os::unix::ffi::OsStrExt;
-    let world = world();
-    let mut command = world.command();
+    let fixture = fixture();
+    let mut command = fixture.command();
     command.env(env::BRANCH, std::ffi::OsStr::from_bytes(b"ralph/\xff"));
     let done = crate::harness::Running::new(command).wait();
     assert_eq!(done.exit(), 30, "{done:#?}");
@@ -75,54 +75,54 @@ fn a_variable_that_is_not_text_is_refused() {
 
 #[test]
 fn without_a_workstream_there_is_only_stderr() {
-    let mut world = world();
-    world.set(env::WORKSTREAM, "Not A Name");
-    let done = world.run();
+    let mut fixture = fixture();
+    fixture.set(env::WORKSTREAM, "Not A Name");
+    let done = fixture.run();
     assert_eq!((done.code, done.events.len()), (Some(30), 0));
     assert!(done.stderr.contains("RALPH_WORKSTREAM"), "{}", done.stderr);
 }
 
 #[test]
 fn a_file_repository_needs_to_be_allowed() {
-    let mut world = world();
-    world.set(env::ALLOW_FILE_REPO, "");
-    refused(&world, 30, "not an https URL");
+    let mut fixture = fixture();
+    fixture.set(env::ALLOW_FILE_REPO, "");
+    refused(&fixture, 30, "not an https URL");
 }
 
 #[test]
 fn a_repository_that_does_not_exist() {
-    let mut world = world();
-    let gone = format!("file://{}", world.path("gone.git").display());
-    world.set(env::REPO, gone);
-    refused(&world, 20, "check RALPH_REPO");
+    let mut fixture = fixture();
+    let gone = format!("file://{}", fixture.path("gone.git").display());
+    fixture.set(env::REPO, gone);
+    refused(&fixture, 20, "check RALPH_REPO");
 }
 
 #[test]
 fn an_empty_repository() {
-    let mut world = World::empty();
-    world.counted_calls(json!([[]]));
-    refused(&world, 20, "first commit");
+    let mut fixture = Fixture::empty();
+    fixture.counted_calls(json!([[]]));
+    refused(&fixture, 20, "first commit");
 }
 
 #[test]
 fn a_base_that_does_not_exist() {
-    let mut world = world();
-    world.set(env::BASE, "nowhere");
-    refused(&world, 20, "no branch `nowhere`");
+    let mut fixture = fixture();
+    fixture.set(env::BASE, "nowhere");
+    refused(&fixture, 20, "no branch `nowhere`");
 }
 
 #[test]
 fn the_default_branch() {
-    let mut world = world();
-    world.set(env::BRANCH, "main");
-    refused(&world, 30, "default branch");
+    let mut fixture = fixture();
+    fixture.set(env::BRANCH, "main");
+    refused(&fixture, 30, "default branch");
 }
 
 #[test]
 fn a_prompt_or_progress_that_is_a_link_is_not_read() {
-    let mut world = world();
-    let clone = world.path("clone");
-    let dir = world.dir.path();
+    let mut fixture = fixture();
+    let clone = fixture.path("clone");
+    let dir = fixture.dir.path();
     crate::harness::git(dir, &["clone", "-q", "remote.git", "clone"]);
     std::fs::write(clone.join("done.md"), "## Status: COMPLETE\n").unwrap();
     std::os::unix::fs::symlink("done.md", clone.join("PROGRESS.md")).unwrap();
@@ -130,54 +130,54 @@ fn a_prompt_or_progress_that_is_a_link_is_not_read() {
     crate::harness::git(&clone, &["add", "-A"]);
     crate::harness::git(&clone, &["commit", "-q", "-m", "links"]);
     crate::harness::git(&clone, &["push", "-q", "origin", "HEAD:main"]);
-    world.set(env::PROMPT_FILE, "LINK.md");
-    refused(&world, 30, "no prompt file `LINK.md`");
-    world.set(env::PROMPT_FILE, "PROMPT.md").set(env::MAX_ITERATIONS, "1");
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (10, 1), "the link is not a status");
+    fixture.set(env::PROMPT_FILE, "LINK.md");
+    refused(&fixture, 30, "no prompt file `LINK.md`");
+    fixture.set(env::PROMPT_FILE, "PROMPT.md").set(env::MAX_ITERATIONS, "1");
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (10, 1), "the link is not a status");
 }
 
 #[test]
 fn a_prompt_that_is_missing_or_empty() {
-    let mut world = world();
-    world.set(env::PROMPT_FILE, "NOPE.md");
-    refused(&world, 30, "no prompt file `NOPE.md`");
-    world.seed("main", &[("EMPTY.md", "\n")]);
-    world.set(env::PROMPT_FILE, "EMPTY.md");
-    refused(&world, 30, "is empty");
+    let mut fixture = fixture();
+    fixture.set(env::PROMPT_FILE, "NOPE.md");
+    refused(&fixture, 30, "no prompt file `NOPE.md`");
+    fixture.seed("main", &[("EMPTY.md", "\n")]);
+    fixture.set(env::PROMPT_FILE, "EMPTY.md");
+    refused(&fixture, 30, "is empty");
 }
 
 #[test]
 fn a_folder_that_cannot_be_written() {
-    let mut world = world();
-    std::fs::write(world.path("file"), "").unwrap();
-    let file = world.path("file").display().to_string();
-    world.set(env::WORKDIR, file);
-    refused(&world, 30, "RALPH_WORKDIR");
+    let mut fixture = fixture();
+    std::fs::write(fixture.path("file"), "").unwrap();
+    let file = fixture.path("file").display().to_string();
+    fixture.set(env::WORKDIR, file);
+    refused(&fixture, 30, "RALPH_WORKDIR");
 }
 
 #[test]
 fn a_journal_that_cannot_be_opened() {
-    let mut world = world();
-    let path = world.path("no/such/folder").display().to_string();
-    world.set(env::JOURNAL, path);
-    let done = world.run();
+    let mut fixture = fixture();
+    let path = fixture.path("no/such/folder").display().to_string();
+    fixture.set(env::JOURNAL, path);
+    let done = fixture.run();
     assert_eq!(done.code, Some(30));
     assert!(done.stderr.contains("RALPH_JOURNAL"), "{}", done.stderr);
 }
 
 #[test]
 fn an_agent_that_does_not_exist() {
-    let mut world = world();
-    world.set(env::AGENT_COMMAND, "/no/such/agent --flag");
-    refused(&world, 30, "cannot start the agent");
+    let mut fixture = fixture();
+    fixture.set(env::AGENT_COMMAND, "/no/such/agent --flag");
+    refused(&fixture, 30, "cannot start the agent");
 }
 
 #[test]
 fn a_progress_file_that_is_not_text_is_not_complete() {
-    let mut world = world();
-    world.set(env::MAX_ITERATIONS, "1");
-    world.seed("ralph/docs", &[("PROGRESS.md", "\u{0}\u{1}\u{fffd}\u{0}")]);
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (10, 1));
+    let mut fixture = fixture();
+    fixture.set(env::MAX_ITERATIONS, "1");
+    fixture.seed("ralph/docs", &[("PROGRESS.md", "\u{0}\u{1}\u{fffd}\u{0}")]);
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (10, 1));
 }

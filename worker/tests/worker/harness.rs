@@ -1,4 +1,4 @@
-//! A world for one worker: a remote, a working folder, an environment, and what comes out.
+//! A fixture for one worker: a remote, a working folder, an environment, and what comes out.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ const RUN: &str = "01M7ZZZZZZ0000000000000000";
 /// Longest wait for anything in a test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct World {
+pub struct Fixture {
     pub dir: TempDir,
     pub env: BTreeMap<String, String>,
     /// What the worker finds in `/etc/hosts`, if not the machine's own.
@@ -39,12 +39,13 @@ pub struct Done {
     pub stderr: String,
 }
 
-impl World {
+impl Fixture {
     /// A remote whose branch `main` holds a prompt.
     pub fn new() -> Self {
-        let world = Self::empty();
-        world.seed("main", &[("PROMPT.md", "Do the next task.\n"), ("README.md", "A project.\n")]);
-        world
+        let fixture = Self::empty();
+        fixture
+            .seed("main", &[("PROMPT.md", "Do the next task.\n"), ("README.md", "A project.\n")]);
+        fixture
     }
 
     /// A remote without any commit.
@@ -107,7 +108,7 @@ impl World {
         self.set(env::AGENT_COMMAND, format!("{AGENT} --scenario {}", path.display()))
     }
 
-    /// How often the agent was started, with [`World::counted_calls`].
+    /// How often the agent was started, with [`Fixture::counted_calls`].
     pub fn count(&self) -> usize {
         fs::read_to_string(self.path("calls")).map_or(0, |text| text.trim().parse().unwrap())
     }
@@ -164,7 +165,7 @@ impl World {
         running
     }
 
-    /// No process of this world is left: none has its path in its arguments.
+    /// No process of this fixture is left: none has its path in its arguments.
     #[track_caller]
     pub fn assert_nothing_runs(&self, what: &str) {
         let path = self.dir.path().to_str().unwrap();
@@ -187,7 +188,7 @@ impl World {
         assert!(!holds(&objects.stdout, b"hunter2"), "{what}: a secret is in the remote");
     }
 
-    /// No secret is in the remote, nor in any file below the world's folder.
+    /// No secret is in the remote, nor in any file below the fixture's folder.
     #[track_caller]
     pub fn assert_no_secret_anywhere(&self, what: &str) {
         self.assert_no_secret_in_the_remote(what);
@@ -283,7 +284,7 @@ fn base_git(dir: &Path) -> Command {
         .current_dir(dir)
         .env_clear()
         .env("PATH", std::env::var("PATH").unwrap())
-        // Some worlds belong to another user.
+        // Some fixtures belong to another user.
         .env("GIT_CONFIG_GLOBAL", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/worker/gitconfig"))
         .env("GIT_CONFIG_NOSYSTEM", "1");
     command

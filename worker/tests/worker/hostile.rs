@@ -7,7 +7,7 @@ use std::{os::unix::fs::PermissionsExt, process::Command};
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{AGENT, Done, KEY, Running, WORKER, World, progress, run_id, write};
+use crate::harness::{AGENT, Done, Fixture, KEY, Running, WORKER, progress, run_id, write};
 
 /// What is added runs as PID 1 of a namespace, as nobody, without capabilities.
 fn unprivileged() -> Command {
@@ -20,27 +20,28 @@ fn unprivileged() -> Command {
     unshare
 }
 
-/// Gives everything in the world to nobody.
-fn give(world: &World) {
+/// Gives everything in the fixture to nobody.
+fn give(fixture: &Fixture) {
     if rustix::process::getuid().is_root() {
         let mut chown = Command::new("chown");
-        let status = chown.args(["-hR", "65534:65534"]).arg(world.dir.path()).status();
+        let status = chown.args(["-hR", "65534:65534"]).arg(fixture.dir.path()).status();
         assert!(status.unwrap().success());
     }
 }
 
-/// Runs the world's worker as PID 1 of a namespace, as nobody.
-fn contained(world: &World) -> Running {
-    // Everything the user nobody must reach: the world, and the programs.
-    let bin = world.path("bin");
+/// Runs the fixture's worker as PID 1 of a namespace, as nobody.
+fn contained(fixture: &Fixture) -> Running {
+    // Everything the user nobody must reach: the fixture, and the programs.
+    let bin = fixture.path("bin");
     std::fs::create_dir(&bin).unwrap();
     for (program, name) in [(WORKER, "worker"), (AGENT, "agent")] {
         std::fs::copy(program, bin.join(name)).unwrap();
     }
-    let command = world.env[env::AGENT_COMMAND].replace(AGENT, bin.join("agent").to_str().unwrap());
-    let mut envs = world.env.clone();
+    let command =
+        fixture.env[env::AGENT_COMMAND].replace(AGENT, bin.join("agent").to_str().unwrap());
+    let mut envs = fixture.env.clone();
     envs.insert(env::AGENT_COMMAND.to_owned(), command);
-    give(world);
+    give(fixture);
     let mut unshare = unprivileged();
     unshare.env_clear().envs(&envs);
     unshare.arg(bin.join("worker"));
@@ -48,15 +49,15 @@ fn contained(world: &World) -> Running {
 }
 
 /// Runs it to its end.
-fn ended(world: &World) -> Done {
-    contained(world).wait()
+fn ended(fixture: &Fixture) -> Done {
+    contained(fixture).wait()
 }
 
-fn world() -> World {
-    let world = World::new();
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
     let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(world.dir.path(), mode).unwrap();
-    world
+    std::fs::set_permissions(fixture.dir.path(), mode).unwrap();
+    fixture
 }
 
 /// Shows what the worker's process gives away; every line says what it tried.
@@ -78,14 +79,14 @@ true
 
 #[test]
 fn the_workers_process_gives_nothing_away() {
-    let mut world = world();
+    let mut fixture = fixture();
     // What Fargate tells the container, and the way to the task's credentials.
-    world.set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/hunter2-task");
-    world.set("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/hunter2-metadata");
-    world.calls(json!([[{"run": ["sh", "-c", LOOK]}, progress(true)]]));
+    fixture.set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/hunter2-task");
+    fixture.set("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/hunter2-metadata");
+    fixture.calls(json!([[{"run": ["sh", "-c", LOOK]}, progress(true)]]));
     // The harness fails on any line that holds a secret; but a secret would be redacted there, so
     // the agent's own view is what counts.
-    let done = ended(&world);
+    let done = ended(&fixture);
     assert_eq!(done.exit(), 0, "{done:#?}");
     let seen = done.of("agent.tool_result")[0]["text"].as_str().unwrap().to_owned();
     let nobody = !rustix::process::getuid().is_root() || seen.contains("== who\n65534\n");
@@ -104,19 +105,19 @@ fn the_workers_process_gives_nothing_away() {
 
 #[test]
 fn a_link_to_the_workers_environment_is_never_followed() {
-    let mut world = world();
+    let mut fixture = fixture();
     let links = "ln -sf /proc/1/environ PROMPT.md; ln -sf /proc/self/environ PROGRESS.md; ln -s /proc/1/environ leak";
-    world.set(env::MAX_ITERATIONS, "2");
-    world.calls(json!([
+    fixture.set(env::MAX_ITERATIONS, "2");
+    fixture.calls(json!([
         [{"run": ["sh", "-c", links]}],
         [{"text": "prompt was: {prompt}"}, write("a", "1")],
     ]));
-    let done = ended(&world);
+    let done = ended(&fixture);
     assert_eq!(done.exit(), 10, "{done:#?}");
     let said = done.of("agent.text");
     assert_eq!(said[0]["text"], "prompt was: Do the next task.\n", "the last good prompt is used");
     // A link is committed as a link.
-    assert_eq!(world.file("ralph/docs", "leak").as_deref(), Some("/proc/1/environ"));
+    assert_eq!(fixture.file("ralph/docs", "leak").as_deref(), Some("/proc/1/environ"));
 }
 
 #[test]
@@ -189,10 +190,10 @@ true
 
 #[test]
 fn what_the_agent_plants_in_git_never_runs_with_a_secret() {
-    let mut world = world();
-    let go = world.path("go").display().to_string();
+    let mut fixture = fixture();
+    let go = fixture.path("go").display().to_string();
     let wait = format!("echo ready; while ! test -e {go}; do sleep 0.05; done");
-    world.calls(json!([
+    fixture.calls(json!([
         [write("a", "1"), {"run": ["sh", "-c", PLANT]}, {"text": "planted"}],
         // Somebody else changes the same file, so that the worker must rebase and merge.
         [write("x.a", "1\n2\n3\n4\n5\n6\n7\n")],
@@ -200,20 +201,20 @@ fn what_the_agent_plants_in_git_never_runs_with_a_secret() {
         [write("b", "2")],
         [progress(true)],
     ]));
-    let mut running = contained(&world);
+    let mut running = contained(&fixture);
     running.until_text("planted");
     running.until_text("ready");
-    world.seed("ralph/docs", &[("x.a", "one\n2\n3\n4\n5\n6\n7\n")]);
+    fixture.seed("ralph/docs", &[("x.a", "one\n2\n3\n4\n5\n6\n7\n")]);
     // Whoever pushed, the remote is nobody's.
-    give(&world);
-    std::fs::write(world.path("go"), "").unwrap();
+    give(&fixture);
+    std::fs::write(fixture.path("go"), "").unwrap();
     let done = running.wait();
     assert_eq!(done.exit(), 0, "{done:#?}");
-    assert_eq!(world.file("ralph/docs", "b").as_deref(), Some("2"));
-    assert_eq!(world.file("ralph/docs", "planted.b").as_deref(), Some("b\n"));
-    let merged = world.file("ralph/docs", "x.a");
+    assert_eq!(fixture.file("ralph/docs", "b").as_deref(), Some("2"));
+    assert_eq!(fixture.file("ralph/docs", "planted.b").as_deref(), Some("b\n"));
+    let merged = fixture.file("ralph/docs", "x.a");
     assert_eq!(merged.as_deref(), Some("one\n2\n3\n4\n5\n6\nseven\n"));
-    let checkout = world.path("work").join(run_id(1));
+    let checkout = fixture.path("work").join(run_id(1));
     let ran: Vec<_> = std::fs::read_dir(checkout.join("marks"))
         .unwrap()
         .flatten()
@@ -224,29 +225,29 @@ fn what_the_agent_plants_in_git_never_runs_with_a_secret() {
 
 #[test]
 fn a_process_that_waits_for_the_push_is_gone_before_it() {
-    let mut world = world();
+    let mut fixture = fixture();
     // In its own session, re-parented, looking for git's environment all the time.
     let spy = "setsid sh -c 'while true; do cat /proc/[0-9]*/environ 2>/dev/null | tr \"\\0\" \"\\n\" | grep -a GIT_CONFIG_VALUE >> ../spied; done' >/dev/null 2>&1 &";
-    world.calls(json!([[write("a", "1"), {"run": ["sh", "-c", spy]}], [progress(true)]]));
-    let done = ended(&world);
+    fixture.calls(json!([[write("a", "1"), {"run": ["sh", "-c", spy]}], [progress(true)]]));
+    let done = ended(&fixture);
     assert_eq!(done.exit(), 0, "{done:#?}");
-    let spied = world.path("work").join(run_id(1)).join("spied");
+    let spied = fixture.path("work").join(run_id(1)).join("spied");
     assert_eq!(std::fs::read_to_string(spied).unwrap_or_default(), "");
 }
 
 #[test]
 fn a_process_that_never_stops_forking_is_gone_before_the_push() {
-    let mut world = world();
+    let mut fixture = fixture();
     // Every instance lives for a moment only: whoever looks for it and then kills it comes late.
     let seen = "cat /proc/[0-9]*/comm 2>/dev/null | grep -c perl";
     let comet = format!(
         "setsid perl -e 'while (1) {{ exit if fork; }}' >/dev/null 2>&1 & until {seen}; do :; done"
     );
-    world.calls(json!([
+    fixture.calls(json!([
         [write("a", "1"), {"run": ["sh", "-c", comet]}],
         [{"run": ["sh", "-c", format!("for n in 1 2 3 4 5; do {seen}; done; true")]}, progress(true)],
     ]));
-    let done = ended(&world);
+    let done = ended(&fixture);
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(!done.text().contains("could not be ended"), "{}", done.text());
     let results = done.of("agent.tool_result");
@@ -256,9 +257,9 @@ fn a_process_that_never_stops_forking_is_gone_before_the_push() {
 
 #[test]
 fn the_agent_cannot_end_the_worker_outright() {
-    let mut world = world();
-    world.calls(json!([[{"run": ["sh", "-c", "kill -KILL 1; kill -STOP 1; kill -SEGV 1; echo alive"]}, progress(true)]]));
-    let done = ended(&world);
+    let mut fixture = fixture();
+    fixture.calls(json!([[{"run": ["sh", "-c", "kill -KILL 1; kill -STOP 1; kill -SEGV 1; echo alive"]}, progress(true)]]));
+    let done = ended(&fixture);
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("alive"));
 }

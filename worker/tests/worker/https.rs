@@ -13,7 +13,7 @@ use ralph_protocol::names::worker_env as env;
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
 use serde_json::json;
 
-use crate::harness::{World, processes_with, progress, write};
+use crate::harness::{Fixture, processes_with, progress, write};
 
 const TOKEN: &str = "hunter2-git-token-0123456789";
 /// A name as the public internet has them; only the worker under test is told that it is this machine.
@@ -38,15 +38,15 @@ impl Rules {
 /// A request: its first line, and what it said in `Authorization`.
 type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
-/// Serves the world's remote; returns its URL and what was asked. Its certificate becomes the
+/// Serves the fixture's remote; returns its URL and what was asked. Its certificate becomes the
 /// only one the worker trusts.
-fn serve(world: &mut World, rules: Rules) -> (String, Seen) {
+fn serve(fixture: &mut Fixture, rules: Rules) -> (String, Seen) {
     let certified = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
-    let file = world.path("certificate.pem");
+    let file = fixture.path("certificate.pem");
     let mut pem = std::fs::read(&file).unwrap_or_default();
     pem.extend_from_slice(certified.cert.pem().as_bytes());
     std::fs::write(&file, pem).unwrap();
-    world.set("SSL_CERT_FILE", file.to_str().unwrap());
+    fixture.set("SSL_CERT_FILE", file.to_str().unwrap());
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -58,7 +58,7 @@ fn serve(world: &mut World, rules: Rules) -> (String, Seen) {
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{HOST}:{}/remote.git", listener.local_addr().unwrap().port());
-    let (seen, root) = (Seen::default(), world.dir.path().to_path_buf());
+    let (seen, root) = (Seen::default(), fixture.dir.path().to_path_buf());
     let log = Arc::clone(&seen);
     // Ends with the test's process.
     std::thread::spawn(move || {
@@ -165,39 +165,39 @@ fn serve_git(
     stream.write_all(&output[end..])
 }
 
-/// A world whose remote is asked over https, with a token.
-fn world(rules: Rules) -> (World, Seen) {
-    let mut world = World::new();
-    let hosts = world.path("hosts");
+/// A fixture whose remote is asked over https, with a token.
+fn fixture(rules: Rules) -> (Fixture, Seen) {
+    let mut fixture = Fixture::new();
+    let hosts = fixture.path("hosts");
     std::fs::write(&hosts, format!("127.0.0.1 {HOST}\n")).unwrap();
-    world.hosts = Some(hosts);
-    let (url, seen) = serve(&mut world, rules);
+    fixture.hosts = Some(hosts);
+    let (url, seen) = serve(&mut fixture, rules);
     let token = json!({"host": HOST, "username": "x", "token": TOKEN});
-    world.set(env::REPO, url).set(env::GIT_TOKEN, token.to_string());
-    world.set(env::ALLOW_FILE_REPO, "");
-    (world, seen)
+    fixture.set(env::REPO, url).set(env::GIT_TOKEN, token.to_string());
+    fixture.set(env::ALLOW_FILE_REPO, "");
+    (fixture, seen)
 }
 
 #[track_caller]
-fn refused(world: &mut World, text: &str) {
-    world.counted_calls(json!([[write("a", "a")]]));
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (20, 0), "{done:#?}");
+fn refused(fixture: &mut Fixture, text: &str) {
+    fixture.counted_calls(json!([[write("a", "a")]]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (20, 0), "{done:#?}");
     assert!(done.text().contains(text), "{text}: {}", done.text());
     assert!(done.text().contains("hint: "), "{}", done.text());
 }
 
 #[test]
 fn work_is_pushed_with_a_token_that_the_agent_never_has() {
-    let (mut world, seen) = world(Rules::strict());
+    let (mut fixture, seen) = fixture(Rules::strict());
     let fetch = "git -c http.sslCAInfo=$SSL_CERT_FILE fetch origin 2>&1; env; cat .git/config";
-    world.calls(json!([[write("a", "1"), {"run": ["sh", "-c", fetch]}], [progress(true)]]));
-    let done = world.run();
+    fixture.calls(json!([[write("a", "1"), {"run": ["sh", "-c", fetch]}], [progress(true)]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
     assert!(done.text().contains("could not read Username"), "{}", done.text());
     assert!(!done.text().contains("[redacted]"), "the agent saw a secret");
-    world.assert_no_secret_anywhere("after a run with a token");
+    fixture.assert_no_secret_anywhere("after a run with a token");
     let seen = seen.lock().unwrap();
     let with = seen.iter().filter(|(_, authorization)| authorization.is_some()).count();
     // The agent's own, once; git's without its being asked is none.
@@ -207,22 +207,22 @@ fn work_is_pushed_with_a_token_that_the_agent_never_has() {
 
 #[test]
 fn a_wrong_token_ends_the_run_before_any_money_is_spent() {
-    let (mut world, _) = world(Rules { login: "x:another".to_owned(), ..Rules::strict() });
-    refused(&mut world, "`ralph keys set git-token`");
+    let (mut fixture, _) = fixture(Rules { login: "x:another".to_owned(), ..Rules::strict() });
+    refused(&mut fixture, "`ralph keys set git-token`");
 }
 
 #[test]
 fn a_repository_that_needs_a_credential_says_so() {
-    let (mut world, _) = world(Rules::strict());
-    world.set(env::GIT_TOKEN, "{}");
-    refused(&mut world, "needs a credential");
+    let (mut fixture, _) = fixture(Rules::strict());
+    fixture.set(env::GIT_TOKEN, "{}");
+    refused(&mut fixture, "needs a credential");
 }
 
 #[test]
 fn a_token_that_may_only_read_is_found_out_at_the_start() {
-    let (mut world, _) = world(Rules { may_push: false, ..Rules::strict() });
-    refused(&mut world, "error: 403");
-    let output = world.command().arg("validate").output().unwrap();
+    let (mut fixture, _) = fixture(Rules { may_push: false, ..Rules::strict() });
+    refused(&mut fixture, "error: 403");
+    let output = fixture.command().arg("validate").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_ne!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("can be read") && text.contains("error: git push failed"), "{text}");
@@ -230,10 +230,10 @@ fn a_token_that_may_only_read_is_found_out_at_the_start() {
 
 #[test]
 fn a_token_does_not_follow_to_another_host() {
-    let (mut world, seen) = world(Rules::strict());
-    let rules = Rules { elsewhere: Some(world.env[env::REPO].clone()), ..Rules::strict() };
-    let (url, first) = serve(&mut world, rules);
-    world.set(env::REPO, url);
-    refused(&mut world, "check RALPH_REPO");
+    let (mut fixture, seen) = fixture(Rules::strict());
+    let rules = Rules { elsewhere: Some(fixture.env[env::REPO].clone()), ..Rules::strict() };
+    let (url, first) = serve(&mut fixture, rules);
+    fixture.set(env::REPO, url);
+    refused(&mut fixture, "check RALPH_REPO");
     assert_eq!((first.lock().unwrap().len(), seen.lock().unwrap().len()), (1, 0));
 }

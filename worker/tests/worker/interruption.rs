@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{Running, World, appears, cost, progress, run_id, started, write};
+use crate::harness::{Fixture, Running, appears, cost, progress, run_id, started, write};
 
 #[test]
 fn a_signal_saves_the_work_and_another_attempt_finishes_it() {
-    let mut world = World::new();
-    world.calls(json!([
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([
         [write("a", "1"), cost(0.01)],
         [write("b", "half"), {"text": "waiting"}, {"sleepMs": 50_000}],
     ]));
-    let mut running = world.spawn();
+    let mut running = fixture.spawn();
     running.until_text("waiting");
     let begun = Instant::now();
     running.term();
@@ -23,18 +23,19 @@ fn a_signal_saves_the_work_and_another_attempt_finishes_it() {
     assert!(begun.elapsed() < Duration::from_secs(20));
     assert_eq!(done.of("interrupt")[0]["signal"], "SIGTERM");
     assert_eq!(done.outcomes(), ["ok", "interrupted"]);
-    assert_eq!(world.file("ralph/docs", "b").as_deref(), Some("half"));
-    let subject = world.remote_git(&["log", "-1", "--format=%s", "ralph/docs"]);
+    assert_eq!(fixture.file("ralph/docs", "b").as_deref(), Some("half"));
+    let subject = fixture.remote_git(&["log", "-1", "--format=%s", "ralph/docs"]);
     assert_eq!(subject.trim(), "ralph: work in progress after 1 iteration");
 
-    world.calls(json!([[write("never", "x")], [write("b", "whole"), progress(true), cost(0.02)]]));
-    world.set(env::RUN, run_id(2));
-    let done = world.run();
+    fixture
+        .calls(json!([[write("never", "x")], [write("b", "whole"), progress(true), cost(0.02)]]));
+    fixture.set(env::RUN, run_id(2));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("resuming after 1 iterations"), "{}", done.text());
     assert_eq!(done.outcomes(), ["ok"]);
-    assert_eq!(world.file("ralph/docs", "never"), None);
-    let log = world.remote_git(&[
+    assert_eq!(fixture.file("ralph/docs", "never"), None);
+    let log = fixture.remote_git(&[
         "log",
         "-1",
         "--format=%(trailers:key=Ralph-Cost-Usd,valueonly)",
@@ -47,36 +48,36 @@ fn a_signal_saves_the_work_and_another_attempt_finishes_it() {
 
 #[test]
 fn a_new_execution_has_fresh_limits_on_the_same_branch() {
-    let mut world = World::new();
-    world.set(env::MAX_ITERATIONS, "1");
-    world.calls(json!([[write("a", "1")]]));
-    assert_eq!(world.run().exit(), 10);
-    world.set(env::RUN, run_id(2));
-    assert_eq!(world.run().exit(), 10, "the same execution has used its iteration");
-    world.set(env::RUN, "");
-    let state = world.path("calls");
-    world.scenario(json!({"state": state, "calls": [[write("a", "2")]]}));
-    assert_eq!(world.run().exit(), 10);
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("2"));
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_ITERATIONS, "1");
+    fixture.calls(json!([[write("a", "1")]]));
+    assert_eq!(fixture.run().exit(), 10);
+    fixture.set(env::RUN, run_id(2));
+    assert_eq!(fixture.run().exit(), 10, "the same execution has used its iteration");
+    fixture.set(env::RUN, "");
+    let state = fixture.path("calls");
+    fixture.scenario(json!({"state": state, "calls": [[write("a", "2")]]}));
+    assert_eq!(fixture.run().exit(), 10);
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("2"));
 }
 
 #[test]
 fn an_agent_that_ignores_the_signal_is_killed() {
-    let mut world = World::new();
-    world.calls(json!([["ignoreTerm", write("a", "1"), {"text": "waiting"}, "hang"]]));
-    let mut running = world.spawn();
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([["ignoreTerm", write("a", "1"), {"text": "waiting"}, "hang"]]));
+    let mut running = fixture.spawn();
     running.until_text("waiting");
     running.term();
     let done = running.wait();
     assert_eq!(done.exit(), 75);
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
 }
 
 #[test]
 fn a_second_signal_does_not_wait_for_the_agent() {
-    let mut world = World::new();
-    world.calls(json!([["ignoreTerm", write("a", "1"), {"text": "waiting"}, "hang"]]));
-    let mut running = world.spawn();
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([["ignoreTerm", write("a", "1"), {"text": "waiting"}, "hang"]]));
+    let mut running = fixture.spawn();
     running.until_text("waiting");
     let begun = Instant::now();
     running.term();
@@ -85,17 +86,17 @@ fn a_second_signal_does_not_wait_for_the_agent() {
     let done = running.wait();
     assert_eq!(done.exit(), 75);
     assert!(begun.elapsed() < Duration::from_secs(9), "it waited for the agent's grace");
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
 }
 
 #[test]
 fn a_signal_during_the_clone_ends_at_once() {
-    let world = {
-        let mut world = World::new();
-        world.calls(json!([[write("a", "1")]]));
-        world
+    let fixture = {
+        let mut fixture = Fixture::new();
+        fixture.calls(json!([[write("a", "1")]]));
+        fixture
     };
-    let mut running = world.spawn();
+    let mut running = fixture.spawn();
     running.until(|event| event["type"] == "run.start");
     running.term();
     let done = running.wait();
@@ -104,11 +105,11 @@ fn a_signal_during_the_clone_ends_at_once() {
 
 #[test]
 fn a_signal_when_the_remote_is_gone_still_ends_in_time() {
-    let mut world = World::new();
-    world.calls(json!([[write("a", "1"), {"text": "waiting"}, "hang"]]));
-    let mut running = world.spawn();
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([[write("a", "1"), {"text": "waiting"}, "hang"]]));
+    let mut running = fixture.spawn();
     running.until_text("waiting");
-    std::fs::rename(world.remote(), world.path("elsewhere.git")).unwrap();
+    std::fs::rename(fixture.remote(), fixture.path("elsewhere.git")).unwrap();
     let begun = Instant::now();
     running.term();
     let done = running.wait();
@@ -119,13 +120,13 @@ fn a_signal_when_the_remote_is_gone_still_ends_in_time() {
 
 #[test]
 fn a_signal_during_a_push_lets_it_end() {
-    let mut world = World::new();
-    world.calls(json!([[write("a", "1")], [write("b", "2")]]));
-    let (begun, go) = (world.path("pushing"), world.path("go"));
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([[write("a", "1")], [write("b", "2")]]));
+    let (begun, go) = (fixture.path("pushing"), fixture.path("go"));
     // The remote says when it has begun, and waits until the worker has said that it is interrupted.
     let wait = format!("until test -e {}; do sleep 0.05; done", go.display());
-    world.hook("pre-receive", &format!("#!/bin/sh\ntouch {}\n{wait}\n", begun.display()));
-    let mut running = world.spawn();
+    fixture.hook("pre-receive", &format!("#!/bin/sh\ntouch {}\n{wait}\n", begun.display()));
+    let mut running = fixture.spawn();
     appears(&begun);
     running.term();
     running.until(|event| event["type"] == "interrupt");
@@ -133,38 +134,38 @@ fn a_signal_during_a_push_lets_it_end() {
     let done = running.wait();
     assert_eq!(done.exit(), 75, "{done:#?}");
     assert_eq!(done.of("checkpoint")[0]["pushed"], json!(true));
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
 }
 
 #[test]
 fn a_stdout_that_nobody_reads_delays_nothing() {
-    let mut world = World::new();
-    world.calls(json!([
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([
         [{"lines": {"count": 3, "template": "x"}}, {"long": {"bytes": 12_000_000, "pattern": "0123456789"}}, write("a", "1")],
         [{"long": {"bytes": 12_000_000, "pattern": "0123456789"}}, progress(true)],
     ]));
     let begun = Instant::now();
-    let mut child = started(&mut world.command());
+    let mut child = started(&mut fixture.command());
     let code = child.wait().unwrap().code();
     assert_eq!(code, Some(0));
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
-    assert!(world.file("ralph/docs", "PROGRESS.md").is_some());
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert!(fixture.file("ralph/docs", "PROGRESS.md").is_some());
 }
 
 #[test]
 fn what_a_blocked_stdout_dropped_is_counted_in_one_event_and_takes_no_number() {
-    let mut world = World::new();
-    let (said, go) = (world.path("said"), world.path("go"));
+    let mut fixture = Fixture::new();
+    let (said, go) = (fixture.path("said"), fixture.path("go"));
     let wait =
         format!("touch {}; while ! test -e {}; do sleep 0.05; done", said.display(), go.display());
-    world.calls(json!([[
+    fixture.calls(json!([[
         {"lines": {"count": 30, "template": "0123456789".repeat(100_000)}},
         {"run": ["sh", "-c", wait]},
         {"text": "heard again"},
         progress(true)
     ]]));
-    let child = started(&mut world.command());
+    let child = started(&mut fixture.command());
     appears(&said);
     let mut running = Running::reading(child);
     running.until_text("0123456789");

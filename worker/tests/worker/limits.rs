@@ -3,104 +3,104 @@
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{World, cost, git_text, processes_with, progress, write};
+use crate::harness::{Fixture, cost, git_text, processes_with, progress, write};
 
 #[test]
 fn a_run_ends_when_the_committed_progress_says_so() {
-    let mut world = World::new();
-    world.calls(json!([
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([
         [{"text": "one"}, write("a.txt", "1"), {"commit": "the agent's own"}, progress(false), cost(0.01)],
         [write("b.txt", "2"), cost(0.02)],
         [progress(true), cost(0.03)],
         [write("never.txt", "x")],
     ]));
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     let kinds: Vec<&str> = done.events.iter().map(|e| e["type"].as_str().unwrap()).collect();
     assert_eq!(kinds[..3], ["run.start", "clone", "iter.start"]);
     assert_eq!(done.outcomes(), ["ok", "ok", "ok"]);
     let branch = "ralph/docs";
-    assert_eq!(world.file(branch, "a.txt").as_deref(), Some("1"));
-    assert_eq!(world.file(branch, "b.txt").as_deref(), Some("2"));
-    assert_eq!(world.file(branch, "never.txt"), None);
-    assert_eq!(world.file("main", "a.txt"), None, "the default branch is untouched");
+    assert_eq!(fixture.file(branch, "a.txt").as_deref(), Some("1"));
+    assert_eq!(fixture.file(branch, "b.txt").as_deref(), Some("2"));
+    assert_eq!(fixture.file(branch, "never.txt"), None);
+    assert_eq!(fixture.file("main", "a.txt"), None, "the default branch is untouched");
     let log =
-        world.remote_git(&["log", "--format=%(trailers:key=Ralph-Cost-Usd,valueonly)", branch]);
+        fixture.remote_git(&["log", "--format=%(trailers:key=Ralph-Cost-Usd,valueonly)", branch]);
     assert_eq!(log.split_whitespace().collect::<Vec<_>>(), ["0.060000", "0.030000", "0.010000"]);
-    let subjects = world.remote_git(&["log", "--format=%s", branch]);
+    let subjects = fixture.remote_git(&["log", "--format=%s", branch]);
     assert!(subjects.contains("the agent's own"));
     let ends = done.of("iter.end");
-    let tip = world.remote_git(&["rev-parse", branch]);
+    let tip = fixture.remote_git(&["rev-parse", branch]);
     assert_eq!(ends[2]["commit"].as_str(), Some(tip.trim()));
-    let journal = std::fs::read_to_string(world.path("journal")).unwrap();
+    let journal = std::fs::read_to_string(fixture.path("journal")).unwrap();
     assert_eq!(journal.lines().count(), done.events.len());
 }
 
 #[test]
 fn work_that_is_complete_at_the_start_costs_nothing() {
-    let mut world = World::new();
-    world.counted_calls(json!([[write("a", "a")]]));
-    world.seed("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (0, 0));
+    let mut fixture = Fixture::new();
+    fixture.counted_calls(json!([[write("a", "a")]]));
+    fixture.seed("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (0, 0));
 }
 
 #[test]
 fn a_status_that_was_not_committed_well_does_not_count() {
-    let mut world = World::new();
-    world.set(env::MAX_ITERATIONS, "1");
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_ITERATIONS, "1");
     // In a fence; and by an attempt that failed.
-    world.counted_calls(json!([
+    fixture.counted_calls(json!([
         [progress(true), {"exit": 1}],
         [write("PROGRESS.md", "```\n## Status: COMPLETE\n```\n")],
     ]));
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (10, 2), "{done:#?}");
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (10, 2), "{done:#?}");
     assert_eq!(done.outcomes(), ["crash", "ok"]);
 }
 
 #[test]
 fn the_iteration_limit_ends_the_run() {
-    let mut world = World::new();
-    world.set(env::MAX_ITERATIONS, "2");
-    world.calls(json!([[write("a", "1")], [write("a", "2")], [write("a", "3")]]));
-    let done = world.run();
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_ITERATIONS, "2");
+    fixture.calls(json!([[write("a", "1")], [write("a", "2")], [write("a", "3")]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 10);
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("2"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("2"));
 }
 
 #[test]
 fn the_cost_limit_ends_the_run() {
-    let mut world = World::new();
-    world.set(env::MAX_COST_USD, "0.05");
-    world.calls(json!([
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_COST_USD, "0.05");
+    fixture.calls(json!([
         [write("a", "1"), cost(0.03)],
         [write("a", "2"), cost(0.03)],
         [write("a", "3")]
     ]));
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 12);
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("2"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("2"));
 }
 
 #[test]
 fn the_duration_limit_stops_the_agent_and_keeps_its_work() {
-    let mut world = World::new();
+    let mut fixture = Fixture::new();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let begun: ralph_protocol::ids::Run = crate::harness::run_id(1).parse().unwrap();
     let limit = now - begun.started_ms() / 1000 + 10;
-    world.set(env::MAX_DURATION_SECS, limit.to_string());
-    world.calls(json!([[write("a", "1"), {"sleepMs": 60_000}]]));
-    let done = world.run();
+    fixture.set(env::MAX_DURATION_SECS, limit.to_string());
+    fixture.calls(json!([[write("a", "1"), {"sleepMs": 60_000}]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 11, "{done:#?}");
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
 }
 
 #[test]
 fn iterations_without_progress_end_the_run_after_one_hint() {
-    let mut world = World::new();
-    world.calls(json!([[{"text": "prompt was: {prompt}"}, cost(0.01)]]));
-    let done = world.run();
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([[{"text": "prompt was: {prompt}"}, cost(0.01)]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 13);
     assert_eq!(done.outcomes(), ["ok", "ok", "ok"]);
     let hinted: Vec<bool> = done
@@ -110,7 +110,7 @@ fn iterations_without_progress_end_the_run_after_one_hint() {
         .collect();
     assert_eq!(hinted, [false, false, true]);
     // What it cost is still on record.
-    let log = world.remote_git(&[
+    let log = fixture.remote_git(&[
         "log",
         "-1",
         "--format=%(trailers:key=Ralph-Cost-Usd,valueonly)",
@@ -121,37 +121,37 @@ fn iterations_without_progress_end_the_run_after_one_hint() {
 
 #[test]
 fn an_iteration_that_takes_too_long_is_stopped() {
-    let mut world = World::new();
-    world.set(env::ITERATION_TIMEOUT_SECS, "3").set(env::MAX_ITERATIONS, "1");
-    world.counted_calls(json!([
+    let mut fixture = Fixture::new();
+    fixture.set(env::ITERATION_TIMEOUT_SECS, "3").set(env::MAX_ITERATIONS, "1");
+    fixture.counted_calls(json!([
         [write("a", "1"), {"lines": {"count": 1000, "template": "{n}", "delayMs": 50}}],
         [write("b", "2")],
     ]));
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 10, "{done:#?}");
     assert_eq!(done.outcomes(), ["timeout", "ok"]);
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
 }
 
 #[test]
 fn an_agent_that_falls_silent_is_stopped() {
-    let mut world = World::new();
-    world.set(env::SILENCE_SECS, "3").set(env::MAX_ITERATIONS, "1");
-    world.counted_calls(json!([[{"text": "hm"}, "hang"], [write("b", "2")]]));
-    let done = world.run();
+    let mut fixture = Fixture::new();
+    fixture.set(env::SILENCE_SECS, "3").set(env::MAX_ITERATIONS, "1");
+    fixture.counted_calls(json!([[{"text": "hm"}, "hang"], [write("b", "2")]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 10, "{done:#?}");
     assert_eq!(done.outcomes(), ["timeout", "ok"]);
 }
 
 #[test]
 fn a_verify_command_has_the_last_word() {
-    let mut world = World::new();
-    world.set(env::VERIFY_COMMAND, "test -f proof.txt || { echo 'no proof'; exit 3; }");
-    world.calls(json!([
+    let mut fixture = Fixture::new();
+    fixture.set(env::VERIFY_COMMAND, "test -f proof.txt || { echo 'no proof'; exit 3; }");
+    fixture.calls(json!([
         [progress(true)],
         [{"text": "prompt was: {prompt}"}, write("proof.txt", "x")],
     ]));
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert_eq!(done.outcomes(), ["ok", "ok"]);
     let prompt = done.of("agent.text")[0]["text"].as_str().unwrap().to_owned();
@@ -160,34 +160,34 @@ fn a_verify_command_has_the_last_word() {
 
 #[test]
 fn a_verify_command_has_ended_when_it_has_whatever_it_left_running() {
-    let mut world = World::new();
+    let mut fixture = Fixture::new();
     // Longer than the harness waits.
-    world.set(env::VERIFY_COMMAND, "sleep 976003 & echo checked; exit 0");
-    world.set(env::ITERATION_TIMEOUT_SECS, "600");
-    world.calls(json!([[progress(true)]]));
-    assert_eq!(world.run().exit(), 0);
+    fixture.set(env::VERIFY_COMMAND, "sleep 976003 & echo checked; exit 0");
+    fixture.set(env::ITERATION_TIMEOUT_SECS, "600");
+    fixture.calls(json!([[progress(true)]]));
+    assert_eq!(fixture.run().exit(), 0);
     assert_eq!(processes_with("976003"), 0);
 }
 
 #[test]
 fn the_branch_starts_where_it_is_told() {
-    let mut world = World::new();
-    world.seed("next", &[("PROMPT.md", "Next.\n"), ("next.txt", "n")]);
-    world.set(env::BASE, "next").set(env::BRANCH, "feature/x").set(env::MAX_ITERATIONS, "1");
-    world.calls(json!([[write("a", "1")]]));
-    assert_eq!(world.run().exit(), 10);
-    let files = git_text(&world.remote(), &["ls-tree", "-r", "--name-only", "feature/x"]);
+    let mut fixture = Fixture::new();
+    fixture.seed("next", &[("PROMPT.md", "Next.\n"), ("next.txt", "n")]);
+    fixture.set(env::BASE, "next").set(env::BRANCH, "feature/x").set(env::MAX_ITERATIONS, "1");
+    fixture.calls(json!([[write("a", "1")]]));
+    assert_eq!(fixture.run().exit(), 10);
+    let files = git_text(&fixture.remote(), &["ls-tree", "-r", "--name-only", "feature/x"]);
     assert_eq!(files, "PROMPT.md\nREADME.md\na\nnext.txt\n");
 }
 
 #[test]
 fn every_limit_is_said_at_the_start() {
-    let mut world = World::new();
-    world.set(env::MAX_ITERATIONS, "1").set(env::MAX_COST_USD, "2.5").set(env::MAX_STALLS, "7");
-    world.set(env::ITERATION_TIMEOUT_SECS, "31").set(env::SILENCE_SECS, "32");
-    world.calls(json!([[write("a", "1")]]));
-    let done = world.run();
-    let duration: u64 = world.env[env::MAX_DURATION_SECS].parse().unwrap();
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_ITERATIONS, "1").set(env::MAX_COST_USD, "2.5").set(env::MAX_STALLS, "7");
+    fixture.set(env::ITERATION_TIMEOUT_SECS, "31").set(env::SILENCE_SECS, "32");
+    fixture.calls(json!([[write("a", "1")]]));
+    let done = fixture.run();
+    let duration: u64 = fixture.env[env::MAX_DURATION_SECS].parse().unwrap();
     let expected = json!({
         "maxIterations": 1, "maxDurationSecs": duration, "maxCostUsd": 2.5,
         "iterationTimeoutSecs": 31, "silenceSecs": 32, "maxStalls": 7,
@@ -197,11 +197,11 @@ fn every_limit_is_said_at_the_start() {
 
 #[test]
 fn an_attempt_that_comes_after_the_duration_limit_spends_nothing() {
-    let mut world = World::new();
+    let mut fixture = Fixture::new();
     // Counted from the time in the ulid, which is long ago.
-    world.set(env::MAX_DURATION_SECS, "3600");
-    world.counted_calls(json!([[write("a", "1")]]));
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (11, 0));
+    fixture.set(env::MAX_DURATION_SECS, "3600");
+    fixture.counted_calls(json!([[write("a", "1")]]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (11, 0));
     assert!(done.of("clone").is_empty());
 }

@@ -10,7 +10,7 @@ use std::{
 use ralph_protocol::names::worker_env as env;
 use serde_json::{Value, json};
 
-use crate::harness::{KEY, World, progress, write};
+use crate::harness::{Fixture, KEY, progress, write};
 
 const SECOND: &str = "hunter2-second-key-9876543210";
 
@@ -79,11 +79,11 @@ fn stream(input: u64, output: u64) -> String {
     )
 }
 
-fn world(url: &str) -> World {
-    let mut world = World::new();
+fn fixture(url: &str) -> Fixture {
+    let mut fixture = Fixture::new();
     let keys = json!({"keys": [{"id": "first", "value": KEY}, {"id": "second", "value": SECOND}]});
-    world.set(env::MODEL_ENDPOINT, url).set(env::ANTHROPIC_KEYS, keys.to_string());
-    world
+    fixture.set(env::MODEL_ENDPOINT, url).set(env::ANTHROPIC_KEYS, keys.to_string());
+    fixture
 }
 
 fn ask() -> Value {
@@ -93,9 +93,9 @@ fn ask() -> Value {
 #[test]
 fn the_agent_reaches_the_model_without_ever_holding_a_key() {
     let (url, seen) = endpoint(|_, _| stream(10, 20));
-    let mut world = world(&url);
-    world.calls(json!([[ask(), {"run": ["env"]}, progress(true)]]));
-    let done = world.run();
+    let mut fixture = fixture(&url);
+    fixture.calls(json!([[ask(), {"run": ["env"]}, progress(true)]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0].0, KEY);
@@ -115,9 +115,9 @@ fn the_next_key_takes_over_before_anything_was_streamed() {
         let (url, seen) = endpoint(move |key, _| {
             if key == KEY { http(status, "retry-after: 600\r\n", "{}") } else { stream(1, 1) }
         });
-        let mut world = world(&url);
-        world.calls(json!([[ask(), ask(), progress(true)]]));
-        let done = world.run();
+        let mut fixture = fixture(&url);
+        fixture.calls(json!([[ask(), ask(), progress(true)]]));
+        let done = fixture.run();
         assert_eq!(done.exit(), 0);
         let rotations = done.of("key.rotate");
         assert_eq!(rotations.len(), 1, "{rotations:?}");
@@ -133,14 +133,14 @@ fn the_next_key_takes_over_before_anything_was_streamed() {
 #[test]
 fn when_no_key_works_the_run_ends() {
     let (url, _) = endpoint(|_, _| http("401 Unauthorized", "", "{}"));
-    let mut world = world(&url);
+    let mut fixture = fixture(&url);
     let failed = json!({"json": {"type": "assistant", "error": "authentication_failed", "message": {"content": []}}});
     let result = json!({"result": {"is_error": true, "api_error_status": 401, "result": "invalid x-api-key"}});
-    world.calls(json!([[write("a", "1"), ask(), failed, result, {"exit": 1}]]));
-    let done = world.run();
+    fixture.calls(json!([[write("a", "1"), ask(), failed, result, {"exit": 1}]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 31, "{done:#?}");
     assert_eq!(done.outcomes(), ["noKey"]);
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
 }
 
 #[test]
@@ -153,19 +153,19 @@ fn a_long_limit_ends_the_task_instead_of_paying_for_idle_time() {
             "{}",
         )
     });
-    let mut world = world(&url);
+    let mut fixture = fixture(&url);
     let result = json!({"result": {"is_error": true, "api_error_status": 429, "result": "limit"}});
-    world.calls(json!([[ask(), result, {"exit": 1}]]));
-    let done = world.run();
+    fixture.calls(json!([[ask(), result, {"exit": 1}]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 76, "{done:#?}");
     assert_eq!(done.of("wait")[0]["until"], json!(until * 1000));
 }
 
 #[test]
 fn a_short_limit_is_sat_out() {
-    let mut world = World::new();
+    let mut fixture = Fixture::new();
     let until = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3;
-    world.counted_calls(json!([
+    fixture.counted_calls(json!([
         [
             {"json": {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": until}}},
             {"result": {"is_error": true, "api_error_status": 429, "result": "limit"}},
@@ -173,16 +173,16 @@ fn a_short_limit_is_sat_out() {
         ],
         [progress(true)],
     ]));
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (0, 2), "{done:#?}");
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (0, 2), "{done:#?}");
     assert_eq!(done.of("limit")[0]["resetsAt"], json!(until * 1000));
     assert!(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() >= until);
 }
 
 #[test]
 fn an_overloaded_service_is_tried_again() {
-    let mut world = World::new();
-    world.counted_calls(json!([
+    let mut fixture = Fixture::new();
+    fixture.counted_calls(json!([
         [
             {"json": {"type": "system", "subtype": "api_retry", "attempt": 1, "max_retries": 10, "retry_delay_ms": 1, "error_status": 529}},
             {"result": {"is_error": true, "api_error_status": 529, "result": "overloaded"}},
@@ -190,8 +190,8 @@ fn an_overloaded_service_is_tried_again() {
         ],
         [progress(true)],
     ]));
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (0, 2), "{done:#?}");
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (0, 2), "{done:#?}");
     assert_eq!(done.outcomes(), ["transient", "ok"]);
     assert_eq!(done.of("agent.retry")[0]["status"], json!(529));
 }
@@ -200,11 +200,11 @@ fn an_overloaded_service_is_tried_again() {
 fn past_the_cost_limit_the_gateway_refuses() {
     // 400,000 tokens of sonnet's output are 6 dollars.
     let (url, seen) = endpoint(|_, _| stream(10, 400_000));
-    let mut world = world(&url);
-    world.set(env::MAX_COST_USD, "5");
+    let mut fixture = fixture(&url);
+    fixture.set(env::MAX_COST_USD, "5");
     // Cut off without a result line: only the gateway knows what it cost.
-    world.calls(json!([[ask(), ask(), {"exit": 1}]]));
-    let done = world.run();
+    fixture.calls(json!([[ask(), ask(), {"exit": 1}]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 12, "{done:#?}");
     assert_eq!(seen.lock().unwrap().len(), 1);
     assert!(done.text().contains("the cost limit of the run is reached"));
@@ -214,15 +214,15 @@ fn past_the_cost_limit_the_gateway_refuses() {
 #[test]
 fn an_agent_that_says_too_little_is_not_believed() {
     let (url, _) = endpoint(|_, _| stream(10, 400_000));
-    let mut world = world(&url);
-    world.set(env::MAX_COST_USD, "5");
-    world.calls(
+    let mut fixture = fixture(&url);
+    fixture.set(env::MAX_COST_USD, "5");
+    fixture.calls(
         json!([[ask(), write("a", "1"), {"result": {"total_cost_usd": 0}}], [write("b", "2")]]),
     );
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 12, "{done:#?}");
     assert!(done.of("iter.end")[0]["costUsd"].as_f64().unwrap() > 5.9);
-    assert_eq!(world.file("ralph/docs", "b"), None);
+    assert_eq!(fixture.file("ralph/docs", "b"), None);
 }
 
 #[test]
@@ -233,10 +233,10 @@ fn an_answer_that_is_cut_off_still_counts() {
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\ndata: {start}\n\n|"
         )
     });
-    let mut world = world(&url);
-    world.set(env::MAX_STALLS, "1").set(env::MAX_COST_USD, "4");
-    world.calls(json!([[ask(), {"exit": 1}]]));
-    let done = world.run();
+    let mut fixture = fixture(&url);
+    fixture.set(env::MAX_STALLS, "1").set(env::MAX_COST_USD, "4");
+    fixture.calls(json!([[ask(), {"exit": 1}]]));
+    let done = fixture.run();
     assert_eq!((done.exit(), done.outcomes()), (12, vec!["crash", "crash"]), "{done:#?}");
     assert!(done.text().contains("message_start"), "what came before the cut was passed on");
     assert!(done.of("iter.end")[0]["costUsd"].as_f64().unwrap() >= 3.0);
@@ -245,9 +245,9 @@ fn an_answer_that_is_cut_off_still_counts() {
 #[test]
 fn when_the_service_is_overloaded_the_key_stays() {
     let (url, seen) = endpoint(|_, _| http("529 Site Overloaded", "retry-after: 600\r\n", "{}"));
-    let mut world = world(&url);
-    world.calls(json!([[ask(), ask(), progress(true)]]));
-    let done = world.run();
+    let mut fixture = fixture(&url);
+    fixture.calls(json!([[ask(), ask(), progress(true)]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.of("key.rotate").is_empty());
     assert!(done.text().contains("529"), "the agent sees it");
@@ -264,12 +264,12 @@ fn every_key_has_a_state_of_its_own() {
             http("403 Forbidden", "", r#"{"error":{"type":"permission_error"}}"#)
         }
     });
-    let mut world = world(&url);
+    let mut fixture = fixture(&url);
     // What the agent was shown last is not a limit.
     let result = json!({"result": {"is_error": true, "api_error_status": 429, "result": "limit"}});
-    world.calls(json!([[ask(), ask(), result, {"exit": 1}]]));
+    fixture.calls(json!([[ask(), ask(), result, {"exit": 1}]]));
     let begun = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 76, "{done:#?}");
     let until = done.of("wait")[0]["until"].as_u64().unwrap();
     assert!((590_000..660_000).contains(&(until - begun)), "{} ms", until - begun);
@@ -282,11 +282,11 @@ fn every_key_has_a_state_of_its_own() {
 #[test]
 fn a_limit_without_a_time_is_a_minute() {
     let (url, _) = endpoint(|_, _| http("429 Too Many Requests", "", "{}"));
-    let mut world = world(&url);
+    let mut fixture = fixture(&url);
     let result = json!({"result": {"is_error": true, "api_error_status": 429, "result": "limit"}});
-    world.calls(json!([[ask(), result, {"exit": 1}]]));
+    fixture.calls(json!([[ask(), result, {"exit": 1}]]));
     let begun = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
-    let mut running = world.spawn();
+    let mut running = fixture.spawn();
     let wait = running.until(|event| event["type"] == "wait");
     let until = wait["until"].as_u64().unwrap();
     assert!((55_000..90_000).contains(&(until - begun)), "{} ms", until - begun);
@@ -297,9 +297,9 @@ fn a_limit_without_a_time_is_a_minute() {
 #[test]
 fn a_limit_that_is_over_at_once_is_the_agents_to_wait_for() {
     let (url, seen) = endpoint(|_, _| http("429 Too Many Requests", "retry-after: 0\r\n", "{}"));
-    let mut world = world(&url);
-    world.calls(json!([[ask(), progress(true)]]));
-    let done = world.run();
+    let mut fixture = fixture(&url);
+    fixture.calls(json!([[ask(), progress(true)]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("429 Too Many Requests"), "{}", done.text());
     assert!(seen.lock().unwrap().len() <= 2, "at most one request for each key");
@@ -361,8 +361,8 @@ fn a_slow_stream_passes_as_it_comes() {
 #[test]
 fn a_wrong_key_or_path_gets_nothing() {
     let (url, seen) = endpoint(|_, _| stream(1, 1));
-    let mut world = world(&url);
-    world.calls(json!([[
+    let mut fixture = fixture(&url);
+    fixture.calls(json!([[
         {"ask": {"key": "sk-guessed"}},
         {"ask": {"path": "/"}},
         {"ask": {"path": "/v1/../admin"}},
@@ -375,7 +375,7 @@ fn a_wrong_key_or_path_gets_nothing() {
         {"run": ["sh", "-c", "curl -s -o /dev/null -w '%{http_code}' -H \"x-api-key: $(cat key.txt)\" $ANTHROPIC_BASE_URL/v1/models"]},
         progress(true)
     ]]));
-    let done = world.run();
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert_eq!(seen.lock().unwrap().len(), 0, "{:?}", seen.lock().unwrap());
     let text = done.text();
@@ -388,16 +388,16 @@ fn a_wrong_key_or_path_gets_nothing() {
 
 #[test]
 fn an_endpoint_that_is_gone_is_a_bad_gateway() {
-    let mut world = world("http://127.0.0.1:9");
-    world.calls(json!([[ask(), progress(true)]]));
-    let done = world.run();
+    let mut fixture = fixture("http://127.0.0.1:9");
+    fixture.calls(json!([[ask(), progress(true)]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0);
     assert!(done.text().contains("502 Bad Gateway"), "{}", done.text());
 }
 
 /// Runs the worker with arguments and returns its exit code and what it printed.
-fn output(world: &World, args: &[&str]) -> (Option<i32>, String) {
-    let output = world.command().args(args).output().unwrap();
+fn output(fixture: &Fixture, args: &[&str]) -> (Option<i32>, String) {
+    let output = fixture.command().args(args).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("hunter2"), "{text}");
     (output.status.code(), text)
@@ -408,9 +408,9 @@ fn validate_checks_everything_and_spends_nothing() {
     let (url, seen) = endpoint(|key, _| {
         if key == KEY { http("200 OK", "", "{}") } else { http("401 Unauthorized", "", "{}") }
     });
-    let mut world = world(&url);
-    world.counted_calls(json!([[write("a", "1")]]));
-    let (code, text) = output(&world, &["validate"]);
+    let mut fixture = fixture(&url);
+    fixture.counted_calls(json!([[write("a", "1")]]));
+    let (code, text) = output(&fixture, &["validate"]);
     assert_eq!(code, Some(31), "{text}");
     for line in [
         "accepts key `first`",
@@ -423,22 +423,22 @@ fn validate_checks_everything_and_spends_nothing() {
     }
     assert!(seen.lock().unwrap()[0].1.starts_with("GET /v1/models "));
     let keys = json!({"keys": [{"id": "first", "value": KEY}]});
-    world.set(env::ANTHROPIC_KEYS, keys.to_string());
-    let (code, text) = output(&world, &["--dry-run"]);
+    fixture.set(env::ANTHROPIC_KEYS, keys.to_string());
+    let (code, text) = output(&fixture, &["--dry-run"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(
         text.contains("would begin with iteration 1 of 5") && text.contains("--scenario"),
         "{text}"
     );
-    assert_eq!(world.count(), 0);
-    assert_eq!(world.remote_git(&["branch", "--list"]).trim(), "* main");
+    assert_eq!(fixture.count(), 0);
+    assert_eq!(fixture.remote_git(&["branch", "--list"]).trim(), "* main");
 
-    world.set(env::AGENT_COMMAND, "no-such-agent");
-    assert_eq!(output(&world, &["validate"]).0, Some(30));
-    let gone = format!("file://{}", world.path("gone").display());
-    world.set(env::AGENT_COMMAND, "true").set(env::REPO, gone);
-    assert_eq!(output(&world, &["validate"]).0, Some(20));
-    world.set(env::MAX_STALLS, "");
-    let (code, text) = output(&world, &["validate"]);
+    fixture.set(env::AGENT_COMMAND, "no-such-agent");
+    assert_eq!(output(&fixture, &["validate"]).0, Some(30));
+    let gone = format!("file://{}", fixture.path("gone").display());
+    fixture.set(env::AGENT_COMMAND, "true").set(env::REPO, gone);
+    assert_eq!(output(&fixture, &["validate"]).0, Some(20));
+    fixture.set(env::MAX_STALLS, "");
+    let (code, text) = output(&fixture, &["validate"]);
     assert!(code == Some(30) && text.contains("RALPH_MAX_STALLS"), "{text}");
 }

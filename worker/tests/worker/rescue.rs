@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{World, cost, progress, run_id, write};
+use crate::harness::{Fixture, cost, progress, run_id, write};
 
 /// The remote takes forever with the branch, but not with a rescue branch.
-fn slow_remote(world: &World) {
-    world.hook(
+fn slow_remote(fixture: &Fixture) {
+    fixture.hook(
         "update",
         "#!/bin/sh\ncase $1 in refs/heads/ralph/rescue/*) exit 0;; esac\nsleep 300\n",
     );
@@ -20,86 +20,86 @@ fn rescue(attempt: u32) -> String {
 }
 
 /// Leaves work and a ledger on the rescue branch, as attempt 1 does when its time is over.
-fn rescued(world: &World, files: &[(&str, &str)]) {
+fn rescued(fixture: &Fixture, files: &[(&str, &str)]) {
     let trailers =
         format!("Ralph-Run: {}\nRalph-Iteration: 1\nRalph-Cost-Usd: 0.500000\n", run_id(1));
     let message = format!("ralph: work in progress after 1 iteration\n\n{trailers}");
-    world.seed_message(&rescue(1), files, &message);
+    fixture.seed_message(&rescue(1), files, &message);
 }
 
 #[test]
 fn the_next_attempt_takes_up_what_was_rescued() {
-    let mut world = World::new();
-    world.calls(json!([[write("never", "x")], [write("b", "2"), progress(true), cost(0.25)]]));
-    rescued(&world, &[("a", "1")]);
-    assert_eq!(world.file("ralph/docs", "a"), None);
-    world.set(env::RUN, run_id(2));
-    let done = world.run();
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([[write("never", "x")], [write("b", "2"), progress(true), cost(0.25)]]));
+    rescued(&fixture, &[("a", "1")]);
+    assert_eq!(fixture.file("ralph/docs", "a"), None);
+    fixture.set(env::RUN, run_id(2));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("is taken up"), "{}", done.text());
     assert!(done.text().contains("resuming after 1 iterations and $0.5000"), "{}", done.text());
-    assert_eq!(world.file("ralph/docs", "a").as_deref(), Some("1"));
-    assert_eq!(world.file("ralph/docs", "b").as_deref(), Some("2"));
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "b").as_deref(), Some("2"));
     let format = "--format=%(trailers:key=Ralph-Cost-Usd,valueonly,separator=)";
-    let log = world.remote_git(&["log", "-1", format, "ralph/docs"]);
+    let log = fixture.remote_git(&["log", "-1", format, "ralph/docs"]);
     assert_eq!(log.trim(), "0.750000");
 
     // Once is enough: what the branch holds is not taken up again.
-    world.set(env::RUN, run_id(3));
-    let done = world.run();
+    fixture.set(env::RUN, run_id(3));
+    let done = fixture.run();
     assert_eq!(done.exit(), 0);
     assert!(!done.text().contains("is taken up"), "{}", done.text());
 }
 
 #[test]
 fn rescued_work_that_is_complete_costs_nothing_more() {
-    let mut world = World::new();
-    world.counted_calls(json!([[write("never", "x")]]));
-    rescued(&world, &[("PROGRESS.md", "## Status: COMPLETE\n")]);
-    world.set(env::RUN, run_id(2));
-    let done = world.run();
-    assert_eq!((done.exit(), world.count()), (0, 0), "{done:#?}");
-    assert!(world.file("ralph/docs", "PROGRESS.md").is_some());
+    let mut fixture = Fixture::new();
+    fixture.counted_calls(json!([[write("never", "x")]]));
+    rescued(&fixture, &[("PROGRESS.md", "## Status: COMPLETE\n")]);
+    fixture.set(env::RUN, run_id(2));
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (0, 0), "{done:#?}");
+    assert!(fixture.file("ralph/docs", "PROGRESS.md").is_some());
 }
 
 #[test]
 fn rescued_work_is_put_on_top_of_what_others_pushed() {
-    let mut world = World::new();
-    world.set(env::MAX_ITERATIONS, "2");
-    world.calls(json!([[write("never", "x")], [write("b", "2")]]));
-    rescued(&world, &[("a", "1")]);
-    world.seed("ralph/docs", &[("c", "theirs")]);
-    world.set(env::RUN, run_id(2));
-    let done = world.run();
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_ITERATIONS, "2");
+    fixture.calls(json!([[write("never", "x")], [write("b", "2")]]));
+    rescued(&fixture, &[("a", "1")]);
+    fixture.seed("ralph/docs", &[("c", "theirs")]);
+    fixture.set(env::RUN, run_id(2));
+    let done = fixture.run();
     assert_eq!(done.exit(), 10, "{done:#?}");
     for (path, text) in [("a", "1"), ("b", "2"), ("c", "theirs")] {
-        assert_eq!(world.file("ralph/docs", path).as_deref(), Some(text));
+        assert_eq!(fixture.file("ralph/docs", path).as_deref(), Some(text));
     }
 }
 
 #[test]
 fn another_execution_leaves_the_rescue_branch_alone() {
-    let mut world = World::new();
-    world.set(env::MAX_ITERATIONS, "1");
-    rescued(&world, &[("a", "1")]);
-    world.set(env::RUN, "");
-    world.counted_calls(json!([[write("b", "2")]]));
-    let done = world.run();
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_ITERATIONS, "1");
+    rescued(&fixture, &[("a", "1")]);
+    fixture.set(env::RUN, "");
+    fixture.counted_calls(json!([[write("b", "2")]]));
+    let done = fixture.run();
     assert_eq!(done.exit(), 10, "{done:#?}");
-    assert_eq!(world.file("ralph/docs", "a"), None);
-    assert_eq!(world.file(&rescue(1), "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "a"), None);
+    assert_eq!(fixture.file(&rescue(1), "a").as_deref(), Some("1"));
 }
 
 /// The real timetable takes 70 s; `just soak worker` runs it.
 #[test]
 #[ignore = "takes over a minute; just soak worker"]
 fn a_push_that_never_ends_is_rescued_by_the_timetable() {
-    let mut world = World::new();
-    world.calls(json!([["ignoreTerm", write("a", "1"), {"text": "waiting"}, "hang"]]));
-    world.set(env::ITERATION_TIMEOUT_SECS, "600").set(env::SILENCE_SECS, "600");
-    let mut running = world.spawn_contained();
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([["ignoreTerm", write("a", "1"), {"text": "waiting"}, "hang"]]));
+    fixture.set(env::ITERATION_TIMEOUT_SECS, "600").set(env::SILENCE_SECS, "600");
+    let mut running = fixture.spawn_contained();
     running.until_text("waiting");
-    slow_remote(&world);
+    slow_remote(&fixture);
     let begun = Instant::now();
     running.term();
     // Longer than the harness waits for one event.
@@ -110,6 +110,6 @@ fn a_push_that_never_ends_is_rescued_by_the_timetable() {
     assert_eq!(done.exit(), 75, "{done:#?}");
     assert!((70..90).contains(&took), "{took} s");
     assert_eq!(done.of("checkpoint")[0]["branch"], json!(rescue(1)));
-    assert_eq!(world.file(&rescue(1), "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file(&rescue(1), "a").as_deref(), Some("1"));
     println!("rescued and ended {took} s after the signal");
 }

@@ -7,12 +7,12 @@ use ralph_protocol::names::worker_env as env;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{World, progress, run_id, write};
+use crate::harness::{Fixture, progress, run_id, write};
 
 /// Three iterations that do the same whenever they are done again. Each leaves a process behind
-/// that ignores SIGTERM in a session of its own; the world's path in its environment tells whose.
-pub fn calls(world: &World) -> Value {
-    let scenario = world.path("scenario.json").display().to_string();
+/// that ignores SIGTERM in a session of its own; the fixture's path in its environment tells whose.
+pub fn calls(fixture: &Fixture) -> Value {
+    let scenario = fixture.path("scenario.json").display().to_string();
     let iteration = |n: u32, complete: bool| {
         let stay =
             format!("setsid sh -c 'trap \"\" TERM; sleep 600 # {scenario}' >/dev/null 2>&1 &");
@@ -32,21 +32,21 @@ pub fn calls(world: &World) -> Value {
 
 /// The tree that an undisturbed run leaves.
 pub fn undisturbed() -> String {
-    let mut world = World::new();
-    world.calls(calls(&world));
-    assert_eq!(world.spawn_contained().wait().exit(), 0);
-    assert_eq!(ledger(&world), (3, 0.03));
-    world.tree("ralph/docs")
+    let mut fixture = Fixture::new();
+    fixture.calls(calls(&fixture));
+    assert_eq!(fixture.spawn_contained().wait().exit(), 0);
+    assert_eq!(ledger(&fixture), (3, 0.03));
+    fixture.tree("ralph/docs")
 }
 
 /// What the branch says the execution has used.
-pub fn ledger(world: &World) -> (u32, f64) {
-    let known = world.remote_git(&["branch", "--list", "ralph/docs"]);
+pub fn ledger(fixture: &Fixture) -> (u32, f64) {
+    let known = fixture.remote_git(&["branch", "--list", "ralph/docs"]);
     if known.trim().is_empty() {
         return (0, 0.0);
     }
     let format = "--format=%(trailers:key=Ralph-Iteration,valueonly,separator=) %(trailers:key=Ralph-Cost-Usd,valueonly,separator=)";
-    let log = world.remote_git(&["log", format, "ralph/docs"]);
+    let log = fixture.remote_git(&["log", format, "ralph/docs"]);
     let mut most = (0, 0.0f64);
     for line in log.lines() {
         if let Some((n, cost)) = line.trim().split_once(' ') {
@@ -80,12 +80,12 @@ const LANES: u32 = 4;
 fn disturbed(random: &mut Random, most: u32, expected: &str) -> u32 {
     let seed = random.0;
     let what = format!("seed {seed}");
-    let mut world = World::new();
-    world.calls(calls(&world));
+    let mut fixture = Fixture::new();
+    fixture.calls(calls(&fixture));
     let mut before = (0, 0.0);
     for attempt in 1..=most + 1 {
-        world.set(env::RUN, run_id(attempt));
-        let running = world.spawn_contained();
+        fixture.set(env::RUN, run_id(attempt));
+        let running = fixture.spawn_contained();
         let disturb = attempt <= most;
         let mut killed = false;
         if disturb {
@@ -101,16 +101,16 @@ fn disturbed(random: &mut Random, most: u32, expected: &str) -> u32 {
         }
         let expected_end = matches!((done.code, disturb), (Some(0), _) | (Some(75) | None, true));
         assert!(expected_end, "{what}: {done:#?}");
-        world.assert_nothing_runs(&what);
-        let now = ledger(&world);
+        fixture.assert_nothing_runs(&what);
+        let now = ledger(&fixture);
         assert!(now.0 >= before.0 && now.1 >= before.1, "{what}: {before:?} then {now:?}");
         before = now;
         if done.code == Some(0) {
-            assert_eq!(world.tree("ralph/docs"), expected, "{what}");
+            assert_eq!(fixture.tree("ralph/docs"), expected, "{what}");
             assert_eq!(before.0, 3, "{what}");
             // Not less than the three good iterations; more only by what was really spent again.
             assert!(before.1 >= 0.0299, "{what}: {}", before.1);
-            world.assert_no_secret_anywhere(&what);
+            fixture.assert_no_secret_anywhere(&what);
             return attempt.min(most);
         }
     }
@@ -122,7 +122,7 @@ fn ended_at_any_instant_the_work_is_the_same_in_the_end() {
     let expected = undisturbed();
     let seed = u64::from(std::process::id()) << 8;
     println!("seed {seed}");
-    // Waiting is most of it, so several worlds share a core.
+    // Waiting is most of it, so several fixtures share a core.
     std::thread::scope(|scope| {
         for lane in 0..LANES {
             let expected = expected.as_str();

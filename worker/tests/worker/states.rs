@@ -8,43 +8,43 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Running, World, appears, run_id},
+    harness::{Fixture, Running, appears, run_id},
     soak::{calls, ledger, undisturbed},
 };
 
-/// One state: how a world is made to stay in it, and how a reader knows that it is there.
+/// One state: how a fixture is made to stay in it, and how a reader knows that it is there.
 struct State {
     name: &'static str,
-    /// Prepares the world; `once` exists from the first time on.
-    arrange: fn(&mut World),
-    reached: fn(&mut Running, &World),
+    /// Prepares the fixture; `once` exists from the first time on.
+    arrange: fn(&mut Fixture),
+    reached: fn(&mut Running, &Fixture),
 }
 
-fn once(world: &World) -> String {
-    world.path("once").display().to_string()
+fn once(fixture: &Fixture) -> String {
+    fixture.path("once").display().to_string()
 }
 
 /// Shell: true the first time only.
-fn first(world: &World) -> String {
-    format!("test ! -e {0} && touch {0}", once(world))
+fn first(fixture: &Fixture) -> String {
+    format!("test ! -e {0} && touch {0}", once(fixture))
 }
 
 /// A script for the remote: the first time it takes until the signal has been sent.
-fn slow_once(world: &World) -> String {
-    let sent = world.path("sent");
+fn slow_once(fixture: &Fixture) -> String {
+    let sent = fixture.path("sent");
     let wait = format!("until test -e {}; do sleep 0.05; done", sent.display());
-    format!("#!/bin/sh\nif {}; then {wait}; fi\n", first(world))
+    format!("#!/bin/sh\nif {}; then {wait}; fi\n", first(fixture))
 }
 
-fn until_once(_: &mut Running, world: &World) {
-    appears(&world.path("once"));
+fn until_once(_: &mut Running, fixture: &Fixture) {
+    appears(&fixture.path("once"));
 }
 
-fn nothing(_: &mut World) {}
+fn nothing(_: &mut Fixture) {}
 
 /// The first call of the first process fails in this way; the second process has the usual calls.
-fn fails(world: &mut World, failure: Value) {
-    world.calls(json!([[failure, {"exit": 1}]]));
+fn fails(fixture: &mut Fixture, failure: Value) {
+    fixture.calls(json!([[failure, {"exit": 1}]]));
 }
 
 const STATES: [State; 7] = [
@@ -60,35 +60,36 @@ const STATES: [State; 7] = [
     },
     State {
         name: "pushing for the first time",
-        arrange: |world| world.hook("pre-receive", &slow_once(world)),
+        arrange: |fixture| fixture.hook("pre-receive", &slow_once(fixture)),
         reached: until_once,
     },
     State {
         name: "pushed, but not told so",
-        arrange: |world| world.hook("post-receive", &slow_once(world)),
+        arrange: |fixture| fixture.hook("post-receive", &slow_once(fixture)),
         reached: until_once,
     },
     State {
         name: "waiting for a service that is down",
-        arrange: |world| {
-            fails(world, json!({"result": {"is_error": true, "api_error_status": 529}}));
+        arrange: |fixture| {
+            fails(fixture, json!({"result": {"is_error": true, "api_error_status": 529}}));
         },
         reached: |running, _| drop(running.until(|event| event["type"] == "wait")),
     },
     State {
         name: "waiting for a remote that is gone",
-        arrange: |world| {
-            let (here, there) = (world.remote(), world.path("gone.git"));
+        arrange: |fixture| {
+            let (here, there) = (fixture.remote(), fixture.path("gone.git"));
             let hide = format!("mv {} {}", here.display(), there.display());
-            world.calls(json!([[{"run": ["sh", "-c", hide]}, crate::harness::write("x", "lost")]]));
+            fixture
+                .calls(json!([[{"run": ["sh", "-c", hide]}, crate::harness::write("x", "lost")]]));
         },
         reached: |running, _| drop(running.until_text("git push failed")),
     },
     State {
         name: "verifying",
-        arrange: |world| {
-            let command = format!("if {}; then sleep 30; fi", first(world));
-            world.set(env::VERIFY_COMMAND, command);
+        arrange: |fixture| {
+            let command = format!("if {}; then sleep 30; fi", first(fixture));
+            fixture.set(env::VERIFY_COMMAND, command);
         },
         reached: until_once,
     },
@@ -96,36 +97,36 @@ const STATES: [State; 7] = [
 
 fn interrupted(state: &State, signal: Signal, expected: &str) {
     let what = format!("{} and {signal:?}", state.name);
-    let mut world = World::new();
-    world.calls(calls(&world));
-    (state.arrange)(&mut world);
-    let mut running = world.spawn_contained();
-    (state.reached)(&mut running, &world);
+    let mut fixture = Fixture::new();
+    fixture.calls(calls(&fixture));
+    (state.arrange)(&mut fixture);
+    let mut running = fixture.spawn_contained();
+    (state.reached)(&mut running, &fixture);
     running.signal(signal);
-    std::fs::write(world.path("sent"), "").unwrap();
+    std::fs::write(fixture.path("sent"), "").unwrap();
     let done = running.wait();
     if signal == Signal::TERM {
         assert_eq!(done.exit(), 75, "{what}: {done:#?}");
     } else {
         assert_eq!(done.code, None, "{what}: {done:#?}");
     }
-    world.assert_nothing_runs(&what);
-    let gone = world.path("gone.git");
+    fixture.assert_nothing_runs(&what);
+    let gone = fixture.path("gone.git");
     if Path::new(&gone).exists() {
-        std::fs::rename(gone, world.remote()).unwrap();
+        std::fs::rename(gone, fixture.remote()).unwrap();
     }
-    let before = ledger(&world);
+    let before = ledger(&fixture);
 
-    world.calls(calls(&world));
-    world.set(env::RUN, run_id(2));
-    let done = world.spawn_contained().wait();
+    fixture.calls(calls(&fixture));
+    fixture.set(env::RUN, run_id(2));
+    let done = fixture.spawn_contained().wait();
     assert_eq!(done.exit(), 0, "{what}: {done:#?}");
-    let after = ledger(&world);
+    let after = ledger(&fixture);
     assert!(after.0 >= before.0 && after.1 >= before.1, "{what}: {before:?}, then {after:?}");
-    assert_eq!(world.tree("ralph/docs"), expected, "{what}");
+    assert_eq!(fixture.tree("ralph/docs"), expected, "{what}");
     assert_eq!(after.0, 3, "{what}");
-    world.assert_nothing_runs(&what);
-    world.assert_no_secret_anywhere(&what);
+    fixture.assert_nothing_runs(&what);
+    fixture.assert_no_secret_anywhere(&what);
 }
 
 #[test]
