@@ -1,6 +1,6 @@
 import { DeniedError, type TokenRequest } from "ralph-logs";
 
-/** What the page is told by the host that serves it, in `config.json` beside `index.html`. */
+/** The settings from the host that serves the page, in `config.json` beside `index.html`. */
 export interface PageConfig {
   /** `wss://…`, without a token. */
   websocketUrl: string;

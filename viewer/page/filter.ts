@@ -1,7 +1,7 @@
 import type { Span } from "./ansi.ts";
 import { type Entry, plainOf } from "./entry.ts";
-import { placesOf } from "./places.ts";
-import { Searcher, type Told } from "./searcher.ts";
+import { marksOf } from "./marks.ts";
+import { Searcher, type SearchEvents } from "./searcher.ts";
 
 /** What a person typed into the filter, understood. */
 export interface Pattern {
@@ -26,7 +26,7 @@ export class TextPattern implements Pattern {
   }
 
   marks(_: Entry, text: string): Span[] {
-    return placesOf(text, this.#all);
+    return marksOf(text, this.#all);
   }
 }
 
@@ -38,9 +38,9 @@ export class RegexPattern implements Pattern {
   readonly #searcher: Searcher;
 
   /** @throws SyntaxError when the text is not a regular expression. */
-  constructor(text: string, told: Told) {
+  constructor(text: string, events: SearchEvents) {
     const { source, flags } = new RegExp(text, flagsOf(text));
-    this.#searcher = new Searcher({ source, flags }, told);
+    this.#searcher = new Searcher({ source, flags }, events);
   }
 
   matches(entry: Entry): boolean | undefined {
@@ -55,7 +55,7 @@ export class RegexPattern implements Pattern {
     // Another form of the text: what was found is marked wherever it stands as it is.
     const words = [...new Set(found.map(([from, to]) => whole.slice(from, to)))];
     words.sort((a, b) => b.length - a.length);
-    return placesOf(text, new RegExp(words.map(escaped).join("|"), "g"));
+    return marksOf(text, new RegExp(words.map(escaped).join("|"), "g"));
   }
 
   /** Resolves when all of these are searched. */

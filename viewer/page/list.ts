@@ -18,7 +18,7 @@ const MAX_SIZES = 30_000;
 /** How long after a wheel, touch or key a scroll is a person's. */
 const BY_HAND_MS = 400;
 
-/** What the list tells. */
+/** The list's events, and what it asks for. */
 export interface ListEvents {
   /** Makes a row's element. */
   render: (row: Row) => HTMLElement;

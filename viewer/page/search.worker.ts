@@ -1,6 +1,6 @@
 // Where a regular expression is run: a bad one makes this thread hang, not the page's.
 import type { Span } from "./ansi.ts";
-import { placesOf } from "./places.ts";
+import { marksOf } from "./marks.ts";
 
 /** A regular expression, as it is sent. */
 export type Expression = { source: string; flags: string };
@@ -18,6 +18,6 @@ page.onmessage = ({ data: { source, flags, texts } }) => {
   const once = new RegExp(source, flags);
   const all = new RegExp(source, `${flags}g`);
   // An expression that finds nothing visible (`^`) still counts as found.
-  page.postMessage(texts.map((text) => (once.test(text) ? placesOf(text, all) : null)));
+  page.postMessage(texts.map((text) => (once.test(text) ? marksOf(text, all) : null)));
 };
 page.postMessage("ready");

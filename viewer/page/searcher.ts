@@ -7,8 +7,8 @@ const TOO_LONG_MS = 2_000;
 /** Lines and characters of a batch: what every reasonable expression does in milliseconds. */
 const BATCH = { lines: 1_000, size: 500_000 };
 
-/** Who is told what becomes of a search. */
-export interface Told {
+/** What becomes of a search. */
+export interface SearchEvents {
   /** More entries were searched. */
   found: () => void;
   /** Nothing more will be found, for this reason. */
@@ -18,7 +18,7 @@ export interface Told {
 /** Looks for a regular expression in entries, a batch at a time, in a worker of its own. */
 export class Searcher {
   readonly #expression: Expression;
-  readonly #told: Told;
+  readonly #events: SearchEvents;
   readonly #known = new WeakMap<Entry, Span[] | null>();
   readonly #wanted = new Set<Entry>();
   readonly #worker: Worker;
@@ -28,9 +28,9 @@ export class Searcher {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #whenIdle: (() => void)[] = [];
 
-  constructor(expression: Expression, told: Told) {
+  constructor(expression: Expression, events: SearchEvents) {
     this.#expression = expression;
-    this.#told = told;
+    this.#events = events;
     this.#worker = new Worker(new URL("./search.worker.ts", import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }) => this.#heard(data as Answer | "ready");
     this.#worker.onerror = () => this.#fail("the search could not be started");
@@ -93,7 +93,7 @@ export class Searcher {
         this.#known.set(entry, answer[i] ?? null);
       });
       this.#asked = [];
-      this.#told.found();
+      this.#events.found();
     }
     this.#ask();
   }
@@ -101,6 +101,6 @@ export class Searcher {
   #fail(words: string): void {
     if (this.#closed) return;
     this.close();
-    this.#told.failed(words);
+    this.#events.failed(words);
   }
 }

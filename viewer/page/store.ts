@@ -30,7 +30,7 @@ export interface RunSummary {
   info?: RunInfo;
   start?: Of<"run.start">;
   end?: Of<"run.end">;
-  /** The latest task of it, as ECS tells. */
+  /** Its latest task, according to ECS. */
   task?: ServerMessage & { type: "task" };
   /** The last pause that it announced. */
   wait?: Of<"wait">;

@@ -18,7 +18,7 @@ export const PAGE = 1_000;
 /** Lines of a page on the way to one that is looked for. */
 const LONG_PAGE = 5_000;
 
-/** What a view tells the page. */
+/** A view's events, for the page. */
 export interface ViewEvents {
   /** Something that the page shows around the list has changed. */
   changed: (view: WorkstreamView) => void;
@@ -146,7 +146,7 @@ export class WorkstreamView {
     });
   }
 
-  /** How many of these are news: neither of the first or an older page, nor what a gap lacked. */
+  /** How many of these are new: neither of the first or an older page, nor what a gap lacked. */
   #fresh(lines: Line[]): number {
     let n = 0;
     for (const line of lines) {

@@ -20,7 +20,7 @@ const MAX_SCOPE = 50;
 /** Pings of several workstreams within this time are one. */
 const PING_APART_MS = 1_000;
 
-/** What the token function is told. */
+/** The input of the token function. */
 export interface TokenRequest {
   /** The workstreams that the connection is for. */
   workstreams: string[];
@@ -58,7 +58,7 @@ class Refused extends Error {}
 /** How the connection is doing. */
 export type ConnectionState = Link["state"];
 
-/** What a client tells. */
+/** A client's events. */
 export type ClientEvents = {
   /** The connection's state, whenever it changes. */
   state: ConnectionState;

@@ -36,7 +36,7 @@ export interface Status {
   loadingOlder: boolean;
 }
 
-/** What a subscription tells. */
+/** A subscription's events. */
 export type SubscriptionEvents = {
   /**
    * Lines to show, each at its place: sorted by run and number. A later batch may hold lines that

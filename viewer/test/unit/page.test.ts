@@ -5,7 +5,7 @@ import { paletteColor, plain } from "../../page/ansi.ts";
 import { entryOf, GROUPS, LEVELS, plainOf } from "../../page/entry.ts";
 import { TextPattern } from "../../page/filter.ts";
 import * as format from "../../page/format.ts";
-import { placesOf } from "../../page/places.ts";
+import { marksOf } from "../../page/marks.ts";
 import { rowsOf, type Wanted } from "../../page/rows.ts";
 import { spentOf } from "../../page/spent.ts";
 import { LogStore } from "../../page/store.ts";
@@ -120,8 +120,8 @@ test("a text is found as it is; case matters only if it has a capital", () => {
 });
 
 test("places of no length are not marked, and marks have an end", () => {
-  expect(placesOf("baac", /a*/g)).toEqual([[1, 3]]);
-  expect(placesOf("x".repeat(1_000), /x/g)).toHaveLength(100);
+  expect(marksOf("baac", /a*/g)).toEqual([[1, 3]]);
+  expect(marksOf("x".repeat(1_000), /x/g)).toHaveLength(100);
 });
 
 test("a person reads no escape codes and no control characters", () => {

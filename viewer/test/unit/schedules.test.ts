@@ -6,7 +6,7 @@ import type { Input } from "../../client/src/types.ts";
 import { Store } from "../mock/store.ts";
 import { runAt, Writer } from "../mock/story.ts";
 
-// Random worlds: lines that CloudWatch Logs stores or loses, deliveries that are late, duplicated
+// Random simulations: lines that CloudWatch Logs stores or loses, deliveries that are late, duplicated
 // or dropped, replays that are slow or break off, connections that are cut. Whatever happens, once it
 // is quiet each stored line has been shown once, and exactly the others count as lost.
 
@@ -23,7 +23,7 @@ const line = fc.record({
   /** Begins a new run. */
   newRun: fc.oneof({ weight: 15, arbitrary: fc.constant(false) }, fc.boolean()),
 });
-const world = fc.record({
+const schedule = fc.record({
   before: fc.integer({ min: 0, max: 30 }),
   limit: fc.integer({ min: 1, max: 40 }),
   lines: fc.array(line, { minLength: 1, maxLength: 40 }),
@@ -46,7 +46,7 @@ const world = fc.record({
   jitter: fc.float({ min: 0, max: Math.fround(0.99), noNaN: true }),
 });
 
-class World {
+class Simulation {
   readonly rules: Rules;
   readonly store = new Store();
   readonly shown = new Map<Run, number[]>();
@@ -172,8 +172,8 @@ class World {
 
 test("once it is quiet, each stored line has been shown once and exactly the others are lost", () => {
   fc.assert(
-    fc.property(world, ({ before, limit, lines, cuts, answers, jitter }) => {
-      const sim = new World(limit, answers, jitter);
+    fc.property(schedule, ({ before, limit, lines, cuts, answers, jitter }) => {
+      const sim = new Simulation(limit, answers, jitter);
       let attempt = 1;
       let writer = new Writer("w", runAt(START, attempt), START - 10 * MINUTE);
       const stored = new Map<Run, Set<number>>();

@@ -1,10 +1,10 @@
 import type { Span } from "./ansi.ts";
 
-/** Places that are marked in one line at most. */
+/** Most marks in one line. */
 const MAX_MARKS = 100;
 
-/** Where a text has a (global) expression, without the places of no length. */
-export function placesOf(text: string, expression: RegExp): Span[] {
+/** Where a text has a (global) expression, without the matches of no length. */
+export function marksOf(text: string, expression: RegExp): Span[] {
   const spans: Span[] = [];
   for (const match of text.matchAll(expression)) {
     if (match[0].length > 0) spans.push([match.index, match.index + match[0].length]);
