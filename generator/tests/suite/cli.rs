@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{generator, project, tree};
+use crate::support::{SETTINGS, generator, project, tree};
 
 struct Run {
     code: i32,
@@ -20,10 +20,10 @@ fn run(folder: &Path, arguments: &[&str]) -> Run {
     }
 }
 
-/// A folder with the project's configuration, generated.
+/// A folder with a configuration, generated.
 fn generated() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+    fs::write(folder.path().join("ralph.toml"), SETTINGS).unwrap();
     assert_eq!(run(folder.path(), &[]).code, 0);
     folder
 }
@@ -170,7 +170,7 @@ fn what_terraform_and_people_keep_there_is_never_an_orphan() {
 #[test]
 fn stdout_prints_every_file_and_writes_none() {
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+    fs::write(folder.path().join("ralph.toml"), SETTINGS).unwrap();
     let printed = run(folder.path(), &["--stdout"]);
     assert_eq!(printed.code, 0);
     for (path, text) in tree() {
@@ -291,7 +291,7 @@ fn what_cannot_be_written_says_what_and_where_and_nothing_is_torn() {
     assert!(refused.err.starts_with(&format!("error: cannot read {VPC}: ")), "{}", refused.err);
 
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+    fs::write(folder.path().join("ralph.toml"), SETTINGS).unwrap();
     fs::write(folder.path().join("terraform"), "a file\n").unwrap();
     let refused = run(folder.path(), &[]);
     assert_eq!(refused.code, 1);
@@ -303,7 +303,7 @@ fn what_cannot_be_written_says_what_and_where_and_nothing_is_torn() {
 #[test]
 fn a_place_where_nobody_can_write_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+    fs::write(folder.path().join("ralph.toml"), SETTINGS).unwrap();
     let refused = run(folder.path(), &["--out", "/proc/ralph"]);
     assert_eq!(refused.code, 1);
     assert!(refused.err.starts_with("error: cannot make /proc/ralph/"), "{}", refused.err);

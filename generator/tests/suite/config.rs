@@ -5,7 +5,7 @@ use ralph_generator::config::{self, NetworkMode, reference};
 use serde_json::Value;
 
 use crate::random::Dice;
-use crate::support::project;
+use crate::support::SETTINGS;
 
 fn refused(text: &str) -> String {
     match config::parse("ralph.toml", text) {
@@ -185,14 +185,13 @@ fn bad_input_never_panics_and_always_says_where() {
         "[", "]", "=", "\"", "'''", "{", "}", "\n", ".", "ü", "\u{0}", "0x", "1e400", "-", "nan",
         "[env.", "\r", "\\u", "[[", "#",
     ];
-    let whole = std::fs::read_to_string(project().join("ralph.toml")).unwrap();
-    let mut texts: Vec<String> = (0..whole.len())
-        .filter(|end| whole.is_char_boundary(*end))
-        .flat_map(|end| [whole[..end].to_owned(), format!("{}ü", &whole[..end])])
+    let mut texts: Vec<String> = (0..SETTINGS.len())
+        .filter(|end| SETTINGS.is_char_boundary(*end))
+        .flat_map(|end| [SETTINGS[..end].to_owned(), format!("{}ü", &SETTINGS[..end])])
         .collect();
     let mut dice = Dice(0x70_6d6c);
     for _ in 0..2_000 {
-        let mut text: Vec<char> = whole.chars().collect();
+        let mut text: Vec<char> = SETTINGS.chars().collect();
         for _ in 0..=dice.roll(5) {
             let at = dice.roll(text.len());
             let upto = (at + dice.roll(30)).min(text.len());
@@ -265,9 +264,8 @@ fn the_schema_and_the_page_hold_every_key() {
 
 #[test]
 fn what_an_editor_does_to_a_file_changes_nothing() {
-    let whole = std::fs::read_to_string(project().join("ralph.toml")).unwrap();
-    let settings = config::parse("ralph.toml", &whole).unwrap();
-    for same in [format!("\u{feff}{whole}"), whole.replace('\n', "\r\n")] {
+    let settings = config::parse("ralph.toml", SETTINGS).unwrap();
+    for same in [format!("\u{feff}{SETTINGS}"), SETTINGS.replace('\n', "\r\n")] {
         assert_eq!(config::parse("ralph.toml", &same).unwrap(), settings);
     }
     // A place is a line and a column of what the person sees.

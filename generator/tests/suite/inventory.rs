@@ -102,7 +102,7 @@ pub fn check(folder: &Path, plan: &Value, environment: &str) {
     }
     rows.sort();
     let mut table = format!(
-        "# What `{environment}` consists of\n\nFrom the plan. `RALPH_WRITE=1 cargo test -p ralph-generator inventory` writes it again.\n\n| Type | Number |\n|---|---|\n"
+        "# What `{environment}` consists of\n\nFrom the plan, with the settings of `generator/tests/fixtures/ralph.toml`. `RALPH_WRITE=1 cargo test -p ralph-generator inventory` writes it again.\n\n| Type | Number |\n|---|---|\n"
     );
     for (kind, number) in &count {
         let _ = writeln!(table, "| {kind} | {number} |");

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
-use crate::support::{generator, project, tree, write};
+use crate::support::{SETTINGS, generator, tree, write};
 
 /// What `ulimit -f` counts in.
 const BLOCK: usize = 512;
@@ -47,7 +47,7 @@ fn after_a_kill_every_file_is_whole_and_the_next_run_completes_it() {
     assert!(chosen.len() > 5, "{} files are too few", chosen.len());
     for (number, (victim, text)) in chosen.into_iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
-        fs::copy(project().join("ralph.toml"), folder.path().join("ralph.toml")).unwrap();
+        fs::write(folder.path().join("ralph.toml"), SETTINGS).unwrap();
         let out = folder.path().join("terraform");
         // Every other file that would outgrow the limit is right already, so the run is stopped
         // in the chosen one. The rest is old, or in every other round not there at all.
