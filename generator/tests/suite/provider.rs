@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ralph_generator::hcl::Schema;
 use ralph_generator::{aws, config, generate};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::inventory;
 use crate::support::{OFFLINE, good, init, terraform, tree, write};
@@ -56,25 +56,21 @@ fn dev_validates_without_a_warning_and_plans_its_inventory() {
 
     inventory::check(&dev, &plan, "dev");
 
-    let after = |address: &str| {
-        let found = planned(&plan).into_iter().find(|change| change["address"] == address);
-        found.unwrap_or_else(|| panic!("{address}"))["change"]["after"].clone()
+    let holds = |kind: &str, facts: Value| {
+        let fits = |change: &&Value| {
+            let after = &change["change"]["after"];
+            let mut facts = facts.as_object().unwrap().iter();
+            change["type"] == kind && facts.all(|(key, fact)| after[key] == *fact)
+        };
+        assert!(planned(&plan).iter().any(fits), "there is no {kind} with {facts}");
     };
-    assert_eq!(after("module.fargate.aws_ecs_cluster.this")["name"], "ralph-dev");
-    let logs = after("module.fargate.aws_cloudwatch_log_group.workstreams");
-    assert_eq!(
-        (&logs["name"], &logs["retention_in_days"]),
-        (&"/ralph/workstreams".into(), &7.into())
-    );
-    let task = after("module.fargate.aws_ecs_task_definition.worker");
-    assert_eq!((&task["cpu"], &task["memory"]), (&"1024".into(), &"2048".into()));
-    let secret = after("module.secrets.aws_secretsmanager_secret.git_token");
-    assert_eq!(secret["name"], "ralph/dev/git-token");
-    let function = after("module.websocket.aws_lambda_function.send_logs");
-    assert_eq!(
-        (&function["function_name"], &function["handler"]),
-        (&"ralph-dev-send-logs".into(), &"send-logs".into())
-    );
+    holds("aws_ecs_cluster", json!({ "name": "ralph-dev" }));
+    let logs = json!({ "name": "/ralph/workstreams", "retention_in_days": 7 });
+    holds("aws_cloudwatch_log_group", logs);
+    holds("aws_ecs_task_definition", json!({ "cpu": "1024", "memory": "2048" }));
+    holds("aws_secretsmanager_secret", json!({ "name": "ralph/dev/git-token" }));
+    let function = json!({ "function_name": "ralph-dev-send-logs", "handler": "send-logs" });
+    holds("aws_lambda_function", function);
 }
 
 #[test]
