@@ -62,6 +62,9 @@ pub enum RunError {
 /// [`RunError`], before anything is written.
 pub fn run(order: &Order) -> Result<Outcome, RunError> {
     let settings = config::read(&order.config)?;
+    if !settings.warnings.is_empty() {
+        eprintln!("{}", settings.warnings);
+    }
     let generated = generate::all(&settings).map_err(RunError::Model)?;
     if order.mode == Mode::Stdout {
         return print(&order.out, &generated.terraform)

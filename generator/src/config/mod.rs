@@ -1,9 +1,6 @@
 //! `ralph.toml`, in two levels: [`raw`] is what the file says, [`valid`] is what it means.
 
-mod check;
-mod cidr;
 pub mod keys;
-mod monitoring;
 mod names;
 mod problem;
 mod raw;
@@ -13,6 +10,7 @@ mod valid;
 
 use std::path::Path;
 
+use problem::Problem;
 pub use valid::{
     Architecture, Environment, Limits, Monitoring, Network, NetworkMode, Settings, State,
     Websocket, Worker,
@@ -29,16 +27,6 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not UTF-8 text.
-    #[error("{path}:{line}:{column}: not UTF-8\nhint: save the file as UTF-8")]
-    Encoding {
-        /// The file.
-        path: String,
-        /// The line, from 1.
-        line: usize,
-        /// The column in bytes, from 1.
-        column: usize,
-    },
     /// The file is wrong.
     #[error("{0}")]
     Wrong(String),
@@ -52,15 +40,13 @@ pub fn read(path: &Path) -> Result<Settings, ConfigError> {
     let name = path.display().to_string();
     let bytes =
         std::fs::read(path).map_err(|source| ConfigError::Read { path: name.clone(), source })?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => parse(&name, text),
-        Err(error) => {
-            let good = &bytes[..error.valid_up_to()];
-            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-            let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-            Err(ConfigError::Encoding { path: name, line, column })
-        }
+    let text = String::from_utf8_lossy(&bytes);
+    if let Err(error) = std::str::from_utf8(&bytes) {
+        let at = error.valid_up_to();
+        let problem = Problem::new("the file is not UTF-8").at(at..at + 1, "this byte");
+        return Err(wrong(&name, &text, vec![problem.hint("save the file as UTF-8")]));
     }
+    parse(&name, &text)
 }
 
 /// Checks a configuration's text; `name` is how errors call the file.
@@ -70,10 +56,18 @@ pub fn read(path: &Path) -> Result<Settings, ConfigError> {
 pub fn parse(name: &str, text: &str) -> Result<Settings, ConfigError> {
     // A byte order mark does not belong to the first line.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (file, mut problems) = raw::read(text);
-    let settings = check::settings(&file, &mut problems);
-    if problems.is_empty() {
-        return Ok(settings);
+    let (mut file, mut problems) = raw::read(text);
+    rules::check(&mut file, &mut problems);
+    let (warnings, errors): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(|problem| problem.is_warning);
+    if errors.is_empty() {
+        return Ok(Settings::new(file, problem::render(name, text, warnings)));
     }
-    Err(ConfigError::Wrong(problem::render(name, text, &problems)))
+    Err(wrong(name, text, errors))
+}
+
+fn wrong(name: &str, text: &str, errors: Vec<Problem>) -> ConfigError {
+    // Whoever prints an error begins with `error: `.
+    let errors = problem::render(name, text, errors);
+    ConfigError::Wrong(errors.trim_start_matches("error: ").to_owned())
 }

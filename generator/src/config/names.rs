@@ -1,19 +1,6 @@
-//! What names may be: an environment's own, and those AWS makes of it.
+//! What follows from an environment's name: the names that AWS sees, and the address range.
 
 use ralph_protocol::names::{Handler, Resources};
-
-/// The form of an environment's name, for editors; [`environment`] is the rule.
-pub(super) const ENVIRONMENT: &str = "^[a-z]([a-z0-9-]*[a-z0-9])?$";
-
-/// Whether a text can be an environment's name, or why not.
-pub(super) fn environment(name: &str) -> Result<(), &'static str> {
-    const FORM: &str =
-        "lower-case letters, digits and `-`, beginning with a letter and not ending in `-`";
-    let mut bytes = name.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
-    let rest = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if first && rest && !name.ends_with('-') { Ok(()) } else { Err(FORM) }
-}
 
 /// Names of an environment that AWS limits: what, the name, most characters.
 pub(super) fn limited(names: &Resources) -> Vec<(&'static str, String, usize)> {
@@ -35,10 +22,8 @@ pub(super) fn limited(names: &Resources) -> Vec<(&'static str, String, usize)> {
 /// Names that would be taken twice if both environments stood in one account and region.
 pub(super) fn shared(a: &Resources, b: &Resources) -> Vec<String> {
     let of = |names: &Resources| {
-        let mut all: Vec<(&str, String)> =
-            limited(names).into_iter().map(|(what, name, _)| (what, name)).collect();
-        all.push(("a log group", names.log_group()));
-        all
+        let limited = limited(names).into_iter().map(|(what, name, _)| (what, name));
+        limited.chain([("a log group", names.log_group())]).collect::<Vec<_>>()
     };
     // A cluster and a repository may share a name; two of a kind may not.
     let others = of(b);
@@ -46,4 +31,20 @@ pub(super) fn shared(a: &Resources, b: &Resources) -> Vec<String> {
     let mut both: Vec<String> = both.map(|(_, name)| name).collect();
     both.sort();
     both
+}
+
+/// The address range of an environment that names none. Apart from dev's and prod's it follows from
+/// the name alone (FNV-1a), so that adding an environment moves no other one.
+pub(super) fn range(environment: &str) -> String {
+    let second = match environment {
+        "dev" => 20,
+        "prod" => 30,
+        other => {
+            let hash = other.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
+            64 + hash % 64
+        }
+    };
+    format!("10.{second}.0.0/16")
 }

@@ -5,32 +5,34 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// A mistake, with the places it is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// What is wrong.
-    pub message: String,
+#[derive(Debug)]
+pub(super) struct Problem {
+    message: String,
+    /// What may be right, because AWS may have grown.
+    pub(super) is_warning: bool,
     /// Where, and what to say there. The first place is the mistake's own.
-    pub places: Vec<(Range<usize>, String)>,
+    places: Vec<(Range<usize>, String)>,
     /// What is allowed, or what to do.
-    pub hint: Option<String>,
+    pub(super) hint: Option<String>,
 }
 
 impl Problem {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), places: Vec::new(), hint: None }
+        Self { message: message.into(), is_warning: false, places: Vec::new(), hint: None }
     }
 
-    pub(super) fn at(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
-        self.places.push((span, label.into()));
+    pub(super) fn warning(message: impl Into<String>) -> Self {
+        Self { is_warning: true, ..Self::new(message) }
+    }
+
+    /// At a place; none is the place of a default.
+    pub(super) fn at(
+        mut self,
+        place: impl Into<Option<Range<usize>>>,
+        label: impl Into<String>,
+    ) -> Self {
+        self.places.extend(place.into().map(|place| (place, label.into())));
         self
-    }
-
-    /// At a place that may be a default and so stand nowhere.
-    pub(super) fn at_given(self, span: Option<Range<usize>>, label: impl Into<String>) -> Self {
-        match span {
-            Some(span) => self.at(span, label),
-            None => self,
-        }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -39,57 +41,34 @@ impl Problem {
     }
 }
 
-/// The text of all problems, in the order of the file.
-pub(super) fn render(name: &str, text: &str, problems: &[Problem]) -> String {
-    let mut problems: Vec<&Problem> = problems.iter().collect();
-    problems.sort_by_key(|problem| problem.places.first().map_or(0, |(span, _)| span.start));
+/// The text of problems, in the order of the file.
+pub(super) fn render(name: &str, text: &str, mut problems: Vec<Problem>) -> String {
+    problems.sort_by_key(|problem| problem.places.first().map_or(0, |(place, _)| place.start));
+    let after = text.match_indices('\n').map(|(at, _)| at + 1);
+    let lines: Vec<usize> = std::iter::once(0).chain(after).collect();
     let renderer = Renderer::plain();
-    let lines = Lines::of(text);
-    let mut shown: Vec<String> = problems
-        .iter()
-        .map(|problem| renderer.render(&[group(name, text, &lines, problem)]))
-        .collect();
-    // The first line's `error: ` is written by whoever prints the whole.
-    if let Some(first) = shown.first_mut() {
-        *first = first.trim_start_matches("error: ").to_owned();
-    }
-    shown.join("\n\n")
+    let shown = problems.iter().map(|it| renderer.render(&[group(name, text, &lines, it)]));
+    shown.collect::<Vec<_>>().join("\n\n")
 }
 
-/// Where each line begins.
-struct Lines(Vec<usize>);
-
-impl Lines {
-    fn of(text: &str) -> Self {
-        let after = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self(std::iter::once(0).chain(after).collect())
-    }
-
-    /// The number of the line that holds a place, from 0.
-    fn at(&self, place: usize) -> usize {
-        self.0.partition_point(|start| *start <= place).saturating_sub(1)
-    }
-}
-
-fn group<'a>(name: &'a str, text: &'a str, lines: &Lines, problem: &'a Problem) -> Group<'a> {
-    let mut group = Group::with_title(Level::ERROR.primary_title(problem.message.as_str()));
+/// A problem with the lines that it concerns; `lines` has the beginning of each.
+fn group<'a>(name: &'a str, text: &'a str, lines: &[usize], problem: &'a Problem) -> Group<'a> {
+    let level = if problem.is_warning { Level::WARNING } else { Level::ERROR };
+    let mut group = Group::with_title(level.primary_title(problem.message.as_str()));
     let spans: Vec<Range<usize>> =
         problem.places.iter().map(|(span, _)| visible(text, span)).collect();
     let first = spans.iter().map(|span| span.start).min();
     let last = spans.iter().map(|span| span.end).max();
     if let (Some(first), Some(last)) = (first, last) {
-        // Only the lines concerned: a look at the whole file for each problem is quadratic.
-        let line = lines.at(first);
-        let (from, to) = (lines.0[line], lines.0.get(lines.at(last) + 1).copied());
+        // Only these lines: a look at the whole file for each problem is quadratic.
+        let number = |place: usize| lines.partition_point(|start| *start <= place);
+        let (from, to) = (lines[number(first) - 1], lines.get(number(last)).copied());
         let part = &text[from..to.unwrap_or(text.len())];
-        let mut snippet = Snippet::source(part).path(name).line_start(line + 1);
+        let mut snippet = Snippet::source(part).path(name).line_start(number(first));
         for (i, (span, (_, label))) in spans.iter().zip(&problem.places).enumerate() {
             let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let mut annotation = kind.span(span.start - from..span.end - from);
-            if !label.is_empty() {
-                annotation = annotation.label(label.as_str());
-            }
-            snippet = snippet.annotation(annotation);
+            let span = span.start - from..span.end - from;
+            snippet = snippet.annotation(kind.span(span).label(label.as_str()));
         }
         group = group.element(snippet);
     }

@@ -1,44 +1,53 @@
 //! The first level: what `ralph.toml` says. Every key is known, every value has the type and form
 //! its key asks for, and each remembers its place. All mistakes are gathered, not only the first.
 
-use std::cell::RefCell;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use regex::Regex;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::keys::{Default, ENVIRONMENT, FILE, Form, Key, Kind, Section};
+use super::keys::{ENVIRONMENT, FILE, Key, Kind, REGIONS, STRING, Section};
 use super::problem::Problem;
 use crate::nearest::nearest;
 
-/// A value of its key's kind.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    Text(String),
-    Texts(Vec<(String, Range<usize>)>),
-    TextMap(Vec<(String, String, Range<usize>)>),
-    Integer(i64),
-    Number(f64),
-    Bool(bool),
-}
-
-/// What a table says: values by key, keys of inner tables as `table.key`.
+/// A table of the file, with the tables in it. A path is `key`, `table` or `table.key`.
 #[derive(Debug)]
 pub(super) struct Table {
-    pub(super) values: BTreeMap<String, (Value, Range<usize>)>,
-    /// Inner tables that are there, with the places of their names.
-    pub(super) inner: BTreeMap<String, Range<usize>>,
-    /// Keys whose value was wrong: a rule across fields has nothing to say about them.
-    pub(super) broken: Vec<String>,
+    /// Values by key and by table: the file's, else the default. A wrong value is null, so that
+    /// rules about several keys do not judge it.
+    pub(super) values: Value,
+    /// The place of each value and table that the file has, and of each tag, by path.
+    places: BTreeMap<String, Range<usize>>,
     /// The table's own place.
-    pub(super) span: Range<usize>,
+    pub(super) place: Range<usize>,
 }
 
 impl Table {
-    fn at(span: Range<usize>) -> Self {
-        Self { values: BTreeMap::new(), inner: BTreeMap::new(), broken: Vec::new(), span }
+    fn new(section: &Section, place: Range<usize>) -> Self {
+        Self { values: section.defaults(), places: BTreeMap::new(), place }
+    }
+
+    /// The value at a path; null if there is none or a wrong one.
+    pub(super) fn get(&self, path: &str) -> &Value {
+        path.split('.').fold(&self.values, |value, part| &value[part])
+    }
+
+    /// The string at a path.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.get(path).as_str()
+    }
+
+    pub(super) fn set(&mut self, path: &str, value: Value) {
+        *path.split('.').fold(&mut self.values, |value, part| &mut value[part]) = value;
+    }
+
+    /// Where the file has a path, even with a wrong value.
+    pub(super) fn place(&self, path: &str) -> Option<Range<usize>> {
+        self.places.get(path).cloned()
     }
 }
 
@@ -50,107 +59,166 @@ pub(super) struct File {
     pub(super) environments: Vec<(String, Table)>,
 }
 
+/// Reads a file and what is wrong with each of its keys.
 pub(super) fn read(text: &str) -> (File, Vec<Problem>) {
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut problems: Vec<Problem> = errors
         .iter()
         .map(|error| Problem::new(error.message()).at(error.span().unwrap_or(0..0), "here"))
         .collect();
-    let mut own = Table::at(0..0);
+    let mut own = Table::new(&FILE, 0..0);
     let mut environments = Vec::new();
-    let mut rest = Vec::new();
-    for (key, value) in root.get_ref() {
-        if key.get_ref() != "env" {
-            rest.push((key, value));
-        } else if let DeValue::Table(table) = value.get_ref() {
-            for (name, env) in table {
-                let span = name.span();
-                let mut read = Table::at(span);
-                match env.get_ref() {
-                    DeValue::Table(table) => {
-                        section(&ENVIRONMENT, "", entries(table), &mut read, &mut problems);
-                    }
-                    _ => problems.push(expected("a table, such as [env.dev]", env)),
-                }
-                environments.push((name.get_ref().to_string(), read));
-            }
-        } else {
-            problems.push(expected("tables, such as [env.dev]", value));
+    for (name, value) in root.get_ref() {
+        match (name.get_ref().as_ref(), value.get_ref()) {
+            ("env", DeValue::Table(table)) => environments.extend(table),
+            ("env", _) => problems.push(expected("tables, such as [env.dev]", value)),
+            _ => entry(&FILE, "", name, value, &mut own, &mut problems),
         }
     }
-    section(&FILE, "", rest, &mut own, &mut problems);
-    // A file's order is the order of spans; the parser's map sorts by name.
-    environments.sort_by_key(|(_, table)| table.span.start);
+    // A file's order is the order of places; the parser's map sorts by name.
+    environments.sort_by_key(|(name, _)| name.span().start);
+    let environments = environments.into_iter().map(|(name, value)| {
+        let mut table = Table::new(&ENVIRONMENT, name.span());
+        match value.get_ref() {
+            DeValue::Table(entries) => {
+                for (name, value) in entries {
+                    entry(&ENVIRONMENT, "", name, value, &mut table, &mut problems);
+                }
+            }
+            _ => problems.push(expected("a table, such as [env.dev]", value)),
+        }
+        (name.get_ref().to_string(), table)
+    });
+    let environments = environments.collect();
     (File { own, environments }, problems)
 }
 
-type Entry<'a> = (&'a Spanned<std::borrow::Cow<'a, str>>, &'a Spanned<DeValue<'a>>);
-
-fn entries<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
-    table.iter().collect()
-}
-
-fn section(
+/// Reads a key, or a table in a table.
+fn entry(
     section: &Section,
     prefix: &str,
-    entries: Vec<Entry<'_>>,
+    name: &Spanned<Cow<'_, str>>,
+    value: &Spanned<DeValue<'_>>,
     out: &mut Table,
     problems: &mut Vec<Problem>,
 ) {
-    for (name, value) in entries {
-        let text = name.get_ref().as_ref();
-        if let Some(inner) = section.sections.iter().find(|inner| inner.name == text) {
-            match value.get_ref() {
-                DeValue::Table(table) => {
-                    out.inner.insert(text.to_owned(), name.span());
-                    let entries = table.iter().collect();
-                    self::section(inner, &format!("{text}."), entries, out, problems);
-                    for key in inner.keys {
-                        if matches!(key.default, Default::Required)
-                            && !table.keys().any(|own| own.get_ref() == key.name)
-                        {
-                            let problem = Problem::new(format!("{text} needs {}", key.name));
-                            problems.push(problem.at(name.span(), "this table").hint(format!(
-                                "{} = {}",
-                                key.name,
-                                key.kind.words()
-                            )));
-                        }
-                    }
-                }
-                _ => problems.push(expected("a table", value)),
-            }
-        } else if let Some(key) = section.keys.iter().find(|key| key.name == text) {
-            let path = format!("{prefix}{text}");
-            let before = problems.len();
-            match convert(key.kind, value, problems) {
-                Some(read) if problems.len() == before => {
-                    out.values.insert(path, (read, value.span()));
-                }
-                _ => out.broken.push(path),
-            }
-        } else {
-            let table = matches!(value.get_ref(), DeValue::Table(_));
-            problems.push(unknown(section, name, table));
+    let text = name.get_ref().as_ref();
+    let path = format!("{prefix}{text}");
+    if let Some(key) = section.keys.iter().find(|key| key.name == text) {
+        out.places.insert(path.clone(), value.span());
+        if let (Kind::TextMap, DeValue::Table(table)) = (key.kind, value.get_ref()) {
+            out.places
+                .extend(table.keys().map(|key| (format!("{path}.{}", key.get_ref()), key.span())));
+        }
+        out.set(&path, convert(key, value, problems));
+        return;
+    }
+    let Some(inner) = section.sections.iter().find(|inner| inner.name == text) else {
+        problems.push(unknown(section, name, matches!(value.get_ref(), DeValue::Table(_))));
+        return;
+    };
+    let DeValue::Table(table) = value.get_ref() else {
+        problems.push(expected("a table", value));
+        return;
+    };
+    out.places.insert(path, name.span());
+    for (name, value) in table {
+        entry(inner, &format!("{text}."), name, value, out, problems);
+    }
+    for key in inner.keys.iter().filter(|key| key.is_required() && table.get(key.name).is_none()) {
+        let problem = Problem::new(format!("{text} needs {}", key.name));
+        let hint = format!("{} = {}", key.name, key.kind.words());
+        problems.push(problem.at(name.span(), "this table").hint(hint));
+    }
+}
+
+/// The value of a key; null and a problem if it is wrong.
+fn convert(key: &Key, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Problem>) -> Value {
+    let before = problems.len();
+    check(key.name, key.kind, value, problems);
+    if problems.len() == before { plain(value) } else { Value::Null }
+}
+
+/// As JSON; null if JSON cannot hold it, such as a number of 50 digits.
+fn plain(value: &Spanned<DeValue<'_>>) -> Value {
+    Value::deserialize(ValueDeserializer::from(value.clone())).unwrap_or(Value::Null)
+}
+
+fn check(name: &str, kind: Kind, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Problem>) {
+    let found = value.get_ref().type_str();
+    let types: &[&str] = match kind {
+        Kind::Text(_) | Kind::OneOf(_) => &["string"],
+        Kind::Integer(..) | Kind::OneOfIntegers(_) => &["integer"],
+        Kind::Positive(_) => &["integer", "float"],
+        Kind::Bool => &["boolean"],
+        Kind::Texts(_) | Kind::TextMap => &[],
+    };
+    match (kind, value.get_ref()) {
+        (Kind::Texts(form), DeValue::Array(items)) => {
+            items.iter().for_each(|item| check(name, Kind::Text(form), item, problems));
+        }
+        (Kind::TextMap, DeValue::Table(table)) => {
+            table.values().for_each(|item| check(name, Kind::Text(STRING), item, problems));
+        }
+        _ if types.contains(&found) && kind.accepts(&plain(value)) => {}
+        (_, wrong) => {
+            let mut problem = if types.contains(&found) {
+                Problem::new(format!("expected {}", kind.words()))
+                    .at(value.span(), "not allowed here")
+            } else {
+                expected(&kind.words(), value)
+            };
+            problem.hint = hint(name, kind, wrong);
+            problems.push(problem);
         }
     }
 }
 
-fn unknown(section: &Section, name: &Spanned<std::borrow::Cow<'_, str>>, table: bool) -> Problem {
-    let mut known: Vec<&str> = section.keys.iter().map(|key: &Key| key.name).collect();
-    known.extend(section.sections.iter().map(|inner| inner.name));
-    if section.name.is_empty() {
-        known.push("env");
-    }
-    let problem =
-        Problem::new(format!("unknown key `{}`", name.get_ref())).at(name.span(), "not a key here");
-    problem.hint(match nearest(name.get_ref(), known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if section.name.is_empty() && table => {
-            format!("an environment is a table of env: [env.{}]", name.get_ref())
+/// What to write in place of a wrong value, if that is clear.
+fn hint(name: &str, kind: Kind, wrong: &DeValue<'_>) -> Option<String> {
+    let write = |value: &dyn std::fmt::Display| Some(format!("write `{name} = {value}`"));
+    let did_you_mean = |near: &str| format!("did you mean `{near}`?");
+    match (kind, wrong) {
+        (Kind::Text(_), DeValue::String(text)) if name == "region" => {
+            nearest(text, REGIONS.split(' ')).map(did_you_mean).or_else(|| {
+                let area = text.split_once('-')?.0;
+                let there =
+                    REGIONS.split(' ').filter(|known| known.split('-').next() == Some(area));
+                let there = there.collect::<Vec<_>>().join(", ");
+                (!there.is_empty()).then(|| format!("regions of {area} are {there}"))
+            })
         }
-        None => format!("keys here are {}", known.join(", ")),
-    })
+        (Kind::OneOf(all), DeValue::String(text)) => {
+            nearest(text, all.iter().copied()).map(did_you_mean)
+        }
+        (
+            Kind::Text(_) | Kind::OneOf(_),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_),
+        ) => Some("put it in quotes".to_owned()),
+        (Kind::Texts(_), DeValue::String(_)) => {
+            Some("a list stands in brackets: [\"…\"]".to_owned())
+        }
+        (Kind::Bool, DeValue::String(text)) => match &*text.to_lowercase() {
+            "true" | "yes" | "on" => write(&true),
+            "false" | "no" | "off" => write(&false),
+            _ => Some("write true or false, without quotes".to_owned()),
+        },
+        (Kind::Integer(..) | Kind::OneOfIntegers(_) | Kind::Positive(_), DeValue::String(text)) => {
+            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            let (digits, unit) = text.split_at(end);
+            let factor = match (name, &*unit.trim().to_lowercase()) {
+                (_, "") | ("memory", "m" | "mb" | "mib") => 1,
+                ("memory", "g" | "gb" | "gib") => 1024,
+                _ => 0,
+            };
+            let number = digits.parse::<i64>().ok().and_then(|number| number.checked_mul(factor));
+            match number.filter(|number| kind.accepts(&json!(number))) {
+                Some(number) => write(&number),
+                None => Some("a number stands without quotes and unit".to_owned()),
+            }
+        }
+        _ => None,
+    }
 }
 
 fn expected(words: &str, value: &Spanned<DeValue<'_>>) -> Problem {
@@ -158,98 +226,18 @@ fn expected(words: &str, value: &Spanned<DeValue<'_>>) -> Problem {
     Problem::new(format!("expected {words}")).at(value.span(), format!("found {found}"))
 }
 
-fn convert(kind: Kind, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Problem>) -> Option<Value> {
-    let wrong = || {
-        let problem = expected(&kind.words(), value);
-        let textual = matches!(kind, Kind::Text(_));
-        match value.get_ref() {
-            DeValue::String(_) => match kind {
-                Kind::Texts(_) => problem.hint("a list stands in brackets: [\"…\"]"),
-                Kind::TextMap | Kind::Text(_) | Kind::OneOf(_) => problem,
-                _ => problem.hint("leave out the quotes"),
-            },
-            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) if textual => {
-                problem.hint("put it in quotes")
-            }
-            _ => problem,
+fn unknown(section: &Section, name: &Spanned<Cow<'_, str>>, table: bool) -> Problem {
+    let top = section.name.is_empty();
+    let name_of = |inner: &Section| inner.name;
+    let mut known: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
+    known.extend(section.sections.iter().map(name_of).chain(top.then_some("env")));
+    let hint = match nearest(name.get_ref(), known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if top && table => {
+            format!("an environment is a table of env: [env.{}]", name.get_ref())
         }
+        None => format!("keys here are {}", known.join(", ")),
     };
-    let result = match (kind, value.get_ref()) {
-        (Kind::Text(form), DeValue::String(text)) => {
-            matches(form, text).then(|| Value::Text(text.to_string()))
-        }
-        (Kind::OneOf(allowed), DeValue::String(text)) => {
-            allowed.contains(&text.as_ref()).then(|| Value::Text(text.to_string()))
-        }
-        (Kind::Bool, DeValue::Boolean(value)) => Some(Value::Bool(*value)),
-        (Kind::Integer(low, high), DeValue::Integer(number)) => {
-            integer(number.as_str(), number.radix())
-                .filter(|number| (low..=high).contains(number))
-                .map(Value::Integer)
-        }
-        (Kind::OneOfIntegers(allowed), DeValue::Integer(number)) => {
-            integer(number.as_str(), number.radix())
-                .filter(|number| allowed.contains(number))
-                .map(Value::Integer)
-        }
-        (Kind::Positive(high), DeValue::Integer(number)) => {
-            let number = integer(number.as_str(), number.radix()).map(|number| number as f64);
-            number.filter(|number| *number > 0.0 && *number <= high).map(Value::Number)
-        }
-        (Kind::Positive(high), DeValue::Float(number)) => {
-            let number: Option<f64> = number.as_str().replace('_', "").parse().ok();
-            number.filter(|number| *number > 0.0 && *number <= high).map(Value::Number)
-        }
-        (Kind::Texts(form), DeValue::Array(items)) => {
-            let mut texts = Vec::new();
-            for item in items.iter() {
-                match item.get_ref() {
-                    DeValue::String(text) if matches(form, text) => {
-                        texts.push((text.to_string(), item.span()));
-                    }
-                    _ => problems.push(expected(form.words, item)),
-                }
-            }
-            Some(Value::Texts(texts))
-        }
-        (Kind::TextMap, DeValue::Table(table)) => {
-            let mut texts = Vec::new();
-            for (key, item) in table {
-                match item.get_ref() {
-                    DeValue::String(text) => {
-                        texts.push((key.get_ref().to_string(), text.to_string(), key.span()));
-                    }
-                    _ => problems.push(expected("a string", item)),
-                }
-            }
-            texts.sort_by(|a: &(String, _, _), b| a.0.cmp(&b.0));
-            Some(Value::TextMap(texts))
-        }
-        _ => {
-            problems.push(wrong());
-            return None;
-        }
-    };
-    if result.is_none() {
-        let problem = Problem::new(format!("expected {}", kind.words()));
-        problems.push(problem.at(value.span(), "not allowed here"));
-    }
-    result
-}
-
-fn integer(text: &str, radix: u32) -> Option<i64> {
-    i64::from_str_radix(&text.replace('_', ""), radix).ok()
-}
-
-fn matches(form: Form, text: &str) -> bool {
-    thread_local! {
-        /// Each pattern is compiled once, and only if some value asks for it.
-        static COMPILED: RefCell<BTreeMap<&'static str, Regex>> = const { RefCell::new(BTreeMap::new()) };
-    }
-    COMPILED.with_borrow_mut(|compiled| {
-        let pattern = compiled.entry(form.pattern).or_insert_with(|| {
-            Regex::new(form.pattern).expect("a test compiles every pattern of the table")
-        });
-        pattern.is_match(text)
-    })
+    let problem = Problem::new(format!("unknown key `{}`", name.get_ref()));
+    problem.at(name.span(), "not a key here").hint(hint)
 }

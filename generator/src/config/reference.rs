@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Default, ENVIRONMENT, FILE, Key, Kind, Section};
+use super::keys::{Default, ENVIRONMENT, FILE, Key, Kind, NAME, Section};
 use crate::generate::MARK_TEXT;
 
 /// The reference as Markdown.
@@ -14,126 +14,87 @@ pub fn markdown() -> String {
         "<!-- {MARK_TEXT} -->\n\n# ralph.toml\n\n\
          Each table `[env.<name>]` becomes a folder under `terraform/envs` with `just gen`. A key that\n\
          is absent has its default. A mistake is shown with its line and what is allowed, and nothing\n\
-         is written.\n\n\
+         is written. What may be a mistake, such as a region that is not on the generator's list, is a\n\
+         warning.\n\n\
          Editors that know JSON schema get completion and checks from a first line\n\
          `#:schema ./docs/ralph.schema.json`.\n"
     );
-    for (section, prefix) in sections() {
-        let title =
-            if prefix.is_empty() { "At the top".to_owned() } else { format!("`[{prefix}]`") };
-        let _ = write!(out, "\n## {title}\n\n{}\n\n", section.about);
-        out.push_str("| Key | What it is for | Allowed | Default |\n|---|---|---|---|\n");
-        for key in section.keys {
-            let allowed = key.kind.words().replace('|', "\\|");
-            let default = match default_words(key.default) {
-                (text, true) => format!("`{text}`"),
-                (text, false) => text,
-            };
-            let _ = writeln!(out, "| `{}` | {} | {allowed} | {default} |", key.name, key.about);
-        }
+    page(&mut out, "At the top", &FILE);
+    page(&mut out, &format!("`[{}]`", ENVIRONMENT.name), &ENVIRONMENT);
+    for section in ENVIRONMENT.sections {
+        page(&mut out, &format!("`[{}.{}]`", ENVIRONMENT.name, section.name), section);
     }
     out
 }
 
-/// Every section with its path.
-fn sections() -> Vec<(&'static Section, String)> {
-    let mut all = vec![(&FILE, String::new()), (&ENVIRONMENT, ENVIRONMENT.name.to_owned())];
-    for section in ENVIRONMENT.sections {
-        all.push((section, format!("{}.{}", ENVIRONMENT.name, section.name)));
-    }
-    all
-}
-
-/// A default in words, and whether it is a literal.
-fn default_words(default: Default) -> (String, bool) {
-    match default {
-        Default::Required => ("required".to_owned(), false),
-        Default::Unset => ("none".to_owned(), false),
-        Default::Derived(words) => (words.to_owned(), false),
-        other => (default_value(other).map(|value| value.to_string()).unwrap_or_default(), true),
-    }
-}
-
-fn default_value(default: Default) -> Option<Value> {
-    match default {
-        Default::Required | Default::Unset | Default::Derived(_) => None,
-        Default::Text(text) => Some(json!(text)),
-        Default::Texts(texts) => Some(json!(texts)),
-        Default::Integer(number) => Some(json!(number)),
-        Default::Number(number) => Some(json!(number)),
-        Default::Bool(value) => Some(json!(value)),
+fn page(out: &mut String, title: &str, section: &Section) {
+    let _ = write!(out, "\n## {title}\n\n{}\n\n", section.about);
+    out.push_str("| Key | What it is for | Allowed | Default |\n|---|---|---|---|\n");
+    for key in section.keys {
+        let allowed = key.kind.words().replace('|', "\\|");
+        let default = match key.default {
+            Default::Required => "required".to_owned(),
+            Default::Unset => "none".to_owned(),
+            Default::Derived(words) => words.to_owned(),
+            Default::Value(value) => format!("`{}`", value()),
+        };
+        let _ = writeln!(out, "| `{}` | {} | {allowed} | {default} |", key.name, key.about);
     }
 }
 
 /// The JSON schema.
-///
-/// # Panics
-/// Never: the value is built here.
 #[must_use]
 pub fn schema() -> String {
-    let mut root = object_schema(&FILE);
-    let environments = json!({
+    let mut schema = section_schema(&FILE);
+    schema["$comment"] = json!(MARK_TEXT);
+    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    schema["title"] = json!("ralph.toml");
+    schema["required"] = json!(["env"]);
+    schema["properties"]["env"] = json!({
         "description": ENVIRONMENT.about,
         "type": "object",
-        "propertyNames": { "pattern": super::names::ENVIRONMENT },
-        "additionalProperties": object_schema(&ENVIRONMENT),
+        "propertyNames": { "pattern": NAME.pattern },
+        "additionalProperties": section_schema(&ENVIRONMENT),
         "minProperties": 1,
     });
-    if let Some(Value::Object(properties)) = root.get_mut("properties") {
-        properties.insert("env".to_owned(), environments);
-    }
-    let mut all = Map::new();
-    all.insert("$comment".to_owned(), json!(MARK_TEXT));
-    all.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
-    all.insert("title".to_owned(), json!("ralph.toml"));
-    all.extend(root);
-    all.insert("required".to_owned(), json!(["env"]));
-    let mut text = serde_json::to_string_pretty(&Value::Object(all)).expect("a value of strings");
-    text.push('\n');
-    text
+    format!("{schema:#}\n")
 }
 
-fn object_schema(section: &Section) -> Map<String, Value> {
-    let mut properties = Map::new();
-    for key in section.keys {
-        properties.insert(key.name.to_owned(), key_schema(key));
-    }
-    for inner in section.sections {
-        properties.insert(inner.name.to_owned(), Value::Object(object_schema(inner)));
-    }
-    let mut object = Map::new();
-    object.insert("description".to_owned(), json!(section.about));
-    object.insert("type".to_owned(), json!("object"));
-    object.insert("properties".to_owned(), Value::Object(properties));
-    object.insert("additionalProperties".to_owned(), json!(false));
-    let required = section.keys.iter().filter(|key| matches!(key.default, Default::Required));
+fn section_schema(section: &Section) -> Value {
+    let keys = section.keys.iter().map(|key| (key.name.to_owned(), key_schema(key)));
+    let inner = section.sections.iter().map(|inner| (inner.name.to_owned(), section_schema(inner)));
+    let mut schema = json!({
+        "description": section.about,
+        "type": "object",
+        "properties": keys.chain(inner).collect::<Map<_, _>>(),
+        "additionalProperties": false,
+    });
+    let required = section.keys.iter().filter(|key| key.is_required());
     let required: Vec<&str> = required.map(|key| key.name).collect();
     if !required.is_empty() {
-        object.insert("required".to_owned(), json!(required));
+        schema["required"] = json!(required);
     }
-    object
+    schema
 }
 
 fn key_schema(key: &Key) -> Value {
     let mut schema = match key.kind {
         Kind::Text(form) => json!({ "type": "string", "pattern": form.pattern }),
-        Kind::OneOf(values) => json!({ "enum": values }),
         Kind::Texts(form) => {
             json!({ "type": "array", "items": { "type": "string", "pattern": form.pattern } })
         }
         Kind::TextMap => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
-        Kind::Integer(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
+        Kind::OneOf(values) => json!({ "enum": values }),
         Kind::OneOfIntegers(values) => json!({ "enum": values }),
+        Kind::Integer(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         Kind::Positive(high) => {
             json!({ "type": "number", "exclusiveMinimum": 0, "maximum": high })
         }
         Kind::Bool => json!({ "type": "boolean" }),
     };
-    if let Value::Object(schema) = &mut schema {
-        schema.insert("description".to_owned(), json!(key.about));
-        if let Some(default) = default_value(key.default) {
-            schema.insert("default".to_owned(), default);
-        }
+    schema["description"] = json!(key.about);
+    if let Some(default) = key.default.value() {
+        schema["default"] = default;
     }
     schema
 }

@@ -1,7 +1,11 @@
-//! The second level: what `ralph.toml` means. A value of these types has passed every rule; only
-//! [`check`](super::check) makes one from a file.
+//! The second level: what `ralph.toml` means. A value of these types has passed every rule.
 
 use ralph_protocol::names::Resources;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::raw::File;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,10 +14,49 @@ pub struct Settings {
     pub architecture: Architecture,
     /// In the order of the file.
     pub environments: Vec<Environment>,
+    /// What may be wrong, as text for a person; empty if there is nothing.
+    pub warnings: String,
+}
+
+impl Settings {
+    /// The settings of a file that has passed every rule.
+    pub(super) fn new(file: File, warnings: String) -> Self {
+        let environments = file.environments.into_iter().map(|(name, table)| {
+            let mut values = table.values;
+            let region = text(&values["region"]);
+            let zones = values["network"]["zones"].as_array().into_iter().flatten();
+            let zones: Vec<String> = zones.map(|zone| region.clone() + &text(zone)).collect();
+            let own = values["tags"].as_object().into_iter().flatten();
+            let mut tags = vec![("Environment".to_owned(), name.clone())];
+            tags.extend(own.map(|(key, value)| (key.clone(), text(value))));
+            values["network"]["zones"] = json!(zones);
+            values["tags"] = json!(tags);
+            values["names"] = json!(name);
+            read(values)
+        });
+        Self {
+            environments: environments.collect(),
+            architecture: read(file.own.values["architecture"].clone()),
+            warnings,
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn read<T: DeserializeOwned>(values: Value) -> T {
+    serde_json::from_value(values).expect("the table of keys has every field, with its kind")
+}
+
+fn resources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Resources, D::Error> {
+    String::deserialize(deserializer).map(Resources::new)
 }
 
 /// A processor architecture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Architecture {
     /// Intel and AMD.
     X86_64,
@@ -42,9 +85,10 @@ impl Architecture {
 }
 
 /// One environment: a root of its own under `envs/`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Environment {
     /// Names of what it has.
+    #[serde(deserialize_with = "resources")]
     pub names: Resources,
     /// AWS region.
     pub region: String,
@@ -77,7 +121,7 @@ pub struct Environment {
 }
 
 /// A state that is kept in S3.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct State {
     /// The bucket.
     pub bucket: String,
@@ -90,7 +134,7 @@ pub struct State {
 }
 
 /// What is watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Monitoring {
     /// A line for each request.
     pub access_logs: bool,
@@ -111,7 +155,8 @@ pub struct Monitoring {
 }
 
 /// Where the tasks' network comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase")]
 pub enum NetworkMode {
     /// A VPC of its own with this address range.
     Create {
@@ -138,16 +183,17 @@ pub enum NetworkMode {
 }
 
 /// The tasks' network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Network {
     /// Where it comes from.
+    #[serde(flatten)]
     pub mode: NetworkMode,
     /// Availability zones, whole names.
     pub zones: Vec<String>,
 }
 
 /// The tasks.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Worker {
     /// CPU units.
     pub cpu: u32,
@@ -170,11 +216,12 @@ pub struct Worker {
     /// What must pass before work counts as complete.
     pub verify_command: Option<String>,
     /// Limits of one execution.
+    #[serde(flatten)]
     pub limits: Limits,
 }
 
 /// Limits of one execution; a run may set its own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Limits {
     /// Iterations.
     pub max_iterations: u32,
@@ -191,7 +238,7 @@ pub struct Limits {
 }
 
 /// API and table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Websocket {
     /// Messages at once.
     pub burst: u32,

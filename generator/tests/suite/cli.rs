@@ -200,6 +200,20 @@ fn a_wrong_configuration_or_argument_is_exit_code_1_and_writes_nothing() {
 }
 
 #[test]
+fn a_warning_is_printed_once_and_leaves_the_exit_code_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ralph.toml"), "[env.dev]\nregion = \"eu-south-9\"\n").unwrap();
+    for arguments in [&[][..], &["--check"]] {
+        let warned = run(folder.path(), arguments);
+        assert_eq!(warned.code, 0, "{}", warned.err);
+        let begin =
+            "warning: `eu-south-9` is not a region that is known here\n --> ralph.toml:2:10\n";
+        assert!(warned.err.starts_with(begin), "{}", warned.err);
+        assert_eq!(warned.err.matches("warning").count(), 1);
+    }
+}
+
+#[test]
 fn an_empty_file_where_a_generated_one_belongs_is_somebody_elses() {
     let folder = generated();
     let path = folder.path().join(VPC);

@@ -1,7 +1,8 @@
 //! `ralph.toml`: what is wrong is shown where it stands, all at once.
 
-use ralph_generator::config::keys::{Default, ENVIRONMENT, FILE, Kind, Section};
+use ralph_generator::config::keys::{ENVIRONMENT, FILE, Kind, Section};
 use ralph_generator::config::{self, NetworkMode, reference};
+use ralph_protocol::names::Handler;
 use serde_json::Value;
 
 use crate::random::Dice;
@@ -111,7 +112,10 @@ fn rules() {
         ),
         ("[env.dev.network]\ncidr = \"10.0.0.0/8\"\n", "hint: the prefix length of a VPC"),
         ("[env.dev.network]\ncidr = \"10.0.0.1/16\"\n", "hint: the range begins at 10.0.0.0/16"),
-        ("[env.dev.network]\ncidr = \"10.0.0.999/16\"\n", "`10.0.0.999` is not an IPv4 address"),
+        (
+            "[env.dev.network]\ncidr = \"10.0.0.999/16\"\n",
+            "hint: a range is an address and a prefix",
+        ),
         ("[env.dev.network]\nzones = [\"a\"]\n", "two to six different availability zones"),
         ("[env.dev.network]\nzones = [\"a\", \"a\"]\n", "two to six different availability zones"),
         (
@@ -138,7 +142,7 @@ fn rules() {
         ("[env.dev.tags]\nenvironment = \"x\"\n", "every resource has this tag already"),
         ("[dev]\n", "hint: an environment is a table of env: [env.dev]"),
         ("[env.dev]\naccount_id = 123456789012\n", "hint: put it in quotes"),
-        ("[env.dev.worker]\ncpu = \"1024\"\n", "hint: leave out the quotes"),
+        ("[env.dev.worker]\ncpu = \"1024\"\n", "hint: write `cpu = 1024`"),
         ("[env.dev.network]\nzones = \"a\"\n", "hint: a list stands in brackets"),
         ("[env.dev.tags]\nOwner = \"a<b\"\n", "a tag holds letters, digits, spaces and"),
         ("[env.\"../x\"]\n", "`../x` cannot name an environment"),
@@ -152,6 +156,133 @@ fn rules() {
         let text = refused(toml);
         assert!(text.contains(says), "{toml}\nshould say: {says}\nsays: {text}");
     }
+}
+
+#[test]
+fn what_belongs_to_another_region_or_account_is_refused() {
+    let region = "[env.dev]\nregion = \"eu-central-1\"\n";
+    let key = "kms_key_arn = \"arn:aws:kms:us-east-1:123456789012:key/abc\"\n";
+    assert_eq!(
+        refused(&format!("{region}{key}")),
+        "the key is in us-east-1, the environment in eu-central-1
+ --> ralph.toml:3:15
+  |
+2 | region = \"eu-central-1\"
+  |          -------------- in eu-central-1
+3 | kms_key_arn = \"arn:aws:kms:us-east-1:123456789012:key/abc\"
+  |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ in us-east-1
+  |
+  = hint: name a key in eu-central-1"
+    );
+    let topic = "alarm_topic_arn = \"arn:aws:sns:us-west-2:123456789012:alarms\"\n";
+    let state = "[env.dev.state]\nbucket = \"mine\"\n";
+    let boundary =
+        |account: &str| format!("permissions_boundary_arn = \"arn:aws:iam::{account}:policy/x\"\n");
+    let account = "[env.dev]\naccount_id = \"123456789012\"\n";
+    for (text, says) in [
+        (
+            format!("[env.dev.monitoring]\nalarms = true\n{topic}"),
+            "the topic is in us-west-2, the environment in us-east-1\n --> ralph.toml:3:19",
+        ),
+        (
+            format!("[env.dev.monitoring]\n{topic}"),
+            "alarm_topic_arn has no meaning without alarms\n --> ralph.toml:2:19",
+        ),
+        (
+            format!("{region}{state}{key}"),
+            "the key is in us-east-1, the bucket in eu-central-1\n --> ralph.toml:5:15",
+        ),
+        (
+            format!("{account}{}", boundary("000000000000")),
+            "the boundary is in account 000000000000, the environment in 123456789012",
+        ),
+    ] {
+        let said = refused(&text);
+        assert!(said.contains(says), "{text}\nshould say: {says}\nsays: {said}");
+    }
+    for good in [
+        format!("[env.dev]\n{key}"),
+        // The account of a key and of a topic may be another one, and so may the bucket's region.
+        format!("{account}{key}"),
+        format!("{region}{state}region = \"us-east-1\"\n{key}"),
+        format!("{account}{}", boundary("123456789012")),
+        format!("{account}{}", boundary("aws")),
+        format!("[env.dev]\n{}", boundary("123456789012")),
+    ] {
+        assert_eq!(config::parse("ralph.toml", &good).unwrap().warnings, "", "{good}");
+    }
+}
+
+#[test]
+fn a_region_or_zone_that_may_be_new_is_a_warning_and_one_that_cannot_be_is_refused() {
+    let warnings = |text: &str| config::parse("ralph.toml", text).unwrap().warnings;
+    assert_eq!(
+        warnings("[env.dev]\nregion = \"eu-south-9\"\nnetwork.zones = [\"a\", \"g\"]\n"),
+        "warning: `eu-south-9` is not a region that is known here
+ --> ralph.toml:2:10
+  |
+2 | region = \"eu-south-9\"
+  |          ^^^^^^^^^^^^ not on the list of regions
+  |
+  = hint: ignore this if the region is newer than November 2026, otherwise correct it
+
+warning: no region is known to have a zone `g`
+ --> ralph.toml:3:17
+  |
+3 | network.zones = [\"a\", \"g\"]
+  |                 ^^^^^^^^^^ one of these
+  |
+  = hint: ignore this if the zone is newer than November 2026, otherwise correct it"
+    );
+    let state = "[env.dev.state]\nbucket = \"mine\"\nregion = \"ap-west-1\"\n";
+    assert!(warnings(state).starts_with("warning: `ap-west-1` is not a region"));
+    for known in ["eu-isoe-west-1", "eusc-de-east-1", "us-gov-west-1", "cn-northwest-1"] {
+        assert_eq!(warnings(&format!("[env.dev]\nregion = \"{known}\"\n")), "");
+    }
+    for (region, hint) in [
+        ("us-eest-1", Some("did you mean `us-east-1`?")),
+        ("ca-middle-7", Some("regions of ca are ca-central-1, ca-west-1")),
+        ("eu-west-0", Some("did you mean `eu-west-1`?")),
+        ("eu-west-10", Some("did you mean `eu-west-1`?")),
+        ("xx-west-1", Some("did you mean `ca-west-1`?")),
+        ("US-EAST-1", None),
+    ] {
+        let said = refused(&format!("[env.dev]\nregion = \"{region}\"\n"));
+        assert!(said.starts_with("expected an AWS region, such as us-east-1"), "{said}");
+        let hint = hint.map(|hint| format!("  = hint: {hint}"));
+        assert_eq!(said.lines().find(|line| line.contains("hint")), hint.as_deref(), "{said}");
+    }
+    // A mistake is shown alone: the warning comes when the file is good.
+    assert!(!refused("[env.dev]\nregion = \"eu-south-9\"\nx = 1\n").contains("warning"));
+}
+
+#[test]
+fn the_hint_for_a_value_in_quotes_is_toml() {
+    for (line, hint) in [
+        ("production = \"yes\"", "write `production = true`"),
+        ("production = \"No\"", "write `production = false`"),
+        ("production = \"maybe\"", "write true or false, without quotes"),
+        ("worker.memory = \"2GB\"", "write `memory = 2048`"),
+        ("worker.memory = \"4096 MiB\"", "write `memory = 4096`"),
+        ("worker.memory = \"2TB\"", "a number stands without quotes and unit"),
+        ("worker.storage_gib = \"30\"", "write `storage_gib = 30`"),
+        ("worker.cpu = \"1 vCPU\"", "a number stands without quotes and unit"),
+        (
+            "log_retention_days = \"99999999999999999999\"",
+            "a number stands without quotes and unit",
+        ),
+        ("network.nat = \"singel\"", "did you mean `single`?"),
+    ] {
+        let said = refused(&format!("[env.dev]\n{line}\n"));
+        assert!(said.ends_with(&format!("= hint: {hint}")), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn every_function_can_be_traced() {
+    let all = Handler::ALL.map(|handler| format!("\"{}\"", handler.as_str())).join(", ");
+    let text = format!("[env.dev.monitoring]\ntraced_functions = [{all}]\n");
+    assert!(config::parse("ralph.toml", &text).is_ok());
 }
 
 #[test]
@@ -217,21 +348,32 @@ fn bad_input_never_panics_and_always_says_where() {
     assert!(wrong > 2_000);
 }
 
+/// Every key of a table that has a default, with that default, as TOML.
+fn defaults(section: &Section, header: &str) -> String {
+    let keys = section.keys.iter().filter_map(|key| Some((key.name, key.default.value()?)));
+    let lines = keys.map(|(name, value)| format!("{name} = {value}\n"));
+    format!("{header}\n{}", lines.collect::<String>())
+}
+
 #[test]
-fn every_default_is_of_its_keys_kind() {
+fn a_default_that_the_file_has_changes_nothing() {
+    let mut text = defaults(&FILE, "") + &defaults(&ENVIRONMENT, "[env.dev]");
+    for section in ENVIRONMENT.sections.iter().filter(|section| section.name != "state") {
+        text += &defaults(section, &format!("[env.dev.{}]", section.name));
+    }
+    // Of all defaults, only this one belongs to a mode other than "create".
+    let text = text.replace("private = false\n", "");
+    assert!(text.lines().count() > 35, "{text}");
+    assert_eq!(
+        config::parse("ralph.toml", &text).unwrap(),
+        config::parse("ralph.toml", "[env.dev]\n").unwrap()
+    );
+}
+
+#[test]
+fn a_key_says_in_a_sentence_what_it_is_for() {
     fn check(section: &Section) {
         for key in section.keys {
-            let fits = match (key.kind, key.default) {
-                (_, Default::Required | Default::Unset | Default::Derived(_))
-                | (Kind::Bool, Default::Bool(_)) => true,
-                (Kind::Text(_), Default::Text(_)) | (Kind::Texts(_), Default::Texts(_)) => true,
-                (Kind::OneOf(all), Default::Text(text)) => all.contains(&text),
-                (Kind::Integer(low, high), Default::Integer(n)) => (low..=high).contains(&n),
-                (Kind::OneOfIntegers(all), Default::Integer(n)) => all.contains(&n),
-                (Kind::Positive(high), Default::Number(n)) => n > 0.0 && n <= high,
-                _ => false,
-            };
-            assert!(fits, "{}", key.name);
             assert!(key.about.ends_with('.'), "{}", key.name);
         }
         section.sections.iter().for_each(check);
@@ -283,7 +425,11 @@ fn a_file_that_is_not_text_says_where() {
     let path = folder.path().join("ralph.toml");
     std::fs::write(&path, b"[env.dev]\nregion = \"\xff\"\n").unwrap();
     let error = config::read(&path).unwrap_err().to_string();
-    assert!(error.ends_with("ralph.toml:2:11: not UTF-8\nhint: save the file as UTF-8"), "{error}");
+    assert!(
+        error.starts_with("the file is not UTF-8\n --> ") && error.contains(":2:11\n"),
+        "{error}"
+    );
+    assert!(error.ends_with("= hint: save the file as UTF-8"), "{error}");
 }
 
 #[test]
