@@ -15,12 +15,10 @@ default:
 # write terraform/ and the other generated files from ralph.toml and the types
 gen *args:
     cargo run --quiet --bin generator -- "$@"
-    RALPH_WRITE=1 cargo test --quiet -p ralph-protocol typescript
 
 # exit 2 when a generated file differs from what `just gen` would write
 gen-check:
     cargo run --quiet --bin generator -- --check
-    cargo test --quiet -p ralph-protocol typescript
 
 # write the numbers in docs/cost.md from the plan and the price table
 gen-cost:

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use ralph_generator::hcl::prelude::*;
-use ralph_generator::run::{Mode, Order, run};
+use ralph_generator::run::{Request, run};
 use ralph_generator::{generate, resource};
 use serde_json::{Value, json};
 
@@ -109,14 +109,16 @@ fn whole(project: &Path, out: &Path) -> Result<(f64, f64), Box<dyn Error>> {
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
         }
-        peak = peak.max(String::from_utf8(output.stdout)?.trim().parse()?);
+        let said = String::from_utf8(output.stdout)?;
+        peak = peak.max(said.lines().last().unwrap_or_default().parse()?);
     }
     Ok((best, peak))
 }
 
-/// What a process of [`whole`] does: generate into `out`, print its peak memory in MB.
+/// What a process of [`whole`] does: generate into `out`, print its peak memory in MB at the end.
 fn generate_once(out: PathBuf) -> Result<(), Box<dyn Error>> {
-    run(&Order { config: "ralph.toml".into(), out, docs: None, mode: Mode::Write })?;
+    let config = "ralph.toml".into();
+    run(&Request { config, out: Some(out), check: false, stdout: false })?;
     // Linux tells; elsewhere there is nothing to print.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

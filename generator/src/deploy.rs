@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::config::{Environment, Settings};
-use crate::generate::MARK_TEXT;
+use crate::tree::mark;
 
 /// A statement of a policy and why it is there.
 struct Grant {
@@ -31,7 +31,7 @@ pub const LONGEST: usize = 6144;
 /// The page.
 #[must_use]
 pub fn page(settings: &Settings) -> String {
-    let mut out = format!("<!-- {MARK_TEXT} -->\n\n");
+    let mut out = format!("<!-- {} -->\n\n", mark("ralph.toml"));
     out.push_str(
         "# What it takes to deploy\n\n\
          The policies with which a person or a CI can apply, change and destroy an environment, and no\n\

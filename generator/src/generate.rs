@@ -1,6 +1,8 @@
-//! From settings to files in memory.
+//! From settings to everything that is generated, in memory.
 
 use std::fmt::Write as _;
+
+use ralph_protocol::typescript;
 
 use crate::config::{Settings, reference};
 use crate::deploy;
@@ -8,34 +10,48 @@ use crate::environment::{self, Root};
 use crate::hcl::{Definition, Error, Finished, Header, Module, Published, Skip};
 use crate::modules::{Fargate, Secrets, Vpc, Websocket};
 use crate::skips;
-
-/// What tools and people recognise generated files by; it stands in their first three lines.
-/// (<https://go.dev/s/generatedcode> made the form common.)
-pub const MARK_TEXT: &str = "Code generated from ralph.toml by `just gen`; DO NOT EDIT.";
-
-/// A generated file: path below its folder, with `/`, and text.
-pub type File = (String, String);
-
-/// Everything that is generated, each list sorted by path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generated {
-    /// Below the output folder.
-    pub terraform: Vec<File>,
-    /// Below `docs/`.
-    pub docs: Vec<File>,
-}
+pub use crate::tree::File;
+use crate::tree::mark;
 
 fn header(source: &str, about: &str) -> Header {
-    Header::new([MARK_TEXT.to_owned(), format!("{about} Defined in {source}.")])
+    Header::new([mark("ralph.toml"), format!("{about} Defined in {source}.")])
 }
 
-/// All files.
+/// The folder of HCL, below the project's.
+pub const TERRAFORM: &str = "terraform";
+
+/// All files, by path below the project's folder.
+///
+/// # Errors
+/// As [`files`].
+pub fn all(settings: &Settings) -> Result<Vec<File>, Vec<Error>> {
+    let (terraform, skipped) = terraform(settings)?;
+    let mut all: Vec<File> = vec![
+        ("docker/worker.env".to_owned(), worker_env(settings)),
+        ("docs/checkov.md".to_owned(), checkov(&skipped)),
+        ("docs/configuration.md".to_owned(), reference::markdown()),
+        ("docs/deploy-policy.md".to_owned(), deploy::page(settings)),
+        ("docs/ralph.schema.json".to_owned(), reference::schema()),
+        ("viewer/client/src/protocol.ts".to_owned(), client_types()),
+    ];
+    all.extend(terraform.into_iter().map(|(path, text)| (format!("{TERRAFORM}/{path}"), text)));
+    Ok(all)
+}
+
+/// The files of HCL, by path below their folder.
 ///
 /// # Errors
 /// What is wrong with the modules: a mistake of the generator's, never of the configuration's.
-pub fn all(settings: &Settings) -> Result<Generated, Vec<Error>> {
+pub fn files(settings: &Settings) -> Result<Vec<File>, Vec<Error>> {
+    terraform(settings).map(|(files, _)| files)
+}
+
+/// Each check that a block skips, with the block's module and address.
+type Skipped = Vec<(String, &'static Skip)>;
+
+fn terraform(settings: &Settings) -> Result<(Vec<File>, Skipped), Vec<Error>> {
     let mut terraform = Vec::new();
-    let mut skipped: Vec<(String, &'static Skip)> = Vec::new();
+    let mut skipped = Vec::new();
     let mut errors = Vec::new();
     let folders = [
         (Vpc::NAME, published::<Vpc>()),
@@ -64,21 +80,7 @@ pub fn all(settings: &Settings) -> Result<Generated, Vec<Error>> {
         return Err(errors);
     }
     terraform.sort();
-    let docs = vec![
-        ("checkov.md".to_owned(), checkov(&skipped)),
-        ("configuration.md".to_owned(), reference::markdown()),
-        ("deploy-policy.md".to_owned(), deploy::page(settings)),
-        ("ralph.schema.json".to_owned(), reference::schema()),
-    ];
-    Ok(Generated { terraform, docs })
-}
-
-/// All files of the output folder, sorted by path.
-///
-/// # Errors
-/// As [`all`].
-pub fn files(settings: &Settings) -> Result<Vec<File>, Vec<Error>> {
-    all(settings).map(|generated| generated.terraform)
+    Ok((terraform, skipped))
 }
 
 /// The HCL of a module's folder.
@@ -105,9 +107,18 @@ fn module_header<D: Definition>() -> Header {
     header(&format!("generator/src/modules/{}.rs", D::NAME), D::ABOUT)
 }
 
+/// What docker/build.sh reads; a shell sources it.
+fn worker_env(settings: &Settings) -> String {
+    format!("# {}\nARCHITECTURE={}\n", mark("ralph.toml"), settings.architecture.lambda())
+}
+
+fn client_types() -> String {
+    format!("// {}\n\n{}", mark("protocol/"), typescript::declarations())
+}
+
 /// The table of skipped checks as a page.
 fn checkov(skipped: &[(String, &'static Skip)]) -> String {
-    let mut out = Header::new([MARK_TEXT.to_owned()]).markdown();
+    let mut out = Header::new([mark("ralph.toml")]).markdown();
     out.push_str(
         "\n# Checks that are skipped\n\n\
          The checks that `checkov -d terraform` skips. Each has a comment inside the block that it concerns;\n\

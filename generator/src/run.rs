@@ -1,36 +1,34 @@
 //! What the program does.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::tree::{Tree, TreeError};
+use clap::Parser;
+
+use crate::tree::{Change, Owned, Tree, TreeError};
 use crate::{config, generate, hcl};
 
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub struct Order {
-    /// The configuration.
+/// Writes everything that is generated from ralph.toml and the types: terraform/, pages of docs/,
+/// docker/worker.env and the client's types.
+///
+/// Exit code 0: done, or nothing differs; 2: --check found a difference; 1: an error.
+#[derive(Debug, Clone, Parser)]
+pub struct Request {
+    /// The configuration
+    #[arg(long, default_value = "ralph.toml")]
     pub config: PathBuf,
-    /// The folder of HCL.
-    pub out: PathBuf,
-    /// The folder of the configuration's reference; `None` leaves it alone.
-    pub docs: Option<PathBuf>,
-    /// What to do.
-    pub mode: Mode,
+    /// A folder for the HCL alone, in place of the project's files
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Write nothing: print how the files differ, and exit with 2 if they do
+    #[arg(long, conflicts_with = "stdout")]
+    pub check: bool,
+    /// Write nothing: print the files
+    #[arg(long)]
+    pub stdout: bool,
 }
 
-/// What to do with what is generated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Bring the folders up to date.
-    Write,
-    /// Say how they differ.
-    Check,
-    /// Print the HCL.
-    Stdout,
-}
-
-/// How it went.
+/// Whether a check found a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Done, or nothing differs.
@@ -53,48 +51,47 @@ pub enum RunError {
     Tree(#[from] TreeError),
     /// Standard output is closed or full.
     #[error("cannot print: {0}")]
-    Print(std::io::Error),
+    Print(#[from] std::io::Error),
 }
 
-/// Reads the configuration, generates, then writes, checks or prints.
+const fn hcl(folder: &'static str) -> Owned {
+    Owned { folder, endings: &[".tf", ".tftest.hcl", ".md"], has_marks: true }
+}
+const POLICIES: Owned = Owned { folder: "docs/policies", endings: &[".json"], has_marks: false };
+
+/// Reads the configuration, generates, then writes, checks or prints. Warnings go to standard error.
 ///
 /// # Errors
-/// [`RunError`], before anything is written.
-pub fn run(order: &Order) -> Result<Outcome, RunError> {
-    let settings = config::read(&order.config)?;
+/// [`RunError`]: before anything is written, unless a file cannot be written.
+pub fn run(request: &Request) -> Result<Outcome, RunError> {
+    let settings = config::read(&request.config)?;
     if !settings.warnings.is_empty() {
         eprintln!("{}", settings.warnings);
     }
-    let generated = generate::all(&settings).map_err(RunError::Model)?;
-    if order.mode == Mode::Stdout {
-        return print(&order.out, &generated.terraform)
-            .map(|()| Outcome::Good)
-            .map_err(RunError::Print);
-    }
-    let mut trees =
-        vec![Tree { folder: order.out.clone(), files: generated.terraform, owned: true }];
-    if let Some(docs) = &order.docs {
-        trees.push(Tree { folder: docs.clone(), files: generated.docs, owned: false });
-    }
-    // All comparisons come first: a file that is not ours stops the run before the first write.
-    let differences = trees.iter().map(Tree::compare).collect::<Result<Vec<_>, _>>()?;
-    let mut outcome = Outcome::Good;
-    for (tree, difference) in trees.iter().zip(&differences) {
-        if order.mode == Mode::Write {
-            tree.write(difference)?;
-        } else if !difference.is_empty() {
-            outcome = Outcome::Differs;
-            let text = difference.describe(&tree.folder);
-            std::io::stdout().write_all(text.as_bytes()).map_err(RunError::Print)?;
-        }
-    }
-    Ok(outcome)
-}
-
-fn print(out: &Path, files: &[generate::File]) -> std::io::Result<()> {
+    let (files, owned): (_, &[Owned]) = match request.out {
+        Some(_) => (generate::files(&settings), const { &[hcl("")] }),
+        None => (generate::all(&settings), const { &[hcl(generate::TERRAFORM), POLICIES] }),
+    };
+    let folder = request.out.clone().unwrap_or_default();
+    let tree = Tree { folder, files: files.map_err(RunError::Model)?, owned };
     let mut stdout = std::io::stdout().lock();
-    for (path, text) in files {
-        writeln!(stdout, "### {}\n{text}", out.join(path).display())?;
+    if request.stdout {
+        for (path, text) in &tree.files {
+            writeln!(stdout, "### {}\n{text}", tree.folder.join(path).display())?;
+        }
+        return Ok(Outcome::Good);
     }
-    stdout.flush()
+    let changes = tree.compare()?;
+    if request.check {
+        changes.iter().try_for_each(|change| writeln!(stdout, "{}", change.difference()))?;
+        changes.iter().try_for_each(|change| write!(stdout, "{}", change.diff()))?;
+        return Ok(if changes.is_empty() { Outcome::Good } else { Outcome::Differs });
+    }
+    // Everything is written before the first line is printed: a reader that goes away stops nothing.
+    let lines = changes.iter().map(Change::make).collect::<Result<Vec<_>, _>>()?;
+    lines.iter().try_for_each(|line| writeln!(stdout, "{line}"))?;
+    if lines.is_empty() {
+        writeln!(stdout, "nothing to write")?;
+    }
+    Ok(Outcome::Good)
 }

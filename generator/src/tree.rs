@@ -1,10 +1,27 @@
-//! An output folder: comparing it, writing it.
+//! The folders that generated files are written to: comparing them, writing them.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs::{DirEntry, FileType};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::generate::{File, MARK_TEXT};
+/// A generated file: path below its folder, with `/`, and text.
+pub type File = (String, String);
+
+/// What tools and people recognise a generated file by; it stands in the first three lines.
+/// (<https://go.dev/s/generatedcode> made the form common.)
+#[must_use]
+pub fn mark(source: &str) -> String {
+    format!("Code generated from {source} by `just gen`; DO NOT EDIT.")
+}
+
+const TEMPORARY: (&str, &str) = (".ralph-", ".tmp");
+
+/// Whether a file is being written, or was left half-written by a killed run.
+fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+}
 
 /// A folder and the files that belong there.
 #[derive(Debug)]
@@ -13,9 +30,30 @@ pub struct Tree {
     pub folder: PathBuf,
     /// What belongs there.
     pub files: Vec<File>,
-    /// Whether every generated `.tf` file there belongs to us, so that one nothing generates any
-    /// more is an orphan.
-    pub owned: bool,
+    /// Folders in it whose generated files are all ours.
+    pub owned: &'static [Owned],
+}
+
+/// A folder in which a generated file that nothing generates any more is an orphan.
+#[derive(Debug)]
+pub struct Owned {
+    /// The folder, below the tree's.
+    pub folder: &'static str,
+    /// What the names of generated files end with. Any other file is somebody else's.
+    pub endings: &'static [&'static str],
+    /// Whether generated files there have a mark. JSON for IAM cannot hold one.
+    pub has_marks: bool,
+}
+
+/// A file that is not as it should be.
+#[derive(Debug)]
+pub struct Change {
+    /// Where.
+    path: PathBuf,
+    /// What is there.
+    now: Option<String>,
+    /// What belongs there.
+    then: Option<String>,
 }
 
 /// Why a folder could not be read or written.
@@ -26,6 +64,16 @@ pub enum TreeError {
         "{0} was not written by the generator and stands where a generated file belongs\nhint: move it away or delete it; only files whose first lines say `Code generated` are ever replaced"
     )]
     Foreign(String),
+    /// The files of an environment would go, and the way to destroy what it deployed with them.
+    #[error(
+        "{folder} holds the state of an environment that is not described any more\nhint: describe it again, run `just destroy {environment}`, and delete the folder before you remove the description"
+    )]
+    State {
+        /// The environment's folder.
+        folder: String,
+        /// Its name.
+        environment: String,
+    },
     /// Reading or writing failed.
     #[error("cannot {verb} {path}: {source}")]
     Io {
@@ -38,122 +86,133 @@ pub enum TreeError {
     },
 }
 
-/// How a folder differs from what it should be.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Difference {
-    /// Files whose text differs: path, text there, text that belongs there.
-    pub stale: Vec<(String, String, String)>,
-    /// Files that are not there: path and text.
-    pub missing: Vec<(String, String)>,
-    /// Files of ours that nothing generates any more.
-    pub orphans: Vec<String>,
-}
-
-impl Difference {
-    /// Nothing differs.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.stale.is_empty() && self.missing.is_empty() && self.orphans.is_empty()
-    }
-
-    /// What differs, for a person: a line for each file, then the changes as a unified diff.
-    #[must_use]
-    pub fn describe(&self, folder: &Path) -> String {
-        let name = |path: &str| folder.join(path).display().to_string();
-        let mut out = String::new();
-        let named = [
-            ("stale", self.stale.iter().map(|(path, _, _)| path).collect::<Vec<_>>()),
-            ("missing", self.missing.iter().map(|(path, _)| path).collect()),
-            ("orphaned", self.orphans.iter().collect()),
-        ];
-        for (kind, paths) in named {
-            for path in paths {
-                out.push_str(&format!("{kind}: {}\n", name(path)));
-            }
-        }
-        for (path, now, then) in &self.stale {
-            let diff = similar::TextDiff::from_lines(now, then);
-            let (old, new) = (name(path), format!("{} (generated)", name(path)));
-            out.push('\n');
-            out.push_str(&diff.unified_diff().context_radius(3).header(&old, &new).to_string());
-        }
-        out
-    }
-}
-
 fn io(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TreeError + use<> {
     let path = path.display().to_string();
     move |source| TreeError::Io { verb, path, source }
 }
 
-/// Whether a text says that it is generated.
-fn ours(text: &str) -> bool {
-    text.lines().take(3).any(|line| line.contains(MARK_TEXT))
-}
-
 impl Tree {
-    /// Compares the folder with what belongs there. A checkout with `\r\n` does not differ.
+    /// What differs from the files that belong there, in the order of paths. A checkout with `\r\n`
+    /// does not differ.
     ///
     /// # Errors
-    /// [`TreeError::Foreign`] before anything is written.
-    pub fn compare(&self) -> Result<Difference, TreeError> {
-        let mut present = BTreeMap::new();
-        if self.owned {
-            collect(&self.folder, &self.folder, &mut present)?;
-        } else {
-            left_behind(&self.folder, &mut present)?;
-        }
-        let mut difference = Difference::default();
+    /// [`TreeError`], before anything is written.
+    pub fn compare(&self) -> Result<Vec<Change>, TreeError> {
+        let mut changes = self.orphans()?;
         for (path, text) in &self.files {
-            let there = match present.remove(path) {
-                Some(now) => Some(now),
-                None => read(&self.folder.join(path))?,
-            };
-            match there {
-                // A link to nothing is somebody's, too.
-                None if self.folder.join(path).is_symlink() => {
-                    return Err(TreeError::Foreign(self.folder.join(path).display().to_string()));
-                }
-                None => difference.missing.push((path.clone(), text.clone())),
-                Some(now) if !ours(&now) => {
-                    return Err(TreeError::Foreign(self.folder.join(path).display().to_string()));
-                }
-                Some(now) => {
-                    let now = now.replace("\r\n", "\n");
-                    if now != *text {
-                        difference.stale.push((path.clone(), now, text.clone()));
-                    }
-                }
+            let full = self.folder.join(path);
+            let now = read(&full)?;
+            // A link to nothing is somebody's, too.
+            if now.as_ref().map_or(full.is_symlink(), |now| !self.is_ours(Path::new(path), now)) {
+                return Err(TreeError::Foreign(full.display().to_string()));
+            }
+            let now = now.map(|now| now.replace("\r\n", "\n"));
+            if now.as_ref() != Some(text) {
+                changes.push(Change { path: full, now, then: Some(text.clone()) });
             }
         }
-        let orphans = present.into_iter().filter(|(path, now)| is_temporary(path) || ours(now));
-        difference.orphans = orphans.map(|(path, _)| path).collect();
-        Ok(difference)
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(changes)
     }
 
-    /// Writes what differs and removes orphans, then the folders that this leaves empty. At every
-    /// moment each file is whole, the old one or the new one.
-    ///
-    /// # Errors
-    /// [`TreeError`].
-    pub fn write(&self, difference: &Difference) -> Result<(), TreeError> {
-        let stale = difference.stale.iter().map(|(path, _, text)| (path, text));
-        let missing = difference.missing.iter().map(|(path, text)| (path, text));
-        for (path, text) in stale.chain(missing) {
-            write_whole(&self.folder.join(path), text)?;
+    fn owner(&self, path: &Path) -> Option<&Owned> {
+        self.owned.iter().find(|owned| path.starts_with(owned.folder))
+    }
+
+    fn is_ours(&self, path: &Path, text: &str) -> bool {
+        let marked =
+            |line: &str| line.contains("Code generated from ") && line.contains(" by `just gen`");
+        text.lines().take(3).any(marked)
+            || is_temporary(path)
+            || self.owner(path).is_some_and(|owned| !owned.has_marks)
+    }
+
+    /// Files of ours that nothing generates any more.
+    fn orphans(&self) -> Result<Vec<Change>, TreeError> {
+        let files: BTreeSet<&Path> = self.files.iter().map(|(path, _)| Path::new(path)).collect();
+        let mut present = BTreeSet::new();
+        for owned in self.owned {
+            self.collect(Path::new(owned.folder), true, &mut present)?;
         }
-        for orphan in &difference.orphans {
-            let path = self.folder.join(orphan);
-            std::fs::remove_file(&path).map_err(io("delete", &path))?;
-            // Fails, as it should, at the first folder that holds anything else.
-            let within = path.ancestors().skip(1).take_while(|above| *above != self.folder);
-            for above in within {
-                if std::fs::remove_dir(above).is_err() {
-                    break;
-                }
+        // Other folders are not ours alone, but a killed run may have left something there.
+        let beside: BTreeSet<&Path> = files.iter().filter_map(|path| path.parent()).collect();
+        for folder in beside.into_iter().filter(|folder| self.owner(folder).is_none()) {
+            self.collect(folder, false, &mut present)?;
+        }
+        let mut orphans = Vec::new();
+        for path in present.iter().filter(|path| !files.contains(&***path)) {
+            let name = path.to_string_lossy();
+            let ends = |owned: &Owned| owned.endings.iter().any(|end| name.ends_with(end));
+            if !is_temporary(path) && !self.owner(path).is_some_and(ends) {
+                continue;
+            }
+            let full = self.folder.join(path);
+            let Some(now) = read(&full)?.filter(|now| self.is_ours(path, now)) else { continue };
+            let folder = path.parent().unwrap_or(path);
+            if !files.iter().any(|file| file.starts_with(folder)) {
+                refuse_state(&self.folder.join(folder))?;
+            }
+            orphans.push(Change { path: full, now: Some(now), then: None });
+        }
+        Ok(orphans)
+    }
+
+    /// The files of a folder and, if asked for, of the folders in it, by path below the tree's.
+    fn collect(
+        &self,
+        folder: &Path,
+        deep: bool,
+        files: &mut BTreeSet<PathBuf>,
+    ) -> Result<(), TreeError> {
+        for (name, kind) in entries(&self.folder.join(folder))? {
+            let path = folder.join(&name);
+            if kind.is_file() {
+                files.insert(path);
+            } else if deep && kind.is_dir() && name != ".terraform" {
+                self.collect(&path, deep, files)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Change {
+    /// What differs, a line for a person.
+    #[must_use]
+    pub fn difference(&self) -> String {
+        let kind = match (&self.now, &self.then) {
+            (Some(_), Some(_)) => "stale",
+            (None, _) => "missing",
+            (_, None) => "orphaned",
+        };
+        format!("{kind}: {}", self.path.display())
+    }
+
+    /// The lines that differ, as a unified diff; nothing if the file is missing or orphaned.
+    #[must_use]
+    pub fn diff(&self) -> String {
+        let (Some(now), Some(then)) = (&self.now, &self.then) else { return String::new() };
+        let name = self.path.display().to_string();
+        let diff = similar::TextDiff::from_lines(now, then);
+        let header = (&*name, &*format!("{name} (generated)"));
+        format!("\n{}", diff.unified_diff().context_radius(3).header(header.0, header.1))
+    }
+
+    /// Writes or removes the file, with the folders that this leaves empty. At every moment the file
+    /// is whole, the old one or the new one. Gives a line about it.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`].
+    pub fn make(&self) -> Result<String, TreeError> {
+        let path = &self.path;
+        if let Some(text) = &self.then {
+            write_whole(path, text)?;
+            return Ok(format!("wrote {}", path.display()));
+        }
+        std::fs::remove_file(path).map_err(io("delete", path))?;
+        // Fails, as it should, at the first folder that holds anything else.
+        let _ = path.ancestors().skip(1).try_for_each(std::fs::remove_dir);
+        Ok(format!("removed {}", path.display()))
     }
 }
 
@@ -165,61 +224,28 @@ fn read(path: &Path) -> Result<Option<String>, TreeError> {
     }
 }
 
-/// What a killed run left in a folder that is not ours alone.
-fn left_behind(folder: &Path, present: &mut BTreeMap<String, String>) -> Result<(), TreeError> {
+/// What a folder holds: name and kind. A folder that does not exist holds nothing.
+fn entries(folder: &Path) -> Result<Vec<(String, FileType)>, TreeError> {
     let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io("read", folder)(error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(io("read", folder))?,
     };
-    for entry in entries {
-        let name = entry.map_err(io("read", folder))?.file_name().to_string_lossy().into_owned();
-        if is_temporary(&name) {
-            present.insert(name, String::new());
-        }
-    }
-    Ok(())
+    let entry = |entry: std::io::Result<DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry.file_type()?))
+    };
+    entries.map(entry).collect::<Result<_, _>>().map_err(io("read", folder))
 }
 
-/// What the names of generated files end with. State, lock files and `*.tfvars` are somebody else's,
-/// whatever they say.
-const ENDINGS: [&str; 3] = [".tf", ".tftest.hcl", ".md"];
-
-/// Every file that could be ours below `folder`, by path below `out`.
-fn collect(
-    out: &Path,
-    folder: &Path,
-    present: &mut BTreeMap<String, String>,
-) -> Result<(), TreeError> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io("read", folder)(error)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(io("read", folder))?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(io("read", folder))?);
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if kind.is_dir() && name != ".terraform" {
-            collect(out, &path, present)?;
-        } else if kind.is_file()
-            && (ENDINGS.iter().any(|ending| name.ends_with(ending)) || is_temporary(&name))
-            && let Some(text) = read(&path)?
-        {
-            let below =
-                path.strip_prefix(out).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            present.insert(below, text);
-        }
+/// Refuses a root's folder that holds a state, or the place of a state in S3.
+fn refuse_state(folder: &Path) -> Result<(), TreeError> {
+    let mut state =
+        entries(folder)?.into_iter().filter(|(name, _)| name.starts_with("terraform.tfstate"));
+    if state.next().is_none() && !folder.join(".terraform/terraform.tfstate").exists() {
+        return Ok(());
     }
-    Ok(())
-}
-
-const TEMPORARY: (&str, &str) = (".ralph-", ".tmp");
-
-/// A file that a killed run left half-written.
-fn is_temporary(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+    let environment = folder.file_name().unwrap_or_default().display().to_string();
+    Err(TreeError::State { folder: folder.display().to_string(), environment })
 }
 
 fn write_whole(path: &Path, text: &str) -> Result<(), TreeError> {

@@ -28,7 +28,7 @@ pub const VERSION: u8 = 1;
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Level {
     /// Detail.
     Debug,
@@ -43,7 +43,7 @@ pub enum Level {
 
 /// One event, as it is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "WorkerEvent"))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "WorkerEvent"))]
 pub struct Event {
     /// [`VERSION`].
     pub v: u8,
@@ -54,7 +54,7 @@ pub struct Event {
     /// The run.
     pub run: Run,
     /// From 1, without holes.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub seq: u64,
     /// The iteration, 0 before the first.
     pub iter: u32,
@@ -62,7 +62,7 @@ pub struct Event {
     pub level: Level,
     /// `[n, of]`, both from 1, when a longer text was cut into parts.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[cfg_attr(test, ts(optional))]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub part: Option<[u32; 2]>,
     /// What happened.
     #[serde(flatten)]
@@ -72,7 +72,7 @@ pub struct Event {
 /// What an event says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub enum Kind {
     /// The run begins. Limits are shown so that a reader can put cost and time against them.
     #[serde(rename = "run.start")]
@@ -92,7 +92,7 @@ pub enum Kind {
         /// Commit the work starts from.
         commit: String,
         /// How long it took.
-        #[cfg_attr(test, ts(type = "number"))]
+        #[cfg_attr(feature = "typescript", ts(type = "number"))]
         duration_ms: u64,
     },
     /// An iteration begins.
@@ -136,7 +136,7 @@ pub enum Kind {
         /// Which try.
         attempt: u32,
         /// When the next one is made.
-        #[cfg_attr(test, ts(type = "number"))]
+        #[cfg_attr(feature = "typescript", ts(type = "number"))]
         delay_ms: u64,
         /// HTTP status, when there was one.
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -149,7 +149,7 @@ pub enum Kind {
         status: String,
         /// When it resets, ms since the epoch.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        #[cfg_attr(test, ts(type = "number"))]
+        #[cfg_attr(feature = "typescript", ts(type = "number"))]
         resets_at: Option<u64>,
     },
     /// Another key is used from here on.
@@ -189,7 +189,7 @@ pub enum Kind {
         /// Turns the agent took.
         turns: u32,
         /// How long it took.
-        #[cfg_attr(test, ts(type = "number"))]
+        #[cfg_attr(feature = "typescript", ts(type = "number"))]
         duration_ms: u64,
         /// HEAD afterwards.
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -199,7 +199,7 @@ pub enum Kind {
     #[serde(rename = "wait")]
     Wait {
         /// Until when, ms since the epoch.
-        #[cfg_attr(test, ts(type = "number"))]
+        #[cfg_attr(feature = "typescript", ts(type = "number"))]
         until: u64,
         /// Why.
         reason: String,
@@ -232,20 +232,20 @@ pub enum Kind {
 /// What bounds a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Limits {
     /// Most iterations.
     pub max_iterations: u32,
     /// Longest duration, seconds.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub max_duration_secs: u64,
     /// Highest cost, US dollars.
     pub max_cost_usd: f64,
     /// Longest iteration, seconds.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub iteration_timeout_secs: u64,
     /// Longest silence, seconds.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub silence_secs: u64,
     /// Most iterations in a row without progress.
     pub max_stalls: u32,
@@ -254,19 +254,19 @@ pub struct Limits {
 /// Tokens as the service counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Tokens {
     /// Read by the model.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub input: u64,
     /// Written by the model.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub output: u64,
     /// Read from the cache.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub cache_read: u64,
     /// Written to the cache.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub cache_write: u64,
 }
 

@@ -22,7 +22,7 @@ pub enum IdError {
 /// A line of work, `[a-z0-9][a-z0-9-]{0,47}`: names a branch, a page and a token's scope.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
 pub struct Workstream(String);
 
 impl Workstream {
@@ -54,7 +54,7 @@ impl Workstream {
 /// Attempts of one execution share the ULID, so its time is when the execution began.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
 pub struct Run(String);
 
 impl Run {

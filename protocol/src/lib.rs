@@ -10,6 +10,7 @@
 //! * [`secret`]: the shapes of the three secrets
 //! * [`names`]: resources, environment variables, outputs, handlers
 //! * [`exit`]: the worker's exit codes
+//! * `typescript`, a feature: the types that the client shares
 #![forbid(unsafe_code)]
 
 pub mod event;
@@ -22,6 +23,5 @@ pub mod reassembly;
 pub mod secret;
 pub mod table;
 pub mod token;
-
-#[cfg(test)]
-mod typescript;
+#[cfg(feature = "typescript")]
+pub mod typescript;

@@ -27,7 +27,7 @@ pub const MAX_CLIENT_MESSAGE: usize = 16_384;
 /// What a client sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum ClientMessage {
     /// Subscribe to a workstream and replay lines of it.
     SendLogs(SendLogs),
@@ -38,7 +38,7 @@ pub enum ClientMessage {
 /// The request `sendLogs`. Without `ranges`, `before`, `since` or `run`: the newest lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct SendLogs {
     /// Repeated in the answers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -60,7 +60,7 @@ pub struct SendLogs {
     pub before: Option<String>,
     /// Lines from this time on, ms since the epoch.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub since: Option<u64>,
     /// Only this run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -87,26 +87,26 @@ impl SendLogs {
 /// Events `from..=to` of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Range {
     /// The run.
     pub run: Run,
     /// First `seq`, from 1.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub from: u64,
     /// Last `seq`; null: whatever there is.
-    #[cfg_attr(test, ts(type = "number | null"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number | null"))]
     pub to: Option<u64>,
     /// A time at or before the first of them, ms since the epoch: where reading begins (minus a
     /// minute, since clocks differ).
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub ts: u64,
 }
 
 /// What a server sends. Read one with [`ServerMessage::parse`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub enum ServerMessage {
     /// Lines.
     Logs(Logs),
@@ -142,7 +142,7 @@ pub enum ServerMessage {
         /// `false`: time or limit ran out; ask again for what is lacking, count nothing as lost.
         complete: bool,
         /// For `before`; null: nothing older.
-        #[cfg_attr(test, ts(type = "string | null", optional = false))]
+        #[cfg_attr(feature = "typescript", ts(type = "string | null", optional = false))]
         cursor: Option<String>,
     },
     /// Answer to `ping`.
@@ -161,7 +161,7 @@ pub enum ServerMessage {
         message: String,
         /// When to try again.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        #[cfg_attr(test, ts(type = "number"))]
+        #[cfg_attr(feature = "typescript", ts(type = "number"))]
         retry_after_ms: Option<u64>,
     },
 }
@@ -169,7 +169,7 @@ pub enum ServerMessage {
 /// Lines of a workstream.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Logs {
     /// The request's id, in a replay.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -179,7 +179,7 @@ pub struct Logs {
     /// Whether these are new or replayed.
     pub source: Source,
     /// Events verbatim, or [`RawLine`]s.
-    #[cfg_attr(test, ts(type = "Array<LogEvent>"))]
+    #[cfg_attr(feature = "typescript", ts(type = "Array<LogEvent>"))]
     pub events: Vec<Box<RawValue>>,
 }
 
@@ -208,7 +208,7 @@ impl ServerMessage {
 /// Where lines come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Source {
     /// As they were written.
     Live,
@@ -219,7 +219,7 @@ pub enum Source {
 /// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum ErrorCode {
     /// The message is not one of ours.
     BadRequest,
@@ -234,20 +234,20 @@ pub enum ErrorCode {
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct RunInfo {
     /// The run.
     pub run: Run,
     /// Attempt, from 1.
     pub attempt: u32,
     /// Ms since the epoch.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub started_at: u64,
     /// Highest `seq` seen; 0 before the first event.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub last_seq: u64,
     /// Latest event time seen, ms since the epoch; 0 before the first event.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub last_ts: u64,
     /// Where it stands.
     pub state: RunState,
@@ -256,21 +256,21 @@ pub struct RunInfo {
     pub reason: Option<String>,
     /// The worker's exit code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub exit: Option<i64>,
 }
 
 /// A line that is not an event of ours: what precedes or outlives the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "raw")]
-#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct RawLine {
     /// The run its stream belongs to.
     pub run: Run,
     /// The log stream.
     pub stream: String,
     /// CloudWatch's timestamp, ms since the epoch.
-    #[cfg_attr(test, ts(type = "number"))]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub ts: u64,
     /// The line.
     pub text: String,

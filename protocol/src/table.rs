@@ -81,7 +81,7 @@ pub const CONNECTION_TTL_SECS: u64 = 2 * 3600 + 600;
 /// Where a run stands. It never goes back: [`RunState::rank`] only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum RunState {
     /// The task was asked for; no event has been seen.
     Starting,

@@ -5,19 +5,20 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::keys::{Default, ENVIRONMENT, FILE, Key, Kind, NAME, Section};
-use crate::generate::MARK_TEXT;
+use crate::tree::mark;
 
 /// The reference as Markdown.
 #[must_use]
 pub fn markdown() -> String {
     let mut out = format!(
-        "<!-- {MARK_TEXT} -->\n\n# ralph.toml\n\n\
+        "<!-- {} -->\n\n# ralph.toml\n\n\
          Each table `[env.<name>]` becomes a folder under `terraform/envs` with `just gen`. A key that\n\
          is absent has its default. A mistake is shown with its line and what is allowed, and nothing\n\
          is written. What may be a mistake, such as a region that is not on the generator's list, is a\n\
          warning.\n\n\
          Editors that know JSON schema get completion and checks from a first line\n\
-         `#:schema ./docs/ralph.schema.json`.\n"
+         `#:schema ./docs/ralph.schema.json`.\n",
+        mark("ralph.toml")
     );
     page(&mut out, "At the top", &FILE);
     page(&mut out, &format!("`[{}]`", ENVIRONMENT.name), &ENVIRONMENT);
@@ -46,7 +47,7 @@ fn page(out: &mut String, title: &str, section: &Section) {
 #[must_use]
 pub fn schema() -> String {
     let mut schema = section_schema(&FILE);
-    schema["$comment"] = json!(MARK_TEXT);
+    schema["$comment"] = json!(mark("ralph.toml"));
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("ralph.toml");
     schema["required"] = json!(["env"]);

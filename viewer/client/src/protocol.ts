@@ -1,4 +1,4 @@
-// Code generated from protocol/ by `just gen`. DO NOT EDIT.
+// Code generated from protocol/ by `just gen`; DO NOT EDIT.
 
 /**
  * A line of work, `[a-z0-9][a-z0-9-]{0,47}`: names a branch, a page and a token's scope.
