@@ -17,10 +17,16 @@ if [ -z "$builder" ]; then
 fi
 
 # The architecture that the task definition names: a tag cannot be moved once it is pushed.
-architecture=$(sed -n "s/^architecture *= *[\"']\([a-z0-9_]*\)[\"'].*/\1/p" ralph.toml)
-case ${architecture:-x86_64} in
+# shellcheck source=docker/worker.env
+. docker/worker.env
+case $ARCHITECTURE in
 arm64) platform=linux/arm64 host=aarch64 ;;
-*) platform=linux/amd64 host=x86_64 ;;
+x86_64) platform=linux/amd64 host=x86_64 ;;
+*)
+    echo "error: cannot build for \`$ARCHITECTURE\`, which docker/worker.env names" >&2
+    echo "hint: write it again with \`just gen\`" >&2
+    exit 1
+    ;;
 esac
 case $(uname -sm) in
 "Linux $host") platform= ;;

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use crate::support::{SETTINGS, generator, project, tree};
+use crate::support::{SETTINGS, generator, good, project, tree};
 
 struct Run {
     code: i32,
@@ -421,4 +422,30 @@ fn a_place_where_nobody_can_write_is_named() {
     let refused = run(folder.path(), &["--out", "/proc/ralph"]);
     assert_eq!(refused.code, 1);
     assert!(refused.err.starts_with("error: cannot make /proc/ralph/"), "{}", refused.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_image_is_built_for_the_architecture_of_the_settings() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (architecture, platform) in [("x86_64", "linux/amd64"), ("arm64", "linux/arm64")] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        let settings = format!("architecture = '{architecture}' # as the functions\n[env.dev]\n");
+        fs::write(at("ralph.toml"), settings).unwrap();
+        assert_eq!(run(folder.path(), &[]).code, 0);
+        fs::copy(project().join("docker/build.sh"), at("docker/build.sh")).unwrap();
+        // A builder that shows its arguments, on a machine that is of no known kind.
+        fs::create_dir(at("bin")).unwrap();
+        for (name, script) in [("docker", "#!/bin/sh\necho \"$@\"\n"), ("uname", "#!/bin/sh\n")] {
+            let program = at("bin").join(name);
+            fs::write(&program, script).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let path = format!("{}:{}", at("bin").display(), std::env::var("PATH").unwrap());
+        let mut build = Command::new("sh");
+        build.arg(at("docker/build.sh")).env("PATH", path).env("RALPH_BUILDER", "docker");
+        let said = good(&build.env_remove("RALPH_BUILD_ARGS").output().unwrap());
+        assert!(said.starts_with(&format!("build --platform {platform} --file ")), "{said}");
+    }
 }
