@@ -14,7 +14,7 @@ pub use crate::tree::File;
 use crate::tree::mark;
 
 fn header(source: &str, about: &str) -> Header {
-    Header::new([mark("ralph.toml"), format!("{about} Defined in {source}.")])
+    Header::new([mark(source), about.to_owned()])
 }
 
 /// The folder of HCL, below the project's.
@@ -63,8 +63,7 @@ fn terraform(settings: &Settings) -> Result<(Vec<File>, Skipped), Vec<Error>> {
         let name = env.names.environment();
         let mut root = Module::<Root>::new(&format!("envs/{name}"));
         environment::build(&mut root, env, settings.architecture);
-        let about = format!("Environment {name}.");
-        ("", root.finish(&header("generator/src/environment.rs", &about)))
+        ("", root.finish(&header("ralph.toml", &format!("Environment {name}."))))
     });
     for (name, result) in folders.into_iter().chain(roots) {
         match result {
@@ -118,7 +117,7 @@ fn client_types() -> String {
 
 /// The table of skipped checks as a page.
 fn checkov(skipped: &[(String, &'static Skip)]) -> String {
-    let mut out = Header::new([mark("ralph.toml")]).markdown();
+    let mut out = Header::new([mark("generator/src/skips.rs")]).markdown();
     out.push_str(
         "\n# Checks that are skipped\n\n\
          The checks that `checkov -d terraform` skips. Each has a comment inside the block that it concerns;\n\

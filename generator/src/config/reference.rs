@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use super::keys::{Default, ENVIRONMENT, FILE, Key, Kind, NAME, Section};
 use crate::tree::mark;
 
+const SOURCE: &str = "generator/src/config/keys.rs";
+
 /// The reference as Markdown.
 #[must_use]
 pub fn markdown() -> String {
@@ -18,7 +20,7 @@ pub fn markdown() -> String {
          warning.\n\n\
          Editors that know JSON schema get completion and checks from a first line\n\
          `#:schema ./docs/ralph.schema.json`.\n",
-        mark("ralph.toml")
+        mark(SOURCE)
     );
     page(&mut out, "At the top", &FILE);
     page(&mut out, &format!("`[{}]`", ENVIRONMENT.name), &ENVIRONMENT);
@@ -47,7 +49,7 @@ fn page(out: &mut String, title: &str, section: &Section) {
 #[must_use]
 pub fn schema() -> String {
     let mut schema = section_schema(&FILE);
-    schema["$comment"] = json!(mark("ralph.toml"));
+    schema["$comment"] = json!(mark(SOURCE));
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("ralph.toml");
     schema["required"] = json!(["env"]);
