@@ -1,5 +1,5 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# Environment dev. Defined in generator/src/environment.rs.
+# Environment dev.
 
 locals {
   region     = "us-east-1"

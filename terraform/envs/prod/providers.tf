@@ -1,5 +1,5 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# Environment prod. Defined in generator/src/environment.rs.
+# Environment prod.
 
 provider "aws" {
   region = local.region

@@ -1,5 +1,5 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# Environment prod. Defined in generator/src/environment.rs.
+# Environment prod.
 
 variable "allow_file_repositories" {
   description = "Whether executions may name file:// repositories, which only a stand-in for Fargate can read."

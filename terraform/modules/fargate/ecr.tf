@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# What a workstream runs on. Defined in generator/src/modules/fargate.rs.
+# Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
+# What a workstream runs on.
 
 resource "aws_ecr_repository" "worker" {
   # checkov:skip=CKV_AWS_136:AES256 with AWS's key; a customer key adds cost and no reader

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# What a workstream runs on. Defined in generator/src/modules/fargate.rs.
+# Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
+# What a workstream runs on.
 
 # Without it an account that never used ECS refuses the capacity providers.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html

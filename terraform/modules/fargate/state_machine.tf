@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# What a workstream runs on. Defined in generator/src/modules/fargate.rs.
+# Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
+# What a workstream runs on.
 
 # Under /aws/vendedlogs/, because every other group that a service delivers to takes a place in the
 # account's one resource policy, which fills up.

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# What a workstream runs on. Defined in generator/src/modules/fargate.rs.
+# Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
+# What a workstream runs on.
 
 variable "create_service_linked_role" {
   description = "Whether to make the role that ECS itself uses in the account. It is there already in an account that has used ECS before."

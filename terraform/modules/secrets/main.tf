@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# Secrets without their values, which `ralph keys set` writes. Defined in generator/src/modules/secrets.rs.
+# Code generated from generator/src/modules/secrets.rs by `just gen`; DO NOT EDIT.
+# Secrets without their values, which `ralph keys set` writes.
 
 resource "aws_secretsmanager_secret" "this" {
   # checkov:skip=CKV2_AWS_57:the values are the user's own and are replaced with `ralph keys set`

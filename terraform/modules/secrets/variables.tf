@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# Secrets without their values, which `ralph keys set` writes. Defined in generator/src/modules/secrets.rs.
+# Code generated from generator/src/modules/secrets.rs by `just gen`; DO NOT EDIT.
+# Secrets without their values, which `ralph keys set` writes.
 
 variable "kms_key_arn" {
   description = "Key that encrypts the secrets; null for AWS's own."

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# The network of the tasks. Defined in generator/src/modules/vpc.rs.
+# Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
+# The network of the tasks.
 
 # Gateway endpoints are free, and image layers (S3) then cost no transfer.
 resource "aws_vpc_endpoint" "gateway" {

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# The network of the tasks. Defined in generator/src/modules/vpc.rs.
+# Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
+# The network of the tasks.
 
 data "aws_vpc" "default" {
   count = var.mode == "default" ? 1 : 0

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# The network of the tasks. Defined in generator/src/modules/vpc.rs.
+# Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
+# The network of the tasks.
 
 resource "aws_cloudwatch_log_group" "flow" {
   # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# The network of the tasks. Defined in generator/src/modules/vpc.rs.
+# Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
+# The network of the tasks.
 
 resource "aws_vpc" "this" {
   # checkov:skip=CKV2_AWS_11:flow logs cost more than the tasks; turn them on for the account where they are required

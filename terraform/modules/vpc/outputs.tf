@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# The network of the tasks. Defined in generator/src/modules/vpc.rs.
+# Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
+# The network of the tasks.
 
 output "assign_public_ip" {
   description = "Whether a task needs a public address to get out."

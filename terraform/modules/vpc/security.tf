@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# The network of the tasks. Defined in generator/src/modules/vpc.rs.
+# Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
+# The network of the tasks.
 
 resource "aws_security_group" "worker" {
   # checkov:skip=CKV2_AWS_5:a task or an endpoint takes the group when it is started, which the scan cannot see

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+# Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
+# From a log line to a browser.
 
 resource "aws_apigatewayv2_api" "this" {
   name                       = var.name

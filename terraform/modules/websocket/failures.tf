@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+# Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
+# From a log line to a browser.
 
 # Deliveries and events that failed for good, each with the error. Empty unless something is wrong.
 resource "aws_sqs_queue" "failures" {

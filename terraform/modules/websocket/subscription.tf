@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+# Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
+# From a log line to a browser.
 
 # CloudWatch Logs names the group with `:*` behind it when it calls.
 resource "aws_lambda_permission" "push_logs" {

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+# Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
+# From a log line to a browser.
 
 # One table, no index: every read is a Query or a GetItem on these keys.
 resource "aws_dynamodb_table" "connections" {

@@ -1,5 +1,5 @@
-# Code generated from ralph.toml by `just gen`; DO NOT EDIT.
-# From a log line to a browser. Defined in generator/src/modules/websocket.rs.
+# Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
+# From a log line to a browser.
 
 mock_provider "aws" {
   mock_data "aws_partition" {
