@@ -102,9 +102,9 @@ test-browser *args:
     cd viewer && npm ci --no-audit --no-fund && npm run build && npm run test:browser -- "$@"
     viewer/test/browser/local-cloud.sh
 
-# print a policy of docs/deploy-policy.md: network, tasks or delivery
+# print a deploy policy (docs/deploy-policy.md): network, tasks or delivery
 deploy-policy environment="dev" policy="network":
-    @awk -v fence='```json {{ environment }} {{ policy }}' '$0 == fence { on = 1; next } /^```/ { on = 0 } on' docs/deploy-policy.md
+    @cat "docs/policies/$1-$2.json"
 
 # apply, plan, change, destroy and apply again in the local cloud, with the deploy policy alone
 test-lifecycle: (need "cargo" "curl" "python3" "terraform")

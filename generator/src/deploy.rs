@@ -1,5 +1,5 @@
-//! `docs/deploy-policy.md`: the least that a person or a CI needs to apply, change and destroy an
-//! environment, as IAM policies.
+//! The deploy policies: the least that a person or a CI needs to apply, change and destroy an
+//! environment. Each is a file of `docs/policies/`; `docs/deploy-policy.md` explains them.
 
 mod delivery;
 mod network;
@@ -7,91 +7,110 @@ mod tasks;
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::config::{Environment, Settings};
-use crate::tree::mark;
+
+/// The resource of an action that AWS checks without one.
+const EVERYTHING: &str = "*";
 
 /// A statement of a policy and why it is there.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct Grant {
     sid: &'static str,
+    #[serde(skip)]
     why: &'static str,
-    actions: Vec<&'static str>,
-    resources: Vec<String>,
+    effect: &'static str,
+    action: Vec<String>,
+    resource: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     condition: Option<Value>,
 }
 
-/// A policy: its short name and its statements.
-type Policy = (&'static str, Vec<Grant>);
+impl Grant {
+    /// `actions` is a service and the names of its actions: `sqs: CreateQueue DeleteQueue`.
+    fn new(
+        sid: &'static str,
+        why: &'static str,
+        actions: &str,
+        resources: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let (service, names) = actions.split_once(':').unwrap_or_default();
+        let action = names.split_whitespace().map(|name| format!("{service}:{name}"));
+        let mut action: Vec<String> = action.collect();
+        action.sort();
+        let resource = resources.into_iter().map(Into::into).collect();
+        Self { sid, why, effect: "Allow", action, resource, condition: None }
+    }
 
-/// The most characters that IAM takes in a managed policy, white space not counted.
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-pub const LONGEST: usize = 6144;
+    fn when(self, condition: impl Into<Option<Value>>) -> Self {
+        Self { condition: condition.into(), ..self }
+    }
+}
 
-/// The page.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    #[serde(skip)]
+    name: String,
+    version: &'static str,
+    statement: Vec<Grant>,
+}
+
+/// Three for each environment, because IAM limits the length of one.
+fn policies(settings: &Settings) -> impl Iterator<Item = Policy> {
+    settings.environments.iter().flat_map(|env| {
+        let parts = [
+            ("network", network::all(env)),
+            ("tasks", tasks::all(env)),
+            ("delivery", delivery::all(env)),
+        ];
+        parts.map(|(part, mut statement)| {
+            // What only some environments have has no resource in the others.
+            statement.retain(|grant| !grant.resource.is_empty());
+            let name = format!("{}-{part}", env.names.environment());
+            Policy { name, version: "2012-10-17", statement }
+        })
+    })
+}
+
+/// Name and text of every policy's file.
+#[must_use]
+pub fn files(settings: &Settings) -> Vec<(String, String)> {
+    let file = |policy: Policy| {
+        let text = serde_json::to_string_pretty(&policy).unwrap_or_default();
+        (format!("{}.json", policy.name), text + "\n")
+    };
+    policies(settings).map(file).collect()
+}
+
+/// The page that says what each statement is for.
 #[must_use]
 pub fn page(settings: &Settings) -> String {
-    let mut out = format!("<!-- {} -->\n\n", mark("ralph.toml"));
-    out.push_str(
-        "# What it takes to deploy\n\n\
-         The policies with which a person or a CI can apply, change and destroy an environment, and no\n\
-         more. They put no value into a secret and read none: `ralph keys set` needs\n\
-         `secretsmanager:PutSecretValue` beside them. Three instead of one, because IAM takes 6144\n\
-         characters in a policy. `just deploy-policy dev network` prints one for\n\
-         `aws iam create-policy`.\n\n\
-         Whoever may make roles and give them permissions can give itself any permission that its\n\
-         boundary leaves: set `permissions_boundary_arn`, and the policies demand it of every role.\n",
-    );
-    for env in &settings.environments {
-        let name = env.names.environment();
-        for (policy, grants) in policies(env) {
-            let _ = write!(out, "\n## {name}: {policy}\n\n| Statement | Why |\n|---|---|\n");
-            for grant in &grants {
-                let _ = writeln!(out, "| {} | {} |", grant.sid, grant.why);
-            }
-            let text = serde_json::to_string_pretty(&document(&grants)).unwrap_or_default();
-            let _ = write!(out, "\n```json {name} {policy}\n{text}\n```\n");
+    let mut out = include_str!("deploy/introduction.md").to_owned();
+    for Policy { name, statement, .. } in policies(settings) {
+        let _ =
+            write!(out, "\n## [{name}](policies/{name}.json)\n\n| Statement | Why |\n|---|---|\n");
+        for grant in statement {
+            let _ = writeln!(out, "| {} | {} |", grant.sid, grant.why);
         }
     }
     out
 }
 
-fn document(grants: &[Grant]) -> Value {
-    let one = |items: Vec<Value>| match <[Value; 1]>::try_from(items) {
-        Ok([only]) => only,
-        Err(items) => Value::Array(items),
-    };
-    let statements = grants.iter().map(|grant| {
-        let mut statement = json!({
-            "Sid": grant.sid,
-            "Effect": "Allow",
-            "Action": one(grant.actions.iter().map(|action| json!(action)).collect()),
-            "Resource": one(grant.resources.iter().map(|resource| json!(resource)).collect()),
-        });
-        if let Some(condition) = &grant.condition {
-            statement["Condition"] = condition.clone();
-        }
-        statement
-    });
-    json!({ "Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>() })
-}
-
-fn policies(env: &Environment) -> [Policy; 3] {
-    [("network", network::all(env)), ("tasks", tasks::all(env)), ("delivery", delivery::all(env))]
-}
-
+/// Of a resource in the environment's region and account.
 fn arn(env: &Environment, service: &str, rest: &str) -> String {
-    format!("arn:{}:{service}:{}:{}:{rest}", partition(env), env.region, account(env))
-}
-
-/// An ARN of API Gateway, which names no account.
-fn api_arn(env: &Environment, rest: &str) -> String {
-    format!("arn:{}:apigateway:{}::{rest}", partition(env), env.region)
-}
-
-/// An ARN of a service that has no regions.
-fn global_arn(env: &Environment, service: &str, rest: &str) -> String {
-    format!("arn:{}:{service}::{}:{rest}", partition(env), account(env))
+    // The only account, or whichever the policy is in.
+    let account = env.account_id.as_deref().unwrap_or("*");
+    let (region, account) = match service {
+        "apigateway" => (env.region.as_str(), ""),
+        "iam" => ("", account),
+        "cloudwatch" if rest.starts_with("dashboard/") => ("", account),
+        _ => (env.region.as_str(), account),
+    };
+    format!("arn:{}:{service}:{region}:{account}:{rest}", partition(env))
 }
 
 /// The partition that the region is in.
@@ -102,9 +121,4 @@ fn partition(env: &Environment) -> &'static str {
         ["us", "gov", ..] => "aws-us-gov",
         _ => "aws",
     }
-}
-
-/// The only account, or whichever the policy is in.
-fn account(env: &Environment) -> &str {
-    env.account_id.as_deref().unwrap_or("*")
 }

@@ -30,10 +30,12 @@ pub fn all(settings: &Settings) -> Result<Vec<File>, Vec<Error>> {
         ("docker/worker.env".to_owned(), worker_env(settings)),
         ("docs/checkov.md".to_owned(), checkov(&skipped)),
         ("docs/configuration.md".to_owned(), reference::markdown()),
-        ("docs/deploy-policy.md".to_owned(), deploy::page(settings)),
+        ("docs/deploy-policy.md".to_owned(), deploy_policy(settings)),
         ("docs/ralph.schema.json".to_owned(), reference::schema()),
         ("viewer/client/src/protocol.ts".to_owned(), client_types()),
     ];
+    let policies = deploy::files(settings).into_iter();
+    all.extend(policies.map(|(name, text)| (format!("docs/policies/{name}"), text)));
     all.extend(terraform.into_iter().map(|(path, text)| (format!("{TERRAFORM}/{path}"), text)));
     Ok(all)
 }
@@ -109,6 +111,10 @@ fn module_header<D: Definition>() -> Header {
 /// What docker/build.sh reads; a shell sources it.
 fn worker_env(settings: &Settings) -> String {
     format!("# {}\nARCHITECTURE={}\n", mark("ralph.toml"), settings.architecture.lambda())
+}
+
+fn deploy_policy(settings: &Settings) -> String {
+    Header::new([mark("ralph.toml")]).markdown() + "\n" + &deploy::page(settings)
 }
 
 fn client_types() -> String {

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """An environment's life in the local cloud, with the credentials of a user that holds the published
-deploy policy and nothing else: apply, plan again, change a route, apply, destroy, apply again,
+deploy policies and nothing else: apply, plan again, change a route, apply, destroy, apply again,
 destroy. Fails when anything is refused, drifts, or leaves a secret's value in a file. Then, as the
 operator, an environment with every switch on, and one in a network that exists: see switches.py.
 
 The local cloud enforces IAM (AUTH=true) by its own reading of it. Where that differs from AWS's, the
-difference stands below by name, with the reason; nothing else is allowed beside the policy.
+difference stands below by name, with the reason; nothing else is allowed beside the policies.
 """
 
 import json
@@ -47,21 +47,23 @@ NEEDLE = "sk-lifecycle-5d1f0c9a7b3e-needle"
 
 
 def published_policies():
-    page = (ROOT / "docs/deploy-policy.md").read_text()
-    found = re.findall(rf"```json {ENVIRONMENT} (\S+)\n(.*?)```", page, re.S)
-    assert len(found) == 3, "docs/deploy-policy.md holds three policies for dev"
-    return [(name, json.loads(text)) for name, text in found]
+    files = [*(ROOT / "docs/policies").glob(f"{ENVIRONMENT}-*.json")]
+    assert len(files) == 3, "there are three policies for dev"
+    return [(file.stem, json.loads(file.read_text())) for file in files]
 
 
 def deployer(cloud):
     """A user that may do what the policies say, and its credentials."""
     cloud.iam("CreateUser", UserName="deployer")
+    unjudged = set(UNJUDGED)
     for name, policy in published_policies():
         for statement in policy["Statement"]:
             if statement["Sid"] in UNJUDGED:
                 del statement["Condition"]
+                unjudged.remove(statement["Sid"])
         cloud.iam("PutUserPolicy", UserName="deployer", PolicyName=name,
                   PolicyDocument=json.dumps(policy))
+    assert not unjudged, f"no policy has a statement {unjudged}"
     beside = [{"Effect": "Allow", "Action": actions, "Resource": resource}
               for actions, resource, _ in ELSEWHERE]
     cloud.iam("PutUserPolicy", UserName="deployer", PolicyName="elsewhere",

@@ -1,39 +1,128 @@
-//! The published deploy policy.
+//! The deploy policies: every network, every switch, and names of every length.
 
+use std::fs;
+
+use ralph_generator::{config, deploy};
 use serde_json::Value;
 
-use crate::support::project;
+use crate::support::generator;
 
-/// Every policy of the page: environment and name, document.
-fn published() -> Vec<(String, Value)> {
-    let page = std::fs::read_to_string(project().join("docs/deploy-policy.md")).unwrap();
-    let fences = page.split("```json ").skip(1).map(|rest| {
-        let (name, rest) = rest.split_once('\n').unwrap();
-        let text = rest.split("```").next().unwrap();
-        (name.to_owned(), serde_json::from_str(text).unwrap())
-    });
-    fences.collect()
+/// The most characters that IAM takes in a managed policy, white space not counted.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const LONGEST: usize = 6144;
+
+const SMALLEST: &str = "[env.dev]\nregion = \"eu-west-1\"\n";
+
+const DEFAULT: &str = r#"
+[env.dev]
+region = "eu-west-1"
+[env.dev.network]
+mode = "default"
+"#;
+
+const EXISTING: &str = r#"
+[env.dev]
+region = "eu-west-1"
+[env.dev.network]
+mode = "existing"
+vpc_id = "vpc-0123456789abcdef0"
+subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+"#;
+
+/// With every switch on, and names as long as they may be.
+const LARGEST: &str = r#"
+[env.the-longest-name-that-a-role-still-allows]
+region = "us-gov-west-1"
+account_id = "123456789012"
+kms_key_arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+permissions_boundary_arn = "arn:aws-us-gov:iam::123456789012:policy/platform/the-boundary-of-every-role"
+role_path = "/platform/agents/"
+[env.the-longest-name-that-a-role-still-allows.network]
+nat = "per-az"
+flow_logs = true
+[env.the-longest-name-that-a-role-still-allows.monitoring]
+access_logs = true
+account_log_role = true
+alarms = true
+dashboard = true
+"#;
+
+/// One statement of a policy.
+struct Statement {
+    policy: String,
+    sid: String,
+    actions: Vec<String>,
+    resources: Vec<String>,
+    condition: Value,
 }
 
-fn texts(node: &Value) -> Vec<&str> {
-    match node {
-        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
-        one => one.as_str().into_iter().collect(),
+fn policies(text: &str) -> Vec<(String, Value)> {
+    let files = deploy::files(&config::parse("ralph.toml", text).expect("a good configuration"));
+    files.into_iter().map(|(name, text)| (name, serde_json::from_str(&text).unwrap())).collect()
+}
+
+fn statements(text: &str) -> Vec<Statement> {
+    let texts = |list: &Value| serde_json::from_value(list.clone()).unwrap();
+    let read = |(policy, document): (String, Value)| {
+        let list = document["Statement"].as_array().unwrap().clone();
+        list.into_iter().map(move |statement| Statement {
+            policy: policy.clone(),
+            sid: statement["Sid"].as_str().unwrap().to_owned(),
+            actions: texts(&statement["Action"]),
+            resources: texts(&statement["Resource"]),
+            condition: statement["Condition"].clone(),
+        })
+    };
+    policies(text).into_iter().flat_map(read).collect()
+}
+
+fn every_statement() -> Vec<Statement> {
+    [SMALLEST, DEFAULT, EXISTING, LARGEST].into_iter().flat_map(statements).collect()
+}
+
+/// The conditions under which an action is allowed, one for each statement that holds it.
+fn conditions(text: &str, action: &str) -> Vec<Value> {
+    let holds = |statement: &Statement| statement.actions.iter().any(|own| own == action);
+    statements(text).into_iter().filter(holds).map(|statement| statement.condition).collect()
+}
+
+#[test]
+fn an_environment_has_three_policies_named_after_it() {
+    let both = format!("{SMALLEST}\n[env.prod]\nregion = \"eu-west-1\"\n");
+    let names: Vec<String> = policies(&both).into_iter().map(|(name, _)| name).collect();
+    let expected =
+        ["dev-network", "dev-tasks", "dev-delivery", "prod-network", "prod-tasks", "prod-delivery"];
+    assert_eq!(names, expected.map(|name| format!("{name}.json")));
+}
+
+#[test]
+fn a_deploy_policy_fits_into_a_managed_policy() {
+    for text in [SMALLEST, DEFAULT, EXISTING, LARGEST] {
+        for (name, policy) in policies(text) {
+            let length = policy.to_string().chars().filter(|c| !c.is_whitespace()).count();
+            assert!(length <= LONGEST, "{name}: {length}");
+        }
     }
 }
 
 #[test]
-fn a_deploy_policy_fits_into_a_managed_policy_and_names_every_action_in_full() {
-    let all = published();
-    assert!(all.len() >= 6, "three for each environment");
-    for (name, policy) in all {
-        let length = policy.to_string().chars().filter(|c| !c.is_whitespace()).count();
-        assert!(length <= ralph_generator::deploy::LONGEST, "{name}: {length}");
-        for statement in policy["Statement"].as_array().unwrap() {
-            for action in texts(&statement["Action"]) {
-                assert!(!action.contains('*'), "{name}: {action}");
+fn a_deploy_policy_names_every_action_in_full_and_each_statement_once() {
+    for text in [SMALLEST, DEFAULT, EXISTING, LARGEST] {
+        let mut sids = Vec::new();
+        for Statement { policy, sid, actions, resources, .. } in statements(text) {
+            assert!(!actions.is_empty() && !resources.is_empty(), "{policy} {sid}");
+            for action in actions {
+                let (service, name) = action.split_once(':').expect("service:Action");
+                let plain =
+                    |text: &str| !text.is_empty() && text.chars().all(char::is_alphanumeric);
+                assert!(plain(service) && plain(name), "{policy} {sid}: {action}");
             }
+            sids.push((policy, sid));
         }
+        let all = sids.len();
+        sids.sort();
+        sids.dedup();
+        assert_eq!(sids.len(), all);
     }
 }
 
@@ -42,13 +131,12 @@ fn a_deploy_policys_arns_are_of_the_regions_partition() {
     for (region, partition) in
         [("eu-west-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
     {
-        let text = format!("[env.dev]\nregion = \"{region}\"\n");
-        let settings = ralph_generator::config::parse("ralph.toml", &text).unwrap();
-        let page = ralph_generator::deploy::page(&settings);
-        let arns: Vec<_> = page.match_indices("\"arn:").map(|(at, _)| &page[at + 1..]).collect();
+        let found = statements(&format!("[env.dev]\nregion = \"{region}\"\n"));
+        let arns = found.iter().flat_map(|statement| &statement.resources);
+        let arns: Vec<&String> = arns.filter(|resource| *resource != "*").collect();
         assert!(arns.len() > 30, "{}", arns.len());
         for arn in arns {
-            assert!(arn.starts_with(&format!("arn:{partition}:")), "{region}: {}", &arn[..60]);
+            assert!(arn.starts_with(&format!("arn:{partition}:")), "{region}: {arn}");
         }
     }
 }
@@ -69,35 +157,88 @@ fn a_deploy_policy_reads_and_writes_no_value_and_starts_nothing() {
         "sqs:ReceiveMessage",
         "states:StartExecution",
     ];
-    for (name, policy) in published() {
-        for statement in policy["Statement"].as_array().unwrap() {
-            for action in texts(&statement["Action"]) {
-                assert!(!NEVER.contains(&action), "{name}: {action}");
-            }
+    for Statement { policy, sid, actions, .. } in every_statement() {
+        let bad = actions.iter().find(|action| NEVER.contains(&action.as_str()));
+        assert_eq!(bad, None, "{policy} {sid}");
+    }
+}
+
+#[test]
+fn a_deploy_policy_changes_on_every_resource_only_what_aws_checks_without_one() {
+    const WITHOUT: [&str; 5] = [
+        "ecs:CreateCluster",
+        "ecs:DeregisterTaskDefinition",
+        "ecs:RegisterTaskDefinition",
+        "logs:DescribeLogGroups",
+        "states:ValidateStateMachineDefinition",
+    ];
+    for Statement { policy, sid, actions, resources, .. } in every_statement() {
+        for action in actions.iter().filter(|_| resources.contains(&"*".to_owned())) {
+            let looks = action.contains(":Describe");
+            let delivers = action.ends_with("LogDelivery") || action.ends_with("LogDeliveries");
+            let known = looks || delivers || WITHOUT.contains(&action.as_str());
+            assert!(known, "{policy} {sid}: {action}");
         }
     }
 }
 
 #[test]
-fn a_deploy_policy_changes_on_every_resource_only_what_has_none() {
-    // What is asked without a resource, and looks or makes what has no name yet.
-    const WITHOUT: [&str; 5] = [
-        "ecs:CreateCluster",
-        "ecs:DeregisterTaskDefinition",
-        "ecs:RegisterTaskDefinition",
-        "states:ValidateStateMachineDefinition",
-        "logs:DescribeLogGroups",
-    ];
-    for (name, policy) in published() {
-        for statement in policy["Statement"].as_array().unwrap() {
-            if statement["Resource"] != "*" {
-                continue;
-            }
-            for action in texts(&statement["Action"]) {
-                let looks = action.contains(":Describe");
-                let delivers = action.ends_with("LogDelivery") || action.ends_with("LogDeliveries");
-                assert!(looks || delivers || WITHOUT.contains(&action), "{name}: {action}");
-            }
-        }
+fn a_role_gets_a_policy_only_with_the_boundary_that_is_set() {
+    let boundary = "arn:aws-us-gov:iam::123456789012:policy/platform/the-boundary-of-every-role";
+    for action in ["iam:CreateRole", "iam:PutRolePolicy"] {
+        let found = conditions(LARGEST, action);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0]["StringEquals"]["iam:PermissionsBoundary"], boundary);
     }
+}
+
+#[test]
+fn only_a_switch_that_is_on_brings_its_statement() {
+    let has = |text: &str, sid: &str| statements(text).iter().any(|own| own.sid == sid);
+    for sid in ["AccountLogRole", "Alarms", "Dashboard", "DeliverAccessLogs", "Key"] {
+        assert!(has(LARGEST, sid) && !has(SMALLEST, sid), "{sid}");
+    }
+    for action in ["ec2:AllocateAddress", "ec2:CreateFlowLogs", "ec2:CreateNatGateway"] {
+        assert!(conditions(SMALLEST, action).is_empty(), "{action}");
+        assert!(!conditions(LARGEST, action).is_empty(), "{action}");
+    }
+}
+
+#[test]
+fn the_page_explains_every_statement_beside_a_link_to_its_policy() {
+    let page = deploy::page(&config::parse("ralph.toml", LARGEST).expect("a good configuration"));
+    for Statement { policy, sid, .. } in statements(LARGEST) {
+        let section =
+            page.split("\n## ").find(|part| part.contains(&format!("(policies/{policy})")));
+        let section = section.unwrap_or_else(|| panic!("{policy} has no section"));
+        let row = section.lines().find(|line| line.starts_with(&format!("| {sid} | ")));
+        assert!(row.is_some_and(|row| row.len() > sid.len() + 20), "{policy} {sid}");
+    }
+}
+
+#[test]
+fn every_json_file_beside_the_policies_is_the_generators() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = generator().current_dir(folder.path()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    fs::write(folder.path().join("ralph.toml"), SMALLEST).unwrap();
+    run(&[]);
+    let policies = folder.path().join("docs/policies");
+    let network = fs::read_to_string(policies.join("dev-network.json")).unwrap();
+    fs::write(policies.join("dev-network.json"), "{}").unwrap();
+    fs::remove_file(policies.join("dev-tasks.json")).unwrap();
+    for name in ["gone-tasks.json", "README.md"] {
+        fs::write(policies.join(name), "{}").unwrap();
+    }
+    let (code, out) = run(&["--check"]);
+    let expected = "stale: docs/policies/dev-network.json\n\
+                    missing: docs/policies/dev-tasks.json\n\
+                    orphaned: docs/policies/gone-tasks.json\n";
+    assert_eq!((code, out.starts_with(expected)), (Some(2), true), "{out}");
+    run(&[]);
+    assert_eq!(run(&["--check"]), (Some(0), String::new()));
+    assert_eq!(fs::read_to_string(policies.join("dev-network.json")).unwrap(), network);
+    assert!(!policies.join("gone-tasks.json").exists() && policies.join("README.md").exists());
 }
