@@ -22,7 +22,10 @@ ENVIRONMENT = "dev"
 
 # Statements whose condition the local cloud cannot judge: it is left off here.
 UNJUDGED = {
+    "ChangeApi": "it knows no tags of an API",
     "ChangeOwn": "it knows no tags of EC2 resources",
+    "Make": "it knows no tags in a request to EC2",
+    "MakeApi": "it knows no tags in a request to API Gateway",
     "TablesOwnKey": "it knows no kms:RequestAlias",
 }
 
@@ -31,8 +34,8 @@ ELSEWHERE = [
     (["ec2:CreateInternetGateway", "ec2:CreateTags", "ec2:CreateVpc", "ec2:DisassociateRouteTable"],
      "*", "it asks EC2's actions without a resource where AWS names what is made"),
     (["dynamodb:ListTagsOfResource", "ecr:DescribeRepositories", "ecr:ListTagsForResource",
-      "ecs:DescribeClusters", "ecs:ListTagsForResource", "events:ListTagsForResource",
-      "lambda:CreateFunction", "states:ListTagsForResource"],
+      "ecs:CreateCluster", "ecs:DescribeClusters", "ecs:ListTagsForResource",
+      "events:ListTagsForResource", "lambda:CreateFunction", "states:ListTagsForResource"],
      "*", "it asks these without a resource, AWS with"),
     (["events:DeleteRule", "events:DescribeRule", "events:ListTargetsByRule", "events:PutRule",
       "events:PutTargets", "events:RemoveTargets"],

@@ -3,20 +3,56 @@
 use ralph_protocol::names::Handler;
 use serde_json::json;
 
-use super::{EVERYTHING, Grant, arn};
+use super::{EVERYTHING, Grant, arn, partition};
 use crate::config::Environment;
 
 pub(super) fn all(env: &Environment) -> Vec<Grant> {
     let names = &env.names;
-    let prefix = names.prefix();
+    let (name, prefix) = (names.environment(), names.prefix());
+    // AWS makes an API's id, so only tags tell one from another. Of a WebSocket API, the API and its
+    // stages can have tags; nothing that belongs to them inherits these.
+    // <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-supported-resources.html>
+    let parts =
+        ["authorizers*", "deployments*", "integrations*", "routes*", "stages/*/accesslogsettings"];
+    let parts = parts.map(|part| arn(env, "apigateway", &format!("/apis/*/{part}")));
+    let tags = format!("/tags/arn%3A{}%3Aapigateway%3A{}%3A%3A%2F", partition(env), env.region);
+    let tags = ["apis", "v2%2Fapis"].map(|of| arn(env, "apigateway", &format!("{tags}{of}%2F*")));
     let functions = Handler::ALL.map(|handler| format!("function:{}", names.function(handler)));
     let watched = &env.monitoring;
     vec![
         Grant::new(
-            "Api",
-            "An API's id is made by AWS: these are all of the Region's.",
-            "apigateway: DELETE GET PATCH POST PUT",
-            ["/apis", "/apis/*", "/tags/*"].map(|rest| arn(env, "apigateway", rest)),
+            "LookAtApis",
+            "Terraform must also see that an API is gone, and then there is no tag to ask for.",
+            "apigateway: GET",
+            [arn(env, "apigateway", "/apis/*")],
+        ),
+        Grant::new(
+            "MakeApi",
+            "What is made gets this environment's tag. A stage could be made in any WebSocket API.",
+            "apigateway: POST",
+            ["/apis", "/apis/*/stages"].map(|rest| arn(env, "apigateway", rest)),
+        )
+        .when(json!({ "StringEquals": { "aws:RequestTag/Environment": name } })),
+        Grant::new(
+            "ChangeApi",
+            "An API and its stages, if they carry this environment's tag.",
+            "apigateway: DELETE PATCH",
+            [arn(env, "apigateway", "/apis/*")],
+        )
+        .when(json!({ "StringEquals": { "aws:ResourceTag/Environment": name } })),
+        Grant::new(
+            "PartsOfApis",
+            "A part has no tags and does not inherit the API's: this reaches those of every WebSocket \
+             and HTTP API of the Region. Once the API is made, its id can replace the first `*`.",
+            "apigateway: DELETE PATCH POST",
+            parts,
+        ),
+        Grant::new(
+            "TagApis",
+            "The tags of every WebSocket and HTTP API of the Region: API Gateway has no condition for \
+             which API it is. It asks for this when an API is made, too.",
+            "apigateway: DELETE POST",
+            tags,
         ),
         Grant::new(
             "AccountLogRole",

@@ -64,23 +64,37 @@ pub(super) fn all(env: &Environment) -> Vec<Grant> {
         )
         .when(json!({ "StringEquals": { "iam:PassedToService": served } })),
         Grant::new(
-            "FirstCluster",
-            "An account's first cluster makes the role that ECS itself uses.",
+            "MakeEcsRole",
+            "ECS's own role, which `create_service_linked_role` or an account's first cluster makes.",
             "iam: CreateServiceLinkedRole",
-            ecs_role,
+            ecs_role.clone(),
         )
         .when(json!({ "StringEquals": { "iam:AWSServiceName": "ecs.amazonaws.com" } })),
         Grant::new(
-            "EcsWithoutResource",
-            "ECS checks these without a resource.",
-            "ecs: CreateCluster DeregisterTaskDefinition DescribeTaskDefinition \
-             RegisterTaskDefinition",
+            "EcsRole",
+            "That role, for `create_service_linked_role`. While there is a cluster, ECS refuses to let \
+             it be deleted.",
+            "iam: DeleteServiceLinkedRole GetRole GetServiceLinkedRoleDeletionStatus TagRole UntagRole",
+            ecs_role,
+        ),
+        Grant::new(
+            "RegisterTask",
+            "ECS checks this without a resource. What is registered gets this environment's tag.",
+            "ecs: RegisterTaskDefinition",
+            [EVERYTHING],
+        )
+        .when(json!({ "StringEquals": { "aws:RequestTag/Environment": name } })),
+        Grant::new(
+            "AnyTaskDefinition",
+            "ECS checks these without a resource, a tag or another condition: they reach every task \
+             definition of the account. A deregistered one can still be read, and its tasks run on.",
+            "ecs: DeregisterTaskDefinition DescribeTaskDefinition",
             [EVERYTHING],
         ),
         Grant::new(
             "Cluster",
             "This environment's cluster and task definitions. No task is started.",
-            "ecs: DeleteCluster DescribeClusters ListTagsForResource TagResource \
+            "ecs: CreateCluster DeleteCluster DescribeClusters ListTagsForResource TagResource \
              PutClusterCapacityProviders UntagResource UpdateCluster UpdateClusterSettings",
             [
                 arn(env, "ecs", &format!("cluster/{}", names.cluster())),
@@ -97,9 +111,9 @@ pub(super) fn all(env: &Environment) -> Vec<Grant> {
         ),
         Grant::new(
             "Secrets",
-            "The secrets without their values: none is read, none is put.",
+            "The secrets. The value of one that exists is neither read nor changed.",
             "secretsmanager: CreateSecret DeleteSecret DescribeSecret GetResourcePolicy TagResource \
-             UntagResource UpdateSecret",
+             UntagResource",
             [arn(env, "secretsmanager", &format!("secret:ralph/{name}/*"))],
         ),
         Grant::new(

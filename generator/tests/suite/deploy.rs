@@ -142,8 +142,8 @@ fn a_deploy_policys_arns_are_of_the_regions_partition() {
 }
 
 #[test]
-fn a_deploy_policy_reads_and_writes_no_value_and_starts_nothing() {
-    const NEVER: [&str; 12] = [
+fn a_deploy_policy_reads_and_changes_no_value_and_starts_nothing() {
+    const NEVER: [&str; 13] = [
         "dynamodb:GetItem",
         "dynamodb:Query",
         "dynamodb:Scan",
@@ -154,6 +154,7 @@ fn a_deploy_policy_reads_and_writes_no_value_and_starts_nothing() {
         "logs:GetLogEvents",
         "secretsmanager:GetSecretValue",
         "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecret",
         "sqs:ReceiveMessage",
         "states:StartExecution",
     ];
@@ -165,8 +166,7 @@ fn a_deploy_policy_reads_and_writes_no_value_and_starts_nothing() {
 
 #[test]
 fn a_deploy_policy_changes_on_every_resource_only_what_aws_checks_without_one() {
-    const WITHOUT: [&str; 5] = [
-        "ecs:CreateCluster",
+    const WITHOUT: [&str; 4] = [
         "ecs:DeregisterTaskDefinition",
         "ecs:RegisterTaskDefinition",
         "logs:DescribeLogGroups",
@@ -180,6 +180,82 @@ fn a_deploy_policy_changes_on_every_resource_only_what_aws_checks_without_one() 
             assert!(known, "{policy} {sid}: {action}");
         }
     }
+}
+
+#[test]
+fn what_changes_ec2_asks_for_the_environments_tag() {
+    for Statement { policy, sid, actions, resources, condition } in every_statement() {
+        let changes = |action: &String| action.starts_with("ec2:") && !action.contains(":Describe");
+        if !actions.iter().any(changes) || sid == "MakeInNetwork" {
+            continue;
+        }
+        let equals = &condition["StringEquals"];
+        let tags = ["aws:RequestTag/Environment", "aws:ResourceTag/Environment"];
+        assert!(tags.iter().any(|tag| equals[tag].is_string()), "{policy} {sid}: {condition}");
+        assert_ne!(resources, ["*"], "{policy} {sid}");
+    }
+}
+
+#[test]
+fn a_tag_of_ec2_comes_with_a_creation_or_changes_what_is_ours() {
+    for (text, ways) in [(SMALLEST, 3), (DEFAULT, 2), (EXISTING, 2)] {
+        let found = conditions(text, "ec2:CreateTags");
+        assert_eq!(found.len(), ways, "the default group is adopted only in a VPC of our own");
+        for condition in found {
+            let equals = &condition["StringEquals"];
+            let created = equals["ec2:CreateAction"].is_array();
+            let own = equals["aws:ResourceTag/Environment"] == "dev";
+            let untagged = condition["Null"]["aws:ResourceTag/Environment"] == "true";
+            assert!(created || own || untagged, "{condition}");
+        }
+    }
+}
+
+#[test]
+fn every_creation_of_ec2_may_bring_tags() {
+    for text in [SMALLEST, DEFAULT, EXISTING, LARGEST] {
+        let all = statements(text);
+        let find = |sid: &str| all.iter().find(|statement| statement.sid == sid).unwrap();
+        let creations = &find("TagWhatIsMade").condition["StringEquals"]["ec2:CreateAction"];
+        let names = find("Make").actions.iter().map(|action| action.trim_start_matches("ec2:"));
+        assert_eq!(creations, &serde_json::json!(names.collect::<Vec<_>>()));
+    }
+}
+
+#[test]
+fn a_rule_is_revoked_only_from_a_group_of_this_environment() {
+    let own = serde_json::json!({ "StringEquals": { "aws:ResourceTag/Environment": "dev" } });
+    for action in ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"] {
+        assert_eq!(conditions(SMALLEST, action), [own.clone()]);
+    }
+}
+
+#[test]
+fn a_group_is_made_in_the_vpc_that_is_named() {
+    let place = |text: &str| {
+        let found = statements(text).into_iter().find(|statement| statement.sid == "MakeInNetwork");
+        found.map(|statement| statement.resources.concat())
+    };
+    assert_eq!(place(SMALLEST), None);
+    assert_eq!(place(DEFAULT).as_deref(), Some("arn:aws:ec2:eu-west-1:*:vpc/*"));
+    let named = "arn:aws:ec2:eu-west-1:*:vpc/vpc-0123456789abcdef0";
+    assert_eq!(place(EXISTING).as_deref(), Some(named));
+}
+
+#[test]
+fn of_service_linked_roles_only_ecss_own_can_be_made_and_deleted() {
+    let role = "arn:aws:iam::*:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS";
+    let linked = |statement: &&Statement| {
+        statement.actions.iter().any(|action| action.contains("ServiceLinkedRole"))
+    };
+    let all = statements(SMALLEST);
+    for Statement { sid, resources, .. } in all.iter().filter(linked) {
+        assert_eq!(*resources, [role], "{sid}");
+    }
+    assert_eq!(
+        conditions(SMALLEST, "iam:CreateServiceLinkedRole"),
+        [serde_json::json!({ "StringEquals": { "iam:AWSServiceName": "ecs.amazonaws.com" } })]
+    );
 }
 
 #[test]
