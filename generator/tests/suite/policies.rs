@@ -205,12 +205,7 @@ fn expected() -> BTreeMap<&'static str, Vec<Permission>> {
             "flow[0]",
             vec![(
                 "WriteLogs",
-                &[
-                    "logs:CreateLogStream",
-                    "logs:DescribeLogGroups",
-                    "logs:DescribeLogStreams",
-                    "logs:PutLogEvents",
-                ],
+                &["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
                 &["…log-group:group:*"],
             )],
         ),

@@ -42,7 +42,6 @@ pub(super) fn records(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>, own: &Networ
                 "WriteLogs",
                 &[
                     "logs:CreateLogStream",
-                    "logs:DescribeLogGroups",
                     "logs:DescribeLogStreams",
                     "logs:PutLogEvents",
                 ],
