@@ -114,9 +114,10 @@ test-lifecycle: (need "cargo" "curl" "python3" "terraform")
 test-least-privilege: (need "cargo" "python3" "terraform" "curl")
     cargo test --test e2e least_privilege -- --ignored --nocapture
 
-# scan the HCL with checkov: nothing may be found that is not skipped beside its resource
-test-policy: (need "python3")
+# scan the HCL with checkov, and judge every policy by AWS's reference of its services
+test-policy: (need "cargo" "npm" "python3" "terraform")
     cli/tools/checkov.sh
+    cd cli/tools/policies && npm ci --no-audit --no-fund && npm test --silent && npm run --silent check
 
 # validate the HCL on the oldest and the newest Terraform, and run the modules' tests on the newest
 test-versions *args: (need "python3")

@@ -38,6 +38,25 @@ def clean_environment():
     return keep
 
 
+def engine():
+    program = shutil.which("tofu") or shutil.which("terraform")
+    assert program, "neither tofu nor terraform is on PATH"
+    return program
+
+
+def mirror():
+    """A filesystem mirror of providers in one of the usual places."""
+    home = pathlib.Path.home()
+    places = [home / ".terraform.d/plugins", home / ".local/share/terraform/plugins",
+              pathlib.Path("/usr/local/share/terraform/plugins"),
+              pathlib.Path("/usr/share/terraform/plugins"), *pathlib.Path("/opt").glob("*")]
+    for place in places:
+        for registry in ("registry.terraform.io", "registry.opentofu.org"):
+            if (place / registry / "hashicorp/aws").is_dir():
+                return [f"-plugin-dir={place}"]
+    return []
+
+
 def installed_cloud():
     """MiniStack, from where `ralph` installs it too."""
     venv, pins = ROOT / ".tools/venv-local-cloud", ROOT / "cli/tools/local-cloud.txt"
@@ -125,26 +144,11 @@ class Terraform:
             "TF_VAR_lambda_zip": str(package),
             "TF_VAR_management_base": f"{cloud.url}/_aws/execute-api",
         }
-        self.program = shutil.which("tofu") or shutil.which("terraform")
-        assert self.program, "neither tofu nor terraform is on PATH"
-        self.run("init", "-input=false", *self.mirror())
-
-    @staticmethod
-    def mirror():
-        """A filesystem mirror of providers in one of the usual places."""
-        home = pathlib.Path.home()
-        places = [home / ".terraform.d/plugins", home / ".local/share/terraform/plugins",
-                  pathlib.Path("/usr/local/share/terraform/plugins"),
-                  pathlib.Path("/usr/share/terraform/plugins"), *pathlib.Path("/opt").glob("*")]
-        for place in places:
-            for registry in ("registry.terraform.io", "registry.opentofu.org"):
-                if (place / registry / "hashicorp/aws").is_dir():
-                    return [f"-plugin-dir={place}"]
-        return []
+        self.run("init", "-input=false", *mirror())
 
     def run(self, command, *arguments):
         done = subprocess.run(
-            [self.program, f"-chdir={self.root}", command, *arguments], env=self.environment,
+            [engine(), f"-chdir={self.root}", command, *arguments], env=self.environment,
             stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             refused = [line for line in done.stderr.splitlines() if "not authorized" in line]

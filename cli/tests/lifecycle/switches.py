@@ -32,7 +32,9 @@ access_logs = true
 account_log_role = true
 detailed_metrics = true
 container_insights = true
-traced_functions = ["authorize", "connect", "disconnect", "push-logs", "send-logs", "task-events"]
+traced_functions = [
+    "admit", "authorize", "connect", "decide", "disconnect", "push-logs", "send-logs", "task-events",
+]
 """
 
 EXISTING = """
@@ -51,12 +53,8 @@ MISREPORTED_ON = MISREPORTED | {
     "module.vpc.aws_flow_log.this": "it tells neither the role nor the interval nor the tags",
     "module.vpc.aws_vpc_endpoint.interface": "it tells neither the groups nor private DNS",
 } | dict.fromkeys(
-    ["module.fargate.aws_cloudwatch_metric_alarm.executions_failed"] + [
-        f"module.websocket.aws_cloudwatch_metric_alarm.{name}" for name in [
-            "delivery_errors", "denials", "failures", "push_logs_errors", "push_logs_throttles",
-            "send_logs_throttles",
-        ]
-    ],
+    ["module.fargate.aws_cloudwatch_metric_alarm.executions_failed",
+     "module.websocket.aws_cloudwatch_metric_alarm.this"],
     "it tells neither dimensions nor actions of an alarm",
 )
 

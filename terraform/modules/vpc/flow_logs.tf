@@ -47,14 +47,9 @@ resource "aws_iam_role_policy" "flow" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid    = "WriteLogs"
-        Effect = "Allow"
-        Action = [
-          "logs:CreateLogStream",
-          "logs:DescribeLogGroups",
-          "logs:DescribeLogStreams",
-          "logs:PutLogEvents",
-        ]
+        Sid      = "WriteLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
         Resource = "${aws_cloudwatch_log_group.flow[0].arn}:*"
       },
     ]
