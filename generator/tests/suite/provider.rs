@@ -157,13 +157,14 @@ fn an_environments_names_range_and_tags_follow_from_its_name() {
     };
     let alone = text("[env.staging]\n[env.staging.tags]\nTeam = \"docs\"\n");
     for (name, value) in [
-        ("cluster_name", "ralph-staging"),
-        ("log_group_name", "/ralph/staging/workstreams"),
+        ("cluster", "ralph-staging"),
+        ("environment", "staging"),
+        ("log_group", "/ralph/staging/workstreams"),
+        ("name", "ralph-staging"),
         ("name_prefix", "ralph/staging"),
-        ("repository_name", "ralph-staging-worker"),
-        ("table_name", "ralph-staging-connections"),
+        ("repository", "ralph-staging-worker"),
+        ("state_machine", "ralph-staging-workstream"),
         ("task_family", "ralph-staging-worker"),
-        ("stage_name", "staging"),
         ("Environment", "staging"),
         ("Team", "docs"),
     ] {
