@@ -1,7 +1,6 @@
-//! `ralph.toml` to plain Terraform: the generator behind `just gen`.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-pub mod asl;
 pub mod aws;
 pub mod config;
 pub mod deploy;

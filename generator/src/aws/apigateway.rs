@@ -32,7 +32,6 @@ resource! {
     Route("aws_apigatewayv2_route") -> RouteRef {
         required { api_id: ApiId, route_key: Text }
         optional { target: Text, authorization_type: Text, authorizer_id: Opt<AuthorizerId> }
-        exports { id: Text }
     }
 
     /// A snapshot of routes and integrations.
@@ -53,7 +52,6 @@ resource! {
     /// The role with which API Gateway writes logs, one for the account and Region.
     Account("aws_api_gateway_account") -> AccountRef {
         optional { cloudwatch_role_arn: Arn }
-        exports { id: Text }
     }
 }
 

@@ -49,14 +49,12 @@ resource! {
             destination_cidr_block: Text, gateway_id: InternetGatewayId,
             nat_gateway_id: NatGatewayId,
         }
-        exports { id: Text }
     }
 
     /// A subnet's route table.
     RouteTableAssociation("aws_route_table_association") -> RouteTableAssociationRef {
         required { route_table_id: RouteTableId }
         optional { subnet_id: SubnetId }
-        exports { id: Text }
     }
 
     /// A VPC endpoint.
@@ -67,7 +65,6 @@ resource! {
             subnet_ids: List<SubnetId>, security_group_ids: List<SecurityGroupId>,
             private_dns_enabled: Bool, tags: Map<Text>,
         }
-        exports { id: Text }
     }
 
     /// A security group.
@@ -83,7 +80,6 @@ resource! {
             description: Text, cidr_ipv4: Text, from_port: Number, to_port: Number,
             tags: Map<Text>,
         }
-        exports { id: Text }
     }
 
     /// What may enter a security group.
@@ -93,7 +89,6 @@ resource! {
             description: Text, cidr_ipv4: Text, referenced_security_group_id: SecurityGroupId,
             from_port: Number, to_port: Number, tags: Map<Text>,
         }
-        exports { id: Text }
     }
 
     /// A public address that stays.
@@ -115,7 +110,6 @@ resource! {
             vpc_id: VpcId, traffic_type: Text, log_destination: Arn, log_destination_type: Text,
             iam_role_arn: Arn, max_aggregation_interval: Number, tags: Map<Text>,
         }
-        exports { id: Text }
     }
 }
 

@@ -18,7 +18,6 @@ resource! {
     /// Which images expire.
     LifecyclePolicy("aws_ecr_lifecycle_policy") -> LifecyclePolicyRef {
         required { repository: Text, policy: Json }
-        exports { id: Text }
     }
 }
 

@@ -17,7 +17,6 @@ resource! {
         required { cluster_name: Text }
         optional { capacity_providers: List<Text> }
         blocks { default_capacity_provider_strategy: Strategy }
-        exports { id: Text }
     }
 
     /// A task definition.

@@ -15,7 +15,6 @@ resource! {
         required { rule: RuleName, arn: Arn }
         optional { target_id: Text }
         blocks { retry_policy: RetryPolicy, dead_letter_config: DeadLetter }
-        exports { id: Text }
     }
 }
 

@@ -25,7 +25,6 @@ resource! {
     RolePolicy("aws_iam_role_policy") -> RolePolicyRef {
         required { role: RoleName, policy: Json }
         optional { name: Text }
-        exports { id: Text }
     }
 }
 

@@ -24,7 +24,6 @@ resource! {
     Permission("aws_lambda_permission") -> PermissionRef {
         required { action: Text, function_name: FunctionName, principal: Text }
         optional { statement_id: Text, source_arn: Arn, source_account: Text }
-        exports { id: Text }
     }
 
     /// What becomes of asynchronous calls that fail.
@@ -32,7 +31,6 @@ resource! {
         required { function_name: FunctionName }
         optional { maximum_event_age_in_seconds: Number, maximum_retry_attempts: Number }
         blocks { destination_config: DestinationConfig }
-        exports { id: Text }
     }
 }
 

@@ -16,6 +16,5 @@ resource! {
     /// What a log group's lines go to.
     SubscriptionFilter("aws_cloudwatch_log_subscription_filter") -> SubscriptionFilterRef {
         required { name: Text, log_group_name: Text, filter_pattern: Text, destination_arn: Arn }
-        exports { id: Text }
     }
 }

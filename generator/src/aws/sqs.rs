@@ -17,6 +17,5 @@ resource! {
     /// Who may use a queue.
     QueuePolicy("aws_sqs_queue_policy") -> QueuePolicyRef {
         required { queue_url: Url, policy: Json }
-        exports { id: Text }
     }
 }

@@ -4,7 +4,6 @@ use hcl::expr::{Expression, FuncCall};
 
 use super::block::Block;
 use super::cases::Run;
-use super::error::Error;
 use super::expr::{Constant, Expr};
 use super::module::Module;
 use super::node::{Node, ident};
@@ -227,9 +226,8 @@ impl<M> Module<M> {
         match self.items("variables.tf").iter_mut().find(|block| block.label() == name) {
             Some(block) => block.nest(validation),
             None => {
-                let (place, address) = (self.place(), print::flat(&input.node().expression));
-                self.fail(Error::NotAVariable { place, address });
-                return;
+                let address = print::flat(&input.node().expression);
+                return self.fail(format!("a validation needs a variable, not `{address}`"));
             }
         }
         self.tests.refusals.push(Run {

@@ -17,19 +17,27 @@
 /// `.url()`. `Queue::SCHEMA` describes it for the check against the provider's own schema.
 #[macro_export]
 macro_rules! resource {
-    ($($(#[$doc:meta])* $name:ident($type:literal) -> $reference:ident $body:tt)*) => {$(
-        $crate::described!("resource", [$(#[$doc])*] $name($type) $body);
-        $crate::referred!($name -> $reference $body);
-    )*};
+    ($($(#[$doc:meta])* $name:ident($type:literal) -> $reference:ident $body:tt)*) => {
+        $(
+            $crate::described!("resource", [$(#[$doc])*] $name($type) $body);
+            $crate::referred!($name -> $reference $body);
+        )*
+        /// All of these.
+        pub static RESOURCES: &[&$crate::hcl::Schema] = &[$($name::<()>::SCHEMA),*];
+    };
 }
 
 /// Declares data sources. Same form as [`resource!`](crate::resource).
 #[macro_export]
 macro_rules! data {
-    ($($(#[$doc:meta])* $name:ident($type:literal) -> $reference:ident $body:tt)*) => {$(
-        $crate::described!("data", [$(#[$doc])*] $name($type) $body);
-        $crate::referred!($name -> $reference $body);
-    )*};
+    ($($(#[$doc:meta])* $name:ident($type:literal) -> $reference:ident $body:tt)*) => {
+        $(
+            $crate::described!("data", [$(#[$doc])*] $name($type) $body);
+            $crate::referred!($name -> $reference $body);
+        )*
+        /// All of these.
+        pub static DATA_SOURCES: &[&$crate::hcl::Schema] = &[$($name::<()>::SCHEMA),*];
+    };
 }
 
 /// Declares nested blocks. Same form as [`resource!`](crate::resource), without a reference.

@@ -1,6 +1,6 @@
 //! Modules: what a folder of HCL declares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 
 use hcl::expr::{Expression, Variable};
@@ -106,9 +106,9 @@ impl<M> Module<M> {
         let schema = draft.schema();
         self.tests.schemas.insert((schema.kind, schema.name), schema);
         let (handle, skips) = (draft.handle(), draft.skips().to_vec());
-        let (block, mistakes) = draft.into_block(&self.place());
+        let (block, mistakes) = draft.into_block();
         self.skips.extend(skips.into_iter().map(|skip| (block.address(), skip)));
-        self.errors.extend(mistakes);
+        mistakes.into_iter().for_each(|mistake| self.fail(mistake));
         self.push(block);
         handle
     }
@@ -180,8 +180,9 @@ impl<M> Module<M> {
         self.files.entry(file.to_owned()).or_default()
     }
 
-    pub(super) fn fail(&mut self, error: Error) {
-        self.errors.push(error);
+    /// Reports a mistake in the file that blocks go to.
+    pub(super) fn fail(&mut self, what: impl Into<String>) {
+        self.errors.push(Error::new(self.place(), what));
     }
 
     pub(super) fn place(&self) -> String {
@@ -190,7 +191,7 @@ impl<M> Module<M> {
 
     pub(super) fn name(&mut self, name: &str) {
         if !is_identifier(name) {
-            self.errors.push(Error::Name { place: self.place(), name: name.to_owned() });
+            self.fail(resolve::not_an_identifier(name));
         }
     }
 
@@ -202,7 +203,9 @@ impl<M> Module<M> {
     }
 
     pub(super) fn not_constant(&mut self, name: &str, found: String) {
-        self.fail(Error::NotConstant { place: self.place(), name: name.to_owned(), found });
+        self.fail(format!(
+            "`{name}` is given `{found}`, which is not a literal\nhint: a default and a test's value can name nothing and call nothing"
+        ));
     }
 
     /// Variables and outputs are looked up by name.
@@ -216,19 +219,40 @@ impl<M> Module<M> {
 
     /// Checks that nothing is missing, declared twice or refers to nothing, and prints the files.
     pub(crate) fn finish(mut self, header: &Header) -> Result<Finished, Vec<Error>> {
-        for call in std::mem::take(&mut self.open_calls) {
-            self.fail(Error::OpenCall { place: self.folder.clone(), call: call.to_owned() });
+        for call in &self.open_calls {
+            let what = format!("the call of module `{call}` was never given its inputs");
+            self.errors.push(Error::new(&self.folder, what));
         }
         self.sort();
-        self.errors.extend(resolve::check(&self.folder, &self.files));
-        if !self.errors.is_empty() {
-            return Err(self.errors);
+        let mut declared = HashSet::new();
+        for (file, blocks) in &self.files {
+            for address in blocks.iter().flat_map(resolve::addresses) {
+                if declared.contains(&address) {
+                    let what = format!("`{address}` is there twice");
+                    self.errors.push(Error::new(format!("{}/{file}", self.folder), what));
+                } else {
+                    declared.insert(address);
+                }
+            }
         }
-        let (folder, top) = (self.folder, header.hcl());
-        let print = |(name, items): (String, Vec<Block>)| {
-            (format!("{folder}/{name}"), format!("{top}\n{}", print::file(&items)))
-        };
-        Ok(Finished { files: self.files.into_iter().map(print).collect(), skips: self.skips })
+        // A block is printed and dropped while it is still in the processor's cache.
+        let mut files = Vec::new();
+        for (file, blocks) in self.files {
+            let path = format!("{}/{file}", self.folder);
+            let mut text = header.hcl();
+            for block in blocks {
+                let mistakes = resolve::mistakes(&block, &declared);
+                self.errors.extend(mistakes.into_iter().map(|what| Error::new(&path, what)));
+                text.push('\n');
+                text.push_str(&print::block(&block));
+            }
+            files.push((path, text));
+        }
+        if self.errors.is_empty() {
+            Ok(Finished { files, skips: self.skips })
+        } else {
+            Err(self.errors)
+        }
     }
 }
 

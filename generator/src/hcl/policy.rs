@@ -59,22 +59,32 @@ impl<M> From<&Expr<M, List<Text>>> for Values<M> {
 /// A condition's operator with its keys and their values.
 type Operator<M> = (&'static str, Vec<(&'static str, Expr<M, Any>)>);
 
+/// `sqs: GetQueueUrl SendMessage` as `sqs:GetQueueUrl` and `sqs:SendMessage`.
+///
+/// # Panics
+/// When there is no service or no action.
+#[must_use]
+pub fn names(actions: &str) -> Vec<String> {
+    let (service, names) = actions.split_once(": ").unwrap_or_default();
+    let names: Vec<String> =
+        names.split_whitespace().map(|name| format!("{service}:{name}")).collect();
+    assert!(!service.is_empty() && !names.is_empty(), "`{actions}` is not `service: Action …`");
+    names
+}
+
 impl<M> Statement<M> {
-    /// Allows `actions`, each `service:Action`. Name the resources next.
+    /// Allows actions of a service: `sqs: GetQueueUrl SendMessage`. Name the resources next.
     ///
     /// # Panics
-    /// When an action is not `service:Action`: the model's author sees it on the first run.
+    /// When there is no service or no action: the model's author sees it on the first run.
     #[must_use]
-    pub fn allow(sid: &'static str, actions: &[&'static str]) -> Self {
-        for action in actions {
-            let (service, name) = action.split_once(':').unwrap_or_default();
-            assert!(!service.is_empty() && !name.is_empty(), "`{action}` is not service:Action");
-        }
+    pub fn allow(sid: &'static str, actions: &str) -> Self {
+        let mut actions = names(actions);
         Self::new(
             sid,
-            match actions {
-                [one] => (*one).into(),
-                many => tuple(many.iter().map(|action| (*action).into())),
+            match actions.len() {
+                1 => actions.remove(0).into(),
+                _ => tuple(actions.into_iter().map(Into::into)),
             },
         )
     }
@@ -104,7 +114,7 @@ impl<M> Statement<M> {
     /// with `iam:PassRole`, which does not reach across accounts.
     #[must_use]
     pub fn trust(service: &'static str) -> Self {
-        Self::allow("AssumeRole", &["sts:AssumeRole"]).by(Principal::Service(service))
+        Self::allow("AssumeRole", "sts: AssumeRole").by(Principal::Service(service))
     }
 
     /// On this resource.

@@ -22,16 +22,11 @@ use lines::Lines;
 /// A list or call longer than this is broken over lines.
 const WIDTH: usize = 100;
 
-/// Prints a file.
-pub(super) fn file(blocks: &[Block]) -> String {
+/// Prints a block. Blocks stand apart, so that the columns of one do not depend on another's.
+pub(super) fn block(block: &Block) -> String {
     let mut out = Lines::default();
-    for (i, block) in blocks.iter().enumerate() {
-        if i > 0 {
-            out.newline();
-        }
-        comment(&mut out, &block.comment);
-        print_block(&mut out, &block.hcl, &block.notes);
-    }
+    comment(&mut out, &block.comment);
+    print_block(&mut out, &block.hcl, &block.notes);
     out.finish()
 }
 

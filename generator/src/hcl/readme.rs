@@ -25,7 +25,7 @@ impl Readme<'_> {
     /// The page, without its header.
     pub(super) fn text(self) -> String {
         let (name, about) = (self.name, self.about);
-        let example = print::file(&[self.example.clone()]);
+        let example = print::block(&self.example);
         let mut out = format!(
             "# Module `{name}`\n\n{about}\n\n## Example\n\n\
              Every input that has no default. `tests/{name}.tftest.hcl` makes it.\n\n\

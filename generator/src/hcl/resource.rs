@@ -8,7 +8,6 @@ use hcl::expr::{Expression, TraversalOperator};
 use hcl::structure::Structure;
 
 use super::block::{Block, wrap};
-use super::error::Error;
 use super::expr::{Expr, call};
 use super::node::{Bound, Fact, Node, ident};
 use super::schema::Schema;
@@ -25,11 +24,8 @@ pub struct Draft<M> {
     skips: Vec<&'static Skip>,
     depends_on: Vec<Node>,
     lifecycle: Block,
-    /// Required attributes that nested blocks lack, and attributes that a condition cannot hold.
-    lacks: Vec<(String, &'static str)>,
-    /// Optional numbers that nested blocks leave out.
-    zeros: Vec<(String, &'static str)>,
-    stray: Vec<String>,
+    /// What is wrong inside of it: within which nested block (none: itself), and what.
+    mistakes: Vec<(String, String)>,
     mark: PhantomData<fn() -> M>,
 }
 
@@ -45,9 +41,7 @@ impl<M> Draft<M> {
             skips: Vec::new(),
             depends_on: Vec::new(),
             lifecycle: Block::new("lifecycle", &[]),
-            lacks: Vec::new(),
-            zeros: Vec::new(),
-            stray: Vec::new(),
+            mistakes: Vec::new(),
             mark: PhantomData,
         }
     }
@@ -59,28 +53,31 @@ impl<M> Draft<M> {
     }
 
     #[doc(hidden)]
-    pub fn nest(&mut self, name: &str, draft: Self) {
-        let inside = |inner: String| match inner.as_str() {
+    pub fn nest(&mut self, name: &str, mut draft: Self) {
+        draft.look_for_gaps();
+        let optional = draft.schema.optional.iter().filter(|(_, kind)| kind() == "number");
+        for (number, _) in optional.filter(|(number, _)| draft.block.attribute(number).is_none()) {
+            let what = format!(
+                "leaves out `{number}`\nhint: version 5 of the provider sends 0 for an optional number that is left out; set it"
+            );
+            draft.mistakes.push((String::new(), what));
+        }
+        let inside = |within: String| match within.as_str() {
             "" => name.to_owned(),
-            _ => format!("{name}.{inner}"),
+            _ => format!("{name}.{within}"),
         };
-        self.lacks.extend(draft.lacking().map(|(within, lacks)| (inside(within), lacks)));
-        let numbers = draft.schema.optional.iter().filter(|(_, kind)| kind() == "number");
-        let unset = numbers.filter(|(number, _)| draft.block.attribute(number).is_none());
-        self.zeros.extend(unset.map(|(number, _)| (name.to_owned(), *number)));
-        self.zeros.extend(draft.zeros.into_iter().map(|(within, number)| (inside(within), number)));
-        self.stray.extend(draft.stray.into_iter().map(inside));
+        self.mistakes.extend(draft.mistakes.into_iter().map(|(at, what)| (inside(at), what)));
         let mut block = draft.block;
         block.hcl.identifier = ident(name);
         block.hcl.labels.clear();
         self.block.nest(block);
     }
 
-    /// The required attributes that it lacks: within which nested block (none: itself) and which.
-    fn lacking(&self) -> impl Iterator<Item = (String, &'static str)> {
+    /// Reports the required attributes that it lacks.
+    fn look_for_gaps(&mut self) {
         let required = self.schema.required.iter().map(|(name, _)| name.trim_start_matches("r#"));
         let lacks = required.filter(|name| self.block.attribute(name).is_none());
-        lacks.map(|name| (String::new(), name)).chain(self.lacks.iter().cloned())
+        self.mistakes.extend(lacks.map(|name| (String::new(), format!("lacks `{name}`"))));
     }
 
     pub(super) fn handle(&self) -> Handle<M> {
@@ -108,25 +105,14 @@ impl<M> Draft<M> {
     }
 
     /// The block, and what is wrong with it.
-    pub(super) fn into_block(self, place: &str) -> (Block, Vec<Error>) {
+    pub(super) fn into_block(mut self) -> (Block, Vec<String>) {
+        self.look_for_gaps();
         let address = self.block.address();
-        let place = || place.to_owned();
-        let lacks = self.lacking().map(|(within, attribute)| Error::Missing {
-            place: place(),
-            block: if within.is_empty() { address.clone() } else { format!("{address}.{within}") },
-            attribute: attribute.to_owned(),
+        let mistakes = self.mistakes.into_iter().map(|(within, what)| match within.as_str() {
+            "" => format!("`{address}` {what}"),
+            _ => format!("`{address}.{within}` {what}"),
         });
-        let mut mistakes: Vec<Error> = lacks.collect();
-        mistakes.extend(self.zeros.iter().map(|(within, attribute)| Error::Zero {
-            place: place(),
-            block: format!("{address}.{within}"),
-            attribute: (*attribute).to_owned(),
-        }));
-        mistakes.extend(self.stray.into_iter().map(|attribute| Error::Unconditional {
-            place: place(),
-            block: address.clone(),
-            attribute,
-        }));
+        let mistakes = mistakes.collect();
         let mut block = self.block;
         if let Some((name, value, each)) = self.repeat {
             let is_each = |used: &Bound| each.as_ref().is_some_and(|each| Rc::ptr_eq(each, used));
@@ -246,7 +232,11 @@ pub trait Resource<M>: Sized {
         for structure in draft.block.hcl.body.0.split_off(before) {
             let block = match structure {
                 Structure::Attribute(attribute) => {
-                    draft.stray.push(attribute.key().to_owned());
+                    let what = format!(
+                        "sets `{}` under a condition that only blocks can have\nhint: set it outside `only_if`, with `choose` if it depends on the condition",
+                        attribute.key()
+                    );
+                    draft.mistakes.push((String::new(), what));
                     continue;
                 }
                 Structure::Block(block) => block,

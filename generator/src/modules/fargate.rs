@@ -363,16 +363,16 @@ fn execution_policy(
 ) {
     let (secrets, key) = (&inputs.secrets, &inputs.kms_key_arn);
     let policy = Document::new([
-        Statement::allow("GetAuthorizationToken", &["ecr:GetAuthorizationToken"])
+        Statement::allow("GetAuthorizationToken", "ecr: GetAuthorizationToken")
             .on_everything("the token is the account's, it has no resource"),
         Statement::allow(
             "PullImage",
-            &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "ecr: BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer",
         )
         .on(repository.arn()),
-        Statement::allow("WriteLogs", &["logs:CreateLogStream", "logs:PutLogEvents"])
+        Statement::allow("WriteLogs", "logs: CreateLogStream PutLogEvents")
             .on(arn![logs.arn(), ":*"]),
-        Statement::allow("ReadSecrets", &["secretsmanager:GetSecretValue"])
+        Statement::allow("ReadSecrets", "secretsmanager: GetSecretValue")
             .on(&secrets.anthropic_keys_arn)
             .on(&secrets.git_token_arn),
     ]);
@@ -383,7 +383,7 @@ fn execution_policy(
             .role(execution.id())
             .policy(policy),
     );
-    let decrypt = Statement::allow("DecryptSecrets", &["kms:Decrypt"]).on(key.set()).when(
+    let decrypt = Statement::allow("DecryptSecrets", "kms: Decrypt").on(key.set()).when(
         "StringEquals",
         "kms:ViaService",
         text!["secretsmanager.", &inputs.region, ".amazonaws.com"],

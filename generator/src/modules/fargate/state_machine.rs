@@ -4,20 +4,11 @@
 //! machine does what the step says and hands it back.
 
 use super::{Fargate, FargateInputs, rules};
-use crate::asl::{Machine, Name, State};
 use crate::aws::iam::{Partition, Role, RolePolicy, RolePolicyRef, RoleRef};
 use crate::aws::logs::LogGroup;
 use crate::aws::sfn::{Logging, StateMachine, StateMachineRef, Tracing};
 use crate::hcl::prelude::*;
 use crate::skips;
-
-const ADMIT: Name = "Admit";
-const NEXT: Name = "Next";
-const RUN_TASK: Name = "RunTask";
-const WAIT: Name = "Wait";
-const DECIDE: Name = "Decide";
-const DONE: Name = "Done";
-const FAILED: Name = "Failed";
 
 /// The parts of the module that the state machine and its role name.
 pub(super) struct Around<'a> {
@@ -53,7 +44,7 @@ pub(super) fn add(
             .name(&inputs.names.state_machine)
             .r#type("STANDARD")
             .role_arn(role.arn())
-            .definition(machine(inputs, around, &partition).definition())
+            .definition(definition(inputs, around, &partition))
             .logging_configuration(
                 Logging::default()
                     .level("ERROR")
@@ -65,16 +56,23 @@ pub(super) fn add(
     )
 }
 
-fn machine(
+/// The definition, in JSONPath. A test follows every state of it.
+/// <https://states-language.net/spec.html>
+fn definition(
     inputs: &FargateInputs<Fargate>,
     around: &Around<'_>,
     partition: &Expr<Fargate, Text>,
-) -> Machine<Fargate> {
-    let call = |name: &str| text!["arn:", partition, ":states:::", name].any();
-    let invoke = |state: Name,
-                  function: &Expr<Fargate, Arn>,
-                  payload: (&'static str, Expr<Fargate, Any>)| {
-        let parameters = object([("FunctionName", function.any()), payload]);
+) -> Expr<Fargate, Json> {
+    type Fields = Vec<(&'static str, Expr<Fargate, Any>)>;
+    let state = |kind: &'static str, fields: Fields| {
+        object([("Type", kind.into())].into_iter().chain(fields))
+    };
+    let task = |call: &str, parameters: Fields, fields: Fields| {
+        let resource = text!["arn:", partition, ":states:::", call].any();
+        let own = vec![("Resource", resource), ("Parameters", object(parameters))];
+        state("Task", [own, fields].concat())
+    };
+    let invoke = |function: &Expr<Fargate, Arn>, payload: (&'static str, Expr<Fargate, Any>)| {
         // For half an hour on average, and not all at once when many executions meet the same trouble.
         let retry = object([
             ("ErrorEquals", tuple(["States.ALL".into()])),
@@ -84,61 +82,87 @@ fn machine(
             ("MaxAttempts", 18.into()),
             ("JitterStrategy", "FULL".into()),
         ]);
-        State::task(state, call("lambda:invoke"), parameters)
-            .with("OutputPath", "$.Payload")
-            .with("Retry", tuple([retry]))
-            .then(NEXT)
+        task(
+            "lambda:invoke",
+            vec![("FunctionName", function.any()), payload],
+            vec![
+                ("OutputPath", "$.Payload".into()),
+                ("Retry", tuple([retry])),
+                ("Next", "Next".into()),
+            ],
+        )
     };
     let order = object([
         ("execution.$", "$$.Execution.Id".into()),
         ("startedAt.$", "$$.Execution.StartTime".into()),
         ("order.$", "$".into()),
     ]);
-    let states = vec![
-        invoke(ADMIT, &Expr::from(&inputs.functions.admit_arn), ("Payload", order)),
-        State::choice(NEXT, "$.next", [("run", RUN_TASK), ("wait", WAIT), ("done", DONE)], FAILED),
-        run_task(inputs, around, call("ecs:runTask.sync")),
-        State::wait(WAIT, "$.seconds").then(DECIDE),
-        invoke(DECIDE, &Expr::from(&inputs.functions.decide_arn), ("Payload.$", "$".into())),
-        State::succeed(DONE, "$.output"),
-        State::fail(FAILED, "$.Error", "$.Cause"),
-    ];
-    Machine {
-        comment: "Carries an execution of a workstream. The functions admit and decide say what comes next.",
-        states,
-    }
+    let way = |(text, to): (&str, &str)| {
+        object([("Variable", "$.next".into()), ("StringEquals", text.into()), ("Next", to.into())])
+    };
+    let ways = [("run", "RunTask"), ("wait", "Wait"), ("done", "Done")].map(way);
+    let any_error = object([
+        ("ErrorEquals", tuple(["States.ALL".into()])),
+        ("ResultPath", "$.ended".into()),
+        ("Next", "Decide".into()),
+    ]);
+    // The end of a task goes to `decide` as text, whatever it is.
+    let run_task = task(
+        "ecs:runTask.sync",
+        run_task(inputs, around),
+        vec![
+            ("TimeoutSecondsPath", "$.run.timeoutSeconds".into()),
+            ("ResultSelector", object([("description.$", "States.JsonToString($)".into())])),
+            ("ResultPath", "$.ended".into()),
+            ("Catch", tuple([any_error])),
+            ("Next", "Decide".into()),
+        ],
+    );
+    let states = object([
+        ("Admit", invoke(&inputs.functions.admit_arn, ("Payload", order))),
+        ("Next", state("Choice", vec![("Choices", tuple(ways)), ("Default", "Failed".into())])),
+        ("RunTask", run_task),
+        (
+            "Wait",
+            state("Wait", vec![("SecondsPath", "$.seconds".into()), ("Next", "Decide".into())]),
+        ),
+        ("Decide", invoke(&inputs.functions.decide_arn, ("Payload.$", "$".into()))),
+        ("Done", state("Succeed", vec![("OutputPath", "$.output".into())])),
+        (
+            "Failed",
+            state("Fail", vec![("ErrorPath", "$.Error".into()), ("CausePath", "$.Cause".into())]),
+        ),
+    ]);
+    let comment =
+        "Carries an execution of a workstream. The functions admit and decide say what comes next.";
+    func::json_encode(object([
+        ("Comment", comment.into()),
+        ("StartAt", "Admit".into()),
+        ("States", states),
+    ]))
 }
 
-/// Its end goes to `decide` as text, whatever it is.
+/// The parameters of RunTask.
 fn run_task(
     inputs: &FargateInputs<Fargate>,
     around: &Around<'_>,
-    resource: Expr<Fargate, Any>,
-) -> State<Fargate> {
+) -> Vec<(&'static str, Expr<Fargate, Any>)> {
     let strategy =
         object([("CapacityProvider.$", "$.run.capacityProvider".into()), ("Weight", 1.into())]);
+    let public = inputs.network.assign_public_ip.choose::<Text>("ENABLED", "DISABLED");
     let network = object([
         ("Subnets", inputs.network.subnet_ids.any()),
         ("SecurityGroups", tuple([inputs.network.security_group_id.any()])),
-        (
-            "AssignPublicIp",
-            inputs.network.assign_public_ip.choose::<Text>("ENABLED", "DISABLED").any(),
-        ),
+        ("AssignPublicIp", public.any()),
     ]);
-    let parameters = object([
+    vec![
         ("Cluster", around.cluster.arn().any()),
         ("TaskDefinition", around.task_definition.arn().any()),
         ("CapacityProviderStrategy", tuple([strategy])),
         ("NetworkConfiguration", object([("AwsvpcConfiguration", network)])),
         ("Overrides.$", "$.run.overrides".into()),
         ("PropagateTags", "TASK_DEFINITION".into()),
-    ]);
-    State::task(RUN_TASK, resource, parameters)
-        .with("TimeoutSecondsPath", "$.run.timeoutSeconds")
-        .with("ResultSelector", object([("description.$", "States.JsonToString($)".into())]))
-        .with("ResultPath", "$.ended")
-        .catch("$.ended", DECIDE)
-        .then(DECIDE)
+    ]
 }
 
 fn role(
@@ -170,24 +194,20 @@ fn role(
     );
     let tasks = arn![func::replace(&cluster, ":cluster/", ":task/"), "/*"];
     let policy = Document::new([
-        Statement::allow("RunTask", &["ecs:RunTask"])
+        Statement::allow("RunTask", "ecs: RunTask")
             .on(arn![around.task_definition.arn_without_revision(), ":*"])
             .when("ArnEquals", "ecs:cluster", &cluster),
-        Statement::allow("TagTasks", &["ecs:TagResource"]).on(tasks.clone()).when(
+        Statement::allow("TagTasks", "ecs: TagResource").on(tasks.clone()).when(
             "StringEquals",
             "ecs:CreateAction",
             "RunTask",
         ),
-        Statement::allow("ManageTasks", &["ecs:DescribeTasks", "ecs:StopTask"]).on(tasks).when(
+        Statement::allow("ManageTasks", "ecs: DescribeTasks StopTask").on(tasks).when(
             "ArnEquals",
             "ecs:cluster",
             &cluster,
         ),
-        Statement::allow(
-            "ManageTaskEvents",
-            &["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-        )
-        .on(arn![
+        Statement::allow("ManageTaskEvents", "events: DescribeRule PutRule PutTargets").on(arn![
             "arn:",
             partition,
             ":events:",
@@ -196,35 +216,22 @@ fn role(
             account,
             ":rule/StepFunctionsGetEventsForECSTaskRule"
         ]),
-        Statement::allow("PassRoles", &["iam:PassRole"])
+        Statement::allow("PassRoles", "iam: PassRole")
             .on(around.execution.arn())
             .on(around.task.arn())
             .when("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com"),
-        Statement::allow("InvokeFunctions", &["lambda:InvokeFunction"])
+        Statement::allow("InvokeFunctions", "lambda: InvokeFunction")
             .on(&inputs.functions.admit_arn)
             .on(&inputs.functions.decide_arn),
         Statement::allow(
             "DeliverLogs",
-            &[
-                "logs:CreateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "logs:GetLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:UpdateLogDelivery",
-            ],
+            "logs: CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies \
+             GetLogDelivery ListLogDeliveries PutResourcePolicy UpdateLogDelivery",
         )
         .on_everything("log deliveries have no resource"),
         Statement::allow(
             "WriteTraces",
-            &[
-                "xray:GetSamplingRules",
-                "xray:GetSamplingTargets",
-                "xray:PutTelemetryRecords",
-                "xray:PutTraceSegments",
-            ],
+            "xray: GetSamplingRules GetSamplingTargets PutTelemetryRecords PutTraceSegments",
         )
         .on_everything("traces have no resource"),
     ]);

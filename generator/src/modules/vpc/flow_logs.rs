@@ -40,7 +40,7 @@ pub(super) fn records(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>, own: &Networ
             .role(role.first(|role| role.id()))
             .policy(Document::new([Statement::allow(
                 "WriteLogs",
-                &["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                "logs: CreateLogStream DescribeLogStreams PutLogEvents",
             )
             .on(arn![group.first(|group| group.arn()), ":*"])])),
     );

@@ -26,15 +26,8 @@ const FIELDS: [(&str, &str); 11] = [
 
 /// What API Gateway must be allowed to do before it accepts a role for its logs.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html>
-const PUSH: &[&str] = &[
-    "logs:CreateLogGroup",
-    "logs:CreateLogStream",
-    "logs:DescribeLogGroups",
-    "logs:DescribeLogStreams",
-    "logs:FilterLogEvents",
-    "logs:GetLogEvents",
-    "logs:PutLogEvents",
-];
+const WRITE: &str = "logs: CreateLogGroup CreateLogStream DescribeLogGroups DescribeLogStreams \
+    FilterLogEvents GetLogEvents PutLogEvents";
 
 pub(super) struct Destination {
     pub(super) settings: AccessLog<Websocket>,
@@ -63,7 +56,7 @@ pub(super) fn destination(
             .permissions_boundary(&roles.permissions_boundary_arn)
             .assume_role_policy(Document::new([Statement::trust("apigateway.amazonaws.com")])),
     );
-    let document = Document::new([Statement::allow("WriteLogs", PUSH)
+    let document = Document::new([Statement::allow("WriteLogs", WRITE)
         .on_everything("the role is the account's, and API Gateway refuses one that may do less")]);
     let policy = m.add_if(
         &monitoring.account_log_role,

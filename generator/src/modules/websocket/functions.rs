@@ -13,7 +13,7 @@ use crate::aws::lambda::{Environment, Function, FunctionRef, LoggingConfig, Trac
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::aws::sqs::QueueRef;
 use crate::hcl::prelude::*;
-use crate::hcl::{Each, InputType};
+use crate::hcl::{Each, InputType, policy};
 use crate::skips;
 
 /// What no function follows.
@@ -122,7 +122,7 @@ pub(super) fn all(
     let policy = m.add_each(&functions, |each| {
         let spec = Spec::read(each.value);
         let log = log_groups.at(&each.key, |group| group.arn());
-        let document = policy(inputs, table, &each.key, &spec, &log);
+        let document = document(inputs, table, &each.key, &spec, &log);
         RolePolicy::new("function")
             .note(&document.reasons())
             .name(&each.key)
@@ -172,7 +172,7 @@ pub(super) fn all(
 }
 
 /// A function's policy: its log, the table, what it has of its own, and what a switch adds.
-fn policy(
+fn document(
     inputs: &WebsocketInputs<Websocket>,
     table: &TableRef<Websocket>,
     key: &Expr<Websocket, Text>,
@@ -194,12 +194,11 @@ fn policy(
         },
         &inputs.kms_key_arn.is_set(),
     );
-    let trace =
-        Statement::allow("WriteTraces", &["xray:PutTelemetryRecords", "xray:PutTraceSegments"])
-            .on_everything("traces are the account's, they have no resource");
+    let trace = Statement::allow("WriteTraces", "xray: PutTelemetryRecords PutTraceSegments")
+        .on_everything("traces are the account's, they have no resource");
     let traced = ("name", &inputs.monitoring.traced_functions);
     Document::new([
-        Statement::allow("WriteLogs", &["logs:CreateLogStream", "logs:PutLogEvents"])
+        Statement::allow("WriteLogs", "logs: CreateLogStream PutLogEvents")
             .on(arn![log_group, ":*"]),
         Statement::allow_all("UseTable", &spec.table_actions).on(table.arn()).when(
             "ForAllValues:StringLike",
@@ -229,168 +228,111 @@ fn endpoint(
     )
 }
 
-const SMALL: (i32, i32) = (256, 10);
-
+/// What each function has of its own, by name.
 fn specs(
     m: &mut Module<Websocket>,
     inputs: &WebsocketInputs<Websocket>,
     (table, api, failures): Shared<'_>,
     endpoint: &Expr<Websocket, Text>,
 ) -> [(Handler, Spec<Websocket>); 8] {
-    let workers = &inputs.workers;
+    let (workers, executions) = (&inputs.workers, &inputs.executions);
     let partition: Expr<Websocket, Text> = m.add(Partition::new("current")).partition().into();
     let account = m.local("account_id", table.arn().account());
-    let post = m.local_here(
-        "post_frames",
-        "",
-        Statement::allow("PostFrames", &["execute-api:ManageConnections"])
-            .on(arn![api.execution_arn(), "/", &inputs.environment, "/POST/@connections/*"])
-            .object(),
-    );
-    let keep = m.local_here(
-        "keep_failures",
-        "",
-        Statement::allow("KeepFailures", &["sqs:SendMessage"]).on(failures.arn()).object(),
-    );
+    let post = Statement::allow("PostFrames", "execute-api: ManageConnections").on(arn![
+        api.execution_arn(),
+        "/",
+        &inputs.environment,
+        "/POST/@connections/*"
+    ]);
+    let post = m.local_here("post_frames", "", post.object());
+    let keep = Statement::allow("KeepFailures", "sqs: SendMessage").on(failures.arn());
+    let keep = m.local_here("keep_failures", "", keep.object());
+    let read_keys = Statement::allow("ReadSigningKeys", "secretsmanager: GetSecretValue")
+        .on(&inputs.signing_keys_arn);
+    // AWS checks the stream's ARN; the local cloud checks the group's. Neither grants more than this
+    // one group.
+    let read_logs = Statement::allow("ReadLogs", "logs: GetLogEvents")
+        .on(&workers.log_group_arn)
+        .on(arn![&workers.log_group_arn, ":*"]);
     // By name, because the machine comes after its functions.
-    let executions = arn![
-        "arn:",
-        partition,
-        ":states:",
-        &inputs.region,
-        ":",
-        account,
-        ":execution:",
-        &inputs.executions.state_machine_name,
-        ":*"
+    let machine = [
+        text!["arn:", partition, ":states:", &inputs.region, ":", account, ":execution:"],
+        text![&executions.state_machine_name, ":*"],
     ];
-    let queue_key = ("sqs", ["kms:Decrypt", "kms:GenerateDataKey"].into());
-    let retention = (lambda_env::RETENTION_DAYS, func::to_string(&workers.log_retention_in_days));
-    let posting = (lambda_env::MANAGEMENT_ENDPOINT, endpoint.clone());
-    let spec = |description: &str, (memory, timeout): (i32, i32), table_actions: &[&str]| Spec {
+    let describe = Statement::allow("DescribeExecutions", "states: DescribeExecution")
+        .on(arn![&machine[0], &machine[1]]);
+    let files = executions.allow_file_repositories.choose::<Text>("1", "0");
+    let longest = func::to_string(&executions.max_duration_secs);
+    let retention =
+        || (lambda_env::RETENTION_DAYS, func::to_string(&workers.log_retention_in_days));
+    let posting = || (lambda_env::MANAGEMENT_ENDPOINT, endpoint.clone());
+    let queue_key = || map([("sqs", ["kms:Decrypt", "kms:GenerateDataKey"].into())]);
+    let spec = |description: &str, memory: i32, timeout: i32, table_actions: &str| Spec {
         description: description.into(),
         environment: empty(),
         key_actions: empty(),
         memory_size: memory.into(),
         statements: empty(),
-        table_actions: table_actions.iter().map(|action| Expr::from(*action)).collect(),
+        table_actions: policy::names(table_actions).into_iter().map(Expr::from).collect(),
         table_keys: ["*"].into(),
         timeout: timeout.into(),
     };
-    let workstreams = || text![format!("{WORKSTREAM_PREFIX}*")];
     let deliver = |description: &str, timeout: i32| Spec {
-        environment: map([posting.clone(), retention.clone()]),
-        key_actions: map([queue_key.clone()]),
+        environment: map([posting(), retention()]),
+        key_actions: queue_key(),
         statements: [post.clone(), keep.clone()].into(),
+        ..spec(description, 512, timeout, "dynamodb: DeleteItem GetItem PutItem Query UpdateItem")
+    };
+    let workstreams = || [text![format!("{WORKSTREAM_PREFIX}*")]].into();
+    let admit = Spec {
+        environment: map([
+            (lambda_env::ALLOW_FILE_REPO, files),
+            (lambda_env::MAX_DURATION_SECS, longest),
+            retention(),
+        ]),
+        statements: [describe.object()].into(),
+        table_keys: workstreams(),
         ..spec(
-            description,
-            (512, timeout),
-            &[
-                "dynamodb:DeleteItem",
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-            ],
+            "Checks an order, takes its workstream's lease and begins the first run",
+            256,
+            10,
+            "dynamodb: DeleteItem GetItem PutItem",
+        )
+    };
+    let authorize = Spec {
+        environment: map([(lambda_env::SIGNING_KEYS_ARN, Expr::from(&inputs.signing_keys_arn))]),
+        key_actions: map([("secretsmanager", ["kms:Decrypt"].into())]),
+        statements: [read_keys.object()].into(),
+        ..spec("Checks the token of a connection", 256, 10, "dynamodb: PutItem")
+    };
+    let decide = Spec {
+        environment: map([retention()]),
+        table_keys: workstreams(),
+        ..spec(
+            "Says what follows a run or a wait of an execution",
+            256,
+            10,
+            "dynamodb: DeleteItem GetItem PutItem UpdateItem",
+        )
+    };
+    let send_logs = Spec {
+        environment: map([(lambda_env::LOG_GROUP, Expr::from(&workers.log_group_name)), posting()]),
+        statements: [read_logs.object(), post.clone()].into(),
+        ..spec(
+            "Answers a client: subscribes, replays, lists the runs",
+            512,
+            29,
+            "dynamodb: DeleteItem GetItem PutItem Query",
         )
     };
     [
-        (
-            Handler::Admit,
-            Spec {
-                environment: map([
-                    (
-                        lambda_env::ALLOW_FILE_REPO,
-                        inputs.executions.allow_file_repositories.choose::<Text>("1", "0"),
-                    ),
-                    (
-                        lambda_env::MAX_DURATION_SECS,
-                        func::to_string(&inputs.executions.max_duration_secs),
-                    ),
-                    retention.clone(),
-                ]),
-                statements: [Statement::allow("DescribeExecutions", &["states:DescribeExecution"])
-                    .on(executions)
-                    .object()]
-                .into(),
-                table_keys: [workstreams()].into(),
-                ..spec(
-                    "Checks an order, takes its workstream's lease and begins the first run",
-                    SMALL,
-                    &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"],
-                )
-            },
-        ),
-        (
-            Handler::Authorize,
-            Spec {
-                environment: map([(
-                    lambda_env::SIGNING_KEYS_ARN,
-                    Expr::from(&inputs.signing_keys_arn),
-                )]),
-                key_actions: map([("secretsmanager", ["kms:Decrypt"].into())]),
-                statements: [Statement::allow(
-                    "ReadSigningKeys",
-                    &["secretsmanager:GetSecretValue"],
-                )
-                .on(&inputs.signing_keys_arn)
-                .object()]
-                .into(),
-                ..spec("Checks the token of a connection", SMALL, &["dynamodb:PutItem"])
-            },
-        ),
-        (Handler::Connect, spec("Records a connection", SMALL, &["dynamodb:PutItem"])),
-        (
-            Handler::Decide,
-            Spec {
-                environment: map([retention.clone()]),
-                table_keys: [workstreams()].into(),
-                ..spec(
-                    "Says what follows a run or a wait of an execution",
-                    SMALL,
-                    &[
-                        "dynamodb:DeleteItem",
-                        "dynamodb:GetItem",
-                        "dynamodb:PutItem",
-                        "dynamodb:UpdateItem",
-                    ],
-                )
-            },
-        ),
-        (
-            Handler::Disconnect,
-            spec("Removes a connection", SMALL, &["dynamodb:DeleteItem", "dynamodb:Query"]),
-        ),
+        (Handler::Admit, admit),
+        (Handler::Authorize, authorize),
+        (Handler::Connect, spec("Records a connection", 256, 10, "dynamodb: PutItem")),
+        (Handler::Decide, decide),
+        (Handler::Disconnect, spec("Removes a connection", 256, 10, "dynamodb: DeleteItem Query")),
         (Handler::PushLogs, deliver("Sends new lines to the connections that follow them", 60)),
-        (
-            Handler::SendLogs,
-            Spec {
-                environment: map([
-                    (lambda_env::LOG_GROUP, Expr::from(&workers.log_group_name)),
-                    posting.clone(),
-                ]),
-                // AWS checks the stream's ARN; the local cloud checks the group's. Neither grants
-                // more than this one group.
-                statements: [
-                    Statement::allow("ReadLogs", &["logs:GetLogEvents"])
-                        .on(&workers.log_group_arn)
-                        .on(arn![&workers.log_group_arn, ":*"])
-                        .object(),
-                    post.clone(),
-                ]
-                .into(),
-                ..spec(
-                    "Answers a client: subscribes, replays, lists the runs",
-                    (512, 29),
-                    &[
-                        "dynamodb:DeleteItem",
-                        "dynamodb:GetItem",
-                        "dynamodb:PutItem",
-                        "dynamodb:Query",
-                    ],
-                )
-            },
-        ),
+        (Handler::SendLogs, send_logs),
         (
             Handler::TaskEvents,
             deliver(

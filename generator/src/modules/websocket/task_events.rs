@@ -41,7 +41,7 @@ pub(super) fn rule(
             .principal("events.amazonaws.com")
             .source_arn(rule.arn()),
     );
-    let send = Statement::allow("SendDeadLetters", &["sqs:SendMessage"])
+    let send = Statement::allow("SendDeadLetters", "sqs: SendMessage")
         .by(Principal::Service("events.amazonaws.com"))
         .on(failures.arn())
         .when("ArnEquals", "aws:SourceArn", rule.arn());
