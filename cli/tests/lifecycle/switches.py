@@ -71,7 +71,8 @@ def generated(scratch, text):
     description = tree / "ralph.toml"
     description.write_text(text)
     subprocess.run(["cargo", "run", "--quiet", "--bin", "generator", "--", "--config",
-                    description, "--out", tree / "terraform"], cwd=ROOT, check=True)
+                    description, "--out", tree / "terraform"], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
     return tree / "terraform"
 
 
