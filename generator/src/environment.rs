@@ -232,16 +232,11 @@ fn confirmation(m: &mut Module<Root>, environment: &str) {
 fn network_inputs(env: &Environment, region: &Expr<Root, Text>) -> VpcInputs<Root> {
     let inputs = VpcInputs {
         availability_zones: texts(&env.network.zones),
-        cidr: "10.20.0.0/16".into(),
-        existing: Existing::default(),
-        flow_logs: FlowLogs::default(),
-        interface_endpoints: empty(),
         kms_key_arn: arn(&env.kms_key_arn),
-        mode: "create".into(),
         name: env.names.prefix().into(),
-        nat: "none".into(),
         region: region.clone(),
         roles: roles(env),
+        ..VpcInputs::default()
     };
     match &env.network.mode {
         NetworkMode::Create { cidr, nat, interface_endpoints, flow_logs } => VpcInputs {

@@ -8,7 +8,7 @@ macro_rules! skips {
     ($($name:ident = $id:literal, $reason:literal;)*) => {
         $(
             #[doc = $reason]
-            pub static $name: Skip = Skip::new($id, $reason);
+            pub static $name: Skip = Skip { id: $id, reason: $reason };
         )*
         /// All of them.
         pub static TABLE: &[&Skip] = &[$(&$name),*];

@@ -1,6 +1,7 @@
 //! An hour of a workstream.
 
 use anyhow::Result;
+use ralph_protocol::names::Handler;
 
 use super::{Item, plan::Planned, prices::Prices};
 
@@ -78,8 +79,10 @@ fn logs(planned: &Planned, prices: &Prices, hour: Use, invocations: f64) -> Resu
 fn functions(planned: &Planned, prices: &Prices, pushes: f64, sends: f64) -> Result<Item> {
     let architecture = planned.architecture()?;
     let second = prices.of(&format!("lambda_gb_second_{architecture}"))?;
-    let push = pushes * prices.assumed("push_ms")? / 1000.0 * planned.function_gb("push_logs")?;
-    let send = sends * prices.assumed("send_ms")? / 1000.0 * planned.function_gb("send_logs")?;
+    let push =
+        pushes * prices.assumed("push_ms")? / 1000.0 * planned.function_gb(Handler::PushLogs)?;
+    let send =
+        sends * prices.assumed("send_ms")? / 1000.0 * planned.function_gb(Handler::SendLogs)?;
     let requests = (pushes + sends) / MILLION * prices.of("lambda_million")?;
     Ok(Item::new("functions", requests + (push + send) * second))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use ralph_protocol::names::Handler;
 use serde_json::Value;
 
 /// The resources of a plan.
@@ -10,7 +11,6 @@ pub struct Planned(Vec<Resource>);
 
 struct Resource {
     kind: String,
-    name: String,
     values: Value,
 }
 
@@ -24,7 +24,6 @@ impl Planned {
             managed
                 .map(|change| Resource {
                     kind: text(&change["type"]),
-                    name: text(&change["name"]),
                     values: change["change"]["after"].clone(),
                 })
                 .collect(),
@@ -73,8 +72,10 @@ impl Planned {
     }
 
     /// GB of memory of a function.
-    pub fn function_gb(&self, name: &str) -> Result<f64> {
-        let function = self.of("aws_lambda_function").find(|function| function.name == name);
+    pub fn function_gb(&self, handler: Handler) -> Result<f64> {
+        let name = handler.as_str();
+        let mut functions = self.of("aws_lambda_function");
+        let function = functions.find(|function| function.values["handler"] == name);
         let function = function.with_context(|| format!("the plan has no function `{name}`"))?;
         let mb = function.values["memory_size"].as_f64();
         Ok(mb.context("a function has no memory_size")? / 1024.0)

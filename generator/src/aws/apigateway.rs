@@ -10,14 +10,12 @@ resource! {
         optional { description: Text, route_selection_expression: Text, tags: Map<Text> }
         exports { id: ApiId, arn: Arn, api_endpoint: Url, execution_arn: Arn }
     }
-
     /// An authorizer.
     Authorizer("aws_apigatewayv2_authorizer") -> AuthorizerRef {
         required { api_id: ApiId, name: Text, authorizer_type: Text }
         optional { authorizer_uri: InvokeArn, identity_sources: List<Text> }
         exports { id: AuthorizerId }
     }
-
     /// What a route calls.
     Integration("aws_apigatewayv2_integration") -> IntegrationRef {
         required { api_id: ApiId, integration_type: Text }
@@ -27,20 +25,17 @@ resource! {
         }
         exports { id: IntegrationId, integration_uri: InvokeArn }
     }
-
     /// A route.
     Route("aws_apigatewayv2_route") -> RouteRef {
         required { api_id: ApiId, route_key: Text }
         optional { target: Text, authorization_type: Text, authorizer_id: Opt<AuthorizerId> }
     }
-
     /// A snapshot of routes and integrations.
     Deployment("aws_apigatewayv2_deployment") -> DeploymentRef {
         required { api_id: ApiId }
         optional { description: Text, triggers: Map<Text> }
         exports { id: DeploymentId }
     }
-
     /// A stage.
     Stage("aws_apigatewayv2_stage") -> StageRef {
         required { api_id: ApiId, name: Text }
@@ -48,7 +43,6 @@ resource! {
         blocks { access_log_settings: AccessLog, default_route_settings: RouteSettings }
         exports { id: Text, name: Text, arn: Arn, execution_arn: Arn, invoke_url: Url }
     }
-
     /// The role with which API Gateway writes logs, one for the account and Region.
     Account("aws_api_gateway_account") -> AccountRef {
         optional { cloudwatch_role_arn: Arn }

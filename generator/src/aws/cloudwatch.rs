@@ -14,7 +14,6 @@ resource! {
         }
         exports { arn: Arn, id: Text }
     }
-
     /// A page of graphs.
     Dashboard("aws_cloudwatch_dashboard") -> DashboardRef {
         required { dashboard_name: Text, dashboard_body: Json }

@@ -12,13 +12,11 @@ resource! {
         }
         exports { id: VpcId, arn: Arn, main_route_table_id: RouteTableId }
     }
-
     /// The security group that every VPC has; adopting it empties it.
     DefaultSecurityGroup("aws_default_security_group") -> DefaultSecurityGroupRef {
         optional { vpc_id: VpcId, tags: Map<Text> }
         exports { id: SecurityGroupId }
     }
-
     /// A subnet.
     Subnet("aws_subnet") -> SubnetRef {
         required { vpc_id: VpcId }
@@ -28,20 +26,17 @@ resource! {
         }
         exports { id: SubnetId, arn: Arn }
     }
-
     /// An internet gateway.
     InternetGateway("aws_internet_gateway") -> InternetGatewayRef {
         optional { vpc_id: VpcId, tags: Map<Text> }
         exports { id: InternetGatewayId }
     }
-
     /// A route table.
     RouteTable("aws_route_table") -> RouteTableRef {
         required { vpc_id: VpcId }
         optional { tags: Map<Text> }
         exports { id: RouteTableId }
     }
-
     /// A route.
     Route("aws_route") -> RouteRef {
         required { route_table_id: RouteTableId }
@@ -50,13 +45,11 @@ resource! {
             nat_gateway_id: NatGatewayId,
         }
     }
-
     /// A subnet's route table.
     RouteTableAssociation("aws_route_table_association") -> RouteTableAssociationRef {
         required { route_table_id: RouteTableId }
         optional { subnet_id: SubnetId }
     }
-
     /// A VPC endpoint.
     VpcEndpoint("aws_vpc_endpoint") -> VpcEndpointRef {
         required { vpc_id: VpcId }
@@ -66,13 +59,11 @@ resource! {
             private_dns_enabled: Bool, tags: Map<Text>,
         }
     }
-
     /// A security group.
     SecurityGroup("aws_security_group") -> SecurityGroupRef {
         optional { name: Text, description: Text, vpc_id: VpcId, tags: Map<Text> }
         exports { id: SecurityGroupId, arn: Arn }
     }
-
     /// What may leave a security group.
     EgressRule("aws_vpc_security_group_egress_rule") -> EgressRuleRef {
         required { security_group_id: SecurityGroupId, ip_protocol: Text }
@@ -81,7 +72,6 @@ resource! {
             tags: Map<Text>,
         }
     }
-
     /// What may enter a security group.
     IngressRule("aws_vpc_security_group_ingress_rule") -> IngressRuleRef {
         required { security_group_id: SecurityGroupId, ip_protocol: Text }
@@ -90,20 +80,17 @@ resource! {
             from_port: Number, to_port: Number, tags: Map<Text>,
         }
     }
-
     /// A public address that stays.
     Eip("aws_eip") -> EipRef {
         optional { domain: Text, tags: Map<Text> }
         exports { id: AllocationId, allocation_id: AllocationId }
     }
-
     /// The way out of private subnets.
     NatGateway("aws_nat_gateway") -> NatGatewayRef {
         required { subnet_id: SubnetId }
         optional { allocation_id: AllocationId, connectivity_type: Text, tags: Map<Text> }
         exports { id: NatGatewayId }
     }
-
     /// A record of who talked to whom.
     FlowLog("aws_flow_log") -> FlowLogRef {
         optional {
@@ -119,7 +106,6 @@ data! {
         optional { default: Bool, id: VpcId }
         exports { id: VpcId, main_route_table_id: RouteTableId }
     }
-
     /// Subnets that exist.
     SubnetsData("aws_subnets") -> SubnetsDataRef {
         blocks { filter: Filter }

@@ -14,7 +14,6 @@ resource! {
         }
         exports { name: Text, arn: Arn, repository_url: Url }
     }
-
     /// Which images expire.
     LifecyclePolicy("aws_ecr_lifecycle_policy") -> LifecyclePolicyRef {
         required { repository: Text, policy: Json }

@@ -11,14 +11,12 @@ resource! {
         blocks { setting: Setting }
         exports { id: Text, arn: Arn, name: Text }
     }
-
     /// Which capacity a cluster has.
     ClusterCapacityProviders("aws_ecs_cluster_capacity_providers") -> ClusterCapacityProvidersRef {
         required { cluster_name: Text }
         optional { capacity_providers: List<Text> }
         blocks { default_capacity_provider_strategy: Strategy }
     }
-
     /// A task definition.
     TaskDefinition("aws_ecs_task_definition") -> TaskDefinitionRef {
         required { family: Text, container_definitions: Json }

@@ -9,7 +9,6 @@ resource! {
         optional { name: Text, description: Text, event_pattern: Json, tags: Map<Text> }
         exports { arn: Arn, name: RuleName }
     }
-
     /// Where they go.
     Target("aws_cloudwatch_event_target") -> TargetRef {
         required { rule: RuleName, arn: Arn }

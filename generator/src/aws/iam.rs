@@ -13,14 +13,12 @@ resource! {
         }
         exports { arn: Arn, name: RoleName, id: RoleName }
     }
-
     /// The role that a service of AWS uses in the account.
     ServiceLinkedRole("aws_iam_service_linked_role") -> ServiceLinkedRoleRef {
         required { aws_service_name: Text }
         optional { description: Text }
         exports { arn: Arn }
     }
-
     /// A policy that belongs to one role.
     RolePolicy("aws_iam_role_policy") -> RolePolicyRef {
         required { role: RoleName, policy: Json }

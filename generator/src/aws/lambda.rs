@@ -19,13 +19,11 @@ resource! {
         }
         exports { arn: Arn, invoke_arn: InvokeArn, function_name: FunctionName }
     }
-
     /// Who may call a function.
     Permission("aws_lambda_permission") -> PermissionRef {
         required { action: Text, function_name: FunctionName, principal: Text }
         optional { statement_id: Text, source_arn: Arn, source_account: Text }
     }
-
     /// What becomes of asynchronous calls that fail.
     EventInvokeConfig("aws_lambda_function_event_invoke_config") -> EventInvokeConfigRef {
         required { function_name: FunctionName }

@@ -12,7 +12,6 @@ resource! {
         }
         exports { name: Text, arn: Arn }
     }
-
     /// What a log group's lines go to.
     SubscriptionFilter("aws_cloudwatch_log_subscription_filter") -> SubscriptionFilterRef {
         required { name: Text, log_group_name: Text, filter_pattern: Text, destination_arn: Arn }

@@ -13,7 +13,6 @@ resource! {
         }
         exports { arn: Arn, url: Url, name: Text }
     }
-
     /// Who may use a queue.
     QueuePolicy("aws_sqs_queue_policy") -> QueuePolicyRef {
         required { queue_url: Url, policy: Json }

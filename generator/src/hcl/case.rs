@@ -9,9 +9,9 @@ use hcl::expr::{Expression, Traversal, TraversalOperator};
 use super::block::Block;
 use super::cases::{Given, Run};
 use super::expr::{Constant, Expr};
+use super::flat::flat;
 use super::module::{Check, Module};
 use super::node::Node;
-use super::print;
 use super::resource::Reference;
 use super::types::Bool;
 
@@ -39,7 +39,7 @@ impl<M> Module<M> {
 
     /// A literal for an input, `var.name` or `var.name.field`.
     pub(super) fn given<T>(&mut self, input: &Expr<M, T>, value: Expr<Constant, T>) -> Given {
-        let name = print::flat(&input.node().expression);
+        let name = flat(&input.node().expression);
         let path: Vec<String> = name.split('.').skip(1).map(str::to_owned).collect();
         self.constant(&path.join("."), value.node());
         Given { path, value: value.into_node().expression }
@@ -68,7 +68,7 @@ impl<M> Case<'_, M> {
         let name = names.pop().unwrap_or_default();
         let address = names.iter().map(|name| TraversalOperator::GetAttr((*name).into()));
         let target = Expression::from(Traversal::new(traversal.expr.clone(), address));
-        let is_data = print::flat(&traversal.expr) == "data";
+        let is_data = flat(&traversal.expr) == "data";
         let kind = if is_data { "override_data" } else { "override_resource" };
         let values = Node::object([(name, value)]);
         self.run.inner.push(Block::new(kind, &[]).with("target", target).with("values", values));

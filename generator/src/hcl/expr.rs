@@ -13,7 +13,9 @@ use hcl::expr::{
 };
 
 use super::node::{Bound, Node, ident, operand, strength_of};
-use super::types::{Any, Arn, Bool, Collection, Configurable, List, Map, Number, Opt, Text};
+use super::types::{
+    Any, Arn, Bool, Collection, Configurable, List, Map, Number, Opt, Text, Textual,
+};
 
 /// Stands for a module where there is none: `Expr<Constant, T>` is a literal. Nothing can be added
 /// to it, so nothing can be referred to.
@@ -332,6 +334,18 @@ impl<M, T> FromIterator<Expr<M, T>> for Expr<M, List<T>> {
 impl<M, T> From<&Self> for Expr<M, T> {
     fn from(expr: &Self) -> Self {
         expr.clone()
+    }
+}
+
+impl<M, T: Textual> From<Expr<M, T>> for Expr<M, Text> {
+    fn from(expr: Expr<M, T>) -> Self {
+        Self::new(expr.node)
+    }
+}
+
+impl<M, T: Textual> From<&Expr<M, T>> for Expr<M, Text> {
+    fn from(expr: &Expr<M, T>) -> Self {
+        Self::new(expr.node.clone())
     }
 }
 

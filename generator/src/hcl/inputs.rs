@@ -5,10 +5,10 @@ use hcl::expr::{Expression, FuncCall};
 use super::block::Block;
 use super::cases::Run;
 use super::expr::{Constant, Expr};
+use super::flat::flat;
 use super::module::Module;
-use super::node::{Node, ident};
-use super::print;
-use super::types::{Any, Bool, Opt, Type};
+use super::node::{Fact, Node, ident};
+use super::types::{Any, Bool, Type};
 
 /// A type that an input can have: an expression's, or a struct of [`inputs!`](crate::inputs), which is
 /// one object in HCL.
@@ -24,9 +24,6 @@ pub trait InputType {
     fn fields() -> Vec<Field> {
         Vec::new()
     }
-    /// The default of an input that names none; `None` when a caller must give it.
-    #[doc(hidden)]
-    fn implied() -> Option<Expr<Constant, Any>>;
     /// The value that an expression stands for.
     #[doc(hidden)]
     fn read<M>(expr: Expr<M, Any>) -> Self::Value<M>;
@@ -35,9 +32,7 @@ pub trait InputType {
     fn write<M>(value: Self::Value<M>) -> Expr<M, Any>;
     /// A field's value when a caller leaves it out.
     #[doc(hidden)]
-    fn initial<M>(default: Expr<Constant, Any>) -> Self::Value<M> {
-        Self::read(Expr::new(default.into_node()))
-    }
+    fn initial<M>(field: &Field) -> Self::Value<M>;
 }
 
 impl<T: Type> InputType for T {
@@ -46,14 +41,16 @@ impl<T: Type> InputType for T {
     fn constraint() -> Expression {
         T::constraint()
     }
-    fn implied() -> Option<Expr<Constant, Any>> {
-        T::NULLABLE.then(|| Expr::<Constant, Opt<Any>>::null().any())
-    }
     fn read<M>(expr: Expr<M, Any>) -> Expr<M, T> {
         Expr::new(expr.into_node())
     }
     fn write<M>(value: Expr<M, T>) -> Expr<M, Any> {
         value.any()
+    }
+    fn initial<M>(field: &Field) -> Expr<M, T> {
+        let mut node = Node::from(field.default.clone().unwrap_or(Expression::Null));
+        node.facts.extend(field.default.is_none().then(|| Fact::Missing(field.name.clone())));
+        Expr::new(node)
     }
 }
 
@@ -78,15 +75,22 @@ impl Field {
         about: &str,
         default: Option<Expr<Constant, Any>>,
     ) -> Self {
-        let default = default.map(Expr::into_node);
+        let fields = T::fields();
+        let all = || !fields.is_empty() && fields.iter().all(|field| field.default.is_some());
+        let default = match default {
+            Some(default) => Some(default.into_node()),
+            // Null is a value, and an object whose fields all have a default is one.
+            None if T::NULLABLE => Some(Expression::Null.into()),
+            None => all().then(|| Node::object::<&str>([])),
+        };
         let wrong = default.as_ref().filter(|node| !node.is_constant());
-        let wrong = wrong.map(|node| print::flat(&node.expression));
+        let wrong = wrong.map(|node| flat(&node.expression));
         Self {
             name: name.to_owned(),
             about: about.trim().to_owned(),
             constraint: T::constraint(),
             default: default.map(|node| node.expression),
-            fields: T::fields(),
+            fields,
             nullable: T::NULLABLE,
             wrong,
         }
@@ -171,7 +175,7 @@ impl<M> Expr<M, Any> {
 impl<M> Module<M> {
     /// Declares a variable of a root. Modules declare theirs with [`inputs!`](crate::inputs).
     pub fn variable<T: Type>(&mut self, name: &str, about: &str) -> Expr<M, T> {
-        self.declare(&Field::new::<T>(name, about, T::implied()));
+        self.declare(&Field::new::<T>(name, about, None));
         Expr::new(input::<M>(name).into_node())
     }
 
@@ -226,7 +230,7 @@ impl<M> Module<M> {
         match self.items("variables.tf").iter_mut().find(|block| block.label() == name) {
             Some(block) => block.nest(validation),
             None => {
-                let address = print::flat(&input.node().expression);
+                let address = flat(&input.node().expression);
                 return self.fail(format!("a validation needs a variable, not `{address}`"));
             }
         }

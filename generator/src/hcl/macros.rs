@@ -145,8 +145,8 @@ macro_rules! referred {
 /// variable's description. An input that names a default may be left to it, and an `Opt` defaults to
 /// null; a call writes no argument that is the default.
 ///
-/// A field whose type is another such struct is one object in HCL. A struct declared with `: Default`
-/// has a default for each of its fields.
+/// A field whose type is another such struct is one object in HCL. In `..Default::default()`, an input
+/// that has no default is missing: the call that it comes to is refused.
 ///
 /// ```text
 /// inputs! {
@@ -160,7 +160,7 @@ macro_rules! referred {
 ///         name: Text,
 ///     }
 ///     /// How long jobs are kept.
-///     pub struct Keep: Default {
+///     pub struct Keep {
 ///         /// Days that a job waits.
 ///         days: Number = 4,
 ///     }
@@ -168,7 +168,7 @@ macro_rules! referred {
 /// ```
 #[macro_export]
 macro_rules! inputs {
-    ($($(#[$doc:meta])* $vis:vis struct $name:ident $(: $default:ident)? {
+    ($($(#[$doc:meta])* $vis:vis struct $name:ident {
         $($(#[doc = $about:literal])+ $field:ident : $type:ty $(= $value:expr)?),* $(,)?
     })*) => {$(
         $(#[$doc])*
@@ -203,12 +203,6 @@ macro_rules! inputs {
             fn fields() -> Vec<$crate::hcl::Field> {
                 <Self as $crate::hcl::InputSet<()>>::fields()
             }
-            fn implied() -> Option<$crate::hcl::Expr<$crate::hcl::Constant, $crate::hcl::types::Any>> {
-                None $(.or_else(|| {
-                    let _ = <Self as $default>::default;
-                    Some($crate::hcl::object::<_, &str>([]))
-                }))?
-            }
             fn read<M>(expr: $crate::hcl::Expr<M, $crate::hcl::types::Any>) -> $name<M> {
                 $name { $($field: <$type as $crate::hcl::InputType>::read(
                     expr.field(stringify!($field)),
@@ -217,20 +211,20 @@ macro_rules! inputs {
             fn write<M>(value: $name<M>) -> $crate::hcl::Expr<M, $crate::hcl::types::Any> {
                 $crate::hcl::object($crate::hcl::InputSet::arguments(value))
             }
-            fn initial<M>(
-                _: $crate::hcl::Expr<$crate::hcl::Constant, $crate::hcl::types::Any>,
-            ) -> $name<M> {
-                $name { $($field: <$type as $crate::hcl::InputType>::initial(
-                    $crate::default!($type $(, $value)?).expect("each field has a default"),
-                ),)* }
+            fn initial<M>(_: &$crate::hcl::Field) -> $name<M> {
+                $name::default()
             }
         }
 
-        $(impl<M> $default for $name<M> {
+        impl<M> Default for $name<M> {
             fn default() -> Self {
-                <$name<()> as $crate::hcl::InputType>::initial($crate::hcl::object::<_, &str>([]))
+                let fields = <Self as $crate::hcl::InputSet<M>>::fields();
+                let mut fields = fields.iter();
+                Self { $($field: <$type as $crate::hcl::InputType>::initial(
+                    fields.next().expect(stringify!($field)),
+                ),)* }
             }
-        })?
+        }
     )*};
 }
 
@@ -238,7 +232,7 @@ macro_rules! inputs {
 #[macro_export]
 macro_rules! default {
     ($type:ty) => {
-        <$type as $crate::hcl::InputType>::implied()
+        None
     };
     ($type:ty, $value:expr) => {
         Some($crate::hcl::Expr::<$crate::hcl::Constant, $type>::from($value).any())

@@ -9,6 +9,7 @@ mod definition;
 mod error;
 mod escape;
 mod expr;
+mod flat;
 pub mod func;
 mod inputs;
 mod macros;

@@ -9,6 +9,7 @@ use super::block::{Block, wrap};
 use super::cases::Tests;
 use super::error::Error;
 use super::expr::Expr;
+use super::flat::flat;
 use super::node::{Bound, Node, ident, is_identifier};
 use super::resource::{Draft, Each, EachEntry, Maybe, Reference, Resource};
 use super::skip::Skip;
@@ -198,7 +199,7 @@ impl<M> Module<M> {
     /// Reports a value that is not a literal where Terraform takes nothing else.
     pub(super) fn constant(&mut self, name: &str, node: &Node) {
         if !node.is_constant() {
-            self.not_constant(name, print::flat(&node.expression));
+            self.not_constant(name, flat(&node.expression));
         }
     }
 

@@ -8,7 +8,7 @@ use hcl::expr::{
     TraversalOperator, Variable,
 };
 
-use super::print;
+use super::flat::{self, Part};
 
 /// An expression and what its surroundings owe it.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub(super) enum Fact {
     Refers(Rc<str>),
     /// It uses what a `for` or a `for_each` around it binds.
     Uses(Bound),
+    /// It stands for an input that nobody gave.
+    Missing(String),
     /// A name in it is not an identifier.
     Name(String),
     /// An object in it has this key twice, or a block this attribute.
@@ -36,13 +38,6 @@ pub(super) enum Fact {
 
 /// A name that a `for` or a `for_each` binds. Two that are called alike are still two.
 pub(super) type Bound = Rc<str>;
-
-/// A piece of a template.
-#[derive(Clone)]
-pub(super) enum Part {
-    Literal(String),
-    Value(Expression),
-}
 
 impl<E: Into<Expression>> From<E> for Node {
     fn from(expression: E) -> Self {
@@ -192,7 +187,7 @@ impl Node {
             [Part::Literal(text)] => Expression::from(text.as_str()),
             // `terraform fmt` unwraps a template that is only a reference.
             [Part::Value(value)] if !matches!(value, Expression::Number(_)) => value.clone(),
-            _ => TemplateExpr::QuotedString(print::template(&parts)).into(),
+            _ => TemplateExpr::QuotedString(flat::template(&parts)).into(),
         };
         Self { expression, facts, parts }
     }

@@ -2,7 +2,7 @@
 
 use super::expr::{Expr, object, tuple};
 use super::func;
-use super::types::{Any, Arn, Bool, Interpolate, Json, List, Text};
+use super::types::{Any, Arn, Bool, Json, List, Text};
 
 /// The language version every policy states.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>
@@ -30,30 +30,6 @@ pub struct Statement<M> {
     resources: Vec<Expr<M, Any>>,
     reason: Option<&'static str>,
     conditions: Vec<(&'static str, &'static str, Expr<M, Any>)>,
-}
-
-/// What a condition compares with: a text, or any of a list.
-pub struct Values<M>(Expr<M, Any>);
-
-impl<M> From<&str> for Values<M> {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-impl<M, T: Interpolate> From<Expr<M, T>> for Values<M> {
-    fn from(text: Expr<M, T>) -> Self {
-        Self(text.any())
-    }
-}
-impl<M, T: Interpolate> From<&Expr<M, T>> for Values<M> {
-    fn from(text: &Expr<M, T>) -> Self {
-        Self(text.any())
-    }
-}
-impl<M> From<&Expr<M, List<Text>>> for Values<M> {
-    fn from(texts: &Expr<M, List<Text>>) -> Self {
-        Self(texts.any())
-    }
 }
 
 /// A condition's operator with its keys and their values.
@@ -145,9 +121,9 @@ impl<M> Statement<M> {
         mut self,
         operator: &'static str,
         key: &'static str,
-        value: impl Into<Values<M>>,
+        value: impl Into<Expr<M, Any>>,
     ) -> Self {
-        self.conditions.push((operator, key, value.into().0));
+        self.conditions.push((operator, key, value.into()));
         self
     }
 

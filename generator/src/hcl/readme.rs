@@ -7,6 +7,7 @@ use hcl::expr::Expression;
 
 use super::block::Block;
 use super::cases::Tests;
+use super::flat::flat;
 use super::inputs::Field;
 use super::print;
 use super::root::{AWS_PROVIDER, TERRAFORM};
@@ -95,10 +96,10 @@ impl Field {
     fn row(&self, of: &str, kind: Option<String>) -> String {
         let of = if of.is_empty() { String::new() } else { format!("{of}.") };
         let default = match &self.default {
-            Some(value) => format!("`{}`", cell(&print::flat(value))),
+            Some(value) => format!("`{}`", cell(&flat(value))),
             None => "required".to_owned(),
         };
-        let kind = kind.unwrap_or_else(|| print::flat(&self.constraint));
+        let kind = kind.unwrap_or_else(|| flat(&self.constraint));
         format!("`{of}{}` | `{}` | {default} | {}", self.name, cell(&kind), cell(&self.about))
     }
 }

@@ -45,6 +45,9 @@ fn mistake(fact: &Fact, block: &Block, declared: &HashSet<String>) -> Option<Str
             format!("`{}` refers to `{address}`, which nothing declares{hint}", own())
         }
         Fact::Uses(name) => format!("`{}` refers to `{name}`, which nothing declares", own()),
+        Fact::Missing(input) => {
+            format!("`{}` leaves out the input `{input}`, which has no default", own())
+        }
         Fact::Name(name) => not_an_identifier(name),
         Fact::Twice(what) => format!("`{}: {what}` is there twice", own()),
         Fact::Shadowed(name) => format!(

@@ -2,7 +2,7 @@
 
 use hcl::expr::Expression;
 
-use super::print;
+use super::flat::flat;
 use super::types::Type;
 
 /// The description of a block type, for checks against the provider.
@@ -31,5 +31,5 @@ pub type Exports = &'static [(&'static str, fn() -> String, fn() -> Option<Expre
 /// The text of a type constraint.
 #[must_use]
 pub fn constraint_of<T: Type>() -> String {
-    print::flat(&T::constraint())
+    flat(&T::constraint())
 }

@@ -1,4 +1,4 @@
-//! The types of values: markers that an [`Expr`](super::Expr) carries at compile time and that a
+//! The types of values: markers that an expression carries at compile time and that a
 //! variable declares in HCL.
 //!
 //! A type is as narrow as what AWS means by it: a [`SubnetId`] is a string in HCL, but a list of
@@ -8,7 +8,6 @@ use std::marker::PhantomData;
 
 use hcl::expr::{Expression, FuncCall, Variable};
 
-use super::expr::Expr;
 use super::node::ident;
 
 /// A type constraint of Terraform's.
@@ -44,6 +43,9 @@ pub trait Collection: Type {
 
 /// A type whose values can stand inside a template.
 pub trait Interpolate: Type {}
+
+/// A string type that widens to [`Text`].
+pub trait Textual: Interpolate {}
 
 /// A collection that a resource can be made for each entry of.
 pub trait Iterable: Type {
@@ -140,12 +142,7 @@ macro_rules! string_types {
             $(fn mock() -> Option<Expression> { Some(Expression::from($mock)) })?
         }
         impl Interpolate for $type {}
-        impl<M> From<Expr<M, $type>> for Expr<M, Text> {
-            fn from(expr: Expr<M, $type>) -> Self { Self::new(expr.into_node()) }
-        }
-        impl<M> From<&Expr<M, $type>> for Expr<M, Text> {
-            fn from(expr: &Expr<M, $type>) -> Self { Self::new(expr.node().clone()) }
-        }
+        impl Textual for $type {}
     )*};
 }
 string_types!(

@@ -81,7 +81,7 @@ inputs! {
         untagged_days: Number = 1,
     }
     /// What is watched.
-    pub struct Monitoring: Default {
+    pub struct Monitoring {
         /// ARN of the SNS topic that the alarm goes to; null shows it in the console only.
         alarm_topic_arn: Opt<Arn>,
         /// Whether there is an alarm for failed executions.
@@ -117,7 +117,7 @@ inputs! {
         git_token_arn: Arn,
     }
     /// Size of a task.
-    pub struct Task: Default {
+    pub struct Task {
         /// Processor architecture of the image: X86_64 or ARM64.
         architecture: Text = "X86_64",
         /// CPU units.
@@ -156,23 +156,15 @@ impl Published for Fargate {
         let function = "arn:aws:lambda:us-east-1:123456789012:function:ralph-example-";
         let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/";
         FargateInputs {
-            create_service_linked_role: false.into(),
-            environment: empty(),
             functions: Functions {
                 admit_arn: arn![function, "admit"],
                 decide_arn: arn![function, "decide"],
             },
             image: Image {
-                digest: Expr::null(),
-                force_delete: false.into(),
-                kept: 30.into(),
                 repository: "ralph-example-worker".into(),
                 tag: "0.1.0".into(),
-                untagged_days: 1.into(),
+                ..Image::default()
             },
-            kms_key_arn: Expr::null(),
-            log_retention_in_days: 7.into(),
-            monitoring: Monitoring::default(),
             names: Names {
                 cluster: "ralph-example".into(),
                 log_group: "/ralph/example/workstreams".into(),
@@ -180,17 +172,16 @@ impl Published for Fargate {
                 task_family: "ralph-example-worker".into(),
             },
             network: Network {
-                assign_public_ip: true.into(),
                 security_group_id: Expr::from_configuration("sg-0123456789abcdef0"),
                 subnet_ids: [Expr::from_configuration("subnet-0123456789abcdef0")].into(),
+                ..Network::default()
             },
             region: "us-east-1".into(),
-            roles: Roles::default(),
             secrets: SecretArns {
                 anthropic_keys_arn: arn![secret, "anthropic-keys-a1b2c3"],
                 git_token_arn: arn![secret, "git-token-a1b2c3"],
             },
-            task: Task::default(),
+            ..FargateInputs::default()
         }
     }
 }
@@ -208,7 +199,7 @@ impl Definition for Fargate {
         let account = m.local("account_id", cluster.arn().account());
         let logs = m.add(
             LogGroup::new("workstreams")
-                .skip(&skips::LOG_GROUP)
+                .skip(skips::LOG_GROUP)
                 .name(&inputs.names.log_group)
                 .retention_in_days(&inputs.log_retention_in_days)
                 .kms_key_id(&inputs.kms_key_arn),
@@ -339,7 +330,7 @@ fn roles(
     let trust = Document::new([Statement::trust("ecs-tasks.amazonaws.com").when(
         "StringEquals",
         "aws:SourceAccount",
-        account,
+        account.any(),
     )]);
     let trust = m.local("tasks_trust", Expr::<_, Json>::from(trust));
     let role = |name: &str| {
@@ -386,7 +377,7 @@ fn execution_policy(
     let decrypt = Statement::allow("DecryptSecrets", "kms: Decrypt").on(key.set()).when(
         "StringEquals",
         "kms:ViaService",
-        text!["secretsmanager.", &inputs.region, ".amazonaws.com"],
+        text!["secretsmanager.", &inputs.region, ".amazonaws.com"].any(),
     );
     m.add_if(
         &key.is_set(),

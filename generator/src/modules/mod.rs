@@ -15,7 +15,7 @@ pub use websocket::Websocket;
 
 inputs! {
     /// What a module's roles have in common.
-    pub struct Roles: Default {
+    pub struct Roles {
         /// Path of the roles.
         path: Text = "/",
         /// Policy that bounds what the roles can ever do; null for none.

@@ -48,9 +48,9 @@ fn description(name: SecretName) -> &'static str {
 impl Published for Secrets {
     fn example() -> SecretsInputs<Constant> {
         SecretsInputs {
-            kms_key_arn: Expr::null(),
             name_prefix: "ralph/example".into(),
             recovery_window_in_days: 0.into(),
+            ..SecretsInputs::default()
         }
     }
 }

@@ -50,7 +50,7 @@ inputs! {
         roles: Roles<()>,
     }
     /// A network that exists.
-    pub struct Existing: Default {
+    pub struct Existing {
         /// Whether the subnets are private, with a way out of their own: tasks there get no public address.
         private: Bool = false,
         /// Ids of the subnets, at least two, in different availability zones.
@@ -59,7 +59,7 @@ inputs! {
         vpc_id: Opt<VpcId>,
     }
     /// Flow logs.
-    pub struct FlowLogs: Default {
+    pub struct FlowLogs {
         /// Whether there are any; each GB costs what any log costs.
         enabled: Bool = false,
         /// Days that they keep a line.
@@ -85,16 +85,9 @@ impl Published for Vpc {
     fn example() -> VpcInputs<Constant> {
         VpcInputs {
             availability_zones: ["us-east-1a", "us-east-1b"].into(),
-            cidr: "10.20.0.0/16".into(),
-            existing: Existing::default(),
-            flow_logs: FlowLogs::default(),
-            interface_endpoints: empty(),
-            kms_key_arn: Expr::null(),
-            mode: "create".into(),
             name: "ralph-example".into(),
-            nat: "none".into(),
             region: "us-east-1".into(),
-            roles: Roles::default(),
+            ..VpcInputs::default()
         }
     }
 }

@@ -78,7 +78,7 @@ inputs! {
         zip: Text,
     }
     /// What is watched.
-    pub struct Monitoring: Default {
+    pub struct Monitoring {
         /// Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a log role, see account_log_role.
         access_logs: Bool = false,
         /// Whether to make the role with which API Gateway writes logs: one for the account and Region, reset on destroy.
@@ -95,14 +95,14 @@ inputs! {
         traced_functions: List<Text> = empty(),
     }
     /// How the table is protected.
-    pub struct TableProtection: Default {
+    pub struct TableProtection {
         /// Whether the table refuses to be deleted.
         deletion_protection: Bool = false,
         /// Whether the table can be restored to any second of the last 35 days.
         point_in_time_recovery: Bool = false,
     }
     /// Limits of the API.
-    pub struct Throttling: Default {
+    pub struct Throttling {
         /// Messages at once.
         burst_limit: Number = 500,
         /// Messages a second.
@@ -147,34 +147,24 @@ impl Published for Websocket {
         WebsocketInputs {
             environment: "example".into(),
             executions: Executions {
-                allow_file_repositories: false.into(),
                 max_duration_secs: 14400.into(),
                 state_machine_name: "ralph-example-workstream".into(),
+                ..Executions::default()
             },
-            kms_key_arn: Expr::null(),
-            lambda: Lambda {
-                architecture: "x86_64".into(),
-                log_retention_in_days: 7.into(),
-                reserved_concurrency: empty(),
-                zip: "ralph-lambda.zip".into(),
-            },
-            management_base: Expr::null(),
-            monitoring: Monitoring::default(),
+            lambda: Lambda { zip: "ralph-lambda.zip".into(), ..Lambda::default() },
             name: "ralph-example".into(),
             region: "us-east-1".into(),
-            roles: Roles::default(),
             signing_keys_arn: arn(
                 "secretsmanager",
                 "secret:ralph/example/websocket-signing-keys-a1b2c3",
             ),
-            table: TableProtection::default(),
-            throttling: Throttling::default(),
             workers: Workers {
                 cluster_arn: arn("ecs", "cluster/ralph-example"),
                 log_group_arn: arn("logs", "log-group:/ralph/example/workstreams"),
                 log_group_name: "/ralph/example/workstreams".into(),
-                log_retention_in_days: 7.into(),
+                ..Workers::default()
             },
+            ..WebsocketInputs::default()
         }
     }
 }

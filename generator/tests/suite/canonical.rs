@@ -37,10 +37,10 @@ nested! {
 }
 
 /// A reason that is too long for a line and stands on one.
-static SKIP: Skip = Skip::new(
-    "CKV_AWS_0",
-    "a reason that is longer than any line of a comment would be, because checkov reads no second line of it",
-);
+static SKIP: Skip = Skip {
+    id: "CKV_AWS_0",
+    reason: "a reason that is longer than any line of a comment would be, because checkov reads no second line of it",
+};
 
 struct Random;
 

@@ -34,7 +34,7 @@ inputs! {
         owner: Owner<()>,
     }
     /// Limits.
-    pub struct Limits: Default {
+    pub struct Limits {
         /// How many days.
         days: Number = 4,
         /// How many jobs.

@@ -32,7 +32,7 @@ pub(super) fn add(
     let logs = m.add(
         LogGroup::new("state_machine")
             .why("Under /aws/vendedlogs/, because every other group that a service delivers to takes a place in the account's one resource policy, which fills up. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html")
-            .skip(&skips::LOG_GROUP)
+            .skip(skips::LOG_GROUP)
             .name(text!["/aws/vendedlogs/states/", &inputs.names.state_machine])
             .retention_in_days(&inputs.log_retention_in_days)
             .kms_key_id(&inputs.kms_key_arn),
@@ -176,8 +176,8 @@ fn role(
     let machine =
         text!["arn:", partition, ":states:", &inputs.region, ":", account, ":stateMachine:", name];
     let trust = Statement::trust("states.amazonaws.com")
-        .when("StringEquals", "aws:SourceAccount", account)
-        .when("ArnEquals", "aws:SourceArn", machine);
+        .when("StringEquals", "aws:SourceAccount", account.any())
+        .when("ArnEquals", "aws:SourceArn", machine.any());
     let role_name = rules::short(
         m,
         "state_machine_role",
@@ -196,7 +196,7 @@ fn role(
     let policy = Document::new([
         Statement::allow("RunTask", "ecs: RunTask")
             .on(arn![around.task_definition.arn_without_revision(), ":*"])
-            .when("ArnEquals", "ecs:cluster", &cluster),
+            .when("ArnEquals", "ecs:cluster", cluster.any()),
         Statement::allow("TagTasks", "ecs: TagResource").on(tasks.clone()).when(
             "StringEquals",
             "ecs:CreateAction",
@@ -205,7 +205,7 @@ fn role(
         Statement::allow("ManageTasks", "ecs: DescribeTasks StopTask").on(tasks).when(
             "ArnEquals",
             "ecs:cluster",
-            &cluster,
+            cluster.any(),
         ),
         Statement::allow("ManageTaskEvents", "events: DescribeRule PutRule PutTargets").on(arn![
             "arn:",

@@ -14,7 +14,7 @@ pub(super) fn records(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>, own: &Networ
     let group = m.add_if(
         &on,
         LogGroup::new("flow")
-            .skip(&skips::LOG_GROUP)
+            .skip(skips::LOG_GROUP)
             .name(text!["/ralph/flow/", &inputs.name])
             .retention_in_days(&inputs.flow_logs.retention_in_days)
             .kms_key_id(&inputs.kms_key_arn),
@@ -22,7 +22,7 @@ pub(super) fn records(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>, own: &Networ
     let trust = Statement::trust("vpc-flow-logs.amazonaws.com").when(
         "StringEquals",
         "aws:SourceAccount",
-        own.vpc.first(|vpc| vpc.arn()).account(),
+        own.vpc.first(|vpc| vpc.arn()).account().any(),
     );
     let role = m.add_if(
         &on,

@@ -43,7 +43,7 @@ pub(super) fn destination(
     let group = m.add_if(
         &monitoring.access_logs,
         LogGroup::new("access")
-            .skip(&skips::LOG_GROUP)
+            .skip(skips::LOG_GROUP)
             .name(text!["/aws/apigateway/", &inputs.name])
             .retention_in_days(&inputs.lambda.log_retention_in_days)
             .kms_key_id(&inputs.kms_key_arn),

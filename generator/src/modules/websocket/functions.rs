@@ -107,7 +107,7 @@ pub(super) fn all(
     let log_groups = m.add_each(&functions, |each| {
         LogGroup::new("function")
             .why("Made before the function, which may not make it, so that it has a retention and is deleted with the function.")
-            .skip(&skips::LOG_GROUP)
+            .skip(skips::LOG_GROUP)
             .name(text!["/aws/lambda/", name(&each.key)])
             .retention_in_days(&inputs.lambda.log_retention_in_days)
             .kms_key_id(&inputs.kms_key_arn)
@@ -203,7 +203,7 @@ fn document(
         Statement::allow_all("UseTable", &spec.table_actions).on(table.arn()).when(
             "ForAllValues:StringLike",
             "dynamodb:LeadingKeys",
-            &spec.table_keys,
+            spec.table_keys.any(),
         ),
     ])
     .and(spec.statements.clone())

@@ -44,7 +44,7 @@ pub(super) fn rule(
     let send = Statement::allow("SendDeadLetters", "sqs: SendMessage")
         .by(Principal::Service("events.amazonaws.com"))
         .on(failures.arn())
-        .when("ArnEquals", "aws:SourceArn", rule.arn());
+        .when("ArnEquals", "aws:SourceArn", rule.arn().any());
     let letters = m.add(
         QueuePolicy::new("failures")
             .why("An event that cannot be handed to the function at all goes into the failure queue, too.")
