@@ -1,5 +1,6 @@
 //! A module's definition: its inputs, its outputs, its blocks, and how one module calls another.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use hcl::expr::Expression;
@@ -7,11 +8,10 @@ use hcl::expr::Expression;
 use super::block::{Block, wrap};
 use super::cases::Variables;
 use super::expr::{Constant, Expr};
-use super::inputs::InputSet;
+use super::fields::{Fields, input};
 use super::module::{Finished, Header, Module};
 use super::node::Node;
 use super::readme::Readme;
-use super::types::Any;
 
 /// A module's definition: its inputs, its outputs, its blocks.
 pub trait Definition: Sized + 'static {
@@ -19,10 +19,10 @@ pub trait Definition: Sized + 'static {
     const NAME: &'static str;
     /// One sentence on what the module makes.
     const ABOUT: &'static str;
-    /// Made with [`inputs!`](crate::inputs).
-    type Inputs<M>: InputSet<M>;
-    /// Made with [`outputs!`](crate::outputs).
-    type Outputs<M>: OutputSet<M>;
+    /// Made with [`fields!`](crate::fields).
+    type Inputs<M>: Fields<M>;
+    /// Made with [`fields!`](crate::fields).
+    type Outputs<M>: Fields<M>;
 
     /// Adds the module's blocks.
     fn build(module: &mut Module<Self>, inputs: Self::Inputs<Self>) -> Self::Outputs<Self>;
@@ -35,24 +35,10 @@ pub trait Published: Definition {
     fn example() -> Self::Inputs<Constant>;
 }
 
-/// A module's outputs. Made with [`outputs!`](crate::outputs).
-pub trait OutputSet<M> {
-    #[doc(hidden)]
-    fn of_call(output: impl Fn(&'static str) -> Expr<M, Any>) -> Self;
-    #[doc(hidden)]
-    fn declare(self, module: &mut Module<M>);
-}
-
-/// A module without outputs.
-impl<M> OutputSet<M> for () {
-    fn of_call(_: impl Fn(&'static str) -> Expr<M, Any>) -> Self {}
-    fn declare(self, _: &mut Module<M>) {}
-}
-
 /// The `module` block that calls a module. Its arguments are looked up by name.
 fn call_block<M, D: Definition>(inputs: D::Inputs<M>) -> Block {
     let source = Expression::from(format!("../../modules/{}", D::NAME));
-    let mut arguments = inputs.arguments();
+    let mut arguments = inputs.into_each();
     arguments.sort_by(|(a, _), (b, _)| a.cmp(b));
     let block = Block::new("module", &[D::NAME]).with("source", source);
     arguments.into_iter().fold(block, |block, (name, value)| block.with(&name, value.into_node()))
@@ -74,7 +60,7 @@ impl<M, D: Definition> Call<M, D> {
     /// The outputs of the called module.
     pub fn outputs(&self) -> D::Outputs<M> {
         let call = Node::address("module", &[D::NAME]);
-        D::Outputs::of_call(|name| Expr::new(call.clone().attribute(name)))
+        D::Outputs::from_each(|name| Expr::new(call.clone().attribute(name)))
     }
 
     /// Gives the inputs and writes the `module` block.
@@ -92,8 +78,12 @@ impl<D: Definition> Module<D> {
         let mut module = Self::new(&format!("modules/{}", D::NAME));
         module.versions();
         D::Inputs::<D>::fields().iter().for_each(|input| module.declare(input));
-        let outputs = D::build(&mut module, D::Inputs::declared());
-        outputs.declare(&mut module);
+        let outputs = D::build(&mut module, D::Inputs::from_each(input)).into_each();
+        let about: BTreeMap<String, String> =
+            D::Outputs::<D>::fields().into_iter().map(|field| (field.name, field.about)).collect();
+        for (name, value) in outputs {
+            module.output(&name, &about[&name], value);
+        }
         module
     }
 }
@@ -103,7 +93,7 @@ impl<D: Published> Module<D> {
     pub(crate) fn published(mut self, header: &Header) -> Result<Finished, Vec<super::Error>> {
         self.sort();
         let mut example = Variables::new();
-        for (name, value) in D::example().arguments() {
+        for (name, value) in D::example().into_each() {
             self.constant(&name, value.node());
             example.push((name, value.into_node().expression));
         }

@@ -140,16 +140,16 @@ macro_rules! referred {
     };
 }
 
-/// Declares a module's inputs. One struct serves both sides: inside the module its fields are
-/// `var.…`, in the root they are the arguments of the call. The doc comment of a field is the
-/// variable's description. An input that names a default may be left to it, and an `Opt` defaults to
-/// null; a call writes no argument that is the default.
+/// Declares a module's inputs, or its outputs. One struct serves both sides: an input is `var.…` inside
+/// the module and an argument of the call; an output is a value inside the module and `module.<name>.…`
+/// in the root. The doc comment of a field is the description. An input that names a default may be
+/// left to it, and an `Opt` defaults to null; a call writes no argument that is the default.
 ///
 /// A field whose type is another such struct is one object in HCL. In `..Default::default()`, an input
 /// that has no default is missing: the call that it comes to is refused.
 ///
 /// ```text
-/// inputs! {
+/// fields! {
 ///     /// The inputs of the module `jobs`.
 ///     pub struct JobsInputs {
 ///         /// How long jobs are kept.
@@ -167,49 +167,49 @@ macro_rules! referred {
 /// }
 /// ```
 #[macro_export]
-macro_rules! inputs {
+macro_rules! fields {
     ($($(#[$doc:meta])* $vis:vis struct $name:ident {
         $($(#[doc = $about:literal])+ $field:ident : $type:ty $(= $value:expr)?),* $(,)?
     })*) => {$(
         $(#[$doc])*
         $vis struct $name<M> {
             $($(#[doc = $about])+
-            pub $field: <$type as $crate::hcl::InputType>::Value<M>,)*
+            pub $field: <$type as $crate::hcl::FieldType>::Value<M>,)*
         }
 
-        impl<M> $crate::hcl::InputSet<M> for $name<M> {
+        impl<M> $crate::hcl::Fields<M> for $name<M> {
             fn fields() -> Vec<$crate::hcl::Field> {
                 vec![$($crate::hcl::Field::new::<$type>(
                     stringify!($field), concat!($($about),+), $crate::default!($type $(, $value)?),
                 )),*]
             }
-            fn declared() -> Self {
-                Self { $($field: <$type as $crate::hcl::InputType>::read(
-                    $crate::hcl::input(stringify!($field)),
+            fn from_each(
+                field: impl Fn(&str) -> $crate::hcl::Expr<M, $crate::hcl::types::Any>,
+            ) -> Self {
+                Self { $($field: <$type as $crate::hcl::FieldType>::read(
+                    field(stringify!($field)),
                 ),)* }
             }
-            fn arguments(self) -> Vec<(String, $crate::hcl::Expr<M, $crate::hcl::types::Any>)> {
-                let values = [$(<$type as $crate::hcl::InputType>::write(self.$field)),*];
-                let fields = <Self as $crate::hcl::InputSet<M>>::fields();
-                fields.iter().zip(values).filter_map(|(field, value)| field.argument(value)).collect()
+            fn into_each(self) -> Vec<(String, $crate::hcl::Expr<M, $crate::hcl::types::Any>)> {
+                let values = [$(<$type as $crate::hcl::FieldType>::write(self.$field)),*];
+                let fields = <Self as $crate::hcl::Fields<M>>::fields();
+                fields.iter().zip(values).filter_map(|(field, value)| field.given(value)).collect()
             }
         }
 
-        impl $crate::hcl::InputType for $name<()> {
+        impl $crate::hcl::FieldType for $name<()> {
             type Value<M> = $name<M>;
             fn constraint() -> $crate::hcl::types::Constraint {
                 $crate::hcl::Field::object(&Self::fields())
             }
             fn fields() -> Vec<$crate::hcl::Field> {
-                <Self as $crate::hcl::InputSet<()>>::fields()
+                <Self as $crate::hcl::Fields<()>>::fields()
             }
             fn read<M>(expr: $crate::hcl::Expr<M, $crate::hcl::types::Any>) -> $name<M> {
-                $name { $($field: <$type as $crate::hcl::InputType>::read(
-                    expr.field(stringify!($field)),
-                ),)* }
+                $crate::hcl::Fields::from_each(|name| expr.field(name))
             }
             fn write<M>(value: $name<M>) -> $crate::hcl::Expr<M, $crate::hcl::types::Any> {
-                $crate::hcl::object($crate::hcl::InputSet::arguments(value))
+                $crate::hcl::object($crate::hcl::Fields::into_each(value))
             }
             fn initial<M>(_: &$crate::hcl::Field) -> $name<M> {
                 $name::default()
@@ -218,9 +218,9 @@ macro_rules! inputs {
 
         impl<M> Default for $name<M> {
             fn default() -> Self {
-                let fields = <Self as $crate::hcl::InputSet<M>>::fields();
+                let fields = <Self as $crate::hcl::Fields<M>>::fields();
                 let mut fields = fields.iter();
-                Self { $($field: <$type as $crate::hcl::InputType>::initial(
+                Self { $($field: <$type as $crate::hcl::FieldType>::initial(
                     fields.next().expect(stringify!($field)),
                 ),)* }
             }
@@ -236,31 +236,5 @@ macro_rules! default {
     };
     ($type:ty, $value:expr) => {
         Some($crate::hcl::Expr::<$crate::hcl::Constant, $type>::from($value).any())
-    };
-}
-
-/// Declares a module's outputs. One struct serves both sides: the module fills its fields, the
-/// root reads them as `module.<name>.<field>`. The doc comment of a field is the description.
-#[macro_export]
-macro_rules! outputs {
-    ($(#[$doc:meta])* pub struct $name:ident {
-        $($(#[doc = $about:literal])+ $field:ident : $type:ty),* $(,)?
-    }) => {
-        $(#[$doc])*
-        pub struct $name<M> {
-            $($(#[doc = $about])+ pub $field: $crate::hcl::Expr<M, $type>,)*
-        }
-
-        impl<M> $crate::hcl::OutputSet<M> for $name<M> {
-            fn of_call(
-                output: impl Fn(&'static str) -> $crate::hcl::Expr<M, $crate::hcl::types::Any>,
-            ) -> Self {
-                use $crate::hcl::InputType;
-                Self { $($field: <$type as InputType>::read(output(stringify!($field))),)* }
-            }
-            fn declare(self, module: &mut $crate::hcl::Module<M>) {
-                $(module.output(stringify!($field), concat!($($about),+), self.$field);)*
-            }
-        }
     };
 }

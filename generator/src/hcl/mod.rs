@@ -9,9 +9,9 @@ mod definition;
 mod error;
 mod escape;
 mod expr;
+mod fields;
 mod flat;
 pub mod func;
-mod inputs;
 mod macros;
 mod module;
 mod node;
@@ -27,10 +27,10 @@ mod template;
 pub mod types;
 
 pub use case::Case;
-pub use definition::{Call, Definition, OutputSet, Published};
+pub use definition::{Call, Definition, Published};
 pub use error::Error;
 pub use expr::{Constant, Expr, empty, map, object, tuple};
-pub use inputs::{Field, InputSet, InputType, input};
+pub use fields::{Field, FieldType, Fields};
 pub use module::{Check, Module};
 pub(crate) use module::{Finished, Header};
 pub use resource::{Draft, Each, EachEntry, Handle, Maybe, Reference, Resource};
@@ -46,5 +46,5 @@ pub mod prelude {
         Constant, Definition, Expr, Module, Published, Reference, Resource, Skip, empty, func, map,
         object, template, tuple,
     };
-    pub use crate::{arn, inputs, outputs, text};
+    pub use crate::{arn, fields, text};
 }

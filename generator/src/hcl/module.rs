@@ -143,7 +143,7 @@ impl<M> Module<M> {
         Expr::new(Node::address("local", &[name]))
     }
 
-    /// Declares an output. Modules declare theirs with [`outputs!`](crate::outputs); roots by hand.
+    /// Declares an output. Modules declare theirs with [`fields!`](crate::fields); roots by hand.
     pub fn output<T>(&mut self, name: &str, description: &str, value: Expr<M, T>) {
         self.name(name);
         let block = Block::new("output", &[name])

@@ -7,8 +7,8 @@ use hcl::expr::Expression;
 
 use super::block::Block;
 use super::cases::Tests;
+use super::fields::Field;
 use super::flat::flat;
-use super::inputs::Field;
 use super::print;
 use super::root::{AWS_PROVIDER, TERRAFORM};
 

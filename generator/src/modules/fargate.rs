@@ -28,7 +28,7 @@ pub const WRITABLE: [(&str, &str); 2] = [("workspace", "/workspace"), ("tmp", "/
 /// The worker's user and group.
 pub const USER: &str = "10001:10001";
 
-inputs! {
+fields! {
     /// The inputs of the module `fargate`.
     pub struct FargateInputs {
         /// Whether to make the role that ECS itself uses in the account. It is there already in an account that has used ECS before.
@@ -129,7 +129,7 @@ inputs! {
     }
 }
 
-outputs! {
+fields! {
     /// The outputs of the module `fargate`.
     pub struct FargateOutputs {
         /// ARN of the cluster.

@@ -13,7 +13,7 @@ pub use secrets::{Secrets, SecretsInputs};
 pub use vpc::Vpc;
 pub use websocket::Websocket;
 
-inputs! {
+fields! {
     /// What a module's roles have in common.
     pub struct Roles {
         /// Path of the roles.

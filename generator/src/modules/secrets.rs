@@ -11,7 +11,7 @@ use crate::skips;
 /// The module `secrets`.
 pub struct Secrets;
 
-inputs! {
+fields! {
     /// The inputs of the module `secrets`.
     pub struct SecretsInputs {
         /// Key that encrypts the secrets; null for AWS's own.
@@ -23,7 +23,7 @@ inputs! {
     }
 }
 
-outputs! {
+fields! {
     /// The outputs of the module `secrets`.
     pub struct SecretsOutputs {
         /// ARN of each secret by its short name.

@@ -23,7 +23,7 @@ pub const NATS: [&str; 3] = ["none", "single", "per-az"];
 /// The services that tasks use beside S3, as the variable `interface_endpoints` spells them.
 pub const ENDPOINTS: [&str; 4] = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"];
 
-inputs! {
+fields! {
     /// The inputs of the module `vpc`.
     pub struct VpcInputs {
         /// Availability zones that tasks run in, two to six; mode create makes a subnet in each.
@@ -67,7 +67,7 @@ inputs! {
     }
 }
 
-outputs! {
+fields! {
     /// The outputs of the module `vpc`.
     pub struct VpcOutputs {
         /// Whether a task needs a public address to get out.

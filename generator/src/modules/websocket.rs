@@ -27,7 +27,7 @@ pub struct Websocket;
 /// Name of the subscription filter.
 const FILTER: &str = "push-logs";
 
-inputs! {
+fields! {
     /// The inputs of the module `websocket`.
     pub struct WebsocketInputs {
         /// Name of the environment: tokens name it, and the API's stage is called so.
@@ -121,7 +121,7 @@ inputs! {
     }
 }
 
-outputs! {
+fields! {
     /// The outputs of the module `websocket`.
     pub struct WebsocketOutputs {
         /// ARN of the function that lets an execution begin.

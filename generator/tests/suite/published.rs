@@ -3,7 +3,7 @@
 use ralph_generator::generate;
 use ralph_generator::hcl::Error;
 use ralph_generator::hcl::prelude::*;
-use ralph_generator::{inputs, resource};
+use ralph_generator::{fields, resource};
 
 resource! {
     /// A resource.
@@ -19,7 +19,7 @@ fn errors<T>(result: Result<T, Vec<Error>>) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-inputs! {
+fields! {
     /// The inputs of the module below.
     pub struct JobsInputs {
         /// A key | or none.

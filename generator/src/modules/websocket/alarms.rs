@@ -6,13 +6,13 @@ use super::functions::Functions;
 use super::{FILTER, Websocket, WebsocketInputs};
 use crate::aws::cloudwatch::MetricAlarm;
 use crate::aws::sqs::QueueRef;
-use crate::hcl::InputType;
+use crate::hcl::FieldType;
 use crate::hcl::prelude::*;
 
 /// Connections refused in five minutes from which on somebody is trying, or a clock is wrong.
 const MANY_DENIALS: i32 = 20;
 
-inputs! {
+fields! {
     /// An alarm: what is measured over five minutes, and from how much on it is too much.
     pub(super) struct Alarm {
         /// What has happened.

@@ -8,14 +8,14 @@ use crate::aws::apigateway::{
     Api, ApiRef, Authorizer, Deployment, Integration, Route, RouteSettings, Stage, StageRef,
 };
 use crate::aws::lambda::Permission;
-use crate::hcl::InputType;
+use crate::hcl::FieldType;
 use crate::hcl::prelude::*;
 use crate::skips;
 
 /// The authorizer's only source: browsers cannot set headers on a WebSocket.
 const TOKEN: &str = "route.request.querystring.token";
 
-inputs! {
+fields! {
     /// A route.
     pub(super) struct RouteSpec {
         /// The function that it calls.

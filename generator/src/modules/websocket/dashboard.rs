@@ -6,13 +6,13 @@ use super::functions::Functions;
 use super::{FILTER, Websocket, WebsocketInputs};
 use crate::aws::cloudwatch::Dashboard;
 use crate::aws::sqs::QueueRef;
-use crate::hcl::InputType;
+use crate::hcl::FieldType;
 use crate::hcl::prelude::*;
 
 /// A curve: namespace, metric, dimensions, statistic.
 type Curve = Expr<Websocket, Any>;
 
-inputs! {
+fields! {
     /// A graph.
     pub(super) struct Graph {
         /// What it shows.

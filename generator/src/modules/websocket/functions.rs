@@ -13,7 +13,7 @@ use crate::aws::lambda::{Environment, Function, FunctionRef, LoggingConfig, Trac
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::aws::sqs::QueueRef;
 use crate::hcl::prelude::*;
-use crate::hcl::{Each, InputType, policy};
+use crate::hcl::{Each, FieldType, policy};
 use crate::skips;
 
 /// What no function follows.
@@ -26,7 +26,7 @@ static SKIPS: &[&Skip] = &[
     &skips::NO_TRACING,
 ];
 
-inputs! {
+fields! {
     /// What one function has of its own.
     pub(super) struct Spec {
         /// What it does.

@@ -1,4 +1,4 @@
-//! A module's inputs: variables, their types and defaults, and what they refuse.
+//! A module's inputs and outputs: types, defaults, variables and what they refuse.
 
 use hcl::expr::{Expression, FuncCall};
 
@@ -10,9 +10,9 @@ use super::module::Module;
 use super::node::{Fact, Node, ident};
 use super::types::{Any, Bool, Type};
 
-/// A type that an input can have: an expression's, or a struct of [`inputs!`](crate::inputs), which is
-/// one object in HCL.
-pub trait InputType {
+/// A type that an input or output can have: an expression's, or a struct of
+/// [`fields!`](crate::fields), which is one object in HCL.
+pub trait FieldType {
     /// What the field of the Rust struct holds.
     type Value<M>;
     /// Whether null is a value.
@@ -35,7 +35,7 @@ pub trait InputType {
     fn initial<M>(field: &Field) -> Self::Value<M>;
 }
 
-impl<T: Type> InputType for T {
+impl<T: Type> FieldType for T {
     type Value<M> = Expr<M, T>;
     const NULLABLE: bool = T::NULLABLE;
     fn constraint() -> Expression {
@@ -54,7 +54,7 @@ impl<T: Type> InputType for T {
     }
 }
 
-/// An input, or a field of one that is an object.
+/// An input or output, or a field of one that is an object.
 #[derive(Clone)]
 pub struct Field {
     pub(super) name: String,
@@ -70,7 +70,7 @@ pub struct Field {
 impl Field {
     #[doc(hidden)]
     #[must_use]
-    pub fn new<T: InputType>(
+    pub fn new<T: FieldType>(
         name: &str,
         about: &str,
         default: Option<Expr<Constant, Any>>,
@@ -98,7 +98,7 @@ impl Field {
 
     /// What a caller writes for it: nothing where it gives the default.
     #[doc(hidden)]
-    pub fn argument<M>(&self, value: Expr<M, Any>) -> Option<(String, Expr<M, Any>)> {
+    pub fn given<M>(&self, value: Expr<M, Any>) -> Option<(String, Expr<M, Any>)> {
         (self.default.as_ref() != Some(&value.node().expression))
             .then(|| (self.name.clone(), value))
     }
@@ -135,31 +135,31 @@ impl Field {
     }
 }
 
-/// A set of inputs. Made with [`inputs!`](crate::inputs).
-pub trait InputSet<M> {
-    /// Its inputs, in the order they are declared.
+/// A module's inputs, or its outputs. Made with [`fields!`](crate::fields).
+pub trait Fields<M> {
+    /// What there is, in the order of its declaration.
     fn fields() -> Vec<Field>;
+    /// All, each read from an expression.
     #[doc(hidden)]
-    fn declared() -> Self;
+    fn from_each(field: impl Fn(&str) -> Expr<M, Any>) -> Self;
+    /// All that differ from their default.
     #[doc(hidden)]
-    fn arguments(self) -> Vec<(String, Expr<M, Any>)>;
+    fn into_each(self) -> Vec<(String, Expr<M, Any>)>;
 }
 
-/// A module without inputs.
-impl<M> InputSet<M> for () {
+/// A module without inputs, or without outputs.
+impl<M> Fields<M> for () {
     fn fields() -> Vec<Field> {
         Vec::new()
     }
-    fn declared() -> Self {}
-    fn arguments(self) -> Vec<(String, Expr<M, Any>)> {
+    fn from_each(_: impl Fn(&str) -> Expr<M, Any>) -> Self {}
+    fn into_each(self) -> Vec<(String, Expr<M, Any>)> {
         Vec::new()
     }
 }
 
 /// `var.name`
-#[doc(hidden)]
-#[must_use]
-pub fn input<M>(name: &str) -> Expr<M, Any> {
+pub(super) fn input<M>(name: &str) -> Expr<M, Any> {
     Expr::new(Node::address("var", &[name]))
 }
 
@@ -173,7 +173,7 @@ impl<M> Expr<M, Any> {
 }
 
 impl<M> Module<M> {
-    /// Declares a variable of a root. Modules declare theirs with [`inputs!`](crate::inputs).
+    /// Declares a variable of a root. Modules declare theirs with [`fields!`](crate::fields).
     pub fn variable<T: Type>(&mut self, name: &str, about: &str) -> Expr<M, T> {
         self.declare(&Field::new::<T>(name, about, None));
         Expr::new(input::<M>(name).into_node())
