@@ -5,6 +5,7 @@ mod cli;
 mod compile_fail;
 mod config;
 mod deploy;
+mod example;
 mod facts;
 mod inventory;
 mod meaning;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::inventory;
 use crate::support::{OFFLINE, good, init, terraform, tree, write};
 
-fn validate(folder: &Path) {
+/// Validates without a warning.
+pub fn validate(folder: &Path) {
     init(folder);
     let output = terraform(folder).args(["validate", "-json"]).output().unwrap();
     let result: Value = serde_json::from_str(&good(&output)).unwrap();
@@ -18,7 +19,7 @@ fn validate(folder: &Path) {
 }
 
 /// Plans without an account; the plan and what was printed.
-fn plan(folder: &Path, more: &[&str]) -> (Value, String) {
+pub fn plan(folder: &Path, more: &[&str]) -> (Value, String) {
     std::fs::write(folder.join("offline_override.tf"), OFFLINE).unwrap();
     let arguments = ["plan", "-refresh=false", "-input=false", "-no-color", "-out=plan"];
     let said = good(&terraform(folder).args(arguments).args(more).output().unwrap());
@@ -31,7 +32,8 @@ fn planned(plan: &Value) -> Vec<&Value> {
     changes.iter().filter(|change| change["mode"] == "managed").collect()
 }
 
-fn check_tags(plan: &Value, environment: &str) {
+/// Every resource that can have tags has the environment's.
+pub fn check_tags(plan: &Value, environment: &str) {
     let mut tagged = 0;
     for change in planned(plan) {
         let after = &change["change"]["after"];
