@@ -27,7 +27,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     let (management_base, lambda_zip) = variables(m);
     let allow_file_repositories: Expr<Root, Bool> = m.variable_or(
         variable::ALLOW_FILE_REPOSITORIES,
-        "Whether executions may name file:// repositories, which only a stand-in for Fargate can read.",
+        "Whether orders may name file:// repositories, which only the local cloud can read.",
         false.into(),
     );
     if env.production {
@@ -166,11 +166,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     m.output(output::ECR_REPOSITORY_URL, "Repository of the worker's image.", tasks.repository_url);
     m.output(output::WORKER_IMAGE, "Image that `just push-worker` pushes.", tasks.worker_image);
     m.output(output::LOG_GROUP, "Log group of the workers.", tasks.log_group_name);
-    m.output(
-        output::STATE_MACHINE_ARN,
-        "ARN of the state machine that carries executions through.",
-        tasks.state_machine_arn,
-    );
+    m.output(output::STATE_MACHINE_ARN, "ARN of the state machine.", tasks.state_machine_arn);
     let short_names = SecretName::ALL.map(SecretName::as_str).join(", ");
     m.output(output::SECRET_ARNS, &format!("ARN of each secret: {short_names}."), arns.arns);
     m.output(output::SUBNET_IDS, "Subnets for tasks.", network.subnet_ids);
@@ -204,7 +200,7 @@ fn keep_state(m: &mut Module<Root>, state: &State, account_id: Option<&str>) {
 fn variables(m: &mut Module<Root>) -> (Expr<Root, Opt<Text>>, Expr<Root, Text>) {
     let management_base = m.variable(
         variable::MANAGEMENT_BASE,
-        "Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended.",
+        "Base URL that the functions post to, in front of the API's id and the stage; null for API Gateway's own.",
     );
     let lambda_zip: Expr<Root, Opt<Text>> = m.variable(
         variable::LAMBDA_ZIP,
@@ -219,7 +215,7 @@ fn variables(m: &mut Module<Root>) -> (Expr<Root, Opt<Text>>, Expr<Root, Text>) 
 fn confirmation(m: &mut Module<Root>, environment: &str) {
     let confirm: Expr<Root, Text> = m.variable(
         variable::CONFIRM_PRODUCTION,
-        &format!("Must be \"{CONFIRMATION}\": {environment} is not deployed yet, and nothing should do so by accident."),
+        &format!("Must be \"{CONFIRMATION}\": {environment} is not deployed yet, and nobody should deploy it by accident."),
     );
     m.validate(
         &confirm,

@@ -30,20 +30,20 @@ skips! {
         "flow logs cost more than the tasks; turn them on for the account where they are required";
     GROUP_OF_TASKS = "CKV2_AWS_5",
         "a task or an endpoint takes the group when it is started, which the scan cannot see";
-    IMAGE_KEY = "CKV_AWS_136", "AES256 with AWS's key; a customer key adds cost and no reader";
-    LOG_KEY = "CKV_AWS_158", "CloudWatch encrypts with its own key";
+    IMAGE_KEY = "CKV_AWS_136", "AES256 with AWS's key, unless the input kms_key_arn names another";
+    LOG_KEY = "CKV_AWS_158", "CloudWatch Logs encrypts with its own key, unless the input kms_key_arn names another";
     NO_CLIENT_CERTIFICATE = "CKV2_AWS_51", "browsers bring a token, not a certificate";
     NO_DEAD_LETTERS = "CKV_AWS_116",
         "called synchronously, or with a destination for failures in place of a dead-letter queue";
     NO_RESERVATION = "CKV_AWS_115", "a reservation fails on accounts with a low quota";
     NO_ROTATION = "CKV2_AWS_57",
         "the values are the user's own and are replaced with `ralph keys set`";
-    NO_TRACING = "CKV_AWS_50", "one hop, measured by its own metrics";
+    NO_TRACING = "CKV_AWS_50", "tracing is an input, off by default: each function has metrics of its own";
     NO_VPC = "CKV_AWS_117", "nothing private to reach, and a VPC would need NAT";
     NO_EXECUTION_DATA = "CKV_AWS_285",
         "a command or a reason can quote what a repository says; the execution's history holds it";
-    SHORT_RETENTION = "CKV_AWS_338", "a year of logs is the reader's choice, not the default's";
-    TABLE_KEY = "CKV_AWS_119", "connections live two hours; AWS's own key is enough for them";
+    SHORT_RETENTION = "CKV_AWS_338", "the retention is an input, and a year is not the default";
+    TABLE_KEY = "CKV_AWS_119", "AWS's own key, unless the input kms_key_arn names another";
     VARIABLES_KEY = "CKV_AWS_173", "the variables hold names, no secret";
 }
 

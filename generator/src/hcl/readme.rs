@@ -29,7 +29,8 @@ impl Readme<'_> {
         let example = print::block(&self.example);
         let mut out = format!(
             "# Module `{name}`\n\n{about}\n\n## Example\n\n\
-             Every input that has no default. `tests/{name}.tftest.hcl` makes it.\n\n\
+             The inputs that are required. `tests/{name}.tftest.hcl` applies this call. From another repository's root,\n\
+             `source` names a version: [docs/modules.md](../../../docs/modules.md).\n\n\
              ```hcl\n{example}```\n\n## Requirements\n\n\
              - Terraform or OpenTofu {TERRAFORM}\n- provider hashicorp/aws {AWS_PROVIDER}\n"
         );
@@ -81,13 +82,13 @@ impl Readme<'_> {
 
     fn tests(&self, out: &mut String) {
         out.push_str(
-            "\n## Tests\n\n`terraform init && terraform test` in this folder (Terraform 1.7 or OpenTofu 1.8, and later)\nshows with a mocked provider, so without an account:\n\n- The example can be made.\n",
+            "\n## Tests\n\n`terraform init && terraform test` in this folder (Terraform 1.7 or OpenTofu 1.8, and later)\nshow the following with a mocked provider, so without an account:\n\n- The example can be applied.\n",
         );
         for run in &self.tests.cases {
             let _ = writeln!(out, "- {}", run.about.trim().replace('\n', " "));
         }
         if !self.tests.refusals.is_empty() {
-            out.push_str("- Each validation in `variables.tf` refuses a value that is wrong.\n");
+            out.push_str("- Each validation in `variables.tf` refuses a wrong value.\n");
         }
     }
 }

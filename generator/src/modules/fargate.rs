@@ -31,47 +31,47 @@ pub const USER: &str = "10001:10001";
 fields! {
     /// The inputs of the module `fargate`.
     pub struct FargateInputs {
-        /// Whether to make the role that ECS itself uses in the account. It is there already in an account that has used ECS before.
+        /// Whether to make the service-linked role of ECS. An account has one at most, and has it already if somebody used ECS there.
         create_service_linked_role: Bool = false,
-        /// Environment of the worker: the defaults that a run may override.
+        /// Environment variables of the worker, which a run may override. The worker requires RALPH_ITERATION_TIMEOUT_SECS, RALPH_MAX_COST_USD, RALPH_MAX_DURATION_SECS, RALPH_MAX_ITERATIONS, RALPH_MAX_STALLS and RALPH_SILENCE_SECS.
         environment: Map<Text> = empty(),
-        /// The functions that decide what an execution does.
+        /// The Lambda functions that the state machine calls.
         functions: Functions<()>,
         /// The worker's image and its repository.
         image: Image<()>,
-        /// Key that encrypts logs and images; null for AWS's own. The key's policy must let CloudWatch Logs use it.
+        /// ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs use it.
         kms_key_arn: Opt<Arn>,
         /// Days that the log groups keep a line.
         log_retention_in_days: Number = 7,
-        /// What is watched.
+        /// Alarms and metrics.
         monitoring: Monitoring<()>,
-        /// Names of what is made.
+        /// Names of the resources.
         names: Names<()>,
-        /// Where tasks run.
+        /// Network of the tasks.
         network: Network<()>,
         /// Region of the cluster.
         region: Text,
-        /// Path and boundary of the roles.
+        /// Path and permissions boundary of the IAM roles.
         roles: Roles<()>,
-        /// The secrets that a task gets.
+        /// ARNs of the secrets that a task gets.
         secrets: SecretArns<()>,
         /// Size of a task.
         task: Task<()>,
     }
     /// The functions that decide.
     pub struct Functions {
-        /// ARN of the function that lets an execution begin.
+        /// ARN of the function admit, which checks an order.
         admit_arn: Arn,
-        /// ARN of the function that says what follows each run.
+        /// ARN of the function decide, which says what follows each run.
         decide_arn: Arn,
     }
     /// An image and its repository.
     pub struct Image {
-        /// Digest (sha256:…) to pin what the tag names; null trusts the tag, which cannot be moved.
+        /// Digest of the image that tasks run, sha256:…; null runs the tag, which cannot be moved.
         digest: Opt<Text>,
         /// Whether destroying the repository deletes its images.
         force_delete: Bool = false,
-        /// Images that the repository keeps.
+        /// Number of images that the repository keeps.
         kept: Number = 30,
         /// Name of the repository.
         repository: Text,
@@ -80,7 +80,7 @@ fields! {
         /// Days after which an image without a tag is deleted.
         untagged_days: Number = 1,
     }
-    /// What is watched.
+    /// Alarms and metrics.
     pub struct Monitoring {
         /// ARN of the SNS topic that the alarm goes to; null shows it in the console only.
         alarm_topic_arn: Opt<Arn>,
@@ -91,40 +91,40 @@ fields! {
     }
     /// Names.
     pub struct Names {
-        /// The cluster.
+        /// Name of the cluster.
         cluster: Text,
-        /// The log group that gets the workers' lines.
+        /// Name of the log group that gets the workers' lines.
         log_group: Text,
-        /// The state machine.
+        /// Name of the state machine.
         state_machine: Text,
-        /// The family of the task definition.
+        /// Family of the task definition.
         task_family: Text,
     }
-    /// Where tasks run.
+    /// Network of the tasks.
     pub struct Network {
-        /// Whether a task gets a public address, which it needs in a subnet without NAT.
+        /// Whether each task gets a public IP address, which it needs in a subnet without a NAT gateway.
         assign_public_ip: Bool = true,
-        /// Security group of the tasks.
+        /// Id of the tasks' security group.
         security_group_id: SecurityGroupId,
-        /// Subnets of the tasks.
+        /// Ids of the tasks' subnets.
         subnet_ids: List<SubnetId>,
     }
     /// ARNs of secrets.
     pub struct SecretArns {
-        /// The keys of the model's service.
+        /// ARN of the secret with the keys of the model's service.
         anthropic_keys_arn: Arn,
-        /// The git credential.
+        /// ARN of the secret with the git credential.
         git_token_arn: Arn,
     }
     /// Size of a task.
     pub struct Task {
         /// Processor architecture of the image: X86_64 or ARM64.
         architecture: Text = "X86_64",
-        /// CPU units.
+        /// CPU units: 1024 are one vCPU.
         cpu: Number = 1024,
-        /// Memory in MiB.
+        /// Memory in MiB, of the sizes that Fargate offers with cpu.
         memory: Number = 2048,
-        /// Scratch space in GiB, 21 to 200; the first 20 are free.
+        /// Ephemeral storage in GiB, 21 to 200; the first 20 are free.
         storage_gib: Number = 21,
     }
 }
@@ -146,7 +146,7 @@ fields! {
         state_machine_arn: Arn,
         /// ARN of the task definition with its revision.
         task_definition_arn: Arn,
-        /// The image that is pushed: repository and tag.
+        /// Name to push the worker's image as: repository URL and tag.
         worker_image: Text,
     }
 }
@@ -188,7 +188,8 @@ impl Published for Fargate {
 
 impl Definition for Fargate {
     const NAME: &'static str = "fargate";
-    const ABOUT: &'static str = "What a workstream runs on.";
+    const ABOUT: &'static str =
+        "Runs workstreams on ECS: cluster, task definition, image repository and state machine.";
     type Inputs<M> = FargateInputs<M>;
     type Outputs<M> = FargateOutputs<M>;
 
@@ -290,7 +291,7 @@ fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterR
     let role = m.add_if(
         &inputs.create_service_linked_role,
         ServiceLinkedRole::new("ecs")
-            .why("Without it an account that never used ECS refuses the capacity providers. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html")
+            .why("On an account that never used ECS, PutClusterCapacityProviders fails without this role. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html")
             .aws_service_name("ecs.amazonaws.com"),
     );
     let insights = inputs.monitoring.container_insights.choose::<Text>("enabled", "disabled");
@@ -303,7 +304,7 @@ fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterR
     );
     m.add(
         ClusterCapacityProviders::new("this")
-            .why("A default strategy never falls back by itself: whoever starts a task names FARGATE when Spot has no room.")
+            .why("The default strategy does not fall back to FARGATE when Spot has no capacity, so each run names its capacity provider.")
             .cluster_name(cluster.name())
             .capacity_providers([FARGATE, FARGATE_SPOT])
             .default_capacity_provider_strategy(
@@ -355,7 +356,7 @@ fn execution_policy(
     let (secrets, key) = (&inputs.secrets, &inputs.kms_key_arn);
     let policy = Document::new([
         Statement::allow("GetAuthorizationToken", "ecr: GetAuthorizationToken")
-            .on_everything("the token is the account's, it has no resource"),
+            .on_everything("the action has no resource-level permissions"),
         Statement::allow(
             "PullImage",
             "ecr: BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer",
@@ -382,7 +383,7 @@ fn execution_policy(
     m.add_if(
         &key.is_set(),
         RolePolicy::new("execution_key")
-            .why("Secrets Manager decrypts with a customer's key in the role's name.")
+            .why("Secrets Manager decrypts with the customer managed key on behalf of this role.")
             .name("key")
             .role(execution.id())
             .policy(Document::new([decrypt])),
@@ -401,7 +402,7 @@ fn task_definition(
     let pinned = text![repository.repository_url(), "@", inputs.image.digest.set()];
     let image = m.local_because(
         "task_image",
-        "A digest pins the image's bytes; a tag is only a name.",
+        "A digest pins the image's bytes; a tag is a name.",
         inputs.image.digest.is_null().choose::<Text>(image, pinned),
     );
     let container = object([
@@ -457,7 +458,7 @@ fn task_definition(
         ),
     ]);
     let definition = TaskDefinition::new("worker")
-        .why("No init process: the worker is process 1 itself, because whatever runs under another one can read the secrets from its environment. The log driver blocks rather than drop lines. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html")
+        .why("No init process: the agent could read the secrets from its environment, so the worker is process 1 itself. Mode blocking: the log driver waits when its buffer is full, and drops no line. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html")
         .family(&inputs.names.task_family)
         .requires_compatibilities(["FARGATE"])
         .network_mode("awsvpc")
@@ -482,7 +483,7 @@ fn task_definition(
             &inputs.task.cpu,
             " CPU units with ",
             &inputs.task.memory,
-            " MiB of memory. The local fargate_memory lists the sizes."
+            " MiB of memory. task.memory must be one of the sizes that local.fargate_memory has for task.cpu."
         ],
     );
     let definition = WRITABLE
@@ -507,7 +508,7 @@ fn alarm(
         &inputs.monitoring.alarms,
         MetricAlarm::new("executions_failed")
             .alarm_name(text![&inputs.names.state_machine, "-failed"])
-            .alarm_description("An execution was refused, could not start, gave up, or lost one of its functions. The worker's own ends count as success.")
+            .alarm_description("An execution was refused, could not start or gave up, or one of its functions failed. An end that the worker reported itself counts as a success.")
             .namespace("AWS/States")
             .metric_name("ExecutionsFailed")
             .dimensions(map([("StateMachineArn", Expr::from(machine.arn()))]))

@@ -16,9 +16,9 @@ pub use websocket::Websocket;
 fields! {
     /// What a module's roles have in common.
     pub struct Roles {
-        /// Path of the roles.
+        /// Path of the IAM roles.
         path: Text = "/",
-        /// Policy that bounds what the roles can ever do; null for none.
+        /// ARN of the policy that is the roles' permissions boundary; null for none.
         permissions_boundary_arn: Opt<Arn>,
     }
 }

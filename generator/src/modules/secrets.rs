@@ -14,11 +14,11 @@ pub struct Secrets;
 fields! {
     /// The inputs of the module `secrets`.
     pub struct SecretsInputs {
-        /// Key that encrypts the secrets; null for AWS's own.
+        /// ARN of the KMS key that encrypts the secrets; null for AWS's own.
         kms_key_arn: Opt<Arn>,
-        /// What the secrets' names begin with, such as ralph/dev.
+        /// Prefix of the secrets' names, such as ralph/dev.
         name_prefix: Text,
-        /// Days during which a deleted secret can be restored and its name stays taken: 0, or 7 to 30.
+        /// Days in which a deleted secret can be restored and nobody can use its name: 0, or 7 to 30.
         recovery_window_in_days: Number,
     }
 }
@@ -26,13 +26,13 @@ fields! {
 fields! {
     /// The outputs of the module `secrets`.
     pub struct SecretsOutputs {
-        /// ARN of each secret by its short name.
+        /// ARN of each secret, by its name without the prefix.
         arns: Map<Arn>,
-        /// ARN of the keys of the model's service.
+        /// ARN of the secret with the keys of the model's service.
         anthropic_keys_arn: Arn,
-        /// ARN of the git credential.
+        /// ARN of the secret with the git credential.
         git_token_arn: Arn,
-        /// ARN of the keys that sign connection tokens.
+        /// ARN of the secret with the keys that sign connection tokens.
         signing_keys_arn: Arn,
     }
 }
@@ -57,7 +57,8 @@ impl Published for Secrets {
 
 impl Definition for Secrets {
     const NAME: &'static str = "secrets";
-    const ABOUT: &'static str = "Secrets without their values, which `ralph keys set` writes.";
+    const ABOUT: &'static str =
+        "Makes the secrets without their values: `ralph keys set` sets those.";
     type Inputs<M> = SecretsInputs<M>;
     type Outputs<M> = SecretsOutputs<M>;
 
@@ -68,11 +69,16 @@ impl Definition for Secrets {
             m,
             &inputs.name_prefix,
             "^[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)*$",
-            "name_prefix must have letters, digits and the characters / _ + = . @ -, and no slash at either end.",
+            "name_prefix must have letters, digits and the characters / _ + = . @ and -, and no slash at either end.",
             "/ralph/dev/",
         );
         let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)));
-        m.validate(days, &allowed, "recovery_window_in_days must be 0, or 7 to 30.", 5);
+        m.validate(
+            days,
+            &allowed,
+            "recovery_window_in_days must be 0, or a number from 7 to 30.",
+            5,
+        );
 
         let secrets = m.local(
             "secrets",

@@ -32,26 +32,26 @@ fields! {
         cidr: Text = "10.20.0.0/16",
         /// The network that mode existing uses.
         existing: Existing<()>,
-        /// Records of which addresses talked to each other, in mode create.
+        /// VPC flow logs, in mode create.
         flow_logs: FlowLogs<()>,
-        /// Services that mode create reaches without leaving AWS, of ecr.api, ecr.dkr, logs and secretsmanager; each costs about 7 dollars a month in each zone.
+        /// Services that get an interface endpoint in mode create: any of ecr.api, ecr.dkr, logs and secretsmanager. Each costs about 7 dollars a month in each zone.
         interface_endpoints: List<Text> = empty(),
-        /// Key that encrypts the flow logs; null for AWS's own.
+        /// ARN of the KMS key that encrypts the flow logs; null for AWS's own. Its policy must let CloudWatch Logs use it.
         kms_key_arn: Opt<Arn>,
-        /// Where the network comes from: create makes one, default takes the account's default VPC, existing takes the one that is named.
+        /// Which VPC the tasks use: create makes one, default takes the account's default VPC, existing takes the VPC of the input existing.
         mode: Text = "create",
-        /// What names begin with.
+        /// Prefix of the resources' names.
         name: Text,
-        /// Way out in mode create: none gives each task a public address while it runs; single and per-az make private subnets and one NAT gateway, or one in each zone, at about 33 dollars a month each.
+        /// NAT gateways in mode create: none gives each task a public IP address while it runs; single and per-az make private subnets with one NAT gateway, or one in each zone, at about 33 dollars a month each.
         nat: Text = "none",
         /// Region of the VPC.
         region: Text,
-        /// Path and boundary of the role of the flow logs.
+        /// Path and permissions boundary of the flow logs' IAM role.
         roles: Roles<()>,
     }
     /// A network that exists.
     pub struct Existing {
-        /// Whether the subnets are private, with a way out of their own: tasks there get no public address.
+        /// Whether the subnets are private, with a NAT gateway or another way out: tasks there get no public IP address.
         private: Bool = false,
         /// Ids of the subnets, at least two, in different availability zones.
         subnet_ids: List<SubnetId> = empty(),
@@ -70,13 +70,13 @@ fields! {
 fields! {
     /// The outputs of the module `vpc`.
     pub struct VpcOutputs {
-        /// Whether a task needs a public address to get out.
+        /// Whether each task must get a public IP address.
         assign_public_ip: Bool,
-        /// Subnets for tasks.
+        /// Ids of the subnets for tasks.
         subnet_ids: List<SubnetId>,
         /// Id of the VPC.
         vpc_id: VpcId,
-        /// Security group for tasks: nothing in, TLS out.
+        /// Id of the security group for tasks: nothing in, TLS out.
         worker_security_group_id: SecurityGroupId,
     }
 }
@@ -94,7 +94,8 @@ impl Published for Vpc {
 
 impl Definition for Vpc {
     const NAME: &'static str = "vpc";
-    const ABOUT: &'static str = "The network of the tasks.";
+    const ABOUT: &'static str =
+        "Makes or takes the network of the tasks, and makes their security group.";
     type Inputs<M> = VpcInputs<M>;
     type Outputs<M> = VpcOutputs<M>;
 
@@ -120,7 +121,7 @@ impl Definition for Vpc {
                 .create_before_destroy()
                 .precondition(
                     &inputs.mode.differs("existing").or(is_given),
-                    "Mode existing needs existing.vpc_id and at least two existing.subnet_ids, in different availability zones: Spot capacity runs out in one at a time.",
+                    "Mode existing requires existing.vpc_id and at least two existing.subnet_ids, in different availability zones: Spot capacity runs out in one zone at a time.",
                 )
                 .precondition(
                     &inputs.mode.differs("existing").or(func::length(&existing.found).equals(func::length(&given.subnet_ids))),
@@ -128,7 +129,7 @@ impl Definition for Vpc {
                 )
                 .precondition(
                     &own.create.or(existing.zones.at_least(2)),
-                    "The VPC must have subnets in at least two of availability_zones: Spot capacity runs out in one at a time. Name zones that it has subnets in, or make a VPC with mode create.",
+                    "The VPC must have subnets in at least two of availability_zones: Spot capacity runs out in one zone at a time. Name zones that it has subnets in, or make a VPC with mode create.",
                 ),
         );
         m.add(
@@ -160,7 +161,7 @@ fn validations(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) {
     m.validate(
         zones,
         &count.at_least(2).and(count.at_most(6)).and(different),
-        "availability_zones must name two to six different zones: Spot capacity runs out in one at a time.",
+        "availability_zones must name two to six different zones: Spot capacity runs out in one zone at a time.",
         ["us-east-1a", "us-east-1a"],
     );
     let range = func::can::<_, Text>(func::cidr_subnet(&inputs.cidr, 4, 15));
@@ -168,7 +169,7 @@ fn validations(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) {
     m.validate(
         &inputs.cidr,
         &range.and(size),
-        "cidr must be an IPv4 range from /16 to /24: AWS makes no VPC wider, and a narrower one has no room for the subnets.",
+        "cidr must be an IPv4 range from /16 to /24, such as 10.20.0.0/16: AWS makes no larger VPC, and a smaller one has no room for the subnets.",
         "10.20.0.0/28",
     );
     let subnets = &inputs.existing.subnet_ids;
@@ -189,7 +190,7 @@ fn validations(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) {
     m.validate(
         &inputs.interface_endpoints,
         &rules::are_of(&inputs.interface_endpoints, ENDPOINTS),
-        "interface_endpoints must be of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a free endpoint.",
+        "interface_endpoints must be any of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a gateway endpoint anyway, which is free.",
         ["s3"],
     );
     rules::key(m, &inputs.kms_key_arn);

@@ -30,40 +30,40 @@ const FILTER: &str = "push-logs";
 fields! {
     /// The inputs of the module `websocket`.
     pub struct WebsocketInputs {
-        /// Name of the environment: tokens name it, and the API's stage is called so.
+        /// Name of the environment. The API's stage has it too, and the audience of a connection token ends in it.
         environment: Text,
-        /// What executions may do.
+        /// The executions that the functions admit and decide control.
         executions: Executions<()>,
-        /// Key that encrypts table, logs, failure queue and the functions' variables; null for AWS's own. The key's policy must let CloudWatch Logs and EventBridge use it.
+        /// ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it.
         kms_key_arn: Opt<Arn>,
-        /// The functions.
+        /// What all Lambda functions have in common.
         lambda: Lambda<()>,
-        /// Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended.
+        /// Base URL that the functions post to, in front of the API's id and the stage; null for API Gateway's own.
         management_base: Opt<Text>,
-        /// What is watched.
+        /// Logs, alarms and metrics.
         monitoring: Monitoring<()>,
-        /// What names begin with.
+        /// Prefix of the resources' names.
         name: Text,
         /// Region of the API.
         region: Text,
-        /// Path and boundary of the roles.
+        /// Path and permissions boundary of the IAM roles.
         roles: Roles<()>,
         /// ARN of the secret with the keys that sign connection tokens.
         signing_keys_arn: Arn,
-        /// How the table of connections and runs is protected.
+        /// Protection of the table of connections and runs.
         table: TableProtection<()>,
-        /// Most messages over all connections.
+        /// Throttling of messages, over all connections together.
         throttling: Throttling<()>,
-        /// The tasks whose lines are shown.
+        /// The tasks whose lines viewers see.
         workers: Workers<()>,
     }
-    /// What executions may do.
+    /// Executions.
     pub struct Executions {
-        /// Whether orders may name file:// repositories, which only a stand-in for Fargate can read.
+        /// Whether orders may name file:// repositories, which only the local cloud can read.
         allow_file_repositories: Bool = false,
-        /// Seconds that an execution may take whose order names no limit.
+        /// Seconds that an execution may take when its order sets no limit.
         max_duration_secs: Number,
-        /// Name of the state machine. Not its ARN: the machine calls the functions, so it comes after them.
+        /// Name of the state machine. Its ARN would be a cycle, because the state machine depends on the functions.
         state_machine_name: Text,
     }
     /// The functions.
@@ -72,16 +72,16 @@ fields! {
         architecture: Text = "x86_64",
         /// Days that the functions' and the API's own log groups keep a line.
         log_retention_in_days: Number = 7,
-        /// Instances reserved for a function, by its short name such as push-logs; a function that is not named shares the account's.
+        /// Reserved concurrency of a function, by its short name such as push-logs; the others share the account's.
         reserved_concurrency: Map<Number> = empty(),
-        /// Path of the zip that holds all functions.
+        /// Path of the zip with the code of all functions.
         zip: Text,
     }
-    /// What is watched.
+    /// Logs, alarms and metrics.
     pub struct Monitoring {
-        /// Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a log role, see account_log_role.
+        /// Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a role for it, see account_log_role.
         access_logs: Bool = false,
-        /// Whether to make the role with which API Gateway writes logs: one for the account and Region, reset on destroy.
+        /// Whether to make the role with which API Gateway writes logs. The account has one in each Region, and a destroy removes it.
         account_log_role: Bool = false,
         /// ARN of the SNS topic that alarms go to; null shows them in the console only.
         alarm_topic_arn: Opt<Arn>,
@@ -96,27 +96,27 @@ fields! {
     }
     /// How the table is protected.
     pub struct TableProtection {
-        /// Whether the table refuses to be deleted.
+        /// Whether DynamoDB refuses to delete the table.
         deletion_protection: Bool = false,
         /// Whether the table can be restored to any second of the last 35 days.
         point_in_time_recovery: Bool = false,
     }
     /// Limits of the API.
     pub struct Throttling {
-        /// Messages at once.
+        /// Most messages at once.
         burst_limit: Number = 500,
-        /// Messages a second.
+        /// Most messages a second.
         rate_limit: Number = 1000,
     }
     /// The tasks.
     pub struct Workers {
-        /// ARN of the cluster that they run on.
+        /// ARN of the tasks' cluster.
         cluster_arn: Arn,
-        /// ARN of their log group.
+        /// ARN of the tasks' log group.
         log_group_arn: Arn,
-        /// Name of their log group.
+        /// Name of the tasks' log group.
         log_group_name: Text,
-        /// Days that their log group keeps a line; the rows of a run are kept as long.
+        /// Days that the tasks' log group keeps a line; the table keeps the rows of a run as long.
         log_retention_in_days: Number = 7,
     }
 }
@@ -124,15 +124,15 @@ fields! {
 fields! {
     /// The outputs of the module `websocket`.
     pub struct WebsocketOutputs {
-        /// ARN of the function that lets an execution begin.
+        /// ARN of the function admit, which checks an order.
         admit_function_arn: Arn,
         /// Id of the API.
         api_id: ApiId,
-        /// ARN of the function that says what follows each run.
+        /// ARN of the function decide, which says what follows each run.
         decide_function_arn: Arn,
         /// Name of the stage.
         stage_name: Text,
-        /// Name of the connections table.
+        /// Name of the table of connections and runs.
         table_name: Text,
         /// URL that clients connect to.
         url: Url,
@@ -171,7 +171,8 @@ impl Published for Websocket {
 
 impl Definition for Websocket {
     const NAME: &'static str = "websocket";
-    const ABOUT: &'static str = "From a log line to a browser.";
+    const ABOUT: &'static str =
+        "Sends lines to browsers and controls executions: WebSocket API, functions and table.";
     type Inputs<M> = WebsocketInputs<M>;
     type Outputs<M> = WebsocketOutputs<M>;
 
@@ -240,7 +241,7 @@ fn subscription(
     let workers = &inputs.workers;
     let permission = m.add(
         Permission::new("push_logs")
-            .why("CloudWatch Logs names the group with `:*` behind it when it calls.")
+            .why("CloudWatch Logs calls with the log group's ARN followed by `:*`.")
             .statement_id("CloudWatchLogs")
             .action("lambda:InvokeFunction")
             .function_name(functions.of(Handler::PushLogs, |function| function.function_name()))
@@ -249,7 +250,7 @@ fn subscription(
     );
     m.add(
         SubscriptionFilter::new("push_logs")
-            .why("The empty pattern matches every line. The filter is made after the permission, or CloudWatch Logs refuses it.")
+            .why("The empty pattern matches every line. CloudWatch Logs refuses a filter whose function it may not call, so the permission comes first.")
             .name(FILTER)
             .log_group_name(&workers.log_group_name)
             .filter_pattern("")

@@ -141,8 +141,8 @@ const TASKS: &[&str] = &["arn:aws:ecs:us-east-1:123456789012:task/cluster/*"];
 const WRITE_LOGS: Permission =
     ("WriteLogs", &["logs:CreateLogStream", "logs:PutLogEvents"], &["…log-group:group:*"]);
 const POST: Permission =
-    ("PostFrames", &["execute-api:ManageConnections"], &["…/example/POST/@connections/*"]);
-const KEEP: Permission = ("KeepFailures", &["sqs:SendMessage"], QUEUE);
+    ("PostToConnections", &["execute-api:ManageConnections"], &["…/example/POST/@connections/*"]);
+const KEEP: Permission = ("SendFailures", &["sqs:SendMessage"], QUEUE);
 const TABLE_KEY: Permission = ("UseKeyDynamodb", &["kms:Decrypt"], KEY);
 const QUEUE_KEY: Permission = ("UseKeySqs", &["kms:Decrypt", "kms:GenerateDataKey"], KEY);
 const TRACES: &[&str] = &["xray:PutTelemetryRecords", "xray:PutTraceSegments"];

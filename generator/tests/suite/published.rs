@@ -71,7 +71,7 @@ impl Definition for Jobs {
             .with(&inputs.owner.mail, Expr::<_, Text>::from("a@b"));
         m.case("many", "Two more are too many.").with(&inputs.more, ["a", "b"]).refused_by(&thing);
         let all = thing.ids();
-        m.case("known", "What AWS tells is taken.")
+        m.case("known", "What AWS would answer is taken.")
             .knowing(&all, ["i"])
             .expect(&all.at(0).equals("i"), "the first id");
     }
@@ -167,7 +167,7 @@ fn a_modules_readme_and_tests_come_from_its_declaration() {
         "- Terraform or OpenTofu >= 1.6.0",
         "- provider hashicorp/aws >= 5.88.0, < 7.0.0",
         "- Nine days are kept.",
-        "- Each validation in `variables.tf` refuses a value that is wrong.",
+        "- Each validation in `variables.tf` refuses a wrong value.",
     ] {
         assert!(readme.lines().any(|own| own == line), "{line} in {readme}");
     }

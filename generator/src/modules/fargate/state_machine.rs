@@ -31,7 +31,7 @@ pub(super) fn add(
     m.file("state_machine.tf");
     let logs = m.add(
         LogGroup::new("state_machine")
-            .why("Under /aws/vendedlogs/, because every other group that a service delivers to takes a place in the account's one resource policy, which fills up. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html")
+            .why("The name begins with /aws/vendedlogs/: each log group with another name lengthens the resource policy of CloudWatch Logs, which has at most 5,120 characters. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html")
             .skip(skips::LOG_GROUP)
             .name(text!["/aws/vendedlogs/states/", &inputs.names.state_machine])
             .retention_in_days(&inputs.log_retention_in_days)
@@ -39,7 +39,7 @@ pub(super) fn add(
     );
     m.add(
         StateMachine::new("workstream")
-            .why("Failures are logged, their data is not: an order or a reason can quote what a repository says. Who may read an execution's history finds it there for 90 days.")
+            .why("The log names errors without their data, because an order or a reason can quote the repository. The execution's history holds the data for 90 days.")
             .skip(&[&skips::NO_EXECUTION_DATA])
             .name(&inputs.names.state_machine)
             .r#type("STANDARD")
@@ -228,12 +228,12 @@ fn role(
             "logs: CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies \
              GetLogDelivery ListLogDeliveries PutResourcePolicy UpdateLogDelivery",
         )
-        .on_everything("log deliveries have no resource"),
+        .on_everything("these actions have no resource-level permissions"),
         Statement::allow(
             "WriteTraces",
             "xray: GetSamplingRules GetSamplingTargets PutTelemetryRecords PutTraceSegments",
         )
-        .on_everything("traces have no resource"),
+        .on_everything("X-Ray's actions have no resource-level permissions"),
     ]);
     let policy = m.add(
         RolePolicy::new("state_machine")

@@ -26,7 +26,7 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     m.validate(
         &inputs.environment,
         &func::all_true(open),
-        "environment must hold RALPH_… variables of the worker only, and no secret: those come from Secrets Manager.",
+        "environment must have names that begin with RALPH_ and continue with capital letters and underscores, except RALPH_ANTHROPIC_KEYS and RALPH_GIT_TOKEN: secrets come from Secrets Manager.",
         map([(worker_env::GIT_TOKEN, "ghp_x".into())]),
     );
     let functions = &inputs.functions;
@@ -95,7 +95,7 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
         m,
         &task.storage_gib,
         (21, 200),
-        "storage_gib must be a whole number from 21 to 200.",
+        "storage_gib must be a whole number of GiB from 21 to 200.",
         20,
     );
 }
@@ -113,14 +113,14 @@ fn image(m: &mut Module<Fargate>, image: &Image<Fargate>) {
         m,
         &image.repository,
         "^[a-z0-9]+([._/-][a-z0-9]+)*$",
-        "repository must have lower-case letters and digits, with single characters . _ - / between them.",
+        "repository must have lower-case letters and digits, with single characters . _ - or / between them.",
         "Ralph",
     );
     let form = rules::matches(&image.tag, "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$");
     m.validate(
         &image.tag,
         &form.and(image.tag.differs("latest")),
-        "tag must be a version of 1 to 128 letters, digits and the characters _ . and -; it cannot be latest, because a tag can be pushed once only.",
+        "tag must have 1 to 128 letters, digits and the characters _ . and -, and must not be latest: a tag can be pushed only once.",
         "latest",
     );
     rules::between(

@@ -35,7 +35,7 @@ pub(super) fn network(
     let zones = ask.and(create.negate()).choose(&inputs.availability_zones, Vec::new());
     let subnets = m.add_each(&func::to_set(zones), |each| {
         SubnetsData::new("existing")
-            .why("One question for each zone: what it answers says how many zones there are.")
+            .why("One for each zone, because the ids alone do not say which zones have a subnet.")
             .filter(filter("vpc-id", [Expr::from(&vpc_id)].into()))
             .filter(filter("availability-zone", [each.key].into()))
             .only_if(&is_default.negate(), |subnets| {

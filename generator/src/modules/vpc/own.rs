@@ -38,7 +38,7 @@ pub(super) fn network(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) -> Network {
     m.add_if(
         &create,
         DefaultSecurityGroup::new("this")
-            .why("Adopting the default group without rules empties it, so that nothing lands in an open group by accident.")
+            .why("Adopting the default security group without rules empties it: what is started without a group of its own reaches nothing.")
             .vpc_id(&vpc_id)
             .tags(named("-default-unused")),
     );
@@ -65,7 +65,7 @@ pub(super) fn network(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) -> Network {
     );
     let public = m.add_each(&public_ranges, |each| {
         Subnet::new("public")
-            .why("A task asks for its public address itself; nothing else started here gets one unasked.")
+            .why("A task asks for its public IP address itself. Whatever else is started here gets none.")
             .vpc_id(&vpc_id)
             .availability_zone(&each.key)
             .cidr_block(&each.value)

@@ -70,7 +70,7 @@ pub(super) fn destination(
     let account = m.add_if(
         &monitoring.account_log_role,
         Account::new("this")
-            .why("The account has one in each Region, which destroying this resets: a switch of its own.")
+            .why("The account has one such role in each Region, and a destroy removes it: so it has a switch of its own.")
             .cloudwatch_role_arn(role.first(|role| role.arn()))
             .after(&policy),
     );

@@ -50,7 +50,7 @@ pub(super) fn all(
         (
             "delivery-errors",
             Alarm {
-                description: "CloudWatch Logs could not hand lines to push-logs: its permission or the function is gone.".into(),
+                description: "CloudWatch Logs could not call push-logs: its permission or the function is missing.".into(),
                 dimensions: map([
                     ("DestinationType", "Lambda".into()),
                     ("FilterName", FILTER.into()),
@@ -76,7 +76,7 @@ pub(super) fn all(
         (
             "failures",
             Alarm {
-                description: "The failure queue holds deliveries or events that failed for good, with the error.".into(),
+                description: "The failure queue holds deliveries or events that failed after every retry, with the error.".into(),
                 dimensions: map([("QueueName", failures.name())]),
                 metric_name: "ApproximateNumberOfMessagesVisible".into(),
                 namespace: "AWS/SQS".into(),
@@ -89,7 +89,7 @@ pub(super) fn all(
             lambda(
                 Handler::PushLogs,
                 "Errors",
-                "Deliveries failed: lines reach viewers late, or only when they ask again.",
+                "push-logs failed: lines reach viewers late, or only when they ask again.",
             ),
         ),
         (
@@ -97,7 +97,7 @@ pub(super) fn all(
             lambda(
                 Handler::PushLogs,
                 "Throttles",
-                "Deliveries waited for a free instance: the account's concurrency, or the function's own, is used up.",
+                "push-logs was throttled: the account's concurrency, or its reserved concurrency, is used up.",
             ),
         ),
         (
@@ -105,7 +105,7 @@ pub(super) fn all(
             lambda(
                 Handler::SendLogs,
                 "Throttles",
-                "Viewers' requests were refused because no instance was free.",
+                "send-logs was throttled, and viewers' requests were refused: the account's concurrency, or its reserved concurrency, is used up.",
             ),
         ),
     ];

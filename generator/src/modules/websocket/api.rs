@@ -55,7 +55,7 @@ pub(super) fn routes(
     m.file("api.tf");
     let authorizer = m.add(
         Authorizer::new("token")
-            .why("A WebSocket API authorizes $connect only; what the authorizer returns is repeated with every later event.")
+            .why("A WebSocket API authorizes $connect only. The authorizer's context comes with every later request of the connection.")
             .api_id(api.id())
             .name("token")
             .authorizer_type("REQUEST")
@@ -64,7 +64,7 @@ pub(super) fn routes(
     );
     m.add(
         Permission::new("authorizer")
-            .why("The authorizer's ARN: with a route's, every connect is answered with 500.")
+            .why("The source is the authorizer. With a route's ARN, API Gateway answers every $connect with 500.")
             .statement_id("ApiGatewayAuthorizer")
             .action("lambda:InvokeFunction")
             .function_name(functions.of(Handler::Authorize, |function| function.function_name()))
@@ -116,7 +116,7 @@ pub(super) fn routes(
     ]);
     let deployment = m.add(
         Deployment::new("this")
-            .why("A stage serves a snapshot of the routes: the hash makes a new one whenever a route, its function or the authorizer changes.")
+            .why("A deployment is a snapshot of the routes. The hash makes a new one whenever a route, its function or the authorizer changes.")
             .api_id(api.id())
             .triggers(map([("routes", func::sha1(func::json_encode(served)))]))
             .create_before_destroy()
@@ -127,7 +127,7 @@ pub(super) fn routes(
     let throttling = &inputs.throttling;
     m.add(
         Stage::new("this")
-            .why("Both throttling numbers are always set: without them every connect is answered with 429. Messages are never traced: a query string holds a token.")
+            .why("Both throttling limits are set: without them API Gateway answers every $connect with 429. Data tracing and execution logs are off, because the query string holds a token.")
             .skip(&[&skips::ACCESS_LOGS, &skips::NO_CLIENT_CERTIFICATE])
             .api_id(api.id())
             .name(&inputs.environment)

@@ -53,7 +53,7 @@ pub(super) fn page(
     let waiting = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName"];
     let graphs: [(&str, Vec<Curve>); 9] = [
         (
-            "Lines taken in and read back",
+            "Lines received and replayed",
             vec![ours(metric::EVENTS, &push, "Sum"), ours(metric::EVENTS, &send, "Sum")],
         ),
         (
@@ -70,17 +70,17 @@ pub(super) fn page(
                 .into(),
         ),
         (
-            "Lines that went nowhere",
+            "Lines dropped and posts failed",
             [metric::DROPPED, metric::FOREIGN, metric::FAILED, metric::GONE, metric::THROTTLED]
                 .map(|metric| ours(metric, &push, "Sum"))
                 .into(),
         ),
         (
-            "Connections let in and refused",
+            "Connections allowed and denied",
             [metric::ALLOWED, metric::DENIED].map(|metric| ours(metric, &authorize, "Sum")).into(),
         ),
         (
-            "Requests refused and put off",
+            "Requests refused and throttled",
             [metric::REFUSED, metric::THROTTLED].map(|metric| ours(metric, &send, "Sum")).into(),
         ),
         (
@@ -102,7 +102,7 @@ pub(super) fn page(
             ],
         ),
         (
-            "Handing over to push-logs, and what failed for good",
+            "Deliveries to push-logs, and the failure queue",
             vec![
                 logs("ForwardedLogEvents"),
                 logs("DeliveryErrors"),

@@ -25,7 +25,7 @@ pub(super) fn queue(
     let managed = key.is_null().choose::<Opt<Bool>>(Expr::<_, Bool>::from(true), Expr::null());
     m.add(
         Queue::new("failures")
-            .why("Deliveries and events that failed for good, each with the error. Empty unless something is wrong.")
+            .why("Deliveries and events that failed after every retry, each with the error. Empty unless something is wrong.")
             .name(text![&inputs.name, "-failures"])
             .message_retention_seconds(KEPT)
             .sqs_managed_sse_enabled(managed)

@@ -100,13 +100,13 @@ pub(super) fn all(
     let specs = specs(m, inputs, shared, &endpoint);
     let functions = m.local_here(
         "functions",
-        "What each function has of its own. Their common shape follows.",
+        "What differs from function to function. The resources below have the rest.",
         map(specs.map(|(handler, spec)| (handler.as_str(), Spec::write(spec)))),
     );
     let name = |key: &Expr<Websocket, Text>| text![&inputs.name, "-", key];
     let log_groups = m.add_each(&functions, |each| {
         LogGroup::new("function")
-            .why("Made before the function, which may not make it, so that it has a retention and is deleted with the function.")
+            .why("Lambda would make the group without a retention, and leave it when the function is deleted. A function may not make it.")
             .skip(skips::LOG_GROUP)
             .name(text!["/aws/lambda/", name(&each.key)])
             .retention_in_days(&inputs.lambda.log_retention_in_days)
@@ -147,7 +147,7 @@ pub(super) fn all(
             .architectures([inputs.lambda.architecture.clone()])
             .handler(&each.key)
             .filename(zip)
-            .note("Plan and validate work before the functions are built.")
+            .note("Null, so that a plan works before the functions are built.")
             .source_code_hash(hash)
             .memory_size(spec.memory_size)
             .timeout(spec.timeout)
@@ -195,7 +195,7 @@ fn document(
         &inputs.kms_key_arn.is_set(),
     );
     let trace = Statement::allow("WriteTraces", "xray: PutTelemetryRecords PutTraceSegments")
-        .on_everything("traces are the account's, they have no resource");
+        .on_everything("X-Ray's actions have no resource-level permissions");
     let traced = ("name", &inputs.monitoring.traced_functions);
     Document::new([
         Statement::allow("WriteLogs", "logs: CreateLogStream PutLogEvents")
@@ -223,7 +223,7 @@ fn endpoint(
     let other = text![base.set(), "/", api.id(), "/", stage];
     m.local_because(
         "management_endpoint",
-        "Where frames are posted. Built from the API, not from the stage, which comes after the functions.",
+        "URL that the functions post to. The stage has it too, but depends on the functions.",
         base.is_null().choose::<Text>(own, other),
     )
 }
@@ -238,14 +238,14 @@ fn specs(
     let (workers, executions) = (&inputs.workers, &inputs.executions);
     let partition: Expr<Websocket, Text> = m.add(Partition::new("current")).partition().into();
     let account = m.local("account_id", table.arn().account());
-    let post = Statement::allow("PostFrames", "execute-api: ManageConnections").on(arn![
+    let post = Statement::allow("PostToConnections", "execute-api: ManageConnections").on(arn![
         api.execution_arn(),
         "/",
         &inputs.environment,
         "/POST/@connections/*"
     ]);
     let post = m.local_here("post_frames", "", post.object());
-    let keep = Statement::allow("KeepFailures", "sqs: SendMessage").on(failures.arn());
+    let keep = Statement::allow("SendFailures", "sqs: SendMessage").on(failures.arn());
     let keep = m.local_here("keep_failures", "", keep.object());
     let read_keys = Statement::allow("ReadSigningKeys", "secretsmanager: GetSecretValue")
         .on(&inputs.signing_keys_arn);

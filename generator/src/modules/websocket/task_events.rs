@@ -9,7 +9,7 @@ use crate::aws::lambda::Permission;
 use crate::aws::sqs::{QueuePolicy, QueueRef};
 use crate::hcl::prelude::*;
 
-/// Seconds for which EventBridge tries to hand an event over. Later its news is old.
+/// Seconds for which EventBridge tries to deliver an event. A later update would be of no use.
 const OLDEST_EVENT: u32 = 3600;
 /// The most that EventBridge allows. Left out, the provider would send 0.
 const ATTEMPTS: u32 = 185;
@@ -28,7 +28,7 @@ pub(super) fn rule(
     ]);
     let rule = m.add(
         Rule::new("task_events")
-            .why("Of this cluster only. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html")
+            .why("State changes of this cluster's tasks only. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html")
             .name(text![&inputs.name, "-task-events"])
             .description("Task state changes of the workers' cluster.")
             .event_pattern(func::json_encode(pattern)),
@@ -47,7 +47,7 @@ pub(super) fn rule(
         .when("ArnEquals", "aws:SourceArn", rule.arn().any());
     let letters = m.add(
         QueuePolicy::new("failures")
-            .why("An event that cannot be handed to the function at all goes into the failure queue, too.")
+            .why("EventBridge sends an event that it cannot deliver to the failure queue.")
             .queue_url(failures.url())
             .policy(Document::new([send])),
     );

@@ -10,7 +10,7 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
         m,
         &inputs.environment,
         "^[a-z]([a-z0-9-]*[a-z0-9])?$",
-        "environment must have lower-case letters, digits and hyphens and begin with a letter.",
+        "environment must begin with a lower-case letter, have lower-case letters, digits and hyphens, and not end with a hyphen.",
         "Dev",
     );
     rules::between(
@@ -18,7 +18,7 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
         &inputs.executions.max_duration_secs,
         (1, MAX_DURATION_SECS as i64),
         &format!(
-            "max_duration_secs must be a whole number from 1 to {MAX_DURATION_SECS}: 300 days."
+            "max_duration_secs must be a whole number from 1 to {MAX_DURATION_SECS}, which is 300 days."
         ),
         0,
     );
@@ -40,7 +40,7 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
     m.validate(
         reserved,
         &rules::are_of(func::keys(reserved), handlers).and(func::all_true(sensible)),
-        &format!("reserved_concurrency must name functions ({names}), each with -1 for none or a number of instances."),
+        &format!("reserved_concurrency must give functions ({names}) a number of instances each, or -1 for none."),
         map([("push", 5.into())]),
     );
     rules::optional_form(
@@ -55,7 +55,7 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
     m.validate(
         traced,
         &rules::are_of(traced, handlers),
-        &format!("traced_functions must be of {names}."),
+        &format!("traced_functions must name functions: {names}."),
         ["push"],
     );
     rules::name(m, &inputs.name);
