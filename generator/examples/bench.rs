@@ -119,7 +119,7 @@ fn whole(project: &Path, out: &Path) -> Result<(f64, f64), Box<dyn Error>> {
 fn generate_once(out: PathBuf) -> Result<(), Box<dyn Error>> {
     let config = "ralph.toml".into();
     run(&Request { config, out: Some(out), check: false, stdout: false })?;
-    // Linux tells; elsewhere there is nothing to print.
+    // Only Linux reports it; elsewhere there is nothing to print.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());

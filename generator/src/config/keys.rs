@@ -344,7 +344,7 @@ const WEBSOCKET: Section = Section {
 
 const MONITORING: Section = Section {
     name: "monitoring",
-    about: "What is watched. All of it is off unless asked for: it costs money, or it needs something of the account.",
+    about: "Logs, alarms and metrics. All are off by default: each costs money, or requires something of the account.",
     keys: keys! {
         alarms: Bool, or!(false),
             "Whether there are alarms. The account's first ten are free, each further one costs 10 cents a month.";

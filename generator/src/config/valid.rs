@@ -110,7 +110,7 @@ pub struct Environment {
     pub role_path: String,
     /// The key that encrypts everything; `None`: AWS's own.
     pub kms_key_arn: Option<String>,
-    /// What is watched.
+    /// Logs, alarms and metrics.
     pub monitoring: Monitoring,
     /// The tasks' network.
     pub network: Network,
@@ -133,7 +133,7 @@ pub struct State {
     pub kms_key_arn: Option<String>,
 }
 
-/// What is watched.
+/// Logs, alarms and metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Monitoring {
     /// A line for each request.

@@ -1,4 +1,4 @@
-//! The closed world: every name that an expression of a folder uses is declared in that folder.
+//! Checks that every name that an expression of a folder uses is declared in that folder.
 
 use std::collections::HashSet;
 

@@ -135,8 +135,8 @@ fn a_name_that_would_mean_something_else_is_found_out() {
             let list: Expr<_, List<Text>> = ["a"].into();
             let known = m.local("known", Expr::<_, Text>::from("x"));
             let thing = m.add(Thing::new("a"));
-            let told: Expr<_, Text> = m.variable("told", "A test.");
-            let all = list.map($name, |x| text![&x, &known, &told, thing.id()]);
+            let input: Expr<_, Text> = m.variable("input", "A test.");
+            let all = list.map($name, |x| text![&x, &known, &input, thing.id()]);
             let _ = m.local("all", all);
         }));
         let says = concat!("in `locals`, `", $name, "` is bound again");
