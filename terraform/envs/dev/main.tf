@@ -1,7 +1,7 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # Environment dev.
 
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 module "vpc" {
   source = "../../modules/vpc"
 
@@ -10,7 +10,7 @@ module "vpc" {
   region             = local.region
 }
 
-# Secrets without their values, which `ralph keys set` writes.
+# Makes the secrets without their values: `ralph keys set` sets those.
 module "secrets" {
   source = "../../modules/secrets"
 
@@ -18,7 +18,7 @@ module "secrets" {
   recovery_window_in_days = 0
 }
 
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 module "fargate" {
   source = "../../modules/fargate"
 
@@ -57,7 +57,7 @@ module "fargate" {
   }
 }
 
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 module "websocket" {
   source = "../../modules/websocket"
 

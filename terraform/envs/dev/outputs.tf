@@ -27,7 +27,7 @@ output "secret_arns" {
 }
 
 output "state_machine_arn" {
-  description = "ARN of the state machine that carries executions through."
+  description = "ARN of the state machine."
   value       = module.fargate.state_machine_arn
 }
 

@@ -1,7 +1,7 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # Environment prod.
 
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 module "vpc" {
   source = "../../modules/vpc"
 
@@ -14,7 +14,7 @@ module "vpc" {
   region = local.region
 }
 
-# Secrets without their values, which `ralph keys set` writes.
+# Makes the secrets without their values: `ralph keys set` sets those.
 module "secrets" {
   source = "../../modules/secrets"
 
@@ -22,7 +22,7 @@ module "secrets" {
   recovery_window_in_days = 30
 }
 
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 module "fargate" {
   source = "../../modules/fargate"
 
@@ -65,7 +65,7 @@ module "fargate" {
   }
 }
 
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 module "websocket" {
   source = "../../modules/websocket"
 

@@ -2,14 +2,14 @@
 # Environment prod.
 
 variable "allow_file_repositories" {
-  description = "Whether executions may name file:// repositories, which only a stand-in for Fargate can read."
+  description = "Whether orders may name file:// repositories, which only the local cloud can read."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "confirm_production" {
-  description = "Must be \"yes, deploy production\": prod is not deployed yet, and nothing should do so by accident."
+  description = "Must be \"yes, deploy production\": prod is not deployed yet, and nobody should deploy it by accident."
   type        = string
   nullable    = false
 
@@ -26,7 +26,7 @@ variable "lambda_zip" {
 }
 
 variable "management_base" {
-  description = "Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended."
+  description = "Base URL that the functions post to, in front of the API's id and the stage; null for API Gateway's own."
   type        = string
   default     = null
 }

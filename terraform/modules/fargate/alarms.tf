@@ -1,11 +1,11 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
 resource "aws_cloudwatch_metric_alarm" "executions_failed" {
   count = var.monitoring.alarms ? 1 : 0
 
   alarm_name        = "${var.names.state_machine}-failed"
-  alarm_description = "An execution was refused, could not start, gave up, or lost one of its functions. The worker's own ends count as success."
+  alarm_description = "An execution was refused, could not start or gave up, or one of its functions failed. An end that the worker reported itself counts as a success."
   namespace         = "AWS/States"
   metric_name       = "ExecutionsFailed"
   dimensions = {

@@ -1,8 +1,8 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
 resource "aws_ecr_repository" "worker" {
-  # checkov:skip=CKV_AWS_136:AES256 with AWS's key; a customer key adds cost and no reader
+  # checkov:skip=CKV_AWS_136:AES256 with AWS's key, unless the input kms_key_arn names another
   name                 = var.image.repository
   image_tag_mutability = "IMMUTABLE"
   force_delete         = var.image.force_delete

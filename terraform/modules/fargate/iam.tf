@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
 resource "aws_iam_role" "execution" {
   name                 = "${local.role_prefix}-execution"
@@ -17,7 +17,7 @@ resource "aws_iam_role" "task" {
 }
 
 resource "aws_iam_role_policy" "execution" {
-  # GetAuthorizationToken is on `*`: the token is the account's, it has no resource.
+  # GetAuthorizationToken is on `*`: the action has no resource-level permissions.
   name = "execution"
   role = aws_iam_role.execution.id
   policy = jsonencode({
@@ -51,7 +51,7 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# Secrets Manager decrypts with a customer's key in the role's name.
+# Secrets Manager decrypts with the customer managed key on behalf of this role.
 resource "aws_iam_role_policy" "execution_key" {
   count = var.kms_key_arn != null ? 1 : 0
 
@@ -105,8 +105,8 @@ resource "aws_iam_role" "state_machine" {
 }
 
 resource "aws_iam_role_policy" "state_machine" {
-  # DeliverLogs is on `*`: log deliveries have no resource.
-  # WriteTraces is on `*`: traces have no resource.
+  # DeliverLogs is on `*`: these actions have no resource-level permissions.
+  # WriteTraces is on `*`: X-Ray's actions have no resource-level permissions.
   name = "state-machine"
   role = aws_iam_role.state_machine.id
   policy = jsonencode({

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
 locals {
   account_id = split(":", aws_ecs_cluster.this.arn)[4]
@@ -26,7 +26,7 @@ locals {
   })
   worker_image = "${aws_ecr_repository.worker.repository_url}:${var.image.tag}"
 
-  # A digest pins the image's bytes; a tag is only a name.
+  # A digest pins the image's bytes; a tag is a name.
   task_image = var.image.digest == null ? local.worker_image : "${aws_ecr_repository.worker.repository_url}@${var.image.digest}"
 
   # MiB of memory that Fargate offers with each number of CPU units.

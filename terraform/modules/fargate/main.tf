@@ -1,7 +1,7 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
-# Without it an account that never used ECS refuses the capacity providers.
+# On an account that never used ECS, PutClusterCapacityProviders fails without this role.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html
 resource "aws_iam_service_linked_role" "ecs" {
   count = var.create_service_linked_role ? 1 : 0
@@ -21,8 +21,8 @@ resource "aws_ecs_cluster" "this" {
   depends_on = [aws_iam_service_linked_role.ecs]
 }
 
-# A default strategy never falls back by itself: whoever starts a task names FARGATE when Spot has
-# no room.
+# The default strategy does not fall back to FARGATE when Spot has no capacity, so each run names
+# its capacity provider.
 resource "aws_ecs_cluster_capacity_providers" "this" {
   cluster_name       = aws_ecs_cluster.this.name
   capacity_providers = ["FARGATE", "FARGATE_SPOT"]
@@ -34,15 +34,15 @@ resource "aws_ecs_cluster_capacity_providers" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "workstreams" {
-  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
-  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  # checkov:skip=CKV_AWS_338:the retention is an input, and a year is not the default
+  # checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts with its own key, unless the input kms_key_arn names another
   name              = var.names.log_group
   retention_in_days = var.log_retention_in_days
   kms_key_id        = var.kms_key_arn
 }
 
-# No init process: the worker is process 1 itself, because whatever runs under another one can read
-# the secrets from its environment. The log driver blocks rather than drop lines.
+# No init process: the agent could read the secrets from its environment, so the worker is process 1
+# itself. Mode blocking: the log driver waits when its buffer is full, and drops no line.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
 resource "aws_ecs_task_definition" "worker" {
   family                   = var.names.task_family
@@ -120,7 +120,7 @@ resource "aws_ecs_task_definition" "worker" {
   lifecycle {
     precondition {
       condition     = contains(lookup(local.fargate_memory, tostring(var.task.cpu), []), var.task.memory) && var.task.memory != 1536
-      error_message = "Fargate has no task of ${var.task.cpu} CPU units with ${var.task.memory} MiB of memory. The local fargate_memory lists the sizes."
+      error_message = "Fargate has no task of ${var.task.cpu} CPU units with ${var.task.memory} MiB of memory. task.memory must be one of the sizes that local.fargate_memory has for task.cpu."
     }
   }
 }

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
 output "cluster_arn" {
   description = "ARN of the cluster."
@@ -37,6 +37,6 @@ output "task_definition_arn" {
 }
 
 output "worker_image" {
-  description = "The image that is pushed: repository and tag."
+  description = "Name to push the worker's image as: repository URL and tag."
   value       = local.worker_image
 }

@@ -1,19 +1,19 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
-# Under /aws/vendedlogs/, because every other group that a service delivers to takes a place in the
-# account's one resource policy, which fills up.
+# The name begins with /aws/vendedlogs/: each log group with another name lengthens the resource
+# policy of CloudWatch Logs, which has at most 5,120 characters.
 # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 resource "aws_cloudwatch_log_group" "state_machine" {
-  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
-  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  # checkov:skip=CKV_AWS_338:the retention is an input, and a year is not the default
+  # checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts with its own key, unless the input kms_key_arn names another
   name              = "/aws/vendedlogs/states/${var.names.state_machine}"
   retention_in_days = var.log_retention_in_days
   kms_key_id        = var.kms_key_arn
 }
 
-# Failures are logged, their data is not: an order or a reason can quote what a repository says. Who
-# may read an execution's history finds it there for 90 days.
+# The log names errors without their data, because an order or a reason can quote the repository.
+# The execution's history holds the data for 90 days.
 resource "aws_sfn_state_machine" "workstream" {
   # checkov:skip=CKV_AWS_285:a command or a reason can quote what a repository says; the execution's history holds it
   name     = var.names.state_machine

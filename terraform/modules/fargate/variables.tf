@@ -1,15 +1,15 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
 variable "create_service_linked_role" {
-  description = "Whether to make the role that ECS itself uses in the account. It is there already in an account that has used ECS before."
+  description = "Whether to make the service-linked role of ECS. An account has one at most, and has it already if somebody used ECS there."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "environment" {
-  description = "Environment of the worker: the defaults that a run may override."
+  description = "Environment variables of the worker, which a run may override. The worker requires RALPH_ITERATION_TIMEOUT_SECS, RALPH_MAX_COST_USD, RALPH_MAX_DURATION_SECS, RALPH_MAX_ITERATIONS, RALPH_MAX_STALLS and RALPH_SILENCE_SECS."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -20,15 +20,15 @@ variable "environment" {
         for name in keys(var.environment) : can(regex("^RALPH_[A-Z_]+$", name)) && !contains(["RALPH_ANTHROPIC_KEYS", "RALPH_GIT_TOKEN"], name)
       ],
     )
-    error_message = "environment must hold RALPH_… variables of the worker only, and no secret: those come from Secrets Manager."
+    error_message = "environment must have names that begin with RALPH_ and continue with capital letters and underscores, except RALPH_ANTHROPIC_KEYS and RALPH_GIT_TOKEN: secrets come from Secrets Manager."
   }
 }
 
 variable "functions" {
   description = <<-EOT
-    The functions that decide what an execution does.
-    - admit_arn: ARN of the function that lets an execution begin.
-    - decide_arn: ARN of the function that says what follows each run.
+    The Lambda functions that the state machine calls.
+    - admit_arn: ARN of the function admit, which checks an order.
+    - decide_arn: ARN of the function decide, which says what follows each run.
   EOT
   type = object({
     admit_arn  = string
@@ -54,9 +54,9 @@ variable "functions" {
 variable "image" {
   description = <<-EOT
     The worker's image and its repository.
-    - digest: Digest (sha256:…) to pin what the tag names; null trusts the tag, which cannot be moved.
+    - digest: Digest of the image that tasks run, sha256:…; null runs the tag, which cannot be moved.
     - force_delete: Whether destroying the repository deletes its images.
-    - kept: Images that the repository keeps.
+    - kept: Number of images that the repository keeps.
     - repository: Name of the repository.
     - tag: Tag of the image.
     - untagged_days: Days after which an image without a tag is deleted.
@@ -83,12 +83,12 @@ variable "image" {
 
   validation {
     condition     = can(regex("^[a-z0-9]+([._/-][a-z0-9]+)*$", var.image.repository))
-    error_message = "repository must have lower-case letters and digits, with single characters . _ - / between them."
+    error_message = "repository must have lower-case letters and digits, with single characters . _ - or / between them."
   }
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image.tag)) && var.image.tag != "latest"
-    error_message = "tag must be a version of 1 to 128 letters, digits and the characters _ . and -; it cannot be latest, because a tag can be pushed once only."
+    error_message = "tag must have 1 to 128 letters, digits and the characters _ . and -, and must not be latest: a tag can be pushed only once."
   }
 
   validation {
@@ -98,7 +98,7 @@ variable "image" {
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts logs and images; null for AWS's own. The key's policy must let CloudWatch Logs use it."
+  description = "ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs use it."
   type        = string
   default     = null
 
@@ -128,7 +128,7 @@ variable "log_retention_in_days" {
 
 variable "monitoring" {
   description = <<-EOT
-    What is watched.
+    Alarms and metrics.
     - alarm_topic_arn: ARN of the SNS topic that the alarm goes to; null shows it in the console only.
     - alarms: Whether there is an alarm for failed executions.
     - container_insights: Whether ECS measures each task; the metrics are billed.
@@ -149,11 +149,11 @@ variable "monitoring" {
 
 variable "names" {
   description = <<-EOT
-    Names of what is made.
-    - cluster: The cluster.
-    - log_group: The log group that gets the workers' lines.
-    - state_machine: The state machine.
-    - task_family: The family of the task definition.
+    Names of the resources.
+    - cluster: Name of the cluster.
+    - log_group: Name of the log group that gets the workers' lines.
+    - state_machine: Name of the state machine.
+    - task_family: Family of the task definition.
   EOT
   type = object({
     cluster       = string
@@ -186,10 +186,10 @@ variable "names" {
 
 variable "network" {
   description = <<-EOT
-    Where tasks run.
-    - assign_public_ip: Whether a task gets a public address, which it needs in a subnet without NAT.
-    - security_group_id: Security group of the tasks.
-    - subnet_ids: Subnets of the tasks.
+    Network of the tasks.
+    - assign_public_ip: Whether each task gets a public IP address, which it needs in a subnet without a NAT gateway.
+    - security_group_id: Id of the tasks' security group.
+    - subnet_ids: Ids of the tasks' subnets.
   EOT
   type = object({
     assign_public_ip  = optional(bool, true)
@@ -222,9 +222,9 @@ variable "region" {
 
 variable "roles" {
   description = <<-EOT
-    Path and boundary of the roles.
-    - path: Path of the roles.
-    - permissions_boundary_arn: Policy that bounds what the roles can ever do; null for none.
+    Path and permissions boundary of the IAM roles.
+    - path: Path of the IAM roles.
+    - permissions_boundary_arn: ARN of the policy that is the roles' permissions boundary; null for none.
   EOT
   type = object({
     path                     = optional(string, "/")
@@ -246,9 +246,9 @@ variable "roles" {
 
 variable "secrets" {
   description = <<-EOT
-    The secrets that a task gets.
-    - anthropic_keys_arn: The keys of the model's service.
-    - git_token_arn: The git credential.
+    ARNs of the secrets that a task gets.
+    - anthropic_keys_arn: ARN of the secret with the keys of the model's service.
+    - git_token_arn: ARN of the secret with the git credential.
   EOT
   type = object({
     anthropic_keys_arn = string
@@ -275,9 +275,9 @@ variable "task" {
   description = <<-EOT
     Size of a task.
     - architecture: Processor architecture of the image: X86_64 or ARM64.
-    - cpu: CPU units.
-    - memory: Memory in MiB.
-    - storage_gib: Scratch space in GiB, 21 to 200; the first 20 are free.
+    - cpu: CPU units: 1024 are one vCPU.
+    - memory: Memory in MiB, of the sizes that Fargate offers with cpu.
+    - storage_gib: Ephemeral storage in GiB, 21 to 200; the first 20 are free.
   EOT
   type = object({
     architecture = optional(string, "X86_64")
@@ -300,6 +300,6 @@ variable "task" {
 
   validation {
     condition     = var.task.storage_gib >= 21 && var.task.storage_gib <= 200 && floor(var.task.storage_gib) == var.task.storage_gib
-    error_message = "storage_gib must be a whole number from 21 to 200."
+    error_message = "storage_gib must be a whole number of GiB from 21 to 200."
   }
 }

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
 terraform {
   required_version = ">= 1.6.0"

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/secrets.rs by `just gen`; DO NOT EDIT.
-# Secrets without their values, which `ralph keys set` writes.
+# Makes the secrets without their values: `ralph keys set` sets those.
 
 resource "aws_secretsmanager_secret" "this" {
   # checkov:skip=CKV2_AWS_57:the values are the user's own and are replaced with `ralph keys set`

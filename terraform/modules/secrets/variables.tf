@@ -1,8 +1,8 @@
 # Code generated from generator/src/modules/secrets.rs by `just gen`; DO NOT EDIT.
-# Secrets without their values, which `ralph keys set` writes.
+# Makes the secrets without their values: `ralph keys set` sets those.
 
 variable "kms_key_arn" {
-  description = "Key that encrypts the secrets; null for AWS's own."
+  description = "ARN of the KMS key that encrypts the secrets; null for AWS's own."
   type        = string
   default     = null
 
@@ -13,23 +13,23 @@ variable "kms_key_arn" {
 }
 
 variable "name_prefix" {
-  description = "What the secrets' names begin with, such as ralph/dev."
+  description = "Prefix of the secrets' names, such as ralph/dev."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)*$", var.name_prefix))
-    error_message = "name_prefix must have letters, digits and the characters / _ + = . @ -, and no slash at either end."
+    error_message = "name_prefix must have letters, digits and the characters / _ + = . @ and -, and no slash at either end."
   }
 }
 
 variable "recovery_window_in_days" {
-  description = "Days during which a deleted secret can be restored and its name stays taken: 0, or 7 to 30."
+  description = "Days in which a deleted secret can be restored and nobody can use its name: 0, or 7 to 30."
   type        = number
   nullable    = false
 
   validation {
     condition     = var.recovery_window_in_days == 0 || var.recovery_window_in_days >= 7 && var.recovery_window_in_days <= 30
-    error_message = "recovery_window_in_days must be 0, or 7 to 30."
+    error_message = "recovery_window_in_days must be 0, or a number from 7 to 30."
   }
 }

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/secrets.rs by `just gen`; DO NOT EDIT.
-# Secrets without their values, which `ralph keys set` writes.
+# Makes the secrets without their values: `ralph keys set` sets those.
 
 terraform {
   required_version = ">= 1.6.0"

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 
 # Gateway endpoints are free, and image layers (S3) then cost no transfer.
 resource "aws_vpc_endpoint" "gateway" {

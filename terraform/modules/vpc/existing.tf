@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 
 data "aws_vpc" "default" {
   count = var.mode == "default" ? 1 : 0
@@ -7,7 +7,7 @@ data "aws_vpc" "default" {
   default = true
 }
 
-# One question for each zone: what it answers says how many zones there are.
+# One for each zone, because the ids alone do not say which zones have a subnet.
 data "aws_subnets" "existing" {
   for_each = toset(
     (var.mode == "default" || var.existing.vpc_id != null) && !local.create ? var.availability_zones : [],

@@ -1,9 +1,9 @@
 # Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 
 resource "aws_cloudwatch_log_group" "flow" {
-  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
-  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  # checkov:skip=CKV_AWS_338:the retention is an input, and a year is not the default
+  # checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts with its own key, unless the input kms_key_arn names another
   count = local.flow_logs ? 1 : 0
 
   name              = "/ralph/flow/${var.name}"

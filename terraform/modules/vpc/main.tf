@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 
 resource "aws_vpc" "this" {
   # checkov:skip=CKV2_AWS_11:flow logs cost more than the tasks; turn them on for the account where they are required
@@ -13,8 +13,8 @@ resource "aws_vpc" "this" {
   }
 }
 
-# Adopting the default group without rules empties it, so that nothing lands in an open group by
-# accident.
+# Adopting the default security group without rules empties it: what is started without a group of
+# its own reaches nothing.
 resource "aws_default_security_group" "this" {
   count = local.create ? 1 : 0
 
@@ -50,7 +50,7 @@ resource "aws_route" "internet" {
   gateway_id             = aws_internet_gateway.this[0].id
 }
 
-# A task asks for its public address itself; nothing else started here gets one unasked.
+# A task asks for its public IP address itself. Whatever else is started here gets none.
 resource "aws_subnet" "public" {
   for_each = local.public_ranges
 

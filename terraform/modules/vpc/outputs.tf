@@ -1,13 +1,13 @@
 # Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 
 output "assign_public_ip" {
-  description = "Whether a task needs a public address to get out."
+  description = "Whether each task must get a public IP address."
   value       = local.create ? var.nat == "none" : !var.existing.private
 }
 
 output "subnet_ids" {
-  description = "Subnets for tasks."
+  description = "Ids of the subnets for tasks."
   value       = local.subnet_ids
 }
 
@@ -17,6 +17,6 @@ output "vpc_id" {
 }
 
 output "worker_security_group_id" {
-  description = "Security group for tasks: nothing in, TLS out."
+  description = "Id of the security group for tasks: nothing in, TLS out."
   value       = aws_security_group.worker.id
 }

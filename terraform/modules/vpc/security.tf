@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 
 resource "aws_security_group" "worker" {
   # checkov:skip=CKV2_AWS_5:a task or an endpoint takes the group when it is started, which the scan cannot see
@@ -15,7 +15,7 @@ resource "aws_security_group" "worker" {
 
     precondition {
       condition     = var.mode != "existing" || var.existing.vpc_id != null && length(var.existing.subnet_ids) >= 2
-      error_message = "Mode existing needs existing.vpc_id and at least two existing.subnet_ids, in different availability zones: Spot capacity runs out in one at a time."
+      error_message = "Mode existing requires existing.vpc_id and at least two existing.subnet_ids, in different availability zones: Spot capacity runs out in one zone at a time."
     }
 
     precondition {
@@ -25,7 +25,7 @@ resource "aws_security_group" "worker" {
 
     precondition {
       condition     = local.create || length([for ids in values(data.aws_subnets.existing)[*].ids : ids if length(ids) > 0]) >= 2
-      error_message = "The VPC must have subnets in at least two of availability_zones: Spot capacity runs out in one at a time. Name zones that it has subnets in, or make a VPC with mode create."
+      error_message = "The VPC must have subnets in at least two of availability_zones: Spot capacity runs out in one zone at a time. Name zones that it has subnets in, or make a VPC with mode create."
     }
   }
 }

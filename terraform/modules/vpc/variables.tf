@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 
 variable "availability_zones" {
   description = "Availability zones that tasks run in, two to six; mode create makes a subnet in each."
@@ -8,7 +8,7 @@ variable "availability_zones" {
 
   validation {
     condition     = length(var.availability_zones) >= 2 && length(var.availability_zones) <= 6 && length(distinct(var.availability_zones)) == length(var.availability_zones)
-    error_message = "availability_zones must name two to six different zones: Spot capacity runs out in one at a time."
+    error_message = "availability_zones must name two to six different zones: Spot capacity runs out in one zone at a time."
   }
 }
 
@@ -20,14 +20,14 @@ variable "cidr" {
 
   validation {
     condition     = can(cidrsubnet(var.cidr, 4, 15)) && can(regex("^[0-9.]+/(1[6-9]|2[0-4])$", var.cidr))
-    error_message = "cidr must be an IPv4 range from /16 to /24: AWS makes no VPC wider, and a narrower one has no room for the subnets."
+    error_message = "cidr must be an IPv4 range from /16 to /24, such as 10.20.0.0/16: AWS makes no larger VPC, and a smaller one has no room for the subnets."
   }
 }
 
 variable "existing" {
   description = <<-EOT
     The network that mode existing uses.
-    - private: Whether the subnets are private, with a way out of their own: tasks there get no public address.
+    - private: Whether the subnets are private, with a NAT gateway or another way out: tasks there get no public IP address.
     - subnet_ids: Ids of the subnets, at least two, in different availability zones.
     - vpc_id: Id of the VPC.
   EOT
@@ -52,7 +52,7 @@ variable "existing" {
 
 variable "flow_logs" {
   description = <<-EOT
-    Records of which addresses talked to each other, in mode create.
+    VPC flow logs, in mode create.
     - enabled: Whether there are any; each GB costs what any log costs.
     - retention_in_days: Days that they keep a line.
   EOT
@@ -76,19 +76,19 @@ variable "flow_logs" {
 }
 
 variable "interface_endpoints" {
-  description = "Services that mode create reaches without leaving AWS, of ecr.api, ecr.dkr, logs and secretsmanager; each costs about 7 dollars a month in each zone."
+  description = "Services that get an interface endpoint in mode create: any of ecr.api, ecr.dkr, logs and secretsmanager. Each costs about 7 dollars a month in each zone."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = length(setsubtract(var.interface_endpoints, ["ecr.api", "ecr.dkr", "logs", "secretsmanager"])) == 0
-    error_message = "interface_endpoints must be of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a free endpoint."
+    error_message = "interface_endpoints must be any of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a gateway endpoint anyway, which is free."
   }
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts the flow logs; null for AWS's own."
+  description = "ARN of the KMS key that encrypts the flow logs; null for AWS's own. Its policy must let CloudWatch Logs use it."
   type        = string
   default     = null
 
@@ -99,7 +99,7 @@ variable "kms_key_arn" {
 }
 
 variable "mode" {
-  description = "Where the network comes from: create makes one, default takes the account's default VPC, existing takes the one that is named."
+  description = "Which VPC the tasks use: create makes one, default takes the account's default VPC, existing takes the VPC of the input existing."
   type        = string
   default     = "create"
   nullable    = false
@@ -111,7 +111,7 @@ variable "mode" {
 }
 
 variable "name" {
-  description = "What names begin with."
+  description = "Prefix of the resources' names."
   type        = string
   nullable    = false
 
@@ -122,7 +122,7 @@ variable "name" {
 }
 
 variable "nat" {
-  description = "Way out in mode create: none gives each task a public address while it runs; single and per-az make private subnets and one NAT gateway, or one in each zone, at about 33 dollars a month each."
+  description = "NAT gateways in mode create: none gives each task a public IP address while it runs; single and per-az make private subnets with one NAT gateway, or one in each zone, at about 33 dollars a month each."
   type        = string
   default     = "none"
   nullable    = false
@@ -146,9 +146,9 @@ variable "region" {
 
 variable "roles" {
   description = <<-EOT
-    Path and boundary of the role of the flow logs.
-    - path: Path of the roles.
-    - permissions_boundary_arn: Policy that bounds what the roles can ever do; null for none.
+    Path and permissions boundary of the flow logs' IAM role.
+    - path: Path of the IAM roles.
+    - permissions_boundary_arn: ARN of the policy that is the roles' permissions boundary; null for none.
   EOT
   type = object({
     path                     = optional(string, "/")

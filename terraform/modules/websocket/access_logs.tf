@@ -1,9 +1,9 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 resource "aws_cloudwatch_log_group" "access" {
-  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
-  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  # checkov:skip=CKV_AWS_338:the retention is an input, and a year is not the default
+  # checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts with its own key, unless the input kms_key_arn names another
   count = var.monitoring.access_logs ? 1 : 0
 
   name              = "/aws/apigateway/${var.name}"
@@ -61,7 +61,8 @@ resource "aws_iam_role_policy" "api_logs" {
   })
 }
 
-# The account has one in each Region, which destroying this resets: a switch of its own.
+# The account has one such role in each Region, and a destroy removes it: so it has a switch of its
+# own.
 resource "aws_api_gateway_account" "this" {
   count = var.monitoring.account_log_role ? 1 : 0
 

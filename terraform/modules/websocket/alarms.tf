@@ -1,10 +1,10 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 locals {
   alarms = {
     delivery-errors = {
-      description = "CloudWatch Logs could not hand lines to push-logs: its permission or the function is gone."
+      description = "CloudWatch Logs could not call push-logs: its permission or the function is missing."
       dimensions = {
         DestinationType = "Lambda"
         FilterName      = "push-logs"
@@ -26,7 +26,7 @@ locals {
       threshold   = 20
     }
     failures = {
-      description = "The failure queue holds deliveries or events that failed for good, with the error."
+      description = "The failure queue holds deliveries or events that failed after every retry, with the error."
       dimensions = {
         QueueName = aws_sqs_queue.failures.name
       }
@@ -36,7 +36,7 @@ locals {
       threshold   = 1
     }
     push-logs-errors = {
-      description = "Deliveries failed: lines reach viewers late, or only when they ask again."
+      description = "push-logs failed: lines reach viewers late, or only when they ask again."
       dimensions = {
         FunctionName = aws_lambda_function.this["push-logs"].function_name
       }
@@ -46,7 +46,7 @@ locals {
       threshold   = 1
     }
     push-logs-throttles = {
-      description = "Deliveries waited for a free instance: the account's concurrency, or the function's own, is used up."
+      description = "push-logs was throttled: the account's concurrency, or its reserved concurrency, is used up."
       dimensions = {
         FunctionName = aws_lambda_function.this["push-logs"].function_name
       }
@@ -56,7 +56,7 @@ locals {
       threshold   = 1
     }
     send-logs-throttles = {
-      description = "Viewers' requests were refused because no instance was free."
+      description = "send-logs was throttled, and viewers' requests were refused: the account's concurrency, or its reserved concurrency, is used up."
       dimensions = {
         FunctionName = aws_lambda_function.this["send-logs"].function_name
       }

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 resource "aws_apigatewayv2_api" "this" {
   name                       = var.name
@@ -8,8 +8,8 @@ resource "aws_apigatewayv2_api" "this" {
   route_selection_expression = "$request.body.action"
 }
 
-# A WebSocket API authorizes $connect only; what the authorizer returns is repeated with every later
-# event.
+# A WebSocket API authorizes $connect only. The authorizer's context comes with every later request
+# of the connection.
 resource "aws_apigatewayv2_authorizer" "token" {
   api_id           = aws_apigatewayv2_api.this.id
   name             = "token"
@@ -18,7 +18,7 @@ resource "aws_apigatewayv2_authorizer" "token" {
   identity_sources = ["route.request.querystring.token"]
 }
 
-# The authorizer's ARN: with a route's, every connect is answered with 500.
+# The source is the authorizer. With a route's ARN, API Gateway answers every $connect with 500.
 resource "aws_lambda_permission" "authorizer" {
   statement_id  = "ApiGatewayAuthorizer"
   action        = "lambda:InvokeFunction"
@@ -79,7 +79,7 @@ resource "aws_lambda_permission" "route" {
   source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/${each.value.key}"
 }
 
-# A stage serves a snapshot of the routes: the hash makes a new one whenever a route, its function
+# A deployment is a snapshot of the routes. The hash makes a new one whenever a route, its function
 # or the authorizer changes.
 resource "aws_apigatewayv2_deployment" "this" {
   api_id = aws_apigatewayv2_api.this.id
@@ -101,8 +101,8 @@ resource "aws_apigatewayv2_deployment" "this" {
   }
 }
 
-# Both throttling numbers are always set: without them every connect is answered with 429. Messages
-# are never traced: a query string holds a token.
+# Both throttling limits are set: without them API Gateway answers every $connect with 429. Data
+# tracing and execution logs are off, because the query string holds a token.
 resource "aws_apigatewayv2_stage" "this" {
   # checkov:skip=CKV_AWS_76:a switch: on an account without a log role for API Gateway they fail
   # checkov:skip=CKV2_AWS_51:browsers bring a token, not a certificate

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 locals {
   authorize = aws_lambda_function.this["authorize"].function_name
@@ -7,7 +7,7 @@ locals {
   send_logs = aws_lambda_function.this["send-logs"].function_name
   graphs = [
     {
-      title = "Lines taken in and read back"
+      title = "Lines received and replayed"
       metrics = [
         ["Ralph", "Events", "Function", local.push_logs, { stat = "Sum" }],
         ["Ralph", "Events", "Function", local.send_logs, { stat = "Sum" }],
@@ -30,7 +30,7 @@ locals {
       ]
     },
     {
-      title = "Lines that went nowhere"
+      title = "Lines dropped and posts failed"
       metrics = [
         ["Ralph", "Dropped", "Function", local.push_logs, { stat = "Sum" }],
         ["Ralph", "Foreign", "Function", local.push_logs, { stat = "Sum" }],
@@ -40,14 +40,14 @@ locals {
       ]
     },
     {
-      title = "Connections let in and refused"
+      title = "Connections allowed and denied"
       metrics = [
         ["Ralph", "Allowed", "Function", local.authorize, { stat = "Sum" }],
         ["Ralph", "Denied", "Function", local.authorize, { stat = "Sum" }],
       ]
     },
     {
-      title = "Requests refused and put off"
+      title = "Requests refused and throttled"
       metrics = [
         ["Ralph", "Refused", "Function", local.send_logs, { stat = "Sum" }],
         ["Ralph", "Throttled", "Function", local.send_logs, { stat = "Sum" }],
@@ -72,7 +72,7 @@ locals {
       ]
     },
     {
-      title = "Handing over to push-logs, and what failed for good"
+      title = "Deliveries to push-logs, and the failure queue"
       metrics = [
         [
           "AWS/Logs",

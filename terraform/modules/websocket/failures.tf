@@ -1,7 +1,8 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
-# Deliveries and events that failed for good, each with the error. Empty unless something is wrong.
+# Deliveries and events that failed after every retry, each with the error. Empty unless something
+# is wrong.
 resource "aws_sqs_queue" "failures" {
   name                      = "${var.name}-failures"
   message_retention_seconds = 1209600

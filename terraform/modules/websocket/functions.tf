@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 check "lambda_zip" {
   assert {
@@ -12,19 +12,19 @@ data "aws_partition" "current" {}
 
 locals {
   post_frames = {
-    Sid      = "PostFrames"
+    Sid      = "PostToConnections"
     Effect   = "Allow"
     Action   = "execute-api:ManageConnections"
     Resource = "${aws_apigatewayv2_api.this.execution_arn}/${var.environment}/POST/@connections/*"
   }
   keep_failures = {
-    Sid      = "KeepFailures"
+    Sid      = "SendFailures"
     Effect   = "Allow"
     Action   = "sqs:SendMessage"
     Resource = aws_sqs_queue.failures.arn
   }
 
-  # What each function has of its own. Their common shape follows.
+  # What differs from function to function. The resources below have the rest.
   functions = {
     admit = {
       description = "Checks an order, takes its workstream's lease and begins the first run"
@@ -171,11 +171,11 @@ locals {
   }
 }
 
-# Made before the function, which may not make it, so that it has a retention and is deleted with
-# the function.
+# Lambda would make the group without a retention, and leave it when the function is deleted. A
+# function may not make it.
 resource "aws_cloudwatch_log_group" "function" {
-  # checkov:skip=CKV_AWS_338:a year of logs is the reader's choice, not the default's
-  # checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key
+  # checkov:skip=CKV_AWS_338:the retention is an input, and a year is not the default
+  # checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts with its own key, unless the input kms_key_arn names another
   for_each = local.functions
 
   name              = "/aws/lambda/${var.name}-${each.key}"
@@ -207,7 +207,7 @@ resource "aws_iam_role" "function" {
 resource "aws_iam_role_policy" "function" {
   for_each = local.functions
 
-  # WriteTraces is on `*`: traces are the account's, they have no resource.
+  # WriteTraces is on `*`: X-Ray's actions have no resource-level permissions.
   name = each.key
   role = aws_iam_role.function[each.key].id
   policy = jsonencode({
@@ -264,7 +264,7 @@ resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_116:called synchronously, or with a destination for failures in place of a dead-letter queue
   # checkov:skip=CKV_AWS_272:the zip is built where it is applied
   # checkov:skip=CKV_AWS_173:the variables hold names, no secret
-  # checkov:skip=CKV_AWS_50:one hop, measured by its own metrics
+  # checkov:skip=CKV_AWS_50:tracing is an input, off by default: each function has metrics of its own
   for_each = local.functions
 
   function_name = "${var.name}-${each.key}"
@@ -274,7 +274,7 @@ resource "aws_lambda_function" "this" {
   architectures = [var.lambda.architecture]
   handler       = each.key
   filename      = var.lambda.zip
-  # Plan and validate work before the functions are built.
+  # Null, so that a plan works before the functions are built.
   source_code_hash               = fileexists(var.lambda.zip) ? filebase64sha256(var.lambda.zip) : null
   memory_size                    = each.value.memory_size
   timeout                        = each.value.timeout

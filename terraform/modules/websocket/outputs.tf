@@ -1,8 +1,8 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 output "admit_function_arn" {
-  description = "ARN of the function that lets an execution begin."
+  description = "ARN of the function admit, which checks an order."
   value       = aws_lambda_function.this["admit"].arn
 }
 
@@ -12,7 +12,7 @@ output "api_id" {
 }
 
 output "decide_function_arn" {
-  description = "ARN of the function that says what follows each run."
+  description = "ARN of the function decide, which says what follows each run."
   value       = aws_lambda_function.this["decide"].arn
 }
 
@@ -22,7 +22,7 @@ output "stage_name" {
 }
 
 output "table_name" {
-  description = "Name of the connections table."
+  description = "Name of the table of connections and runs."
   value       = aws_dynamodb_table.connections.name
 }
 

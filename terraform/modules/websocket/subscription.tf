@@ -1,7 +1,7 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
-# CloudWatch Logs names the group with `:*` behind it when it calls.
+# CloudWatch Logs calls with the log group's ARN followed by `:*`.
 resource "aws_lambda_permission" "push_logs" {
   statement_id  = "CloudWatchLogs"
   action        = "lambda:InvokeFunction"
@@ -10,8 +10,8 @@ resource "aws_lambda_permission" "push_logs" {
   source_arn    = "${var.workers.log_group_arn}:*"
 }
 
-# The empty pattern matches every line. The filter is made after the permission, or CloudWatch Logs
-# refuses it.
+# The empty pattern matches every line. CloudWatch Logs refuses a filter whose function it may not
+# call, so the permission comes first.
 resource "aws_cloudwatch_log_subscription_filter" "push_logs" {
   name            = "push-logs"
   log_group_name  = var.workers.log_group_name

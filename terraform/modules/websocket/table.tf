@@ -1,9 +1,9 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 # One table, no index: every read is a Query or a GetItem on these keys.
 resource "aws_dynamodb_table" "connections" {
-  # checkov:skip=CKV_AWS_119:connections live two hours; AWS's own key is enough for them
+  # checkov:skip=CKV_AWS_119:AWS's own key, unless the input kms_key_arn names another
   name                        = "${var.name}-connections"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "pk"

@@ -1,7 +1,7 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
-# Of this cluster only.
+# State changes of this cluster's tasks only.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 resource "aws_cloudwatch_event_rule" "task_events" {
   name        = "${var.name}-task-events"
@@ -23,7 +23,7 @@ resource "aws_lambda_permission" "task_events" {
   source_arn    = aws_cloudwatch_event_rule.task_events.arn
 }
 
-# An event that cannot be handed to the function at all goes into the failure queue, too.
+# EventBridge sends an event that it cannot deliver to the failure queue.
 resource "aws_sqs_queue_policy" "failures" {
   queue_url = aws_sqs_queue.failures.url
   policy = jsonencode({

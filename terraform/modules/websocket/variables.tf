@@ -1,23 +1,23 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 variable "environment" {
-  description = "Name of the environment: tokens name it, and the API's stage is called so."
+  description = "Name of the environment. The API's stage has it too, and the audience of a connection token ends in it."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]*[a-z0-9])?$", var.environment))
-    error_message = "environment must have lower-case letters, digits and hyphens and begin with a letter."
+    error_message = "environment must begin with a lower-case letter, have lower-case letters, digits and hyphens, and not end with a hyphen."
   }
 }
 
 variable "executions" {
   description = <<-EOT
-    What executions may do.
-    - allow_file_repositories: Whether orders may name file:// repositories, which only a stand-in for Fargate can read.
-    - max_duration_secs: Seconds that an execution may take whose order names no limit.
-    - state_machine_name: Name of the state machine. Not its ARN: the machine calls the functions, so it comes after them.
+    The executions that the functions admit and decide control.
+    - allow_file_repositories: Whether orders may name file:// repositories, which only the local cloud can read.
+    - max_duration_secs: Seconds that an execution may take when its order sets no limit.
+    - state_machine_name: Name of the state machine. Its ARN would be a cycle, because the state machine depends on the functions.
   EOT
   type = object({
     allow_file_repositories = optional(bool, false)
@@ -28,7 +28,7 @@ variable "executions" {
 
   validation {
     condition     = var.executions.max_duration_secs >= 1 && var.executions.max_duration_secs <= 25920000 && floor(var.executions.max_duration_secs) == var.executions.max_duration_secs
-    error_message = "max_duration_secs must be a whole number from 1 to 25920000: 300 days."
+    error_message = "max_duration_secs must be a whole number from 1 to 25920000, which is 300 days."
   }
 
   validation {
@@ -38,7 +38,7 @@ variable "executions" {
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts table, logs, failure queue and the functions' variables; null for AWS's own. The key's policy must let CloudWatch Logs and EventBridge use it."
+  description = "ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it."
   type        = string
   default     = null
 
@@ -50,11 +50,11 @@ variable "kms_key_arn" {
 
 variable "lambda" {
   description = <<-EOT
-    The functions.
+    What all Lambda functions have in common.
     - architecture: Processor architecture: x86_64 or arm64.
     - log_retention_in_days: Days that the functions' and the API's own log groups keep a line.
-    - reserved_concurrency: Instances reserved for a function, by its short name such as push-logs; a function that is not named shares the account's.
-    - zip: Path of the zip that holds all functions.
+    - reserved_concurrency: Reserved concurrency of a function, by its short name such as push-logs; the others share the account's.
+    - zip: Path of the zip with the code of all functions.
   EOT
   type = object({
     architecture          = optional(string, "x86_64")
@@ -82,12 +82,12 @@ variable "lambda" {
 
   validation {
     condition     = length(setsubtract(keys(var.lambda.reserved_concurrency), ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"])) == 0 && alltrue([for number in values(var.lambda.reserved_concurrency) : number >= (-1)])
-    error_message = "reserved_concurrency must name functions (authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide), each with -1 for none or a number of instances."
+    error_message = "reserved_concurrency must give functions (authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide) a number of instances each, or -1 for none."
   }
 }
 
 variable "management_base" {
-  description = "Base of the endpoint that frames are posted to; null for AWS's own. The API's id and the stage are appended."
+  description = "Base URL that the functions post to, in front of the API's id and the stage; null for API Gateway's own."
   type        = string
   default     = null
 
@@ -99,9 +99,9 @@ variable "management_base" {
 
 variable "monitoring" {
   description = <<-EOT
-    What is watched.
-    - access_logs: Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a log role, see account_log_role.
-    - account_log_role: Whether to make the role with which API Gateway writes logs: one for the account and Region, reset on destroy.
+    Logs, alarms and metrics.
+    - access_logs: Whether API Gateway writes a line of JSON for each request, without its query string. The account needs a role for it, see account_log_role.
+    - account_log_role: Whether to make the role with which API Gateway writes logs. The account has one in each Region, and a destroy removes it.
     - alarm_topic_arn: ARN of the SNS topic that alarms go to; null shows them in the console only.
     - alarms: Whether there are alarms; each costs 10 cents a month beyond the first ten.
     - dashboard: Whether there is a dashboard; the account's first three are free.
@@ -127,12 +127,12 @@ variable "monitoring" {
 
   validation {
     condition     = length(setsubtract(var.monitoring.traced_functions, ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"])) == 0
-    error_message = "traced_functions must be of authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide."
+    error_message = "traced_functions must name functions: authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide."
   }
 }
 
 variable "name" {
-  description = "What names begin with."
+  description = "Prefix of the resources' names."
   type        = string
   nullable    = false
 
@@ -155,9 +155,9 @@ variable "region" {
 
 variable "roles" {
   description = <<-EOT
-    Path and boundary of the roles.
-    - path: Path of the roles.
-    - permissions_boundary_arn: Policy that bounds what the roles can ever do; null for none.
+    Path and permissions boundary of the IAM roles.
+    - path: Path of the IAM roles.
+    - permissions_boundary_arn: ARN of the policy that is the roles' permissions boundary; null for none.
   EOT
   type = object({
     path                     = optional(string, "/")
@@ -190,8 +190,8 @@ variable "signing_keys_arn" {
 
 variable "table" {
   description = <<-EOT
-    How the table of connections and runs is protected.
-    - deletion_protection: Whether the table refuses to be deleted.
+    Protection of the table of connections and runs.
+    - deletion_protection: Whether DynamoDB refuses to delete the table.
     - point_in_time_recovery: Whether the table can be restored to any second of the last 35 days.
   EOT
   type = object({
@@ -204,9 +204,9 @@ variable "table" {
 
 variable "throttling" {
   description = <<-EOT
-    Most messages over all connections.
-    - burst_limit: Messages at once.
-    - rate_limit: Messages a second.
+    Throttling of messages, over all connections together.
+    - burst_limit: Most messages at once.
+    - rate_limit: Most messages a second.
   EOT
   type = object({
     burst_limit = optional(number, 500)
@@ -228,11 +228,11 @@ variable "throttling" {
 
 variable "workers" {
   description = <<-EOT
-    The tasks whose lines are shown.
-    - cluster_arn: ARN of the cluster that they run on.
-    - log_group_arn: ARN of their log group.
-    - log_group_name: Name of their log group.
-    - log_retention_in_days: Days that their log group keeps a line; the rows of a run are kept as long.
+    The tasks whose lines viewers see.
+    - cluster_arn: ARN of the tasks' cluster.
+    - log_group_arn: ARN of the tasks' log group.
+    - log_group_name: Name of the tasks' log group.
+    - log_retention_in_days: Days that the tasks' log group keeps a line; the table keeps the rows of a run as long.
   EOT
   type = object({
     cluster_arn           = string

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
-# What a workstream runs on.
+# Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
 mock_provider "aws" {
   mock_data "aws_partition" {
@@ -156,8 +156,8 @@ run "not_every_step_is_a_size" {
   }
 }
 
-# environment must hold RALPH_… variables of the worker only, and no secret: those come from Secrets
-# Manager.
+# environment must have names that begin with RALPH_ and continue with capital letters and
+# underscores, except RALPH_ANTHROPIC_KEYS and RALPH_GIT_TOKEN: secrets come from Secrets Manager.
 run "refuses_environment" {
   command         = plan
   expect_failures = [var.environment]
@@ -223,7 +223,8 @@ run "refuses_image_kept" {
   }
 }
 
-# repository must have lower-case letters and digits, with single characters . _ - / between them.
+# repository must have lower-case letters and digits, with single characters . _ - or / between
+# them.
 run "refuses_image_repository" {
   command         = plan
   expect_failures = [var.image]
@@ -236,8 +237,8 @@ run "refuses_image_repository" {
   }
 }
 
-# tag must be a version of 1 to 128 letters, digits and the characters _ . and -; it cannot be
-# latest, because a tag can be pushed once only.
+# tag must have 1 to 128 letters, digits and the characters _ . and -, and must not be latest: a tag
+# can be pushed only once.
 run "refuses_image_tag" {
   command         = plan
   expect_failures = [var.image]
@@ -467,7 +468,7 @@ run "refuses_task_cpu" {
   }
 }
 
-# storage_gib must be a whole number from 21 to 200.
+# storage_gib must be a whole number of GiB from 21 to 200.
 run "refuses_task_storage_gib" {
   command         = plan
   expect_failures = [var.task]

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/secrets.rs by `just gen`; DO NOT EDIT.
-# Secrets without their values, which `ralph keys set` writes.
+# Makes the secrets without their values: `ralph keys set` sets those.
 
 mock_provider "aws" {
   mock_resource "aws_secretsmanager_secret" {
@@ -27,7 +27,7 @@ run "refuses_kms_key_arn" {
   }
 }
 
-# name_prefix must have letters, digits and the characters / _ + = . @ -, and no slash at either
+# name_prefix must have letters, digits and the characters / _ + = . @ and -, and no slash at either
 # end.
 run "refuses_name_prefix" {
   command         = plan
@@ -38,7 +38,7 @@ run "refuses_name_prefix" {
   }
 }
 
-# recovery_window_in_days must be 0, or 7 to 30.
+# recovery_window_in_days must be 0, or a number from 7 to 30.
 run "refuses_recovery_window_in_days" {
   command         = plan
   expect_failures = [var.recovery_window_in_days]

@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/vpc.rs by `just gen`; DO NOT EDIT.
-# The network of the tasks.
+# Makes or takes the network of the tasks, and makes their security group.
 
 mock_provider "aws" {
   mock_data "aws_subnets" {
@@ -264,7 +264,8 @@ run "endpoints_and_flow_logs" {
   }
 }
 
-# availability_zones must name two to six different zones: Spot capacity runs out in one at a time.
+# availability_zones must name two to six different zones: Spot capacity runs out in one zone at a
+# time.
 run "refuses_availability_zones" {
   command         = plan
   expect_failures = [var.availability_zones]
@@ -274,8 +275,8 @@ run "refuses_availability_zones" {
   }
 }
 
-# cidr must be an IPv4 range from /16 to /24: AWS makes no VPC wider, and a narrower one has no room
-# for the subnets.
+# cidr must be an IPv4 range from /16 to /24, such as 10.20.0.0/16: AWS makes no larger VPC, and a
+# smaller one has no room for the subnets.
 run "refuses_cidr" {
   command         = plan
   expect_failures = [var.cidr]
@@ -322,7 +323,8 @@ run "refuses_flow_logs_retention_in_days" {
   }
 }
 
-# interface_endpoints must be of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a free endpoint.
+# interface_endpoints must be any of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a gateway
+# endpoint anyway, which is free.
 run "refuses_interface_endpoints" {
   command         = plan
   expect_failures = [var.interface_endpoints]

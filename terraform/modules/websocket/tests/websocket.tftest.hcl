@@ -1,5 +1,5 @@
 # Code generated from generator/src/modules/websocket.rs by `just gen`; DO NOT EDIT.
-# From a log line to a browser.
+# Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 mock_provider "aws" {
   mock_data "aws_partition" {
@@ -143,7 +143,8 @@ run "everything_on" {
   }
 }
 
-# environment must have lower-case letters, digits and hyphens and begin with a letter.
+# environment must begin with a lower-case letter, have lower-case letters, digits and hyphens, and
+# not end with a hyphen.
 run "refuses_environment" {
   command         = plan
   expect_failures = [var.environment]
@@ -153,7 +154,7 @@ run "refuses_environment" {
   }
 }
 
-# max_duration_secs must be a whole number from 1 to 25920000: 300 days.
+# max_duration_secs must be a whole number from 1 to 25920000, which is 300 days.
 run "refuses_executions_max_duration_secs" {
   command         = plan
   expect_failures = [var.executions]
@@ -216,8 +217,8 @@ run "refuses_lambda_log_retention_in_days" {
   }
 }
 
-# reserved_concurrency must name functions (authorize, connect, disconnect, send-logs, push-logs,
-# task-events, admit, decide), each with -1 for none or a number of instances.
+# reserved_concurrency must give functions (authorize, connect, disconnect, send-logs, push-logs,
+# task-events, admit, decide) a number of instances each, or -1 for none.
 run "refuses_lambda_reserved_concurrency" {
   command         = plan
   expect_failures = [var.lambda]
@@ -254,8 +255,8 @@ run "refuses_monitoring_alarm_topic_arn" {
   }
 }
 
-# traced_functions must be of authorize, connect, disconnect, send-logs, push-logs, task-events,
-# admit, decide.
+# traced_functions must name functions: authorize, connect, disconnect, send-logs, push-logs,
+# task-events, admit, decide.
 run "refuses_monitoring_traced_functions" {
   command         = plan
   expect_failures = [var.monitoring]
