@@ -220,7 +220,7 @@ fn confirmation(m: &mut Module<Root>, environment: &str) {
     m.validate(
         &confirm,
         &confirm.equals(CONFIRMATION),
-        &format!("This is {environment}, which is not deployed yet. To go on: -var 'confirm_production={CONFIRMATION}'"),
+        &format!("be \"{CONFIRMATION}\": this is {environment}, which is not deployed yet. To go on, give -var 'confirm_production={CONFIRMATION}'"),
         "yes",
     );
 }

@@ -213,20 +213,20 @@ impl<M> Module<M> {
     /// which it does not, so that a test can show that it refuses one. The condition reads that
     /// input alone (Terraform before 1.9 accepts nothing else).
     ///
-    /// The message is a whole sentence that begins with a capital letter and says what the value must be;
-    /// Terraform before 1.2 insisted on a sentence, and users read it so.
+    /// The message says what the value must be: `must` follows `<input> must `.
     pub fn validate<T>(
         &mut self,
         input: &Expr<M, T>,
         holds: &Expr<M, Bool>,
-        message: &str,
+        must: &str,
         refuses: impl Into<Expr<Constant, T>>,
     ) {
         let given = self.given(input, refuses.into());
+        let message = format!("{} must {must}.", given.path.last().map_or("", String::as_str));
         let name = given.path.first().cloned().unwrap_or_default();
         let validation = Block::new("validation", &[])
             .with("condition", holds.node().clone())
-            .with("error_message", Expression::from(message));
+            .with("error_message", Expression::from(message.as_str()));
         match self.items("variables.tf").iter_mut().find(|block| block.label() == name) {
             Some(block) => block.nest(validation),
             None => {
@@ -236,7 +236,7 @@ impl<M> Module<M> {
         }
         self.tests.refusals.push(Run {
             name: given.path.join("_"),
-            about: message.to_owned(),
+            about: message,
             plan: true,
             given: vec![given],
             failures: vec![Node::address("var", &[&name])],

@@ -27,12 +27,12 @@ pub(super) fn form<M, T>(
     m: &mut Module<M>,
     input: &Expr<M, T>,
     pattern: &str,
-    message: &str,
+    must: &str,
     refuses: impl Into<Expr<Constant, T>>,
 ) where
     for<'a> Expr<M, Text>: From<&'a Expr<M, T>>,
 {
-    m.validate(input, &matches(Expr::from(input), pattern), message, refuses);
+    m.validate(input, &matches(Expr::from(input), pattern), must, refuses);
 }
 
 /// A text of a form, or null.
@@ -40,13 +40,13 @@ pub(super) fn optional_form<M, T>(
     m: &mut Module<M>,
     input: &Expr<M, Opt<T>>,
     pattern: &str,
-    message: &str,
+    must: &str,
     refuses: impl Into<Expr<Constant, Opt<T>>>,
 ) where
     for<'a> Expr<M, Text>: From<&'a Expr<M, T>>,
 {
     let holds = input.is_null().or(matches(Expr::from(&input.set()), pattern));
-    m.validate(input, &holds, message, refuses);
+    m.validate(input, &holds, must, refuses);
 }
 
 /// One of a few words.
@@ -54,11 +54,12 @@ pub(super) fn one_of<M, const N: usize>(
     m: &mut Module<M>,
     input: &Expr<M, Text>,
     words: [&str; N],
-    message: &str,
     refuses: &str,
 ) {
+    let (last, first) = words.split_last().expect("some words");
+    let must = format!("be {} or {last}", first.join(", "));
     let words: Expr<M, List<Text>> = words.into();
-    m.validate(input, &func::contains(words, input), message, refuses);
+    m.validate(input, &func::contains(words, input), &must, refuses);
 }
 
 /// Whether each item is one of a few words.
@@ -70,15 +71,10 @@ pub(super) fn are_of<M, const N: usize>(
 }
 
 /// A whole number from `low` to `high`.
-pub(super) fn between<M>(
-    m: &mut Module<M>,
-    input: &Expr<M, Number>,
-    (low, high): (i64, i64),
-    message: &str,
-    refuses: i64,
-) {
+pub(super) fn between<M>(m: &mut Module<M>, input: &Expr<M, Number>, (low, high): (i64, i64)) {
     let whole = func::floor(input).equals(input);
-    m.validate(input, &input.at_least(low).and(input.at_most(high)).and(whole), message, refuses);
+    let holds = input.at_least(low).and(input.at_most(high)).and(whole);
+    m.validate(input, &holds, &format!("be a whole number from {low} to {high}"), low - 1);
 }
 
 /// What names begin with: the longest name that is made of it is a role's, of 64 characters.
@@ -87,7 +83,7 @@ pub(super) fn name<M>(m: &mut Module<M>, input: &Expr<M, Text>) {
         m,
         input,
         "^[a-z][a-z0-9-]{0,47}$",
-        "name must begin with a lower-case letter and have at most 48 lower-case letters, digits and hyphens: a role's name is made of it.",
+        "begin with a lower-case letter and have at most 48 lower-case letters, digits and hyphens: a role's name is made of it",
         "Ralph Dev",
     );
 }
@@ -97,7 +93,7 @@ pub(super) fn region<M>(m: &mut Module<M>, input: &Expr<M, Text>) {
         m,
         input,
         "^[a-z]{2}(-[a-z]+)+-[0-9]$",
-        "region must be the code of a Region, such as us-east-1.",
+        "be the code of a Region, such as us-east-1",
         "Virginia",
     );
 }
@@ -108,7 +104,7 @@ pub(super) fn retention<M>(m: &mut Module<M>, input: &Expr<M, Number>) {
     m.validate(
         input,
         &func::contains(days, input),
-        "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them.",
+        "be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them",
         10,
     );
 }
@@ -119,14 +115,14 @@ pub(super) fn roles<M>(m: &mut Module<M>, roles: &super::Roles<M>) {
         m,
         &roles.path,
         "^/([!-~]+/)?$",
-        "path must begin and end with a slash, such as / or /ralph/.",
+        "begin and end with a slash, such as / or /ralph/",
         "ralph",
     );
     optional_form(
         m,
         &roles.permissions_boundary_arn,
         "^arn:[^:]+:iam::[0-9a-z]+:policy/.+$",
-        "permissions_boundary_arn must be the ARN of an IAM policy, or null.",
+        "be the ARN of an IAM policy, or null",
         arn!["arn:aws:iam::123456789012:role/not-a-policy"],
     );
 }
@@ -136,7 +132,7 @@ pub(super) fn key<M>(m: &mut Module<M>, input: &Expr<M, Opt<Arn>>) {
         m,
         input,
         "^arn:[^:]+:kms:[^:]+:[0-9]+:key/.+$",
-        "kms_key_arn must be the ARN of a KMS key, not of an alias, or null.",
+        "be the ARN of a KMS key, not of an alias, or null",
         arn!["arn:aws:kms:us-east-1:123456789012:alias/ralph"],
     );
 }
@@ -147,18 +143,18 @@ pub(super) fn topic<M>(m: &mut Module<M>, input: &Expr<M, Opt<Arn>>) {
         m,
         input,
         "^arn:[^:]+:sns:[^:]+:[0-9]+:[^:]+$",
-        "alarm_topic_arn must be the ARN of an SNS topic, or null.",
+        "be the ARN of an SNS topic, or null",
         arn!["arn:aws:sqs:us-east-1:123456789012:alarms"],
     );
 }
 
 /// The ARN of a secret.
-pub(super) fn secret<M>(m: &mut Module<M>, input: &Expr<M, Arn>, name: &str) {
+pub(super) fn secret<M>(m: &mut Module<M>, input: &Expr<M, Arn>) {
     form(
         m,
         input,
         "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$",
-        &format!("{name} must be the ARN of a secret in Secrets Manager."),
+        "be the ARN of a secret in Secrets Manager",
         arn!["ralph/dev/git-token"],
     );
 }
@@ -169,7 +165,7 @@ pub(super) fn log_group<M>(m: &mut Module<M>, input: &Expr<M, Text>) {
         m,
         input,
         "^[A-Za-z0-9_/.#-]{1,512}$",
-        "A log group's name must have 1 to 512 letters, digits and the characters _ - / . #.",
+        "have 1 to 512 letters, digits and the characters _ - / . #",
         "work streams",
     );
 }
@@ -180,7 +176,7 @@ pub(super) fn state_machine<M>(m: &mut Module<M>, input: &Expr<M, Text>) {
         m,
         input,
         "^[A-Za-z0-9_-]{1,80}$",
-        "A state machine's name must have 1 to 80 letters, digits, hyphens and underscores.",
+        "have 1 to 80 letters, digits, hyphens and underscores",
         "ralph workstream",
     );
 }

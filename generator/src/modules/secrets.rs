@@ -69,16 +69,11 @@ impl Definition for Secrets {
             m,
             &inputs.name_prefix,
             "^[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)*$",
-            "name_prefix must have letters, digits and the characters / _ + = . @ and -, and no slash at either end.",
+            "have letters, digits and the characters / _ + = . @ and -, and no slash at either end",
             "/ralph/dev/",
         );
         let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)));
-        m.validate(
-            days,
-            &allowed,
-            "recovery_window_in_days must be 0, or a number from 7 to 30.",
-            5,
-        );
+        m.validate(days, &allowed, "be 0, or a number from 7 to 30", 5);
 
         let secrets = m.local(
             "secrets",

@@ -161,7 +161,7 @@ fn validations(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) {
     m.validate(
         zones,
         &count.at_least(2).and(count.at_most(6)).and(different),
-        "availability_zones must name two to six different zones: Spot capacity runs out in one zone at a time.",
+        "name two to six different zones: Spot capacity runs out in one zone at a time",
         ["us-east-1a", "us-east-1a"],
     );
     let range = func::can::<_, Text>(func::cidr_subnet(&inputs.cidr, 4, 15));
@@ -169,35 +169,34 @@ fn validations(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) {
     m.validate(
         &inputs.cidr,
         &range.and(size),
-        "cidr must be an IPv4 range from /16 to /24, such as 10.20.0.0/16: AWS makes no larger VPC, and a smaller one has no room for the subnets.",
+        "be an IPv4 range from /16 to /24, such as 10.20.0.0/16: AWS makes no larger VPC, and a smaller one has no room for the subnets",
         "10.20.0.0/28",
     );
     let subnets = &inputs.existing.subnet_ids;
     m.validate(
         subnets,
         &func::all_true(subnets.map("id", |id| rules::matches(id, "^subnet-[0-9a-f]+$"))),
-        "subnet_ids must be ids of subnets, such as subnet-0123456789abcdef0.",
+        "be ids of subnets, such as subnet-0123456789abcdef0",
         vec![Expr::from_configuration("vpc-0123456789abcdef0")],
     );
     rules::optional_form(
         m,
         &inputs.existing.vpc_id,
         "^vpc-[0-9a-f]+$",
-        "vpc_id must be the id of a VPC, such as vpc-0123456789abcdef0, or null.",
+        "be the id of a VPC, such as vpc-0123456789abcdef0, or null",
         Expr::<Constant, VpcId>::from_configuration("main"),
     );
     rules::retention(m, &inputs.flow_logs.retention_in_days);
     m.validate(
         &inputs.interface_endpoints,
         &rules::are_of(&inputs.interface_endpoints, ENDPOINTS),
-        "interface_endpoints must be any of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a gateway endpoint anyway, which is free.",
+        "be any of ecr.api, ecr.dkr, logs and secretsmanager; S3 has a gateway endpoint anyway, which is free",
         ["s3"],
     );
     rules::key(m, &inputs.kms_key_arn);
-    let mode = "mode must be create, default or existing.";
-    rules::one_of(m, &inputs.mode, MODES, mode, "shared");
+    rules::one_of(m, &inputs.mode, MODES, "shared");
     rules::name(m, &inputs.name);
-    rules::one_of(m, &inputs.nat, NATS, "nat must be none, single or per-az.", "two");
+    rules::one_of(m, &inputs.nat, NATS, "two");
     rules::region(m, &inputs.region);
     rules::roles(m, &inputs.roles);
 }

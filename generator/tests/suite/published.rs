@@ -58,8 +58,8 @@ impl Definition for Jobs {
     type Outputs<M> = ();
     fn build(m: &mut Module<Self>, inputs: JobsInputs<Self>) {
         let days = &inputs.limits.days;
-        m.validate(days, &days.at_least(1), "At least a day.", 0);
-        m.validate(days, &days.at_most(9), "At most nine days.", 10);
+        m.validate(days, &days.at_least(1), "be at least 1", 0);
+        m.validate(days, &days.at_most(9), "be at most 9", 10);
         let thing = m.add(
             Thing::new("a")
                 .text(&inputs.name)
@@ -198,7 +198,7 @@ fn a_default_and_a_tests_value_are_literals() {
         type Outputs<M> = ();
         fn build(m: &mut Module<Self>, inputs: JobsInputs<Self>) {
             let _ = m.variable_or::<Text>("loud", "", func::title("x"));
-            m.validate(&inputs.name, &inputs.name.differs(""), "A name.", func::title("X"));
+            m.validate(&inputs.name, &inputs.name.differs(""), "have a name", func::title("X"));
             m.case("same", "Twice.").with(&inputs.name, "x");
             m.case("same", "Twice.").with(&inputs.limits.days, 1).with(&inputs.limits.days, 2);
         }

@@ -15,7 +15,7 @@ variable "confirm_production" {
 
   validation {
     condition     = var.confirm_production == "yes, deploy production"
-    error_message = "This is prod, which is not deployed yet. To go on: -var 'confirm_production=yes, deploy production'"
+    error_message = "confirm_production must be \"yes, deploy production\": this is prod, which is not deployed yet. To go on, give -var 'confirm_production=yes, deploy production'."
   }
 }
 

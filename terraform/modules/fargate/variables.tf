@@ -122,7 +122,7 @@ variable "log_retention_in_days" {
       ],
       var.log_retention_in_days,
     )
-    error_message = "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+    error_message = "log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
   }
 }
 
@@ -175,12 +175,12 @@ variable "names" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_/.#-]{1,512}$", var.names.log_group))
-    error_message = "A log group's name must have 1 to 512 letters, digits and the characters _ - / . #."
+    error_message = "log_group must have 1 to 512 letters, digits and the characters _ - / . #."
   }
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.names.state_machine))
-    error_message = "A state machine's name must have 1 to 80 letters, digits, hyphens and underscores."
+    error_message = "state_machine must have 1 to 80 letters, digits, hyphens and underscores."
   }
 }
 
@@ -300,6 +300,6 @@ variable "task" {
 
   validation {
     condition     = var.task.storage_gib >= 21 && var.task.storage_gib <= 200 && floor(var.task.storage_gib) == var.task.storage_gib
-    error_message = "storage_gib must be a whole number of GiB from 21 to 200."
+    error_message = "storage_gib must be a whole number from 21 to 200."
   }
 }

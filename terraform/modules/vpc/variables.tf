@@ -71,7 +71,7 @@ variable "flow_logs" {
       ],
       var.flow_logs.retention_in_days,
     )
-    error_message = "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+    error_message = "retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
   }
 }
 

@@ -28,12 +28,12 @@ variable "executions" {
 
   validation {
     condition     = var.executions.max_duration_secs >= 1 && var.executions.max_duration_secs <= 25920000 && floor(var.executions.max_duration_secs) == var.executions.max_duration_secs
-    error_message = "max_duration_secs must be a whole number from 1 to 25920000, which is 300 days."
+    error_message = "max_duration_secs must be a whole number from 1 to 25920000."
   }
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.executions.state_machine_name))
-    error_message = "A state machine's name must have 1 to 80 letters, digits, hyphens and underscores."
+    error_message = "state_machine_name must have 1 to 80 letters, digits, hyphens and underscores."
   }
 }
 
@@ -77,7 +77,7 @@ variable "lambda" {
       ],
       var.lambda.log_retention_in_days,
     )
-    error_message = "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+    error_message = "log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
   }
 
   validation {
@@ -217,12 +217,12 @@ variable "throttling" {
 
   validation {
     condition     = var.throttling.burst_limit >= 1 && var.throttling.burst_limit <= 5000 && floor(var.throttling.burst_limit) == var.throttling.burst_limit
-    error_message = "burst_limit must be a whole number from 1 to 5000; 0 would answer every message with 429."
+    error_message = "burst_limit must be a whole number from 1 to 5000."
   }
 
   validation {
     condition     = var.throttling.rate_limit >= 1 && var.throttling.rate_limit <= 10000 && floor(var.throttling.rate_limit) == var.throttling.rate_limit
-    error_message = "rate_limit must be a whole number from 1 to 10000; 0 would answer every message with 429."
+    error_message = "rate_limit must be a whole number from 1 to 10000."
   }
 }
 
@@ -256,7 +256,7 @@ variable "workers" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_/.#-]{1,512}$", var.workers.log_group_name))
-    error_message = "A log group's name must have 1 to 512 letters, digits and the characters _ - / . #."
+    error_message = "log_group_name must have 1 to 512 letters, digits and the characters _ - / . #."
   }
 
   validation {
@@ -272,6 +272,6 @@ variable "workers" {
       ],
       var.workers.log_retention_in_days,
     )
-    error_message = "The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+    error_message = "log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
   }
 }

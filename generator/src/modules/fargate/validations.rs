@@ -26,17 +26,16 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     m.validate(
         &inputs.environment,
         &func::all_true(open),
-        "environment must have names that begin with RALPH_ and continue with capital letters and underscores, except RALPH_ANTHROPIC_KEYS and RALPH_GIT_TOKEN: secrets come from Secrets Manager.",
+        "have names that begin with RALPH_ and continue with capital letters and underscores, except RALPH_ANTHROPIC_KEYS and RALPH_GIT_TOKEN: secrets come from Secrets Manager",
         map([(worker_env::GIT_TOKEN, "ghp_x".into())]),
     );
     let functions = &inputs.functions;
-    for (name, arn) in [("admit_arn", &functions.admit_arn), ("decide_arn", &functions.decide_arn)]
-    {
+    for arn in [&functions.admit_arn, &functions.decide_arn] {
         rules::form(
             m,
             arn,
             "^arn:[^:]+:lambda:[^:]+:[0-9]+:function:[A-Za-z0-9_-]+$",
-            &format!("{name} must be the ARN of a Lambda function."),
+            "be the ARN of a Lambda function",
             arn!["ralph-example-admit"],
         );
     }
@@ -44,16 +43,9 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     rules::key(m, &inputs.kms_key_arn);
     rules::retention(m, &inputs.log_retention_in_days);
     rules::topic(m, &inputs.monitoring.alarm_topic_arn);
-    for (what, name) in
-        [("cluster", &inputs.names.cluster), ("task_family", &inputs.names.task_family)]
-    {
-        rules::form(
-            m,
-            name,
-            "^[A-Za-z0-9_-]{1,255}$",
-            &format!("{what} must have 1 to 255 letters, digits, hyphens and underscores."),
-            "ralph dev",
-        );
+    for name in [&inputs.names.cluster, &inputs.names.task_family] {
+        let must = "have 1 to 255 letters, digits, hyphens and underscores";
+        rules::form(m, name, "^[A-Za-z0-9_-]{1,255}$", must, "ralph dev");
     }
     rules::log_group(m, &inputs.names.log_group);
     rules::state_machine(m, &inputs.names.state_machine);
@@ -61,7 +53,7 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
         m,
         &inputs.network.security_group_id,
         "^sg-[0-9a-f]+$",
-        "security_group_id must be the id of a security group, such as sg-0123456789abcdef0.",
+        "be the id of a security group, such as sg-0123456789abcdef0",
         Expr::<Constant, SecurityGroupId>::from_configuration("worker"),
     );
     let subnets = &inputs.network.subnet_ids;
@@ -69,35 +61,23 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     m.validate(
         subnets,
         &func::all_true(ids).and(func::length(subnets).at_least(1)),
-        "subnet_ids must be one or more ids of subnets, such as subnet-0123456789abcdef0.",
+        "be one or more ids of subnets, such as subnet-0123456789abcdef0",
         vec![Expr::from_configuration("vpc-0123456789abcdef0")],
     );
     rules::region(m, &inputs.region);
     rules::roles(m, &inputs.roles);
-    rules::secret(m, &inputs.secrets.anthropic_keys_arn, "anthropic_keys_arn");
-    rules::secret(m, &inputs.secrets.git_token_arn, "git_token_arn");
+    rules::secret(m, &inputs.secrets.anthropic_keys_arn);
+    rules::secret(m, &inputs.secrets.git_token_arn);
     let task = &inputs.task;
-    rules::one_of(
-        m,
-        &task.architecture,
-        ["X86_64", "ARM64"],
-        "architecture must be X86_64 or ARM64.",
-        "x86_64",
-    );
+    rules::one_of(m, &task.architecture, ["X86_64", "ARM64"], "x86_64");
     let units: Vec<Expr<Fargate, Number>> = SIZES.map(|(cpu, _)| cpu.into()).into();
     m.validate(
         &task.cpu,
         &func::contains(units, &task.cpu),
-        "cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384 units.",
+        "be 256, 512, 1024, 2048, 4096, 8192 or 16384 units",
         1000,
     );
-    rules::between(
-        m,
-        &task.storage_gib,
-        (21, 200),
-        "storage_gib must be a whole number of GiB from 21 to 200.",
-        20,
-    );
+    rules::between(m, &task.storage_gib, (21, 200));
 }
 
 fn image(m: &mut Module<Fargate>, image: &Image<Fargate>) {
@@ -105,31 +85,25 @@ fn image(m: &mut Module<Fargate>, image: &Image<Fargate>) {
         m,
         &image.digest,
         "^sha256:[0-9a-f]{64}$",
-        "digest must be sha256: and 64 hexadecimal digits, or null.",
+        "be sha256: and 64 hexadecimal digits, or null",
         Expr::<Constant, Text>::from("sha256:latest"),
     );
-    rules::between(m, &image.kept, (1, 10_000), "kept must be a whole number from 1 to 10000.", 0);
+    rules::between(m, &image.kept, (1, 10_000));
     rules::form(
         m,
         &image.repository,
         "^[a-z0-9]+([._/-][a-z0-9]+)*$",
-        "repository must have lower-case letters and digits, with single characters . _ - or / between them.",
+        "have lower-case letters and digits, with single characters . _ - or / between them",
         "Ralph",
     );
     let form = rules::matches(&image.tag, "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$");
     m.validate(
         &image.tag,
         &form.and(image.tag.differs("latest")),
-        "tag must have 1 to 128 letters, digits and the characters _ . and -, and must not be latest: a tag can be pushed only once.",
+        "have 1 to 128 letters, digits and the characters _ . and -, and must not be latest: a tag can be pushed only once",
         "latest",
     );
-    rules::between(
-        m,
-        &image.untagged_days,
-        (1, 3650),
-        "untagged_days must be a whole number from 1 to 3650.",
-        0,
-    );
+    rules::between(m, &image.untagged_days, (1, 3650));
 }
 
 /// Whether Fargate has a task of this size.

@@ -10,28 +10,14 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
         m,
         &inputs.environment,
         "^[a-z]([a-z0-9-]*[a-z0-9])?$",
-        "environment must begin with a lower-case letter, have lower-case letters, digits and hyphens, and not end with a hyphen.",
+        "begin with a lower-case letter, have lower-case letters, digits and hyphens, and not end with a hyphen",
         "Dev",
     );
-    rules::between(
-        m,
-        &inputs.executions.max_duration_secs,
-        (1, MAX_DURATION_SECS as i64),
-        &format!(
-            "max_duration_secs must be a whole number from 1 to {MAX_DURATION_SECS}, which is 300 days."
-        ),
-        0,
-    );
+    rules::between(m, &inputs.executions.max_duration_secs, (1, MAX_DURATION_SECS as i64));
     rules::state_machine(m, &inputs.executions.state_machine_name);
     rules::key(m, &inputs.kms_key_arn);
     let lambda = &inputs.lambda;
-    rules::one_of(
-        m,
-        &lambda.architecture,
-        ["x86_64", "arm64"],
-        "architecture must be x86_64 or arm64.",
-        "i386",
-    );
+    rules::one_of(m, &lambda.architecture, ["x86_64", "arm64"], "i386");
     rules::retention(m, &lambda.log_retention_in_days);
     let handlers = Handler::ALL.map(Handler::as_str);
     let names = handlers.join(", ");
@@ -40,14 +26,14 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
     m.validate(
         reserved,
         &rules::are_of(func::keys(reserved), handlers).and(func::all_true(sensible)),
-        &format!("reserved_concurrency must give functions ({names}) a number of instances each, or -1 for none."),
+        &format!("give functions ({names}) a number of instances each, or -1 for none"),
         map([("push", 5.into())]),
     );
     rules::optional_form(
         m,
         &inputs.management_base,
         "^https?://[^?#]*[^/?#]$",
-        "management_base must be a URL without a slash at its end, or null for AWS's own.",
+        "be a URL without a slash at its end, or null for AWS's own",
         Expr::<Constant, Text>::from("http://127.0.0.1:4566/"),
     );
     rules::topic(m, &inputs.monitoring.alarm_topic_arn);
@@ -55,48 +41,35 @@ pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>
     m.validate(
         traced,
         &rules::are_of(traced, handlers),
-        &format!("traced_functions must name functions: {names}."),
+        &format!("name functions: {names}"),
         ["push"],
     );
     rules::name(m, &inputs.name);
     rules::region(m, &inputs.region);
     rules::roles(m, &inputs.roles);
-    rules::secret(m, &inputs.signing_keys_arn, "signing_keys_arn");
-    let why = "0 would answer every message with 429";
-    rules::between(
-        m,
-        &inputs.throttling.burst_limit,
-        (1, 5000),
-        &format!("burst_limit must be a whole number from 1 to 5000; {why}."),
-        0,
-    );
-    rules::between(
-        m,
-        &inputs.throttling.rate_limit,
-        (1, 10_000),
-        &format!("rate_limit must be a whole number from 1 to 10000; {why}."),
-        0,
-    );
+    rules::secret(m, &inputs.signing_keys_arn);
+    rules::between(m, &inputs.throttling.burst_limit, (1, 5000));
+    rules::between(m, &inputs.throttling.rate_limit, (1, 10_000));
     let workers = &inputs.workers;
     rules::form(
         m,
         &workers.cluster_arn,
         "^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[A-Za-z0-9_-]+$",
-        "cluster_arn must be the ARN of an ECS cluster.",
+        "be the ARN of an ECS cluster",
         arn!["ralph-example"],
     );
     rules::form(
         m,
         &workers.log_group_arn,
         "^arn:[^:]+:logs:[^:]+:[0-9]+:log-group:[^:*]+$",
-        "log_group_arn must be the ARN of a log group and end with its name, without :*.",
+        "be the ARN of a log group and end with its name, without :*",
         arn!["arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams:*"],
     );
     rules::log_group(m, &workers.log_group_name);
     m.validate(
         &workers.log_group_name,
         &rules::matches(&workers.log_group_name, "^/aws/lambda/").negate(),
-        "log_group_name must be the group that tasks write to, not a function's own: each line that push-logs wrote would call it again.",
+        "be the group that tasks write to, not a function's own: each line that push-logs wrote would call it again",
         "/aws/lambda/ralph-example-push-logs",
     );
     rules::retention(m, &workers.log_retention_in_days);

@@ -231,7 +231,7 @@ fn a_validation_names_its_own_variable_only() {
         fn build(m: &mut Module<Self>, (): ()) {
             let a: Expr<_, Number> = m.variable("a", "One.");
             let b: Expr<_, Number> = m.variable("b", "Another.");
-            m.validate(&a, &a.at_most(&b), "Less than the other.", 5);
+            m.validate(&a, &a.at_most(&b), "be less than the other", 5);
         }
     }
     let text = errors(generate::module::<Two>().map(|_| String::new()));

@@ -275,8 +275,8 @@ run "refuses_kms_key_arn" {
   }
 }
 
-# The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
-# condition lists them.
+# log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365;
+# the condition lists them.
 run "refuses_log_retention_in_days" {
   command         = plan
   expect_failures = [var.log_retention_in_days]
@@ -328,7 +328,7 @@ run "refuses_names_task_family" {
   }
 }
 
-# A log group's name must have 1 to 512 letters, digits and the characters _ - / . #.
+# log_group must have 1 to 512 letters, digits and the characters _ - / . #.
 run "refuses_names_log_group" {
   command         = plan
   expect_failures = [var.names]
@@ -343,7 +343,7 @@ run "refuses_names_log_group" {
   }
 }
 
-# A state machine's name must have 1 to 80 letters, digits, hyphens and underscores.
+# state_machine must have 1 to 80 letters, digits, hyphens and underscores.
 run "refuses_names_state_machine" {
   command         = plan
   expect_failures = [var.names]
@@ -468,7 +468,7 @@ run "refuses_task_cpu" {
   }
 }
 
-# storage_gib must be a whole number of GiB from 21 to 200.
+# storage_gib must be a whole number from 21 to 200.
 run "refuses_task_storage_gib" {
   command         = plan
   expect_failures = [var.task]

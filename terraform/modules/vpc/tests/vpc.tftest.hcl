@@ -310,7 +310,7 @@ run "refuses_existing_vpc_id" {
   }
 }
 
-# The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
+# retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
 # condition lists them.
 run "refuses_flow_logs_retention_in_days" {
   command         = plan

@@ -154,7 +154,7 @@ run "refuses_environment" {
   }
 }
 
-# max_duration_secs must be a whole number from 1 to 25920000, which is 300 days.
+# max_duration_secs must be a whole number from 1 to 25920000.
 run "refuses_executions_max_duration_secs" {
   command         = plan
   expect_failures = [var.executions]
@@ -167,7 +167,7 @@ run "refuses_executions_max_duration_secs" {
   }
 }
 
-# A state machine's name must have 1 to 80 letters, digits, hyphens and underscores.
+# state_machine_name must have 1 to 80 letters, digits, hyphens and underscores.
 run "refuses_executions_state_machine_name" {
   command         = plan
   expect_failures = [var.executions]
@@ -203,8 +203,8 @@ run "refuses_lambda_architecture" {
   }
 }
 
-# The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
-# condition lists them.
+# log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365;
+# the condition lists them.
 run "refuses_lambda_log_retention_in_days" {
   command         = plan
   expect_failures = [var.lambda]
@@ -323,7 +323,7 @@ run "refuses_signing_keys_arn" {
   }
 }
 
-# burst_limit must be a whole number from 1 to 5000; 0 would answer every message with 429.
+# burst_limit must be a whole number from 1 to 5000.
 run "refuses_throttling_burst_limit" {
   command         = plan
   expect_failures = [var.throttling]
@@ -335,7 +335,7 @@ run "refuses_throttling_burst_limit" {
   }
 }
 
-# rate_limit must be a whole number from 1 to 10000; 0 would answer every message with 429.
+# rate_limit must be a whole number from 1 to 10000.
 run "refuses_throttling_rate_limit" {
   command         = plan
   expect_failures = [var.throttling]
@@ -375,7 +375,7 @@ run "refuses_workers_log_group_arn" {
   }
 }
 
-# A log group's name must have 1 to 512 letters, digits and the characters _ - / . #.
+# log_group_name must have 1 to 512 letters, digits and the characters _ - / . #.
 run "refuses_workers_log_group_name" {
   command         = plan
   expect_failures = [var.workers]
@@ -404,8 +404,8 @@ run "refuses_workers_log_group_name_2" {
   }
 }
 
-# The retention must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the
-# condition lists them.
+# log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365;
+# the condition lists them.
 run "refuses_workers_log_retention_in_days" {
   command         = plan
   expect_failures = [var.workers]
