@@ -307,6 +307,52 @@ pub fn map<M, T, K: Into<String>>(
     Expr::new(Node::object(entries.into_iter().map(|(key, value)| (key, value.node))))
 }
 
+/// What can be a value of an object or a list whose values have their own types each.
+pub trait IntoAny<M> {
+    /// The value.
+    fn into_any(self) -> Expr<M, Any>;
+}
+
+impl<M, T> IntoAny<M> for Expr<M, T> {
+    fn into_any(self) -> Expr<M, Any> {
+        Expr::new(self.node)
+    }
+}
+
+impl<M, T> IntoAny<M> for &Expr<M, T> {
+    fn into_any(self) -> Expr<M, Any> {
+        self.any()
+    }
+}
+
+impl<M, const N: usize> IntoAny<M> for [Expr<M, Any>; N] {
+    fn into_any(self) -> Expr<M, Any> {
+        tuple(self)
+    }
+}
+
+macro_rules! into_any {
+    ($($rust:ty),*) => {$(
+        impl<M> IntoAny<M> for $rust {
+            fn into_any(self) -> Expr<M, Any> { self.into() }
+        }
+    )*};
+}
+into_any!(&str, String, bool, i32);
+
+/// An object whose values have their own types each: `object! { name: "x", "a:b": &expr }`.
+#[macro_export]
+macro_rules! object {
+    (@key $key:literal) => { $key };
+    (@key $key:ident) => { stringify!($key) };
+    ($($key:tt: $value:expr),* $(,)?) => {
+        $crate::hcl::object([$((
+            $crate::object!(@key $key),
+            $crate::hcl::IntoAny::into_any($value),
+        )),*])
+    };
+}
+
 /// An object whose values have their own types each.
 pub fn object<M, K: Into<String>>(
     entries: impl IntoIterator<Item = (K, Expr<M, Any>)>,

@@ -29,7 +29,7 @@ pub mod types;
 pub use case::Case;
 pub use definition::{Call, Definition, Published};
 pub use error::Error;
-pub use expr::{Constant, Expr, empty, map, object, tuple};
+pub use expr::{Constant, Expr, IntoAny, empty, map, object, tuple};
 pub use fields::{Field, FieldType, Fields};
 pub use module::{Check, Module};
 pub(crate) use module::{Finished, Header};
@@ -46,5 +46,5 @@ pub mod prelude {
         Constant, Definition, Expr, Module, Published, Reference, Resource, Skip, empty, func, map,
         object, template, tuple,
     };
-    pub use crate::{arn, fields, text};
+    pub use crate::{arn, fields, object, text};
 }

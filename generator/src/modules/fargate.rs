@@ -251,37 +251,29 @@ fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> Repos
                     .kms_key(key),
             ),
     );
-    let rule = |priority: i32, description: &str, selection: Vec<(&str, Expr<Fargate, Any>)>| {
-        object([
-            ("rulePriority", priority.into()),
-            ("description", description.into()),
-            ("selection", object(selection)),
-            ("action", object([("type", "expire".into())])),
-        ])
+    let rule = |priority: i32, description: &str, selection: Expr<Fargate, Any>| {
+        let action = object! { type: "expire" };
+        object! {
+            rulePriority: priority, description: description, selection: selection, action: action
+        }
     };
-    let untagged = rule(
-        1,
-        "Expire images without a tag",
-        vec![
-            ("tagStatus", "untagged".into()),
-            ("countType", "sinceImagePushed".into()),
-            ("countUnit", "days".into()),
-            ("countNumber", image.untagged_days.any()),
-        ],
-    );
-    let oldest = rule(
-        2,
-        "Keep the newest images",
-        vec![
-            ("tagStatus", "any".into()),
-            ("countType", "imageCountMoreThan".into()),
-            ("countNumber", image.kept.any()),
-        ],
-    );
+    let untagged = object! {
+        tagStatus: "untagged",
+        countType: "sinceImagePushed",
+        countUnit: "days",
+        countNumber: &image.untagged_days,
+    };
+    let oldest = object! {
+        tagStatus: "any", countType: "imageCountMoreThan", countNumber: &image.kept
+    };
+    let rules = [
+        rule(1, "Expire images without a tag", untagged),
+        rule(2, "Keep the newest images", oldest),
+    ];
     m.add(
         LifecyclePolicy::new("worker")
             .repository(repository.name())
-            .policy(func::json_encode(object([("rules", tuple([untagged, oldest]))]))),
+            .policy(func::json_encode(object! { rules: rules })),
     );
     repository
 }
@@ -405,58 +397,35 @@ fn task_definition(
         "A digest pins the image's bytes; a tag is a name.",
         inputs.image.digest.is_null().choose::<Text>(image, pinned),
     );
-    let container = object([
-        ("name", CONTAINER.into()),
-        ("image", image.any()),
-        ("essential", true.into()),
-        ("user", USER.into()),
-        ("readonlyRootFilesystem", true.into()),
-        ("stopTimeout", 120.into()),
-        (
-            "environment",
-            inputs
-                .environment
-                .map(("name", "value"), |name, value| {
-                    object([("name", name.any()), ("value", value.any())])
-                })
-                .any(),
-        ),
-        (
-            "secrets",
-            tuple(
-                [
-                    (worker_env::ANTHROPIC_KEYS, &inputs.secrets.anthropic_keys_arn),
-                    (worker_env::GIT_TOKEN, &inputs.secrets.git_token_arn),
-                ]
-                .map(|(name, arn)| object([("name", name.into()), ("valueFrom", arn.any())])),
-            ),
-        ),
-        (
-            "mountPoints",
-            tuple(WRITABLE.map(|(volume, path)| {
-                object([
-                    ("sourceVolume", volume.into()),
-                    ("containerPath", path.into()),
-                    ("readOnly", false.into()),
-                ])
-            })),
-        ),
-        (
-            "logConfiguration",
-            object([
-                ("logDriver", "awslogs".into()),
-                (
-                    "options",
-                    object([
-                        ("awslogs-group", logs.name().any()),
-                        ("awslogs-region", inputs.region.any()),
-                        ("awslogs-stream-prefix", CONTAINER.into()),
-                        ("mode", "blocking".into()),
-                    ]),
-                ),
-            ]),
-        ),
-    ]);
+    let secret = |name: &str, arn: &Expr<Fargate, Arn>| object! { name: name, valueFrom: arn };
+    let mount = |(volume, path): (&str, &str)| {
+        object! { sourceVolume: volume, containerPath: path, readOnly: false }
+    };
+    let container = object! {
+        name: CONTAINER,
+        image: image,
+        essential: true,
+        user: USER,
+        readonlyRootFilesystem: true,
+        stopTimeout: 120,
+        environment: inputs.environment.map(("name", "value"), |name, value| {
+            object! { name: name, value: value }
+        }),
+        secrets: [
+            secret(worker_env::ANTHROPIC_KEYS, &inputs.secrets.anthropic_keys_arn),
+            secret(worker_env::GIT_TOKEN, &inputs.secrets.git_token_arn),
+        ],
+        mountPoints: WRITABLE.map(mount),
+        logConfiguration: object! {
+            logDriver: "awslogs",
+            options: object! {
+                "awslogs-group": logs.name(),
+                "awslogs-region": &inputs.region,
+                "awslogs-stream-prefix": CONTAINER,
+                mode: "blocking",
+            },
+        },
+    };
     let definition = TaskDefinition::new("worker")
         .why("No init process: the agent could read the secrets from its environment, so the worker is process 1 itself. Mode blocking: the log driver waits when its buffer is full, and drops no line. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html")
         .family(&inputs.names.task_family)

@@ -63,106 +63,80 @@ fn definition(
     around: &Around<'_>,
     partition: &Expr<Fargate, Text>,
 ) -> Expr<Fargate, Json> {
-    type Fields = Vec<(&'static str, Expr<Fargate, Any>)>;
-    let state = |kind: &'static str, fields: Fields| {
-        object([("Type", kind.into())].into_iter().chain(fields))
+    let call = |name: &str| text!["arn:", partition, ":states:::", name];
+    // For half an hour on average, and not all at once when many executions meet the same trouble.
+    let retry = object! {
+        ErrorEquals: ["States.ALL".into()], IntervalSeconds: 2, BackoffRate: 2,
+        MaxDelaySeconds: 300, MaxAttempts: 18, JitterStrategy: "FULL",
     };
-    let task = |call: &str, parameters: Fields, fields: Fields| {
-        let resource = text!["arn:", partition, ":states:::", call].any();
-        let own = vec![("Resource", resource), ("Parameters", object(parameters))];
-        state("Task", [own, fields].concat())
+    let invoke = |parameters: Expr<Fargate, Any>| {
+        object! {
+            Type: "Task",
+            Resource: call("lambda:invoke"),
+            Parameters: parameters,
+            OutputPath: "$.Payload",
+            Retry: [retry.clone()],
+            Next: "Next",
+        }
     };
-    let invoke = |function: &Expr<Fargate, Arn>, payload: (&'static str, Expr<Fargate, Any>)| {
-        // For half an hour on average, and not all at once when many executions meet the same trouble.
-        let retry = object([
-            ("ErrorEquals", tuple(["States.ALL".into()])),
-            ("IntervalSeconds", 2.into()),
-            ("BackoffRate", 2.into()),
-            ("MaxDelaySeconds", 300.into()),
-            ("MaxAttempts", 18.into()),
-            ("JitterStrategy", "FULL".into()),
-        ]);
-        task(
-            "lambda:invoke",
-            vec![("FunctionName", function.any()), payload],
-            vec![
-                ("OutputPath", "$.Payload".into()),
-                ("Retry", tuple([retry])),
-                ("Next", "Next".into()),
-            ],
-        )
+    let order = object! {
+        "execution.$": "$$.Execution.Id",
+        "startedAt.$": "$$.Execution.StartTime",
+        "order.$": "$",
     };
-    let order = object([
-        ("execution.$", "$$.Execution.Id".into()),
-        ("startedAt.$", "$$.Execution.StartTime".into()),
-        ("order.$", "$".into()),
-    ]);
     let way = |(text, to): (&str, &str)| {
-        object([("Variable", "$.next".into()), ("StringEquals", text.into()), ("Next", to.into())])
+        object! { Variable: "$.next", StringEquals: text, Next: to }
     };
-    let ways = [("run", "RunTask"), ("wait", "Wait"), ("done", "Done")].map(way);
-    let any_error = object([
-        ("ErrorEquals", tuple(["States.ALL".into()])),
-        ("ResultPath", "$.ended".into()),
-        ("Next", "Decide".into()),
-    ]);
-    // The end of a task goes to `decide` as text, whatever it is.
-    let run_task = task(
-        "ecs:runTask.sync",
-        run_task(inputs, around),
-        vec![
-            ("TimeoutSecondsPath", "$.run.timeoutSeconds".into()),
-            ("ResultSelector", object([("description.$", "States.JsonToString($)".into())])),
-            ("ResultPath", "$.ended".into()),
-            ("Catch", tuple([any_error])),
-            ("Next", "Decide".into()),
-        ],
-    );
-    let states = object([
-        ("Admit", invoke(&inputs.functions.admit_arn, ("Payload", order))),
-        ("Next", state("Choice", vec![("Choices", tuple(ways)), ("Default", "Failed".into())])),
-        ("RunTask", run_task),
-        (
-            "Wait",
-            state("Wait", vec![("SecondsPath", "$.seconds".into()), ("Next", "Decide".into())]),
-        ),
-        ("Decide", invoke(&inputs.functions.decide_arn, ("Payload.$", "$".into()))),
-        ("Done", state("Succeed", vec![("OutputPath", "$.output".into())])),
-        (
-            "Failed",
-            state("Fail", vec![("ErrorPath", "$.Error".into()), ("CausePath", "$.Cause".into())]),
-        ),
-    ]);
-    let comment =
-        "Carries an execution of a workstream. The functions admit and decide say what comes next.";
-    func::json_encode(object([
-        ("Comment", comment.into()),
-        ("StartAt", "Admit".into()),
-        ("States", states),
-    ]))
+    let any_error = object! {
+        ErrorEquals: ["States.ALL".into()], ResultPath: "$.ended", Next: "Decide"
+    };
+    let states = object! {
+        Admit: invoke(object! { FunctionName: &inputs.functions.admit_arn, Payload: order }),
+        Next: object! {
+            Type: "Choice",
+            Choices: [("run", "RunTask"), ("wait", "Wait"), ("done", "Done")].map(way),
+            Default: "Failed",
+        },
+        // The end of a task goes to `decide` as text, whatever it is.
+        RunTask: object! {
+            Type: "Task",
+            Resource: call("ecs:runTask.sync"),
+            Parameters: run_task(inputs, around),
+            TimeoutSecondsPath: "$.run.timeoutSeconds",
+            ResultSelector: object! { "description.$": "States.JsonToString($)" },
+            ResultPath: "$.ended",
+            Catch: [any_error],
+            Next: "Decide",
+        },
+        Wait: object! { Type: "Wait", SecondsPath: "$.seconds", Next: "Decide" },
+        Decide: invoke(object! { FunctionName: &inputs.functions.decide_arn, "Payload.$": "$" }),
+        Done: object! { Type: "Succeed", OutputPath: "$.output" },
+        Failed: object! { Type: "Fail", ErrorPath: "$.Error", CausePath: "$.Cause" },
+    };
+    func::json_encode(object! {
+        Comment: "Carries an execution of a workstream. The functions admit and decide say what comes next.",
+        StartAt: "Admit",
+        States: states,
+    })
 }
 
 /// The parameters of RunTask.
-fn run_task(
-    inputs: &FargateInputs<Fargate>,
-    around: &Around<'_>,
-) -> Vec<(&'static str, Expr<Fargate, Any>)> {
-    let strategy =
-        object([("CapacityProvider.$", "$.run.capacityProvider".into()), ("Weight", 1.into())]);
-    let public = inputs.network.assign_public_ip.choose::<Text>("ENABLED", "DISABLED");
-    let network = object([
-        ("Subnets", inputs.network.subnet_ids.any()),
-        ("SecurityGroups", tuple([inputs.network.security_group_id.any()])),
-        ("AssignPublicIp", public.any()),
-    ]);
-    vec![
-        ("Cluster", around.cluster.arn().any()),
-        ("TaskDefinition", around.task_definition.arn().any()),
-        ("CapacityProviderStrategy", tuple([strategy])),
-        ("NetworkConfiguration", object([("AwsvpcConfiguration", network)])),
-        ("Overrides.$", "$.run.overrides".into()),
-        ("PropagateTags", "TASK_DEFINITION".into()),
-    ]
+fn run_task(inputs: &FargateInputs<Fargate>, around: &Around<'_>) -> Expr<Fargate, Any> {
+    let network = &inputs.network;
+    let strategy = object! { "CapacityProvider.$": "$.run.capacityProvider", Weight: 1 };
+    let network = object! {
+        Subnets: &network.subnet_ids,
+        SecurityGroups: [network.security_group_id.any()],
+        AssignPublicIp: network.assign_public_ip.choose::<Text>("ENABLED", "DISABLED"),
+    };
+    object! {
+        Cluster: around.cluster.arn(),
+        TaskDefinition: around.task_definition.arn(),
+        CapacityProviderStrategy: [strategy],
+        NetworkConfiguration: object! { AwsvpcConfiguration: network },
+        "Overrides.$": "$.run.overrides",
+        PropagateTags: "TASK_DEFINITION",
+    }
 }
 
 fn role(

@@ -36,7 +36,7 @@ pub(super) fn page(
     let push = local("push_logs", Handler::PushLogs);
     let send = local("send_logs", Handler::SendLogs);
     let curve = |parts: &[&str], of: Curve, statistic: &str| -> Curve {
-        let statistic = object([("stat", statistic.into())]);
+        let statistic = object! { stat: statistic };
         tuple(parts.iter().map(|part| (*part).into()).chain([of, statistic]))
     };
     let ours = |metric: &str, function: &Expr<Websocket, Text>, statistic: &str| {
@@ -117,25 +117,22 @@ pub(super) fn page(
     let graphs: Expr<Websocket, List<Any>> = m.local_here("graphs", "", graphs.into());
     let widgets = graphs.map_with(("i", "graph"), |i, graph| {
         let graph = Graph::read(graph);
-        object([
-            ("type", "metric".into()),
-            ("x", i.modulo(3).times(8).any()),
-            ("y", func::floor(i.divided_by(3)).times(6).any()),
-            ("width", 8.into()),
-            ("height", 6.into()),
-            (
-                "properties",
-                object([
-                    ("title", graph.title.any()),
-                    ("region", inputs.region.any()),
-                    ("view", "timeSeries".into()),
-                    ("period", 60.into()),
-                    ("metrics", graph.metrics.any()),
-                ]),
-            ),
-        ])
+        object! {
+            type: "metric",
+            x: i.modulo(3).times(8),
+            y: func::floor(i.divided_by(3)).times(6),
+            width: 8,
+            height: 6,
+            properties: object! {
+                title: graph.title,
+                region: &inputs.region,
+                view: "timeSeries",
+                period: 60,
+                metrics: graph.metrics,
+            },
+        }
     });
-    let body = func::json_encode(object([("widgets", widgets.any())]));
+    let body = func::json_encode(object! { widgets: widgets });
     m.add_if(
         &inputs.monitoring.dashboard,
         Dashboard::new("this")

@@ -184,13 +184,13 @@ fn document(
         ("service", "actions"),
         |service, actions| {
             let via = text![&service, ".", &inputs.region, ".amazonaws.com"];
-            object([
-                ("Sid", text!["UseKey", func::title(&service)].any()),
-                ("Effect", "Allow".into()),
-                ("Action", actions.any()),
-                ("Resource", inputs.kms_key_arn.any()),
-                ("Condition", object([("StringEquals", object([("kms:ViaService", via.any())]))])),
-            ])
+            object! {
+                Sid: text!["UseKey", func::title(&service)],
+                Effect: "Allow",
+                Action: actions,
+                Resource: &inputs.kms_key_arn,
+                Condition: object! { StringEquals: object! { "kms:ViaService": via } },
+            }
         },
         &inputs.kms_key_arn.is_set(),
     );

@@ -21,11 +21,11 @@ pub(super) fn rule(
     failures: &QueueRef<Websocket>,
 ) {
     m.file("task_events.tf");
-    let pattern = object([
-        ("source", tuple(["aws.ecs".into()])),
-        ("detail-type", tuple(["ECS Task State Change".into()])),
-        ("detail", object([("clusterArn", tuple([inputs.workers.cluster_arn.any()]))])),
-    ]);
+    let pattern = object! {
+        source: ["aws.ecs".into()],
+        "detail-type": ["ECS Task State Change".into()],
+        detail: object! { clusterArn: [inputs.workers.cluster_arn.any()] },
+    };
     let rule = m.add(
         Rule::new("task_events")
             .why("State changes of this cluster's tasks only. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html")
