@@ -43,6 +43,7 @@ skips! {
     NO_EXECUTION_DATA = "CKV_AWS_285",
         "a command or a reason can quote what a repository says; the execution's history holds it";
     SHORT_RETENTION = "CKV_AWS_338", "the retention is an input, and a year is not the default";
+    TABLE_BACKUPS = "CKV_AWS_28", "a switch: rows of connections and runs expire by themselves";
     TABLE_KEY = "CKV_AWS_119", "AWS's own key, unless the input kms_key_arn names another";
     VARIABLES_KEY = "CKV_AWS_173", "the variables hold names, no secret";
 }

@@ -211,7 +211,7 @@ fn connections(
     m.add(
         Table::new("connections")
             .why("One table, no index: every read is a Query or a GetItem on these keys.")
-            .skip(&[&skips::TABLE_KEY])
+            .skip(&[&skips::TABLE_BACKUPS, &skips::TABLE_KEY])
             .name(text![&inputs.name, "-connections"])
             .billing_mode("PAY_PER_REQUEST")
             .hash_key(table::PK)
