@@ -1,53 +1,22 @@
 //! The deploy policies: the least that a person or a CI needs to apply, change and destroy an
 //! environment. Each is a file of `docs/policies/`; `docs/deploy-policy.md` explains them.
+//! `deploy/statements.toml` holds their statements, which are filled in here.
 
-mod delivery;
-mod network;
-mod tasks;
-
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
-use serde_json::Value;
+use ralph_protocol::names::Handler;
+use serde::{Deserialize, Serialize};
 
-use crate::config::{Environment, Settings};
+use crate::config::{Environment, NetworkMode, Settings};
 
-/// The resource of an action that AWS checks without one.
-const EVERYTHING: &str = "*";
-
-/// A statement of a policy and why it is there.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Grant {
-    sid: &'static str,
-    #[serde(skip)]
-    why: &'static str,
-    effect: &'static str,
-    action: Vec<String>,
-    resource: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<Value>,
-}
-
-impl Grant {
-    /// `actions` is a service and the names of its actions: `sqs: CreateQueue DeleteQueue`.
-    fn new(
-        sid: &'static str,
-        why: &'static str,
-        actions: &str,
-        resources: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
-        let (service, names) = actions.split_once(':').unwrap_or_default();
-        let action = names.split_whitespace().map(|name| format!("{service}:{name}"));
-        let mut action: Vec<String> = action.collect();
-        action.sort();
-        let resource = resources.into_iter().map(Into::into).collect();
-        Self { sid, why, effect: "Allow", action, resource, condition: None }
-    }
-
-    fn when(self, condition: impl Into<Option<Value>>) -> Self {
-        Self { condition: condition.into(), ..self }
-    }
+/// Three policies for each environment, because IAM limits the length of one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    network: Vec<Statement>,
+    tasks: Vec<Statement>,
+    delivery: Vec<Statement>,
 }
 
 #[derive(Serialize)]
@@ -56,21 +25,165 @@ struct Policy {
     #[serde(skip)]
     name: String,
     version: &'static str,
-    statement: Vec<Grant>,
+    statement: Vec<Statement>,
 }
 
-/// Three for each environment, because IAM limits the length of one.
+/// A statement of a policy and why it is there.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all(serialize = "PascalCase"))]
+struct Statement {
+    sid: String,
+    #[serde(skip_serializing)]
+    why: String,
+    #[serde(skip_serializing)]
+    r#if: Option<String>,
+    #[serde(skip_serializing)]
+    service: String,
+    #[serde(skip_deserializing)]
+    effect: Effect,
+    #[serde(rename(serialize = "Action"))]
+    actions: Vec<String>,
+    #[serde(rename(serialize = "Resource"))]
+    resources: Vec<String>,
+    #[serde(default, skip_serializing_if = "Condition::is_empty")]
+    condition: Condition,
+    #[serde(default, skip_serializing)]
+    also: Vec<Also>,
+}
+
+#[derive(Default, Serialize)]
+enum Effect {
+    #[default]
+    Allow,
+}
+
+/// What an environment adds to a statement if it has what `if` names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Also {
+    r#if: String,
+    #[serde(default)]
+    actions: Vec<String>,
+    #[serde(default)]
+    condition: Condition,
+}
+
+/// What is compared, by operator and key.
+type Condition = BTreeMap<String, BTreeMap<String, Texts>>;
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// What an environment has, by the names that the statements use for it.
+struct Values(BTreeMap<String, Vec<String>>);
+
+impl Values {
+    fn new(env: &Environment) -> Self {
+        let (names, watched) = (&env.names, &env.monitoring);
+        let (own_vpc, nat, flow_logs, existing_vpc) = match &env.network.mode {
+            NetworkMode::Create { nat, flow_logs, .. } => (true, nat != "none", *flow_logs, None),
+            NetworkMode::Default => (false, false, false, Some("*")),
+            NetworkMode::Existing { vpc_id, .. } => (false, false, false, Some(vpc_id.as_str())),
+        };
+        let one = |text: &str| vec![text.to_owned()];
+        let given = |text: Option<&str>| text.map(one).unwrap_or_default();
+        let on = |on: bool| given(on.then_some("true"));
+        let all = [
+            ("access_logs", on(watched.access_logs)),
+            // The only account, or whichever the policy is in.
+            ("account", one(env.account_id.as_deref().unwrap_or("*"))),
+            ("account_log_role", on(watched.account_log_role)),
+            ("alarms", on(watched.alarms)),
+            ("boundary", given(env.permissions_boundary_arn.as_deref())),
+            ("cluster", one(&names.cluster())),
+            ("dashboard", on(watched.dashboard)),
+            ("ecr_repository", one(&names.ecr_repository())),
+            ("environment", one(names.environment())),
+            ("existing_vpc", given(existing_vpc)),
+            ("flow_logs", on(flow_logs)),
+            ("function", Handler::ALL.map(|handler| names.function(handler)).into()),
+            ("kms_key", given(env.kms_key_arn.as_deref())),
+            ("log_group", one(&names.log_group())),
+            ("nat", on(nat)),
+            ("own_vpc", on(own_vpc)),
+            ("partition", one(partition(&env.region))),
+            ("prefix", one(&names.prefix())),
+            ("region", one(&env.region)),
+            ("role_path", one(&env.role_path)),
+            ("state_machine", one(&names.state_machine())),
+            ("table", one(&names.table())),
+            ("task_family", one(&names.task_family())),
+        ];
+        Self(all.map(|(name, values)| (name.to_owned(), values)).into())
+    }
+
+    fn get(&self, name: &str) -> &[String] {
+        self.0.get(name).unwrap_or_else(|| panic!("deploy/statements.toml: `{name}` is unknown"))
+    }
+
+    /// Each text, once for each value of its placeholders.
+    fn fill(&self, texts: &[String]) -> Vec<String> {
+        texts.iter().flat_map(|text| self.filled(text)).collect()
+    }
+
+    fn filled(&self, text: &str) -> Vec<String> {
+        let Some((before, rest)) = text.split_once('{') else { return vec![text.to_owned()] };
+        let (name, after) = rest.split_once('}').expect("a placeholder ends with `}`");
+        let after = self.filled(after);
+        let with = |value| after.iter().map(move |after| format!("{before}{value}{after}"));
+        self.get(name).iter().flat_map(with).collect()
+    }
+
+    fn statement(&mut self, mut own: Statement) -> Statement {
+        for also in own.also.drain(..).filter(|also| !self.get(&also.r#if).is_empty()) {
+            own.actions.extend(also.actions);
+            for (operator, compared) in also.condition {
+                own.condition.entry(operator).or_default().extend(compared);
+            }
+        }
+        own.actions.sort();
+        self.0.insert(own.sid.clone(), own.actions.clone());
+        own.actions.iter_mut().for_each(|name| *name = format!("{}:{name}", own.service));
+        own.resources = self.fill(&own.resources);
+        for texts in own.condition.values_mut().flat_map(BTreeMap::values_mut) {
+            match texts {
+                Texts::One(text) => *text = self.filled(text).concat(),
+                Texts::Many(texts) => *texts = self.fill(texts),
+            }
+        }
+        own
+    }
+}
+
+/// The partition that a region is in.
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+fn partition(region: &str) -> &'static str {
+    match region.split('-').collect::<Vec<_>>()[..] {
+        ["cn", ..] => "aws-cn",
+        ["eu", "isoe", ..] => "aws-iso-e",
+        ["eusc", ..] => "aws-eusc",
+        ["us", "gov", ..] => "aws-us-gov",
+        ["us", "iso", ..] => "aws-iso",
+        ["us", "isob", ..] => "aws-iso-b",
+        ["us", "isof", ..] => "aws-iso-f",
+        _ => "aws",
+    }
+}
+
 fn policies(settings: &Settings) -> impl Iterator<Item = Policy> {
     settings.environments.iter().flat_map(|env| {
-        let parts = [
-            ("network", network::all(env)),
-            ("tasks", tasks::all(env)),
-            ("delivery", delivery::all(env)),
-        ];
-        parts.map(|(part, mut statement)| {
-            // What only some environments have has no resource in the others.
-            statement.retain(|grant| !grant.resource.is_empty());
+        let document = toml::from_str(include_str!("deploy/statements.toml"));
+        let Document { network, tasks, delivery } =
+            document.unwrap_or_else(|error| panic!("deploy/statements.toml: {error}"));
+        let mut values = Values::new(env);
+        [("network", network), ("tasks", tasks), ("delivery", delivery)].map(|(part, mut all)| {
+            all.retain(|own| own.r#if.as_ref().is_none_or(|name| !values.get(name).is_empty()));
             let name = format!("{}-{part}", env.names.environment());
+            let statement = all.into_iter().map(|own| values.statement(own)).collect();
             Policy { name, version: "2012-10-17", statement }
         })
     })
@@ -93,32 +206,9 @@ pub fn page(settings: &Settings) -> String {
     for Policy { name, statement, .. } in policies(settings) {
         let _ =
             write!(out, "\n## [{name}](policies/{name}.json)\n\n| Statement | Why |\n|---|---|\n");
-        for grant in statement {
-            let _ = writeln!(out, "| {} | {} |", grant.sid, grant.why);
+        for Statement { sid, why, .. } in statement {
+            let _ = writeln!(out, "| {sid} | {why} |");
         }
     }
     out
-}
-
-/// Of a resource in the environment's region and account.
-fn arn(env: &Environment, service: &str, rest: &str) -> String {
-    // The only account, or whichever the policy is in.
-    let account = env.account_id.as_deref().unwrap_or("*");
-    let (region, account) = match service {
-        "apigateway" => (env.region.as_str(), ""),
-        "iam" => ("", account),
-        "cloudwatch" if rest.starts_with("dashboard/") => ("", account),
-        _ => (env.region.as_str(), account),
-    };
-    format!("arn:{}:{service}:{region}:{account}:{rest}", partition(env))
-}
-
-/// The partition that the region is in.
-/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
-fn partition(env: &Environment) -> &'static str {
-    match env.region.split('-').collect::<Vec<_>>()[..] {
-        ["cn", ..] => "aws-cn",
-        ["us", "gov", ..] => "aws-us-gov",
-        _ => "aws",
-    }
 }

@@ -128,9 +128,17 @@ fn a_deploy_policy_names_every_action_in_full_and_each_statement_once() {
 
 #[test]
 fn a_deploy_policys_arns_are_of_the_regions_partition() {
-    for (region, partition) in
-        [("eu-west-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
-    {
+    for (region, partition) in [
+        ("eu-west-1", "aws"),
+        ("us-west-2", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("eu-isoe-west-1", "aws-iso-e"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-west-1", "aws-iso-b"),
+        ("us-isof-south-1", "aws-iso-f"),
+    ] {
         let found = statements(&format!("[env.dev]\nregion = \"{region}\"\n"));
         let arns = found.iter().flat_map(|statement| &statement.resources);
         let arns: Vec<&String> = arns.filter(|resource| *resource != "*").collect();
@@ -139,6 +147,33 @@ fn a_deploy_policys_arns_are_of_the_regions_partition() {
             assert!(arn.starts_with(&format!("arn:{partition}:")), "{region}: {arn}");
         }
     }
+}
+
+/// Every string of a value. An empty list or table counts as an empty one.
+fn texts(value: &Value) -> Vec<&str> {
+    let within: Vec<&str> = match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(entries) => entries.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    };
+    if within.is_empty() { vec![""] } else { within }
+}
+
+#[test]
+fn every_placeholder_of_the_statements_is_filled() {
+    // A name that deploy.rs does not know panics. Together, these have every statement.
+    for (policy, document) in [SMALLEST, DEFAULT, EXISTING, LARGEST].into_iter().flat_map(policies)
+    {
+        for text in texts(&document) {
+            assert!(!text.is_empty() && !text.contains(['{', '}']), "{policy}: {document}");
+        }
+    }
+    let mut all: Vec<String> = every_statement().into_iter().map(|own| own.sid).collect();
+    all.sort();
+    all.dedup();
+    let file = include_str!("../../src/deploy/statements.toml");
+    assert_eq!(all.len(), file.lines().filter(|line| line.starts_with("sid = ")).count());
 }
 
 #[test]
