@@ -21,7 +21,7 @@ resource! {
         required { api_id: ApiId, integration_type: Text }
         optional {
             description: Text, integration_uri: InvokeArn, integration_method: Text,
-            content_handling_strategy: Text, timeout_milliseconds: Number,
+            content_handling_strategy: Text,
         }
         exports { id: IntegrationId, integration_uri: InvokeArn }
     }

@@ -17,6 +17,5 @@ resource! {
     /// A page of graphs.
     Dashboard("aws_cloudwatch_dashboard") -> DashboardRef {
         required { dashboard_name: Text, dashboard_body: Json }
-        exports { dashboard_arn: Arn }
     }
 }

@@ -10,7 +10,7 @@ resource! {
             cidr_block: Text, enable_dns_support: Bool, enable_dns_hostnames: Bool,
             tags: Map<Text>,
         }
-        exports { id: VpcId, arn: Arn, main_route_table_id: RouteTableId }
+        exports { id: VpcId, arn: Arn }
     }
     /// The security group that every VPC has; adopting it empties it.
     DefaultSecurityGroup("aws_default_security_group") -> DefaultSecurityGroupRef {
@@ -88,14 +88,14 @@ resource! {
     /// The way out of private subnets.
     NatGateway("aws_nat_gateway") -> NatGatewayRef {
         required { subnet_id: SubnetId }
-        optional { allocation_id: AllocationId, connectivity_type: Text, tags: Map<Text> }
+        optional { allocation_id: AllocationId, tags: Map<Text> }
         exports { id: NatGatewayId }
     }
     /// A record of who talked to whom.
     FlowLog("aws_flow_log") -> FlowLogRef {
         optional {
             vpc_id: VpcId, traffic_type: Text, log_destination: Arn, log_destination_type: Text,
-            iam_role_arn: Arn, max_aggregation_interval: Number, tags: Map<Text>,
+            iam_role_arn: Arn, tags: Map<Text>,
         }
     }
 }
@@ -104,7 +104,7 @@ data! {
     /// A VPC that exists.
     VpcData("aws_vpc") -> VpcDataRef {
         optional { default: Bool, id: VpcId }
-        exports { id: VpcId, main_route_table_id: RouteTableId }
+        exports { id: VpcId }
     }
     /// Subnets that exist.
     SubnetsData("aws_subnets") -> SubnetsDataRef {

@@ -8,10 +8,7 @@ resource! {
     Repository("aws_ecr_repository") -> RepositoryRef {
         required { name: Text }
         optional { image_tag_mutability: Text, force_delete: Bool, tags: Map<Text> }
-        blocks {
-            image_scanning_configuration: ImageScanning,
-            encryption_configuration: Encryption
-        }
+        blocks { image_scanning_configuration: ImageScanning, encryption_configuration: Encryption }
         exports { name: Text, arn: Arn, repository_url: Url }
     }
     /// Which images expire.

@@ -22,14 +22,14 @@ resource! {
         required { family: Text, container_definitions: Json }
         optional {
             requires_compatibilities: List<Text>, network_mode: Text, cpu: Text, memory: Text,
-            execution_role_arn: Arn, task_role_arn: Arn, skip_destroy: Bool, tags: Map<Text>,
+            execution_role_arn: Arn, task_role_arn: Arn, tags: Map<Text>,
         }
         blocks {
             runtime_platform: RuntimePlatform,
             ephemeral_storage: EphemeralStorage,
             volume: Volume
         }
-        exports { arn: Arn, arn_without_revision: Arn, family: Text, revision: Number }
+        exports { arn: Arn, arn_without_revision: Arn }
     }
 }
 

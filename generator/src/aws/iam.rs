@@ -29,6 +29,6 @@ resource! {
 data! {
     /// `aws`, `aws-cn` or `aws-us-gov`, from the provider's region: asks nobody.
     Partition("aws_partition") -> PartitionRef {
-        exports { partition: PartitionName, dns_suffix: DnsSuffix }
+        exports { partition: PartitionName }
     }
 }

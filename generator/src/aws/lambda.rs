@@ -22,7 +22,7 @@ resource! {
     /// Who may call a function.
     Permission("aws_lambda_permission") -> PermissionRef {
         required { action: Text, function_name: FunctionName, principal: Text }
-        optional { statement_id: Text, source_arn: Arn, source_account: Text }
+        optional { statement_id: Text, source_arn: Arn,  }
     }
     /// What becomes of asynchronous calls that fail.
     EventInvokeConfig("aws_lambda_function_event_invoke_config") -> EventInvokeConfigRef {
@@ -40,7 +40,7 @@ nested! {
     /// Format and place of the function's own log.
     LoggingConfig {
         required { log_format: Text }
-        optional { log_group: Text, application_log_level: Text, system_log_level: Text }
+        optional { log_group: Text,  }
     }
     /// X-Ray.
     TracingConfig {

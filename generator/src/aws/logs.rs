@@ -6,10 +6,7 @@ use crate::resource;
 resource! {
     /// A log group.
     LogGroup("aws_cloudwatch_log_group") -> LogGroupRef {
-        optional {
-            name: Text, retention_in_days: Number, kms_key_id: Opt<Arn>, log_group_class: Text,
-            tags: Map<Text>,
-        }
+        optional { name: Text, retention_in_days: Number, kms_key_id: Opt<Arn>, tags: Map<Text> }
         exports { name: Text, arn: Arn }
     }
     /// What a log group's lines go to.

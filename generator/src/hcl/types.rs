@@ -178,8 +178,6 @@ string_types!(
     DeploymentId,
     /// A partition of AWS, the second part of every ARN there.
     PartitionName = "aws",
-    /// The domain that services of a partition stand under.
-    DnsSuffix = "amazonaws.com",
     /// The name of an IAM role.
     RoleName,
     /// The name of a function.

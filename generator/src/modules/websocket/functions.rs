@@ -92,11 +92,14 @@ pub(super) fn all(
     m.file("functions.tf");
     let zip = &inputs.lambda.zip;
     m.in_tests(zip, "versions.tf");
-    m.check(
+    let built = m.check(
         "lambda_zip",
         &func::file_exists(zip),
         text!["The functions are not built yet: ", zip, " is missing. Run: just build-lambdas"],
     );
+    m.case("not_built", "A plan warns when the functions are not built yet.")
+        .with(zip, "not-built.zip")
+        .warned_by(&built);
     let specs = specs(m, inputs, shared, &endpoint);
     let functions = m.local_here(
         "functions",

@@ -4,8 +4,7 @@
 mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = {
-      partition  = "aws"
-      dns_suffix = "amazonaws.com"
+      partition = "aws"
     }
   }
 

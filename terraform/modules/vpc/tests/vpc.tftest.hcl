@@ -10,8 +10,7 @@ mock_provider "aws" {
 
   mock_data "aws_vpc" {
     defaults = {
-      id                  = "vpc-0123456789abcdef0"
-      main_route_table_id = "rtb-0123456789abcdef0"
+      id = "vpc-0123456789abcdef0"
     }
   }
 
@@ -74,9 +73,8 @@ mock_provider "aws" {
 
   mock_resource "aws_vpc" {
     defaults = {
-      id                  = "vpc-0123456789abcdef0"
-      arn                 = "arn:aws:mock:us-east-1:123456789012:mock/mock"
-      main_route_table_id = "rtb-0123456789abcdef0"
+      id  = "vpc-0123456789abcdef0"
+      arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
     }
   }
 }

@@ -4,8 +4,7 @@
 mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = {
-      partition  = "aws"
-      dns_suffix = "amazonaws.com"
+      partition = "aws"
     }
   }
 
@@ -28,12 +27,6 @@ mock_provider "aws" {
       arn           = "arn:aws:mock:us-east-1:123456789012:mock/mock"
       execution_arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
       invoke_url    = "https://mock.example.com"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_dashboard" {
-    defaults = {
-      dashboard_arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
     }
   }
 
@@ -103,6 +96,17 @@ variables {
 
 # The example of the README, with the default of every other input.
 run "example" {}
+
+# A plan warns when the functions are not built yet.
+run "not_built" {
+  expect_failures = [check.lambda_zip]
+
+  variables {
+    lambda = {
+      zip = "not-built.zip"
+    }
+  }
+}
 
 # Every switch can be on at once.
 run "everything_on" {
