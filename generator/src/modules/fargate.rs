@@ -22,6 +22,10 @@ use crate::skips;
 /// The module `fargate`.
 pub struct Fargate;
 
+type This = Module<Fargate>;
+type Inputs = FargateInputs<Fargate>;
+type Value<T> = Expr<Fargate, T>;
+
 /// Where the worker may write, each a volume over the read-only root. The image declares them as
 /// volumes owned by [`USER`], because a bind mount on Fargate otherwise belongs to root.
 pub const WRITABLE: [(&str, &str); 2] = [("workspace", "/workspace"), ("tmp", "/tmp")];
@@ -235,7 +239,7 @@ impl Definition for Fargate {
     }
 }
 
-fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> RepositoryRef<Fargate> {
+fn repository(m: &mut This, inputs: &Inputs) -> RepositoryRef<Fargate> {
     m.file("ecr.tf");
     let (image, key) = (&inputs.image, &inputs.kms_key_arn);
     let repository = m.add(
@@ -251,7 +255,7 @@ fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> Repos
                     .kms_key(key),
             ),
     );
-    let rule = |priority: i32, description: &str, selection: Expr<Fargate, Any>| {
+    let rule = |priority: i32, description: &str, selection: Value<Any>| {
         let action = object! { type: "expire" };
         object! {
             rulePriority: priority, description: description, selection: selection, action: action
@@ -278,7 +282,7 @@ fn repository(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> Repos
     repository
 }
 
-fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterRef<Fargate> {
+fn cluster(m: &mut This, inputs: &Inputs) -> ClusterRef<Fargate> {
     m.file("main.tf");
     let role = m.add_if(
         &inputs.create_service_linked_role,
@@ -309,9 +313,9 @@ fn cluster(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) -> ClusterR
 /// The role with which Fargate itself pulls the image, reads the secrets and writes the log, and the
 /// role that the agent has.
 fn roles(
-    m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
-    account: &Expr<Fargate, Text>,
+    m: &mut This,
+    inputs: &Inputs,
+    account: &Value<Text>,
 ) -> (RoleRef<Fargate>, RoleRef<Fargate>) {
     let prefix = rules::short(
         m,
@@ -339,8 +343,8 @@ fn roles(
 }
 
 fn execution_policy(
-    m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
+    m: &mut This,
+    inputs: &Inputs,
     repository: &RepositoryRef<Fargate>,
     logs: &LogGroupRef<Fargate>,
     execution: &RoleRef<Fargate>,
@@ -383,11 +387,11 @@ fn execution_policy(
 }
 
 fn task_definition(
-    m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
+    m: &mut This,
+    inputs: &Inputs,
     repository: &RepositoryRef<Fargate>,
     logs: &LogGroupRef<Fargate>,
-    image: &Expr<Fargate, Text>,
+    image: &Value<Text>,
     (execution, task): (&RoleRef<Fargate>, &RoleRef<Fargate>),
 ) -> TaskDefinitionRef<Fargate> {
     m.file("main.tf");
@@ -397,7 +401,7 @@ fn task_definition(
         "A digest pins the image's bytes; a tag is a name.",
         inputs.image.digest.is_null().choose::<Text>(image, pinned),
     );
-    let secret = |name: &str, arn: &Expr<Fargate, Arn>| object! { name: name, valueFrom: arn };
+    let secret = |name: &str, arn: &Value<Arn>| object! { name: name, valueFrom: arn };
     let mount = |(volume, path): (&str, &str)| {
         object! { sourceVolume: volume, containerPath: path, readOnly: false }
     };
@@ -461,11 +465,7 @@ fn task_definition(
     m.add(definition)
 }
 
-fn alarm(
-    m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
-    machine: &StateMachineRef<Fargate>,
-) {
+fn alarm(m: &mut This, inputs: &Inputs, machine: &StateMachineRef<Fargate>) {
     m.file("alarms.tf");
     let topic = &inputs.monitoring.alarm_topic_arn;
     let actions = m.local_because(
@@ -493,8 +493,8 @@ fn alarm(
 }
 
 fn cases(
-    m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
+    m: &mut This,
+    inputs: &Inputs,
     cluster: &ClusterRef<Fargate>,
     task_definition: &TaskDefinitionRef<Fargate>,
     execution: &RoleRef<Fargate>,

@@ -16,6 +16,10 @@ use crate::skips;
 /// The module `vpc`.
 pub struct Vpc;
 
+type This = Module<Vpc>;
+type Inputs = VpcInputs<Vpc>;
+type Value<T> = Expr<Vpc, T>;
+
 /// The modes, as the variable `mode` spells them.
 pub const MODES: [&str; 3] = ["create", "default", "existing"];
 /// The ways out of a VPC of its own, as the variable `nat` spells them.
@@ -154,7 +158,7 @@ impl Definition for Vpc {
     }
 }
 
-fn validations(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) {
+fn validations(m: &mut This, inputs: &Inputs) {
     let zones = &inputs.availability_zones;
     let count = func::length(zones);
     let different = func::length(func::distinct(zones)).equals(&count);
@@ -202,11 +206,11 @@ fn validations(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) {
 }
 
 fn cases(
-    m: &mut Module<Vpc>,
-    inputs: &VpcInputs<Vpc>,
+    m: &mut This,
+    inputs: &Inputs,
     own: &own::Network,
     existing: &existing::Network,
-    subnet_ids: &Expr<Vpc, List<SubnetId>>,
+    subnet_ids: &Value<List<SubnetId>>,
     worker: &SecurityGroupRef<Vpc>,
 ) {
     let made = own.vpc.count();

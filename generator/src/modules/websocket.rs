@@ -24,6 +24,10 @@ use crate::skips;
 /// The module `websocket`.
 pub struct Websocket;
 
+type This = Module<Websocket>;
+type Inputs = WebsocketInputs<Websocket>;
+type Value<T> = Expr<Websocket, T>;
+
 /// Name of the subscription filter.
 const FILTER: &str = "push-logs";
 
@@ -202,10 +206,7 @@ impl Definition for Websocket {
     }
 }
 
-fn connections(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
-) -> TableRef<Websocket> {
+fn connections(m: &mut This, inputs: &Inputs) -> TableRef<Websocket> {
     m.file("table.tf");
     let protection = &inputs.table;
     m.add(
@@ -232,11 +233,7 @@ fn connections(
 }
 
 /// The workers' lines go to push-logs.
-fn subscription(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
-    functions: &functions::Functions,
-) {
+fn subscription(m: &mut This, inputs: &Inputs, functions: &functions::Functions) {
     m.file("subscription.tf");
     let workers = &inputs.workers;
     let permission = m.add(
@@ -263,12 +260,7 @@ fn subscription(
     );
 }
 
-fn cases(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
-    table: &TableRef<Websocket>,
-    stage: &StageRef<Websocket>,
-) {
+fn cases(m: &mut This, inputs: &Inputs, table: &TableRef<Websocket>, stage: &StageRef<Websocket>) {
     let monitoring = &inputs.monitoring;
     m.case("everything_on", "Every switch can be on at once.")
         .with(&monitoring.access_logs, true)

@@ -3,7 +3,7 @@
 //! It decides nothing. `admit` and `decide` answer with a `Step` of `ralph_protocol::execution`; the
 //! machine does what the step says and hands it back.
 
-use super::{Fargate, FargateInputs, rules};
+use super::{Fargate, Inputs, This, Value, rules};
 use crate::aws::iam::{Partition, Role, RolePolicy, RolePolicyRef, RoleRef};
 use crate::aws::logs::LogGroup;
 use crate::aws::sfn::{Logging, StateMachine, StateMachineRef, Tracing};
@@ -12,7 +12,7 @@ use crate::skips;
 
 /// The parts of the module that the state machine and its role name.
 pub(super) struct Around<'a> {
-    pub(super) account: &'a Expr<Fargate, Text>,
+    pub(super) account: &'a Value<Text>,
     pub(super) cluster: &'a crate::aws::ecs::ClusterRef<Fargate>,
     pub(super) task_definition: &'a crate::aws::ecs::TaskDefinitionRef<Fargate>,
     pub(super) execution: &'a RoleRef<Fargate>,
@@ -20,13 +20,9 @@ pub(super) struct Around<'a> {
 }
 
 /// Adds the state machine.
-pub(super) fn add(
-    m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
-    around: &Around<'_>,
-) -> StateMachineRef<Fargate> {
+pub(super) fn add(m: &mut This, inputs: &Inputs, around: &Around<'_>) -> StateMachineRef<Fargate> {
     m.file("iam.tf");
-    let partition: Expr<Fargate, Text> = m.add(Partition::new("current")).partition().into();
+    let partition: Value<Text> = m.add(Partition::new("current")).partition().into();
     let (role, policy) = role(m, inputs, around, &partition);
     m.file("state_machine.tf");
     let logs = m.add(
@@ -58,18 +54,14 @@ pub(super) fn add(
 
 /// The definition, in JSONPath. A test follows every state of it.
 /// <https://states-language.net/spec.html>
-fn definition(
-    inputs: &FargateInputs<Fargate>,
-    around: &Around<'_>,
-    partition: &Expr<Fargate, Text>,
-) -> Expr<Fargate, Json> {
+fn definition(inputs: &Inputs, around: &Around<'_>, partition: &Value<Text>) -> Value<Json> {
     let call = |name: &str| text!["arn:", partition, ":states:::", name];
     // For half an hour on average, and not all at once when many executions meet the same trouble.
     let retry = object! {
         ErrorEquals: ["States.ALL".into()], IntervalSeconds: 2, BackoffRate: 2,
         MaxDelaySeconds: 300, MaxAttempts: 18, JitterStrategy: "FULL",
     };
-    let invoke = |parameters: Expr<Fargate, Any>| {
+    let invoke = |parameters: Value<Any>| {
         object! {
             Type: "Task",
             Resource: call("lambda:invoke"),
@@ -121,7 +113,7 @@ fn definition(
 }
 
 /// The parameters of RunTask.
-fn run_task(inputs: &FargateInputs<Fargate>, around: &Around<'_>) -> Expr<Fargate, Any> {
+fn run_task(inputs: &Inputs, around: &Around<'_>) -> Value<Any> {
     let network = &inputs.network;
     let strategy = object! { "CapacityProvider.$": "$.run.capacityProvider", Weight: 1 };
     let network = object! {
@@ -140,10 +132,10 @@ fn run_task(inputs: &FargateInputs<Fargate>, around: &Around<'_>) -> Expr<Fargat
 }
 
 fn role(
-    m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
+    m: &mut This,
+    inputs: &Inputs,
     around: &Around<'_>,
-    partition: &Expr<Fargate, Text>,
+    partition: &Value<Text>,
 ) -> (RoleRef<Fargate>, RolePolicyRef<Fargate>) {
     let (cluster, name) = (around.cluster.arn(), &inputs.names.state_machine);
     let account = around.account;

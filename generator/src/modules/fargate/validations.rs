@@ -2,7 +2,7 @@
 
 use ralph_protocol::names::worker_env;
 
-use super::{Fargate, FargateInputs, Image, rules};
+use super::{Fargate, Image, Inputs, This, Value, rules};
 use crate::hcl::prelude::*;
 
 /// CPU units of a task, and the memory that goes with them in MiB: first, last, step.
@@ -17,9 +17,8 @@ const SIZES: [(i64, (i64, i64, i64)); 7] = [
     (16_384, (32_768, 122_880, 8192)),
 ];
 
-pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
-    let secrets: Expr<Fargate, List<Text>> =
-        [worker_env::ANTHROPIC_KEYS, worker_env::GIT_TOKEN].into();
+pub(super) fn all(m: &mut This, inputs: &Inputs) {
+    let secrets: Value<List<Text>> = [worker_env::ANTHROPIC_KEYS, worker_env::GIT_TOKEN].into();
     let open = func::keys(&inputs.environment).map("name", |name| {
         rules::matches(&name, "^RALPH_[A-Z_]+$").and(func::contains(secrets, name).negate())
     });
@@ -70,7 +69,7 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     rules::secret(m, &inputs.secrets.git_token_arn);
     let task = &inputs.task;
     rules::one_of(m, &task.architecture, ["X86_64", "ARM64"], "x86_64");
-    let units: Vec<Expr<Fargate, Number>> = SIZES.map(|(cpu, _)| cpu.into()).into();
+    let units: Vec<Value<Number>> = SIZES.map(|(cpu, _)| cpu.into()).into();
     m.validate(
         &task.cpu,
         &func::contains(units, &task.cpu),
@@ -80,7 +79,7 @@ pub(super) fn all(m: &mut Module<Fargate>, inputs: &FargateInputs<Fargate>) {
     rules::between(m, &task.storage_gib, (21, 200));
 }
 
-fn image(m: &mut Module<Fargate>, image: &Image<Fargate>) {
+fn image(m: &mut This, image: &Image<Fargate>) {
     rules::optional_form(
         m,
         &image.digest,
@@ -107,10 +106,7 @@ fn image(m: &mut Module<Fargate>, image: &Image<Fargate>) {
 }
 
 /// Whether Fargate has a task of this size.
-pub(super) fn size(
-    m: &mut Module<Fargate>,
-    inputs: &FargateInputs<Fargate>,
-) -> Expr<Fargate, Bool> {
+pub(super) fn size(m: &mut This, inputs: &Inputs) -> Value<Bool> {
     let sizes = m.local_because(
         "fargate_memory",
         "MiB of memory that Fargate offers with each number of CPU units.",

@@ -1,14 +1,14 @@
 //! Interface endpoints: AWS's services without leaving AWS.
 
 use super::own::Network;
-use super::{Vpc, VpcInputs};
+use super::{Inputs, This, Vpc};
 use crate::aws::ec2::{IngressRule, SecurityGroup, SecurityGroupRef, VpcEndpoint};
 use crate::hcl::prelude::*;
 use crate::skips;
 
 pub(super) fn interface(
-    m: &mut Module<Vpc>,
-    inputs: &VpcInputs<Vpc>,
+    m: &mut This,
+    inputs: &Inputs,
     own: &Network,
     worker: &SecurityGroupRef<Vpc>,
 ) {

@@ -1,28 +1,24 @@
 //! A network that exists: the account's default VPC, or one that is given. Read, never changed.
 
-use super::{Vpc, VpcInputs};
+use super::{Inputs, This, Value};
 use crate::aws::ec2::{Filter, SubnetsData, VpcData};
 use crate::hcl::prelude::*;
 
 /// What is there; nothing in mode create.
 pub(super) struct Network {
     /// The VPC.
-    pub vpc_id: Expr<Vpc, VpcId>,
+    pub vpc_id: Value<VpcId>,
     /// Its subnets that tasks use.
-    pub subnet_ids: Expr<Vpc, List<SubnetId>>,
+    pub subnet_ids: Value<List<SubnetId>>,
     /// Those of them that the VPC has in the zones.
-    pub found: Expr<Vpc, List<SubnetId>>,
+    pub found: Value<List<SubnetId>>,
     /// How many zones have one.
-    pub zones: Expr<Vpc, Number>,
+    pub zones: Value<Number>,
     /// What a test gives: the subnets in one zone.
-    pub in_zone: Expr<Vpc, List<SubnetId>>,
+    pub in_zone: Value<List<SubnetId>>,
 }
 
-pub(super) fn network(
-    m: &mut Module<Vpc>,
-    inputs: &VpcInputs<Vpc>,
-    create: &Expr<Vpc, Bool>,
-) -> Network {
+pub(super) fn network(m: &mut This, inputs: &Inputs, create: &Value<Bool>) -> Network {
     m.file("existing.tf");
     let given = &inputs.existing;
     let is_default = inputs.mode.equals("default");
@@ -30,7 +26,7 @@ pub(super) fn network(
     let vpc_id = is_default.choose(vpc.first(|vpc| vpc.id()), given.vpc_id.set());
     let vpc_id = m.local("existing_vpc_id", vpc_id);
     let filter =
-        |name: &str, values: Expr<Vpc, List<Text>>| Filter::default().name(name).values(values);
+        |name: &str, values: Value<List<Text>>| Filter::default().name(name).values(values);
     let ask = inputs.mode.equals("default").or(given.vpc_id.is_set());
     let zones = ask.and(create.negate()).choose(&inputs.availability_zones, Vec::new());
     let subnets = m.add_each(&func::to_set(zones), |each| {

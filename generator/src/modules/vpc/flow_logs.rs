@@ -1,14 +1,14 @@
 //! Flow logs: who talked to whom.
 
 use super::own::Network;
-use super::{Vpc, VpcInputs};
+use super::{Inputs, This};
 use crate::aws::ec2::FlowLog;
 use crate::aws::iam::{Role, RolePolicy};
 use crate::aws::logs::LogGroup;
 use crate::hcl::prelude::*;
 use crate::skips;
 
-pub(super) fn records(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>, own: &Network) {
+pub(super) fn records(m: &mut This, inputs: &Inputs, own: &Network) {
     m.file("flow_logs.tf");
     let on = m.local("flow_logs", own.create.and(&inputs.flow_logs.enabled));
     let group = m.add_if(

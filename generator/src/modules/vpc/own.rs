@@ -1,6 +1,6 @@
 //! Mode create: a VPC with a public subnet in each zone, and private ones where there is NAT.
 
-use super::{Vpc, VpcInputs};
+use super::{Inputs, This, Value, Vpc};
 use crate::aws::ec2::{
     self, DefaultSecurityGroup, Eip, InternetGateway, NatGateway, Route, RouteTable,
     RouteTableAssociation, Subnet, VpcEndpoint, VpcRef,
@@ -15,14 +15,14 @@ const FIRST_PRIVATE: i32 = 8;
 /// What mode create makes; nothing in the other modes.
 pub(super) struct Network {
     /// Whether it is made.
-    pub(super) create: Expr<Vpc, Bool>,
+    pub(super) create: Value<Bool>,
     pub(super) vpc: Maybe<Vpc, VpcRef<Vpc>>,
     /// How many NAT gateways there are.
-    pub(super) gateways: Expr<Vpc, Number>,
-    pub(super) subnet_ids: Expr<Vpc, List<SubnetId>>,
+    pub(super) gateways: Value<Number>,
+    pub(super) subnet_ids: Value<List<SubnetId>>,
 }
 
-pub(super) fn network(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) -> Network {
+pub(super) fn network(m: &mut This, inputs: &Inputs) -> Network {
     let named = |suffix: &str| map([("Name", text![&inputs.name, suffix])]);
     let create = m.local("create", inputs.mode.equals("create"));
     let vpc = m.add_if(
@@ -52,7 +52,7 @@ pub(super) fn network(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) -> Network {
             .destination_cidr_block("0.0.0.0/0")
             .gateway_id(gateway.first(|gateway| gateway.id())),
     );
-    let ranges = |first: i32, on: &Expr<Vpc, Bool>| {
+    let ranges = |first: i32, on: &Value<Bool>| {
         inputs.availability_zones.to_map_where(("index", "zone"), |index, zone| {
             let number = if first == 0 { index } else { index.plus(first) };
             ((zone, func::cidr_subnet(&inputs.cidr, 4, number)), on.clone())
@@ -80,7 +80,7 @@ pub(super) fn network(m: &mut Module<Vpc>, inputs: &VpcInputs<Vpc>) -> Network {
 
     m.file("private.tf");
     let named_by =
-        |middle: &str, key: &Expr<Vpc, Text>| map([("Name", text![&inputs.name, middle, key])]);
+        |middle: &str, key: &Value<Text>| map([("Name", text![&inputs.name, middle, key])]);
     let has_private = m.local("private", create.and(inputs.nat.differs("none")));
     let private_ranges = m.local("private_ranges", ranges(FIRST_PRIVATE, &has_private));
     let zones = &inputs.availability_zones;

@@ -1,6 +1,6 @@
 //! Access logs: a line of JSON for each request. Never its query string, which holds a token.
 
-use super::{Websocket, WebsocketInputs};
+use super::{Inputs, This, Websocket};
 use crate::aws::apigateway::{AccessLog, Account, AccountRef};
 use crate::aws::iam::{Role, RolePolicy};
 use crate::aws::logs::LogGroup;
@@ -34,10 +34,7 @@ pub(super) struct Destination {
     pub(super) account: Maybe<Websocket, AccountRef<Websocket>>,
 }
 
-pub(super) fn destination(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
-) -> Destination {
+pub(super) fn destination(m: &mut This, inputs: &Inputs) -> Destination {
     m.file("access_logs.tf");
     let (monitoring, roles) = (&inputs.monitoring, &inputs.roles);
     let group = m.add_if(

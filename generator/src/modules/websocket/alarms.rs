@@ -3,7 +3,7 @@
 use ralph_protocol::names::{Handler, METRIC_DIMENSION, METRIC_NAMESPACE, metric};
 
 use super::functions::Functions;
-use super::{FILTER, Websocket, WebsocketInputs};
+use super::{FILTER, Inputs, This, Websocket};
 use crate::aws::cloudwatch::MetricAlarm;
 use crate::aws::sqs::QueueRef;
 use crate::hcl::FieldType;
@@ -31,8 +31,8 @@ fields! {
 }
 
 pub(super) fn all(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
+    m: &mut This,
+    inputs: &Inputs,
     functions: &Functions,
     failures: &QueueRef<Websocket>,
 ) {

@@ -3,7 +3,7 @@
 use ralph_protocol::names::{Handler, route};
 
 use super::functions::Functions;
-use super::{Websocket, WebsocketInputs, access_logs};
+use super::{Inputs, This, Websocket, access_logs};
 use crate::aws::apigateway::{
     Api, ApiRef, Authorizer, Deployment, Integration, Route, RouteSettings, Stage, StageRef,
 };
@@ -33,10 +33,7 @@ const ROUTES: [(&str, &str, Handler); 4] = [
     ("send_logs", route::SEND_LOGS, Handler::SendLogs),
 ];
 
-pub(super) fn api(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
-) -> ApiRef<Websocket> {
+pub(super) fn api(m: &mut This, inputs: &Inputs) -> ApiRef<Websocket> {
     m.add(
         Api::new("this")
             .name(&inputs.name)
@@ -47,8 +44,8 @@ pub(super) fn api(
 }
 
 pub(super) fn routes(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
+    m: &mut This,
+    inputs: &Inputs,
     api: &ApiRef<Websocket>,
     functions: &Functions,
 ) -> StageRef<Websocket> {

@@ -3,14 +3,14 @@
 use ralph_protocol::names::{Handler, METRIC_DIMENSION, METRIC_NAMESPACE, metric};
 
 use super::functions::Functions;
-use super::{FILTER, Websocket, WebsocketInputs};
+use super::{FILTER, Inputs, This, Value, Websocket};
 use crate::aws::cloudwatch::Dashboard;
 use crate::aws::sqs::QueueRef;
 use crate::hcl::FieldType;
 use crate::hcl::prelude::*;
 
 /// A curve: namespace, metric, dimensions, statistic.
-type Curve = Expr<Websocket, Any>;
+type Curve = Value<Any>;
 
 fields! {
     /// A graph.
@@ -23,8 +23,8 @@ fields! {
 }
 
 pub(super) fn page(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
+    m: &mut This,
+    inputs: &Inputs,
     functions: &Functions,
     failures: &QueueRef<Websocket>,
 ) {
@@ -39,10 +39,10 @@ pub(super) fn page(
         let statistic = object! { stat: statistic };
         tuple(parts.iter().map(|part| (*part).into()).chain([of, statistic]))
     };
-    let ours = |metric: &str, function: &Expr<Websocket, Text>, statistic: &str| {
+    let ours = |metric: &str, function: &Value<Text>, statistic: &str| {
         curve(&[METRIC_NAMESPACE, metric, METRIC_DIMENSION], function.any(), statistic)
     };
-    let lambda = |metric: &str, function: &Expr<Websocket, Text>, statistic: &str| {
+    let lambda = |metric: &str, function: &Value<Text>, statistic: &str| {
         curve(&["AWS/Lambda", metric, "FunctionName"], function.any(), statistic)
     };
     let logs = |metric: &str| {
@@ -114,7 +114,7 @@ pub(super) fn page(
     let graphs = graphs.map(|(title, metrics)| {
         Graph::write(Graph { title: title.into(), metrics: metrics.into() })
     });
-    let graphs: Expr<Websocket, List<Any>> = m.local_here("graphs", "", graphs.into());
+    let graphs: Value<List<Any>> = m.local_here("graphs", "", graphs.into());
     let widgets = graphs.map_with(("i", "graph"), |i, graph| {
         let graph = Graph::read(graph);
         object! {

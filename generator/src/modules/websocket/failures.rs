@@ -4,7 +4,7 @@
 use ralph_protocol::names::Handler;
 
 use super::functions::Functions;
-use super::{Websocket, WebsocketInputs};
+use super::{Inputs, This, Value, Websocket};
 use crate::aws::lambda::{DestinationConfig, EventInvokeConfig, OnFailure};
 use crate::aws::sqs::{Queue, QueueRef};
 use crate::hcl::prelude::*;
@@ -16,10 +16,7 @@ const RETRIES: u32 = 2;
 /// Two weeks, the most that SQS allows: a holiday, and time to look.
 const KEPT: u32 = 14 * 24 * 3600;
 
-pub(super) fn queue(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
-) -> QueueRef<Websocket> {
+pub(super) fn queue(m: &mut This, inputs: &Inputs) -> QueueRef<Websocket> {
     m.file("failures.tf");
     let key = &inputs.kms_key_arn;
     let managed = key.is_null().choose::<Opt<Bool>>(Expr::<_, Bool>::from(true), Expr::null());
@@ -34,8 +31,8 @@ pub(super) fn queue(
 }
 
 /// Repeats failed asynchronous calls, then puts them into the queue.
-pub(super) fn kept(m: &mut Module<Websocket>, functions: &Functions, queue: &QueueRef<Websocket>) {
-    let called: Expr<Websocket, List<Text>> =
+pub(super) fn kept(m: &mut This, functions: &Functions, queue: &QueueRef<Websocket>) {
+    let called: Value<List<Text>> =
         [Handler::PushLogs, Handler::TaskEvents].map(Handler::as_str).into();
     m.add_each(&func::to_set(called), |each| {
         EventInvokeConfig::new("this")

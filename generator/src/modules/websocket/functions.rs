@@ -5,7 +5,7 @@ use ralph_protocol::{
     table::WORKSTREAM_PREFIX,
 };
 
-use super::{Websocket, WebsocketInputs};
+use super::{Inputs, This, Value, Websocket};
 use crate::aws::apigateway::ApiRef;
 use crate::aws::dynamodb::TableRef;
 use crate::aws::iam::{Partition, Role, RolePolicy};
@@ -59,22 +59,22 @@ impl Functions {
     pub(super) fn of<T>(
         &self,
         handler: Handler,
-        f: impl FnOnce(&FunctionRef<Websocket>) -> Expr<Websocket, T>,
-    ) -> Expr<Websocket, T> {
+        f: impl FnOnce(&FunctionRef<Websocket>) -> Value<T>,
+    ) -> Value<T> {
         self.at(handler.as_str(), f)
     }
 
     /// The function of a name that is worked out.
     pub(super) fn at<T>(
         &self,
-        name: impl Into<Expr<Websocket, Text>>,
-        f: impl FnOnce(&FunctionRef<Websocket>) -> Expr<Websocket, T>,
-    ) -> Expr<Websocket, T> {
+        name: impl Into<Value<Text>>,
+        f: impl FnOnce(&FunctionRef<Websocket>) -> Value<T>,
+    ) -> Value<T> {
         self.functions.at(name, f)
     }
 
     /// A function's own log group.
-    pub(super) fn log_group(&self, handler: Handler) -> Expr<Websocket, Text> {
+    pub(super) fn log_group(&self, handler: Handler) -> Value<Text> {
         self.log_groups.at(handler.as_str(), |group| group.name())
     }
 }
@@ -82,11 +82,7 @@ impl Functions {
 /// What functions share.
 type Shared<'a> = (&'a TableRef<Websocket>, &'a ApiRef<Websocket>, &'a QueueRef<Websocket>);
 
-pub(super) fn all(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
-    shared: Shared<'_>,
-) -> Functions {
+pub(super) fn all(m: &mut This, inputs: &Inputs, shared: Shared<'_>) -> Functions {
     let (table, api, _) = shared;
     let endpoint = endpoint(m, inputs, api);
     m.file("functions.tf");
@@ -106,7 +102,7 @@ pub(super) fn all(
         "What differs from function to function. The resources below have the rest.",
         map(specs.map(|(handler, spec)| (handler.as_str(), Spec::write(spec)))),
     );
-    let name = |key: &Expr<Websocket, Text>| text![&inputs.name, "-", key];
+    let name = |key: &Value<Text>| text![&inputs.name, "-", key];
     let log_groups = m.add_each(&functions, |each| {
         LogGroup::new("function")
             .why("Lambda would make the group without a retention, and leave it when the function is deleted. A function may not make it.")
@@ -176,11 +172,11 @@ pub(super) fn all(
 
 /// A function's policy: its log, the table, what it has of its own, and what a switch adds.
 fn document(
-    inputs: &WebsocketInputs<Websocket>,
+    inputs: &Inputs,
     table: &TableRef<Websocket>,
-    key: &Expr<Websocket, Text>,
+    key: &Value<Text>,
     spec: &Spec<Websocket>,
-    log_group: &Expr<Websocket, Arn>,
+    log_group: &Value<Arn>,
 ) -> Document<Websocket> {
     let table_key = map([("dynamodb", ["kms:Decrypt"].into())]);
     let on_key = func::merge(table_key, &spec.key_actions).map_where(
@@ -215,11 +211,7 @@ fn document(
 }
 
 /// Where frames are posted. Not the stage's own attribute: the stage depends on the functions.
-fn endpoint(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
-    api: &ApiRef<Websocket>,
-) -> Expr<Websocket, Text> {
+fn endpoint(m: &mut This, inputs: &Inputs, api: &ApiRef<Websocket>) -> Value<Text> {
     let base = &inputs.management_base;
     let stage = &inputs.environment;
     let own = text![func::replace(api.api_endpoint(), "wss://", "https://"), "/", stage];
@@ -233,13 +225,13 @@ fn endpoint(
 
 /// What each function has of its own, by name.
 fn specs(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
+    m: &mut This,
+    inputs: &Inputs,
     (table, api, failures): Shared<'_>,
-    endpoint: &Expr<Websocket, Text>,
+    endpoint: &Value<Text>,
 ) -> [(Handler, Spec<Websocket>); 8] {
     let (workers, executions) = (&inputs.workers, &inputs.executions);
-    let partition: Expr<Websocket, Text> = m.add(Partition::new("current")).partition().into();
+    let partition: Value<Text> = m.add(Partition::new("current")).partition().into();
     let account = m.local("account_id", table.arn().account());
     let post = Statement::allow("PostToConnections", "execute-api: ManageConnections").on(arn![
         api.execution_arn(),

@@ -3,7 +3,7 @@
 use ralph_protocol::names::Handler;
 
 use super::functions::Functions;
-use super::{Websocket, WebsocketInputs};
+use super::{Inputs, This, Websocket};
 use crate::aws::events::{DeadLetter, RetryPolicy, Rule, Target};
 use crate::aws::lambda::Permission;
 use crate::aws::sqs::{QueuePolicy, QueueRef};
@@ -15,8 +15,8 @@ const OLDEST_EVENT: u32 = 3600;
 const ATTEMPTS: u32 = 185;
 
 pub(super) fn rule(
-    m: &mut Module<Websocket>,
-    inputs: &WebsocketInputs<Websocket>,
+    m: &mut This,
+    inputs: &Inputs,
     functions: &Functions,
     failures: &QueueRef<Websocket>,
 ) {

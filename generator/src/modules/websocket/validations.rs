@@ -2,10 +2,10 @@
 
 use ralph_protocol::{execution::MAX_DURATION_SECS, names::Handler};
 
-use super::{Websocket, WebsocketInputs, rules};
+use super::{Inputs, This, rules};
 use crate::hcl::prelude::*;
 
-pub(super) fn all(m: &mut Module<Websocket>, inputs: &WebsocketInputs<Websocket>) {
+pub(super) fn all(m: &mut This, inputs: &Inputs) {
     rules::form(
         m,
         &inputs.environment,
