@@ -9,13 +9,11 @@ data "aws_vpc" "default" {
 
 # One for each zone, because the ids alone do not say which zones have a subnet.
 data "aws_subnets" "existing" {
-  for_each = toset(
-    (var.mode == "default" || var.existing.vpc_id != null) && !local.create ? var.availability_zones : [],
-  )
+  for_each = toset(local.create ? [] : var.availability_zones)
 
   filter {
     name   = "vpc-id"
-    values = [local.existing_vpc_id]
+    values = [coalesce(local.existing_vpc_id, "none")]
   }
 
   filter {

@@ -27,12 +27,13 @@ pub(super) fn network(m: &mut This, inputs: &Inputs, create: &Value<Bool>) -> Ne
     let vpc_id = m.local("existing_vpc_id", vpc_id);
     let filter =
         |name: &str, values: Value<List<Text>>| Filter::default().name(name).values(values);
-    let ask = inputs.mode.equals("default").or(given.vpc_id.is_set());
-    let zones = ask.and(create.negate()).choose(&inputs.availability_zones, Vec::new());
+    let zones = create.choose::<List<Text>>(Vec::new(), &inputs.availability_zones);
+    // Without an id there is no subnet, and the precondition of the security group says why.
+    let in_vpc = func::first_set([Expr::<_, Text>::from(&vpc_id).into(), text!["none"].into()]);
     let subnets = m.add_each(&func::to_set(zones), |each| {
         SubnetsData::new("existing")
             .why("One for each zone, because the ids alone do not say which zones have a subnet.")
-            .filter(filter("vpc-id", [Expr::from(&vpc_id)].into()))
+            .filter(filter("vpc-id", [in_vpc].into()))
             .filter(filter("availability-zone", [each.key].into()))
             .only_if(&is_default.negate(), |subnets| {
                 subnets.filter(filter("subnet-id", given.subnet_ids.texts()))
