@@ -51,9 +51,8 @@ fn resources(module: &str, last: &str) -> BTreeMap<String, Value> {
     let folder = folder.path().join(&own);
     init(&folder);
     let said = good(&terraform(&folder).args(["test", "-json", "-verbose"]).output().unwrap());
-    let states = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let state =
-        states.filter(|message| message["type"] == "test_state").next_back().expect("a state");
+    let mut states = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let state = states.rfind(|message| message["type"] == "test_state").expect("a state");
     let found = state["test_state"]["root_module"]["resources"].as_array().expect("resources");
     let by_address = |resource: &Value| {
         (resource["address"].as_str().expect("an address").to_owned(), resource["values"].clone())
