@@ -105,8 +105,8 @@ resource "aws_iam_role" "state_machine" {
 }
 
 resource "aws_iam_role_policy" "state_machine" {
-  # DeliverLogs is on `*`: these actions have no resource-level permissions.
-  # WriteTraces is on `*`: X-Ray's actions have no resource-level permissions.
+  # DeliverLogs is on `*`: the actions of log delivery have no resource-level permissions.
+  # WriteTraces is on `*`: these actions of X-Ray have no resource-level permissions.
   name = "state-machine"
   role = aws_iam_role.state_machine.id
   policy = jsonencode({

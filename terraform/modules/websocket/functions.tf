@@ -207,7 +207,7 @@ resource "aws_iam_role" "function" {
 resource "aws_iam_role_policy" "function" {
   for_each = local.functions
 
-  # WriteTraces is on `*`: X-Ray's actions have no resource-level permissions.
+  # WriteTraces is on `*`: these actions of X-Ray have no resource-level permissions.
   name = each.key
   role = aws_iam_role.function[each.key].id
   policy = jsonencode({

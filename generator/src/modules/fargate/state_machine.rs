@@ -194,12 +194,12 @@ fn role(
             "logs: CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies \
              GetLogDelivery ListLogDeliveries PutResourcePolicy UpdateLogDelivery",
         )
-        .on_everything("these actions have no resource-level permissions"),
+        .on_everything("the actions of log delivery have no resource-level permissions"),
         Statement::allow(
             "WriteTraces",
             "xray: GetSamplingRules GetSamplingTargets PutTelemetryRecords PutTraceSegments",
         )
-        .on_everything("X-Ray's actions have no resource-level permissions"),
+        .on_everything("these actions of X-Ray have no resource-level permissions"),
     ]);
     let policy = m.add(
         RolePolicy::new("state_machine")

@@ -194,7 +194,7 @@ fn document(
         &inputs.kms_key_arn.is_set(),
     );
     let trace = Statement::allow("WriteTraces", "xray: PutTelemetryRecords PutTraceSegments")
-        .on_everything("X-Ray's actions have no resource-level permissions");
+        .on_everything("these actions of X-Ray have no resource-level permissions");
     let traced = ("name", &inputs.monitoring.traced_functions);
     Document::new([
         Statement::allow("WriteLogs", "logs: CreateLogStream PutLogEvents")
