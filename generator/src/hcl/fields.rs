@@ -137,7 +137,7 @@ impl Field {
 
 /// A module's inputs, or its outputs. Made with [`fields!`](crate::fields).
 pub trait Fields<M> {
-    /// What there is, in the order of its declaration.
+    /// The fields, in the order of its declaration.
     fn fields() -> Vec<Field>;
     /// All, each read from an expression.
     #[doc(hidden)]
