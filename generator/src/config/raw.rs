@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::keys::{ENVIRONMENT, FILE, Key, Kind, REGIONS, STRING, Section};
+use super::keys::{Form, KEYS, Key, Kind, Section};
 use super::problem::Problem;
 use crate::nearest::nearest;
 
@@ -66,23 +66,23 @@ pub(super) fn read(text: &str) -> (File, Vec<Problem>) {
         .iter()
         .map(|error| Problem::new(error.message()).at(error.span().unwrap_or(0..0), "here"))
         .collect();
-    let mut own = Table::new(&FILE, 0..0);
+    let mut own = Table::new(&KEYS.file, 0..0);
     let mut environments = Vec::new();
     for (name, value) in root.get_ref() {
         match (name.get_ref().as_ref(), value.get_ref()) {
             ("env", DeValue::Table(table)) => environments.extend(table),
             ("env", _) => problems.push(expected("tables, such as [env.dev]", value)),
-            _ => entry(&FILE, "", name, value, &mut own, &mut problems),
+            _ => entry(&KEYS.file, "", name, value, &mut own, &mut problems),
         }
     }
     // A file's order is the order of places; the parser's map sorts by name.
     environments.sort_by_key(|(name, _)| name.span().start);
     let environments = environments.into_iter().map(|(name, value)| {
-        let mut table = Table::new(&ENVIRONMENT, name.span());
+        let mut table = Table::new(&KEYS.environment, name.span());
         match value.get_ref() {
             DeValue::Table(entries) => {
                 for (name, value) in entries {
-                    entry(&ENVIRONMENT, "", name, value, &mut table, &mut problems);
+                    entry(&KEYS.environment, "", name, value, &mut table, &mut problems);
                 }
             }
             _ => problems.push(expected("a table, such as [env.dev]", value)),
@@ -106,7 +106,7 @@ fn entry(
     let path = format!("{prefix}{text}");
     if let Some(key) = section.keys.iter().find(|key| key.name == text) {
         out.places.insert(path.clone(), value.span());
-        if let (Kind::TextMap, DeValue::Table(table)) = (key.kind, value.get_ref()) {
+        if let (Kind::TextMap, DeValue::Table(table)) = (&key.kind, value.get_ref()) {
             out.places
                 .extend(table.keys().map(|key| (format!("{path}.{}", key.get_ref()), key.span())));
         }
@@ -125,7 +125,9 @@ fn entry(
     for (name, value) in table {
         entry(inner, &format!("{text}."), name, value, out, problems);
     }
-    for key in inner.keys.iter().filter(|key| key.is_required() && table.get(key.name).is_none()) {
+    for key in
+        inner.keys.iter().filter(|key| key.required && table.get(key.name.as_str()).is_none())
+    {
         let problem = Problem::new(format!("{text} needs {}", key.name));
         let hint = format!("{} = {}", key.name, key.kind.words());
         problems.push(problem.at(name.span(), "this table").hint(hint));
@@ -135,7 +137,7 @@ fn entry(
 /// The value of a key; null and a problem if it is wrong.
 fn convert(key: &Key, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Problem>) -> Value {
     let before = problems.len();
-    check(key.name, key.kind, value, problems);
+    check(&key.name, &key.kind, value, problems);
     if problems.len() == before { plain(value) } else { Value::Null }
 }
 
@@ -144,7 +146,7 @@ fn plain(value: &Spanned<DeValue<'_>>) -> Value {
     Value::deserialize(ValueDeserializer::from(value.clone())).unwrap_or(Value::Null)
 }
 
-fn check(name: &str, kind: Kind, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Problem>) {
+fn check(name: &str, kind: &Kind, value: &Spanned<DeValue<'_>>, problems: &mut Vec<Problem>) {
     let found = value.get_ref().type_str();
     let types: &[&str] = match kind {
         Kind::Text(_) | Kind::OneOf(_) => &["string"],
@@ -155,10 +157,12 @@ fn check(name: &str, kind: Kind, value: &Spanned<DeValue<'_>>, problems: &mut Ve
     };
     match (kind, value.get_ref()) {
         (Kind::Texts(form), DeValue::Array(items)) => {
-            items.iter().for_each(|item| check(name, Kind::Text(form), item, problems));
+            let kind = Kind::Text(form.clone());
+            items.iter().for_each(|item| check(name, &kind, item, problems));
         }
         (Kind::TextMap, DeValue::Table(table)) => {
-            table.values().for_each(|item| check(name, Kind::Text(STRING), item, problems));
+            let kind = Kind::Text(Form { pattern: String::new(), words: "a string".to_owned() });
+            table.values().for_each(|item| check(name, &kind, item, problems));
         }
         _ if types.contains(&found) && kind.accepts(&plain(value)) => {}
         (_, wrong) => {
@@ -175,21 +179,21 @@ fn check(name: &str, kind: Kind, value: &Spanned<DeValue<'_>>, problems: &mut Ve
 }
 
 /// What to write in place of a wrong value, if that is clear.
-fn hint(name: &str, kind: Kind, wrong: &DeValue<'_>) -> Option<String> {
+fn hint(name: &str, kind: &Kind, wrong: &DeValue<'_>) -> Option<String> {
     let write = |value: &dyn std::fmt::Display| Some(format!("write `{name} = {value}`"));
+    let regions = || KEYS.regions.iter().map(String::as_str);
     let did_you_mean = |near: &str| format!("did you mean `{near}`?");
     match (kind, wrong) {
         (Kind::Text(_), DeValue::String(text)) if name == "region" => {
-            nearest(text, REGIONS.split(' ')).map(did_you_mean).or_else(|| {
+            nearest(text, regions()).map(did_you_mean).or_else(|| {
                 let area = text.split_once('-')?.0;
-                let there =
-                    REGIONS.split(' ').filter(|known| known.split('-').next() == Some(area));
+                let there = regions().filter(|known| known.split('-').next() == Some(area));
                 let there = there.collect::<Vec<_>>().join(", ");
                 (!there.is_empty()).then(|| format!("regions of {area} are {there}"))
             })
         }
         (Kind::OneOf(all), DeValue::String(text)) => {
-            nearest(text, all.iter().copied()).map(did_you_mean)
+            nearest(text, all.iter().map(String::as_str)).map(did_you_mean)
         }
         (
             Kind::Text(_) | Kind::OneOf(_),
@@ -228,9 +232,9 @@ fn expected(words: &str, value: &Spanned<DeValue<'_>>) -> Problem {
 
 fn unknown(section: &Section, name: &Spanned<Cow<'_, str>>, table: bool) -> Problem {
     let top = section.name.is_empty();
-    let name_of = |inner: &Section| inner.name;
-    let mut known: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
-    known.extend(section.sections.iter().map(name_of).chain(top.then_some("env")));
+    let names = section.keys.iter().map(|key| &key.name);
+    let names = names.chain(section.sections.iter().map(|inner| &inner.name)).map(String::as_str);
+    let known: Vec<&str> = names.chain(top.then_some("env")).collect();
     let hint = match nearest(name.get_ref(), known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if top && table => {

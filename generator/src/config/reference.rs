@@ -4,28 +4,20 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Default, ENVIRONMENT, FILE, Key, Kind, NAME, Section};
+use super::keys::{KEYS, Key, Kind, Section};
 use crate::tree::mark;
 
-const SOURCE: &str = "generator/src/config/keys.rs";
+const SOURCE: &str = "generator/src/config/keys.toml";
 
 /// The reference as Markdown.
 #[must_use]
 pub fn markdown() -> String {
-    let mut out = format!(
-        "<!-- {} -->\n\n# ralph.toml\n\n\
-         Each table `[env.<name>]` becomes a folder under `terraform/envs` with `just gen`. A key that\n\
-         is absent has its default. A mistake is shown with its line and what is allowed, and nothing\n\
-         is written. What may be a mistake, such as a region that is not on the generator's list, is a\n\
-         warning.\n\n\
-         Editors that know JSON schema get completion and checks from a first line\n\
-         `#:schema ./docs/ralph.schema.json`.\n",
-        mark(SOURCE)
-    );
-    page(&mut out, "At the top", &FILE);
-    page(&mut out, &format!("`[{}]`", ENVIRONMENT.name), &ENVIRONMENT);
-    for section in ENVIRONMENT.sections {
-        page(&mut out, &format!("`[{}.{}]`", ENVIRONMENT.name, section.name), section);
+    let mut out = format!("<!-- {} -->\n\n{}", mark(SOURCE), include_str!("introduction.md"));
+    let environment = &KEYS.environment;
+    page(&mut out, "At the top", &KEYS.file);
+    page(&mut out, &format!("`[{}]`", environment.name), environment);
+    for section in &environment.sections {
+        page(&mut out, &format!("`[{}.{}]`", environment.name, section.name), section);
     }
     out
 }
@@ -33,14 +25,11 @@ pub fn markdown() -> String {
 fn page(out: &mut String, title: &str, section: &Section) {
     let _ = write!(out, "\n## {title}\n\n{}\n\n", section.about);
     out.push_str("| Key | What it is for | Allowed | Default |\n|---|---|---|---|\n");
-    for key in section.keys {
+    for key in &section.keys {
         let allowed = key.kind.words().replace('|', "\\|");
-        let default = match key.default {
-            Default::Required => "required".to_owned(),
-            Default::Unset => "none".to_owned(),
-            Default::Derived(words) => words.to_owned(),
-            Default::Value(value) => format!("`{}`", value()),
-        };
+        let absent = if key.required { "required" } else { "none" };
+        let absent = key.derived.as_deref().unwrap_or(absent);
+        let default = key.default.as_ref().map_or(absent.to_owned(), |value| format!("`{value}`"));
         let _ = writeln!(out, "| `{}` | {} | {allowed} | {default} |", key.name, key.about);
     }
 }
@@ -48,16 +37,16 @@ fn page(out: &mut String, title: &str, section: &Section) {
 /// The JSON schema.
 #[must_use]
 pub fn schema() -> String {
-    let mut schema = section_schema(&FILE);
+    let mut schema = section_schema(&KEYS.file);
     schema["$comment"] = json!(mark(SOURCE));
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("ralph.toml");
     schema["required"] = json!(["env"]);
     schema["properties"]["env"] = json!({
-        "description": ENVIRONMENT.about,
+        "description": KEYS.environment.about,
         "type": "object",
-        "propertyNames": { "pattern": NAME.pattern },
-        "additionalProperties": section_schema(&ENVIRONMENT),
+        "propertyNames": { "pattern": KEYS.environment_name.pattern },
+        "additionalProperties": section_schema(&KEYS.environment),
         "minProperties": 1,
     });
     format!("{schema:#}\n")
@@ -72,8 +61,8 @@ fn section_schema(section: &Section) -> Value {
         "properties": keys.chain(inner).collect::<Map<_, _>>(),
         "additionalProperties": false,
     });
-    let required = section.keys.iter().filter(|key| key.is_required());
-    let required: Vec<&str> = required.map(|key| key.name).collect();
+    let required = section.keys.iter().filter(|key| key.required);
+    let required: Vec<&str> = required.map(|key| key.name.as_str()).collect();
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
@@ -81,7 +70,7 @@ fn section_schema(section: &Section) -> Value {
 }
 
 fn key_schema(key: &Key) -> Value {
-    let mut schema = match key.kind {
+    let mut schema = match &key.kind {
         Kind::Text(form) => json!({ "type": "string", "pattern": form.pattern }),
         Kind::Texts(form) => {
             json!({ "type": "array", "items": { "type": "string", "pattern": form.pattern } })
@@ -96,8 +85,8 @@ fn key_schema(key: &Key) -> Value {
         Kind::Bool => json!({ "type": "boolean" }),
     };
     schema["description"] = json!(key.about);
-    if let Some(default) = key.default.value() {
-        schema["default"] = default;
+    if let Some(default) = &key.default {
+        schema["default"] = default.clone();
     }
     schema
 }

@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use ralph_protocol::names::Resources;
 use serde_json::json;
 
-use super::keys::{NAME, REGIONS};
+use super::keys::KEYS;
 use super::names;
 use super::problem::Problem;
 use super::raw::{File, Table};
@@ -49,9 +49,10 @@ fn derive(name: &str, table: &mut Table) {
 }
 
 fn environment_name(name: &str, table: &Table, problems: &mut Vec<Problem>) {
-    if !NAME.fits(name) {
+    if !KEYS.environment_name.fits(name) {
         let problem = Problem::new(format!("`{name}` cannot name an environment"));
-        problems.push(problem.at(table.place.clone(), "this name").hint(NAME.words));
+        problems
+            .push(problem.at(table.place.clone(), "this name").hint(&KEYS.environment_name.words));
         return;
     }
     let limited = names::limited(&Resources::new(name));
@@ -66,7 +67,7 @@ fn environment_name(name: &str, table: &Table, problems: &mut Vec<Problem>) {
 
 fn region(table: &Table, path: &str, problems: &mut Vec<Problem>) {
     if let (Some(region), Some(place)) = (table.text(path), table.place(path))
-        && !REGIONS.split(' ').any(|known| known == region)
+        && !KEYS.regions.iter().any(|known| known == region)
     {
         let problem = Problem::warning(format!("`{region}` is not a region that is known here"));
         let hint = "ignore this if the region is newer than November 2026, otherwise correct it";

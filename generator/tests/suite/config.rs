@@ -1,7 +1,8 @@
 //! `ralph.toml`: what is wrong is shown where it stands, all at once.
 
-use ralph_generator::config::keys::{ENVIRONMENT, FILE, Kind, Section};
+use ralph_generator::config::keys::{KEYS, Kind, Section};
 use ralph_generator::config::{self, NetworkMode, reference};
+use ralph_protocol::execution::MAX_DURATION_SECS;
 use ralph_protocol::names::Handler;
 use serde_json::Value;
 
@@ -350,15 +351,15 @@ fn bad_input_never_panics_and_always_says_where() {
 
 /// Every key of a table that has a default, with that default, as TOML.
 fn defaults(section: &Section, header: &str) -> String {
-    let keys = section.keys.iter().filter_map(|key| Some((key.name, key.default.value()?)));
+    let keys = section.keys.iter().filter_map(|key| Some((&key.name, key.default.as_ref()?)));
     let lines = keys.map(|(name, value)| format!("{name} = {value}\n"));
     format!("{header}\n{}", lines.collect::<String>())
 }
 
 #[test]
 fn a_default_that_the_file_has_changes_nothing() {
-    let mut text = defaults(&FILE, "") + &defaults(&ENVIRONMENT, "[env.dev]");
-    for section in ENVIRONMENT.sections.iter().filter(|section| section.name != "state") {
+    let mut text = defaults(&KEYS.file, "") + &defaults(&KEYS.environment, "[env.dev]");
+    for section in KEYS.environment.sections.iter().filter(|section| section.name != "state") {
         text += &defaults(section, &format!("[env.dev.{}]", section.name));
     }
     // Of all defaults, only this one belongs to a mode other than "create".
@@ -371,15 +372,29 @@ fn a_default_that_the_file_has_changes_nothing() {
 }
 
 #[test]
-fn a_key_says_in_a_sentence_what_it_is_for() {
+fn a_key_says_in_a_sentence_what_it_is_for_and_has_one_default_at_most() {
     fn check(section: &Section) {
-        for key in section.keys {
-            assert!(key.about.ends_with('.'), "{}", key.name);
+        for key in &section.keys {
+            assert!(key.about.ends_with('.') && !key.about.contains("  "), "{}", key.name);
+            let absent = [key.default.is_some(), key.derived.is_some(), key.required];
+            assert!(absent.iter().filter(|is| **is).count() <= 1, "{}", key.name);
         }
         section.sections.iter().for_each(check);
     }
-    check(&FILE);
-    check(&ENVIRONMENT);
+    check(&KEYS.file);
+    check(&KEYS.environment);
+}
+
+#[test]
+fn a_limit_in_seconds_goes_up_to_what_an_order_may_ask_for() {
+    let all = KEYS.environment.sections.iter().flat_map(|section| &section.keys);
+    let seconds: Vec<&Kind> =
+        all.filter(|key| key.name.ends_with("_secs")).map(|key| &key.kind).collect();
+    assert_eq!(seconds.len(), 3);
+    for kind in seconds {
+        let most = MAX_DURATION_SECS as i64;
+        assert!(matches!(kind, Kind::Integer(1, high) if *high == most), "{kind:?}");
+    }
 }
 
 #[test]
@@ -388,13 +403,13 @@ fn the_schema_and_the_page_hold_every_key() {
     let page = reference::markdown();
     let env = &schema["properties"]["env"]["additionalProperties"];
     let mut keys = 0;
-    for key in ENVIRONMENT.keys {
-        assert!(env["properties"][key.name].is_object(), "{}", key.name);
+    for key in &KEYS.environment.keys {
+        assert!(env["properties"][&key.name].is_object(), "{}", key.name);
         assert!(page.contains(&format!("\n| `{}` | ", key.name)), "{}", key.name);
     }
-    for section in ENVIRONMENT.sections {
-        for key in section.keys {
-            let own = &env["properties"][section.name]["properties"][key.name];
+    for section in &KEYS.environment.sections {
+        for key in &section.keys {
+            let own = &env["properties"][&section.name]["properties"][&key.name];
             assert!(own["description"].is_string(), "{}.{}", section.name, key.name);
             assert!(page.contains(&format!("\n| `{}` | ", key.name)), "{}", key.name);
             keys += 1;
@@ -450,16 +465,16 @@ fn a_thousand_mistakes_and_environments_take_no_longer_than_their_number() {
 #[test]
 fn every_pattern_compiles_and_refuses_what_only_begins_well() {
     fn check(section: &Section) {
-        for key in section.keys {
-            if let Kind::Text(form) | Kind::Texts(form) = key.kind {
-                assert!(regex::Regex::new(form.pattern).is_ok(), "{}", key.name);
+        for key in &section.keys {
+            if let Kind::Text(form) | Kind::Texts(form) = &key.kind {
+                assert!(regex::Regex::new(&form.pattern).is_ok(), "{}", key.name);
                 assert!(form.pattern.starts_with('^') && form.pattern.ends_with('$'));
             }
         }
         section.sections.iter().for_each(check);
     }
-    check(&FILE);
-    check(&ENVIRONMENT);
+    check(&KEYS.file);
+    check(&KEYS.environment);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The JSON schema refuses what the generator refuses, key by key, so that an editor is never wrong.
 
-use ralph_generator::config::keys::{ENVIRONMENT, FILE, Section};
+use ralph_generator::config::keys::{KEYS, Section};
 use ralph_generator::config::{self, reference};
 use regex::Regex;
 use serde_json::Value;
@@ -108,8 +108,8 @@ fn read(text: &str) -> bool {
 fn a_value_fits_the_schema_if_and_only_if_the_generator_reads_it() {
     let schema: Value = serde_json::from_str(&reference::schema()).unwrap();
     let (mut good, mut bad) = (0, 0);
-    let in_environment = keys(&ENVIRONMENT, "").into_iter().map(|key| ("[env.dev]\n", key));
-    let at_the_top = keys(&FILE, "").into_iter().map(|key| ("", key));
+    let in_environment = keys(&KEYS.environment, "").into_iter().map(|key| ("[env.dev]\n", key));
+    let at_the_top = keys(&KEYS.file, "").into_iter().map(|key| ("", key));
     for (table, key) in at_the_top.chain(in_environment) {
         for value in VALUES {
             if key == "network.zones" && value.starts_with('[') {
