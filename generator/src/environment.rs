@@ -54,7 +54,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     fargate.with(
         m,
         FargateInputs {
-            create_service_linked_role: false.into(),
+            create_service_linked_role: env.create_service_linked_role.into(),
             environment: map(worker_environment(env)),
             functions: fargate::Functions {
                 admit_arn: api.admit_function_arn,

@@ -311,6 +311,15 @@ fn between((a, x): &(String, Table), (b, y): &(String, Table), problems: &mut Ve
         );
     }
     let same = |path: &str| x.text(path).is_some() && x.text(path) == y.text(path);
+    let role = "create_service_linked_role";
+    if same("account_id") && [x, y].iter().all(|table| table.get(role) == true) {
+        problems.push(
+            Problem::new(format!("{a} and {b} would both make the role that ECS itself uses"))
+                .at(y.place(role), "the same account")
+                .at(x.place(role), "as here")
+                .hint("an account has one: let the environment make it that you apply first"),
+        );
+    }
     if same("account_id")
         && same("region")
         && let shared = names::shared(&Resources::new(a), &Resources::new(b)).join(", ")

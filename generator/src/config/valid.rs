@@ -106,6 +106,7 @@ pub struct Environment {
     pub network: Network,
     pub worker: Worker,
     pub websocket: Websocket,
+    pub create_service_linked_role: bool,
 }
 
 /// A state that is kept in S3.

@@ -2,6 +2,7 @@
 
 use ralph_generator::config::keys::{KEYS, Kind, Section};
 use ralph_generator::config::{self, NetworkMode, reference};
+use ralph_generator::generate;
 use ralph_protocol::execution::MAX_DURATION_SECS;
 use ralph_protocol::names::Handler;
 use serde_json::Value;
@@ -152,6 +153,10 @@ fn rules() {
         (
             "[env.dev]\naccount_id = \"123456789012\"\n[env.prod]\naccount_id = \"123456789012\"\n",
             "hint: both would make /ralph/workstreams, ralph-worker; give each an account of its own",
+        ),
+        (
+            "[env.a]\naccount_id = \"123456789012\"\ncreate_service_linked_role = true\n[env.b]\naccount_id = \"123456789012\"\ncreate_service_linked_role = true\nregion = \"eu-west-1\"\n",
+            "a and b would both make the role that ECS itself uses\n --> ralph.toml:6:30",
         ),
     ] {
         let text = refused(toml);
@@ -394,6 +399,19 @@ fn a_limit_in_seconds_goes_up_to_what_an_order_may_ask_for() {
     for kind in seconds {
         let most = MAX_DURATION_SECS as i64;
         assert!(matches!(kind, Kind::Integer(1, high) if *high == most), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_role_of_ecs_is_made_where_the_configuration_asks_for_it() {
+    for (line, expected) in [("", false), ("create_service_linked_role = true\n", true)] {
+        let settings = config::parse("ralph.toml", &format!("[env.dev]\n{line}")).unwrap();
+        let files = generate::files(&settings).unwrap();
+        let (_, root) = files.iter().find(|(path, _)| path == "envs/dev/main.tf").unwrap();
+        let found = root.lines().any(|line| {
+            line.trim_start().starts_with("create_service_linked_role") && line.ends_with(" true")
+        });
+        assert_eq!(found, expected, "{root}");
     }
 }
 
