@@ -436,5 +436,7 @@ fn fresh_instances(function: &str) {
     };
     let timeout = call(&[])["Timeout"].clone();
     let answer = call(&["-X", "PUT", "-d", &json!({"Timeout": timeout}).to_string()]);
-    assert_eq!(answer["LastUpdateStatus"], "InProgress", "{answer}");
+    // The update may have ended before the answer was written.
+    let accepted = ["InProgress", "Successful"].map(Value::from);
+    assert!(accepted.contains(&answer["LastUpdateStatus"]), "{answer}");
 }

@@ -105,11 +105,11 @@ def check(scratch, cloud):
     one_zone = [subnets["private"][0], subnets["public"][0]]
     refused = Terraform(generated(scratch, text.replace("SUBNETS", json.dumps(one_zone))), "staging",
                         cloud, OPERATOR).refused("plan")
-    assert "fewer than two of the availability zones" in refused, refused
+    assert "must have subnets in at least two of availability_zones" in refused, refused
     stranger = [*subnets["private"], foreign_subnet(cloud)]
     refused = Terraform(generated(scratch, text.replace("SUBNETS", json.dumps(stranger))), "staging",
                         cloud, OPERATOR).refused("plan")
-    assert "is not in the VPC existing_vpc_id" in refused, refused
+    assert "must be in the VPC existing.vpc_id" in refused, refused
     step("subnets of one zone, or of another VPC, are refused by the plan")
 
     text = text.replace("SUBNETS", json.dumps(subnets["private"]))

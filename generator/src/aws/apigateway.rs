@@ -32,8 +32,7 @@ resource! {
     }
     /// A snapshot of routes and integrations.
     Deployment("aws_apigatewayv2_deployment") -> DeploymentRef {
-        required { api_id: ApiId }
-        optional { description: Text, triggers: Map<Text> }
+        required { api_id: ApiId } optional { description: Text, triggers: Map<Text> }
         exports { id: DeploymentId }
     }
     /// A stage.
@@ -44,16 +43,12 @@ resource! {
         exports { id: Text, name: Text, arn: Arn, execution_arn: Arn, invoke_url: Url }
     }
     /// The role with which API Gateway writes logs, one for the account and Region.
-    Account("aws_api_gateway_account") -> AccountRef {
-        optional { cloudwatch_role_arn: Arn }
-    }
+    Account("aws_api_gateway_account") -> AccountRef { optional { cloudwatch_role_arn: Arn } }
 }
 
 nested! {
     /// Where a line for each request goes, and what it says.
-    AccessLog {
-        required { destination_arn: Arn, format: Json }
-    }
+    AccessLog { required { destination_arn: Arn, format: Json } }
     /// Limits and metrics of all routes.
     RouteSettings {
         optional {

@@ -8,14 +8,12 @@ resource! {
     Table("aws_dynamodb_table") -> TableRef {
         required { name: Text }
         optional {
-            billing_mode: Text, hash_key: Text, range_key: Text,
-            deletion_protection_enabled: Bool, tags: Map<Text>,
+            billing_mode: Text, hash_key: Text, range_key: Text, deletion_protection_enabled: Bool,
+            tags: Map<Text>,
         }
         blocks {
-            attribute: Attribute,
-            ttl: Ttl,
-            point_in_time_recovery: PointInTimeRecovery,
-            server_side_encryption: ServerSideEncryption
+            attribute: Attribute, ttl: Ttl, point_in_time_recovery: PointInTimeRecovery,
+            server_side_encryption: ServerSideEncryption,
         }
         exports { name: Text, arn: Arn }
     }
@@ -23,20 +21,11 @@ resource! {
 
 nested! {
     /// A key attribute.
-    Attribute {
-        required { name: Text, r#type: Text }
-    }
+    Attribute { required { name: Text, r#type: Text } }
     /// Time to live.
-    Ttl {
-        optional { attribute_name: Text, enabled: Bool }
-    }
+    Ttl { optional { attribute_name: Text, enabled: Bool } }
     /// Continuous backups.
-    PointInTimeRecovery {
-        required { enabled: Bool }
-    }
+    PointInTimeRecovery { required { enabled: Bool } }
     /// Encryption at rest with a key of one's own.
-    ServerSideEncryption {
-        required { enabled: Bool }
-        optional { kms_key_arn: Opt<Arn> }
-    }
+    ServerSideEncryption { required { enabled: Bool } optional { kms_key_arn: Opt<Arn> } }
 }

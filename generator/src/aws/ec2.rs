@@ -14,8 +14,7 @@ resource! {
     }
     /// The security group that every VPC has; adopting it empties it.
     DefaultSecurityGroup("aws_default_security_group") -> DefaultSecurityGroupRef {
-        optional { vpc_id: VpcId, tags: Map<Text> }
-        exports { id: SecurityGroupId }
+        optional { vpc_id: VpcId, tags: Map<Text> } exports { id: SecurityGroupId }
     }
     /// A subnet.
     Subnet("aws_subnet") -> SubnetRef {
@@ -28,14 +27,11 @@ resource! {
     }
     /// An internet gateway.
     InternetGateway("aws_internet_gateway") -> InternetGatewayRef {
-        optional { vpc_id: VpcId, tags: Map<Text> }
-        exports { id: InternetGatewayId }
+        optional { vpc_id: VpcId, tags: Map<Text> } exports { id: InternetGatewayId }
     }
     /// A route table.
     RouteTable("aws_route_table") -> RouteTableRef {
-        required { vpc_id: VpcId }
-        optional { tags: Map<Text> }
-        exports { id: RouteTableId }
+        required { vpc_id: VpcId } optional { tags: Map<Text> } exports { id: RouteTableId }
     }
     /// A route.
     Route("aws_route") -> RouteRef {
@@ -47,8 +43,7 @@ resource! {
     }
     /// A subnet's route table.
     RouteTableAssociation("aws_route_table_association") -> RouteTableAssociationRef {
-        required { route_table_id: RouteTableId }
-        optional { subnet_id: SubnetId }
+        required { route_table_id: RouteTableId } optional { subnet_id: SubnetId }
     }
     /// A VPC endpoint.
     VpcEndpoint("aws_vpc_endpoint") -> VpcEndpointRef {
@@ -87,8 +82,7 @@ resource! {
     }
     /// The way out of private subnets.
     NatGateway("aws_nat_gateway") -> NatGatewayRef {
-        required { subnet_id: SubnetId }
-        optional { allocation_id: AllocationId, tags: Map<Text> }
+        required { subnet_id: SubnetId } optional { allocation_id: AllocationId, tags: Map<Text> }
         exports { id: NatGatewayId }
     }
     /// A record of who talked to whom.
@@ -102,20 +96,14 @@ resource! {
 
 data! {
     /// A VPC that exists.
-    VpcData("aws_vpc") -> VpcDataRef {
-        optional { default: Bool, id: VpcId }
-        exports { id: VpcId }
-    }
+    VpcData("aws_vpc") -> VpcDataRef { optional { default: Bool, id: VpcId } exports { id: VpcId } }
     /// Subnets that exist.
     SubnetsData("aws_subnets") -> SubnetsDataRef {
-        blocks { filter: Filter }
-        exports { ids: List<SubnetId> }
+        blocks { filter: Filter } exports { ids: List<SubnetId> }
     }
 }
 
 nested! {
     /// A filter of a data source.
-    Filter {
-        required { name: Text, values: List<Text> }
-    }
+    Filter { required { name: Text, values: List<Text> } }
 }

@@ -19,11 +19,7 @@ resource! {
 
 nested! {
     /// Scan on push.
-    ImageScanning {
-        required { scan_on_push: Bool }
-    }
+    ImageScanning { required { scan_on_push: Bool } }
     /// Encryption at rest.
-    Encryption {
-        optional { encryption_type: Text, kms_key: Opt<Arn> }
-    }
+    Encryption { optional { encryption_type: Text, kms_key: Opt<Arn> } }
 }

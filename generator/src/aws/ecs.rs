@@ -6,15 +6,12 @@ use crate::{nested, resource};
 resource! {
     /// A cluster.
     Cluster("aws_ecs_cluster") -> ClusterRef {
-        required { name: Text }
-        optional { tags: Map<Text> }
-        blocks { setting: Setting }
+        required { name: Text } optional { tags: Map<Text> } blocks { setting: Setting }
         exports { id: Text, arn: Arn, name: Text }
     }
     /// Which capacity a cluster has.
     ClusterCapacityProviders("aws_ecs_cluster_capacity_providers") -> ClusterCapacityProvidersRef {
-        required { cluster_name: Text }
-        optional { capacity_providers: List<Text> }
+        required { cluster_name: Text } optional { capacity_providers: List<Text> }
         blocks { default_capacity_provider_strategy: Strategy }
     }
     /// A task definition.
@@ -25,9 +22,7 @@ resource! {
             execution_role_arn: Arn, task_role_arn: Arn, tags: Map<Text>,
         }
         blocks {
-            runtime_platform: RuntimePlatform,
-            ephemeral_storage: EphemeralStorage,
-            volume: Volume
+            runtime_platform: RuntimePlatform, ephemeral_storage: EphemeralStorage, volume: Volume,
         }
         exports { arn: Arn, arn_without_revision: Arn }
     }
@@ -35,24 +30,13 @@ resource! {
 
 nested! {
     /// A cluster setting.
-    Setting {
-        required { name: Text, value: Text }
-    }
+    Setting { required { name: Text, value: Text } }
     /// A share of tasks for a capacity provider.
-    Strategy {
-        required { capacity_provider: Text }
-        optional { weight: Number }
-    }
+    Strategy { required { capacity_provider: Text } optional { weight: Number } }
     /// Processor and system.
-    RuntimePlatform {
-        optional { operating_system_family: Text, cpu_architecture: Text }
-    }
+    RuntimePlatform { optional { operating_system_family: Text, cpu_architecture: Text } }
     /// Scratch space.
-    EphemeralStorage {
-        required { size_in_gib: Number }
-    }
+    EphemeralStorage { required { size_in_gib: Number } }
     /// A volume of the task.
-    Volume {
-        required { name: Text }
-    }
+    Volume { required { name: Text } }
 }

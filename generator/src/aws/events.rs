@@ -11,8 +11,7 @@ resource! {
     }
     /// Where they go.
     Target("aws_cloudwatch_event_target") -> TargetRef {
-        required { rule: RuleName, arn: Arn }
-        optional { target_id: Text }
+        required { rule: RuleName, arn: Arn } optional { target_id: Text }
         blocks { retry_policy: RetryPolicy, dead_letter_config: DeadLetter }
     }
 }
@@ -23,7 +22,5 @@ nested! {
         optional { maximum_event_age_in_seconds: Number, maximum_retry_attempts: Number }
     }
     /// Where an event goes that could not be delivered.
-    DeadLetter {
-        optional { arn: Arn }
-    }
+    DeadLetter { optional { arn: Arn } }
 }

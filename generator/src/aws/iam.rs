@@ -15,20 +15,15 @@ resource! {
     }
     /// The role that a service of AWS uses in the account.
     ServiceLinkedRole("aws_iam_service_linked_role") -> ServiceLinkedRoleRef {
-        required { aws_service_name: Text }
-        optional { description: Text }
-        exports { arn: Arn }
+        required { aws_service_name: Text } optional { description: Text } exports { arn: Arn }
     }
     /// A policy that belongs to one role.
     RolePolicy("aws_iam_role_policy") -> RolePolicyRef {
-        required { role: RoleName, policy: Json }
-        optional { name: Text }
+        required { role: RoleName, policy: Json } optional { name: Text }
     }
 }
 
 data! {
     /// `aws`, `aws-cn` or `aws-us-gov`, from the provider's region: asks nobody.
-    Partition("aws_partition") -> PartitionRef {
-        exports { partition: PartitionName }
-    }
+    Partition("aws_partition") -> PartitionRef { exports { partition: PartitionName } }
 }

@@ -13,16 +13,14 @@ resource! {
             reserved_concurrent_executions: Number, kms_key_arn: Opt<Arn>, tags: Map<Text>,
         }
         blocks {
-            environment: Environment,
-            logging_config: LoggingConfig,
-            tracing_config: TracingConfig
+            environment: Environment, logging_config: LoggingConfig, tracing_config: TracingConfig,
         }
         exports { arn: Arn, invoke_arn: InvokeArn, function_name: FunctionName }
     }
     /// Who may call a function.
     Permission("aws_lambda_permission") -> PermissionRef {
         required { action: Text, function_name: FunctionName, principal: Text }
-        optional { statement_id: Text, source_arn: Arn,  }
+        optional { statement_id: Text, source_arn: Arn }
     }
     /// What becomes of asynchronous calls that fail.
     EventInvokeConfig("aws_lambda_function_event_invoke_config") -> EventInvokeConfigRef {
@@ -34,24 +32,13 @@ resource! {
 
 nested! {
     /// Environment variables.
-    Environment {
-        optional { variables: Map<Text> }
-    }
+    Environment { optional { variables: Map<Text> } }
     /// Format and place of the function's own log.
-    LoggingConfig {
-        required { log_format: Text }
-        optional { log_group: Text,  }
-    }
+    LoggingConfig { required { log_format: Text } optional { log_group: Text } }
     /// X-Ray.
-    TracingConfig {
-        required { mode: Text }
-    }
+    TracingConfig { required { mode: Text } }
     /// Where results of asynchronous calls go.
-    DestinationConfig {
-        blocks { on_failure: OnFailure }
-    }
+    DestinationConfig { blocks { on_failure: OnFailure } }
     /// Where calls go that failed for good.
-    OnFailure {
-        required { destination: Arn }
-    }
+    OnFailure { required { destination: Arn } }
 }

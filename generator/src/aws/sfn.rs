@@ -15,11 +15,7 @@ resource! {
 
 nested! {
     /// What of an execution is logged.
-    Logging {
-        optional { include_execution_data: Bool, level: Text, log_destination: Text }
-    }
+    Logging { optional { include_execution_data: Bool, level: Text, log_destination: Text } }
     /// X-Ray.
-    Tracing {
-        optional { enabled: Bool }
-    }
+    Tracing { optional { enabled: Bool } }
 }

@@ -8,8 +8,7 @@ resource! {
     Queue("aws_sqs_queue") -> QueueRef {
         optional {
             name: Text, message_retention_seconds: Number, sqs_managed_sse_enabled: Opt<Bool>,
-            kms_master_key_id: Opt<Arn>,
-            tags: Map<Text>,
+            kms_master_key_id: Opt<Arn>, tags: Map<Text>,
         }
         exports { arn: Arn, url: Url, name: Text }
     }

@@ -12,7 +12,7 @@ use hcl::expr::{
     UnaryOperator,
 };
 
-use super::node::{Bound, Node, ident, operand, strength_of};
+use super::node::{Bound, Node, ident, operand};
 use super::types::{
     Any, Arn, Bool, Collection, Configurable, List, Map, Number, Opt, Text, Textual,
 };
@@ -73,7 +73,7 @@ pub(super) fn call<M, T>(name: &str, args: impl IntoIterator<Item = Node>) -> Ex
 /// Operations of one strength are read from the left, so the right operand must be stronger, unless the
 /// operation is one whose order does not matter.
 fn binary<M, T, U>(left: &Expr<M, U>, operator: BinaryOperator, right: Expr<M, U>) -> Expr<M, T> {
-    let least = strength_of(operator);
+    let least = operator.precedence();
     let any_order = matches!(operator, BinaryOperator::And | BinaryOperator::Or);
     Expr::new(Node::of([left.node.clone(), right.node], |[left, right]| {
         let right = operand(right, if any_order { least } else { least + 1 });

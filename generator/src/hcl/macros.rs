@@ -2,17 +2,7 @@
 
 /// Declares resource types. What a type does not have is left out.
 ///
-/// ```text
-/// resource! {
-///     /// A queue.
-///     Queue("aws_sqs_queue") -> QueueRef {
-///         required { name: Text }
-///         optional { kms_master_key_id: Opt<Arn> }
-///         blocks { redrive: Redrive }
-///         exports { arn: Arn, url: Url }
-///     }
-/// }
-/// ```
+/// `Queue("aws_sqs_queue") -> QueueRef { … }`
 /// makes `Queue::new("local_name").name("jobs")`, and what `add` hands out for it has `.arn()` and
 /// `.url()`. `Queue::SCHEMA` describes it for the check against the provider's own schema.
 #[macro_export]
@@ -147,25 +137,6 @@ macro_rules! referred {
 ///
 /// A field whose type is another such struct is one object in HCL. In `..Default::default()`, an input
 /// that has no default is missing: the call that it comes to is refused.
-///
-/// ```text
-/// fields! {
-///     /// The inputs of the module `jobs`.
-///     pub struct JobsInputs {
-///         /// How long jobs are kept.
-///         keep: Keep<()>,
-///         /// Key that encrypts the queue; null for AWS's own.
-///         kms_key_arn: Opt<Arn>,
-///         /// Name of the queue.
-///         name: Text,
-///     }
-///     /// How long jobs are kept.
-///     pub struct Keep {
-///         /// Days that a job waits.
-///         days: Number = 4,
-///     }
-/// }
-/// ```
 #[macro_export]
 macro_rules! fields {
     ($($(#[$doc:meta])* $vis:vis struct $name:ident {

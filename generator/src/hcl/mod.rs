@@ -36,15 +36,15 @@ pub(crate) use module::{Finished, Header};
 pub use resource::{Draft, Each, EachEntry, Handle, Maybe, Reference, Resource};
 pub use schema::{Attributes, Exports, Schema, constraint_of};
 pub use skip::Skip;
-pub use template::{Part, arn_template, template};
+pub use template::{Part, template};
 
 /// What a module's file needs.
 pub mod prelude {
-    pub use super::policy::{Document, Principal, Statement};
+    pub use super::policy::{Document, Statement};
     pub use super::types::*;
     pub use super::{
         Constant, Definition, Expr, Module, Published, Reference, Resource, Skip, empty, func, map,
-        object, template, tuple,
+        object, tuple,
     };
     pub use crate::{arn, fields, object, text};
 }

@@ -4,8 +4,7 @@ use std::rc::Rc;
 
 use hcl::Identifier;
 use hcl::expr::{
-    BinaryOperator, Expression, Object, ObjectKey, Operation, TemplateExpr, Traversal,
-    TraversalOperator, Variable,
+    Expression, Object, ObjectKey, Operation, TemplateExpr, Traversal, TraversalOperator, Variable,
 };
 
 use super::flat::{self, Part};
@@ -216,23 +215,9 @@ pub(super) fn strength(expression: &Expression) -> u8 {
         Expression::Conditional(_) => 0,
         Expression::Operation(operation) => match &**operation {
             Operation::Unary(_) => 7,
-            Operation::Binary(binary) => strength_of(binary.operator),
+            Operation::Binary(binary) => binary.operator.precedence(),
         },
         _ => 8,
-    }
-}
-
-pub(super) fn strength_of(operator: BinaryOperator) -> u8 {
-    use BinaryOperator::{
-        And, Div, Eq, Greater, GreaterEq, Less, LessEq, Minus, Mod, Mul, NotEq, Or, Plus,
-    };
-    match operator {
-        Or => 1,
-        And => 2,
-        Eq | NotEq => 3,
-        Less | LessEq | Greater | GreaterEq => 4,
-        Plus | Minus => 5,
-        Mul | Div | Mod => 6,
     }
 }
 

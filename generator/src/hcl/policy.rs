@@ -15,17 +15,10 @@ pub struct Document<M> {
     reasons: Vec<String>,
 }
 
-/// Who may act, in a policy attached to a resource or a role's trust.
-#[derive(Clone)]
-pub enum Principal {
-    /// An AWS service, such as `lambda.amazonaws.com`.
-    Service(&'static str),
-}
-
 /// One statement. Made with [`Statement::allow`].
 pub struct Statement<M> {
     sid: &'static str,
-    principal: Option<Principal>,
+    service: Option<&'static str>,
     actions: Expr<M, Any>,
     resources: Vec<Expr<M, Any>>,
     reason: Option<&'static str>,
@@ -74,7 +67,7 @@ impl<M> Statement<M> {
     fn new(sid: &'static str, actions: Expr<M, Any>) -> Self {
         Self {
             sid,
-            principal: None,
+            service: None,
             actions,
             resources: Vec::new(),
             reason: None,
@@ -90,7 +83,7 @@ impl<M> Statement<M> {
     /// with `iam:PassRole`, which does not reach across accounts.
     #[must_use]
     pub fn trust(service: &'static str) -> Self {
-        Self::allow("AssumeRole", "sts: AssumeRole").by(Principal::Service(service))
+        Self::allow("AssumeRole", "sts: AssumeRole").by(service)
     }
 
     /// On this resource.
@@ -108,11 +101,10 @@ impl<M> Statement<M> {
         self
     }
 
-    /// By this principal.
+    /// By this service, such as `lambda.amazonaws.com`.
     #[must_use]
-    pub fn by(mut self, principal: Principal) -> Self {
-        self.principal = Some(principal);
-        self
+    pub fn by(self, service: &'static str) -> Self {
+        Self { service: Some(service), ..self }
     }
 
     /// Only if `operator` holds between `key` and `value`, such as `StringEquals`.
@@ -136,7 +128,7 @@ impl<M> Statement<M> {
     pub fn object(self) -> Expr<M, Any> {
         let mut fields: Vec<(&str, Expr<M, Any>)> =
             vec![("Sid", self.sid.into()), ("Effect", "Allow".into())];
-        if let Some(Principal::Service(service)) = self.principal {
+        if let Some(service) = self.service {
             fields.push(("Principal", object([("Service", service.into())])));
         }
         fields.push(("Action", self.actions));

@@ -2,7 +2,7 @@
 
 use super::expr::Expr;
 use super::node::Node;
-use super::types::{Arn, Interpolate, Text};
+use super::types::{Interpolate, Text};
 
 /// A piece of a template: literal text or an expression.
 pub struct Part<M>(Expr<M, Text>);
@@ -31,32 +31,24 @@ impl<M, T: Interpolate> From<Expr<M, T>> for Part<M> {
     }
 }
 
-fn join<M>(parts: Vec<Part<M>>) -> Node {
-    Node::template(parts.into_iter().map(|part| part.0.into_node()))
-}
-
-/// A string made of literals and expressions.
+/// A string of some type made of literals and expressions.
 #[must_use]
-pub fn template<M>(parts: Vec<Part<M>>) -> Expr<M, Text> {
-    Expr::new(join(parts))
-}
-
-/// An ARN made of literals and expressions.
-#[must_use]
-pub fn arn_template<M>(parts: Vec<Part<M>>) -> Expr<M, Arn> {
-    Expr::new(join(parts))
+pub fn template<M, T: Interpolate>(parts: Vec<Part<M>>) -> Expr<M, T> {
+    Expr::new(Node::template(parts.into_iter().map(|part| part.0.into_node())))
 }
 
 /// A string from literals and expressions: `text!["a/", &name]`.
 #[macro_export]
 macro_rules! text {
-    ($($part:expr),+ $(,)?) => { $crate::hcl::template(vec![$($crate::hcl::Part::from($part)),+]) };
+    ($($part:expr),+ $(,)?) => {
+        $crate::hcl::template::<_, $crate::hcl::types::Text>(vec![$($crate::hcl::Part::from($part)),+])
+    };
 }
 
 /// An ARN from literals and expressions: `arn![&group, ":*"]`.
 #[macro_export]
 macro_rules! arn {
     ($($part:expr),+ $(,)?) => {
-        $crate::hcl::arn_template(vec![$($crate::hcl::Part::from($part)),+])
+        $crate::hcl::template::<_, $crate::hcl::types::Arn>(vec![$($crate::hcl::Part::from($part)),+])
     };
 }

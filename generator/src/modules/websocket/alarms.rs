@@ -38,50 +38,42 @@ pub(super) fn all(
 ) {
     m.file("alarms.tf");
     let name = |handler| Expr::<_, Text>::from(functions.of(handler, |f| f.function_name()));
-    let lambda = |handler, metric_name: &str, description: &str| Alarm {
+    let alarm = |description: &str, namespace: &str, metric: &str, dimensions| Alarm {
         description: description.into(),
-        dimensions: map([("FunctionName", name(handler))]),
-        metric_name: metric_name.into(),
-        namespace: "AWS/Lambda".into(),
+        dimensions: map(dimensions),
+        metric_name: metric.into(),
+        namespace: namespace.into(),
         statistic: "Sum".into(),
         threshold: 1.into(),
     };
+    let lambda = |handler, metric: &str, description: &str| {
+        alarm(description, "AWS/Lambda", metric, vec![("FunctionName", name(handler))])
+    };
+    let filter = vec![
+        ("DestinationType", "Lambda".into()),
+        ("FilterName", FILTER.into()),
+        ("LogGroupName", Expr::from(&inputs.workers.log_group_name)),
+    ];
+    let lost =
+        "CloudWatch Logs could not call push-logs: its permission or the function is missing.";
+    let denied = "Many connections were refused: somebody is guessing tokens, or a clock or signing key is wrong.";
+    let failed = "The failure queue holds deliveries or events that failed after every retry, with the error.";
+    let waiting = "ApproximateNumberOfMessagesVisible";
+    let denials = vec![(METRIC_DIMENSION, name(Handler::Authorize))];
     let alarms = [
-        (
-            "delivery-errors",
-            Alarm {
-                description: "CloudWatch Logs could not call push-logs: its permission or the function is missing.".into(),
-                dimensions: map([
-                    ("DestinationType", "Lambda".into()),
-                    ("FilterName", FILTER.into()),
-                    ("LogGroupName", Expr::from(&inputs.workers.log_group_name)),
-                ]),
-                metric_name: "DeliveryErrors".into(),
-                namespace: "AWS/Logs".into(),
-                statistic: "Sum".into(),
-                threshold: 1.into(),
-            },
-        ),
+        ("delivery-errors", alarm(lost, "AWS/Logs", "DeliveryErrors", filter)),
         (
             "denials",
             Alarm {
-                description: "Many connections were refused: somebody is guessing tokens, or a clock or signing key is wrong.".into(),
-                dimensions: map([(METRIC_DIMENSION, name(Handler::Authorize))]),
-                metric_name: metric::DENIED.into(),
-                namespace: METRIC_NAMESPACE.into(),
-                statistic: "Sum".into(),
                 threshold: MANY_DENIALS.into(),
+                ..alarm(denied, METRIC_NAMESPACE, metric::DENIED, denials)
             },
         ),
         (
             "failures",
             Alarm {
-                description: "The failure queue holds deliveries or events that failed after every retry, with the error.".into(),
-                dimensions: map([("QueueName", failures.name())]),
-                metric_name: "ApproximateNumberOfMessagesVisible".into(),
-                namespace: "AWS/SQS".into(),
                 statistic: "Maximum".into(),
-                threshold: 1.into(),
+                ..alarm(failed, "AWS/SQS", waiting, vec![("QueueName", failures.name())])
             },
         ),
         (

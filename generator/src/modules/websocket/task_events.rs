@@ -42,7 +42,7 @@ pub(super) fn rule(
             .source_arn(rule.arn()),
     );
     let send = Statement::allow("SendDeadLetters", "sqs: SendMessage")
-        .by(Principal::Service("events.amazonaws.com"))
+        .by("events.amazonaws.com")
         .on(failures.arn())
         .when("ArnEquals", "aws:SourceArn", rule.arn().any());
     let letters = m.add(
