@@ -66,7 +66,7 @@ pub enum TreeError {
     Foreign(String),
     /// The files of an environment would go, and the way to destroy what it deployed with them.
     #[error(
-        "{folder} holds the state of an environment that is not described any more\nhint: describe it again, run `just destroy {environment}`, and delete the folder before you remove the description"
+        "{folder} holds the state, or the backend, of an environment that is not described any more\nhint: describe it again, run `just destroy {environment}`, and delete the folder before you remove the description"
     )]
     State {
         /// The environment's folder.
@@ -237,11 +237,12 @@ fn entries(folder: &Path) -> Result<Vec<(String, FileType)>, TreeError> {
     entries.map(entry).collect::<Result<_, _>>().map_err(io("read", folder))
 }
 
-/// Refuses a root's folder that holds a state, or the place of a state in S3.
+/// Refuses a root's folder that holds a state, or says where else it is: a fresh clone knows of a state
+/// in S3 only that.
 fn refuse_state(folder: &Path) -> Result<(), TreeError> {
-    let mut state =
-        entries(folder)?.into_iter().filter(|(name, _)| name.starts_with("terraform.tfstate"));
-    if state.next().is_none() && !folder.join(".terraform/terraform.tfstate").exists() {
+    let is_state = |name: &str| name.starts_with("terraform.tfstate") || name == "backend.tf";
+    let here = entries(folder)?.iter().any(|(name, _)| is_state(name));
+    if !here && !folder.join(".terraform/terraform.tfstate").exists() {
         return Ok(());
     }
     let environment = folder.file_name().unwrap_or_default().display().to_string();

@@ -100,6 +100,7 @@ fn an_environment_whose_folder_holds_a_state_is_not_removed() {
         "terraform.tfstate.backup",
         "terraform.tfstate.d/other/terraform.tfstate",
         ".terraform/terraform.tfstate",
+        "backend.tf",
     ] {
         fs::write(at("ralph.toml"), config).unwrap();
         let state = at("terraform/envs/prod").join(state);
@@ -111,7 +112,7 @@ fn an_environment_whose_folder_holds_a_state_is_not_removed() {
             assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{}", state.display());
             assert_eq!(
                 refused.err,
-                "error: terraform/envs/prod holds the state of an environment that is not described any more\nhint: describe it again, run `just destroy prod`, and delete the folder before you remove the description\n"
+                "error: terraform/envs/prod holds the state, or the backend, of an environment that is not described any more\nhint: describe it again, run `just destroy prod`, and delete the folder before you remove the description\n"
             );
         }
         assert_eq!(fs::read_to_string(at("terraform/envs/dev/main.tf")).unwrap(), dev);
