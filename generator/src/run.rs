@@ -57,7 +57,11 @@ pub enum RunError {
 const fn hcl(folder: &'static str) -> Owned {
     Owned { folder, endings: &[".tf", ".tftest.hcl", ".md"], has_marks: true }
 }
-const POLICIES: Owned = Owned { folder: "docs/policies", endings: &[".json"], has_marks: false };
+const POLICIES: Owned = Owned {
+    folder: "docs/policies",
+    endings: &["-network.json", "-tasks.json", "-delivery.json"],
+    has_marks: false,
+};
 
 /// Reads the configuration, generates, then writes, checks or prints. Warnings go to standard error.
 ///
