@@ -193,7 +193,7 @@ fn policies(settings: &Settings) -> impl Iterator<Item = Policy> {
 #[must_use]
 pub fn files(settings: &Settings) -> Vec<(String, String)> {
     let file = |policy: Policy| {
-        let text = serde_json::to_string_pretty(&policy).unwrap_or_default();
+        let text = serde_json::to_string_pretty(&policy).expect("JSON");
         (format!("{}.json", policy.name), text + "\n")
     };
     policies(settings).map(file).collect()

@@ -14,7 +14,7 @@ resource! {
     Authorizer("aws_apigatewayv2_authorizer") -> AuthorizerRef {
         required { api_id: ApiId, name: Text, authorizer_type: Text }
         optional { authorizer_uri: InvokeArn, identity_sources: List<Text> }
-        exports { id: AuthorizerId }
+        exports { id: AuthorizerId, authorizer_uri: InvokeArn, identity_sources: List<Text> }
     }
     /// What a route calls.
     Integration("aws_apigatewayv2_integration") -> IntegrationRef {

@@ -4,7 +4,7 @@
 //! [`validate`](super::Module::validate) makes one more: the value that it refuses is refused. A
 //! module adds its own with [`Module::case`].
 
-use hcl::expr::{Expression, Traversal, TraversalOperator};
+use hcl::expr::Expression;
 
 use super::block::Block;
 use super::cases::{Given, Run};
@@ -39,8 +39,15 @@ impl<M> Module<M> {
 
     /// A literal for an input, `var.name` or `var.name.field`.
     pub(super) fn given<T>(&mut self, input: &Expr<M, T>, value: Expr<Constant, T>) -> Given {
-        let name = flat(&input.node().expression);
-        let path: Vec<String> = name.split('.').skip(1).map(str::to_owned).collect();
+        let path = input.node().path();
+        let path = match path.split_first() {
+            Some((root, names)) if root == "var" => names.to_vec(),
+            _ => {
+                let found = flat(&input.node().expression);
+                self.fail(format!("a validation or a test needs an input, not `{found}`"));
+                Vec::new()
+            }
+        };
         self.constant(&path.join("."), value.node());
         Given { path, value: value.into_node().expression }
     }
@@ -59,17 +66,12 @@ impl<M> Case<'_, M> {
     pub fn knowing<T>(mut self, export: &Expr<M, T>, value: impl Into<Expr<Constant, T>>) -> Self {
         let value = value.into().into_node();
         self.module.constant("knowing", &value);
-        let Expression::Traversal(traversal) = &export.node().expression else { return self };
-        let names = traversal.operators.iter().filter_map(|operator| match operator {
-            TraversalOperator::GetAttr(name) => Some(name.as_str()),
-            _ => None,
-        });
-        let mut names: Vec<&str> = names.collect();
-        let name = names.pop().unwrap_or_default();
-        let address = names.iter().map(|name| TraversalOperator::GetAttr((*name).into()));
-        let target = Expression::from(Traversal::new(traversal.expr.clone(), address));
-        let is_data = flat(&traversal.expr) == "data";
+        let mut path = export.node().path();
+        let name = path.pop().unwrap_or_default();
+        let is_data = path.first().is_some_and(|root| root == "data");
         let kind = if is_data { "override_data" } else { "override_resource" };
+        let names: Vec<&str> = path.iter().skip(1).map(String::as_str).collect();
+        let target = Node::address(path.first().map_or("", String::as_str), &names);
         let values = Node::object([(name, value)]);
         self.run.inner.push(Block::new(kind, &[]).with("target", target).with("values", values));
         self

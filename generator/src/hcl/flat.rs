@@ -23,7 +23,7 @@ pub(super) fn flat(node: &Expression) -> String {
     out
 }
 
-/// The same where fmt takes a leading `-` for a subtraction: after `${` and `=>`.
+/// The same where fmt takes a leading `-` for a subtraction: after `${`, `=>` and `if`.
 pub(super) fn guarded(node: &Expression) -> String {
     let text = flat(node);
     if text.starts_with('-') { format!("({text})") } else { text }
@@ -194,5 +194,5 @@ pub(super) fn for_head(each: &ForExpr) -> String {
 }
 
 pub(super) fn for_tail(each: &ForExpr) -> String {
-    each.cond_expr.as_ref().map(|cond| format!(" if {}", flat(cond))).unwrap_or_default()
+    each.cond_expr.as_ref().map(|cond| format!(" if {}", guarded(cond))).unwrap_or_default()
 }

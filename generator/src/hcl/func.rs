@@ -41,6 +41,8 @@ functions! {
     floor[](number: Number) -> Number = "floor";
     /// `setsubtract(a, b)`
     set_subtract[T](a: List<T>, b: List<T>) -> List<T> = "setsubtract";
+    /// `join(separator, list)`
+    join[T](separator: Text, list: List<T>) -> Text = "join";
     /// `keys(map)`
     keys[T](map: Map<T>) -> List<Text> = "keys";
     /// `length(list)`
@@ -49,8 +51,6 @@ functions! {
     merge[T](a: Map<T>, b: Map<T>) -> Map<T> = "merge";
     /// `can(value)`
     can[T](value: T) -> Bool = "can";
-    /// `range(start, limit, step)`
-    range[](start: Number, limit: Number, step: Number) -> List<Number> = "range";
     /// `regex(pattern, text)`
     regex[](pattern: Text, text: Text) -> Text = "regex";
     /// `replace(text, from, to)`
@@ -82,4 +82,9 @@ pub fn first_set<M, T, const N: usize>(values: [Expr<M, Opt<T>>; N]) -> Expr<M, 
 /// `concat(…)` of any number of lists.
 pub fn concat_all<M, T>(lists: impl IntoIterator<Item = Expr<M, List<T>>>) -> Expr<M, List<T>> {
     call("concat", lists.into_iter().map(Expr::into_node))
+}
+
+/// `try(condition, false)`: a condition that reads what may be null.
+pub fn or_false<M>(condition: Expr<M, Bool>) -> Expr<M, Bool> {
+    call("try", [condition.into_node(), Expr::<M, Bool>::from(false).into_node()])
 }

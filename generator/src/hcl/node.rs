@@ -146,6 +146,24 @@ impl Node {
         self
     }
 
+    /// The names of a reference, `a.b.c`; an index in it is left out.
+    pub(super) fn path(&self) -> Vec<String> {
+        match &self.expression {
+            Expression::Traversal(traversal) => {
+                let names = traversal.operators.iter().filter_map(|operator| match operator {
+                    TraversalOperator::GetAttr(name) => Some(name.to_string()),
+                    _ => None,
+                });
+                let root = match &traversal.expr {
+                    Expression::Variable(root) => Some(root.to_string()),
+                    _ => None,
+                };
+                root.into_iter().chain(names).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// `{ key = value, … }`, each key a literal.
     pub(super) fn object<K: Into<String>>(entries: impl IntoIterator<Item = (K, Self)>) -> Self {
         let mut object: Object<ObjectKey, Expression> = Object::default();
@@ -221,11 +239,9 @@ pub(super) fn strength(expression: &Expression) -> u8 {
     }
 }
 
-/// An operand that must hold at least so tightly. hcl-rs writes no parentheses of its own. A negative
-/// number gets them too, because `terraform fmt` would move its sign.
+/// An operand that must hold at least so tightly. hcl-rs writes no parentheses of its own.
 pub(super) fn operand(expression: Expression, least: u8) -> Expression {
-    let negative = matches!(&expression, Expression::Number(number) if number.as_f64() < Some(0.0));
-    if negative || strength(&expression) < least {
+    if strength(&expression) < least {
         Expression::Parenthesis(Box::new(expression))
     } else {
         expression

@@ -1,8 +1,9 @@
 //! IAM policies as types.
 
 use super::expr::{Expr, object, tuple};
+use super::flat::flat;
 use super::func;
-use super::types::{Any, Arn, Bool, Json, List, Text};
+use super::types::{Any, Arn, Bool, Json, List, PolicyStatement, Text};
 
 /// The language version every policy states.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>
@@ -11,13 +12,13 @@ const VERSION: &str = "2012-10-17";
 /// A policy document.
 pub struct Document<M> {
     statements: Vec<Statement<M>>,
-    more: Vec<Expr<M, List<Any>>>,
+    more: Vec<Expr<M, List<PolicyStatement>>>,
     reasons: Vec<String>,
 }
 
 /// One statement. Made with [`Statement::allow`].
 pub struct Statement<M> {
-    sid: &'static str,
+    sid: Expr<M, Text>,
     service: Option<&'static str>,
     actions: Expr<M, Any>,
     resources: Vec<Expr<M, Any>>,
@@ -50,7 +51,7 @@ impl<M> Statement<M> {
     pub fn allow(sid: &'static str, actions: &str) -> Self {
         let mut actions = names(actions);
         Self::new(
-            sid,
+            sid.into(),
             match actions.len() {
                 1 => actions.remove(0).into(),
                 _ => tuple(actions.into_iter().map(Into::into)),
@@ -58,13 +59,13 @@ impl<M> Statement<M> {
         )
     }
 
-    /// Allows actions that are worked out.
+    /// Allows each of a list of actions.
     #[must_use]
-    pub fn allow_all(sid: &'static str, actions: &Expr<M, List<Text>>) -> Self {
-        Self::new(sid, actions.any())
+    pub fn allow_each(sid: impl Into<Expr<M, Text>>, actions: &Expr<M, List<Text>>) -> Self {
+        Self::new(sid.into(), actions.any())
     }
 
-    fn new(sid: &'static str, actions: Expr<M, Any>) -> Self {
+    fn new(sid: Expr<M, Text>, actions: Expr<M, Any>) -> Self {
         Self {
             sid,
             service: None,
@@ -120,14 +121,15 @@ impl<M> Statement<M> {
     }
 
     fn written_reason(&self) -> Option<String> {
-        self.reason.map(|reason| format!("{} is on `*`: {reason}.", self.sid))
+        let sid = flat(&self.sid.node().expression);
+        self.reason.map(|reason| format!("{} is on `*`: {reason}.", sid.trim_matches('"')))
     }
 
     /// The statement as an object, where several documents share it.
     #[must_use]
-    pub fn object(self) -> Expr<M, Any> {
+    pub fn object(self) -> Expr<M, PolicyStatement> {
         let mut fields: Vec<(&str, Expr<M, Any>)> =
-            vec![("Sid", self.sid.into()), ("Effect", "Allow".into())];
+            vec![("Sid", self.sid.any()), ("Effect", "Allow".into())];
         if let Some(service) = self.service {
             fields.push(("Principal", object([("Service", service.into())])));
         }
@@ -149,7 +151,7 @@ impl<M> Statement<M> {
             let conditions = conditions.into_iter().map(|(op, keys)| (op, object(keys)));
             fields.push(("Condition", object(conditions)));
         }
-        object(fields)
+        Expr::new(object(fields).into_node())
     }
 }
 
@@ -163,7 +165,7 @@ impl<M> Document<M> {
 
     /// Statements that are worked out, after those that are written here.
     #[must_use]
-    pub fn and(mut self, statements: Expr<M, List<Any>>) -> Self {
+    pub fn and(mut self, statements: Expr<M, List<PolicyStatement>>) -> Self {
         self.more.push(statements);
         self
     }
@@ -189,7 +191,7 @@ impl<M> Document<M> {
 
 impl<M> From<Document<M>> for Expr<M, Json> {
     fn from(document: Document<M>) -> Self {
-        let written: Expr<M, List<Any>> =
+        let written: Expr<M, List<PolicyStatement>> =
             document.statements.into_iter().map(Statement::object).collect();
         let statements = match document.more.is_empty() {
             true => written,

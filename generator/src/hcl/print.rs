@@ -209,7 +209,7 @@ fn for_into(out: &mut Lines, each: &ForExpr) {
     out.close(close);
 }
 
-/// Whether a node reads better broken: it holds an object that has more than one entry.
+/// Whether a node reads better broken: it holds an object, unless that is a small one in a list.
 fn holds_object(node: &Expression) -> bool {
     match node {
         Expression::Object(object) => !object.is_empty(),

@@ -73,6 +73,8 @@ pub struct Map<T>(PhantomData<T>);
 pub struct Opt<T>(PhantomData<T>);
 /// A value whose shape only its reader knows, such as the input of `jsonencode`.
 pub struct Any;
+/// A statement of a policy.
+pub struct PolicyStatement;
 /// A number.
 pub struct Number;
 /// A boolean.
@@ -85,7 +87,7 @@ macro_rules! keyword_types {
         }
     )*};
 }
-keyword_types!(Number = "number", Bool = "bool", Any = "any");
+keyword_types!(Number = "number", Bool = "bool", Any = "any", PolicyStatement = "any");
 impl Interpolate for Number {}
 
 macro_rules! collection_types {

@@ -81,7 +81,7 @@ fn nested_operations_keep_their_meaning() {
     assert_eq!(printed!(n().plus(2).times(3)), "(1 + 2) * 3");
     assert_eq!(printed!(n().plus(n().times(3))), "1 + 1 * 3");
     assert_eq!(printed!(t().and(false).negate()), "!(true && false)");
-    assert_eq!(printed!(n().plus(-2)), "1 + (-2)");
+    assert_eq!(printed!(n().plus(-2)), "1 + -2");
     assert_eq!(printed!(n().modulo(n().times(3))), "1 % (1 * 3)");
     assert_eq!(printed!(n().modulo(3).times(2)), "1 % 3 * 2");
     assert_eq!(printed!(t().or(t().and(false))), "true || true && false");

@@ -32,9 +32,9 @@ pub(super) fn page(
     let mut local = |name: &str, handler| {
         m.local_here(name, "", Expr::<_, Text>::from(functions.of(handler, |f| f.function_name())))
     };
-    let authorize = local("authorize", Handler::Authorize);
-    let push = local("push_logs", Handler::PushLogs);
-    let send = local("send_logs", Handler::SendLogs);
+    let authorize = local("authorize_name", Handler::Authorize);
+    let push = local("push_logs_name", Handler::PushLogs);
+    let send = local("send_logs_name", Handler::SendLogs);
     let curve = |parts: &[&str], of: Curve, statistic: &str| -> Curve {
         let statistic = object! { stat: statistic };
         tuple(parts.iter().map(|part| (*part).into()).chain([of, statistic]))
