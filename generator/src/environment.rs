@@ -237,9 +237,12 @@ fn network_inputs(env: &Environment, region: &Expr<Root, Text>) -> VpcInputs<Roo
     match &env.network.mode {
         NetworkMode::Create { cidr, nat, interface_endpoints, flow_logs } => VpcInputs {
             cidr: cidr.as_str().into(),
-            flow_logs: FlowLogs {
-                enabled: (*flow_logs).into(),
-                retention_in_days: env.log_retention_days.into(),
+            flow_logs: match flow_logs {
+                true => FlowLogs {
+                    enabled: true.into(),
+                    retention_in_days: env.log_retention_days.into(),
+                },
+                false => FlowLogs::default(),
             },
             interface_endpoints: texts(interface_endpoints),
             nat: nat.as_str().into(),

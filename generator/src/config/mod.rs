@@ -5,7 +5,7 @@ mod names;
 mod problem;
 mod raw;
 pub mod reference;
-mod rules;
+pub(crate) mod rules;
 mod valid;
 
 use std::path::Path;

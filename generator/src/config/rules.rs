@@ -266,9 +266,12 @@ fn task(table: &Table, problems: &mut Vec<Problem>) {
     }
 }
 
+/// CPU units that Fargate offers.
+pub(crate) const CPU_UNITS: [u64; 7] = [256, 512, 1024, 2048, 4096, 8192, 16_384];
+
 /// Memory sizes in MiB that Fargate offers with a number of CPU units.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html>
-fn memory_sizes(cpu: u64) -> Vec<u64> {
+pub(crate) fn memory_sizes(cpu: u64) -> Vec<u64> {
     let (first, last, step) = match cpu {
         256 => return vec![512, 1024, 2048],
         512 => (1024, 4096, 1024),

@@ -43,7 +43,7 @@ fields! {
         functions: Functions<()>,
         /// The worker's image and its repository.
         image: Image<()>,
-        /// ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs use it.
+        /// ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs use it. Secrets that have a key of their own must have this one: the execution role may use no other.
         kms_key_arn: Opt<Arn>,
         /// Days that the log groups keep a line.
         log_retention_in_days: Number = 7,
@@ -364,25 +364,20 @@ fn execution_policy(
             .on(&secrets.anthropic_keys_arn)
             .on(&secrets.git_token_arn),
     ]);
+    // Secrets Manager decrypts with the customer managed key on behalf of this role.
+    let decrypt = Statement::allow("DecryptSecrets", "kms: Decrypt").on(key.set()).when(
+        "StringEquals",
+        "kms:ViaService",
+        text!["secretsmanager.", &inputs.region, ".amazonaws.com"].any(),
+    );
+    let keys = [key.clone()].into();
+    let policy = policy.and_where(("key", &keys), |key| key.is_set(), decrypt);
     m.add(
         RolePolicy::new("execution")
             .note(&policy.reasons())
             .name("execution")
             .role(execution.id())
             .policy(policy),
-    );
-    let decrypt = Statement::allow("DecryptSecrets", "kms: Decrypt").on(key.set()).when(
-        "StringEquals",
-        "kms:ViaService",
-        text!["secretsmanager.", &inputs.region, ".amazonaws.com"].any(),
-    );
-    m.add_if(
-        &key.is_set(),
-        RolePolicy::new("execution_key")
-            .why("Secrets Manager decrypts with the customer managed key on behalf of this role.")
-            .name("key")
-            .role(execution.id())
-            .policy(Document::new([decrypt])),
     );
 }
 
@@ -448,15 +443,17 @@ fn task_definition(
         .ephemeral_storage(
             EphemeralStorage::default().size_in_gib(&inputs.task.storage_gib),
         );
-    let size = validations::size(m, inputs);
+    let memory = validations::memory(m, inputs);
     let definition = definition.precondition(
-        &size,
+        &func::contains(&memory, &inputs.task.memory),
         text![
             "Fargate has no task of ",
             &inputs.task.cpu,
             " CPU units with ",
             &inputs.task.memory,
-            " MiB of memory. task.memory must be one of the sizes that local.fargate_memory has for task.cpu."
+            " MiB of memory. task.memory must be one of ",
+            func::join(", ", memory),
+            "."
         ],
     );
     let definition = WRITABLE

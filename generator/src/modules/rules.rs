@@ -56,8 +56,7 @@ pub(super) fn one_of<M, const N: usize>(
     words: [&str; N],
     refuses: &str,
 ) {
-    let (last, first) = words.split_last().expect("some words");
-    let must = format!("be {} or {last}", first.join(", "));
+    let must = format!("be {}", listed(&words));
     let words: Expr<M, List<Text>> = words.into();
     m.validate(input, &func::contains(words, input), &must, refuses);
 }
@@ -104,9 +103,18 @@ pub(super) fn retention<M>(m: &mut Module<M>, input: &Expr<M, Number>) {
     m.validate(
         input,
         &func::contains(days, input),
-        "be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them",
+        &format!("be one of {}, the days that CloudWatch Logs offers", listed(&RETENTIONS)),
         10,
     );
+}
+
+/// `1, 2 or 3`
+pub(super) fn listed(items: &[impl ToString]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    match &*items {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        items => items.concat(),
+    }
 }
 
 /// Path and boundary of roles.

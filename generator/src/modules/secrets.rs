@@ -72,7 +72,8 @@ impl Definition for Secrets {
             "have letters, digits and the characters / _ + = . @ and -, and no slash at either end",
             "/ralph/dev/",
         );
-        let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)));
+        let whole = func::floor(days).equals(days);
+        let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)).and(whole));
         m.validate(days, &allowed, "be 0, or a number from 7 to 30", 5);
 
         let secrets = m.local(

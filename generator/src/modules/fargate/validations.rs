@@ -3,19 +3,8 @@
 use ralph_protocol::names::worker_env;
 
 use super::{Fargate, Image, Inputs, This, Value, rules};
+use crate::config::rules::{CPU_UNITS, memory_sizes};
 use crate::hcl::prelude::*;
-
-/// CPU units of a task, and the memory that goes with them in MiB: first, last, step.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html>
-const SIZES: [(i64, (i64, i64, i64)); 7] = [
-    (256, (512, 2048, 512)),
-    (512, (1024, 4096, 1024)),
-    (1024, (2048, 8192, 1024)),
-    (2048, (4096, 16_384, 1024)),
-    (4096, (8192, 30_720, 1024)),
-    (8192, (16_384, 61_440, 4096)),
-    (16_384, (32_768, 122_880, 8192)),
-];
 
 pub(super) fn all(m: &mut This, inputs: &Inputs) {
     let secrets: Value<List<Text>> = [worker_env::ANTHROPIC_KEYS, worker_env::GIT_TOKEN].into();
@@ -57,9 +46,10 @@ pub(super) fn all(m: &mut This, inputs: &Inputs) {
     );
     let subnets = &inputs.network.subnet_ids;
     let ids = subnets.map("id", |id| rules::matches(id, "^subnet-[0-9a-f]+$"));
+    let all = func::all_true(ids).and(func::length(subnets).at_least(1));
     m.validate(
         subnets,
-        &func::all_true(ids).and(func::length(subnets).at_least(1)),
+        &func::or_false(all),
         "be one or more ids of subnets, such as subnet-0123456789abcdef0",
         vec![Expr::from_configuration("vpc-0123456789abcdef0")],
     );
@@ -69,13 +59,9 @@ pub(super) fn all(m: &mut This, inputs: &Inputs) {
     rules::secret(m, &inputs.secrets.git_token_arn);
     let task = &inputs.task;
     rules::one_of(m, &task.architecture, ["X86_64", "ARM64"], "x86_64");
-    let units: Vec<Value<Number>> = SIZES.map(|(cpu, _)| cpu.into()).into();
-    m.validate(
-        &task.cpu,
-        &func::contains(units, &task.cpu),
-        "be 256, 512, 1024, 2048, 4096, 8192 or 16384 units",
-        1000,
-    );
+    let units: Vec<Value<Number>> = CPU_UNITS.map(Expr::from).into();
+    let must = format!("be one of {}", rules::listed(&CPU_UNITS));
+    m.validate(&task.cpu, &func::contains(units, &task.cpu), &must, 1000);
     rules::between(m, &task.storage_gib, (21, 200));
 }
 
@@ -105,17 +91,13 @@ fn image(m: &mut This, image: &Image<Fargate>) {
     rules::between(m, &image.untagged_days, (1, 3650));
 }
 
-/// Whether Fargate has a task of this size.
-pub(super) fn size(m: &mut This, inputs: &Inputs) -> Value<Bool> {
-    let sizes = m.local_because(
-        "fargate_memory",
-        "MiB of memory that Fargate offers with each number of CPU units.",
-        map(SIZES.map(|(cpu, (first, last, step))| {
-            (cpu.to_string(), func::range(first, last + 1, step))
-        })),
-    );
-    let with_cpu = func::lookup(sizes, func::to_string(&inputs.task.cpu), Vec::new());
-    // 1536 MiB go with no number of CPU units, 256 of them included.
-    let offered = func::contains(with_cpu, &inputs.task.memory);
-    offered.and(inputs.task.memory.differs(1536))
+/// The memory that Fargate offers with the number of CPU units.
+pub(super) fn memory(m: &mut This, inputs: &Inputs) -> Value<List<Number>> {
+    let sizes = CPU_UNITS.map(|cpu| {
+        let sizes = memory_sizes(cpu).into_iter().map(Expr::from).collect();
+        (cpu.to_string(), sizes)
+    });
+    let why = "MiB of memory that Fargate offers with each number of CPU units.";
+    let sizes = m.local_because("fargate_memory", why, map(sizes));
+    func::lookup(sizes, func::to_string(&inputs.task.cpu), Vec::new())
 }
