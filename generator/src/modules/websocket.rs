@@ -38,7 +38,7 @@ fields! {
         environment: Text,
         /// The executions that the functions admit and decide control.
         executions: Executions<()>,
-        /// ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it.
+        /// ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. The signing keys, if they have a key of their own, must have this one: authorize may use no other.
         kms_key_arn: Opt<Arn>,
         /// What all Lambda functions have in common.
         lambda: Lambda<()>,
@@ -66,7 +66,7 @@ fields! {
         /// Whether orders may name file:// repositories, which only the local cloud can read.
         allow_file_repositories: Bool = false,
         /// Seconds that an execution may take when its order sets no limit.
-        max_duration_secs: Number,
+        max_duration_secs: Number = 14400,
         /// Name of the state machine. Its ARN would be a cycle, because the state machine depends on the functions.
         state_machine_name: Text,
     }
@@ -151,7 +151,6 @@ impl Published for Websocket {
         WebsocketInputs {
             environment: "example".into(),
             executions: Executions {
-                max_duration_secs: 14400.into(),
                 state_machine_name: "ralph-example-workstream".into(),
                 ..Executions::default()
             },

@@ -7,11 +7,8 @@ module "vpc" {
 
   availability_zones = ["us-east-1a", "us-east-1b"]
   cidr               = "10.30.0.0/16"
-  flow_logs = {
-    retention_in_days = 30
-  }
-  name   = "ralph-prod"
-  region = local.region
+  name               = "ralph-prod"
+  region             = local.region
 }
 
 # Makes the secrets without their values: `ralph keys set` sets those.

@@ -119,8 +119,8 @@ resource "aws_ecs_task_definition" "worker" {
 
   lifecycle {
     precondition {
-      condition     = contains(lookup(local.fargate_memory, tostring(var.task.cpu), []), var.task.memory) && var.task.memory != 1536
-      error_message = "Fargate has no task of ${var.task.cpu} CPU units with ${var.task.memory} MiB of memory. task.memory must be one of the sizes that local.fargate_memory has for task.cpu."
+      condition     = contains(lookup(local.fargate_memory, tostring(var.task.cpu), []), var.task.memory)
+      error_message = "Fargate has no task of ${var.task.cpu} CPU units with ${var.task.memory} MiB of memory. task.memory must be one of ${join(", ", lookup(local.fargate_memory, tostring(var.task.cpu), []))}."
     }
   }
 }

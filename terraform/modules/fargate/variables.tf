@@ -98,7 +98,7 @@ variable "image" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs use it."
+  description = "ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs use it. Secrets that have a key of their own must have this one: the execution role may use no other."
   type        = string
   default     = null
 
@@ -122,7 +122,7 @@ variable "log_retention_in_days" {
       ],
       var.log_retention_in_days,
     )
-    error_message = "log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+    error_message = "log_retention_in_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, the days that CloudWatch Logs offers."
   }
 }
 
@@ -204,7 +204,10 @@ variable "network" {
   }
 
   validation {
-    condition     = alltrue([for id in var.network.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))]) && length(var.network.subnet_ids) >= 1
+    condition = try(
+      alltrue([for id in var.network.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))]) && length(var.network.subnet_ids) >= 1,
+      false,
+    )
     error_message = "subnet_ids must be one or more ids of subnets, such as subnet-0123456789abcdef0."
   }
 }
@@ -295,7 +298,7 @@ variable "task" {
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.task.cpu)
-    error_message = "cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384 units."
+    error_message = "cpu must be one of 256, 512, 1024, 2048, 4096, 8192 or 16384."
   }
 
   validation {

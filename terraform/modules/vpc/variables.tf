@@ -71,7 +71,7 @@ variable "flow_logs" {
       ],
       var.flow_logs.retention_in_days,
     )
-    error_message = "retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+    error_message = "retention_in_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, the days that CloudWatch Logs offers."
   }
 }
 

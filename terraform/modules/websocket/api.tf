@@ -41,7 +41,7 @@ locals {
       function = "disconnect"
       key      = "$disconnect"
     }
-    send_logs = {
+    send-logs = {
       function = "send-logs"
       key      = "sendLogs"
     }
@@ -90,6 +90,8 @@ resource "aws_apigatewayv2_deployment" "this" {
         values(aws_apigatewayv2_integration.this)[*].id,
         values(aws_apigatewayv2_integration.this)[*].integration_uri,
         aws_apigatewayv2_authorizer.token.id,
+        aws_apigatewayv2_authorizer.token.authorizer_uri,
+        aws_apigatewayv2_authorizer.token.identity_sources,
       ]),
     )
   }

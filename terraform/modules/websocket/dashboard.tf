@@ -2,73 +2,73 @@
 # Sends lines to browsers and controls executions: WebSocket API, functions and table.
 
 locals {
-  authorize = aws_lambda_function.this["authorize"].function_name
-  push_logs = aws_lambda_function.this["push-logs"].function_name
-  send_logs = aws_lambda_function.this["send-logs"].function_name
+  authorize_name = aws_lambda_function.this["authorize"].function_name
+  push_logs_name = aws_lambda_function.this["push-logs"].function_name
+  send_logs_name = aws_lambda_function.this["send-logs"].function_name
   graphs = [
     {
       title = "Lines received and replayed"
       metrics = [
-        ["Ralph", "Events", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "Events", "Function", local.send_logs, { stat = "Sum" }],
+        ["Ralph", "Events", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "Events", "Function", local.send_logs_name, { stat = "Sum" }],
       ]
     },
     {
       title = "Age of a line at its first post, ms"
       metrics = [
-        ["Ralph", "DeliveryAge", "Function", local.push_logs, { stat = "p50" }],
-        ["Ralph", "DeliveryAge", "Function", local.push_logs, { stat = "p99" }],
+        ["Ralph", "DeliveryAge", "Function", local.push_logs_name, { stat = "p50" }],
+        ["Ralph", "DeliveryAge", "Function", local.push_logs_name, { stat = "p99" }],
       ]
     },
     {
       title = "Frames and posts"
       metrics = [
-        ["Ralph", "Frames", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "Posts", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "Retried", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "Bytes", "Function", local.push_logs, { stat = "Sum" }],
+        ["Ralph", "Frames", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "Posts", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "Retried", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "Bytes", "Function", local.push_logs_name, { stat = "Sum" }],
       ]
     },
     {
       title = "Lines dropped and posts failed"
       metrics = [
-        ["Ralph", "Dropped", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "Foreign", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "Failed", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "Gone", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "Throttled", "Function", local.push_logs, { stat = "Sum" }],
+        ["Ralph", "Dropped", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "Foreign", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "Failed", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "Gone", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "Throttled", "Function", local.push_logs_name, { stat = "Sum" }],
       ]
     },
     {
       title = "Connections allowed and denied"
       metrics = [
-        ["Ralph", "Allowed", "Function", local.authorize, { stat = "Sum" }],
-        ["Ralph", "Denied", "Function", local.authorize, { stat = "Sum" }],
+        ["Ralph", "Allowed", "Function", local.authorize_name, { stat = "Sum" }],
+        ["Ralph", "Denied", "Function", local.authorize_name, { stat = "Sum" }],
       ]
     },
     {
       title = "Requests refused and throttled"
       metrics = [
-        ["Ralph", "Refused", "Function", local.send_logs, { stat = "Sum" }],
-        ["Ralph", "Throttled", "Function", local.send_logs, { stat = "Sum" }],
+        ["Ralph", "Refused", "Function", local.send_logs_name, { stat = "Sum" }],
+        ["Ralph", "Throttled", "Function", local.send_logs_name, { stat = "Sum" }],
       ]
     },
     {
       title = "Errors and throttles"
       metrics = [
-        ["AWS/Lambda", "Errors", "FunctionName", local.push_logs, { stat = "Sum" }],
-        ["AWS/Lambda", "Throttles", "FunctionName", local.push_logs, { stat = "Sum" }],
-        ["AWS/Lambda", "Errors", "FunctionName", local.send_logs, { stat = "Sum" }],
-        ["AWS/Lambda", "Throttles", "FunctionName", local.send_logs, { stat = "Sum" }],
+        ["AWS/Lambda", "Errors", "FunctionName", local.push_logs_name, { stat = "Sum" }],
+        ["AWS/Lambda", "Throttles", "FunctionName", local.push_logs_name, { stat = "Sum" }],
+        ["AWS/Lambda", "Errors", "FunctionName", local.send_logs_name, { stat = "Sum" }],
+        ["AWS/Lambda", "Throttles", "FunctionName", local.send_logs_name, { stat = "Sum" }],
       ]
     },
     {
       title = "Duration and cold starts"
       metrics = [
-        ["AWS/Lambda", "Duration", "FunctionName", local.push_logs, { stat = "p99" }],
-        ["AWS/Lambda", "Duration", "FunctionName", local.send_logs, { stat = "p99" }],
-        ["Ralph", "ColdStarts", "Function", local.push_logs, { stat = "Sum" }],
-        ["Ralph", "ColdStarts", "Function", local.send_logs, { stat = "Sum" }],
+        ["AWS/Lambda", "Duration", "FunctionName", local.push_logs_name, { stat = "p99" }],
+        ["AWS/Lambda", "Duration", "FunctionName", local.send_logs_name, { stat = "p99" }],
+        ["Ralph", "ColdStarts", "Function", local.push_logs_name, { stat = "Sum" }],
+        ["Ralph", "ColdStarts", "Function", local.send_logs_name, { stat = "Sum" }],
       ]
     },
     {

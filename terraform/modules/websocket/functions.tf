@@ -11,20 +11,21 @@ check "lambda_zip" {
 data "aws_partition" "current" {}
 
 locals {
-  post_frames = {
+  post_to_connections = {
     Sid      = "PostToConnections"
     Effect   = "Allow"
     Action   = "execute-api:ManageConnections"
     Resource = "${aws_apigatewayv2_api.this.execution_arn}/${var.environment}/POST/@connections/*"
   }
-  keep_failures = {
+  send_failures = {
     Sid      = "SendFailures"
     Effect   = "Allow"
     Action   = "sqs:SendMessage"
     Resource = aws_sqs_queue.failures.arn
   }
 
-  # What differs from function to function. The resources below have the rest.
+  # What differs from function to function. The resources below have the rest. table_keys are patterns
+  # of the partition keys that a function may use; * is every one.
   functions = {
     admit = {
       description = "Checks an order, takes its workstream's lease and begins the first run"
@@ -115,7 +116,7 @@ locals {
         sqs = ["kms:Decrypt", "kms:GenerateDataKey"]
       }
       memory_size = 512
-      statements  = [local.post_frames, local.keep_failures]
+      statements  = [local.post_to_connections, local.send_failures]
       table_actions = [
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
@@ -141,7 +142,7 @@ locals {
           Action   = "logs:GetLogEvents"
           Resource = [var.workers.log_group_arn, "${var.workers.log_group_arn}:*"]
         },
-        local.post_frames,
+        local.post_to_connections,
       ]
       table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
       table_keys    = ["*"]
@@ -157,7 +158,7 @@ locals {
         sqs = ["kms:Decrypt", "kms:GenerateDataKey"]
       }
       memory_size = 512
-      statements  = [local.post_frames, local.keep_failures]
+      statements  = [local.post_to_connections, local.send_failures]
       table_actions = [
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",

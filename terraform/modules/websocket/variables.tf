@@ -21,7 +21,7 @@ variable "executions" {
   EOT
   type = object({
     allow_file_repositories = optional(bool, false)
-    max_duration_secs       = number
+    max_duration_secs       = optional(number, 14400)
     state_machine_name      = string
   })
   nullable = false
@@ -38,7 +38,7 @@ variable "executions" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it."
+  description = "ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. The signing keys, if they have a key of their own, must have this one: authorize may use no other."
   type        = string
   default     = null
 
@@ -77,11 +77,11 @@ variable "lambda" {
       ],
       var.lambda.log_retention_in_days,
     )
-    error_message = "log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+    error_message = "log_retention_in_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, the days that CloudWatch Logs offers."
   }
 
   validation {
-    condition     = length(setsubtract(keys(var.lambda.reserved_concurrency), ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"])) == 0 && alltrue([for number in values(var.lambda.reserved_concurrency) : number >= (-1)])
+    condition     = length(setsubtract(keys(var.lambda.reserved_concurrency), ["authorize", "connect", "disconnect", "send-logs", "push-logs", "task-events", "admit", "decide"])) == 0 && alltrue([for number in values(var.lambda.reserved_concurrency) : try(number >= -1, false)])
     error_message = "reserved_concurrency must give functions (authorize, connect, disconnect, send-logs, push-logs, task-events, admit, decide) a number of instances each, or -1 for none."
   }
 }
@@ -272,6 +272,6 @@ variable "workers" {
       ],
       var.workers.log_retention_in_days,
     )
-    error_message = "log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365; the condition lists them."
+    error_message = "log_retention_in_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, the days that CloudWatch Logs offers."
   }
 }

@@ -30,7 +30,7 @@ const ROUTES: [(&str, &str, Handler); 4] = [
     ("connect", route::CONNECT, Handler::Connect),
     ("default", route::DEFAULT, Handler::SendLogs),
     ("disconnect", route::DISCONNECT, Handler::Disconnect),
-    ("send_logs", route::SEND_LOGS, Handler::SendLogs),
+    ("send-logs", route::SEND_LOGS, Handler::SendLogs),
 ];
 
 pub(super) fn api(m: &mut This, inputs: &Inputs) -> ApiRef<Websocket> {
@@ -110,6 +110,8 @@ pub(super) fn routes(
         integrations.values(|integration| integration.id()).any(),
         integrations.values(|integration| integration.integration_uri()).any(),
         authorizer.id().any(),
+        authorizer.authorizer_uri().any(),
+        authorizer.identity_sources().any(),
     ]);
     let deployment = m.add(
         Deployment::new("this")

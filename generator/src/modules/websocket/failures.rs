@@ -25,6 +25,7 @@ pub(super) fn queue(m: &mut This, inputs: &Inputs) -> QueueRef<Websocket> {
             .why("Deliveries and events that failed after every retry, each with the error. Empty unless something is wrong.")
             .name(text![&inputs.name, "-failures"])
             .message_retention_seconds(KEPT)
+            .note("Null with a KMS key, because SQS takes only one of the two.")
             .sqs_managed_sse_enabled(managed)
             .kms_master_key_id(key),
     )

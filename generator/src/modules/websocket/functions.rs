@@ -38,7 +38,7 @@ fields! {
         /// MB.
         memory_size: Number,
         /// What it may do beside its log and the table.
-        statements: List<Any>,
+        statements: List<PolicyStatement>,
         /// What it may do with rows of the table.
         table_actions: List<Text>,
         /// The partitions of those rows.
@@ -99,7 +99,7 @@ pub(super) fn all(m: &mut This, inputs: &Inputs, shared: Shared<'_>) -> Function
     let specs = specs(m, inputs, shared, &endpoint);
     let functions = m.local_here(
         "functions",
-        "What differs from function to function. The resources below have the rest.",
+        "What differs from function to function. The resources below have the rest. table_keys are patterns of the partition keys that a function may use; * is every one.",
         map(specs.map(|(handler, spec)| (handler.as_str(), Spec::write(spec)))),
     );
     let name = |key: &Value<Text>| text![&inputs.name, "-", key];
@@ -183,13 +183,10 @@ fn document(
         ("service", "actions"),
         |service, actions| {
             let via = text![&service, ".", &inputs.region, ".amazonaws.com"];
-            object! {
-                Sid: text!["UseKey", func::title(&service)],
-                Effect: "Allow",
-                Action: actions,
-                Resource: &inputs.kms_key_arn,
-                Condition: object! { StringEquals: object! { "kms:ViaService": via } },
-            }
+            Statement::allow_each(text!["UseKey", func::title(&service)], &actions)
+                .on(inputs.kms_key_arn.set())
+                .when("StringEquals", "kms:ViaService", via.any())
+                .object()
         },
         &inputs.kms_key_arn.is_set(),
     );
@@ -199,7 +196,7 @@ fn document(
     Document::new([
         Statement::allow("WriteLogs", "logs: CreateLogStream PutLogEvents")
             .on(arn![log_group, ":*"]),
-        Statement::allow_all("UseTable", &spec.table_actions).on(table.arn()).when(
+        Statement::allow_each("UseTable", &spec.table_actions).on(table.arn()).when(
             "ForAllValues:StringLike",
             "dynamodb:LeadingKeys",
             spec.table_keys.any(),
@@ -239,9 +236,9 @@ fn specs(
         &inputs.environment,
         "/POST/@connections/*"
     ]);
-    let post = m.local_here("post_frames", "", post.object());
+    let post = m.local_here("post_to_connections", "", post.object());
     let keep = Statement::allow("SendFailures", "sqs: SendMessage").on(failures.arn());
-    let keep = m.local_here("keep_failures", "", keep.object());
+    let keep = m.local_here("send_failures", "", keep.object());
     let read_keys = Statement::allow("ReadSigningKeys", "secretsmanager: GetSecretValue")
         .on(&inputs.signing_keys_arn);
     // AWS checks the stream's ARN; the local cloud checks the group's. Neither grants more than this

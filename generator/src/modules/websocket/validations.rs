@@ -22,7 +22,8 @@ pub(super) fn all(m: &mut This, inputs: &Inputs) {
     let handlers = Handler::ALL.map(Handler::as_str);
     let names = handlers.join(", ");
     let reserved = &lambda.reserved_concurrency;
-    let sensible = func::values(reserved).map("number", |number| number.at_least(-1));
+    let sensible =
+        func::values(reserved).map("number", |number| func::or_false(number.at_least(-1)));
     m.validate(
         reserved,
         &rules::are_of(func::keys(reserved), handlers).and(func::all_true(sensible)),

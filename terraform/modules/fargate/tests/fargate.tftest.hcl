@@ -274,8 +274,8 @@ run "refuses_kms_key_arn" {
   }
 }
 
-# log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365;
-# the condition lists them.
+# log_retention_in_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545,
+# 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, the days that CloudWatch Logs offers.
 run "refuses_log_retention_in_days" {
   command         = plan
   expect_failures = [var.log_retention_in_days]
@@ -455,7 +455,7 @@ run "refuses_task_architecture" {
   }
 }
 
-# cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384 units.
+# cpu must be one of 256, 512, 1024, 2048, 4096, 8192 or 16384.
 run "refuses_task_cpu" {
   command         = plan
   expect_failures = [var.task]

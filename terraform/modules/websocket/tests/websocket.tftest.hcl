@@ -16,6 +16,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_apigatewayv2_authorizer" {
+    defaults = {
+      authorizer_uri = "arn:aws:mock:us-east-1:123456789012:mock/invoke"
+    }
+  }
+
   mock_resource "aws_apigatewayv2_integration" {
     defaults = {
       integration_uri = "arn:aws:mock:us-east-1:123456789012:mock/invoke"
@@ -78,7 +84,6 @@ mock_provider "aws" {
 variables {
   environment = "example"
   executions = {
-    max_duration_secs  = 14400
     state_machine_name = "ralph-example-workstream"
   }
   lambda = {
@@ -165,8 +170,8 @@ run "refuses_executions_max_duration_secs" {
 
   variables {
     executions = {
-      max_duration_secs  = 0
       state_machine_name = "ralph-example-workstream"
+      max_duration_secs  = 0
     }
   }
 }
@@ -178,7 +183,6 @@ run "refuses_executions_state_machine_name" {
 
   variables {
     executions = {
-      max_duration_secs  = 14400
       state_machine_name = "ralph workstream"
     }
   }
@@ -207,8 +211,8 @@ run "refuses_lambda_architecture" {
   }
 }
 
-# log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365;
-# the condition lists them.
+# log_retention_in_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545,
+# 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, the days that CloudWatch Logs offers.
 run "refuses_lambda_log_retention_in_days" {
   command         = plan
   expect_failures = [var.lambda]
@@ -408,8 +412,8 @@ run "refuses_workers_log_group_name_2" {
   }
 }
 
-# log_retention_in_days must be a number of days that CloudWatch Logs offers, such as 7, 30 or 365;
-# the condition lists them.
+# log_retention_in_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545,
+# 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, the days that CloudWatch Logs offers.
 run "refuses_workers_log_retention_in_days" {
   command         = plan
   expect_failures = [var.workers]
