@@ -22,11 +22,11 @@ ENVIRONMENT = "dev"
 
 # Statements whose condition the local cloud cannot judge: it is left off here.
 UNJUDGED = {
-    "ChangeApi": "it knows no tags of an API",
-    "ChangeOwn": "it knows no tags of EC2 resources",
-    "Make": "it knows no tags in a request to EC2",
-    "MakeApi": "it knows no tags in a request to API Gateway",
-    "TablesOwnKey": "it knows no kms:RequestAlias",
+    "CreateApi": "it knows no tags in a request to API Gateway",
+    "CreateResources": "it knows no tags in a request to EC2",
+    "DescribeTableKey": "it knows no kms:RequestAlias",
+    "ManageTaggedApis": "it knows no tags of an API",
+    "ManageTaggedResources": "it knows no tags of EC2 resources",
 }
 
 # Permissions that the local cloud checks on a different resource from AWS.

@@ -221,7 +221,7 @@ fn a_deploy_policy_changes_on_every_resource_only_what_aws_checks_without_one() 
 fn what_changes_ec2_asks_for_the_environments_tag() {
     for Statement { policy, sid, actions, resources, condition } in every_statement() {
         let changes = |action: &String| action.starts_with("ec2:") && !action.contains(":Describe");
-        if !actions.iter().any(changes) || sid == "MakeInNetwork" {
+        if !actions.iter().any(changes) || sid == "CreateSecurityGroupInVpc" {
             continue;
         }
         let equals = &condition["StringEquals"];
@@ -251,8 +251,9 @@ fn every_creation_of_ec2_may_bring_tags() {
     for text in [SMALLEST, DEFAULT, EXISTING, LARGEST] {
         let all = statements(text);
         let find = |sid: &str| all.iter().find(|statement| statement.sid == sid).unwrap();
-        let creations = &find("TagWhatIsMade").condition["StringEquals"]["ec2:CreateAction"];
-        let names = find("Make").actions.iter().map(|action| action.trim_start_matches("ec2:"));
+        let creations = &find("TagOnCreation").condition["StringEquals"]["ec2:CreateAction"];
+        let names =
+            find("CreateResources").actions.iter().map(|action| action.trim_start_matches("ec2:"));
         assert_eq!(creations, &serde_json::json!(names.collect::<Vec<_>>()));
     }
 }
@@ -268,7 +269,9 @@ fn a_rule_is_revoked_only_from_a_group_of_this_environment() {
 #[test]
 fn a_group_is_made_in_the_vpc_that_is_named() {
     let place = |text: &str| {
-        let found = statements(text).into_iter().find(|statement| statement.sid == "MakeInNetwork");
+        let found = statements(text)
+            .into_iter()
+            .find(|statement| statement.sid == "CreateSecurityGroupInVpc");
         found.map(|statement| statement.resources.concat())
     };
     assert_eq!(place(SMALLEST), None);
@@ -306,7 +309,9 @@ fn a_role_gets_a_policy_only_with_the_boundary_that_is_set() {
 #[test]
 fn only_a_switch_that_is_on_brings_its_statement() {
     let has = |text: &str, sid: &str| statements(text).iter().any(|own| own.sid == sid);
-    for sid in ["AccountLogRole", "Alarms", "Dashboard", "DeliverAccessLogs", "Key"] {
+    for sid in
+        ["UpdateAccount", "ManageAlarms", "ManageDashboard", "ManageLogDelivery", "UseKmsKey"]
+    {
         assert!(has(LARGEST, sid) && !has(SMALLEST, sid), "{sid}");
     }
     for action in ["ec2:AllocateAddress", "ec2:CreateFlowLogs", "ec2:CreateNatGateway"] {
