@@ -128,7 +128,7 @@ fn entry(
     for key in
         inner.keys.iter().filter(|key| key.required && table.get(key.name.as_str()).is_none())
     {
-        let problem = Problem::new(format!("{text} needs {}", key.name));
+        let problem = Problem::new(format!("{text} requires {}", key.name));
         let hint = format!("{} = {}", key.name, key.kind.words());
         problems.push(problem.at(name.span(), "this table").hint(hint));
     }

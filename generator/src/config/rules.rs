@@ -198,7 +198,7 @@ fn network(table: &Table, problems: &mut Vec<Problem>) {
     if mode == "existing" {
         for key in ["vpc_id", "subnet_ids"] {
             if table.place(&format!("network.{key}")).is_none() {
-                let problem = Problem::new(format!("mode \"existing\" needs {key}"));
+                let problem = Problem::new(format!("mode \"existing\" requires {key}"));
                 problems.push(problem.at(table.place("network.mode"), "this mode"));
             }
         }

@@ -124,7 +124,7 @@ fn rules() {
             "[env.dev.network]\nmode = \"shared\"\n",
             "expected \"create\" or \"default\" or \"existing\"",
         ),
-        ("[env.dev.network]\nmode = \"existing\"\n", "mode \"existing\" needs vpc_id"),
+        ("[env.dev.network]\nmode = \"existing\"\n", "mode \"existing\" requires vpc_id"),
         (
             "[env.dev.network]\nmode = \"default\"\ncidr = \"10.0.0.0/16\"\n",
             "cidr has no meaning in mode \"default\"",
@@ -133,7 +133,7 @@ fn rules() {
             "[env.dev.network]\nvpc_id = \"vpc-0123456789abcdef0\"\n",
             "vpc_id has no meaning in mode \"create\"",
         ),
-        ("[env.dev.state]\n", "state needs bucket"),
+        ("[env.dev.state]\n", "state requires bucket"),
         ("[env.dev.state]\nbucket = \"Mine\"\n", "expected the name of a bucket"),
         ("[env.dev.state]\nbucket = \"mine\"\nkey = \"/x\"\n", "expected the name of an object"),
         ("[env.dev.state]\nbucket = \"mine\"\nkms_key_arn = \"x\"\n", "expected the ARN of a KMS"),

@@ -99,7 +99,7 @@ fn read(text: &str) -> bool {
             let text = error.to_string();
             let first =
                 |kind: &str| text.starts_with(kind) || text.contains(&format!("error: {kind}"));
-            !["expected", "unknown key", "state needs"].iter().any(|kind| first(kind))
+            !["expected", "unknown key", "state requires"].iter().any(|kind| first(kind))
         }
     }
 }
