@@ -104,7 +104,15 @@ test-browser *args:
 
 # print a deploy policy (docs/deploy-policy.md): network, tasks or delivery
 deploy-policy environment="dev" policy="network":
-    @cat "docs/policies/$1-$2.json"
+    #!/usr/bin/env sh
+    set -eu
+    file="docs/policies/$1-$2.json"
+    if [ ! -e "$file" ]; then
+        echo "error: there is no deploy policy \`$2\` for environment \`$1\`: $file is missing" >&2
+        echo "hint: run \`just gen\`; the policies of an environment are network, tasks and delivery" >&2
+        exit 1
+    fi
+    cat "$file"
 
 # apply, plan, change, destroy and apply again in the local cloud, with the deploy policy alone
 test-lifecycle: (need "cargo" "curl" "python3" "terraform")
