@@ -72,7 +72,22 @@ module "websocket" {
   }
 }
 
+output "secret_arns" {
+  description = "ARN of each secret, by its name without the prefix."
+  value       = module.secrets.arns
+}
+
+output "state_machine_arn" {
+  description = "ARN of the state machine, which starts executions."
+  value       = module.fargate.state_machine_arn
+}
+
 output "websocket_url" {
   description = "URL that clients connect to."
   value       = module.websocket.url
+}
+
+output "worker_image" {
+  description = "Name to push the worker's image as."
+  value       = module.fargate.worker_image
 }
