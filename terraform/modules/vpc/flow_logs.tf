@@ -41,6 +41,7 @@ resource "aws_iam_role" "flow" {
 resource "aws_iam_role_policy" "flow" {
   count = local.flow_logs ? 1 : 0
 
+  # FindLogGroup is on `*`: the action has no resource-level permissions.
   name = "flow-logs"
   role = aws_iam_role.flow[0].id
   policy = jsonencode({
@@ -51,6 +52,12 @@ resource "aws_iam_role_policy" "flow" {
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
         Resource = "${aws_cloudwatch_log_group.flow[0].arn}:*"
+      },
+      {
+        Sid      = "FindLogGroup"
+        Effect   = "Allow"
+        Action   = "logs:DescribeLogGroups"
+        Resource = "*"
       },
     ]
   })

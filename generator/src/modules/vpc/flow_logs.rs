@@ -32,17 +32,20 @@ pub(super) fn records(m: &mut This, inputs: &Inputs, own: &Network) {
             .permissions_boundary(&inputs.roles.permissions_boundary_arn)
             .assume_role_policy(Document::new([trust])),
     );
+    let policy = Document::new([
+        Statement::allow("WriteLogs", "logs: CreateLogStream DescribeLogStreams PutLogEvents")
+            .on(arn![group.first(|group| group.arn()), ":*"]),
+        Statement::allow("FindLogGroup", "logs: DescribeLogGroups")
+            .on_everything("the action has no resource-level permissions"),
+    ]);
     let policy = m.add_if(
         &on,
         RolePolicy::new("flow")
+            .note(&policy.reasons())
             .why("https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html")
             .name("flow-logs")
             .role(role.first(|role| role.id()))
-            .policy(Document::new([Statement::allow(
-                "WriteLogs",
-                "logs: CreateLogStream DescribeLogStreams PutLogEvents",
-            )
-            .on(arn![group.first(|group| group.arn()), ":*"])])),
+            .policy(policy),
     );
     m.add_if(
         &on,
