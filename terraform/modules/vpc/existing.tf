@@ -11,6 +11,7 @@ data "aws_vpc" "default" {
 data "aws_subnets" "existing" {
   for_each = toset(local.create ? [] : var.availability_zones)
 
+  # Without an id there is no subnet, and the precondition of the security group says so.
   filter {
     name   = "vpc-id"
     values = [coalesce(local.existing_vpc_id, "none")]

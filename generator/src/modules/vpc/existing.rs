@@ -28,11 +28,11 @@ pub(super) fn network(m: &mut This, inputs: &Inputs, create: &Value<Bool>) -> Ne
     let filter =
         |name: &str, values: Value<List<Text>>| Filter::default().name(name).values(values);
     let zones = create.choose::<List<Text>>(Vec::new(), &inputs.availability_zones);
-    // Without an id there is no subnet, and the precondition of the security group says why.
     let in_vpc = func::first_set([Expr::<_, Text>::from(&vpc_id).into(), text!["none"].into()]);
     let subnets = m.add_each(&func::to_set(zones), |each| {
         SubnetsData::new("existing")
             .why("One for each zone, because the ids alone do not say which zones have a subnet.")
+            .note("Without an id there is no subnet, and the precondition of the security group says so.")
             .filter(filter("vpc-id", [in_vpc].into()))
             .filter(filter("availability-zone", [each.key].into()))
             .only_if(&is_default.negate(), |subnets| {
