@@ -1,74 +1,135 @@
 //! Every policy of the modules as Terraform works it out, with every switch on: who may do what on what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
 use std::sync::OnceLock;
 
-use serde_json::Value;
+use hcl::Body;
+use serde_json::{Value, json};
 
 use crate::support::{good, init, terraform, tree, write};
 
-/// What AWS would answer for each type that policies name, in place of a mocked ARN.
-const ARNS: [(&str, &str); 12] = [
-    ("aws_apigatewayv2_api", "arn:aws:execute-api:us-east-1:123456789012:api"),
-    ("aws_cloudwatch_event_rule", "arn:aws:events:us-east-1:123456789012:rule/events"),
-    ("aws_cloudwatch_log_group", "arn:aws:logs:us-east-1:123456789012:log-group:group"),
-    ("aws_dynamodb_table", "arn:aws:dynamodb:us-east-1:123456789012:table/table"),
-    ("aws_ecr_repository", "arn:aws:ecr:us-east-1:123456789012:repository/worker"),
-    ("aws_ecs_cluster", "arn:aws:ecs:us-east-1:123456789012:cluster/cluster"),
-    ("aws_ecs_task_definition", "arn:aws:ecs:us-east-1:123456789012:task-definition/worker"),
-    ("aws_iam_role", "arn:aws:iam::123456789012:role/role"),
-    ("aws_lambda_function", "arn:aws:lambda:us-east-1:123456789012:function:f"),
-    ("aws_sfn_state_machine", "arn:aws:states:us-east-1:123456789012:stateMachine:machine"),
-    ("aws_sqs_queue", "arn:aws:sqs:us-east-1:123456789012:failures"),
-    ("aws_vpc", "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1"),
+/// Every document with statements that the modules make, in short: its resource and attribute, and
+/// under each Sid the actions, by whom, on what and under which conditions.
+const PERMISSIONS: &str = include_str!("../fixtures/permissions.txt");
+
+/// What mocks give for an ARN, and for the ARN with which API Gateway calls a function.
+const MOCKS: [&str; 2] = [
+    "arn:aws:mock:us-east-1:123456789012:mock/mock",
+    "arn:aws:mock:us-east-1:123456789012:mock/invoke",
 ];
 
-/// A module's resources by address, after the last of its cases.
-fn resources(module: &str, last: &str) -> BTreeMap<String, Value> {
+/// What AWS would answer for each type that policies name, and the attribute that the ARN ends with.
+const ARNS: [(&str, &str, &str); 11] = [
+    ("aws_apigatewayv2_api", "arn:aws:execute-api:us-east-1:123456789012:", "name"),
+    ("aws_cloudwatch_event_rule", "arn:aws:events:us-east-1:123456789012:rule/", "name"),
+    ("aws_cloudwatch_log_group", "arn:aws:logs:us-east-1:123456789012:log-group:", "name"),
+    ("aws_dynamodb_table", "arn:aws:dynamodb:us-east-1:123456789012:table/", "name"),
+    ("aws_ecr_repository", "arn:aws:ecr:us-east-1:123456789012:repository/", "name"),
+    ("aws_ecs_cluster", "arn:aws:ecs:us-east-1:123456789012:cluster/", "name"),
+    ("aws_ecs_task_definition", "arn:aws:ecs:us-east-1:123456789012:task-definition/", "family"),
+    ("aws_iam_role", "arn:aws:iam::123456789012:role/", "name"),
+    ("aws_lambda_function", "arn:aws:lambda:us-east-1:123456789012:function:", "function_name"),
+    ("aws_sfn_state_machine", "arn:aws:states:us-east-1:123456789012:stateMachine:", "name"),
+    ("aws_sqs_queue", "arn:aws:sqs:us-east-1:123456789012:", "name"),
+];
+
+/// The ARN that a resource would have. Each address has one of its own.
+fn arn(address: &str, values: &Value) -> String {
+    let kind = address.split('.').next().unwrap_or_default();
+    match ARNS.iter().find(|(own, _, _)| *own == kind) {
+        Some((_, begin, name)) => format!("{begin}{}", values[name].as_str().expect("a name")),
+        None => MOCKS[0].replace("mock/mock", &address.replace('"', "")),
+    }
+}
+
+/// An `override_resource` for each resource whose mock has an ARN, so that no two share one.
+fn overrides(mocks: &str, resources: &BTreeMap<String, Value>) -> String {
+    let body: Body = hcl::parse(mocks).expect("HCL");
+    let provider = body.blocks().find(|block| block.identifier() == "mock_provider");
+    let mut text = String::new();
+    for mock in provider.expect("mocks").body().blocks() {
+        let begin = format!("{}.", mock.labels()[0].as_str());
+        let defaults = mock.body().attributes().next().expect("defaults").expr().to_string();
+        if mock.identifier() != "mock_resource" || !defaults.contains(MOCKS[0]) {
+            continue;
+        }
+        for (address, values) in resources.iter().filter(|(own, _)| own.starts_with(&begin)) {
+            let arn = arn(address, values);
+            let values =
+                defaults.replace(MOCKS[0], &arn).replace(MOCKS[1], &format!("{arn}/invocations"));
+            let _ = write!(
+                text,
+                "\noverride_resource {{\n  target = {address}\n  values = {values}\n}}\n"
+            );
+        }
+    }
+    text
+}
+
+/// A module's resources by address, after one of its cases.
+fn resources(module: &str, case: &str) -> BTreeMap<String, Value> {
     let folder = tempfile::tempdir().unwrap();
     let own = format!("modules/{module}/");
     let mut files = tree();
     files.retain(|(path, _)| path.starts_with(&own));
-    for (path, text) in &mut files {
-        if !path.ends_with(".tftest.hcl") {
-            continue;
-        }
-        // One case, and the ARNs as AWS has them.
-        let run = format!("\nrun \"{last}\" {{");
-        let wanted = |part: &&str| !part.contains("\nrun ") || part.contains(&run);
-        *text = text.split("\n\n# ").filter(wanted).collect::<Vec<_>>().join("\n\n# ");
-        for (kind, arn) in ARNS {
-            let mock = format!("mock_resource \"{kind}\" {{");
-            if let Some((before, rest)) = text.split_once(&mock)
-                && let Some((block, after)) = rest.split_once("\n  }\n")
-            {
-                let block = block.replace("arn:aws:mock:us-east-1:123456789012:mock/mock", arn);
-                *text = format!("{before}{mock}{block}\n  }}\n{after}");
-            }
-        }
-    }
+    let tests = files.iter_mut().find(|(path, _)| path.ends_with(".tftest.hcl"));
+    let (path, text) = tests.expect("a test file");
+    let run = format!("\nrun \"{case}\" {{");
+    let wanted = |part: &&str| !part.contains("\nrun ") || part.contains(&run);
+    *text = text.split("\n\n# ").filter(wanted).collect::<Vec<_>>().join("\n\n# ");
+    let (path, text) = (folder.path().join(path), text.clone());
     write(folder.path(), &files);
     let folder = folder.path().join(&own);
     init(&folder);
-    let said = good(&terraform(&folder).args(["test", "-json", "-verbose"]).output().unwrap());
+    // Once to see which resources there are, and once with an ARN for each.
+    let first = state(&folder);
+    std::fs::write(path, format!("{text}{}", overrides(&text, &first))).unwrap();
+    state(&folder)
+}
+
+/// What `terraform test` leaves.
+fn state(folder: &Path) -> BTreeMap<String, Value> {
+    let said = good(&terraform(folder).args(["test", "-json", "-verbose"]).output().unwrap());
     let mut states = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let state = states.rfind(|message| message["type"] == "test_state").expect("a state");
     let found = state["test_state"]["root_module"]["resources"].as_array().expect("resources");
+    let managed = found.iter().filter(|resource| resource["mode"] == "managed");
     let by_address = |resource: &Value| {
         (resource["address"].as_str().expect("an address").to_owned(), resource["values"].clone())
     };
-    found.iter().map(by_address).collect()
+    managed.map(by_address).collect()
 }
 
-/// All modules that have policies.
+/// The resources of all modules, with every switch on.
 fn all() -> &'static BTreeMap<String, Value> {
     static ALL: OnceLock<BTreeMap<String, Value>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let vpc = resources("vpc", "endpoints_and_flow_logs");
-        let fargate = resources("fargate", "everything_on");
-        let websocket = resources("websocket", "everything_on");
-        [vpc, fargate, websocket].into_iter().flatten().collect()
+        let modules = [
+            ("fargate", "everything_on"),
+            ("secrets", "example"),
+            ("vpc", "endpoints_and_flow_logs"),
+            ("websocket", "everything_on"),
+        ];
+        let mut all = BTreeMap::new();
+        for (address, values) in modules.into_iter().flat_map(|(name, case)| resources(name, case))
+        {
+            let before = all.insert(address.clone(), values);
+            assert!(before.is_none(), "two modules have a {address}");
+        }
+        all
     })
+}
+
+fn of_type(kind: &str) -> impl Iterator<Item = (&'static str, &'static Value)> {
+    let begin = format!("{kind}.");
+    let all = all().iter().filter(move |(address, _)| address.starts_with(&begin));
+    all.map(|(address, values)| (&**address, values))
+}
+
+fn text<'a>(values: &'a Value, attribute: &str) -> &'a str {
+    values[attribute].as_str().unwrap_or_else(|| panic!("{attribute} is not a text: {values}"))
 }
 
 /// One or many texts.
@@ -76,347 +137,371 @@ fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(items) => items.iter().flat_map(texts).collect(),
         Value::String(text) => vec![text],
-        _ => Vec::new(),
+        Value::Null => Vec::new(),
+        other => panic!("neither a text nor a list: {other}"),
     }
 }
 
-/// The statements of a policy that an attribute holds.
-fn statements(resource: &Value, attribute: &str) -> Vec<Value> {
-    let text = resource[attribute].as_str().expect("a policy");
-    let document: Value = serde_json::from_str(text).expect("JSON");
-    assert_eq!(document["Version"], "2012-10-17");
-    let all = document["Statement"].as_array().expect("statements").clone();
-    for statement in &all {
-        assert_eq!(statement["Effect"], "Allow");
-        let known = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
-        let keys = statement.as_object().expect("an object").keys();
-        assert!(keys.into_iter().all(|key| known.contains(&key.as_str())), "{statement}");
-        assert!(
-            statement["Sid"].as_str().is_some_and(|sid| sid.chars().all(char::is_alphanumeric))
-        );
-        assert!(texts(&statement["Action"]).iter().all(|action| !action.contains('*')));
+/// Calls `each` with every text in a value and the names that lead to it.
+fn walk(at: &str, value: &Value, each: &mut impl FnMut(&str, &str)) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| walk(at, item, each)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, field)| walk(&format!("{at} {name}"), field, each));
+        }
+        Value::String(text) => each(at, text),
+        _ => {}
     }
-    all
 }
 
-fn of_type(kind: &str) -> impl Iterator<Item = (&'static str, &'static Value)> {
-    let begin = format!("{kind}.");
-    let all = all().iter().filter(move |(address, _)| address.starts_with(&begin));
-    all.map(|(address, values)| (address.split_once('.').expect("a name").1, values))
+/// The statements of every document that any resource holds, by resource and attribute.
+fn documents() -> &'static BTreeMap<String, Vec<Value>> {
+    static DOCUMENTS: OnceLock<BTreeMap<String, Vec<Value>>> = OnceLock::new();
+    DOCUMENTS.get_or_init(|| {
+        let mut documents = BTreeMap::new();
+        for (address, values) in all() {
+            walk(address, values, &mut |at, text| {
+                let document: Value = serde_json::from_str(text).unwrap_or_default();
+                if document.get("Statement").is_some() {
+                    assert_eq!(document["Version"], "2012-10-17", "{at}");
+                    let statements = document["Statement"].as_array().expect("statements");
+                    documents.insert(at.to_owned(), statements.clone());
+                }
+            });
+        }
+        documents
+    })
 }
 
-#[test]
-fn every_role_trusts_one_service() {
-    // Lambda and API Gateway do not name the account for which they act; the others do, and must.
-    let others: BTreeMap<&str, (&str, bool)> = [
-        ("api_logs[0]", ("apigateway.amazonaws.com", false)),
-        ("execution", ("ecs-tasks.amazonaws.com", true)),
-        ("flow[0]", ("vpc-flow-logs.amazonaws.com", true)),
-        ("state_machine", ("states.amazonaws.com", true)),
-        ("task", ("ecs-tasks.amazonaws.com", true)),
-    ]
-    .into();
-    let mut roles = 0;
-    for (name, role) in of_type("aws_iam_role") {
-        let trust = statements(role, "assume_role_policy");
-        let (service, named) = others.get(name).unwrap_or(&("lambda.amazonaws.com", false));
-        assert_eq!((trust.len(), &trust[0]["Action"]), (1, &"sts:AssumeRole".into()));
-        assert_eq!(trust[0]["Principal"], serde_json::json!({ "Service": service }), "{name}");
-        let account = &trust[0]["Condition"]["StringEquals"]["aws:SourceAccount"];
-        assert_eq!(account.as_str(), named.then_some("123456789012"), "{name}");
-        roles += 1;
+/// The statements of a role's policy.
+fn policy(name: &str) -> &'static [Value] {
+    &documents()[&format!("aws_iam_role_policy.{name} policy")]
+}
+
+/// A statement as [`PERMISSIONS`] has it.
+fn short(statement: &Value) -> String {
+    assert_eq!(statement["Effect"], "Allow");
+    let known = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
+    let keys = statement.as_object().expect("an object").keys();
+    assert!(keys.into_iter().all(|key| known.contains(&key.as_str())), "{statement}");
+    let sid = text(statement, "Sid");
+    assert!(sid.chars().all(char::is_alphanumeric), "{sid}");
+    let actions = texts(&statement["Action"]);
+    assert!(!actions.is_empty() && !actions.iter().any(|action| action.contains('*')), "{sid}");
+    let mut short = format!("  {sid}: {}\n", actions.join(" "));
+    if let Some(principal) = statement.get("Principal") {
+        let service = text(principal, "Service");
+        assert_eq!(principal, &json!({ "Service": service }), "{sid}");
+        let _ = writeln!(short, "    by {service}");
     }
-    assert_eq!(roles, 13);
+    for resource in texts(&statement["Resource"]) {
+        let _ = writeln!(short, "    on {resource}");
+    }
+    for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
+        for (key, values) in keys.as_object().expect("keys") {
+            let _ = writeln!(short, "    if {operator} {key}: {}", texts(values).join(" "));
+        }
+    }
+    short
 }
 
-/// A permission: its Sid, its actions, and what each resource begins or, behind `…`, ends with.
-type Permission = (&'static str, &'static [&'static str], &'static [&'static str]);
-
-const TABLE: &[&str] = &["arn:aws:dynamodb:us-east-1:123456789012:table/table"];
-const QUEUE: &[&str] = &["arn:aws:sqs:us-east-1:123456789012:failures"];
-const EVERYTHING: &[&str] = &["*"];
-const SIGNING_KEYS: &[&str] = &["…secret:ralph/example/websocket-signing-keys-a1b2c3"];
-const KEY: &[&str] = &["arn:aws:kms:us-east-1:123456789012:key/"];
-const TASKS: &[&str] = &["arn:aws:ecs:us-east-1:123456789012:task/cluster/*"];
-const WRITE_LOGS: Permission =
-    ("WriteLogs", &["logs:CreateLogStream", "logs:PutLogEvents"], &["…log-group:group:*"]);
-const POST: Permission =
-    ("PostToConnections", &["execute-api:ManageConnections"], &["…/example/POST/@connections/*"]);
-const KEEP: Permission = ("SendFailures", &["sqs:SendMessage"], QUEUE);
-const TABLE_KEY: Permission = ("UseKeyDynamodb", &["kms:Decrypt"], KEY);
-const QUEUE_KEY: Permission = ("UseKeySqs", &["kms:Decrypt", "kms:GenerateDataKey"], KEY);
-const TRACES: &[&str] = &["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
-
-fn table(actions: &'static [&'static str]) -> Permission {
-    ("UseTable", actions, TABLE)
-}
-
-/// Every policy of a role. The task's own role has none.
-fn expected() -> BTreeMap<&'static str, Vec<Permission>> {
-    const ALL_ROWS: &[&str] = &[
-        "dynamodb:DeleteItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-    ];
-    let delivery = [WRITE_LOGS, table(ALL_ROWS), POST, KEEP, TABLE_KEY, QUEUE_KEY];
-    [
-        (
-            // What API Gateway demands of the account's log role.
-            "api_logs[0]",
-            vec![(
-                "WriteLogs",
-                &[
-                    "logs:CreateLogGroup",
-                    "logs:CreateLogStream",
-                    "logs:DescribeLogGroups",
-                    "logs:DescribeLogStreams",
-                    "logs:FilterLogEvents",
-                    "logs:GetLogEvents",
-                    "logs:PutLogEvents",
-                ] as &[&str],
-                EVERYTHING,
-            )],
-        ),
-        (
-            "execution",
-            vec![
-                ("GetAuthorizationToken", &["ecr:GetAuthorizationToken"], EVERYTHING),
-                (
-                    "PullImage",
-                    &[
-                        "ecr:BatchCheckLayerAvailability",
-                        "ecr:BatchGetImage",
-                        "ecr:GetDownloadUrlForLayer",
-                    ],
-                    &["arn:aws:ecr:us-east-1:123456789012:repository/worker"],
-                ),
-                WRITE_LOGS,
-                (
-                    "ReadSecrets",
-                    &["secretsmanager:GetSecretValue"],
-                    &["…anthropic-keys-a1b2c3", "…git-token-a1b2c3"],
-                ),
-            ],
-        ),
-        ("execution_key[0]", vec![("DecryptSecrets", &["kms:Decrypt"], KEY)]),
-        (
-            "flow[0]",
-            vec![(
-                "WriteLogs",
-                &["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                &["…log-group:group:*"],
-            )],
-        ),
-        (
-            // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html#ecs-iam
-            "state_machine",
-            vec![
-                ("RunTask", &["ecs:RunTask"], &["…task-definition/worker:*"]),
-                ("TagTasks", &["ecs:TagResource"], TASKS),
-                ("ManageTasks", &["ecs:DescribeTasks", "ecs:StopTask"], TASKS),
-                (
-                    "ManageTaskEvents",
-                    &["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                    &["…:rule/StepFunctionsGetEventsForECSTaskRule"],
-                ),
-                ("PassRoles", &["iam:PassRole"], &["…:role/role", "…:role/role"]),
-                (
-                    "InvokeFunctions",
-                    &["lambda:InvokeFunction"],
-                    &["…:function:ralph-example-admit", "…:function:ralph-example-decide"],
-                ),
-                (
-                    "DeliverLogs",
-                    &[
-                        "logs:CreateLogDelivery",
-                        "logs:DeleteLogDelivery",
-                        "logs:DescribeLogGroups",
-                        "logs:DescribeResourcePolicies",
-                        "logs:GetLogDelivery",
-                        "logs:ListLogDeliveries",
-                        "logs:PutResourcePolicy",
-                        "logs:UpdateLogDelivery",
-                    ],
-                    EVERYTHING,
-                ),
-                (
-                    "WriteTraces",
-                    &[
-                        "xray:GetSamplingRules",
-                        "xray:GetSamplingTargets",
-                        "xray:PutTelemetryRecords",
-                        "xray:PutTraceSegments",
-                    ],
-                    EVERYTHING,
-                ),
-            ],
-        ),
-        (
-            "function[\"admit\"]",
-            vec![
-                WRITE_LOGS,
-                table(&["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]),
-                (
-                    "DescribeExecutions",
-                    &["states:DescribeExecution"],
-                    &["arn:aws:states:us-east-1:123456789012:execution:ralph-example-workstream:*"],
-                ),
-                TABLE_KEY,
-            ],
-        ),
-        (
-            "function[\"authorize\"]",
-            vec![
-                WRITE_LOGS,
-                table(&["dynamodb:PutItem"]),
-                ("ReadSigningKeys", &["secretsmanager:GetSecretValue"], SIGNING_KEYS),
-                TABLE_KEY,
-                ("UseKeySecretsmanager", &["kms:Decrypt"], KEY),
-            ],
-        ),
-        ("function[\"connect\"]", vec![WRITE_LOGS, table(&["dynamodb:PutItem"]), TABLE_KEY]),
-        (
-            "function[\"decide\"]",
-            vec![
-                WRITE_LOGS,
-                table(&[
-                    "dynamodb:DeleteItem",
-                    "dynamodb:GetItem",
-                    "dynamodb:PutItem",
-                    "dynamodb:UpdateItem",
-                ]),
-                TABLE_KEY,
-            ],
-        ),
-        (
-            "function[\"disconnect\"]",
-            vec![WRITE_LOGS, table(&["dynamodb:DeleteItem", "dynamodb:Query"]), TABLE_KEY],
-        ),
-        (
-            "function[\"push-logs\"]",
-            [&delivery[..], &[("WriteTraces", TRACES, EVERYTHING)]].concat(),
-        ),
-        (
-            "function[\"send-logs\"]",
-            vec![
-                WRITE_LOGS,
-                table(&[
-                    "dynamodb:DeleteItem",
-                    "dynamodb:GetItem",
-                    "dynamodb:PutItem",
-                    "dynamodb:Query",
-                ]),
-                (
-                    "ReadLogs",
-                    &["logs:GetLogEvents"],
-                    &["…:/ralph/example/workstreams", "…:/ralph/example/workstreams:*"],
-                ),
-                POST,
-                TABLE_KEY,
-                ("WriteTraces", TRACES, EVERYTHING),
-            ],
-        ),
-        ("function[\"task-events\"]", delivery.into()),
-    ]
-    .into()
-}
-
+/// No document is left out: those of a type that is new here are in the way, too.
 #[test]
 fn permissions_are_these_and_no_others() {
-    let expected = expected();
-    let found: BTreeMap<&str, &Value> = of_type("aws_iam_role_policy").collect();
-    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
-    for (name, permissions) in expected {
-        let statements = statements(found[name], "policy");
-        assert_eq!(statements.len(), permissions.len(), "{name}: {statements:#?}");
-        for (statement, (sid, actions, on)) in statements.iter().zip(permissions) {
-            assert_eq!(statement["Sid"], sid, "{name}");
-            assert_eq!(texts(&statement["Action"]), actions, "{name}: {sid}");
-            let resources = texts(&statement["Resource"]);
-            assert_eq!(resources.len(), on.len(), "{name}: {sid}");
-            for (resource, on) in resources.iter().zip(on) {
-                let fits = match on.strip_prefix('…') {
-                    Some(end) => resource.ends_with(end),
-                    None if *on == "*" => *resource == "*",
-                    None => resource.starts_with(on),
-                };
-                assert!(fits, "{name}: {sid} is on {resource}, not {on}");
-            }
-        }
+    let mut found = String::new();
+    for (at, statements) in documents() {
+        let sids: BTreeSet<&str> = statements.iter().map(|one| text(one, "Sid")).collect();
+        assert_eq!(sids.len(), statements.len(), "{at}");
+        found.extend(["\n", at, "\n"]);
+        found.extend(statements.iter().map(short));
     }
+    let expected: Vec<&str> =
+        PERMISSIONS.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let expected = expected.join("\n") + "\n";
+    let difference = similar::TextDiff::from_lines(expected.trim_start(), found.trim_start());
+    let difference = difference.unified_diff().context_radius(6).to_string();
+    assert!(
+        difference.is_empty(),
+        "fixtures/permissions.txt and the modules differ:\n{difference}"
+    );
 }
 
 #[test]
-fn executions_functions_touch_rows_of_workstreams_only() {
-    for (name, policy) in of_type("aws_iam_role_policy") {
-        for statement in statements(policy, "policy") {
-            let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
-            let own = ["function[\"admit\"]", "function[\"decide\"]"].contains(&name);
-            if statement["Sid"] == "UseTable" {
-                assert_eq!(texts(keys), [if own { "WS#*" } else { "*" }], "{name}");
-            }
-        }
+fn a_role_has_the_policy_of_its_own_name_and_nothing_else_gives_it_one() {
+    let mut kinds = BTreeSet::new();
+    for (address, _) in all().iter().filter(|(address, _)| address.starts_with("aws_iam_")) {
+        kinds.extend(address.split('.').next());
+    }
+    let known = ["aws_iam_role", "aws_iam_role_policy", "aws_iam_service_linked_role"];
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), known);
+    for (address, policy) in of_type("aws_iam_role_policy") {
+        let role = &all()[&address.replace("aws_iam_role_policy.", "aws_iam_role.")];
+        assert_eq!(policy["role"], role["id"], "{address}");
+    }
+    for (address, role) in of_type("aws_iam_role") {
+        assert!(texts(&role["managed_policy_arns"]).is_empty(), "{address}: {role}");
+    }
+    for (address, function) in of_type("aws_lambda_function") {
+        let role = address.replace("aws_lambda_function.this", "aws_iam_role.function");
+        assert_eq!(function["role"], all()[&role]["arn"], "{address}");
     }
 }
 
-/// A statement on everything says why in a comment beside it.
+/// The top-level blocks of the tree's HCL: a path, a first line and the rest, comments included.
+fn blocks() -> Vec<(String, String, String)> {
+    let mut blocks = Vec::new();
+    for (path, text) in tree().into_iter().filter(|(path, _)| path.ends_with(".tf")) {
+        for part in text.split("\n}\n") {
+            let begins = |line: &&str| !line.starts_with([' ', '#']) && line.ends_with('{');
+            let first = part.lines().find(begins).unwrap_or_default();
+            let rest = part.split_once(first).map_or(part, |(_, rest)| rest);
+            blocks.push((path.clone(), first.to_owned(), rest.to_owned()));
+        }
+    }
+    blocks
+}
+
+/// The address of `resource "type" "name" {`.
+fn address(first: &str) -> Option<String> {
+    let mut parts = first.strip_prefix("resource \"")?.split('"');
+    Some(format!("{}.{}", parts.next()?, parts.nth(1)?))
+}
+
+/// An address without the key of one instance.
+fn without_key(address: &str) -> &str {
+    address.split('[').next().unwrap_or_default()
+}
+
+/// A document behind a switch that no case turns on would go unseen.
 #[test]
-fn what_is_on_everything_has_a_written_reason() {
-    let text: String = tree().into_iter().map(|(_, text)| text).collect();
+fn every_document_in_the_hcl_belongs_to_a_resource_that_is_looked_at() {
+    let held: BTreeSet<&str> = documents()
+        .keys()
+        .map(|at| without_key(at.split(' ').next().unwrap_or_default()))
+        .collect();
+    let blocks = blocks();
+    let mut written = 0;
+    for (path, first, rest) in &blocks {
+        let mut parts = rest.split("Version = \"2012-10-17\"").collect::<Vec<_>>();
+        parts.pop();
+        for (i, _) in parts.iter().enumerate() {
+            written += 1;
+            let before = parts[..=i].concat();
+            // A local's document is that of the resources which name it.
+            let local =
+                before.lines().rfind(|line| line.starts_with("  ") && !line.starts_with("   "));
+            let local = local.and_then(|line| line.trim().split(' ').next()).unwrap_or_default();
+            let folder = Path::new(path).parent();
+            let owners: Vec<String> = match address(first) {
+                Some(address) => vec![address],
+                None => blocks
+                    .iter()
+                    .filter(|(path, _, _)| Path::new(path).parent() == folder)
+                    .filter(|(_, _, rest)| {
+                        rest.lines().any(|line| line.ends_with(&format!(" local.{local}")))
+                    })
+                    .filter_map(|(_, first, _)| address(first))
+                    .collect(),
+            };
+            assert!(!owners.is_empty(), "{path}: nobody has the document in `{first}` {local}");
+            for owner in owners {
+                assert!(held.contains(&*owner), "{path}: no case makes {owner}");
+            }
+        }
+    }
+    let everywhere: usize = tree()
+        .iter()
+        .filter(|(path, _)| path.ends_with(".tf"))
+        .map(|(_, text)| text.matches("2012-10-17").count())
+        .sum();
+    assert_eq!(written, everywhere);
+    assert!(written >= 10, "{written}");
+}
+
+#[test]
+fn what_is_on_everything_has_a_written_reason_beside_it() {
+    let blocks = blocks();
     let mut checked = 0;
-    for (name, policy) in of_type("aws_iam_role_policy") {
-        for statement in statements(policy, "policy") {
-            if statement["Resource"] == "*" {
-                let sid = statement["Sid"].as_str().expect("a Sid");
-                assert!(text.contains(&format!("# {sid} is on `*`: ")), "{name}: {sid}");
-                checked += 1;
-            }
+    for (at, statements) in documents() {
+        let own = without_key(at.split(' ').next().unwrap_or_default());
+        let block = blocks.iter().find(|(_, first, _)| address(first).as_deref() == Some(own));
+        let (path, _, block) = block.expect("a block");
+        for statement in statements.iter().filter(|one| texts(&one["Resource"]).contains(&"*")) {
+            let sid = text(statement, "Sid");
+            let begin = format!("# {sid} is on `*`: ");
+            let reason = block.lines().find_map(|line| line.trim().strip_prefix(&begin));
+            assert!(reason.is_some_and(|reason| !reason.is_empty()), "{path}: {own}: {sid}");
+            checked += 1;
         }
     }
-    assert!(checked >= 5);
+    assert!(checked >= 5, "{checked}");
+}
+
+/// Who calls a function: the function's ARN, the service and the caller's ARN.
+type Call = (String, String, String);
+
+/// What each type of resource that calls functions makes of it.
+fn callers() -> BTreeSet<Call> {
+    let mut callers = BTreeSet::new();
+    let api = text(&all()["aws_apigatewayv2_api.this"], "execution_arn");
+    let gateway = |uri: &str, what: String| {
+        let function = uri.strip_suffix("/invocations").expect("a function").to_owned();
+        (function, "apigateway.amazonaws.com".to_owned(), format!("{api}/{what}"))
+    };
+    for (address, route) in of_type("aws_apigatewayv2_route") {
+        let target = text(route, "target").strip_prefix("integrations/").expect("an integration");
+        let mut integrations = of_type("aws_apigatewayv2_integration").map(|(_, values)| values);
+        let integration = integrations.find(|values| values["id"] == target).expect(address);
+        let key = format!("*/{}", text(route, "route_key"));
+        callers.insert(gateway(text(integration, "integration_uri"), key));
+    }
+    for (_, authorizer) in of_type("aws_apigatewayv2_authorizer") {
+        let what = format!("authorizers/{}", text(authorizer, "id"));
+        callers.insert(gateway(text(authorizer, "authorizer_uri"), what));
+    }
+    for (_, filter) in of_type("aws_cloudwatch_log_subscription_filter") {
+        let function = text(filter, "destination_arn").to_owned();
+        let group = text(filter, "log_group_name");
+        let group = format!("arn:aws:logs:us-east-1:123456789012:log-group:{group}:*");
+        callers.insert((function, "logs.us-east-1.amazonaws.com".to_owned(), group));
+    }
+    for (address, target) in of_type("aws_cloudwatch_event_target") {
+        let mut rules = of_type("aws_cloudwatch_event_rule").map(|(_, values)| values);
+        let rule = rules.find(|rule| rule["name"] == target["rule"]).expect(address);
+        let (function, rule) = (text(target, "arn").to_owned(), text(rule, "arn").to_owned());
+        callers.insert((function, "events.amazonaws.com".to_owned(), rule));
+    }
+    callers
 }
 
 #[test]
 fn whatever_calls_a_function_has_a_permission_with_its_own_arn_and_there_is_no_other() {
-    let mut found: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
-    for (name, permission) in of_type("aws_lambda_permission") {
-        assert_eq!(permission["action"], "lambda:InvokeFunction");
-        let text = |attribute: &str| permission[attribute].as_str().expect("a text");
-        let function = text("function_name").strip_prefix("ralph-example-").expect("our prefix");
-        found.insert(name, (function, text("source_arn")));
+    let mut functions = BTreeMap::new();
+    for (_, function) in of_type("aws_lambda_function") {
+        functions.insert(text(function, "function_name"), text(function, "arn"));
     }
-    let api = all()["aws_apigatewayv2_api.this"]["execution_arn"].as_str().expect("an ARN");
-    let authorizer = all()["aws_apigatewayv2_authorizer.token"]["id"].as_str().expect("an id");
-    let group = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams:*";
-    let route = |key: &str| format!("{api}/*/{key}");
-    let expected = [
-        ("authorizer", ("authorize", format!("{api}/authorizers/{authorizer}"))),
-        ("push_logs", ("push-logs", group.to_owned())),
-        ("route[\"connect\"]", ("connect", route("$connect"))),
-        ("route[\"default\"]", ("send-logs", route("$default"))),
-        ("route[\"disconnect\"]", ("disconnect", route("$disconnect"))),
-        ("route[\"send_logs\"]", ("send-logs", route("sendLogs"))),
-        ("task_events", ("task-events", ARNS[1].1.to_owned())),
+    let mut permitted = BTreeSet::new();
+    for (address, permission) in of_type("aws_lambda_permission") {
+        assert_eq!(permission["action"], "lambda:InvokeFunction");
+        let function = functions[text(permission, "function_name")].to_owned();
+        let service = text(permission, "principal").to_owned();
+        let new = permitted.insert((function, service, text(permission, "source_arn").to_owned()));
+        assert!(new, "{address} permits what another does");
+    }
+    assert_eq!(callers(), permitted);
+
+    // A caller of another type does not go unseen.
+    let mut attributes = BTreeSet::new();
+    for (address, values) in all() {
+        let kind = address.split('.').next().unwrap_or_default();
+        walk(kind, values, &mut |at, text| {
+            let text = text.strip_suffix("/invocations").unwrap_or(text);
+            if functions.values().any(|function| text == *function) {
+                attributes.insert(at.to_owned());
+            }
+        });
+    }
+    let known = [
+        "aws_apigatewayv2_authorizer authorizer_uri",
+        "aws_apigatewayv2_integration integration_uri",
+        "aws_cloudwatch_event_target arn",
+        "aws_cloudwatch_log_subscription_filter destination_arn",
+        "aws_lambda_function arn",
+        "aws_lambda_function invoke_arn",
     ];
-    let expected: BTreeMap<&str, (&str, &str)> =
-        expected.iter().map(|(name, (function, arn))| (*name, (*function, &**arn))).collect();
-    assert_eq!(found, expected);
+    assert_eq!(attributes.iter().map(String::as_str).collect::<Vec<_>>(), known);
 }
 
-/// What each call of the state machine needs. The local cloud calls services as root, so this is
-/// the only proof that the role fits the definition.
-#[test]
-fn the_state_machine_calls_what_its_role_allows() {
+/// The definition of the state machine.
+fn definition() -> Value {
     let machine = &all()["aws_sfn_state_machine.workstream"];
-    let definition = machine["definition"].as_str().expect("a definition");
-    let calls = definition.split(":states:::").skip(1);
-    let mut calls: Vec<&str> = calls.filter_map(|rest| rest.split('"').next()).collect();
-    calls.sort_unstable();
-    calls.dedup();
-    // The permissions of the state machine in the table above are those of these two.
-    assert_eq!(calls, ["ecs:runTask.sync", "lambda:invoke"]);
+    serde_json::from_str(text(machine, "definition")).expect("JSON")
+}
+
+/// The local cloud calls services as root, so this is the only proof that the role fits the
+/// definition.
+#[test]
+fn the_state_machines_role_allows_what_its_definition_calls() {
+    let definition = definition();
+    let tasks: Vec<&Value> = definition["States"].as_object().expect("states").values().collect();
+    let mut needed = BTreeSet::new();
+    let (mut functions, mut definitions) = (BTreeSet::new(), BTreeSet::new());
+    for task in tasks.into_iter().filter(|state| state["Type"] == "Task") {
+        let (_, call) = text(task, "Resource").split_once(":states:::").expect("a call");
+        let actions: &[&str] = match call {
+            // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html#ecs-iam
+            "ecs:runTask.sync" => {
+                definitions.insert(text(&task["Parameters"], "TaskDefinition"));
+                &[
+                    "ecs:DescribeTasks",
+                    "ecs:RunTask",
+                    "ecs:StopTask",
+                    // The tasks are tagged, see PropagateTags.
+                    "ecs:TagResource",
+                    "events:DescribeRule",
+                    "events:PutRule",
+                    "events:PutTargets",
+                    "iam:PassRole",
+                ]
+            }
+            "lambda:invoke" => {
+                functions.insert(text(&task["Parameters"], "FunctionName"));
+                &["lambda:InvokeFunction"]
+            }
+            other => panic!("nobody says what {other} needs"),
+        };
+        needed.extend(actions);
+    }
+    let machine = &all()["aws_sfn_state_machine.workstream"];
+    let role = &all()["aws_iam_role.state_machine"];
+    assert_eq!(machine["role_arn"], role["arn"]);
+    let mut allowed = BTreeMap::new();
+    for statement in policy("state_machine") {
+        // What the logs and the traces need is in no call.
+        if !["DeliverLogs", "WriteTraces"].contains(&text(statement, "Sid")) {
+            let on: BTreeSet<&str> = texts(&statement["Resource"]).into_iter().collect();
+            for action in texts(&statement["Action"]) {
+                assert!(allowed.insert(action, on.clone()).is_none(), "{action} is there twice");
+            }
+        }
+    }
+    assert_eq!(allowed.keys().copied().collect::<BTreeSet<_>>(), needed);
+    assert_eq!(allowed["lambda:InvokeFunction"], functions);
+    let worker = &all()["aws_ecs_task_definition.worker"];
+    assert_eq!(definitions, [text(worker, "arn")].into());
+    let every_revision = format!("{}:*", text(worker, "arn_without_revision"));
+    assert_eq!(allowed["ecs:RunTask"], [&*every_revision].into());
+    let roles = [text(worker, "execution_role_arn"), text(worker, "task_role_arn")];
+    assert_eq!(allowed["iam:PassRole"], roles.into());
+}
+
+/// The states that a state names as the next, wherever in it.
+fn following(state: &Value) -> BTreeSet<String> {
+    let mut following = BTreeSet::new();
+    walk("", state, &mut |at, name| {
+        if at.ends_with(" Next") || at == " Default" {
+            following.insert(name.to_owned());
+        }
+    });
+    following
+}
+
+#[test]
+fn each_state_of_the_state_machine_is_reached_and_leads_to_one_that_exists() {
+    let definition = definition();
+    let states = definition["States"].as_object().expect("states");
+    let mut reached = BTreeSet::new();
+    let mut open = vec![text(&definition, "StartAt").to_owned()];
+    while let Some(name) = open.pop() {
+        let state = states.get(&name).unwrap_or_else(|| panic!("there is no state {name}"));
+        let next = following(state);
+        let ends = state["Type"] == "Succeed" || state["Type"] == "Fail";
+        assert_eq!(ends, next.is_empty(), "{name}: it goes on or it ends");
+        if reached.insert(name) {
+            open.extend(next);
+        }
+    }
+    assert_eq!(reached.iter().collect::<Vec<_>>(), states.keys().collect::<Vec<_>>());
 }
 
 #[test]
@@ -427,9 +512,14 @@ fn events_that_fail_for_good_are_kept() {
         (&retry["maximum_event_age_in_seconds"], &retry["maximum_retry_attempts"]),
         (&3600.into(), &185.into())
     );
-    assert_eq!(target["dead_letter_config"][0]["arn"], QUEUE[0]);
-    let queue = statements(&all()["aws_sqs_queue_policy.failures"], "policy").remove(0);
-    assert_eq!(queue["Principal"]["Service"], "events.amazonaws.com");
-    assert_eq!(texts(&queue["Resource"]), QUEUE);
-    assert_eq!(queue["Condition"]["ArnEquals"]["aws:SourceArn"], ARNS[1].1);
+    let queue = &all()["aws_sqs_queue.failures"]["arn"];
+    assert_eq!(&target["dead_letter_config"][0]["arn"], queue);
+    let [statement] = &documents()["aws_sqs_queue_policy.failures policy"][..] else {
+        panic!("the queue's policy has one statement")
+    };
+    assert_eq!(statement["Principal"]["Service"], "events.amazonaws.com");
+    assert_eq!(texts(&statement["Action"]), ["sqs:SendMessage"]);
+    assert_eq!(&statement["Resource"], queue);
+    let rule = &all()["aws_cloudwatch_event_rule.task_events"]["arn"];
+    assert_eq!(statement["Condition"], json!({ "ArnEquals": { "aws:SourceArn": rule } }));
 }
