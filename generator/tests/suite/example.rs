@@ -1,6 +1,7 @@
 //! docs/modules.md, and the root in docs/examples that uses the modules from a repository of its own.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::provider::{check_tags, plan, validate};
 use crate::support::{good, project, terraform, tree, write};
@@ -13,15 +14,12 @@ fn pinned(source: &str) -> Option<&str> {
         .then_some(name)
 }
 
-#[test]
-fn a_root_elsewhere_with_pinned_modules_validates_and_plans_without_a_warning() {
+/// The root in a folder of its own, with the modules as they are now in place of the version that the
+/// sources name. `more` is written into each module's block.
+fn elsewhere(folder: &Path, more: &str) -> PathBuf {
     let example = project().join("docs/examples/modules");
-    good(&terraform(&example).args(["fmt", "-check", "-diff"]).output().unwrap());
-
-    // The modules as they are now stand in for the version that the sources name.
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &tree());
-    let root = folder.path().join("elsewhere");
+    write(folder, &tree());
+    let root = folder.join("elsewhere");
     fs::create_dir(&root).unwrap();
     let mut used = Vec::new();
     for file in ["main.tf", "versions.tf"] {
@@ -29,18 +27,52 @@ fn a_root_elsewhere_with_pinned_modules_validates_and_plans_without_a_warning() 
         for block in text.clone().split("\nmodule \"").skip(1) {
             let source = block.split("source = \"").nth(1).unwrap().split('"').next().unwrap();
             let name = pinned(source).unwrap_or_else(|| panic!("{source} is not pinned"));
-            text = text.replace(source, &format!("../modules/{name}"));
+            text = text.replace(&format!("{source}\"\n"), &format!("../modules/{name}\"\n{more}"));
             used.push(name.to_owned());
         }
         fs::write(root.join(file), text).unwrap();
     }
     assert_eq!(used, ["secrets", "fargate", "websocket"]);
     fs::write(root.join("ralph-lambda.zip"), "").unwrap();
+    root
+}
 
+#[test]
+fn a_root_elsewhere_with_pinned_modules_validates_and_plans_without_a_warning() {
+    let example = project().join("docs/examples/modules");
+    good(&terraform(&example).args(["fmt", "-check", "-diff"]).output().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let root = elsewhere(folder.path(), "");
     validate(&root);
     let (plan, said) = plan(&root, &[]);
     assert!(!said.contains("Warning"), "{said}");
     check_tags(&plan, "dev");
+}
+
+/// The key's ARN is not known at the plan, so no number of resources may follow from it.
+#[test]
+fn a_root_that_makes_its_own_key_plans() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = elsewhere(folder.path(), "  kms_key_arn = aws_kms_key.this.arn\n");
+    let key = "resource \"aws_kms_key\" \"this\" {\n  enable_key_rotation = true\n}\n";
+    fs::write(root.join("key.tf"), key).unwrap();
+    validate(&root);
+    let (plan, said) = plan(&root, &[]);
+    assert!(!said.contains("Warning"), "{said}");
+    // Each module has something that is encrypted with it.
+    let changes = plan["resource_changes"].as_array().unwrap();
+    for (kind, attribute) in [
+        ("aws_secretsmanager_secret", "kms_key_id"),
+        ("aws_cloudwatch_log_group", "kms_key_id"),
+        ("aws_lambda_function", "kms_key_arn"),
+    ] {
+        let mut all = changes.iter().filter(|change| change["type"] == kind).peekable();
+        assert!(all.peek().is_some(), "{kind}");
+        for change in all {
+            let unknown = &change["change"]["after_unknown"][attribute];
+            assert_eq!(unknown, true, "{}", change["address"]);
+        }
+    }
 }
 
 #[test]
