@@ -1,22 +1,41 @@
-//! What it costs, computed from the plan of the committed tree.
+//! What it costs: docs/cost.md shows settings, and what `ralph cost` prints for them.
+
+use std::process::Command;
 
 use crate::cloud::{ralph, root, stderr, stdout};
 
 /// The block of docs/cost.md that `ralph cost` prints.
 const FENCE: &str = "```\n";
 
+/// The block before it, a ralph.toml. The project's own may say something else at any time.
+const SETTINGS: &str = "```toml\n";
+
 #[test]
-fn the_page_on_cost_says_what_the_committed_tree_costs() {
-    let output = ralph(&["cost"]).output().expect("ralph runs");
-    let text = stdout(&output);
-    assert!(output.status.success(), "{}", stderr(&output));
+fn the_page_on_cost_says_what_its_settings_cost() {
     let file = root().join("docs/cost.md");
     let page = std::fs::read_to_string(&file).expect("docs/cost.md");
-    let mut parts = page.splitn(3, FENCE);
+    let (introduction, rest) = page.split_once(SETTINGS).expect("settings");
+    let (settings, rest) = rest.split_once(FENCE).expect("the end of the settings");
+    let mut parts = rest.splitn(3, FENCE);
     let mut part = || parts.next().expect("a block between two fences");
-    let (before, block, after) = (part(), part(), part());
+    let (between, block, after) = (part(), part(), part());
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = folder.path().join("ralph.toml");
+    std::fs::write(&own, settings).expect("written");
+    let mut generator = Command::new(env!("CARGO"));
+    generator.args(["run", "--quiet", "--package", "ralph-generator", "--bin", "generator", "--"]);
+    generator.arg("--config").arg(&own).arg("--out").arg(folder.path().join("terraform"));
+    let output = generator.current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let output = ralph(&["cost"]).current_dir(folder.path()).output().expect("ralph runs");
+    let text = stdout(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
     if std::env::var_os("RALPH_WRITE").is_some() {
-        let page = format!("{before}{FENCE}{text}{FENCE}{after}");
+        let page = format!(
+            "{introduction}{SETTINGS}{settings}{FENCE}{between}{FENCE}{text}{FENCE}{after}"
+        );
         std::fs::write(&file, page).expect("written");
     } else {
         assert_eq!(block, text, "docs/cost.md is not what `ralph cost` prints: `just gen-cost`");
