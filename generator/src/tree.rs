@@ -237,8 +237,8 @@ fn entries(folder: &Path) -> Result<Vec<(String, FileType)>, TreeError> {
     entries.map(entry).collect::<Result<_, _>>().map_err(io("read", folder))
 }
 
-/// Refuses a root's folder that holds a state, or says where else it is: a fresh clone knows of a state
-/// in S3 only that.
+/// Refuses a root's folder that holds a state or a backend.tf. A fresh clone knows of a state in S3 by
+/// its backend.tf alone.
 fn refuse_state(folder: &Path) -> Result<(), TreeError> {
     let is_state = |name: &str| name.starts_with("terraform.tfstate") || name == "backend.tf";
     let here = entries(folder)?.iter().any(|(name, _)| is_state(name));
