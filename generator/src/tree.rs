@@ -66,7 +66,7 @@ pub enum TreeError {
     Foreign(String),
     /// The files of an environment would go, and the way to destroy what it deployed with them.
     #[error(
-        "{folder} holds the state, or the backend, of an environment that is not described any more\nhint: describe it again, run `just destroy {environment}`, and delete the folder before you remove the description"
+        "{folder} holds a state or a backend.tf, but ralph.toml no longer has the environment `{environment}`\nhint: if it is deployed, put its tables back and run `just destroy {environment}`; once nothing is deployed, delete the folder and run `just gen` again"
     )]
     State {
         /// The environment's folder.

@@ -181,7 +181,7 @@ async fn generate(project: &Project, folder: &Path) -> Result<PathBuf> {
     fs::write(&config, configuration(&text)?)?;
     let mut generator = cargo(&find("cargo")?);
     generator
-        .args(["run", "--quiet", "-p", "ralph-generator", "--", "--config"])
+        .args(["run", "--quiet", "--bin", "generator", "--", "--config"])
         .arg(&config)
         .arg("--out")
         .arg(&tree)

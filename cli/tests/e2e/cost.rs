@@ -24,7 +24,7 @@ fn the_page_on_cost_says_what_its_settings_cost() {
     let own = folder.path().join("ralph.toml");
     std::fs::write(&own, settings).expect("written");
     let mut generator = Command::new(env!("CARGO"));
-    generator.args(["run", "--quiet", "--package", "ralph-generator", "--bin", "generator", "--"]);
+    generator.args(["run", "--quiet", "--bin", "generator", "--"]);
     generator.arg("--config").arg(&own).arg("--out").arg(folder.path().join("terraform"));
     let output = generator.current_dir(root()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", stderr(&output));

@@ -129,7 +129,7 @@ fn entry(
         inner.keys.iter().filter(|key| key.required && table.get(key.name.as_str()).is_none())
     {
         let problem = Problem::new(format!("{text} requires {}", key.name));
-        let hint = format!("{} = {}", key.name, key.kind.words());
+        let hint = format!("add {}: {}", key.name, key.kind.words());
         problems.push(problem.at(name.span(), "this table").hint(hint));
     }
 }

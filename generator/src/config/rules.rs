@@ -196,10 +196,14 @@ fn network(table: &Table, problems: &mut Vec<Problem>) {
         problems.push(problem.at(place, "this range").hint(why));
     }
     if mode == "existing" {
-        for key in ["vpc_id", "subnet_ids"] {
+        for (key, example) in [
+            ("vpc_id", "\"vpc-0123456789abcdef0\""),
+            ("subnet_ids", "[\"subnet-…\", \"subnet-…\"]"),
+        ] {
             if table.place(&format!("network.{key}")).is_none() {
                 let problem = Problem::new(format!("mode \"existing\" requires {key}"));
-                problems.push(problem.at(table.place("network.mode"), "this mode"));
+                let hint = format!("add {key} = {example}");
+                problems.push(problem.at(table.place("network.mode"), "this mode").hint(hint));
             }
         }
         if let Some((subnets, _)) = different(table, "network.subnet_ids")

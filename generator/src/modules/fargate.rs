@@ -43,7 +43,7 @@ fields! {
         functions: Functions<()>,
         /// The worker's image and its repository.
         image: Image<()>,
-        /// ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs use it. Secrets that have a key of their own must have this one: the execution role may use no other.
+        /// ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs and its log delivery use it (logs.<region>.amazonaws.com and delivery.logs.amazonaws.com). If a customer key encrypts the secrets, it must be this one: the execution role may use no other.
         kms_key_arn: Opt<Arn>,
         /// Days that the log groups keep a line.
         log_retention_in_days: Number = 7,

@@ -74,7 +74,7 @@ impl Definition for Secrets {
         );
         let whole = func::floor(days).equals(days);
         let allowed = days.equals(0).or(days.at_least(7).and(days.at_most(30)).and(whole));
-        m.validate(days, &allowed, "be 0, or a number from 7 to 30", 5);
+        m.validate(days, &allowed, "be 0, or a whole number from 7 to 30", 5);
 
         let secrets = m.local(
             "secrets",

@@ -38,7 +38,7 @@ fields! {
         environment: Text,
         /// The executions that the functions admit and decide control.
         executions: Executions<()>,
-        /// ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. The signing keys, if they have a key of their own, must have this one: authorize may use no other.
+        /// ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. If a customer key encrypts the signing keys, it must be this one: authorize may use no other.
         kms_key_arn: Opt<Arn>,
         /// What all Lambda functions have in common.
         lambda: Lambda<()>,
@@ -65,7 +65,7 @@ fields! {
     pub struct Executions {
         /// Whether orders may name file:// repositories, which only the local cloud can read.
         allow_file_repositories: Bool = false,
-        /// Seconds that an execution may take when its order sets no limit.
+        /// Seconds that an execution may take when its order sets no limit. RALPH_MAX_DURATION_SECS of the tasks should be the same.
         max_duration_secs: Number = 14400,
         /// Name of the state machine. Its ARN would be a cycle, because the state machine depends on the functions.
         state_machine_name: Text,

@@ -112,7 +112,7 @@ fn an_environment_whose_folder_holds_a_state_is_not_removed() {
             assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{}", state.display());
             assert_eq!(
                 refused.err,
-                "error: terraform/envs/prod holds the state, or the backend, of an environment that is not described any more\nhint: describe it again, run `just destroy prod`, and delete the folder before you remove the description\n"
+                "error: terraform/envs/prod holds a state or a backend.tf, but ralph.toml no longer has the environment `prod`\nhint: if it is deployed, put its tables back and run `just destroy prod`; once nothing is deployed, delete the folder and run `just gen` again\n"
             );
         }
         assert_eq!(fs::read_to_string(at("terraform/envs/dev/main.tf")).unwrap(), dev);

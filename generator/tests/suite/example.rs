@@ -59,7 +59,7 @@ fn a_root_that_makes_its_own_key_plans() {
     validate(&root);
     let (plan, said) = plan(&root, &[]);
     assert!(!said.contains("Warning"), "{said}");
-    // Each module has something that is encrypted with it.
+    // Each of the three modules has something that is encrypted with it.
     let changes = plan["resource_changes"].as_array().unwrap();
     for (kind, attribute) in [
         ("aws_secretsmanager_secret", "kms_key_id"),

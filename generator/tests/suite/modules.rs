@@ -53,6 +53,38 @@ fn websockets_own_tests_pass_with_a_mocked_provider() {
 }
 
 #[test]
+fn a_value_that_a_modules_own_tests_do_not_try_is_refused_too() {
+    let network =
+        |ids: &str| format!("security_group_id = \"sg-0123456789abcdef0\"\n subnet_ids = {ids}");
+    for (module, input, value) in [
+        ("fargate", "network", format!("{{ {} }}", network("[]"))),
+        ("fargate", "network", format!("{{ {} }}", network("null"))),
+        ("secrets", "recovery_window_in_days", "7.5".to_owned()),
+        (
+            "websocket",
+            "lambda",
+            "{\n reserved_concurrency = { push-logs = null }\n zip = \"versions.tf\"\n }"
+                .to_owned(),
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let own = format!("modules/{module}/");
+        let mut files = tree();
+        files.retain(|(path, _)| path.starts_with(&own));
+        let tests = files.iter_mut().find(|(path, _)| path.ends_with(".tftest.hcl")).unwrap();
+        let (before, _) = tests.1.split_once("\n# The example of the README").unwrap();
+        tests.1 = format!(
+            "{before}\nrun \"refused\" {{\n command = plan\n expect_failures = [var.{input}]\n variables {{\n {input} = {value}\n }}\n}}\n"
+        );
+        write(folder.path(), &files);
+        let folder = folder.path().join(&own);
+        init(&folder);
+        let said = good(&terraform(&folder).args(["test", "-no-color"]).output().unwrap());
+        assert!(said.contains("Success! 1 passed, 0 failed."), "{module} {input}: {said}");
+    }
+}
+
+#[test]
 fn no_module_is_forgotten_here() {
     let files = tree();
     let folders = files.iter().filter_map(|(path, _)| path.strip_prefix("modules/"));

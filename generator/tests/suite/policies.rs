@@ -523,3 +523,24 @@ fn events_that_fail_for_good_are_kept() {
     let rule = &all()["aws_cloudwatch_event_rule.task_events"]["arn"];
     assert_eq!(statement["Condition"], json!({ "ArnEquals": { "aws:SourceArn": rule } }));
 }
+
+#[test]
+fn with_every_switch_off_no_policy_names_a_key_and_no_function_writes_traces() {
+    for module in ["fargate", "websocket"] {
+        let policies: Vec<(String, Value)> = resources(module, "example")
+            .into_iter()
+            .filter(|(address, _)| address.starts_with("aws_iam_role_policy."))
+            .collect();
+        assert!(!policies.is_empty(), "{module}");
+        for (address, values) in policies {
+            let document: Value = serde_json::from_str(text(&values, "policy")).expect("JSON");
+            for statement in document["Statement"].as_array().expect("statements") {
+                let sid = text(statement, "Sid");
+                assert!(!texts(&statement["Resource"]).is_empty(), "{address} {sid}");
+                let actions = texts(&statement["Action"]);
+                assert!(!actions.iter().any(|action| action.starts_with("kms:")), "{address}");
+                assert!(module == "fargate" || sid != "WriteTraces", "{address}");
+            }
+        }
+    }
+}

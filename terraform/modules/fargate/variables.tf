@@ -98,7 +98,7 @@ variable "image" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs use it. Secrets that have a key of their own must have this one: the execution role may use no other."
+  description = "ARN of the KMS key that encrypts logs and images; null for AWS's own. Its policy must let CloudWatch Logs and its log delivery use it (logs.<region>.amazonaws.com and delivery.logs.amazonaws.com). If a customer key encrypts the secrets, it must be this one: the execution role may use no other."
   type        = string
   default     = null
 

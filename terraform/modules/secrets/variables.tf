@@ -30,6 +30,6 @@ variable "recovery_window_in_days" {
 
   validation {
     condition     = var.recovery_window_in_days == 0 || var.recovery_window_in_days >= 7 && var.recovery_window_in_days <= 30 && floor(var.recovery_window_in_days) == var.recovery_window_in_days
-    error_message = "recovery_window_in_days must be 0, or a number from 7 to 30."
+    error_message = "recovery_window_in_days must be 0, or a whole number from 7 to 30."
   }
 }

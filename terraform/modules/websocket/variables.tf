@@ -16,7 +16,7 @@ variable "executions" {
   description = <<-EOT
     The executions that the functions admit and decide control.
     - allow_file_repositories: Whether orders may name file:// repositories, which only the local cloud can read.
-    - max_duration_secs: Seconds that an execution may take when its order sets no limit.
+    - max_duration_secs: Seconds that an execution may take when its order sets no limit. RALPH_MAX_DURATION_SECS of the tasks should be the same.
     - state_machine_name: Name of the state machine. Its ARN would be a cycle, because the state machine depends on the functions.
   EOT
   type = object({
@@ -38,7 +38,7 @@ variable "executions" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. The signing keys, if they have a key of their own, must have this one: authorize may use no other."
+  description = "ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. If a customer key encrypts the signing keys, it must be this one: authorize may use no other."
   type        = string
   default     = null
 

@@ -38,7 +38,7 @@ run "refuses_name_prefix" {
   }
 }
 
-# recovery_window_in_days must be 0, or a number from 7 to 30.
+# recovery_window_in_days must be 0, or a whole number from 7 to 30.
 run "refuses_recovery_window_in_days" {
   command         = plan
   expect_failures = [var.recovery_window_in_days]
