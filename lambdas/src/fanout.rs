@@ -166,8 +166,8 @@ impl Default for Permits {
 }
 
 impl Permits {
-    /// Does work under a permit, in turn, and gives the permit up when the work is slow. `None`: there
-    /// was no permit until then.
+    /// Does work under a permit, in turn, and gives the permit up when the work is slow. `None` when
+    /// no permit came free by `until`.
     async fn hold<F: Future>(&self, until: Instant, work: impl FnOnce() -> F) -> Option<F::Output> {
         // The semaphore is never closed.
         let permit = timeout_at(until, self.quick.acquire()).await.ok()?.ok()?;

@@ -464,12 +464,7 @@ fn task_definition(
 
 fn alarm(m: &mut This, inputs: &Inputs, machine: &StateMachineRef<Fargate>) {
     m.file("alarms.tf");
-    let topic = &inputs.monitoring.alarm_topic_arn;
-    let actions = m.local_because(
-        "alarm_actions",
-        "An alarm without a topic is seen in the console only.",
-        topic.is_null().choose::<List<Arn>>(Vec::new(), vec![topic.set()]),
-    );
+    let actions = rules::alarm_actions(m, &inputs.monitoring.alarm_topic_arn);
     m.add_if(
         &inputs.monitoring.alarms,
         MetricAlarm::new("executions_failed")

@@ -156,6 +156,15 @@ pub(super) fn topic<M>(m: &mut Module<M>, input: &Expr<M, Opt<Arn>>) {
     );
 }
 
+/// The topic as a list, which alarms take.
+pub(super) fn alarm_actions<M>(m: &mut Module<M>, topic: &Expr<M, Opt<Arn>>) -> Expr<M, List<Arn>> {
+    m.local_here(
+        "alarm_actions",
+        "An alarm without a topic is seen in the console only.",
+        topic.is_null().choose::<List<Arn>>(Vec::new(), vec![topic.set()]),
+    )
+}
+
 /// The ARN of a secret.
 pub(super) fn secret<M>(m: &mut Module<M>, input: &Expr<M, Arn>) {
     form(

@@ -3,7 +3,7 @@
 use ralph_generator::generate::File;
 use ralph_generator::skips;
 
-use crate::support::{good, init, terraform, tree, write};
+use crate::support::{good, module_folder, terraform, tree};
 
 const MODULES: [&str; 4] = ["fargate", "secrets", "vpc", "websocket"];
 
@@ -14,17 +14,12 @@ fn file(files: &[File], path: &str) -> String {
 
 /// `terraform test` in a module's folder.
 fn own_tests_pass(module: &str) {
-    let files = tree();
     let folder = tempfile::tempdir().unwrap();
-    let own = format!("modules/{module}/");
-    let of_module: Vec<File> =
-        files.iter().filter(|(path, _)| path.starts_with(&own)).cloned().collect();
-    write(folder.path(), &of_module);
-    let folder = folder.path().join("modules").join(module);
-    init(&folder);
+    let mut runs = 0;
+    let folder = module_folder(folder.path(), module, |tests| {
+        runs = tests.lines().filter(|line| line.starts_with("run \"")).count();
+    });
     let said = good(&terraform(&folder).args(["test", "-no-color"]).output().unwrap());
-    let tests = file(&files, &format!("modules/{module}/tests/{module}.tftest.hcl"));
-    let runs = tests.lines().filter(|line| line.starts_with("run \"")).count();
     let passed = said.lines().filter(|line| line.ends_with("... pass")).count();
     // The file is a line of its own.
     assert_eq!(passed, runs + 1, "{said}");
@@ -68,17 +63,12 @@ fn a_value_that_a_modules_own_tests_do_not_try_is_refused_too() {
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let own = format!("modules/{module}/");
-        let mut files = tree();
-        files.retain(|(path, _)| path.starts_with(&own));
-        let tests = files.iter_mut().find(|(path, _)| path.ends_with(".tftest.hcl")).unwrap();
-        let (before, _) = tests.1.split_once("\n# The example of the README").unwrap();
-        tests.1 = format!(
-            "{before}\nrun \"refused\" {{\n command = plan\n expect_failures = [var.{input}]\n variables {{\n {input} = {value}\n }}\n}}\n"
-        );
-        write(folder.path(), &files);
-        let folder = folder.path().join(&own);
-        init(&folder);
+        let folder = module_folder(folder.path(), module, |tests| {
+            let (before, _) = tests.split_once("\n# The example of the README").unwrap();
+            *tests = format!(
+                "{before}\nrun \"refused\" {{\n command = plan\n expect_failures = [var.{input}]\n variables {{\n {input} = {value}\n }}\n}}\n"
+            );
+        });
         let said = good(&terraform(&folder).args(["test", "-no-color"]).output().unwrap());
         assert!(said.contains("Success! 1 passed, 0 failed."), "{module} {input}: {said}");
     }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use hcl::Body;
 use serde_json::{Value, json};
 
-use crate::support::{good, init, terraform, tree, write};
+use crate::support::{good, module_folder, terraform, tree};
 
 /// Every document with statements that the modules make, in short: its resource and attribute, and
 /// under each Sid the actions, by whom, on what and under which conditions.
@@ -71,18 +71,14 @@ fn overrides(mocks: &str, resources: &BTreeMap<String, Value>) -> String {
 /// A module's resources by address, after one of its cases.
 fn resources(module: &str, case: &str) -> BTreeMap<String, Value> {
     let folder = tempfile::tempdir().unwrap();
-    let own = format!("modules/{module}/");
-    let mut files = tree();
-    files.retain(|(path, _)| path.starts_with(&own));
-    let tests = files.iter_mut().find(|(path, _)| path.ends_with(".tftest.hcl"));
-    let (path, text) = tests.expect("a test file");
     let run = format!("\nrun \"{case}\" {{");
     let wanted = |part: &&str| !part.contains("\nrun ") || part.contains(&run);
-    *text = text.split("\n\n# ").filter(wanted).collect::<Vec<_>>().join("\n\n# ");
-    let (path, text) = (folder.path().join(path), text.clone());
-    write(folder.path(), &files);
-    let folder = folder.path().join(&own);
-    init(&folder);
+    let mut text = String::new();
+    let folder = module_folder(folder.path(), module, |tests| {
+        text = tests.split("\n\n# ").filter(wanted).collect::<Vec<_>>().join("\n\n# ");
+        tests.clone_from(&text);
+    });
+    let path = folder.join(format!("tests/{module}.tftest.hcl"));
     // Once to see which resources there are, and once with an ARN for each.
     let first = state(&folder);
     std::fs::write(path, format!("{text}{}", overrides(&text, &first))).unwrap();

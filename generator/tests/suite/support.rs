@@ -78,6 +78,19 @@ fn init_alone(folder: &Path) {
     good(&command.output().expect("terraform runs"));
 }
 
+/// A module's folder, ready for `terraform test`, with the text of its tests as `edit` leaves it.
+pub fn module_folder(folder: &Path, name: &str, edit: impl FnOnce(&mut String)) -> PathBuf {
+    let own = format!("modules/{name}/");
+    let mut files = tree();
+    files.retain(|(path, _)| path.starts_with(&own));
+    let tests = files.iter_mut().find(|(path, _)| path.ends_with(".tftest.hcl"));
+    edit(&mut tests.expect("a test file").1);
+    write(folder, &files);
+    let folder = folder.join(own);
+    init(&folder);
+    folder
+}
+
 /// Standard output of a command that must succeed.
 pub fn good(output: &Output) -> String {
     let (out, err) =

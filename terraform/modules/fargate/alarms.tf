@@ -1,6 +1,11 @@
 # Code generated from generator/src/modules/fargate.rs by `just gen`; DO NOT EDIT.
 # Runs workstreams on ECS: cluster, task definition, image repository and state machine.
 
+locals {
+  # An alarm without a topic is seen in the console only.
+  alarm_actions = var.monitoring.alarm_topic_arn == null ? [] : [var.monitoring.alarm_topic_arn]
+}
+
 resource "aws_cloudwatch_metric_alarm" "executions_failed" {
   count = var.monitoring.alarms ? 1 : 0
 

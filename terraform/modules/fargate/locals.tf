@@ -45,7 +45,4 @@ locals {
 
   # A role's name has at most 64 characters, a state machine's 80.
   state_machine_role = length(var.names.state_machine) > 64 ? "${substr(var.names.state_machine, 0, 55)}-${substr(sha1(var.names.state_machine), 0, 8)}" : var.names.state_machine
-
-  # An alarm without a topic is seen in the console only.
-  alarm_actions = var.monitoring.alarm_topic_arn == null ? [] : [var.monitoring.alarm_topic_arn]
 }

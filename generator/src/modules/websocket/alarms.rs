@@ -3,7 +3,7 @@
 use ralph_protocol::names::{Handler, METRIC_DIMENSION, METRIC_NAMESPACE, metric};
 
 use super::functions::Functions;
-use super::{FILTER, Inputs, This, Websocket};
+use super::{FILTER, Inputs, This, Websocket, rules};
 use crate::aws::cloudwatch::MetricAlarm;
 use crate::aws::sqs::QueueRef;
 use crate::hcl::FieldType;
@@ -103,12 +103,7 @@ pub(super) fn all(
     ];
     let alarms =
         m.local_here("alarms", "", map(alarms.map(|(name, alarm)| (name, Alarm::write(alarm)))));
-    let topic = &inputs.monitoring.alarm_topic_arn;
-    let actions = m.local_here(
-        "alarm_actions",
-        "An alarm without a topic is seen in the console only.",
-        topic.is_null().choose::<List<Arn>>(Vec::new(), vec![topic.set()]),
-    );
+    let actions = rules::alarm_actions(m, &inputs.monitoring.alarm_topic_arn);
     let wanted = alarms.filter(("name", "alarm"), &inputs.monitoring.alarms);
     m.add_each(&wanted, |each| {
         let alarm = Alarm::read(each.value);
