@@ -129,7 +129,7 @@ test-policy: (need "cargo" "npm" "python3" "terraform")
 
 # validate the HCL on the oldest and the newest Terraform, and run the modules' tests on the newest
 test-versions *args: (need "python3")
-    python3 cli/tools/versions.py "$@"
+    python3 cli/tests/lifecycle/versions.py "$@"
 
 # build the worker image and test it
 test-image *args:

@@ -6,15 +6,16 @@ terraform/, or of the folder that is named, and a warning fails like an error.
 """
 
 import filecmp
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-PROJECT = pathlib.Path(__file__).parents[2]
-TOOLS = PROJECT / ".tools"
+from local import ROOT, clean_environment, mirror
+
+TOOLS = ROOT / ".tools"
+ENVIRONMENT = {**clean_environment(), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
 # Runs in an engine's own Python: no process can hold both versions of the library.
 RUN = """
 import sys
@@ -30,17 +31,9 @@ class Failure(Exception):
     """What Terraform said about a folder."""
 
 
-def environment():
-    """The surroundings without their AWS settings, and without a configuration file that does not exist."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    if not os.path.exists(kept.get("TF_CLI_CONFIG_FILE", "")):
-        kept.pop("TF_CLI_CONFIG_FILE", None)
-    return {**kept, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
-
-
 def install(name):
     """The Python of the virtual environment that holds an engine; makes it unless these very pins are in it."""
-    pins = PROJECT / f"cli/tools/{name}.txt"
+    pins = ROOT / f"cli/tools/{name}.txt"
     venv = TOOLS / f"venv-{name}"
     stamp = venv / "requirements.txt"
     python = venv / "bin/python"
@@ -60,24 +53,10 @@ def install(name):
     return python
 
 
-def mirror():
-    """The options for a filesystem mirror of providers, if one is in a usual folder."""
-    home = pathlib.Path.home()
-    usual = [
-        home / ".terraform.d/plugins",
-        home / ".local/share/terraform/plugins",
-        pathlib.Path("/usr/local/share/terraform/plugins"),
-        pathlib.Path("/usr/share/terraform/plugins"),
-        *pathlib.Path("/opt").glob("*"),
-    ]
-    found = [folder for folder in usual if (folder / "registry.terraform.io/hashicorp/aws").is_dir()]
-    return [f"-plugin-dir={folder}" for folder in found[:1]]
-
-
 def terraform(python, folder, *arguments):
     """What a command says; fails on its exit code."""
     command = [python, "-c", RUN, f"-chdir={folder}", *arguments]
-    done = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     said = (done.stdout + done.stderr).strip()
     if done.returncode != 0:
         raise Failure(f"`terraform {arguments[0]}` ends with {done.returncode}\n{said}")
@@ -98,7 +77,7 @@ def check(python, folder, command):
 def copy(scratch):
     """Copies the HCL without what Terraform left in it."""
     working = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*", "*.tfvars")
-    tree = sys.argv[1] if len(sys.argv) > 1 else PROJECT / "terraform"
+    tree = sys.argv[1] if len(sys.argv) > 1 else ROOT / "terraform"
     shutil.copytree(tree, scratch, ignore=working)
 
 
@@ -110,7 +89,7 @@ def main():
         ("terraform-newest", {"envs": "validate", "modules": "test"}),
     ]:
         python = install(name)
-        version = terraform(python, PROJECT, "version").partition("\n")[0]
+        version = terraform(python, ROOT, "version").partition("\n")[0]
         with tempfile.TemporaryDirectory() as scratch:
             tree = pathlib.Path(scratch) / "terraform"
             copy(tree)
