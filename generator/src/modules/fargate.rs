@@ -407,6 +407,7 @@ fn task_definition(
         user: USER,
         readonlyRootFilesystem: true,
         stopTimeout: 120,
+        linuxParameters: object! { capabilities: object! { drop: [text!["ALL"].any()] } },
         environment: inputs.environment.map(("name", "value"), |name, value| {
             object! { name: name, value: value }
         }),

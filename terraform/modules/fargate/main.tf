@@ -60,6 +60,11 @@ resource "aws_ecs_task_definition" "worker" {
       user                   = "10001:10001"
       readonlyRootFilesystem = true
       stopTimeout            = 120
+      linuxParameters = {
+        capabilities = {
+          drop = ["ALL"]
+        }
+      }
       environment = [
         for name, value in var.environment : {
           name  = name
