@@ -93,7 +93,9 @@ fn fastest(command: &mut Command, folder: &Path, lines: usize) -> f64 {
 fn describe_cloud(scratch: &Path, port: u16) {
     let description = json!({
         "environment": "dev", "endpoint": format!("http://127.0.0.1:{port}"), "viewer": null,
+        "key": {"id": "bench", "secret": "bench"},
         "outputs": {
+            "state_machine_arn": "arn:aws:states:us-east-1:000000000000:stateMachine:bench",
             "websocket_api_id": "api", "websocket_stage": "dev",
             "secret_arns": {"websocket-signing-keys": "arn"},
         },

@@ -39,7 +39,7 @@ pub async fn programs(project: &Project) -> Result<Programs> {
             cargo.args(["--bin", name]);
             project.target().join("debug").join(name)
         });
-    run(&mut cargo, &project.tools().join("build.log")).await?;
+    run(&cargo, &project.tools().join("build.log")).await?;
     Ok(Programs { worker, agent, function })
 }
 
@@ -67,7 +67,7 @@ pub async fn lambdas(project: &Project) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path =
         std::env::join_paths(std::iter::once(bin.clone()).chain(std::env::split_paths(&path)))?;
-    let architecture = architecture(project)?;
+    let architecture = project.architecture()?;
     let mut cargo = cargo(&bin.join("cargo-lambda"));
     cargo
         .args([
@@ -83,7 +83,7 @@ pub async fn lambdas(project: &Project) -> Result<PathBuf> {
         .arg(if architecture == "arm64" { "--arm64" } else { "--x86-64" })
         .env("PATH", path)
         .current_dir(project.root());
-    run(&mut cargo, &project.tools().join("lambda-build.log")).await?;
+    run(&cargo, &project.tools().join("lambda-build.log")).await?;
     let bootstrap = project.target().join("lambda/ralph-lambda/bootstrap");
     let zip = project.lambda_zip();
     pack(&bootstrap, &zip, SMALLEST)?;
@@ -93,7 +93,7 @@ pub async fn lambdas(project: &Project) -> Result<PathBuf> {
 /// The functions as they are shipped, for the local cloud: what goes to AWS where this machine can
 /// run that, else a build for this machine.
 pub async fn lambdas_for_this_host(project: &Project) -> Result<PathBuf> {
-    let architecture = architecture(project)?;
+    let architecture = project.architecture()?;
     let ours = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
     if std::env::consts::OS == "linux" && ours == architecture {
         return lambdas(project).await;
@@ -113,20 +113,10 @@ pub async fn lambdas_for_this_host(project: &Project) -> Result<PathBuf> {
         "lambda",
     ]);
     cargo.current_dir(project.root());
-    run(&mut cargo, &project.tools().join("lambda-build.log")).await?;
+    run(&cargo, &project.tools().join("lambda-build.log")).await?;
     let zip = project.lambda_zip().with_file_name("ralph-lambda-this-host.zip");
     pack(&project.target().join("lambda/ralph-lambda"), &zip, SMALLEST)?;
     Ok(zip)
-}
-
-/// The functions' architecture, from `ralph.toml`: `x86_64` unless it says `arm64`.
-fn architecture(project: &Project) -> Result<String> {
-    let file = project.root().join("ralph.toml");
-    let text = fs::read_to_string(&file)?;
-    let table: toml::Table =
-        text.parse().with_context(|| format!("{} is not TOML", file.display()))?;
-    let value = table.get("architecture").and_then(toml::Value::as_str);
-    Ok(value.unwrap_or("x86_64").to_owned())
 }
 
 /// What goes to AWS is packed once and loaded often.
@@ -163,12 +153,12 @@ pub async fn viewer(project: &Project) -> Result<()> {
     if fs::read(&stamp).ok().as_ref() != Some(&lock) {
         let mut install = Command::new(&npm);
         install.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder);
-        run(&mut install, &project.tools().join("npm.log")).await?;
+        run(&install, &project.tools().join("npm.log")).await?;
         File::create(&stamp)?.write_all(&lock)?;
     }
     let mut build = Command::new(&npm);
     build.args(["run", "build"]).current_dir(&folder);
-    run(&mut build, &project.tools().join("viewer-build.log")).await
+    run(&build, &project.tools().join("viewer-build.log")).await
 }
 
 #[cfg(test)]

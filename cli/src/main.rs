@@ -60,6 +60,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Apply(options) => plan::apply(options).await?,
         Command::Destroy(options) => plan::destroy(options).await?,
         Command::VerifyAws(options) => return verify::run(options).await,
+        Command::Supervise(options) => return tools::supervise::run(options).await,
         Command::BuildLambdas => build::lambdas_command().await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,32 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use anyhow::{Context, Result, bail};
+
+/// What the local cloud needs to know of an environment before it is applied.
+#[derive(Debug, Deserialize)]
+pub struct Description {
+    #[serde(default = "default_region")]
+    pub region: String,
+}
+
+fn default_region() -> String {
+    "us-east-1".to_owned()
+}
+
+impl Description {
+    /// Reads an environment's table in `ralph.toml`.
+    pub fn read(project: &Project, environment: &str) -> Result<Self> {
+        let mut toml = project.toml()?;
+        let table = toml.get_mut("env").and_then(|all| all.as_table_mut()?.remove(environment));
+        let table = table.with_context(|| {
+            format!("ralph.toml has no environment `{environment}`\nhint: write terraform/ again with `just gen`")
+        })?;
+        table.try_into().context("ralph.toml is not as `just gen` takes it")
+    }
+}
 
 /// The project's folder.
 #[derive(Debug, Clone)]
@@ -64,6 +89,20 @@ impl Project {
     /// The zip of the Lambda functions.
     pub fn lambda_zip(&self) -> PathBuf {
         self.root.join("dist/ralph-lambda.zip")
+    }
+
+    /// What `ralph.toml` says, as far as commands need it. `just gen` has checked the file.
+    fn toml(&self) -> Result<toml::Table> {
+        let file = self.root.join("ralph.toml");
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
+        text.parse().with_context(|| format!("{} is not TOML", file.display()))
+    }
+
+    /// The architecture of the functions and the worker's image: `x86_64` or `arm64`.
+    pub fn architecture(&self) -> Result<String> {
+        let value = self.toml()?.remove("architecture");
+        Ok(value.and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or("x86_64".to_owned()))
     }
 
     /// Where cargo puts what it builds.

@@ -17,7 +17,7 @@ use crate::{project::Project, tools::terraform::Terraform};
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
     /// The environment on AWS
-    #[arg(long, default_value = "dev", conflicts_with_all = ["local", "scratch"])]
+    #[arg(long, default_value = DEFAULT_ENVIRONMENT, conflicts_with_all = ["local", "scratch"])]
     pub env: String,
     /// The local cloud that `ralph local` runs
     #[arg(long)]
@@ -34,14 +34,37 @@ pub struct Target {
     pub environment: String,
     /// Where the local cloud listens; `None`: AWS.
     pub endpoint: Option<String>,
+    /// The operator's key in the local cloud.
+    pub key: Option<AccessKey>,
     /// The page, when one is served.
     pub viewer: Option<String>,
     /// The root module's outputs.
     pub outputs: BTreeMap<String, Value>,
 }
 
-/// The local cloud's environment: the dev root is what it applies.
-pub const LOCAL_ENVIRONMENT: &str = "dev";
+/// The environment where none is named.
+pub const DEFAULT_ENVIRONMENT: &str = "dev";
+
+/// A key of the local cloud, made for one start of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AccessKey {
+    pub id: String,
+    pub secret: String,
+}
+
+impl AccessKey {
+    /// A random one, of the form that AWS gives a user's.
+    pub fn generate() -> Result<Self> {
+        const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let mut bytes = [0; 56];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+        let text: String =
+            bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
+        let (id, secret) = text.split_at(16);
+        Ok(Self { id: format!("AKIA{id}"), secret: secret.to_owned() })
+    }
+}
 
 const FILE: &str = "cloud.json";
 
@@ -62,7 +85,7 @@ impl TargetArgs {
         match &self.scratch {
             Some(scratch) => format!(" --scratch {}", scratch.display()),
             None if self.local => " --local".to_owned(),
-            None if self.env == "dev" => String::new(),
+            None if self.env == DEFAULT_ENVIRONMENT => String::new(),
             None => format!(" --env {}", self.env),
         }
     }
@@ -78,8 +101,13 @@ impl TargetArgs {
         }
         let terraform = Terraform::new(project.environment(&self.env)?)?;
         let outputs = terraform.outputs().await?;
-        let target =
-            Target { environment: self.env.clone(), endpoint: None, viewer: None, outputs };
+        let target = Target {
+            environment: self.env.clone(),
+            endpoint: None,
+            key: None,
+            viewer: None,
+            outputs,
+        };
         target.text(output::WEBSOCKET_URL).with_context(|| {
             format!(
                 "{} has not been applied\nhint: `just apply {}`, or --local",
@@ -122,6 +150,14 @@ impl Target {
             .get(name)
             .and_then(Value::as_str)
             .with_context(|| format!("there is no output `{name}`"))
+    }
+
+    /// The environment's region, as its state machine's ARN has it.
+    pub fn region(&self) -> Result<&str> {
+        let arn = self.text(output::STATE_MACHINE_ARN)?;
+        arn.split(':').nth(3).filter(|region| !region.is_empty()).with_context(|| {
+            format!("output `{}` is not an ARN with a region", output::STATE_MACHINE_ARN)
+        })
     }
 
     /// A secret's ARN.

@@ -57,7 +57,7 @@ pub fn scope_of(workstreams: &[Workstream]) -> Scope {
 
 pub async fn run(options: TokenArgs) -> Result<()> {
     let target = options.target.resolve().await?;
-    let minter = Minter::connect(&target, &Aws::connect(&target).await).await?;
+    let minter = Minter::connect(&target, &Aws::connect(&target).await?).await?;
     let scope = if options.all { Scope::ALL } else { scope_of(&options.workstreams) };
     let token = minter.mint(&options.user, scope)?;
     if options.url {

@@ -17,7 +17,7 @@ use crate::{
 pub async fn run(options: ViewArgs) -> Result<()> {
     let target = options.target.resolve().await?;
     // What can be wrong at once comes before the build of the page.
-    let minter = Minter::connect(&target, &Aws::connect(&target).await).await?;
+    let minter = Minter::connect(&target, &Aws::connect(&target).await?).await?;
     claim(options.viewer_port, "--viewer-port")?;
     let mut interrupt = Interrupt::new()?;
     let page = tokio::select! {

@@ -2,12 +2,12 @@
 
 mod workstream;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use ralph_protocol::ids::Workstream;
 
-use crate::target::TargetArgs;
+use crate::target::{DEFAULT_ENVIRONMENT, TargetArgs};
 
 pub use workstream::{LogsArgs, PsArgs, RunArgs, StopArgs};
 
@@ -51,6 +51,19 @@ pub enum Command {
     VerifyAws(VerifyArgs),
     /// Build dist/ralph-lambda.zip
     BuildLambdas,
+    /// Run a program that must not outlive whoever asked for it
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct SuperviseArgs {
+    /// Folder of the files that say which supervisors run
+    #[arg(long, value_name = "DIR")]
+    pub pids: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(last = true, required = true)]
+    pub command: Vec<OsString>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -74,9 +87,15 @@ pub struct DemoArgs {
     /// Use the local cloud that `ralph local` runs with this scratch folder
     #[arg(long, value_name = "DIR")]
     pub join: Option<PathBuf>,
+    /// The environment to apply: a folder of terraform/envs
+    #[arg(long, default_value = DEFAULT_ENVIRONMENT, conflicts_with = "join")]
+    pub env: String,
     /// Run the functions as they are shipped: compiling them takes minutes
     #[arg(long, conflicts_with = "join")]
     pub release: bool,
+    /// Run the worker in a container of its image, with docker or podman
+    #[arg(long, conflicts_with = "join")]
+    pub containers: bool,
     /// Print no lines, only the comparison
     #[arg(long)]
     pub quiet: bool,
@@ -111,12 +130,21 @@ pub struct LocalArgs {
     /// Scratch folder; emptied at start
     #[arg(long, value_name = "DIR")]
     pub scratch: Option<PathBuf>,
+    /// The environment to apply: a folder of terraform/envs
+    #[arg(long, default_value = DEFAULT_ENVIRONMENT)]
+    pub env: String,
+    /// End the local cloud that runs with the scratch folder, and what one that was killed left behind
+    #[arg(long, conflicts_with_all = ["port", "viewer_port", "env", "no_viewer", "release", "containers", "workstreams"])]
+    pub stop: bool,
     /// Do not build or serve the page
     #[arg(long)]
     pub no_viewer: bool,
     /// Run the functions as they are shipped: compiling them takes minutes
     #[arg(long)]
     pub release: bool,
+    /// Run the workers in containers of their image, with docker or podman
+    #[arg(long)]
+    pub containers: bool,
     /// Where the functions post to, when it is not the local cloud itself; tests put a gateway there
     /// that injects faults
     #[arg(long, value_name = "URL", hide = true)]

@@ -14,7 +14,7 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ralph_protocol::names::output;
 
 use crate::target::Target;
@@ -24,7 +24,7 @@ pub use functions::Functions;
 pub use logs::{LogReader, LogWriter};
 pub use secrets::Secrets;
 pub use table::{RunRow, Runs};
-pub use tasks::{TaskSpec, Tasks};
+pub use tasks::{Mount, TaskSpec, Tasks};
 
 /// An environment's AWS services.
 pub struct Aws {
@@ -33,15 +33,18 @@ pub struct Aws {
 
 impl Aws {
     /// With the person's own credentials, or with the local cloud's.
-    pub async fn connect(target: &Target) -> Self {
+    pub async fn connect(target: &Target) -> Result<Self> {
         let mut loader = loader();
         if let Some(endpoint) = &target.endpoint {
-            loader = loader
-                .endpoint_url(endpoint)
-                .region(Region::new("us-east-1"))
-                .credentials_provider(Credentials::new("test", "test", None, None, "local cloud"));
+            let key = target
+                .key
+                .as_ref()
+                .context("this local cloud is of another version of ralph\nhint: start it again")?;
+            let key = Credentials::new(&key.id, &key.secret, None, None, "local cloud");
+            let region = Region::new(target.region()?.to_owned());
+            loader = loader.endpoint_url(endpoint).region(region).credentials_provider(key);
         }
-        Self { config: loader.load().await }
+        Ok(Self { config: loader.load().await })
     }
 
     /// Whether the surroundings hold credentials of an account.

@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use aws_config::SdkConfig;
 use aws_sdk_ecs::{
     Client,
-    types::{ContainerDefinition, ContainerOverride, DesiredStatus, KeyValuePair, TaskOverride},
+    types::{
+        ContainerDefinition, ContainerOverride, ContainerStateChange, DesiredStatus, KeyValuePair,
+        TaskOverride,
+    },
 };
 use ralph_protocol::names::{CONTAINER, worker_env};
 
@@ -27,6 +30,23 @@ pub struct TaskSpec {
     pub log_prefix: String,
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_timeout: u64,
+    pub image: String,
+    /// User and group.
+    pub user: String,
+    pub read_only_root: bool,
+    pub dropped_capabilities: Vec<String>,
+    pub memory_mib: Option<u32>,
+    pub mounts: Vec<Mount>,
+}
+
+/// A volume in a container.
+#[derive(Debug)]
+pub struct Mount {
+    /// The volume's name.
+    pub volume: String,
+    /// Where the container has it.
+    pub path: String,
+    pub read_only: bool,
 }
 
 impl Tasks {
@@ -67,6 +87,25 @@ impl Tasks {
         Ok(())
     }
 
+    /// Reports that a task has ended, as the agent on ECS's machines does: with the container's exit
+    /// code, or without one where none was started.
+    pub async fn ended(
+        &self,
+        cluster: &str,
+        task: &str,
+        exit: Option<i32>,
+        reason: &str,
+    ) -> Result<()> {
+        let mut request = self.0.submit_task_state_change();
+        request = request.cluster(cluster).task(task).status("STOPPED").reason(reason);
+        if exit.is_some() {
+            let container = ContainerStateChange::builder().container_name(CONTAINER);
+            request = request.containers(container.status("STOPPED").set_exit_code(exit).build());
+        }
+        request.send().await.map_err(|error| explain("a task's end cannot be reported", &error))?;
+        Ok(())
+    }
+
     /// What a task asks for: its definition with its overrides.
     pub async fn spec(&self, cluster: &str, task: &str) -> Result<TaskSpec> {
         let request = self.0.describe_tasks().cluster(cluster).tasks(task);
@@ -94,7 +133,8 @@ impl Tasks {
             .flat_map(ContainerOverride::environment);
         let mut environment = pairs(container.environment());
         environment.extend(pairs(overrides));
-        spec(container, environment)
+        let memory = definition.memory().and_then(|mib| mib.parse().ok());
+        spec(container, environment, memory)
     }
 }
 
@@ -116,6 +156,7 @@ fn pairs<'a>(list: impl IntoIterator<Item = &'a KeyValuePair>) -> BTreeMap<Strin
 fn spec(
     container: &ContainerDefinition,
     environment: BTreeMap<String, String>,
+    memory_mib: Option<u32>,
 ) -> Result<TaskSpec> {
     let options = container.log_configuration().and_then(|logs| logs.options());
     let option = |name: &str| {
@@ -134,5 +175,24 @@ fn spec(
         log_group: option("awslogs-group")?,
         log_prefix: option("awslogs-stream-prefix")?,
         stop_timeout: container.stop_timeout().and_then(|secs| secs.try_into().ok()).unwrap_or(30),
+        image: container.image().context("the container has no image")?.to_owned(),
+        user: container.user().context("the container has no user")?.to_owned(),
+        read_only_root: container.readonly_root_filesystem().unwrap_or_default(),
+        dropped_capabilities: container
+            .linux_parameters()
+            .and_then(|parameters| Some(parameters.capabilities()?.drop().to_vec()))
+            .unwrap_or_default(),
+        memory_mib,
+        mounts: container
+            .mount_points()
+            .iter()
+            .filter_map(|mount| {
+                Some(Mount {
+                    volume: mount.source_volume()?.to_owned(),
+                    path: mount.container_path()?.to_owned(),
+                    read_only: mount.read_only().unwrap_or_default(),
+                })
+            })
+            .collect(),
     })
 }

@@ -18,6 +18,7 @@ use ralph_protocol::{
     names::SecretName,
     reassembly::{Client, Options},
 };
+use tokio::net::TcpStream;
 use ulid::Ulid;
 
 use crate::{
@@ -60,8 +61,23 @@ impl Cloud {
 
     fn scratch(&self) -> &Path {
         match self {
-            Self::Own(local) => &local.scratch,
+            Self::Own(local) => local.scratch(),
             Self::Joined(_, scratch) => scratch,
+        }
+    }
+
+    /// Resolves when the cloud ends while it is needed, with the reason.
+    async fn failed(&mut self) -> anyhow::Error {
+        match self {
+            Self::Own(local) => local.failed().await,
+            Self::Joined(target, scratch) => {
+                let address = target.endpoint.as_deref().unwrap_or_default();
+                let address = address.trim_start_matches("http://");
+                while TcpStream::connect(address).await.is_ok() {
+                    tokio::time::sleep(LOOK).await;
+                }
+                anyhow::anyhow!("the local cloud with {} has ended", scratch.display())
+            }
         }
     }
 
@@ -81,12 +97,14 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
         _ => None,
     };
     let mut interrupt = Interrupt::new()?;
-    let cloud = tokio::select! {
+    let mut cloud = tokio::select! {
         cloud = cloud(&project, &options) => cloud?,
         () = interrupt.wait() => bail!("interrupted; nothing is left running"),
     };
+    let (target, scratch) = (cloud.target().clone(), cloud.scratch().to_owned());
     let result = tokio::select! {
-        result = play(&project, &options, own, &cloud) => result,
+        result = play(&project, &options, own, &target, &scratch) => result,
+        error = cloud.failed() => Err(error),
         () = interrupt.wait() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
     };
     cloud.down().await;
@@ -121,10 +139,12 @@ async fn cloud(project: &Project, options: &DemoArgs) -> Result<Cloud> {
     }
     eprintln!("bringing up the local cloud:");
     let up = local::Options {
+        environment: options.env.clone(),
         scratch: project.tools().join("demo"),
         port: 0,
         anthropic_keys: anthropic_keys(options.agent == Agent::Claude),
         release: options.release,
+        containers: options.containers,
         management_base: None,
         viewer: false,
     };
@@ -135,13 +155,13 @@ async fn play(
     project: &Project,
     options: &DemoArgs,
     own: Option<Repository>,
-    cloud: &Cloud,
+    target: &Target,
+    scratch: &Path,
 ) -> Result<report::Report> {
-    let target = cloud.target();
-    let aws = Aws::connect(target).await;
+    let aws = Aws::connect(target).await?;
     let repository = match own {
         Some(own) => own,
-        None => Repository::new(&cloud.scratch().join("repositories")).await?,
+        None => Repository::new(&scratch.join("repositories")).await?,
     };
     let branch = options.workstream.default_branch();
     let tip = repository.tip(&branch).await;
@@ -153,9 +173,9 @@ async fn play(
     match options.agent {
         Agent::Scripted => {
             let command = local::agents::scripted(project).await?;
-            local::agents::set(cloud.scratch(), &options.workstream, &command)?;
+            local::agents::set(scratch, &options.workstream, &command)?;
         }
-        Agent::Claude => local::agents::unset(cloud.scratch(), &options.workstream)?,
+        Agent::Claude => local::agents::unset(scratch, &options.workstream)?,
     }
     let ulid = Ulid::generate();
     let run = Run::new(ulid, 1)?;
@@ -182,7 +202,7 @@ async fn play(
     executions.start(ulid, &order).await?;
     let ended = over(&executions, &options.workstream, ulid);
     let shown = viewing.until_over(ended).await?;
-    let written = written(&local::tasks(cloud.scratch()), &options.workstream)?;
+    let written = written(&local::tasks(scratch), &options.workstream)?;
     let commits = repository.commits(&tip, &branch).await?;
     let report = report::compare(&written, &ulid.to_string(), shown, commits, branch);
     // The workstream is free for the next demo once its execution is over.

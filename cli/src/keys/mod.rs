@@ -26,17 +26,17 @@ pub async fn run(options: KeysArgs) -> Result<()> {
             let text = from_stdin()?;
             let name = check(secret, &text)?;
             let target = target.resolve().await?;
-            let aws = Aws::connect(&target).await;
+            let aws = Aws::connect(&target).await?;
             aws.secrets().put(target.secret_arn(name)?, &text).await?;
             eprintln!("{} is set", name.as_str());
         }
         KeysCommand::List { target } => {
             let target = target.resolve().await?;
-            list::run(&target, &Aws::connect(&target).await.secrets()).await?;
+            list::run(&target, &Aws::connect(&target).await?.secrets()).await?;
         }
         KeysCommand::InitSigning { target } => {
             let target = target.resolve().await?;
-            let secrets = Aws::connect(&target).await.secrets();
+            let secrets = Aws::connect(&target).await?.secrets();
             let arn = target.secret_arn(SecretName::WebsocketSigningKeys)?;
             if secrets.get(arn).await?.is_some() {
                 eprintln!("there is a signing key already; nothing was changed");
@@ -47,7 +47,7 @@ pub async fn run(options: KeysArgs) -> Result<()> {
         }
         KeysCommand::RotateSigning { revoke, force, target } => {
             let target = target.resolve().await?;
-            let secrets = Aws::connect(&target).await.secrets();
+            let secrets = Aws::connect(&target).await?.secrets();
             rotate::run(&target, &secrets, rotate::Rotation { revoke, force }).await?;
         }
     }

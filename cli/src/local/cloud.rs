@@ -1,114 +1,165 @@
-//! MiniStack, the local cloud's server.
+//! MiniStack, the local cloud's server, behind a guard (cli/tools/local_cloud).
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::TcpListener,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::Stdio,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use tokio::process::Command;
 
 use super::PATIENCE;
-use crate::tools::{children::Group, program::tail};
+use crate::{
+    target::AccessKey,
+    tools::{
+        children::Group,
+        program::tail,
+        supervise::{Handover, supervised},
+    },
+};
 
 /// How long the server may take to answer for the first time.
 const START: Duration = Duration::from_secs(60);
+/// The socket that control paths are asked by, in the scratch folder.
+const SOCKET: &str = "cloud.sock";
+/// Bytes of a Unix socket's path, with the zero at its end, on Linux; macOS has 104.
+/// <https://man7.org/linux/man-pages/man7/unix.7.html>
+const SOCKET_PATH: usize = 104;
+
+/// What a server is started with.
+pub struct Start {
+    /// The virtual environment's.
+    pub python: PathBuf,
+    /// `cli/tools/local_cloud`.
+    pub starter: PathBuf,
+    pub scratch: PathBuf,
+    /// 0: a free one.
+    pub port: u16,
+    pub region: String,
+    /// The operator's.
+    pub key: AccessKey,
+}
 
 /// A running local cloud.
 pub struct Cloud {
+    start: Start,
     group: Group,
-    port: u16,
-    log: PathBuf,
 }
 
 impl Cloud {
-    /// Starts the server on `port` (0: a free one) and waits until it answers.
-    pub async fn start(bin: &Path, scratch: &Path, port: u16) -> Result<Self> {
-        let port = claim(port, "--port")?;
-        let log = scratch.join("cloud.log");
-        let temporary = scratch.join("tmp");
-        std::fs::create_dir_all(&temporary)?;
-        let file = File::create(&log)?;
-        let endpoint = format!("http://127.0.0.1:{port}");
-        let mut command = Command::new(bin.join("ministack"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("AWS_") {
-                command.env_remove(name);
-            }
+    /// Starts the server and waits until it answers.
+    pub async fn start(mut start: Start) -> Result<Self> {
+        if start.socket().as_os_str().len() >= SOCKET_PATH {
+            bail!(
+                "{} is too long a path for a socket\nhint: name a folder with a shorter path with --scratch",
+                start.scratch.display()
+            );
         }
-        command
-            .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("LAMBDA_EXECUTOR", "local")
-            // Policies are enforced: what a role may not do on AWS, it may not do here.
-            .env("AUTH", "true")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            // The functions find the cloud by it.
-            .env("AWS_ENDPOINT_URL", &endpoint)
-            .env("TMPDIR", &temporary)
-            .env("S3_DATA_DIR", scratch.join("s3"))
-            // Nothing here may reach a container engine by accident.
-            .env("DOCKER_HOST", "unix:///nonexistent")
-            .current_dir(scratch)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file);
-        let mut cloud = Self { group: Group::spawn(&mut command)?, port, log };
+        start.port = claim(start.port, "--port")?;
+        let group = start.spawn().await?;
+        let mut cloud = Self { start, group };
         cloud.ready().await?;
         Ok(cloud)
+    }
+
+    /// Ends the server and starts it afresh, at the same port.
+    pub async fn again(mut self) -> Result<Self> {
+        self.stop().await;
+        Self::start(self.start).await
     }
 
     async fn ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START;
         loop {
-            if health(self.port) {
+            if health(&self.start.socket()) {
                 return Ok(());
             }
             tokio::select! {
                 status = self.group.wait() => bail!(
                     "the local cloud ended at its start ({})\n{}",
-                    status?, tail(&self.log, 15)
+                    status?, tail(&self.start.log(), 15)
                 ),
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
             if Instant::now() > deadline {
                 bail!(
-                    "the local cloud does not answer on port {} after {} seconds\n{}\nhint: the whole output is in {}",
-                    self.port,
+                    "the local cloud does not answer after {} seconds\n{}\nhint: the whole output is in {}",
                     START.as_secs(),
-                    tail(&self.log, 15),
-                    self.log.display()
+                    tail(&self.start.log(), 15),
+                    self.start.log().display()
                 );
             }
         }
     }
 
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Where it listens.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.start.port)
     }
 
     /// Resolves when the server ends by itself.
     pub async fn ended(&mut self) -> anyhow::Error {
         let status = self.group.wait().await;
         let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-        anyhow::anyhow!("the local cloud ended ({status})\n{}", tail(&self.log, 15))
+        anyhow::anyhow!("the local cloud ended ({status})\n{}", tail(&self.start.log(), 15))
     }
 
     /// Ends the server and its functions.
     pub async fn stop(&mut self) {
         self.group.stop(PATIENCE).await;
+    }
+}
+
+impl Start {
+    fn socket(&self) -> PathBuf {
+        self.scratch.join(SOCKET)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.scratch.join("cloud.log")
+    }
+
+    async fn spawn(&self) -> Result<Group> {
+        let temporary = self.scratch.join("tmp");
+        std::fs::create_dir_all(&temporary)?;
+        let log = File::create(self.log())?;
+        let mut command = supervised(&self.python)?;
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("AWS_") || text.starts_with("PYTHON") {
+                command.env_remove(name);
+            }
+        }
+        let port = self.port.to_string();
+        command
+            .arg(&self.starter)
+            .args(["--port", &port, "--socket", SOCKET])
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("GATEWAY_PORT", &port)
+            .env("LAMBDA_EXECUTOR", "local")
+            // Policies are enforced: what a role may not do on AWS, it may not do here.
+            .env("AUTH", "true")
+            .env("AWS_DEFAULT_REGION", &self.region)
+            // The functions find the cloud by it.
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+            .env("TMPDIR", &temporary)
+            .env("S3_DATA_DIR", self.scratch.join("s3"))
+            // Nothing here may reach a container engine by accident, or listen elsewhere.
+            .env("DOCKER_HOST", "unix:///nonexistent")
+            .env("SFTP_ENABLED", "0")
+            .env("IOT_MTLS_ENABLED", "0")
+            .current_dir(&self.scratch)
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let secrets = BTreeMap::from([
+            ("AWS_ACCESS_KEY_ID".to_owned(), self.key.id.clone()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), self.key.secret.clone()),
+        ]);
+        Group::spawn_supervised(&mut command, &Handover { secrets, ..Handover::default() }).await
     }
 }
 
@@ -128,24 +179,22 @@ pub fn claim(port: u16, option: &str) -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Whether a local cloud answers there.
-pub fn is_alive(endpoint: &str) -> bool {
-    endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).is_some_and(health)
+/// Whether the server answers that listens at a socket.
+fn health(socket: &Path) -> bool {
+    control(socket, "GET /_ministack/health").is_ok_and(|answer| answer.contains(" 200"))
 }
 
-fn health(port: u16) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(500))?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream.write_all(
-            b"GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-        )?;
-        let mut start = [0u8; 12];
-        stream.read_exact(&mut start)?;
-        Ok(start.ends_with(b" 200"))
-    };
-    ask().unwrap_or(false)
+/// Asks a control path; the first line of the answer.
+fn control(socket: &Path, request: &str) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let request = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -1,28 +1,40 @@
-//! Plays Fargate: runs the tasks that are started in the local cloud as processes.
+//! Plays Fargate: runs the tasks that are started in the local cloud.
 //!
 //! A task gets what Fargate would give it: the task definition's environment, its secrets by
-//! value, the run's overrides, stdout and stderr in its log stream, and SIGTERM when it is stopped.
-//! What it does not get is a container: no image, no read-only root, no user of its own.
+//! value, the run's overrides, stdout and stderr in its log stream, and SIGTERM when it is stopped. Its
+//! end is reported with the worker's own exit code. It runs as a container of its image, or as a
+//! process: without an image, a read-only root and a user of its own.
 
 use std::{
-    collections::BTreeMap, fs, os::unix::process::ExitStatusExt, path::PathBuf, process::Stdio,
-    sync::Arc, time::Duration,
+    collections::BTreeMap,
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
-use ralph_protocol::names::worker_env;
+use ralph_protocol::names::{output, worker_env};
 use rustix::process::Signal;
 use tokio::{process::Command, sync::watch, task::JoinSet};
 
 use super::{PATIENCE, agents};
 use crate::{
-    aws::{Aws, LogWriter, Secrets, TaskSpec, Tasks},
-    tools::children::Group,
+    aws::{self, Aws, LogWriter, TaskSpec, Tasks},
+    target::Target,
+    tools::{
+        children::Group,
+        supervise::{Handover, supervised},
+    },
 };
 
+pub mod container;
 mod events;
 mod shipping;
 
+use container::{Container, Engine};
 use events::{End, Events, Whose};
 
 /// How often the cluster is looked at.
@@ -35,46 +47,60 @@ const LONGEST_STOP: Duration = Duration::from_secs(150);
 /// What every task needs.
 struct Shared {
     tasks: Tasks,
-    secrets: Secrets,
+    secrets: aws::Secrets,
     logs: LogWriter,
     events: Events,
     cluster: String,
-    worker: PathBuf,
+    how: How,
     folder: PathBuf,
+}
+
+/// How tasks run.
+pub enum How {
+    /// As processes of this machine, with this worker.
+    Process(PathBuf),
+    /// In containers of the task definition's image.
+    Container(Engine),
+}
+
+/// Why a task is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// It is not.
+    No,
+    /// Somebody called StopTask, or everything ends.
+    Asked,
+    /// The local cloud is gone: nobody can be told of anything.
+    CloudGone,
 }
 
 /// The stand-in, running.
 pub struct Fargate {
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
     watcher: tokio::task::JoinHandle<()>,
 }
 
 impl Fargate {
-    /// Watches a cluster and runs its tasks with `worker`, each in a folder of its own.
-    pub fn start(
-        aws: &Aws,
-        environment: &str,
-        cluster: String,
-        worker: PathBuf,
-        folder: PathBuf,
-    ) -> Self {
+    /// Watches an environment's cluster and runs its tasks, each in a folder of its own.
+    pub fn start(aws: &Aws, target: &Target, how: How, folder: PathBuf) -> Result<Self> {
         let shared = Arc::new(Shared {
             tasks: aws.tasks(),
             secrets: aws.secrets(),
             logs: aws.logs(),
-            events: Events::new(aws.functions(), environment),
-            cluster,
-            worker,
+            events: Events::new(aws.functions(), &target.environment),
+            cluster: target.text(output::CLUSTER)?.to_owned(),
+            how,
             folder,
         });
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Stop::No);
         let watcher = tokio::spawn(watch_cluster(shared, stopped));
-        Self { stop, watcher }
+        Ok(Self { stop, watcher })
     }
 
-    /// Stops every task as StopTask would, and the watching.
-    pub async fn stop(&mut self) {
-        let _ = self.stop.send(true);
+    /// Stops every task as StopTask would, and the watching. Without a cloud tasks still get their
+    /// time, but nobody is told of their end.
+    pub async fn stop(&mut self, cloud_is_gone: bool) {
+        let _ = self.stop.send(if cloud_is_gone { Stop::CloudGone } else { Stop::Asked });
         if tokio::time::timeout(LONGEST_STOP, &mut self.watcher).await.is_err() {
             self.watcher.abort();
         }
@@ -87,25 +113,27 @@ impl Drop for Fargate {
     }
 }
 
-async fn watch_cluster(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    let mut known: BTreeMap<String, watch::Sender<bool>> = BTreeMap::new();
+async fn watch_cluster(shared: Arc<Shared>, mut stopped: watch::Receiver<Stop>) {
+    let mut known: BTreeMap<String, watch::Sender<Stop>> = BTreeMap::new();
     let mut running = JoinSet::new();
-    while !*stopped.borrow() {
+    while *stopped.borrow() == Stop::No {
         match shared.tasks.running(&shared.cluster).await {
             Ok(tasks) => {
                 for task in &tasks {
                     if !known.contains_key(task) {
-                        let (stop, stop_asked) = watch::channel(false);
+                        let (stop, stop_asked) = watch::channel(Stop::No);
                         known.insert(task.clone(), stop);
                         running.spawn(run_task(Arc::clone(&shared), task.clone(), stop_asked));
                     }
                 }
                 // A task that is no longer meant to run was stopped by somebody.
-                for (task, stop) in &known {
-                    if !tasks.contains(task) {
-                        let _ = stop.send(true);
+                known.retain(|task, stop| {
+                    let meant = tasks.contains(task);
+                    if !meant {
+                        let _ = stop.send(Stop::Asked);
                     }
-                }
+                    meant
+                });
             }
             Err(error) => eprintln!("fargate stand-in: {error:#}"),
         }
@@ -114,13 +142,14 @@ async fn watch_cluster(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) 
             _ = stopped.changed() => {}
         }
     }
+    let why = *stopped.borrow();
     for stop in known.values() {
-        let _ = stop.send(true);
+        let _ = stop.send(why);
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn run_task(shared: Arc<Shared>, task: String, stop: watch::Receiver<bool>) {
+async fn run_task(shared: Arc<Shared>, task: String, mut stop: watch::Receiver<Stop>) {
     let spec = shared.tasks.spec(&shared.cluster, &task).await;
     let variable = |name: &str| spec.as_ref().ok()?.environment.get(name).cloned();
     let (workstream, run) = (variable(worker_env::WORKSTREAM), variable(worker_env::RUN));
@@ -133,16 +162,19 @@ async fn run_task(shared: Arc<Shared>, task: String, stop: watch::Receiver<bool>
         run: run.as_deref(),
     };
     let played = match spec {
-        Ok(spec) => play(&shared, &whose, spec, stop).await,
+        Ok(spec) => play(&shared, &whose, spec, &mut stop).await,
         Err(error) => Err(error),
     };
+    if *stop.borrow() == Stop::CloudGone {
+        return;
+    }
     let end = played.unwrap_or_else(|error| {
         eprintln!("fargate stand-in: task {}: {error:#}", id_of(&task));
-        let reason = format!("the stand-in for Fargate failed: {error:#}");
-        End { code: "TaskFailedToStart", reason, exit: None }
+        End { code: "TaskFailedToStart", reason: format!("{error:#}"), exit: None }
     });
-    // Stopped already, if somebody stopped it.
-    let _ = shared.tasks.stop(&shared.cluster, &task, &end.reason).await;
+    if let Err(error) = shared.tasks.ended(&shared.cluster, &task, end.exit, &end.reason).await {
+        eprintln!("fargate stand-in: {error:#}");
+    }
     shared.events.tell(&whose, Some(&end)).await;
 }
 
@@ -150,39 +182,37 @@ async fn play(
     shared: &Shared,
     whose: &Whose<'_>,
     spec: TaskSpec,
-    mut stop: watch::Receiver<bool>,
+    stop: &mut watch::Receiver<Stop>,
 ) -> Result<End> {
     let task = whose.arn;
     let id = id_of(task);
     let folder = shared.folder.join(id);
-    let workspace = folder.join("workspace");
-    fs::create_dir_all(&workspace)?;
+    fs::create_dir_all(&folder)?;
     let stream = format!("{}/{}/{id}", spec.log_prefix, ralph_protocol::names::CONTAINER);
     shared.logs.create_stream(&spec.log_group, &stream).await?;
 
-    let mut command = Command::new(&shared.worker);
-    command
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .env("HOME", &folder)
-        .envs(&spec.environment)
-        .env(worker_env::JOURNAL, folder.join(JOURNAL))
-        .env(worker_env::ALLOW_FILE_REPO, "1")
-        .env(worker_env::WORKDIR, &workspace)
-        .current_dir(&workspace)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let workstream = spec.environment.get(worker_env::WORKSTREAM);
-    if let Some(agent) = workstream.and_then(|name| agents::of(&shared.folder, name)) {
-        command.env(worker_env::AGENT_COMMAND, agent);
-    }
+    let mut handover = Handover::default();
     for (name, arn) in &spec.secrets {
         let value = shared.secrets.get(arn).await?;
-        let value = value.with_context(|| format!("the secret for {name} has no value"))?;
-        command.env(name, value);
+        // As ECS says it.
+        let value = value.with_context(|| {
+            format!("ResourceInitializationError: unable to pull secrets: Secrets Manager can't find the specified secret value for {name}")
+        })?;
+        handover.secrets.insert(name.clone(), value);
     }
-    let mut worker = Group::spawn(&mut command)?;
+    let workstream = spec.environment.get(worker_env::WORKSTREAM);
+    let agent = workstream.and_then(|name| agents::of(&shared.folder, name));
+    let mut command = match &shared.how {
+        How::Process(worker) => process(worker, &spec, &folder, agent)?,
+        How::Container(engine) => {
+            let scratch = shared.folder.parent().unwrap_or(&shared.folder);
+            let agent = agent.as_deref();
+            let container = Container { engine, spec: &spec, id, folder: &folder, scratch, agent };
+            handover.afterwards = container.removal();
+            container.command(handover.secrets.keys()).await?
+        }
+    };
+    let mut worker = Group::spawn_supervised(&mut command, &handover).await?;
     let stdout = worker.child().stdout.take().context("the worker has no stdout")?;
     let stderr = worker.child().stderr.take().context("the worker has no stderr")?;
     let shipper = shipping::Shipper::start(shared.logs.clone(), spec.log_group, stream);
@@ -192,7 +222,7 @@ async fn play(
     let mut code = "EssentialContainerExited";
     let status = tokio::select! {
         status = worker.wait() => status?,
-        () = asked(&mut stop) => {
+        () = asked(stop) => {
             code = "UserInitiated";
             worker.signal_leader(Signal::TERM);
             match tokio::time::timeout(Duration::from_secs(spec.stop_timeout), worker.wait()).await {
@@ -209,20 +239,46 @@ async fn play(
             reader.abort();
         }
     }
-    shipper.finish().await?;
-    let exit = status.code().map_or_else(|| status.to_string(), |code| code.to_string());
-    fs::write(folder.join("exit"), exit)?;
+    tokio::select! {
+        shipped = shipper.finish() => shipped?,
+        _ = stop.wait_for(|stop| *stop == Stop::CloudGone) => {}
+    }
     let reason = match code {
         "UserInitiated" => "Task stopped by user",
         _ => "Essential container in task exited",
     };
-    // As a container's exit code tells of a signal.
+    // A supervisor that was killed itself ends by a signal; otherwise it has the worker's code.
     let exit = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     Ok(End { code, reason: reason.to_owned(), exit })
 }
 
-async fn asked(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|&stop| stop).await;
+/// The worker as a process of this machine.
+fn process(
+    worker: &Path,
+    spec: &TaskSpec,
+    folder: &Path,
+    agent: Option<String>,
+) -> Result<Command> {
+    let workspace = folder.join("workspace");
+    fs::create_dir_all(&workspace)?;
+    let mut command = supervised(worker)?;
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("HOME", folder)
+        .envs(&spec.environment)
+        .env(worker_env::JOURNAL, folder.join(JOURNAL))
+        .env(worker_env::ALLOW_FILE_REPO, "1")
+        .env(worker_env::WORKDIR, &workspace)
+        .envs(agent.map(|agent| (worker_env::AGENT_COMMAND, agent)))
+        .current_dir(&workspace)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Ok(command)
+}
+
+async fn asked(stop: &mut watch::Receiver<Stop>) {
+    let _ = stop.wait_for(|&stop| stop != Stop::No).await;
 }
 
 /// The last part of a task's ARN.

@@ -3,10 +3,11 @@
 pub mod agents;
 mod cloud;
 mod fargate;
+mod scratch;
 pub mod server;
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,8 +20,8 @@ use crate::{
     aws::Aws,
     build,
     keys::signing_keys,
-    project::Project,
-    target::{LOCAL_ENVIRONMENT, Target, default_scratch},
+    project::{Description, Project},
+    target::{AccessKey, Target, default_scratch},
     token::Minter,
     tools::{
         python::{self, LOCAL_CLOUD},
@@ -29,17 +30,26 @@ use crate::{
     },
 };
 
-use cloud::Cloud;
 pub use cloud::claim;
-use fargate::Fargate;
+use cloud::{Cloud, Start};
+use fargate::{
+    Fargate, How,
+    container::{self, Engine},
+};
+use scratch::Scratch;
 
 pub use fargate::JOURNAL;
+
+/// The server and its guard, in the project.
+const STARTER: &str = "cli/tools/local_cloud";
 
 /// Where state is kept: the one thing the local cloud adds to the generated HCL.
 const OVERRIDE: &str = "terraform {\n  backend \"local\" {}\n}\n";
 
 /// How the local cloud is brought up.
 pub struct Options {
+    /// The environment to apply.
+    pub environment: String,
     pub scratch: PathBuf,
     pub port: u16,
     /// The text of the secret `anthropic-keys`.
@@ -48,6 +58,8 @@ pub struct Options {
     pub viewer: bool,
     /// Run the functions as they are shipped, not as they are developed.
     pub release: bool,
+    /// Run tasks in containers of their image, not as processes.
+    pub containers: bool,
     /// Where the functions post to; `None`: the local cloud itself.
     pub management_base: Option<String>,
 }
@@ -55,25 +67,42 @@ pub struct Options {
 /// A local cloud that runs.
 pub struct Local {
     pub target: Target,
-    pub scratch: PathBuf,
+    scratch: Scratch,
     cloud: Cloud,
+    cloud_is_gone: bool,
     fargate: Fargate,
 }
 
 impl Local {
     /// Builds what is needed, starts the cloud, applies the HCL and sets the secrets.
     pub async fn up(project: &Project, options: Options) -> Result<Self> {
-        // Before anything slow: a port that is taken now will be taken then.
+        // Before anything slow: what is wrong now will be wrong then.
         cloud::claim(options.port, "--port")?;
-        let scratch = clear(&options.scratch)?;
-        let root = scratch.join("terraform/envs").join(LOCAL_ENVIRONMENT);
+        project.environment(&options.environment)?;
+        let description = Description::read(project, &options.environment)?;
+        let engine = match options.containers {
+            true => Some(Engine::find(project).await?),
+            false => None,
+        };
+        let held = Scratch::take(&options.scratch).await?;
+        let scratch = held.folder();
+        let root = scratch.join("terraform/envs").join(&options.environment);
         copy_tree(&project.terraform(), &scratch.join("terraform"))?;
         fs::write(root.join("local_override.tf"), OVERRIDE)?;
         let terraform = Terraform::new(&root)?.without_account();
+        let key = AccessKey::generate()?;
         let cloud = async {
             let bin =
                 step("local cloud installed (pip)", python::install(project, &LOCAL_CLOUD)).await?;
-            step("local cloud started", Cloud::start(&bin, &scratch, options.port)).await
+            let start = Start {
+                python: bin.join("python"),
+                starter: project.root().join(STARTER),
+                scratch: scratch.to_owned(),
+                port: options.port,
+                region: description.region.clone(),
+                key: key.clone(),
+            };
+            step("local cloud started", Cloud::start(start)).await
         };
         let init_log = scratch.join("init.log");
         let init = step("providers (init)", terraform.init(&init_log));
@@ -84,7 +113,7 @@ impl Local {
                     let shipped = build::lambdas_for_this_host(project);
                     step("functions as shipped (cargo-lambda)", shipped).await?
                 }
-                false => programs.functions(&scratch)?,
+                false => programs.functions(scratch)?,
             };
             anyhow::Ok((programs, zip))
         };
@@ -94,13 +123,21 @@ impl Local {
                 false => Ok(()),
             }
         };
-        let (mut cloud, (), (programs, zip), ()) = tokio::try_join!(cloud, init, programs, viewer)?;
+        let image = async {
+            let Some(engine) = &engine else { return Ok(None) };
+            let name = format!("worker image ({})", engine.program());
+            step(&name, container::build(project, engine)).await.map(Some)
+        };
+        let (mut cloud, (), (programs, zip), (), image) =
+            tokio::try_join!(cloud, init, programs, viewer, image)?;
 
         let endpoint = cloud.endpoint();
         let management_base =
             options.management_base.unwrap_or_else(|| format!("{endpoint}/_aws/execute-api"));
         let terraform = terraform
             .env("AWS_ENDPOINT_URL", &endpoint)
+            .env("AWS_ACCESS_KEY_ID", &key.id)
+            .env("AWS_SECRET_ACCESS_KEY", &key.secret)
             .env(&format!("TF_VAR_{}", variable::LAMBDA_ZIP), zip)
             .env(&format!("TF_VAR_{}", variable::MANAGEMENT_BASE), management_base)
             // The stand-in for Fargate can read this machine's files.
@@ -115,19 +152,18 @@ impl Local {
                 return Err(error);
             }
             eprintln!("note: an answer of the local cloud was lost; it is started afresh, once");
-            cloud.stop().await;
             let _ = fs::remove_file(root.join("terraform.tfstate"));
-            let bin = python::install(project, &LOCAL_CLOUD).await?;
-            cloud = Cloud::start(&bin, &scratch, cloud.port()).await?;
+            cloud = cloud.again().await?;
             step("environment created (apply)", terraform.apply(&apply_log)).await?;
         }
         let target = Target {
-            environment: LOCAL_ENVIRONMENT.to_owned(),
+            environment: options.environment,
             endpoint: Some(endpoint),
+            key: Some(key),
             viewer: None,
             outputs: terraform.outputs().await?,
         };
-        let aws = Aws::connect(&target).await;
+        let aws = Aws::connect(&target).await?;
         let signing = serde_json::to_string(&signing_keys()?)?;
         for (name, value) in [
             (SecretName::WebsocketSigningKeys, signing.as_str()),
@@ -136,21 +172,35 @@ impl Local {
         ] {
             aws.secrets().put(target.secret_arn(name)?, value).await?;
         }
-        let cluster = target.text(output::CLUSTER)?.to_owned();
-        let fargate =
-            Fargate::start(&aws, LOCAL_ENVIRONMENT, cluster, programs.worker, tasks(&scratch));
-        Ok(Self { target, scratch, cloud, fargate })
+        let how = match engine {
+            Some(engine) => {
+                let image = image.context("the image was not built")?;
+                engine.tag(image, target.text(output::WORKER_IMAGE)?).await?;
+                How::Container(engine)
+            }
+            None => How::Process(programs.worker),
+        };
+        let fargate = Fargate::start(&aws, &target, how, tasks(scratch))?;
+        Ok(Self { target, scratch: held, cloud, cloud_is_gone: false, fargate })
+    }
+
+    /// Its scratch folder.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.folder()
     }
 
     /// Resolves when the cloud's server ends by itself, with the reason.
     pub async fn failed(&mut self) -> anyhow::Error {
-        self.cloud.ended().await
+        let reason = self.cloud.ended().await;
+        self.cloud_is_gone = true;
+        eprintln!("the local cloud has ended; its tasks are asked to end …");
+        reason
     }
 
     /// Stops the tasks, then the cloud.
     pub async fn down(mut self) {
-        Target::forget(&self.scratch);
-        self.fargate.stop().await;
+        Target::forget(self.scratch());
+        self.fargate.stop(self.cloud_is_gone).await;
         self.cloud.stop().await;
     }
 }
@@ -160,45 +210,22 @@ pub fn tasks(scratch: &Path) -> PathBuf {
     scratch.join("tasks")
 }
 
-/// Empties a scratch folder of ours. Another folder's content is never deleted.
-fn clear(scratch: &Path) -> Result<PathBuf> {
-    const MARK: &str = ".ralph-scratch";
-    let mark = scratch.join(MARK);
-    let empty = fs::read_dir(scratch).map_or(true, |mut entries| entries.next().is_none());
-    if !empty && !mark.exists() {
-        bail!(
-            "{} holds files that are not ralph's\nhint: name an empty folder with --scratch",
-            scratch.display()
-        );
-    }
-    if let Ok(target) = Target::read(scratch)
-        && target.endpoint.as_deref().is_some_and(cloud::is_alive)
-    {
-        bail!(
-            "a local cloud already runs with {}\nhint: stop it with Ctrl-C, or name another folder with --scratch",
-            scratch.display()
-        );
-    }
-    if !empty {
-        fs::remove_dir_all(scratch)
-            .with_context(|| format!("{} cannot be emptied", scratch.display()))?;
-    }
-    fs::create_dir_all(scratch).with_context(|| format!("{} cannot be made", scratch.display()))?;
-    fs::write(&mark, "ralph empties this folder when it starts a local cloud here\n")?;
-    Ok(scratch.canonicalize()?)
-}
-
 /// `ralph local`.
 pub async fn run(options: LocalArgs) -> Result<()> {
     let project = Project::find()?;
-    cloud::claim(options.viewer_port, "--viewer-port")?;
     let scratch = options.scratch.clone().unwrap_or_else(|| default_scratch(&project));
+    if options.stop {
+        return scratch::stop(&scratch).await;
+    }
+    cloud::claim(options.viewer_port, "--viewer-port")?;
     let up = Options {
+        environment: options.env.clone(),
         scratch,
         port: options.port,
         anthropic_keys: anthropic_keys(true),
         viewer: !options.no_viewer,
         release: options.release,
+        containers: options.containers,
         management_base: options.management_base.clone(),
     };
     let mut interrupt = Interrupt::new()?;
@@ -208,8 +235,11 @@ pub async fn run(options: LocalArgs) -> Result<()> {
     };
     let result = serve(&project, &options, &mut local, &mut interrupt).await;
     eprintln!("stopping …");
-    local.down().await;
-    result
+    tokio::select! {
+        () = local.down() => result,
+        // What still runs is ended by its supervisors.
+        () = interrupt.wait() => bail!("interrupted while it stopped\nhint: `ralph local --stop` waits for what is left"),
+    }
 }
 
 async fn serve(
@@ -218,7 +248,7 @@ async fn serve(
     local: &mut Local,
     interrupt: &mut Interrupt,
 ) -> Result<()> {
-    let aws = Aws::connect(&local.target).await;
+    let aws = Aws::connect(&local.target).await?;
     let minter = Minter::connect(&local.target, &aws).await?;
     let page = (!options.no_viewer).then(|| project.viewer_dist());
     let server = server::bind(
@@ -232,10 +262,10 @@ async fn serve(
     )
     .await?;
     local.target.viewer = Some(server.address());
-    local.target.write(&local.scratch)?;
+    local.target.write(local.scratch())?;
     println!("cloud   {}", local.target.endpoint.as_deref().unwrap_or_default());
     println!("viewer  {}", server.address());
-    println!("try     just demo --join {}", local.scratch.display());
+    println!("try     just demo --join {}", local.scratch().display());
     println!("ready; Ctrl-C ends it");
     tokio::select! {
         result = server.run() => result,
@@ -253,48 +283,37 @@ pub fn anthropic_keys(wanted: bool) -> String {
     keys.to_string()
 }
 
-/// Ctrl-C or SIGTERM.
+/// Ctrl-C, SIGTERM, or the end of the terminal.
 pub struct Interrupt {
     int: tokio::signal::unix::Signal,
     term: tokio::signal::unix::Signal,
+    hup: tokio::signal::unix::Signal,
 }
 
 impl Interrupt {
     pub fn new() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
+        Ok(Self {
+            int: signal(SignalKind::interrupt())?,
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+        })
     }
 
     pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.int.recv() => {}
             _ = self.term.recv() => {}
+            _ = self.hup.recv() => {
+                // The terminal is gone: whatever is still to be said would end this process.
+                if let Ok(nowhere) = File::options().write(true).open("/dev/null") {
+                    let _ = rustix::stdio::dup2_stdout(&nowhere);
+                    let _ = rustix::stdio::dup2_stderr(&nowhere);
+                }
+            }
         }
     }
 }
 
 /// How long a stopping process may take before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_with_other_files_is_never_emptied() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("thesis.tex"), "x").unwrap();
-        let error = clear(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("not ralph's"), "{error}");
-        assert!(folder.path().join("thesis.tex").exists());
-    }
-
-    #[test]
-    fn a_scratch_folder_of_ours_is_emptied() {
-        let folder = tempfile::tempdir().unwrap();
-        let scratch = clear(&folder.path().join("new")).unwrap();
-        fs::write(scratch.join("old.log"), "x").unwrap();
-        clear(&scratch).unwrap();
-        assert!(!scratch.join("old.log").exists());
-    }
-}

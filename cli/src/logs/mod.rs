@@ -46,7 +46,7 @@ pub async fn run(options: LogsArgs) -> Result<ExitCode> {
         );
     }
     let target = options.target.resolve().await?;
-    let aws = Aws::connect(&target).await;
+    let aws = Aws::connect(&target).await?;
     let place = place(&target, &aws).await?;
     let form = if options.json { Form::Json } else { Form::Text(Extent::Whole) };
     let mut screen = stdout(form, options.color.into());

@@ -1,16 +1,26 @@
 //! Processes that run beside this one and must not outlive it.
 
-use std::{process::ExitStatus, time::Duration};
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, Command};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, ChildStdin, Command},
+};
+
+use super::supervise::Handover;
 
 /// A child in a process group of its own; the whole group is killed when this is dropped.
 #[derive(Debug)]
 pub struct Group {
     child: Child,
     pid: Pid,
+    /// A supervisor ends when this closes, which the kernel does if this process is killed.
+    _watched: Option<ChildStdin>,
 }
 
 impl Group {
@@ -23,7 +33,18 @@ impl Group {
             .id()
             .and_then(|id| Pid::from_raw(id.cast_signed()))
             .context("the process has no id")?;
-        Ok(Self { child, pid })
+        Ok(Self { child, pid, _watched: None })
+    }
+
+    /// Starts a command of [`supervised`](super::supervise::supervised).
+    pub async fn spawn_supervised(command: &mut Command, handover: &Handover) -> Result<Self> {
+        let mut group = Self::spawn(command.stdin(Stdio::piped()))?;
+        let mut pipe = group.child.stdin.take().context("the supervisor has no input")?;
+        let mut line = serde_json::to_vec(handover)?;
+        line.push(b'\n');
+        pipe.write_all(&line).await.context("the supervisor ended at its start")?;
+        group._watched = Some(pipe);
+        Ok(group)
     }
 
     pub fn child(&mut self) -> &mut Child {
@@ -41,9 +62,9 @@ impl Group {
         let _ = rustix::process::kill_process(self.pid, signal);
     }
 
-    /// Asks the group to end, and kills what is left of it after `patience`.
+    /// Asks the leader to end, and kills what is left of the group then, or after `patience`.
     pub async fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
-        let _ = kill_process_group(self.pid, Signal::TERM);
+        self.signal_leader(Signal::TERM);
         let status = tokio::time::timeout(patience, self.child.wait()).await;
         let _ = kill_process_group(self.pid, Signal::KILL);
         match status {

@@ -4,4 +4,5 @@ pub mod children;
 pub mod program;
 pub mod python;
 pub mod steps;
+pub mod supervise;
 pub mod terraform;

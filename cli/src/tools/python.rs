@@ -71,7 +71,7 @@ pub async fn install(project: &Project, requirements: &Requirements) -> Result<P
         "-r",
     ])
     .arg(&wanted);
-    run(&mut pip, &log).await?;
+    run(&pip, &log).await?;
     // Written last: an environment that was cut off is made again.
     fs::write(&stamp, requirements.text)?;
     drop(lock);

@@ -75,18 +75,18 @@ impl Terraform {
         if let Some(mirror) = mirror() {
             command.arg(format!("-plugin-dir={}", mirror.display()));
         }
-        run(&mut command, log).await
+        run(&command, log).await
     }
 
     /// `apply` without questions, its output in `log`.
     pub async fn apply(&self, log: &Path) -> Result<()> {
-        run(&mut self.command(&["apply", "-auto-approve", "-input=false", "-no-color"]), log).await
+        run(&self.command(&["apply", "-auto-approve", "-input=false", "-no-color"]), log).await
     }
 
     /// `destroy` without questions, its output in `log`.
     pub async fn destroy(&self, log: &Path) -> Result<()> {
-        let mut command = self.command(&["destroy", "-auto-approve", "-input=false", "-no-color"]);
-        run(&mut command, log).await
+        let command = self.command(&["destroy", "-auto-approve", "-input=false", "-no-color"]);
+        run(&command, log).await
     }
 
     /// Whether a plan would change something; its output is in `log`.

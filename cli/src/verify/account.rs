@@ -106,6 +106,7 @@ impl Account {
         let target = Target {
             environment: NAME.to_owned(),
             endpoint: None,
+            key: None,
             viewer: None,
             outputs: self.terraform.outputs().await?,
         };
@@ -123,7 +124,7 @@ impl Account {
     }
 
     async fn set_secrets(&self, target: &Target) -> Result<()> {
-        let secrets = Aws::connect(target).await.secrets();
+        let secrets = Aws::connect(target).await?.secrets();
         let signing = serde_json::to_string(&signing_keys()?)?;
         for (name, value) in [
             (SecretName::WebsocketSigningKeys, signing.as_str()),
@@ -186,8 +187,7 @@ async fn generate(project: &Project, folder: &Path) -> Result<PathBuf> {
         .arg("--out")
         .arg(&tree)
         .current_dir(project.root());
-    step("environment written (generator)", run(&mut generator, &folder.join("generator.log")))
-        .await?;
+    step("environment written (generator)", run(&generator, &folder.join("generator.log"))).await?;
     Ok(root)
 }
 

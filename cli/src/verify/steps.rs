@@ -46,7 +46,7 @@ pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
     if let Some(scratch) = setup.scratch {
         agents::set(scratch, &workstream, &agent::command())?;
     }
-    let aws = Aws::connect(setup.target).await;
+    let aws = Aws::connect(setup.target).await?;
     let executions = aws.executions(setup.target)?;
     let reader = Reader::Rules(Box::new(Client::new(Options {
         overlap: OVERLAP,

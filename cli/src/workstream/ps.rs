@@ -42,7 +42,7 @@ struct Shown {
 
 pub async fn run(options: PsArgs) -> Result<()> {
     let target = options.target.resolve().await?;
-    let aws = Aws::connect(&target).await;
+    let aws = Aws::connect(&target).await?;
     let executions = aws.executions(&target)?;
     let (runs, logs) = (aws.runs(&target)?, aws.log_reader(&target)?);
     let found = match options.all {

@@ -26,7 +26,7 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
     if options.scripted && scratch.is_none() {
         bail!("--scripted is for the local cloud\nhint: add --local, or leave it out");
     }
-    let aws = Aws::connect(&target).await;
+    let aws = Aws::connect(&target).await?;
     check_secrets(&target, &aws.secrets(), &order).await?;
     let executions = aws.executions(&target)?;
     check_free(&executions, &order).await?;

@@ -19,7 +19,7 @@ const WITHOUT_TASK: u32 = 5;
 
 pub async fn run(options: StopArgs) -> Result<()> {
     let target = options.target.resolve().await?;
-    let aws = Aws::connect(&target).await;
+    let aws = Aws::connect(&target).await?;
     let (executions, runs, tasks) = (aws.executions(&target)?, aws.runs(&target)?, aws.tasks());
     let cluster = target.text(output::CLUSTER)?;
     let workstream = &options.workstream;

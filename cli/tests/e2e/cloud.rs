@@ -99,6 +99,12 @@ impl Cloud {
         self.description["outputs"][name].as_str().unwrap_or_else(|| panic!("no output {name}"))
     }
 
+    /// The operator's key, as curl takes a user.
+    pub fn user(&self) -> String {
+        let part = |name: &str| self.description["key"][name].as_str().expect("a key");
+        format!("{}:{}", part("id"), part("secret"))
+    }
+
     /// Where it listens.
     pub fn endpoint(&self) -> &str {
         self.description["endpoint"].as_str().expect("an endpoint")

@@ -116,7 +116,7 @@ impl FakeProject {
         let folder = tempfile::tempdir().expect("a folder");
         let project = Self { folder };
         std::fs::create_dir_all(project.path("terraform/envs/dev")).expect("made");
-        std::fs::write(project.path("ralph.toml"), "").expect("written");
+        std::fs::write(project.path("ralph.toml"), "[env.dev]\n").expect("written");
         for (name, script) in programs {
             project.program(&format!("bin/{name}"), script);
         }
@@ -168,7 +168,7 @@ fn a_python_that_is_too_old_or_has_no_venv_is_named() {
 #[test]
 fn a_local_cloud_that_does_not_start_shows_its_last_words() {
     let project = FakeProject::new(&[("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)]);
-    project.program(".tools/venv-local-cloud/bin/ministack", "echo no such luck; exit 7");
+    project.program(".tools/venv-local-cloud/bin/python", "echo no such luck; exit 7");
     let stamp = project.path(".tools/venv-local-cloud/requirements.txt");
     std::fs::copy(root().join("cli/tools/local-cloud.txt"), stamp).expect("copied");
     let output = project.local();

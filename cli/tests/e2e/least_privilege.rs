@@ -42,7 +42,7 @@ const OTHERS: [(&str, &str); 3] = [
 /// A call of IAM's query API, as text.
 fn iam(parameters: &[(&str, &str)]) -> String {
     let mut command = Command::new("curl");
-    command.args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:iam", "--user", "test:test"]);
+    command.args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:iam", "--user", &cloud().user()]);
     command.args(["--data-urlencode", "Version=2010-05-08"]);
     for (name, value) in parameters {
         command.args(["--data-urlencode", &format!("{name}={value}")]);
@@ -429,7 +429,7 @@ fn fresh_instances(function: &str) {
     let target = format!("/2015-03-31/functions/{function}/configuration");
     let call = |more: &[&str]| -> Value {
         let mut command = Command::new("curl");
-        command.args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:lambda", "--user", "test:test"]);
+        command.args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:lambda", "--user", &cloud().user()]);
         command.args(["-H", "content-type: application/json"]).args(more);
         let answer = command.arg(format!("{}{target}", cloud().endpoint())).output().expect("curl");
         serde_json::from_slice(&answer.stdout).unwrap_or_else(|_| panic!("{}", stdout(&answer)))

@@ -20,6 +20,8 @@ fn a_second_plan_changes_nothing_but_what_the_local_cloud_misreports() {
     let folder = cloud.scratch().join("terraform/envs/dev");
     let program =
         if Command::new("tofu").arg("version").output().is_ok() { "tofu" } else { "terraform" };
+    let user = cloud.user();
+    let (id, secret) = user.split_once(':').expect("a key");
     let terraform = |arguments: &[&str]| {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
@@ -30,8 +32,8 @@ fn a_second_plan_changes_nothing_but_what_the_local_cloud_misreports() {
             .args(arguments)
             .env_remove("TF_CLI_CONFIG_FILE")
             .envs([
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_ACCESS_KEY_ID", id),
+                ("AWS_SECRET_ACCESS_KEY", secret),
                 ("AWS_REGION", "us-east-1"),
                 ("AWS_ENDPOINT_URL", cloud.endpoint()),
             ])

@@ -107,6 +107,7 @@ fn without_values() -> tempfile::TempDir {
     let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}");
     let description = serde_json::json!({
         "environment": "dev", "endpoint": format!("http://{address}"), "viewer": null,
+        "key": {"id": "any", "secret": "any"},
         "outputs": {
             "websocket_api_id": "api", "websocket_stage": "dev",
             "state_machine_arn": "arn:aws:states:us-east-1:000000000000:stateMachine:m",

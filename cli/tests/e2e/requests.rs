@@ -18,19 +18,26 @@ pub fn now_ms() -> u64 {
 
 /// A request with the local cloud's root credentials.
 pub fn aws(service: &str, path: &str, headers: &[&str], body: &Value) -> Value {
-    send(service, &format!("{}{path}", cloud().endpoint()), headers, Some(body))
+    let url = format!("{}{path}", cloud().endpoint());
+    send(service, (&url, &cloud().user()), headers, Some(body))
 }
 
 /// The same, to read something.
 pub fn aws_get(service: &str, path: &str) -> Value {
-    send(service, &format!("{}{path}", cloud().endpoint()), &[], None)
+    let url = format!("{}{path}", cloud().endpoint());
+    send(service, (&url, &cloud().user()), &[], None)
 }
 
-/// A request to any local cloud.
-pub fn send(service: &str, url: &str, headers: &[&str], body: Option<&Value>) -> Value {
+/// A request to any local cloud, by its operator.
+pub fn send(
+    service: &str,
+    (url, user): (&str, &str),
+    headers: &[&str],
+    body: Option<&Value>,
+) -> Value {
     let mut command = Command::new("curl");
     let sign = format!("aws:amz:us-east-1:{service}");
-    command.args(["-sS", "--aws-sigv4", &sign, "--user", "test:test"]);
+    command.args(["-sS", "--aws-sigv4", &sign, "--user", user]);
     if body.is_some() {
         command.args(["--data-binary", "@-"]);
     }

@@ -28,7 +28,7 @@ fn secret_value(cloud: &Cloud, arn: &str) -> String {
     // No AWS tool is needed for it: with root credentials the local cloud takes a plain request
     // that is signed by curl.
     let output = std::process::Command::new("curl")
-        .args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:secretsmanager", "--user", "test:test"])
+        .args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:secretsmanager", "--user", &cloud.user()])
         .args(["-H", "x-amz-target: secretsmanager.GetSecretValue"])
         .args(["-H", "content-type: application/x-amz-json-1.1"])
         .args(["-d", &format!(r#"{{"SecretId":"{arn}"}}"#), cloud.endpoint()])

@@ -3,7 +3,7 @@
 //! one setting for all.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
@@ -27,6 +27,10 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// The second cloud with the machine in it.
 pub struct Steps {
     endpoint: String,
+    /// The operator, as curl takes a user.
+    user: String,
+    /// Where control paths are asked.
+    socket: PathBuf,
     machine: String,
     _watchdog: Child,
 }
@@ -37,17 +41,28 @@ pub fn steps() -> &'static Steps {
     STEPS.get_or_init(Steps::start)
 }
 
-/// A call to a service with the local cloud's root credentials.
-pub fn call(endpoint: &str, (service, target): (&str, &str), body: &Value) -> Value {
+/// A call to a service by a local cloud's operator.
+pub fn call(
+    (endpoint, user): (&str, &str),
+    (service, target): (&str, &str),
+    body: &Value,
+) -> Value {
     let output = Command::new("curl")
         .args(["-sS", "--aws-sigv4", &format!("aws:amz:us-east-1:{service}")])
-        .args(["--user", "test:test", "-H", &format!("x-amz-target: {target}")])
+        .args(["--user", user, "-H", &format!("x-amz-target: {target}")])
         .args(["-H", "content-type: application/x-amz-json-1.0"])
         .args(["-d", &body.to_string(), endpoint])
         .output()
         .expect("curl runs");
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{target}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// curl, for the control paths of a local cloud.
+fn control(socket: &Path) -> Command {
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "--unix-socket"]).arg(socket);
+    curl
 }
 
 /// An execution that has ended.
@@ -89,7 +104,7 @@ pub fn variable<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
 /// The definition that Terraform applied.
 pub fn applied() -> Value {
     let machine = call(
-        cloud().endpoint(),
+        (cloud().endpoint(), &cloud().user()),
         ("states", "AWSStepFunctions.DescribeStateMachine"),
         &json!({"stateMachineArn": cloud().output("state_machine_arn")}),
     );
@@ -98,7 +113,7 @@ pub fn applied() -> Value {
 }
 
 /// A function as it is in the shared cloud: the same code, the same environment.
-fn create_function(endpoint: &str, handler: Handler) {
+fn create_function((endpoint, user): (&str, &str), handler: Handler) {
     let name = Resources::new("dev").function(handler);
     let path = format!("/2015-03-31/functions/{name}/configuration");
     let shared = requests::aws_get("lambda", &path);
@@ -110,7 +125,8 @@ fn create_function(endpoint: &str, handler: Handler) {
         "Code": {"ZipFile": STANDARD.encode(zip)},
     });
     let url = format!("{endpoint}/2015-03-31/functions");
-    let made = requests::send("lambda", &url, &["content-type: application/json"], Some(&body));
+    let made =
+        requests::send("lambda", (&url, user), &["content-type: application/json"], Some(&body));
     assert_eq!(made["FunctionName"], json!(name), "{made}");
 }
 
@@ -127,23 +143,26 @@ impl Steps {
             .port();
         let endpoint = format!("http://127.0.0.1:{port}");
         let log = std::fs::File::create(scratch.join("cloud.log")).expect("a log");
-        let mut server = Command::new(root().join(".tools/venv-local-cloud/bin/ministack"));
+        let mut server = Command::new(root().join(".tools/venv-local-cloud/bin/python"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
             server.env_remove(name);
         }
+        let (id, secret) = (ulid::Ulid::generate().to_string(), ulid::Ulid::generate().to_string());
         // The watchdog ends it with this program.
         #[allow(clippy::zombie_processes, reason = "it lives as long as this program")]
         let server = server
+            .arg(root().join("cli/tools/local_cloud"))
+            .args(["--port", &port.to_string()])
             .envs([
                 ("GATEWAY_PORT", port.to_string().as_str()),
-                ("BIND_HOST", "127.0.0.1"),
                 ("SFN_WAIT_SCALE", "0"),
                 ("LAMBDA_EXECUTOR", "local"),
                 ("AWS_ENDPOINT_URL", endpoint.as_str()),
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_ACCESS_KEY_ID", &id),
+                ("AWS_SECRET_ACCESS_KEY", &secret),
                 ("AWS_DEFAULT_REGION", "us-east-1"),
                 ("DOCKER_HOST", "unix:///nonexistent"),
+                ("PYTHONDONTWRITEBYTECODE", "1"),
             ])
             .current_dir(&scratch)
             .stdin(Stdio::null())
@@ -152,16 +171,18 @@ impl Steps {
             .spawn()
             .expect("the local cloud starts");
         let watchdog = crate::cloud::watchdog(server.id());
-        let health = format!("{endpoint}/_ministack/health");
+        let socket = scratch.join("cloud.sock");
+        let user = format!("{id}:{secret}");
         let begun = Instant::now();
-        while !Command::new("curl")
-            .args(["-sf", "-o", "/dev/null", &health])
+        while !control(&socket)
+            .args(["-f", "-o", "/dev/null", "http://localhost/_ministack/health"])
             .status()
             .is_ok_and(|s| s.success())
         {
             assert!(begun.elapsed() < LONGEST, "the second local cloud does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
+        let operator = (endpoint.as_str(), user.as_str());
         let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
         let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
         let table = json!({
@@ -169,17 +190,17 @@ impl Steps {
             "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")],
             "AttributeDefinitions": [text("pk"), text("sk")],
         });
-        call(&endpoint, ("dynamodb", "DynamoDB_20120810.CreateTable"), &table);
+        call(operator, ("dynamodb", "DynamoDB_20120810.CreateTable"), &table);
         for handler in [Handler::Admit, Handler::Decide] {
-            create_function(&endpoint, handler);
+            create_function(operator, handler);
         }
         let machine = json!({
             "name": MACHINE, "definition": definition.to_string(),
             "roleArn": "arn:aws:iam::000000000000:role/steps",
         });
-        let made = call(&endpoint, ("states", "AWSStepFunctions.CreateStateMachine"), &machine);
+        let made = call(operator, ("states", "AWSStepFunctions.CreateStateMachine"), &machine);
         let machine = made["stateMachineArn"].as_str().unwrap_or_else(|| panic!("{made}"));
-        Self { machine: machine.to_owned(), endpoint, _watchdog: watchdog }
+        Self { machine: machine.to_owned(), endpoint, user, socket, _watchdog: watchdog }
     }
 
     /// An execution of another machine that does not end: its only task is never taken up.
@@ -204,11 +225,15 @@ impl Steps {
     }
 
     pub fn states(&self, action: &str, body: &Value) -> Value {
-        call(&self.endpoint, ("states", &format!("AWSStepFunctions.{action}")), body)
+        call((&self.endpoint, &self.user), ("states", &format!("AWSStepFunctions.{action}")), body)
     }
 
     pub fn table(&self, action: &str, body: &Value) -> Value {
-        call(&self.endpoint, ("dynamodb", &format!("DynamoDB_20120810.{action}")), body)
+        call(
+            (&self.endpoint, &self.user),
+            ("dynamodb", &format!("DynamoDB_20120810.{action}")),
+            body,
+        )
     }
 
     /// Gives the answers of a case's calls: state, and the answers in the order of its calls, keyed
@@ -226,9 +251,8 @@ impl Steps {
         let config = json!({"stepfunctions._sfn_mock_config": {
             "StateMachines": {MACHINE: {"TestCases": tests}}, "MockedResponses": answers,
         }});
-        let output = Command::new("curl")
-            .args(["-sSf", "-d", &config.to_string()])
-            .arg(format!("{}/_ministack/config", self.endpoint))
+        let output = control(&self.socket)
+            .args(["-Sf", "-d", &config.to_string(), "http://localhost/_ministack/config"])
             .output()
             .expect("curl runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

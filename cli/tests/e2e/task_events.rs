@@ -40,7 +40,7 @@ fn a_run_that_dies_before_its_first_line_is_seen_with_its_reason() {
     let cluster = "arn:aws:ecs:us-east-1:000000000000:cluster/ralph-dev";
     let path = "2015-03-31/functions/ralph-dev-task-events/invocations";
     let output = Command::new("curl")
-        .args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:lambda", "--user", "test:test"])
+        .args(["-sS", "--aws-sigv4", "aws:amz:us-east-1:lambda", "--user", &cloud().user()])
         .args(["-H", "x-amz-invocation-type: Event", "-d", &event(cluster).to_string()])
         .arg(format!("{}/{path}", cloud().endpoint()))
         .output()
@@ -60,7 +60,8 @@ fn a_run_that_dies_before_its_first_line_is_seen_with_its_reason() {
 #[test]
 fn the_rule_takes_task_changes_of_this_cluster_only() {
     let rule = json!({"Name": "ralph-dev-task-events"});
-    let rule = call(cloud().endpoint(), ("events", "AWSEvents.DescribeRule"), &rule);
+    let rule =
+        call((cloud().endpoint(), &cloud().user()), ("events", "AWSEvents.DescribeRule"), &rule);
     let pattern = rule["EventPattern"].as_str().unwrap_or_else(|| panic!("{rule}"));
     for (cluster, kind, taken) in [
         ("ralph-dev", "ECS Task State Change", true),
@@ -70,7 +71,11 @@ fn the_rule_takes_task_changes_of_this_cluster_only() {
         let mut event = event(&format!("arn:aws:ecs:us-east-1:000000000000:cluster/{cluster}"));
         event["detail-type"] = kind.into();
         let body = json!({"EventPattern": pattern, "Event": event.to_string()});
-        let tested = call(cloud().endpoint(), ("events", "AWSEvents.TestEventPattern"), &body);
+        let tested = call(
+            (cloud().endpoint(), &cloud().user()),
+            ("events", "AWSEvents.TestEventPattern"),
+            &body,
+        );
         assert_eq!(tested["Result"], taken, "{cluster}, {kind}: {tested}");
     }
 }

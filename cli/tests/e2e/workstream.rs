@@ -183,7 +183,7 @@ fn an_execution_of_another_name_is_seen_followed_and_stopped() {
     assert_eq!(row["Item"]["execution"]["S"], arn.as_str(), "{row}");
     let output = followed.wait_with_output().expect("ralph ends");
     assert!(stdout(&output).contains("run.start"), "{}", stdout(&output));
-    assert_eq!(output.status.code(), Some(0), "the local cloud says 0: {}", stderr(&output));
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
     let over = until("the end", || ps("by-hand", &["-a"]));
     assert_eq!(
         (&over["state"], &over["execution"]),

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
@@ -10,12 +11,12 @@ import subprocess
 import sys
 import time
 import urllib.parse
-import urllib.request
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 REGION = "us-east-1"
-OPERATOR = ("test", "test")
+# Of this run alone.
+OPERATOR = (f"AKIA{secrets.token_hex(8).upper()}", secrets.token_hex(20))
 START = time.monotonic()
 
 # What the local cloud reports differently from what was set, so that a second plan sees a change.
@@ -67,7 +68,7 @@ def installed_cloud():
         subprocess.run([venv / "bin/python", "-m", "pip", "install", "--quiet", "--require-hashes",
                         "-r", pins], check=True)
         stamp.write_text(pins.read_text())
-    return venv / "bin/ministack"
+    return venv / "bin/python"
 
 
 class Cloud:
@@ -78,21 +79,21 @@ class Cloud:
         self.url = f"http://127.0.0.1:{self.port}"
         (scratch / "tmp").mkdir()
         environment = clean_environment() | {
-            "GATEWAY_PORT": str(self.port), "BIND_HOST": "127.0.0.1", "LAMBDA_EXECUTOR": "local",
-            "AUTH": "true", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+            "GATEWAY_PORT": str(self.port), "LAMBDA_EXECUTOR": "local", "AUTH": "true",
+            "AWS_ACCESS_KEY_ID": OPERATOR[0], "AWS_SECRET_ACCESS_KEY": OPERATOR[1],
             "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url,
             "TMPDIR": str(scratch / "tmp"), "S3_DATA_DIR": str(scratch / "s3"),
-            "DOCKER_HOST": "unix:///nonexistent",
+            "DOCKER_HOST": "unix:///nonexistent", "PYTHONDONTWRITEBYTECODE": "1",
         }
         self.log = scratch / "cloud.log"
         self.process = subprocess.Popen(
-            [installed_cloud()], cwd=scratch, env=environment, stdin=subprocess.DEVNULL,
+            [installed_cloud(), ROOT / "cli/tools/local_cloud", "--port", str(self.port)], cwd=scratch, env=environment, stdin=subprocess.DEVNULL,
             stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=True)
         deadline = time.monotonic() + 60
         while True:
             try:
-                urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2).read()
-                return
+                with socket.create_connection(("127.0.0.1", self.port), timeout=2):
+                    return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(f"the local cloud does not start\n{self.log.read_text()[-2000:]}")
@@ -111,7 +112,7 @@ class Cloud:
         """A request with root's credentials, signed by curl."""
         done = subprocess.run(
             ["curl", "-sS", "--fail-with-body", "--aws-sigv4", f"aws:amz:{REGION}:{service}",
-             "--user", "test:test", *arguments, self.url], capture_output=True, text=True)
+             "--user", ":".join(OPERATOR), *arguments, self.url], capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{service}: {done.stdout}{done.stderr}")
         return done.stdout

@@ -5,6 +5,7 @@ import type { LogEvent } from "ralph-logs";
 interface Target {
   endpoint: string;
   viewer: string;
+  key: { id: string; secret: string };
   outputs: { [name: string]: { value: string } | string };
 }
 
@@ -14,13 +15,7 @@ export class Cloud {
   readonly #endpoint: string;
   readonly #outputs: Target["outputs"];
   readonly #streams = new Set<string>();
-  readonly #aws = new AwsClient({
-    accessKeyId: "test",
-    secretAccessKey: "test",
-    region: "us-east-1",
-    // A refused request is a failed test, not one to make again.
-    retries: 0,
-  });
+  readonly #aws: AwsClient;
 
   /** @param file `cloud.json` in the local cloud's scratch folder */
   constructor(file: string) {
@@ -28,6 +23,13 @@ export class Cloud {
     this.viewer = target.viewer;
     this.#endpoint = target.endpoint;
     this.#outputs = target.outputs;
+    this.#aws = new AwsClient({
+      accessKeyId: target.key.id,
+      secretAccessKey: target.key.secret,
+      region: "us-east-1",
+      // A refused request is a failed test, not one to make again.
+      retries: 0,
+    });
   }
 
   /** Writes events into a task's log stream, as the awslogs driver does, in batches as AWS takes. */

@@ -1,0 +1,260 @@
+//! `ralph supervise`: runs a program and lets nothing of it outlive the process that asked for it.
+//!
+//! Everything that the local cloud starts runs below one of these. The asker holds the other end of
+//! standard input. When that closes, because the asker ended or was killed, the program is asked to
+//! end, and killed if it does not. Once the program has ended, by itself or not, what it left
+//! behind is killed too, in whatever process group or session it is: an agent's background jobs
+//! would live on otherwise.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fs::{self, File},
+    os::{fd::AsFd, unix::process::ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{ExitCode, ExitStatus, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    net::unix::pipe::Receiver,
+    process::Command,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::args::SuperviseArgs;
+
+/// How long a program may take to end once its asker is gone. A worker commits and pushes in it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a supervisor is told by the pipe.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Handover {
+    /// Variables that do not stand in the supervisor's own environment, which every process of the
+    /// same user can read.
+    pub secrets: BTreeMap<String, String>,
+    /// A command that cleans up once the program has ended; empty: none.
+    pub afterwards: Vec<String>,
+}
+
+/// Where the supervisors that this process starts say that they run.
+static PIDS: OnceLock<PathBuf> = OnceLock::new();
+
+/// Lets every supervisor that is started from now on say in a folder that it runs. Only the first
+/// folder counts: a process has one scratch folder.
+pub fn announce_in(pids: PathBuf) {
+    let _ = PIDS.set(pids);
+}
+
+/// A command that runs `program` below a supervisor, to be started with
+/// [`Group::spawn_supervised`](super::children::Group::spawn_supervised).
+pub fn supervised(program: impl AsRef<OsStr>) -> Result<Command> {
+    let mut command = Command::new(this_program()?);
+    command.arg("supervise");
+    if let Some(pids) = PIDS.get() {
+        command.arg("--pids").arg(pids);
+    }
+    command.arg("--").arg(program);
+    Ok(command)
+}
+
+/// The same for a command with its arguments, folder and changes of the environment.
+pub fn supervised_copy(command: &Command) -> Result<Command> {
+    let command = command.as_std();
+    let mut below = supervised(command.get_program())?;
+    below.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => below.env(name, value),
+            None => below.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        below.current_dir(folder);
+    }
+    Ok(below)
+}
+
+/// This very program, also when its file was replaced since it started.
+fn this_program() -> Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe().context("this program does not know its own file")
+}
+
+/// `ralph supervise`. Ends with the program's exit code, or 128 and its signal.
+pub async fn run(options: SuperviseArgs) -> Result<ExitCode> {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    }
+    let _running = options.pids.as_deref().map(Running::say).transpose()?;
+    let mut asker =
+        BufReader::new(Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?);
+    let mut line = String::new();
+    asker.read_line(&mut line).await?;
+    let handover: Handover =
+        serde_json::from_str(&line).context("the asker went away before it said what to run")?;
+    let (program, arguments) = options.command.split_first().context("there is no program")?;
+    let mut signals = Signals::new()?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .envs(handover.secrets)
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("{} cannot be started", Path::new(program).display()))?;
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let end = async {
+        let mut rest = [0; 64];
+        // Nothing more is ever written; whatever ends the reading is the end.
+        while asker.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+    };
+    tokio::pin!(end);
+    let mut signal = Signal::TERM;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status?,
+            () = signals.any() => {
+                if let Some(pid) = pid {
+                    let _ = kill_process(pid, signal);
+                }
+                // Who asks twice does not wait.
+                signal = Signal::KILL;
+            }
+            () = &mut end => {
+                if let Some(pid) = pid {
+                    let _ = kill_process(pid, Signal::TERM);
+                }
+                if let Ok(status) = tokio::time::timeout(PATIENCE, child.wait()).await {
+                    break status?;
+                }
+                child.start_kill()?;
+                break child.wait().await?;
+            }
+        }
+    };
+    if let Some((program, arguments)) = handover.afterwards.split_first() {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = tokio::time::timeout(PATIENCE, command.status()).await;
+    }
+    kill_descendants();
+    Ok(ExitCode::from(code_of(status)))
+}
+
+/// A program's exit code, or 128 and the signal that ended it, as shells and containers have it.
+fn code_of(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let of = |kind| signal(kind);
+        Ok(Self([
+            of(SignalKind::terminate())?,
+            of(SignalKind::interrupt())?,
+            of(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn any(&mut self) {
+        let [term, int, hup] = &mut self.0;
+        tokio::select! { _ = term.recv() => {} _ = int.recv() => {} _ = hup.recv() => {} }
+    }
+}
+
+/// Kills every process below this one, until there is none. Linux gives this process the orphans of
+/// its descendants; elsewhere only the process group is known, which the asker kills.
+pub fn kill_descendants() {
+    #[cfg(target_os = "linux")]
+    loop {
+        let children = children_of(std::process::id());
+        if children.is_empty() {
+            return;
+        }
+        for child in children {
+            let _ = kill_process(child, Signal::KILL);
+            // A child that somebody else in this process waits for is theirs.
+            let _ = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty());
+        }
+    }
+}
+
+/// The processes whose parent is `parent`: the fourth field of /proc/<pid>/stat, see proc_pid_stat(5).
+#[cfg(target_os = "linux")]
+fn children_of(parent: u32) -> Vec<Pid> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The second field, the name in brackets, may hold spaces and brackets.
+        let (_, rest) = stat.rsplit_once(')')?;
+        let is_child = rest.split_whitespace().nth(1)?.parse() == Ok(parent);
+        is_child.then(|| Pid::from_raw(pid)).flatten()
+    })
+    .collect()
+}
+
+/// Says, as long as it lives, that this process runs: a locked file named like its id.
+struct Running {
+    file: PathBuf,
+    _lock: File,
+}
+
+impl Running {
+    fn say(pids: &Path) -> Result<Self> {
+        fs::create_dir_all(pids)?;
+        let file = pids.join(std::process::id().to_string());
+        let lock = File::create(&file)?;
+        lock.lock()?;
+        Ok(Self { file, _lock: lock })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+/// The supervisors that still run, by the files they left in `pids`.
+pub fn still_running(pids: &Path) -> Vec<Pid> {
+    let files = fs::read_dir(pids).into_iter().flatten().flatten();
+    files
+        .filter(|entry| File::open(entry.path()).is_ok_and(|file| file.try_lock().is_err()))
+        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_a_signal_ended_has_a_containers_exit_code() {
+        for (raw, code) in [(0, 0), (0x0c00, 12), (9, 137), (15, 143)] {
+            assert_eq!(code_of(ExitStatus::from_raw(raw)), code, "{raw}");
+        }
+    }
+
+    #[test]
+    fn who_still_runs_is_known_by_the_lock_and_not_by_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("1"), "").unwrap();
+        assert!(still_running(folder.path()).is_empty());
+        let running = Running::say(folder.path()).unwrap();
+        assert_eq!(still_running(folder.path()), [rustix::process::getpid()]);
+        drop(running);
+        assert!(still_running(folder.path()).is_empty());
+    }
+}
