@@ -125,6 +125,7 @@ impl Local {
             environment: LOCAL_ENVIRONMENT.to_owned(),
             endpoint: Some(endpoint),
             viewer: None,
+            workstreams: Vec::new(),
             outputs: terraform.outputs().await?,
         };
         let aws = Aws::connect(&target).await;
@@ -231,10 +232,11 @@ async fn serve(
         },
     )
     .await?;
-    local.target.viewer = Some(server.address());
+    local.target.viewer = Some(server.link());
+    local.target.workstreams.clone_from(&options.workstreams);
     local.target.write(&local.scratch)?;
     println!("cloud   {}", local.target.endpoint.as_deref().unwrap_or_default());
-    println!("viewer  {}", server.address());
+    println!("viewer  {}", server.link());
     println!("try     just demo --join {}", local.scratch.display());
     println!("ready; Ctrl-C ends it");
     tokio::select! {

@@ -107,6 +107,7 @@ impl Account {
             environment: NAME.to_owned(),
             endpoint: None,
             viewer: None,
+            workstreams: Vec::new(),
             outputs: self.terraform.outputs().await?,
         };
         self.set_secrets(&target).await?;
