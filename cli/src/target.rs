@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use ralph_protocol::names::{SecretName, output};
+use ralph_protocol::{
+    ids::Workstream,
+    names::{SecretName, output},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -36,8 +39,11 @@ pub struct Target {
     pub endpoint: Option<String>,
     /// The operator's key in the local cloud.
     pub key: Option<AccessKey>,
-    /// The page, when one is served.
+    /// The page, when one is served: its link, with the secret that the server wants.
     pub viewer: Option<String>,
+    /// The workstreams that the page shows.
+    #[serde(default)]
+    pub workstreams: Vec<Workstream>,
     /// The root module's outputs.
     pub outputs: BTreeMap<String, Value>,
 }
@@ -106,6 +112,7 @@ impl TargetArgs {
             endpoint: None,
             key: None,
             viewer: None,
+            workstreams: Vec::new(),
             outputs,
         };
         target.text(output::WEBSOCKET_URL).with_context(|| {
@@ -131,7 +138,8 @@ impl Target {
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))
     }
 
-    /// Lets other commands find this local cloud.
+    /// Lets other commands of this user find this local cloud. Nobody else may read the file: it
+    /// holds the page's secret.
     pub fn write(&self, scratch: &Path) -> Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(scratch)?;
         serde_json::to_writer_pretty(&mut file, self)?;
@@ -168,6 +176,12 @@ impl Target {
             .with_context(|| format!("there is no secret `{}` in the outputs", secret.as_str()))
     }
 
+    /// The link to a workstream's page, when a server runs that shows this workstream.
+    pub fn link_to(&self, workstream: &Workstream) -> Option<String> {
+        let viewer = self.viewer.as_ref().filter(|_| self.workstreams.contains(workstream))?;
+        Some(format!("{viewer}/w/{workstream}"))
+    }
+
     /// Where a viewer connects, without the token.
     pub fn websocket_url(&self) -> Result<String> {
         let Some(endpoint) = &self.endpoint else {
@@ -177,5 +191,38 @@ impl Target {
         let api = self.text(output::WEBSOCKET_API_ID)?;
         let stage = self.text(output::WEBSOCKET_STAGE)?;
         Ok(format!("{}/_aws/execute-api/{api}/{stage}", endpoint.replacen("http", "ws", 1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn target() -> Target {
+        Target {
+            environment: "dev".to_owned(),
+            endpoint: None,
+            viewer: Some("http://127.0.0.1:8080/#secret=abc".to_owned()),
+            workstreams: vec!["docs".parse().unwrap()],
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_the_workstreams_that_the_page_shows_and_to_no_other() {
+        let link = |name: &str| target().link_to(&name.parse().unwrap());
+        assert_eq!(link("docs").unwrap(), "http://127.0.0.1:8080/#secret=abc/w/docs");
+        assert_eq!(link("parser"), None);
+    }
+
+    #[test]
+    fn nobody_else_may_read_the_file_with_the_link() {
+        let folder = tempfile::tempdir().unwrap();
+        target().write(folder.path()).unwrap();
+        let mode = folder.path().join(FILE).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(Target::read(folder.path()).unwrap().viewer, target().viewer);
     }
 }

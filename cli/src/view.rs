@@ -31,7 +31,7 @@ pub async fn run(options: ViewArgs) -> Result<()> {
         minter,
     };
     let server = server::bind(options.viewer_port, site).await?;
-    println!("viewer  {}", server.address());
+    println!("viewer  {}", server.link());
     println!("ready; Ctrl-C ends it");
     tokio::select! {
         result = server.run() => result,

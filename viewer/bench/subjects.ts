@@ -31,7 +31,7 @@ export async function ours(): Promise<Subject> {
   server.write("demo", writer.lines(10, text));
   return {
     name: "ralph",
-    url: server.url,
+    url: server.link(),
     ready: 'document.querySelector("#status")?.textContent === "live"',
     newest: `(() => {
       const rows = document.querySelectorAll("[data-key]");

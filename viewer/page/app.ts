@@ -1,5 +1,5 @@
 import type { Level, LogClient } from "ralph-logs";
-import { isWorkstream } from "./config.ts";
+import { isWorkstream, NoSecretError, type PageConfig } from "./config.ts";
 import { h, one, setText } from "./dom.ts";
 import { GROUPS, type Group, LEVELS } from "./entry.ts";
 import * as format from "./format.ts";
@@ -24,12 +24,17 @@ export class App {
   );
   readonly #header = new RunHeader(one("#run"));
   readonly #chips = new Map<string, HTMLButtonElement>();
+  /** Set when the host gives tokens for no other workstreams: how a person gets one offered. */
+  readonly #others: string | undefined;
   #view: WorkstreamView | undefined;
+  /** Why the page has ended. */
+  #ended: string | undefined;
   #toast: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(client: LogClient, workstreams: string[]) {
+  constructor(client: LogClient, { workstreams, otherWorkstreams }: PageConfig) {
     this.#client = client;
     this.#workstreams = [...workstreams];
+    this.#others = otherWorkstreams;
     this.#toolbar();
     this.#optionsChanged();
     client.on("failed", (failure) => this.#failed(failure));
@@ -44,6 +49,10 @@ export class App {
 
   /** `#/w/<workstream>` or `#/w/<workstream>/<run>/<seq>`. */
   #route(): void {
+    if (this.#ended !== undefined) {
+      this.#nothing(this.#ended);
+      return;
+    }
     const [, workstream = this.#workstreams[0], line] =
       location.hash.match(/^#\/w\/([^/]+)(?:\/([^/]+\/\d+))?$/) ?? [];
     if (workstream === undefined) {
@@ -54,7 +63,13 @@ export class App {
       this.#nothing(`“${String(workstream).slice(0, 64)}” is not the name of a workstream.`);
       return;
     }
-    if (!this.#workstreams.includes(workstream)) this.#workstreams.push(workstream);
+    if (!this.#workstreams.includes(workstream)) {
+      if (this.#others !== undefined) {
+        this.#nothing(`“${workstream}” is not a workstream of this page: ${this.#others}`);
+        return;
+      }
+      this.#workstreams.push(workstream);
+    }
     const view = this.#viewOf(workstream, PAGE);
     if (this.#view !== undefined && this.#view !== view) this.#view.visible = false;
     one("#main").querySelector(":scope > .empty")?.remove();
@@ -105,6 +120,13 @@ export class App {
   }
 
   #failed({ error, retryInMs }: { error: unknown; retryInMs: number }): void {
+    // Trying again cannot help. A connection that stands may go on, though.
+    if (error instanceof NoSecretError && this.#client.state !== "open") {
+      this.#ended = error.message;
+      this.#client.close();
+      this.#route();
+      return;
+    }
     const why = error instanceof Error ? error.message : String(error);
     const words = `No connection: ${why}. Trying again in ${format.duration(retryInMs)}.`;
     one("#status").title = words;
@@ -133,12 +155,12 @@ export class App {
     const view = this.#view;
     const status = one("#status");
     status.hidden = view === undefined;
+    one("#retry").hidden = !["stale", "denied"].includes(this.#client.state);
     if (view === undefined) {
       one("#run").hidden = true;
       return;
     }
     this.#header.show(view.store, view.run);
-    one("#retry").hidden = !["stale", "denied"].includes(this.#client.state);
     if (this.#client.state === "open") status.title = "";
     const { state, pending, lost } = view.status;
     const paused = state === "live" && !view.list.following;

@@ -1,4 +1,5 @@
 import { DeniedError, type TokenRequest } from "ralph-logs";
+import { secret } from "./secret.ts";
 
 /** The settings from the host that serves the page, in `config.json` beside `index.html`. */
 export interface PageConfig {
@@ -8,6 +9,24 @@ export interface PageConfig {
   tokenEndpoint: string;
   /** The workstreams to offer. */
   workstreams: string[];
+  /** How a person gets another workstream offered; absent: an address can name any. */
+  otherWorkstreams?: string;
+}
+
+/** What `ralph local` and `ralph view` answer to a request without their secret, beside 401. */
+const CHALLENGE = 'Bearer realm="ralph"';
+
+/** The token endpoint wants a secret, which only the link that it printed can bring. */
+export class NoSecretError extends DeniedError {
+  override name = "NoSecretError";
+
+  /** @param had whether there was one, of an earlier start for example */
+  constructor(had: boolean) {
+    const why = had
+      ? "The secret of this page is no longer valid."
+      : "This page was opened without its secret.";
+    super(`${why} Open the link that “ralph” printed, with all that follows the #.`);
+  }
 }
 
 /** Reads `config.json`; the error says what is wrong with it. */
@@ -17,7 +36,7 @@ export async function readConfig(): Promise<PageConfig> {
   const config: Partial<PageConfig> = await response.json().catch(() => {
     throw new Error("config.json is not JSON");
   });
-  const { websocketUrl, tokenEndpoint, workstreams } = config;
+  const { websocketUrl, tokenEndpoint, workstreams, otherWorkstreams } = config;
   if (typeof websocketUrl !== "string" || !/^wss?:\/\//.test(websocketUrl)) {
     throw new Error("config.json: websocketUrl must begin with wss:// or ws://");
   }
@@ -25,18 +44,25 @@ export async function readConfig(): Promise<PageConfig> {
     throw new Error("config.json: tokenEndpoint must be a path or a URL");
   }
   const list = Array.isArray(workstreams) ? workstreams.filter(isWorkstream) : [];
-  return { websocketUrl, tokenEndpoint, workstreams: list };
+  const others = typeof otherWorkstreams === "string" ? { otherWorkstreams } : {};
+  return { websocketUrl, tokenEndpoint, workstreams: list, ...others };
 }
 
 /** Gets tokens from the configured endpoint. */
 export function tokensFrom(endpoint: string): (request: TokenRequest) => Promise<string> {
   return async ({ workstreams, signal }) => {
+    const headers: { [name: string]: string } = { "content-type": "application/json" };
+    const bearer = secret();
+    if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`;
     const response = await fetch(endpoint, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers,
       body: JSON.stringify({ workstreams }),
       signal,
     });
+    if (response.headers.get("www-authenticate") === CHALLENGE) {
+      throw new NoSecretError(bearer !== undefined);
+    }
     if (response.status === 401 || response.status === 403) {
       throw new DeniedError(`the token endpoint answered ${response.status}`);
     }

@@ -149,14 +149,14 @@ pub struct LocalArgs {
     /// that injects faults
     #[arg(long, value_name = "URL", hide = true)]
     pub management_base: Option<String>,
-    /// Workstreams the page opens with
+    /// Workstreams the page shows; it gets tokens for no other
     #[arg(long = "workstream", default_values = ["demo"])]
     pub workstreams: Vec<Workstream>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub struct ViewArgs {
-    /// Workstreams the page opens with
+    /// Workstreams the page shows; it gets tokens for no other
     #[arg(required = true)]
     pub workstreams: Vec<Workstream>,
     /// Port of the page; 0: a free one

@@ -93,10 +93,15 @@ pub fn signing_keys() -> Result<SigningKeys> {
 
 /// A fresh signing key. Its id is a ULID, so it says when it was made.
 fn signing_key() -> Result<SigningKey> {
+    let secret = Value::new(random()?);
+    Ok(SigningKey { kid: ulid::Ulid::generate().to_string(), secret })
+}
+
+/// 32 random bytes in hexadecimal digits.
+pub fn random() -> Result<String> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-    let secret = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    Ok(SigningKey { kid: ulid::Ulid::generate().to_string(), secret: Value::new(secret) })
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -161,6 +161,7 @@ impl Local {
             endpoint: Some(endpoint),
             key: Some(key),
             viewer: None,
+            workstreams: Vec::new(),
             outputs: terraform.outputs().await?,
         };
         let aws = Aws::connect(&target).await?;
@@ -261,10 +262,11 @@ async fn serve(
         },
     )
     .await?;
-    local.target.viewer = Some(server.address());
+    local.target.viewer = Some(server.link());
+    local.target.workstreams.clone_from(&options.workstreams);
     local.target.write(local.scratch())?;
     println!("cloud   {}", local.target.endpoint.as_deref().unwrap_or_default());
-    println!("viewer  {}", server.address());
+    println!("viewer  {}", server.link());
     println!("try     just demo --join {}", local.scratch().display());
     println!("ready; Ctrl-C ends it");
     tokio::select! {

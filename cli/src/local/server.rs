@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::{Context, Result};
 use axum::{
     Json, Router,
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{Request, State, rejection::JsonRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -14,24 +14,37 @@ use axum::{
 use ralph_protocol::ids::Workstream;
 use serde::Deserialize;
 use serde_json::json;
+use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
-use crate::token::{Minter, scope_of};
+use crate::{
+    keys,
+    token::{Minter, scope_of},
+};
 
 /// What is served.
 pub struct Site {
     /// The built page; `None`: only the configuration and tokens.
     pub page: Option<PathBuf>,
     pub websocket_url: String,
+    /// The page gets tokens for these alone.
     pub workstreams: Vec<Workstream>,
     pub minter: Minter,
+}
+
+/// A site and the secret of this start. Whoever has the secret gets tokens; the printed link carries
+/// it in its fragment, which browsers do not send anywhere.
+struct Guarded {
+    site: Site,
+    secret: String,
 }
 
 /// A server that is bound and not yet running.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    secret: String,
     router: Router,
 }
 
@@ -42,28 +55,32 @@ pub async fn bind(port: u16, site: Site) -> Result<Server> {
     })?;
     let address = listener.local_addr()?;
     let page = site.page.clone();
+    let secret = keys::random()?;
     let policy = HeaderValue::from_str(&content_security_policy(&site.websocket_url))?;
     let mut router = Router::new()
         .route("/config.json", get(config))
         .route("/token", post(token))
-        .with_state(Arc::new(site));
+        .with_state(Arc::new(Guarded { site, secret: secret.clone() }));
     if let Some(page) = page {
         router = router.fallback_service(ServeDir::new(page));
     }
     let no_store = HeaderValue::from_static("no-store");
     let nosniff = HeaderValue::from_static("nosniff");
+    let same_origin = HeaderValue::from_static("same-origin");
+    let resource_policy = HeaderName::from_static("cross-origin-resource-policy");
     let router = router
         .layer(SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy))
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_store))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
+        .layer(SetResponseHeaderLayer::overriding(resource_policy, same_origin))
         .layer(middleware::from_fn_with_state(address, only_this_host));
-    Ok(Server { listener, address, router })
+    Ok(Server { listener, address, secret, router })
 }
 
 impl Server {
-    /// The page's address.
-    pub fn address(&self) -> String {
-        format!("http://{}", self.address)
+    /// The link that opens the page. `/w/<workstream>` behind it leads to a workstream.
+    pub fn link(&self) -> String {
+        format!("http://{}/#secret={}", self.address, self.secret)
     }
 
     pub async fn run(self) -> Result<()> {
@@ -83,9 +100,8 @@ fn content_security_policy(websocket_url: &str) -> String {
     )
 }
 
-/// Tokens are handed out without a password, so only pages of this very server may ask: another
-/// site's page would carry its own Origin, and one that points a name of its own at 127.0.0.1 its
-/// own Host.
+/// Only pages of this very server may ask: another site's page would carry its own Origin, and one
+/// that points a name of its own at 127.0.0.1 its own Host.
 async fn only_this_host(
     State(address): State<SocketAddr>,
     request: Request,
@@ -100,31 +116,88 @@ async fn only_this_host(
 
 fn is_ours(port: u16, headers: &HeaderMap) -> bool {
     let ours = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let host_ok = text(header::HOST).is_some_and(|host| ours.iter().any(|own| own == host));
-    let origin_ok = text(header::ORIGIN)
-        .is_none_or(|origin| ours.iter().any(|own| origin == format!("http://{own}")));
+    let host_ok =
+        text(headers, &header::HOST).is_some_and(|host| ours.iter().any(|own| own == host));
+    // A header that is not text is not ours either.
+    let origin_ok = !headers.contains_key(header::ORIGIN)
+        || text(headers, &header::ORIGIN)
+            .is_some_and(|origin| ours.iter().any(|own| origin == format!("http://{own}")));
     host_ok && origin_ok
 }
 
-async fn config(State(site): State<Arc<Site>>) -> Json<serde_json::Value> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// How a person gets a page with more workstreams.
+const TO_ADD: &str = "name it when you start the page, as in `ralph view WORKSTREAM` or \
+                      `ralph local --workstream WORKSTREAM`";
+
+/// What the page needs to know before it asks for a token; no secret.
+async fn config(State(guarded): State<Arc<Guarded>>) -> Json<serde_json::Value> {
+    let Guarded { site, .. } = &*guarded;
     Json(json!({
         "websocketUrl": site.websocket_url,
         "tokenEndpoint": "/token",
         "workstreams": site.workstreams,
+        "otherWorkstreams": TO_ADD,
     }))
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TokenRequest {
     workstreams: Vec<Workstream>,
 }
 
-async fn token(State(site): State<Arc<Site>>, Json(request): Json<TokenRequest>) -> Response {
-    match site.minter.mint("local-viewer", scope_of(&request.workstreams)) {
+async fn token(
+    State(guarded): State<Arc<Guarded>>,
+    headers: HeaderMap,
+    request: Result<Json<TokenRequest>, JsonRejection>,
+) -> Response {
+    match mint(&guarded, &headers, request) {
         Ok(token) => Json(json!({ "token": token })).into_response(),
-        Err(error) => (StatusCode::BAD_REQUEST, format!("{error:#}\n")).into_response(),
+        Err((StatusCode::UNAUTHORIZED, words)) => {
+            // The page knows by the realm that our link helps, and not a host's own sign-in.
+            let challenge = [(header::WWW_AUTHENTICATE, r#"Bearer realm="ralph""#)];
+            (StatusCode::UNAUTHORIZED, challenge, words).into_response()
+        }
+        Err(refusal) => refusal.into_response(),
     }
+}
+
+fn mint(
+    Guarded { site, secret }: &Guarded,
+    headers: &HeaderMap,
+    request: Result<Json<TokenRequest>, JsonRejection>,
+) -> Result<String, (StatusCode, String)> {
+    // A page on another port of this machine is of the same site, and still not ours.
+    let site_of_page = text(headers, &HeaderName::from_static("sec-fetch-site"));
+    if matches!(site_of_page, Some("cross-site" | "same-site")) {
+        return Err((StatusCode::FORBIDDEN, "only pages of this server may ask\n".to_owned()));
+    }
+    let given = text(headers, &header::AUTHORIZATION).and_then(|text| text.strip_prefix("Bearer "));
+    if !given.is_some_and(|given| given.as_bytes().ct_eq(secret.as_bytes()).into()) {
+        let words = "the page's secret is missing or wrong\n\
+                     hint: open the link that `ralph` printed, with all that follows the #\n";
+        return Err((StatusCode::UNAUTHORIZED, words.to_owned()));
+    }
+    let Json(TokenRequest { workstreams }) = request.map_err(|rejection| {
+        let status = match rejection.status() {
+            // What is JSON and not a request is a bad request too.
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        let hint = r#"POST {"workstreams":["NAME"]} as application/json"#;
+        (status, format!("{}\nhint: {hint}\n", rejection.body_text()))
+    })?;
+    if let Some(other) = workstreams.iter().find(|asked| !site.workstreams.contains(asked)) {
+        let words = format!("`{other}` is not a workstream of this page\nhint: {TO_ADD}\n");
+        return Err((StatusCode::FORBIDDEN, words));
+    }
+    site.minter
+        .mint("local-viewer", scope_of(&workstreams))
+        .map_err(|error| (StatusCode::BAD_REQUEST, format!("{error:#}\n")))
 }
 
 #[cfg(test)]
@@ -139,8 +212,76 @@ mod tests {
         assert_eq!(sources, "connect-src 'self' wss://abc.execute-api.us-east-1.amazonaws.com");
     }
 
+    const SECRET: &str = "0123456789abcdef";
+
+    /// What the endpoint answers to a request for these workstreams with these headers.
+    fn ask(
+        workstreams: &[&str],
+        headers: &[(&'static str, &str)],
+    ) -> Result<String, (u16, String)> {
+        let site = Site {
+            page: None,
+            websocket_url: "ws://127.0.0.1:1".to_owned(),
+            workstreams: vec!["docs".parse().unwrap(), "parser".parse().unwrap()],
+            minter: Minter::new(keys::signing_keys().unwrap(), "dev"),
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        let workstreams = workstreams.iter().map(|name| name.parse().unwrap()).collect();
+        let guarded = Guarded { site, secret: SECRET.to_owned() };
+        mint(&guarded, &map, Ok(Json(TokenRequest { workstreams })))
+            .map_err(|(status, words)| (status.as_u16(), words))
+    }
+
+    fn bearer(secret: &str) -> (&'static str, String) {
+        ("authorization", format!("Bearer {secret}"))
+    }
+
     #[test]
-    fn only_pages_of_this_server_get_a_token() {
+    fn a_token_needs_the_secret_of_the_link() {
+        let (name, right) = bearer(SECRET);
+        assert!(ask(&["docs"], &[(name, &right)]).is_ok());
+        let longer = bearer(&format!("{SECRET}0")).1;
+        for headers in [
+            &[][..],
+            &[(name, SECRET)],
+            &[(name, "Bearer ")],
+            &[(name, "Bearer 0123456789abcdee")],
+            &[(name, &longer)],
+        ] {
+            let (status, words) = ask(&["docs"], headers).unwrap_err();
+            assert_eq!(status, 401, "{headers:?}");
+            assert!(words.contains("open the link that `ralph` printed"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_for_the_pages_own_workstreams() {
+        let (name, right) = bearer(SECRET);
+        assert!(ask(&["docs", "parser"], &[(name, &right)]).is_ok());
+        for asked in [&["release"][..], &["docs", "release"]] {
+            let (status, words) = ask(asked, &[(name, &right)]).unwrap_err();
+            assert_eq!(status, 403);
+            assert!(words.starts_with("`release` is not a workstream of this page\n"), "{words}");
+            assert!(words.contains("--workstream"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_page_on_another_port_gets_no_token() {
+        let (name, right) = bearer(SECRET);
+        for (site, ok) in
+            [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false)]
+        {
+            let answer = ask(&["docs"], &[(name, &right), ("sec-fetch-site", site)]);
+            assert_eq!(answer.map_err(|(status, _)| status).err(), (!ok).then_some(403), "{site}");
+        }
+    }
+
+    #[test]
+    fn only_pages_of_this_server_are_served() {
         for (host, origin, ok) in [
             ("127.0.0.1:8080", None, true),
             ("localhost:8080", Some("http://localhost:8080"), true),

@@ -108,6 +108,7 @@ impl Account {
             endpoint: None,
             key: None,
             viewer: None,
+            workstreams: Vec::new(),
             outputs: self.terraform.outputs().await?,
         };
         self.set_secrets(&target).await?;

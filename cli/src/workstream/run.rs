@@ -42,8 +42,8 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
         return logs::follow_execution(&target, &aws, order.workstream, ulid).await;
     }
     eprintln!("lines   ralph logs {workstream} -f{to}");
-    match &target.viewer {
-        Some(viewer) => eprintln!("page    {viewer}/?w={workstream}"),
+    match target.link_to(workstream) {
+        Some(link) => eprintln!("page    {link}"),
         None => eprintln!("page    ralph view {workstream}{to}"),
     }
     eprintln!("state   ralph ps{to}");

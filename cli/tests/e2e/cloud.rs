@@ -110,9 +110,10 @@ impl Cloud {
         self.description["endpoint"].as_str().expect("an endpoint")
     }
 
-    /// The page's server.
-    pub fn viewer(&self) -> &str {
-        self.description["viewer"].as_str().expect("a viewer")
+    /// The page's server and its secret.
+    pub fn viewer(&self) -> (&str, &str) {
+        let link = self.description["viewer"].as_str().expect("a viewer");
+        link.split_once("/#secret=").expect("a secret")
     }
 
     /// The WebSocket's address without a token.

@@ -123,9 +123,10 @@ fn messages_that_are_refused_and_leave_the_connection_working() {
 
 #[test]
 fn the_page_server_hands_tokens_to_its_own_pages_only() {
+    let (page, secret) = cloud().viewer();
     let token = |origin: &str| {
-        let url = format!("{}/token", cloud().viewer());
-        let body = r#"{"workstreams":["page"]}"#;
+        let url = format!("{page}/token");
+        let body = r#"{"workstreams":["demo"]}"#;
         let output = std::process::Command::new("curl")
             .args([
                 "-sS",
@@ -136,12 +137,13 @@ fn the_page_server_hands_tokens_to_its_own_pages_only() {
                 "-H",
                 "content-type: application/json",
             ])
+            .args(["-H", &format!("Authorization: Bearer {secret}")])
             .args(["-H", &format!("Origin: {origin}"), "-d", body, &url])
             .output()
             .expect("curl runs");
         stdout(&output)
     };
-    let own = token(cloud().viewer());
+    let own = token(page);
     let value: Value = serde_json::from_str(own.lines().next().unwrap_or_default()).expect("JSON");
     let text = value["token"].as_str().expect("a token");
     assert_eq!(handshake(cloud(), &format!("?token={text}")).0, 101);

@@ -1,26 +1,37 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { AwsClient } from "aws4fetch";
 import type { LogEvent } from "ralph-logs";
 
 interface Target {
   endpoint: string;
-  viewer: string;
   key: { id: string; secret: string };
   outputs: { [name: string]: { value: string } | string };
 }
 
 /** The local cloud that `ralph local` runs, spoken to as AWS is: what no viewer can bring about. */
 export class Cloud {
-  readonly viewer: string;
+  readonly #scratch: string;
   readonly #endpoint: string;
   readonly #outputs: Target["outputs"];
   readonly #streams = new Set<string>();
   readonly #aws: AwsClient;
 
-  /** @param file `cloud.json` in the local cloud's scratch folder */
-  constructor(file: string) {
+  readonly #ralph: string;
+  readonly #views: ChildProcess[] = [];
+
+  /**
+   * @param file `cloud.json` in the local cloud's scratch folder
+   * @param ralph the program
+   */
+  constructor(file: string, ralph: string) {
     const target: Target = JSON.parse(readFileSync(file, "utf8"));
-    this.viewer = target.viewer;
+    this.#scratch = dirname(file);
+    this.#ralph = ralph;
     this.#endpoint = target.endpoint;
     this.#outputs = target.outputs;
     this.#aws = new AwsClient({
@@ -30,6 +41,29 @@ export class Cloud {
       // A refused request is a failed test, not one to make again.
       retries: 0,
     });
+  }
+
+  /** The link that `ralph view` prints for a workstream. */
+  async view(workstream: string): Promise<string> {
+    const page = fileURLToPath(new URL("../../dist", import.meta.url));
+    const options = ["view", workstream, "--scratch", this.#scratch, "--page", page];
+    const child = spawn(this.#ralph, options, { stdio: ["ignore", "pipe", "inherit"] });
+    this.#views.push(child);
+    for await (const line of createInterface({ input: child.stdout })) {
+      const link = line.match(/^viewer +(\S+)$/)?.[1];
+      if (link !== undefined) return link;
+    }
+    throw new Error("`ralph view` ended and printed no link");
+  }
+
+  /** Ends what {@link view} started. */
+  async close(): Promise<void> {
+    for (const child of this.#views.splice(0)) {
+      if (child.exitCode !== null) continue;
+      const ended = once(child, "exit");
+      child.kill();
+      await ended;
+    }
   }
 
   /** Writes events into a task's log stream, as the awslogs driver does, in batches as AWS takes. */

@@ -5,10 +5,11 @@ set -eu
 cd "$(dirname "$0")/../../.."
 target=${CARGO_TARGET_DIR:-target}
 cargo build --quiet --bin ralph
+program=$(cd "$target/debug" && pwd)/ralph
 
 scratch=$(mktemp -d)
 cloud=$scratch/cloud
-"$target/debug/ralph" local --scratch "$cloud" --workstream browser &
+"$program" local --scratch "$cloud" --workstream browser --workstream never-seen &
 ralph=$!
 trap 'kill -TERM $ralph 2>/dev/null || true; wait $ralph || true; rm -rf "$scratch"' EXIT
 trap 'exit 1' INT TERM
@@ -17,10 +18,10 @@ until [ -e "$cloud/cloud.json" ]; do
     sleep 1
 done
 
-report=$("$target/debug/ralph" demo --quiet --join "$cloud" --workstream browser)
+report=$("$program" demo --quiet --join "$cloud" --workstream browser)
 echo "$report"
 lines=$(echo "$report" | sed -n 's/^emitted=\([0-9]*\) .*/\1/p')
 page=$(sed -n 's/.*"viewer": "\([^"]*\)".*/\1/p' "$cloud/cloud.json")
 cd viewer
-RALPH_CLOUD="$cloud/cloud.json" RALPH_VIEW_URL="$page/#/w/browser" RALPH_VIEW_LINES="$lines" \
-    npm run test:browser -- "$@"
+RALPH="$program" RALPH_CLOUD="$cloud/cloud.json" RALPH_VIEW_URL="$page/w/browser" \
+    RALPH_VIEW_LINES="$lines" npm run test:browser -- "$@"

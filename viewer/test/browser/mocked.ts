@@ -19,6 +19,8 @@ export interface Mocked {
   opened: Opened;
   /** Opens the page; whatever goes wrong in it fails the test. */
   look: (hash?: string, dark?: boolean) => Promise<Page>;
+  /** Opens an address as it is. */
+  visit: (url: string, dark?: boolean) => Promise<Page>;
 }
 
 /** Makes each test of a file begin with a fresh server; the browser is one for all. */
@@ -26,8 +28,9 @@ export function mocked(run: string): Mocked {
   let browser: Browser;
   let opened: Opened | undefined;
   const at = {
-    look: async (hash = "", dark = false) => {
-      opened = await open(browser, at.server.url + hash, dark);
+    look: (hash = "", dark = false) => at.visit(at.server.link(hash), dark),
+    visit: async (url, dark = false) => {
+      opened = await open(browser, url, dark);
       return opened.page;
     },
     get opened() {

@@ -8,9 +8,10 @@ import { badge, empty, lastKey, log } from "./mocked.ts";
 import { drawn, held, isAccessible, isState, type Opened, open } from "./page.ts";
 
 // The page, the real functions and the local cloud, with IAM enforced: lines go in where a task's
-// go in, as log events, and come out in a real browser. RALPH_CLOUD is the cloud's `cloud.json`.
+// go in, as log events, and come out in a real browser. RALPH_CLOUD is the cloud's `cloud.json`,
+// RALPH the program that serves the page.
 
-const cloud = new Cloud(process.env.RALPH_CLOUD as string);
+const cloud = new Cloud(process.env.RALPH_CLOUD as string, process.env.RALPH as string);
 let browser: Browser;
 let opened: Opened | undefined;
 
@@ -22,6 +23,7 @@ afterEach(async () => {
   const faults = opened?.faults ?? [];
   await opened?.context.close();
   opened = undefined;
+  await cloud.close();
   expect(faults).toEqual([]);
 });
 
@@ -34,7 +36,7 @@ async function begin(prepare: (page: Page) => Promise<unknown> = async () => {})
   opened = await open(browser, "about:blank");
   const { page, context } = opened;
   await prepare(page);
-  await page.goto(`${cloud.viewer}/#/w/${name}`);
+  await page.goto(await cloud.view(name));
   const write = (events: ReturnType<Writer["lines"]>) => cloud.write(stream, events);
   return { name, writer, run: writer.run, page, context, write };
 }
@@ -75,10 +77,24 @@ test("the page is served under a strict policy, which nothing on it violates", a
   const { page, writer, write } = await begin();
   await write([writer.start(), ...iteration(writer), ...iteration(writer)]);
   await expect.poll(() => page.locator(".chart canvas").count()).toBe(1);
-  const response = await page.request.get(cloud.viewer);
+  const response = await page.request.get(page.url());
   const policy = response.headers()["content-security-policy"] ?? "";
   expect(policy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/);
   expect(policy).not.toMatch(/unsafe|\*|https:|wss?:(?!\/\/)/);
+});
+
+test("the page's server gives a token to this page and to no other", async () => {
+  const { name, page } = await begin();
+  await isState(page, /^live$/);
+  expect(new URL(page.url()).hash).toBe("");
+  await page.reload();
+  await isState(page, /^live$/);
+  const endpoint = new URL("/token", page.url()).href;
+  const data = { workstreams: [name] };
+  expect((await page.request.post(endpoint, { data })).status()).toBe(401);
+  await page.evaluate(() => sessionStorage.clear());
+  await page.reload();
+  await expect.poll(() => page.locator("[role=alert]").textContent()).toMatch(/Open the link/);
 });
 
 test("a line that holds markup shows as text", async () => {

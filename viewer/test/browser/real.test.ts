@@ -4,7 +4,8 @@ import { launch } from "./launch.ts";
 import { drawn, held, isAccessible, isState, open } from "./page.ts";
 
 // The page where it is really served, with a workstream that has lines or gets some within a
-// minute. RALPH_VIEW_URL is its address (with `#/w/<workstream>` if it is not the first);
+// minute. RALPH_VIEW_URL is the link that `ralph` printed (with `/w/<workstream>` behind it if it is
+// not the first); the page must have the workstream `never-seen` too.
 // RALPH_VIEW_LINES, if given, is how many events the run has in the end.
 const url = process.env.RALPH_VIEW_URL as string;
 const lines = Number(process.env.RALPH_VIEW_LINES ?? 0);
@@ -40,7 +41,10 @@ test("lines are shown, once each and in order", async () => {
 });
 
 test("a workstream nobody has seen is live, shows nothing and is not an error", async () => {
-  const { page, context, faults } = await open(browser, url.replace(/#.*|$/, "#/w/never-seen"));
+  const { page, context, faults } = await open(
+    browser,
+    url.replace(/\/w\/[^/]+$|$/, "/w/never-seen"),
+  );
   await isState(page, /^live$/);
   expect(await drawn(page)).toEqual([]);
   expect(faults).toEqual([]);

@@ -36,7 +36,7 @@ async function shot(
 ): Promise<void> {
   const [width, height] = size;
   const page = await browser.newPage({ viewport: { width, height }, colorScheme });
-  await page.goto(server.url);
+  await page.goto(server.link());
   await page.waitForFunction(() => document.querySelector("#status")?.textContent === "live");
   await page.waitForTimeout(500);
   await act(page);

@@ -1,6 +1,8 @@
 import { show } from "../../client/examples/plain.js";
 import { readConfig, tokensFrom } from "../../page/config.ts";
+import { takeSecret } from "../../page/secret.ts";
 
+takeSecret();
 const { websocketUrl: url, tokenEndpoint } = await readConfig();
 const list = document.createElement("ol");
 const state = document.createElement("p");

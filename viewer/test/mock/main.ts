@@ -17,7 +17,7 @@ const second = first.next(Date.now() - 900_000);
 store.run(second.run, { startedAt: second.now });
 store.write([second.start()]);
 for (let i = 0; i < 6; i++) store.write(iteration(second, 12_000));
-console.log(server.url);
+console.log(server.link());
 const pending: ReturnType<typeof iteration> = [];
 setInterval(() => {
   second.now = Date.now();

@@ -25,12 +25,17 @@ interface Connection {
 
 /**
  * A server that speaks the protocol, on one free port of 127.0.0.1: the page, `config.json`, the
- * token endpoint and the WebSocket. Faults are switched on by tests.
+ * token endpoint and the WebSocket. It hands out tokens by the rules of `ralph local`: to whoever has
+ * the secret, for its own workstreams. Faults are switched on by tests.
  */
 export class MockServer {
   readonly stores = new Map<string, Store>();
   /** What clients sent, in order. */
   readonly received: ClientMessage[] = [];
+  /** What the page's requests for tokens must carry. */
+  secret: string = crypto.randomUUID();
+  /** How often a token was asked for. */
+  asked = 0;
   /** How many handshakes were made. */
   handshakes = 0;
   /** Refuse this many handshakes (`Infinity`: all). */
@@ -59,9 +64,12 @@ export class MockServer {
         body += chunk;
       });
       request.on("end", async () => {
-        const { status, type, content } = await this.#page(request.url ?? "/", body);
+        const { authorization } = request.headers;
+        const answer = await this.#page(request.url ?? "/", body, authorization);
+        const { status, type, content } = answer;
         response.writeHead(status, {
           "content-type": type,
+          ...(status === 401 ? { "www-authenticate": 'Bearer realm="ralph"' } : {}),
           // As strict as a host that knows its gateway can be; browsers hold a page to both.
           "content-security-policy": `default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; connect-src 'self' ws://${request.headers.host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
         });
@@ -93,6 +101,11 @@ export class MockServer {
   }
   get url(): string {
     return `http://127.0.0.1:${this.port}${this.base}`;
+  }
+  /** The link that opens a file of the page, by default the page itself, at a route (`#/w/demo`). */
+  link(fileAndRoute = ""): string {
+    const [file, route = ""] = fileAndRoute.split("#");
+    return `${this.url}${file}#secret=${this.secret}${route}`;
   }
   get websocketUrl(): string {
     return `ws://127.0.0.1:${this.port}/socket`;
@@ -154,7 +167,7 @@ export class MockServer {
     await new Promise((resolve) => this.#http.close(resolve));
   }
 
-  async #page(url: string, body: string) {
+  async #page(url: string, body: string, authorization: string | undefined) {
     const whole = normalize(new URL(url, "http://x").pathname);
     const path = whole.startsWith(this.base) ? `/${whole.slice(this.base.length)}` : "/nowhere";
     const json = (value: unknown, status = 200) => ({
@@ -167,10 +180,17 @@ export class MockServer {
         websocketUrl: this.websocketUrl,
         tokenEndpoint: `${this.base}token`,
         workstreams: this.#workstreams,
+        otherWorkstreams: "name it when you start the page",
       });
     }
-    if (path === "/token" && this.tokenStatus !== 200) return json({}, this.tokenStatus);
-    if (path === "/token") return json({ token: this.token(JSON.parse(body).workstreams) });
+    if (path === "/token") {
+      this.asked++;
+      if (this.tokenStatus !== 200) return json({}, this.tokenStatus);
+      if (authorization !== `Bearer ${this.secret}`) return json({}, 401);
+      const { workstreams } = JSON.parse(body) as { workstreams: string[] };
+      if (!workstreams.every((name) => this.#workstreams.includes(name))) return json({}, 403);
+      return json({ token: this.token(workstreams) });
+    }
     const own = this.files.get(path);
     if (own !== undefined) return { status: 200, type: TYPES[extname(path)] ?? "", content: own };
     try {

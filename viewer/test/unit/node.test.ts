@@ -40,6 +40,7 @@ test("the built package follows a workstream in the oldest Node that it promises
       url: ${JSON.stringify(server.websocketUrl)},
       token: ({ signal }) => fetch(${JSON.stringify(`${server.url}token`)}, {
         method: "POST", body: '{"workstreams":["demo"]}', signal,
+        headers: { authorization: ${JSON.stringify(`Bearer ${server.secret}`)} },
       }).then((response) => response.json()).then(({ token }) => token),
     });
     const seqs = [];
