@@ -11,6 +11,19 @@ use anyhow::{Context, Result, bail};
 pub struct Description {
     #[serde(default = "default_region")]
     pub region: String,
+    /// The account that the HCL insists on.
+    pub account_id: Option<String>,
+    #[serde(default)]
+    network: Network,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Network {
+    mode: Option<String>,
+    zones: Option<Vec<String>>,
+    vpc_id: Option<String>,
+    #[serde(default)]
+    subnet_ids: Vec<String>,
 }
 
 fn default_region() -> String {
@@ -26,6 +39,21 @@ impl Description {
             format!("ralph.toml has no environment `{environment}`\nhint: write terraform/ again with `just gen`")
         })?;
         table.try_into().context("ralph.toml is not as `just gen` takes it")
+    }
+
+    /// The network that the HCL expects to find, for `cli/tools/local_cloud/network.py`; `None` where
+    /// it makes its own.
+    pub fn existing_network(&self) -> Option<serde_json::Value> {
+        if matches!(self.network.mode.as_deref(), None | Some("create")) {
+            return None;
+        }
+        let letters =
+            self.network.zones.clone().unwrap_or_else(|| ["a", "b"].map(String::from).into());
+        let zones: Vec<String> =
+            letters.iter().map(|letter| format!("{}{letter}", self.region)).collect();
+        Some(serde_json::json!({
+            "zones": zones, "vpc_id": self.network.vpc_id, "subnet_ids": self.network.subnet_ids,
+        }))
     }
 }
 

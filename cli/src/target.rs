@@ -202,6 +202,7 @@ mod tests {
 
     fn target() -> Target {
         Target {
+            key: None,
             environment: "dev".to_owned(),
             endpoint: None,
             viewer: Some("http://127.0.0.1:8080/#secret=abc".to_owned()),

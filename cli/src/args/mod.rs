@@ -93,6 +93,9 @@ pub struct DemoArgs {
     /// Run the functions as they are shipped: compiling them takes minutes
     #[arg(long, conflicts_with = "join")]
     pub release: bool,
+    /// Apply the HCL with Terraform even if the same was applied here before
+    #[arg(long, conflicts_with = "join")]
+    pub fresh: bool,
     /// Run the worker in a container of its image, with docker or podman
     #[arg(long, conflicts_with = "join")]
     pub containers: bool,
@@ -134,7 +137,7 @@ pub struct LocalArgs {
     #[arg(long, default_value = DEFAULT_ENVIRONMENT)]
     pub env: String,
     /// End the local cloud that runs with the scratch folder, and what one that was killed left behind
-    #[arg(long, conflicts_with_all = ["port", "viewer_port", "env", "no_viewer", "release", "containers", "workstreams"])]
+    #[arg(long, conflicts_with_all = ["port", "viewer_port", "env", "no_viewer", "release", "fresh", "containers", "workstreams"])]
     pub stop: bool,
     /// Do not build or serve the page
     #[arg(long)]
@@ -142,6 +145,9 @@ pub struct LocalArgs {
     /// Run the functions as they are shipped: compiling them takes minutes
     #[arg(long)]
     pub release: bool,
+    /// Apply the HCL with Terraform even if the same was applied here before
+    #[arg(long)]
+    pub fresh: bool,
     /// Run the workers in containers of their image, with docker or podman
     #[arg(long)]
     pub containers: bool,

@@ -145,6 +145,7 @@ async fn cloud(project: &Project, options: &DemoArgs) -> Result<Cloud> {
         anthropic_keys: anthropic_keys(options.agent == Agent::Claude),
         release: options.release,
         containers: options.containers,
+        fresh: options.fresh,
         management_base: None,
         viewer: false,
     };

@@ -31,6 +31,7 @@ const SOCKET: &str = "cloud.sock";
 const SOCKET_PATH: usize = 104;
 
 /// What a server is started with.
+#[derive(Clone)]
 pub struct Start {
     /// The virtual environment's.
     pub python: PathBuf,
@@ -40,8 +41,15 @@ pub struct Start {
     /// 0: a free one.
     pub port: u16,
     pub region: String,
+    /// Not the emulator's own, if the HCL insists on one.
+    pub account: Option<String>,
     /// The operator's.
     pub key: AccessKey,
+    /// A network that is there already.
+    pub network: Option<serde_json::Value>,
+    /// Where the state is restored from, if it is there, with the functions' code; and where
+    /// [`Cloud::save`] writes it.
+    pub state: Option<(PathBuf, PathBuf)>,
 }
 
 /// A running local cloud.
@@ -96,6 +104,15 @@ impl Cloud {
         }
     }
 
+    /// Writes the state to where it is restored from.
+    pub fn save(&self) -> Result<()> {
+        let answer = control(&self.start.socket(), "POST /_ralph/save")?;
+        if !answer.contains(" 200") {
+            bail!("the local cloud cannot save its state\n{}", tail(&self.start.log(), 15));
+        }
+        Ok(())
+    }
+
     /// Where it listens.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.start.port)
@@ -135,9 +152,14 @@ impl Start {
             }
         }
         let port = self.port.to_string();
+        command.arg(&self.starter).args(["--port", &port, "--socket", SOCKET]).args(
+            self.network.iter().flat_map(|network| ["--network".into(), network.to_string()]),
+        );
+        if let Some((state, code)) = &self.state {
+            command.arg("--state").arg(state).arg("--code").arg(code);
+        }
         command
-            .arg(&self.starter)
-            .args(["--port", &port, "--socket", SOCKET])
+            .envs(self.account.iter().map(|account| ("MINISTACK_ACCOUNT_ID", account)))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("GATEWAY_PORT", &port)
             .env("LAMBDA_EXECUTOR", "local")

@@ -3,6 +3,7 @@
 pub mod agents;
 mod cloud;
 mod fargate;
+mod kept;
 mod scratch;
 pub mod server;
 
@@ -36,6 +37,7 @@ use fargate::{
     Fargate, How,
     container::{self, Engine},
 };
+use kept::Kept;
 use scratch::Scratch;
 
 pub use fargate::JOURNAL;
@@ -58,6 +60,8 @@ pub struct Options {
     pub viewer: bool,
     /// Run the functions as they are shipped, not as they are developed.
     pub release: bool,
+    /// Apply the HCL even if the same was applied before.
+    pub fresh: bool,
     /// Run tasks in containers of their image, not as processes.
     pub containers: bool,
     /// Where the functions post to; `None`: the local cloud itself.
@@ -90,22 +94,30 @@ impl Local {
         copy_tree(&project.terraform(), &scratch.join("terraform"))?;
         fs::write(root.join("local_override.tf"), OVERRIDE)?;
         let terraform = Terraform::new(&root)?.without_account();
-        let key = AccessKey::generate()?;
-        let cloud = async {
-            let bin =
-                step("local cloud installed (pip)", python::install(project, &LOCAL_CLOUD)).await?;
-            let start = Start {
-                python: bin.join("python"),
-                starter: project.root().join(STARTER),
-                scratch: scratch.to_owned(),
-                port: options.port,
-                region: description.region.clone(),
-                key: key.clone(),
-            };
-            step("local cloud started", Cloud::start(start)).await
-        };
+        let kept = Kept::of(
+            project,
+            &options.environment,
+            &scratch.join("terraform"),
+            &format!("{description:?}"),
+        )?;
+        // Where the functions post is in what is kept; the server's own address is corrected.
+        let wanted = options.management_base.is_none();
+        if options.fresh {
+            kept.forget();
+        }
+        let outputs = if wanted { kept.read() } else { None };
+
         let init_log = scratch.join("init.log");
-        let init = step("providers (init)", terraform.init(&init_log));
+        let python = async {
+            let step = step("local cloud installed (pip)", python::install(project, &LOCAL_CLOUD));
+            anyhow::Ok(step.await?.join("python"))
+        };
+        let init = async {
+            match outputs {
+                Some(_) => Ok(()),
+                None => step("providers (init)", terraform.init(&init_log)).await,
+            }
+        };
         let programs = async {
             let programs = step("worker and functions (cargo)", build::programs(project)).await?;
             let zip = match options.release {
@@ -128,41 +140,76 @@ impl Local {
             let name = format!("worker image ({})", engine.program());
             step(&name, container::build(project, engine)).await.map(Some)
         };
-        let (mut cloud, (), (programs, zip), (), image) =
-            tokio::try_join!(cloud, init, programs, viewer, image)?;
+        let (python, (), (programs, zip), (), image) =
+            tokio::try_join!(python, init, programs, viewer, image)?;
 
-        let endpoint = cloud.endpoint();
-        let management_base =
-            options.management_base.unwrap_or_else(|| format!("{endpoint}/_aws/execute-api"));
-        let terraform = terraform
-            .env("AWS_ENDPOINT_URL", &endpoint)
-            .env("AWS_ACCESS_KEY_ID", &key.id)
-            .env("AWS_SECRET_ACCESS_KEY", &key.secret)
-            .env(&format!("TF_VAR_{}", variable::LAMBDA_ZIP), zip)
-            .env(&format!("TF_VAR_{}", variable::MANAGEMENT_BASE), management_base)
-            // The stand-in for Fargate can read this machine's files.
-            .env(&format!("TF_VAR_{}", variable::ALLOW_FILE_REPOSITORIES), "true");
-        let apply_log = scratch.join("apply.log");
-        let first = step("environment created (apply)", terraform.apply(&apply_log)).await;
-        if let Err(error) = first {
-            // Seen once in some fifteen applies: the provider repeats a request whose answer was
-            // lost, and the server, which had done it, refuses the second. Nothing but a fresh
-            // server helps; any other failure is a real one.
-            if !error.to_string().contains("InvalidGroup.Duplicate") {
-                return Err(error);
+        let key = AccessKey::generate()?;
+        let start = Start {
+            python,
+            starter: project.root().join(STARTER),
+            scratch: scratch.to_owned(),
+            port: options.port,
+            region: description.region.clone(),
+            account: description.account_id.clone(),
+            key: key.clone(),
+            network: description.existing_network(),
+            state: wanted.then(|| (kept.state(), zip.clone())),
+        };
+        let restored = match outputs {
+            Some(outputs) => {
+                let cloud =
+                    step("environment restored, as applied before", Cloud::start(start.clone()));
+                match cloud.await {
+                    Ok(cloud) => Some((cloud, outputs)),
+                    Err(error) => {
+                        eprintln!("note: {error:#}\nnote: the environment is applied anew");
+                        kept.forget();
+                        step("providers (init)", terraform.init(&init_log)).await?;
+                        None
+                    }
+                }
             }
-            eprintln!("note: an answer of the local cloud was lost; it is started afresh, once");
-            let _ = fs::remove_file(root.join("terraform.tfstate"));
-            cloud = cloud.again().await?;
-            step("environment created (apply)", terraform.apply(&apply_log)).await?;
-        }
+            None => None,
+        };
+        let (cloud, outputs) = match restored {
+            Some(restored) => restored,
+            None => {
+                let cloud = step("local cloud started", Cloud::start(start)).await?;
+                let terraform = terraform
+                    .env("AWS_ENDPOINT_URL", cloud.endpoint())
+                    .env("AWS_ACCESS_KEY_ID", &key.id)
+                    .env("AWS_SECRET_ACCESS_KEY", &key.secret);
+                let base = format!("{}/_aws/execute-api", cloud.endpoint());
+                let variables = [
+                    (variable::LAMBDA_ZIP, zip.into_os_string()),
+                    (variable::MANAGEMENT_BASE, options.management_base.unwrap_or(base).into()),
+                    // The stand-in for Fargate can read this machine's files.
+                    (variable::ALLOW_FILE_REPOSITORIES, "true".into()),
+                    // Nothing is deployed, so production's lock has nothing to keep.
+                    (variable::CONFIRM_PRODUCTION, variable::CONFIRMATION.into()),
+                ];
+                let terraform =
+                    variables.into_iter().fold(terraform, |terraform, (name, value)| {
+                        terraform.env(&format!("TF_VAR_{name}"), value)
+                    });
+                let cloud = apply(&terraform, cloud, &root, &scratch.join("apply.log")).await?;
+                let outputs = terraform.outputs().await?;
+                // Before any secret has a value.
+                if wanted {
+                    kept.forget();
+                    cloud.save()?;
+                    kept.write(&outputs)?;
+                }
+                (cloud, outputs)
+            }
+        };
         let target = Target {
             environment: options.environment,
-            endpoint: Some(endpoint),
+            endpoint: Some(cloud.endpoint()),
             key: Some(key),
             viewer: None,
             workstreams: Vec::new(),
-            outputs: terraform.outputs().await?,
+            outputs,
         };
         let aws = Aws::connect(&target).await?;
         let signing = serde_json::to_string(&signing_keys()?)?;
@@ -206,6 +253,24 @@ impl Local {
     }
 }
 
+/// Applies the HCL to a fresh server.
+async fn apply(terraform: &Terraform, mut cloud: Cloud, root: &Path, log: &Path) -> Result<Cloud> {
+    const STEP: &str = "environment created (apply)";
+    if let Err(error) = step(STEP, terraform.apply(log)).await {
+        // Seen once in some fifteen applies: the provider repeats a request whose answer was
+        // lost, and the server, which had done it, refuses the second. Nothing but a fresh
+        // server helps; any other failure is a real one.
+        if !error.to_string().contains("InvalidGroup.Duplicate") {
+            return Err(error);
+        }
+        eprintln!("note: an answer of the local cloud was lost; it is started afresh, once");
+        let _ = fs::remove_file(root.join("terraform.tfstate"));
+        cloud = cloud.again().await?;
+        step(STEP, terraform.apply(log)).await?;
+    }
+    Ok(cloud)
+}
+
 /// Where the stand-in for Fargate keeps its tasks.
 pub fn tasks(scratch: &Path) -> PathBuf {
     scratch.join("tasks")
@@ -227,6 +292,7 @@ pub async fn run(options: LocalArgs) -> Result<()> {
         viewer: !options.no_viewer,
         release: options.release,
         containers: options.containers,
+        fresh: options.fresh,
         management_base: options.management_base.clone(),
     };
     let mut interrupt = Interrupt::new()?;

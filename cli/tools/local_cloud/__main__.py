@@ -1,11 +1,14 @@
 """Starts MiniStack as the local cloud of `ralph`, behind a guard.
 
-    python cli/tools/local_cloud --port PORT [--socket FILE]
+    python cli/tools/local_cloud --port PORT [--socket FILE] [--network JSON]
+        [--state FOLDER [--code ZIP]]
 
 The services answer on 127.0.0.1:PORT to those who hold an access key of this start (guard.py).
 The Unix socket answers whatever it is asked, control paths included; who may open it is decided by
 the folder it lies in. The operator's key is in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and
-MiniStack's own variables set the rest.
+MiniStack's own variables set the rest. --network describes a network that is there already
+(network.py). With --state the server restores what the folder holds (snapshot.py), with ZIP as every
+function's code; if the folder is not there, POST /_ralph/save on the socket writes it.
 
 MiniStack (1.5.33, pinned) is changed in memory where it differs from AWS in what we rely on:
 guard.py, keys.py and tasks.py each say what and why.
@@ -13,8 +16,10 @@ guard.py, keys.py and tasks.py each say what and why.
 
 import argparse
 import asyncio
+import json
 import os
 import resource
+from pathlib import Path
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -28,24 +33,43 @@ def main():
     arguments = argparse.ArgumentParser(description="The local cloud.")
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--socket", default="cloud.sock")
+    arguments.add_argument("--network", type=json.loads)
+    arguments.add_argument("--state", type=Path)
+    arguments.add_argument("--code")
     options = arguments.parse_args()
 
     # A connection is kept open until its client closes it, and there are many.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
+    # MiniStack reads its variables when it is imported.
+    import network
+    import snapshot
     from ministack.app import app
 
     keys.install()
     tasks.install()
     guard.install()
+    if options.state and options.state.exists():
+        snapshot.load(options.state, options.code)
+    elif options.network:
+        network.seed(options.network)
+
+    async def by_socket(scope, receive, send):
+        if scope["type"] != "http" or scope["path"] != "/_ralph/save":
+            await app(scope, receive, send)
+            return
+        snapshot.save(options.state)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
     config = Config()
     config.bind = [f"unix:{options.socket}", f"127.0.0.1:{options.port}"]
     config.keep_alive_timeout = 75
     config.loglevel = os.environ.get("LOG_LEVEL", "INFO")
     # Whoever may enter the folder may use the socket; nobody else.
     config.umask = 0o177
-    asyncio.run(serve(guard.Guard(app, keys.is_known), config))
+    asyncio.run(serve(guard.Guard(app, by_socket, keys.is_known), config))
 
 
 if __name__ == "__main__":

@@ -29,16 +29,18 @@ SOCKETS = "/_aws/execute-api/"
 
 
 class Guard:
-    """An ASGI application that passes on what the rules let through."""
+    """An ASGI application: what comes by the Unix socket goes to `by_socket`, and what comes by TCP and
+    the rules let through goes to `app`."""
 
-    def __init__(self, app, is_known):
+    def __init__(self, app, by_socket, is_known):
         self.app = app
+        self.by_socket = by_socket
         self.is_known = is_known
 
     async def __call__(self, scope, receive, send):
         # A client of the Unix socket has no address.
         if scope["type"] == "lifespan" or scope.get("client") is None:
-            await self.app(scope, receive, send)
+            await self.by_socket(scope, receive, send)
             return
         reason = refusal(scope, self.is_known)
         if reason is None:
