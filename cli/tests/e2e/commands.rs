@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::cloud::{cloud, ralph, root, stderr, stdout};
+use crate::{
+    cloud::{cloud, ralph, stderr, stdout},
+    install::FakePython,
+};
 
 #[test]
 fn a_taken_port_is_named_and_nothing_is_left_running() {
@@ -134,11 +137,12 @@ impl FakeProject {
         std::fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("set");
     }
 
-    fn local(&self) -> std::process::Output {
+    fn local(&self, python: &FakePython) -> std::process::Output {
         let path = std::env::var("PATH").expect("a PATH");
         ralph(&["local", "--no-viewer", "--scratch", "scratch"])
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .env("PYTHONPATH", python.path())
             .output()
             .expect("ralph runs")
     }
@@ -149,29 +153,27 @@ const WAITS: &str = "exec sleep 60";
 
 #[test]
 fn a_python_that_is_too_old_or_has_no_venv_is_named() {
-    let others = [("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)];
-    let old = [&others[..], &[("python3", "echo 3 9")]].concat();
-    let output = FakeProject::new(&old).local();
+    let project = FakeProject::new(&[("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)]);
+    let old = FakePython::new().module("sitecustomize", "import sys; sys.version_info = (3, 9)");
+    let output = project.local(&old);
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     assert!(text.contains("is Python 3.9\nhint: install Python 3.10 or later"), "{text}");
 
-    let script = r#"[ "$1" = -c ] && echo 3 11 || { echo "No module named venv"; exit 1; }"#;
-    let bare = [&others[..], &[("python3", script)]].concat();
-    let project = FakeProject::new(&bare);
-    let output = project.local();
+    let bare = FakePython::new().module("venv", "raise SystemExit('ensurepip is missing')");
+    let output = project.local(&bare);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("apt install python3-venv"), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("ensurepip is missing\nhint: on Debian"), "{text}");
+    assert!(text.contains("apt install python3-venv"), "{text}");
     assert_eq!(processes_in(project.folder.path()), Vec::<String>::new());
 }
 
 #[test]
 fn a_local_cloud_that_does_not_start_shows_its_last_words() {
     let project = FakeProject::new(&[("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)]);
-    project.program(".tools/venv-local-cloud/bin/ministack", "echo no such luck; exit 7");
-    let stamp = project.path(".tools/venv-local-cloud/requirements.txt");
-    std::fs::copy(root().join("cli/tools/local-cloud.txt"), stamp).expect("copied");
-    let output = project.local();
+    let python = FakePython::new().program("ministack", "#!/bin/sh\necho no such luck\nexit 7\n");
+    let output = project.local(&python);
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     assert!(
