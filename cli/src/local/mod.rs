@@ -24,7 +24,7 @@ use crate::{
     token::Minter,
     tools::{
         python::{self, LOCAL_CLOUD},
-        steps::step,
+        steps::{crates, resources, step, step_with_log},
         terraform::{Terraform, copy_tree},
     },
 };
@@ -37,6 +37,8 @@ pub use fargate::JOURNAL;
 
 /// Where state is kept: the one thing the local cloud adds to the generated HCL.
 const OVERRIDE: &str = "terraform {\n  backend \"local\" {}\n}\n";
+
+const APPLY: &str = "environment created (apply)";
 
 /// How the local cloud is brought up.
 pub struct Options {
@@ -78,11 +80,13 @@ impl Local {
         let init_log = scratch.join("init.log");
         let init = step("providers (init)", terraform.init(&init_log));
         let programs = async {
-            let programs = step("worker and functions (cargo)", build::programs(project)).await?;
+            let (name, log) = ("worker and functions (cargo)", build::programs_log(project));
+            let programs = step_with_log(name, &log, crates, build::programs(project)).await?;
             let zip = match options.release {
                 true => {
                     let shipped = build::lambdas_for_this_host(project);
-                    step("functions as shipped (cargo-lambda)", shipped).await?
+                    let name = "functions as shipped (cargo-lambda)";
+                    step_with_log(name, &build::lambdas_log(project), crates, shipped).await?
                 }
                 false => programs.functions(&scratch)?,
             };
@@ -106,7 +110,8 @@ impl Local {
             // The stand-in for Fargate can read this machine's files.
             .env(&format!("TF_VAR_{}", variable::ALLOW_FILE_REPOSITORIES), "true");
         let apply_log = scratch.join("apply.log");
-        let first = step("environment created (apply)", terraform.apply(&apply_log)).await;
+        let apply = || step_with_log(APPLY, &apply_log, resources, terraform.apply(&apply_log));
+        let first = apply().await;
         if let Err(error) = first {
             // Seen once in some fifteen applies: the provider repeats a request whose answer was
             // lost, and the server, which had done it, refuses the second. Nothing but a fresh
@@ -119,7 +124,7 @@ impl Local {
             let _ = fs::remove_file(root.join("terraform.tfstate"));
             let bin = python::install(project, &LOCAL_CLOUD).await?;
             cloud = Cloud::start(&bin, &scratch, cloud.port()).await?;
-            step("environment created (apply)", terraform.apply(&apply_log)).await?;
+            apply().await?;
         }
         let target = Target {
             environment: LOCAL_ENVIRONMENT.to_owned(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    cloud::{cloud, ralph, stderr, stdout},
+    cloud::{cloud, ralph, root, stderr, stdout},
     install::FakePython,
 };
 
@@ -107,6 +107,21 @@ fn an_interrupt_leaves_nothing_running_and_nothing_but_the_scratch_folder() {
     assert_eq!(processes_in(&inside), Vec::<String>::new());
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn a_step_shows_that_it_runs_on_a_terminal_alone() {
+    let plan = ralph(&["plan", "dev", "--offline", "--", "-no-color"]);
+    let ralph = plan.get_program();
+    let mut terminal = Command::new("python3");
+    terminal.args(["-c", "import pty, sys; pty.spawn(sys.argv[1:])"]).arg(ralph);
+    terminal.args(plan.get_args()).current_dir(root()).env("TERM", "xterm");
+    let terminal = terminal.stdin(Stdio::null()).output().expect("python3 runs");
+    let elsewhere = { plan }.output().expect("ralph runs");
+    let spins = |text: &str| text.contains(|c| ('\u{2800}'..='\u{28ff}').contains(&c));
+    let (terminal, elsewhere) = (stdout(&terminal), stderr(&elsewhere));
+    assert!(spins(&terminal) && terminal.contains("  done  "), "{terminal}");
+    assert!(!spins(&elsewhere) && elsewhere.contains("  done  "), "{elsewhere}");
 }
 
 /// A project folder of a test's own with fake programs on PATH.
