@@ -4,9 +4,11 @@ set positional-arguments
 
 # Without `-p`, cargo resolves features for all packages at once, whatever is built: each dependency
 # is compiled once for the demo, the tests and every command here.
-ralph := "cargo run --quiet --bin ralph --"
-build_local := "cargo build --quiet --bin ralph --bin ralph-loop-cloud --bin ralph-scripted-agent --bin ralph-lambda"
+ralph := "cargo run" + quiet + " --bin ralph --"
+build_local := "cargo build" + quiet + " --bin ralph --bin ralph-loop-cloud --bin ralph-scripted-agent --bin ralph-lambda"
 cargo_target := env("CARGO_TARGET_DIR", "target")
+# The first build takes minutes and shows cargo's own progress.
+quiet := if path_exists(cargo_target / "debug/ralph") == "true" { " --quiet" } else { "" }
 
 [private]
 default:

@@ -11,24 +11,13 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-PINS = ROOT / "cli/tools/awslogs.txt"
-VENV = ROOT / ".tools/venv-awslogs"
 
 
-def run(*command):
-    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-
-
-def install():
-    stamp = VENV / "requirements.txt"
-    if not stamp.exists() or stamp.read_text() != PINS.read_text():
-        run(sys.executable, "-m", "venv", "--clear", VENV)
-        run(VENV / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", PINS)
-        stamp.write_text(PINS.read_text())
-    return VENV / "bin/awslogs"
-
-
-awslogs = install()
-run("cargo", "build", "--quiet", "--release", "-p", "ralph-cli", "--bins", "--examples")
+with (ROOT / "cli/tools/awslogs.txt").open() as pins:
+    install = [sys.executable, "cli/tools/install.py", ".tools/venv-awslogs"]
+    done = subprocess.run(install, cwd=ROOT, check=True, stdin=pins, stdout=subprocess.PIPE, text=True)
+awslogs = pathlib.Path(done.stdout.strip()) / "awslogs"
+build = ["cargo", "build", "--quiet", "--release", "-p", "ralph-cli", "--bins", "--examples"]
+subprocess.run(build, cwd=ROOT, check=True, stdout=sys.stderr)
 release = TARGET / "release"
 subprocess.run([release / "examples/bench_logs", release / "ralph", awslogs], cwd=ROOT, check=True)

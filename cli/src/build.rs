@@ -15,7 +15,7 @@ use crate::{
     tools::{
         program::{cargo, find, run},
         python::{self, CARGO_LAMBDA},
-        steps::step,
+        steps::{crates, say, step_with_log},
     },
 };
 
@@ -33,14 +33,24 @@ pub struct Programs {
 /// the tests, and compiles no dependency again.
 pub async fn programs(project: &Project) -> Result<Programs> {
     let mut cargo = cargo(&find("cargo")?);
-    cargo.args(["build", "--quiet"]).current_dir(project.root());
+    cargo.arg("build").current_dir(project.root());
     let [worker, agent, function] = ["ralph-loop-cloud", "ralph-scripted-agent", "ralph-lambda"]
         .map(|name| {
             cargo.args(["--bin", name]);
             project.target().join("debug").join(name)
         });
-    run(&cargo, &project.tools().join("build.log")).await?;
+    run(&cargo, &programs_log(project)).await?;
     Ok(Programs { worker, agent, function })
+}
+
+/// Where cargo writes while [`programs`] runs.
+pub fn programs_log(project: &Project) -> PathBuf {
+    project.tools().join("build.log")
+}
+
+/// Where cargo writes while [`lambdas`] runs.
+pub fn lambdas_log(project: &Project) -> PathBuf {
+    project.tools().join("lambda-build.log")
 }
 
 impl Programs {
@@ -55,10 +65,16 @@ impl Programs {
 /// `ralph build-lambdas`.
 pub async fn lambdas_command() -> Result<()> {
     let project = Project::find()?;
-    let zip = step("Lambda functions (cargo-lambda)", lambdas(&project)).await?;
+    let zip = lambdas_step(&project).await?;
     let size = zip.metadata()?.len();
     println!("{} ({:.1} MB)", zip.display(), size as f64 / 1e6);
     Ok(())
+}
+
+/// [`lambdas`] as a step.
+pub async fn lambdas_step(project: &Project) -> Result<PathBuf> {
+    let name = "Lambda functions (cargo-lambda)";
+    step_with_log(name, &lambdas_log(project), crates, lambdas(project)).await
 }
 
 /// Builds the Lambda functions and packs them.
@@ -83,7 +99,7 @@ pub async fn lambdas(project: &Project) -> Result<PathBuf> {
         .arg(if architecture == "arm64" { "--arm64" } else { "--x86-64" })
         .env("PATH", path)
         .current_dir(project.root());
-    run(&cargo, &project.tools().join("lambda-build.log")).await?;
+    run(&cargo, &lambdas_log(project)).await?;
     let bootstrap = project.target().join("lambda/ralph-lambda/bootstrap");
     let zip = project.lambda_zip();
     pack(&bootstrap, &zip, SMALLEST)?;
@@ -98,22 +114,13 @@ pub async fn lambdas_for_this_host(project: &Project) -> Result<PathBuf> {
     if std::env::consts::OS == "linux" && ours == architecture {
         return lambdas(project).await;
     }
-    eprintln!(
-        "note: this machine cannot run what goes to AWS (Linux on {architecture}); the local cloud gets a build for this machine"
+    say(
+        "note: this machine cannot run what goes to AWS (Linux on {architecture}); the local cloud gets a build for this machine",
     );
     let mut cargo = cargo(&find("cargo")?);
-    cargo.args([
-        "build",
-        "--quiet",
-        "-p",
-        "ralph-lambdas",
-        "--bin",
-        "ralph-lambda",
-        "--profile",
-        "lambda",
-    ]);
+    cargo.args(["build", "-p", "ralph-lambdas", "--bin", "ralph-lambda", "--profile", "lambda"]);
     cargo.current_dir(project.root());
-    run(&cargo, &project.tools().join("lambda-build.log")).await?;
+    run(&cargo, &lambdas_log(project)).await?;
     let zip = project.lambda_zip().with_file_name("ralph-lambda-this-host.zip");
     pack(&project.target().join("lambda/ralph-lambda"), &zip, SMALLEST)?;
     Ok(zip)

@@ -68,9 +68,9 @@ pub struct SuperviseArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct DemoArgs {
-    /// Who does the work
-    #[arg(long, value_enum, default_value_t = Agent::Scripted)]
-    pub agent: Agent,
+    /// Who does the work [default: scripted; with --repo there is no default]
+    #[arg(long, value_enum)]
+    pub agent: Option<Agent>,
     /// A git repository on this machine to work on, instead of a small one made for the demo; the
     /// work goes to the branch ralph/<workstream>
     #[arg(long, value_name = "DIR", requires = "prompt")]
@@ -105,6 +105,13 @@ pub struct DemoArgs {
     /// Show everything as it comes, without the client's rules; the comparison must then fail
     #[arg(long, hide = true)]
     pub without_rules: bool,
+}
+
+impl DemoArgs {
+    /// Who does the work.
+    pub fn agent(&self) -> Agent {
+        self.agent.unwrap_or(Agent::Scripted)
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {

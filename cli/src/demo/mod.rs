@@ -115,13 +115,20 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
 
 /// What can be known to be wrong before anything is built.
 fn check(options: &DemoArgs) -> Result<()> {
+    // The scripted agent writes files that nobody wants: a person's repository gets them only when
+    // that person asks.
+    if options.repo.is_some() && options.agent.is_none() {
+        bail!(
+            "--repo needs --agent, because the agent commits to a branch of your repository\nhint: `--agent claude` works on the prompt; `--agent scripted` ignores it and commits sample files"
+        );
+    }
     find("git")?;
     if options.join.is_none() {
         for program in ["terraform", "python3", "cargo"] {
             find(program)?;
         }
     }
-    if options.agent == Agent::Claude {
+    if options.agent() == Agent::Claude {
         find("claude")?;
         if std::env::var_os("ANTHROPIC_API_KEY").is_none() {
             bail!(
@@ -142,7 +149,7 @@ async fn cloud(project: &Project, options: &DemoArgs) -> Result<Cloud> {
         environment: options.env.clone(),
         scratch: project.tools().join("demo"),
         port: 0,
-        anthropic_keys: anthropic_keys(options.agent == Agent::Claude),
+        anthropic_keys: anthropic_keys(options.agent() == Agent::Claude),
         release: options.release,
         containers: options.containers,
         fresh: options.fresh,
@@ -166,12 +173,12 @@ async fn play(
     };
     let branch = options.workstream.default_branch();
     let tip = repository.tip(&branch).await;
-    if options.agent == Agent::Claude {
+    if options.agent() == Agent::Claude {
         // A joined cloud was perhaps started without a key.
         let arn = target.secret_arn(SecretName::AnthropicKeys)?;
         aws.secrets().put(arn, &anthropic_keys(true)).await?;
     }
-    match options.agent {
+    match options.agent() {
         Agent::Scripted => {
             let command = local::agents::scripted(project).await?;
             local::agents::set(scratch, &options.workstream, &command)?;
@@ -216,7 +223,7 @@ async fn play(
 
 /// What the execution is asked to do.
 fn order(options: &DemoArgs, repository: &Repository) -> Order {
-    let max_cost_usd = (options.agent == Agent::Claude).then_some(options.max_cost_usd);
+    let max_cost_usd = (options.agent() == Agent::Claude).then_some(options.max_cost_usd);
     Order {
         workstream: options.workstream.clone(),
         repo: repository.url(),

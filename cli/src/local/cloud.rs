@@ -113,6 +113,11 @@ impl Cloud {
         Ok(())
     }
 
+    /// The operator's key.
+    pub fn key(&self) -> &AccessKey {
+        &self.start.key
+    }
+
     /// Where it listens.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.start.port)

@@ -2,19 +2,20 @@
 
 pub mod agents;
 mod cloud;
+mod environment;
 mod fargate;
 mod kept;
 mod scratch;
 pub mod server;
 
 use std::{
-    fs::{self, File},
+    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use ralph_protocol::names::{SecretName, output, variable};
+use ralph_protocol::names::{SecretName, output};
 
 use crate::{
     args::LocalArgs,
@@ -26,27 +27,23 @@ use crate::{
     token::Minter,
     tools::{
         python::{self, LOCAL_CLOUD},
-        steps::step,
-        terraform::{Terraform, copy_tree},
+        steps::{crates, step, step_with_log},
     },
 };
 
 pub use cloud::claim;
 use cloud::{Cloud, Start};
+use environment::Environment;
 use fargate::{
     Fargate, How,
     container::{self, Engine},
 };
-use kept::Kept;
 use scratch::Scratch;
 
 pub use fargate::JOURNAL;
 
 /// The server and its guard, in the project.
 const STARTER: &str = "cli/tools/local_cloud";
-
-/// Where state is kept: the one thing the local cloud adds to the generated HCL.
-const OVERRIDE: &str = "terraform {\n  backend \"local\" {}\n}\n";
 
 /// How the local cloud is brought up.
 pub struct Options {
@@ -78,7 +75,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// Builds what is needed, starts the cloud, applies the HCL and sets the secrets.
+    /// Builds what is needed, makes the environment and sets the secrets.
     pub async fn up(project: &Project, options: Options) -> Result<Self> {
         // Before anything slow: what is wrong now will be wrong then.
         cloud::claim(options.port, "--port")?;
@@ -90,46 +87,26 @@ impl Local {
         };
         let held = Scratch::take(&options.scratch).await?;
         let scratch = held.folder();
-        let root = scratch.join("terraform/envs").join(&options.environment);
-        copy_tree(&project.terraform(), &scratch.join("terraform"))?;
-        fs::write(root.join("local_override.tf"), OVERRIDE)?;
-        let terraform = Terraform::new(&root)?.without_account();
-        let kept = Kept::of(
-            project,
-            &options.environment,
-            &scratch.join("terraform"),
-            &format!("{description:?}"),
-        )?;
-        // Where the functions post is in what is kept; the server's own address is corrected.
-        let wanted = options.management_base.is_none();
-        if options.fresh {
-            kept.forget();
-        }
-        let outputs = if wanted { kept.read() } else { None };
+        let environment = Environment::copy(project, &description, &options, scratch)?;
 
-        let init_log = scratch.join("init.log");
-        let python = async {
-            let step = step("local cloud installed (pip)", python::install(project, &LOCAL_CLOUD));
-            anyhow::Ok(step.await?.join("python"))
+        let server = async {
+            let name = "local cloud installed (pip)";
+            Ok(step(name, python::install(project, &LOCAL_CLOUD)).await?.join("python"))
         };
-        let init = async {
-            match outputs {
-                Some(_) => Ok(()),
-                None => step("providers (init)", terraform.init(&init_log)).await,
-            }
-        };
-        let programs = async {
-            let programs = step("worker and functions (cargo)", build::programs(project)).await?;
+        let functions = async {
+            let (name, log) = ("worker and functions (cargo)", build::programs_log(project));
+            let programs = step_with_log(name, &log, crates, build::programs(project)).await?;
             let zip = match options.release {
                 true => {
                     let shipped = build::lambdas_for_this_host(project);
-                    step("functions as shipped (cargo-lambda)", shipped).await?
+                    let name = "functions as shipped (cargo-lambda)";
+                    step_with_log(name, &build::lambdas_log(project), crates, shipped).await?
                 }
                 false => programs.functions(scratch)?,
             };
-            anyhow::Ok((programs, zip))
+            Ok((programs, zip))
         };
-        let viewer = async {
+        let page = async {
             match options.viewer {
                 true => step("viewer (npm)", build::viewer(project)).await,
                 false => Ok(()),
@@ -140,8 +117,8 @@ impl Local {
             let name = format!("worker image ({})", engine.program());
             step(&name, container::build(project, engine)).await.map(Some)
         };
-        let (python, (), (programs, zip), (), image) =
-            tokio::try_join!(python, init, programs, viewer, image)?;
+        let (python, (programs, zip), (), image, ()) =
+            tokio::try_join!(server, functions, page, image, environment.prepare())?;
 
         let key = AccessKey::generate()?;
         let start = Start {
@@ -153,56 +130,9 @@ impl Local {
             account: description.account_id.clone(),
             key: key.clone(),
             network: description.existing_network(),
-            state: wanted.then(|| (kept.state(), zip.clone())),
+            state: environment.state(&zip),
         };
-        let restored = match outputs {
-            Some(outputs) => {
-                let cloud =
-                    step("environment restored, as applied before", Cloud::start(start.clone()));
-                match cloud.await {
-                    Ok(cloud) => Some((cloud, outputs)),
-                    Err(error) => {
-                        eprintln!("note: {error:#}\nnote: the environment is applied anew");
-                        kept.forget();
-                        step("providers (init)", terraform.init(&init_log)).await?;
-                        None
-                    }
-                }
-            }
-            None => None,
-        };
-        let (cloud, outputs) = match restored {
-            Some(restored) => restored,
-            None => {
-                let cloud = step("local cloud started", Cloud::start(start)).await?;
-                let terraform = terraform
-                    .env("AWS_ENDPOINT_URL", cloud.endpoint())
-                    .env("AWS_ACCESS_KEY_ID", &key.id)
-                    .env("AWS_SECRET_ACCESS_KEY", &key.secret);
-                let base = format!("{}/_aws/execute-api", cloud.endpoint());
-                let variables = [
-                    (variable::LAMBDA_ZIP, zip.into_os_string()),
-                    (variable::MANAGEMENT_BASE, options.management_base.unwrap_or(base).into()),
-                    // The stand-in for Fargate can read this machine's files.
-                    (variable::ALLOW_FILE_REPOSITORIES, "true".into()),
-                    // Nothing is deployed, so production's lock has nothing to keep.
-                    (variable::CONFIRM_PRODUCTION, variable::CONFIRMATION.into()),
-                ];
-                let terraform =
-                    variables.into_iter().fold(terraform, |terraform, (name, value)| {
-                        terraform.env(&format!("TF_VAR_{name}"), value)
-                    });
-                let cloud = apply(&terraform, cloud, &root, &scratch.join("apply.log")).await?;
-                let outputs = terraform.outputs().await?;
-                // Before any secret has a value.
-                if wanted {
-                    kept.forget();
-                    cloud.save()?;
-                    kept.write(&outputs)?;
-                }
-                (cloud, outputs)
-            }
-        };
+        let (cloud, outputs) = environment.make(start, &zip).await?;
         let target = Target {
             environment: options.environment,
             endpoint: Some(cloud.endpoint()),
@@ -251,24 +181,6 @@ impl Local {
         self.fargate.stop(self.cloud_is_gone).await;
         self.cloud.stop().await;
     }
-}
-
-/// Applies the HCL to a fresh server.
-async fn apply(terraform: &Terraform, mut cloud: Cloud, root: &Path, log: &Path) -> Result<Cloud> {
-    const STEP: &str = "environment created (apply)";
-    if let Err(error) = step(STEP, terraform.apply(log)).await {
-        // Seen once in some fifteen applies: the provider repeats a request whose answer was
-        // lost, and the server, which had done it, refuses the second. Nothing but a fresh
-        // server helps; any other failure is a real one.
-        if !error.to_string().contains("InvalidGroup.Duplicate") {
-            return Err(error);
-        }
-        eprintln!("note: an answer of the local cloud was lost; it is started afresh, once");
-        let _ = fs::remove_file(root.join("terraform.tfstate"));
-        cloud = cloud.again().await?;
-        step(STEP, terraform.apply(log)).await?;
-    }
-    Ok(cloud)
 }
 
 /// Where the stand-in for Fargate keeps its tasks.

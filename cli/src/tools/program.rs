@@ -79,6 +79,8 @@ pub fn cargo(program: &Path) -> Command {
             command.env_remove(&name);
         }
     }
+    // How far it is, also in a log (`steps::crates`).
+    command.envs([("CARGO_TERM_PROGRESS_WHEN", "always"), ("CARGO_TERM_PROGRESS_WIDTH", "80")]);
     command
 }
 
@@ -146,7 +148,8 @@ fn name_of(command: &Command) -> String {
 pub fn tail(file: &Path, lines: usize) -> String {
     let text = std::fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let all: Vec<&str> = text.lines().collect();
+    // Of a line that was drawn several times, what a terminal would show at the end.
+    let all: Vec<&str> = text.lines().filter_map(|line| line.rsplit('\r').next()).collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 

@@ -24,7 +24,7 @@ use crate::{
     target::Target,
     tools::{
         program::{cargo, find, foreground, run},
-        steps::step,
+        steps::{resources, step, step_with_log},
         terraform::Terraform,
     },
 };
@@ -90,10 +90,10 @@ impl Account {
     }
 
     pub async fn verify(&self, report: &mut Report) -> Result<()> {
-        step("Lambda functions (cargo-lambda)", build::lambdas(&self.project)).await?;
+        build::lambdas_step(&self.project).await?;
         step("init", self.terraform.init(&self.folder.join("init.log"))).await?;
         let log = self.folder.join("apply.log");
-        step("apply", self.terraform.apply(&log)).await?;
+        step_with_log("apply", &log, resources, self.terraform.apply(&log)).await?;
         report.add("apply", "creates everything", "the same", "created", true);
         let changes = self.terraform.has_changes(&self.folder.join("plan.log")).await?;
         report.add(
@@ -140,13 +140,14 @@ impl Account {
     async fn push_image(&self) -> Result<()> {
         let mut push = Command::new(self.project.root().join("docker/push.sh"));
         push.arg(NAME).env("RALPH_TERRAFORM", self.folder.join("terraform"));
-        step("worker image (build and push)", foreground(&mut push)).await
+        // It shows its own progress at the terminal.
+        foreground(&mut push).await
     }
 
     /// Removes everything, and says whether it is gone.
     pub async fn destroy(&self, report: &mut Report) -> Result<()> {
         let log = self.folder.join("destroy.log");
-        let gone = step("destroy", self.terraform.destroy(&log)).await;
+        let gone = step_with_log("destroy", &log, resources, self.terraform.destroy(&log)).await;
         let gone = gone.with_context(|| {
             format!(
                 "not everything is removed, and what is left costs money; again with\n  {}",

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::cloud::{cloud, ralph, root, stderr, stdout};
+use crate::{
+    cloud::{cloud, ralph, root, stderr, stdout},
+    install::FakePython,
+};
 
 #[test]
 fn a_taken_port_is_named_and_nothing_is_left_running() {
@@ -106,6 +109,24 @@ fn an_interrupt_leaves_nothing_running_and_nothing_but_the_scratch_folder() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
+#[test]
+fn a_step_shows_that_it_runs_on_a_terminal_alone() {
+    let plan = ralph(&["plan", "dev", "--offline", "--", "-no-color"]);
+    let ralph = plan.get_program();
+    let mut terminal = Command::new("python3");
+    terminal.args(["-c", "import pty, sys; pty.spawn(sys.argv[1:])"]).arg(ralph);
+    terminal.args(plan.get_args()).current_dir(root()).env("TERM", "xterm");
+    let terminal = terminal.stdin(Stdio::null()).output().expect("python3 runs");
+    let elsewhere = { plan }.output().expect("ralph runs");
+    let spins = |text: &str| text.contains(|c| ('\u{2800}'..='\u{28ff}').contains(&c));
+    let (terminal, elsewhere) = (stdout(&terminal), stderr(&elsewhere));
+    assert!(spins(&terminal) && terminal.contains("  done  "), "{terminal}");
+    assert!(!spins(&elsewhere) && elsewhere.contains("  done  "), "{elsewhere}");
+}
+
+/// What starts the local cloud's server.
+const STARTER: &str = "cli/tools/local_cloud/__main__.py";
+
 /// A project folder of a test's own with fake programs on PATH.
 struct FakeProject {
     folder: tempfile::TempDir,
@@ -117,6 +138,9 @@ impl FakeProject {
         let project = Self { folder };
         std::fs::create_dir_all(project.path("terraform/envs/dev")).expect("made");
         std::fs::write(project.path("ralph.toml"), "[env.dev]\n").expect("written");
+        let starter = project.path(STARTER);
+        std::fs::create_dir_all(starter.parent().expect("a folder")).expect("made");
+        std::fs::write(starter, "").expect("written");
         for (name, script) in programs {
             project.program(&format!("bin/{name}"), script);
         }
@@ -134,11 +158,12 @@ impl FakeProject {
         std::fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("set");
     }
 
-    fn local(&self) -> std::process::Output {
+    fn local(&self, python: &FakePython) -> std::process::Output {
         let path = std::env::var("PATH").expect("a PATH");
         ralph(&["local", "--no-viewer", "--scratch", "scratch"])
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .env("PYTHONPATH", python.path())
             .output()
             .expect("ralph runs")
     }
@@ -149,29 +174,28 @@ const WAITS: &str = "exec sleep 60";
 
 #[test]
 fn a_python_that_is_too_old_or_has_no_venv_is_named() {
-    let others = [("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)];
-    let old = [&others[..], &[("python3", "echo 3 9")]].concat();
-    let output = FakeProject::new(&old).local();
+    let project = FakeProject::new(&[("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)]);
+    let old = FakePython::new().module("sitecustomize", "import sys; sys.version_info = (3, 9)");
+    let output = project.local(&old);
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     assert!(text.contains("is Python 3.9\nhint: install Python 3.10 or later"), "{text}");
 
-    let script = r#"[ "$1" = -c ] && echo 3 11 || { echo "No module named venv"; exit 1; }"#;
-    let bare = [&others[..], &[("python3", script)]].concat();
-    let project = FakeProject::new(&bare);
-    let output = project.local();
+    let bare = FakePython::new().module("venv", "raise SystemExit('ensurepip is missing')");
+    let output = project.local(&bare);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("apt install python3-venv"), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("ensurepip is missing\nhint: on Debian"), "{text}");
+    assert!(text.contains("apt install python3-venv"), "{text}");
     assert_eq!(processes_in(project.folder.path()), Vec::<String>::new());
 }
 
 #[test]
 fn a_local_cloud_that_does_not_start_shows_its_last_words() {
     let project = FakeProject::new(&[("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)]);
-    project.program(".tools/venv-local-cloud/bin/python", "echo no such luck; exit 7");
-    let stamp = project.path(".tools/venv-local-cloud/requirements.txt");
-    std::fs::copy(root().join("cli/tools/local-cloud.txt"), stamp).expect("copied");
-    let output = project.local();
+    std::fs::write(project.path(STARTER), "print('no such luck', flush=True)\nexit(7)\n")
+        .expect("written");
+    let output = project.local(&FakePython::new());
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     assert!(

@@ -58,7 +58,7 @@ fn the_demo_works_on_the_readers_own_repository() {
     git(&["-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "Mine"]);
     let before = git(&["rev-parse", "trunk"]);
     let repo = folder.path().to_str().expect("UTF-8");
-    let output = demo("own-repo", &["--repo", repo, "--prompt", "TASK.md"]);
+    let output = demo("own-repo", &["--repo", repo, "--prompt", "TASK.md", "--agent", "scripted"]);
     assert_eq!(output.status.code(), Some(0), "{}\n{}", stdout(&output), stderr(&output));
     assert_eq!(git(&["rev-parse", "trunk"]), before);
     assert_ne!(git(&["rev-parse", "ralph/own-repo"]), before);
@@ -67,11 +67,22 @@ fn the_demo_works_on_the_readers_own_repository() {
 #[test]
 fn a_prompt_that_is_not_committed_is_refused_before_anything_runs() {
     let repo = root().to_str().expect("UTF-8");
-    let output = demo("no-prompt", &["--repo", repo, "--prompt", "no/such/file.md"]);
+    let prompt = ["--prompt", "no/such/file.md", "--agent", "scripted"];
+    let output = demo("no-prompt", &[&["--repo", repo], &prompt[..]].concat());
     assert_eq!(output.status.code(), Some(1));
     assert!(
         stderr(&output).contains("has no committed file no/such/file.md\nhint: "),
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn no_agent_works_on_the_readers_own_repository_unasked() {
+    // Refused before the folder is looked at, so it need not be a repository.
+    let output = ralph(&["demo", "--repo", "/", "--prompt", "TASK.md"]).output().expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("--repo needs --agent"), "{text}");
+    assert!(text.contains("`--agent claude`") && text.contains("`--agent scripted`"), "{text}");
 }

@@ -58,17 +58,14 @@ def mirror():
     return []
 
 
-def installed_cloud():
-    """MiniStack, from where `ralph` installs it too."""
-    venv, pins = ROOT / ".tools/venv-local-cloud", ROOT / "cli/tools/local-cloud.txt"
-    stamp = venv / "requirements.txt"
-    if not stamp.exists() or stamp.read_text() != pins.read_text():
-        shutil.rmtree(venv, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([venv / "bin/python", "-m", "pip", "install", "--quiet", "--require-hashes",
-                        "-r", pins], check=True)
-        stamp.write_text(pins.read_text())
-    return venv / "bin/python"
+def install(name):
+    """The folder of the programs that a file of pins installs, from where `ralph` installs them too."""
+    command = [sys.executable, ROOT / "cli/tools/install.py", ROOT / f".tools/venv-{name}"]
+    with (ROOT / f"cli/tools/{name}.txt").open() as pins:
+        done = subprocess.run(command, stdin=pins, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return pathlib.Path(done.stdout.strip())
 
 
 class Cloud:
@@ -87,7 +84,8 @@ class Cloud:
         }
         self.log = scratch / "cloud.log"
         self.process = subprocess.Popen(
-            [installed_cloud(), ROOT / "cli/tools/local_cloud", "--port", str(self.port)], cwd=scratch, env=environment, stdin=subprocess.DEVNULL,
+            [install("local-cloud") / "python", ROOT / "cli/tools/local_cloud", "--port", str(self.port)],
+            cwd=scratch, env=environment, stdin=subprocess.DEVNULL,
             stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=True)
         deadline = time.monotonic() + 60
         while True:

@@ -5,16 +5,14 @@ its own. The modules' tests mock the provider, which Terraform 1.6 cannot do. Th
 terraform/, or of the folder that is named, and a warning fails like an error.
 """
 
-import filecmp
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-from local import ROOT, clean_environment, mirror
+from local import ROOT, clean_environment, install, mirror
 
-TOOLS = ROOT / ".tools"
 ENVIRONMENT = {**clean_environment(), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
 # Runs in an engine's own Python: no process can hold both versions of the library.
 RUN = """
@@ -31,26 +29,14 @@ class Failure(Exception):
     """What Terraform said about a folder."""
 
 
-def install(name):
-    """The Python of the virtual environment that holds an engine; makes it unless these very pins are in it."""
-    pins = ROOT / f"cli/tools/{name}.txt"
-    venv = TOOLS / f"venv-{name}"
-    stamp = venv / "requirements.txt"
-    python = venv / "bin/python"
-    if stamp.exists() and filecmp.cmp(pins, stamp, shallow=False):
-        return python
-    shutil.rmtree(venv, ignore_errors=True)
+def engine(name):
+    """The Python of the virtual environment that holds an engine."""
     try:
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-        subprocess.run([*pip, "-r", pins], check=True)
-    except subprocess.CalledProcessError:
-        raise SystemExit(
-            f"error: {name} cannot be installed\n"
-            "hint: its pins are for Python 3.10 to 3.12, on Linux x86_64 or on macOS with an Apple processor"
-        ) from None
-    shutil.copy(pins, stamp)
-    return python
+        return install(name) / "python"
+    except SystemExit:
+        print("hint: the pins are for Python 3.10 to 3.12, on Linux x86_64 or on macOS with an Apple processor",
+              file=sys.stderr)
+        raise
 
 
 def terraform(python, folder, *arguments):
@@ -82,13 +68,12 @@ def copy(scratch):
 
 
 def main():
-    TOOLS.mkdir(exist_ok=True)
     failed = 0
     for name, commands in [
         ("terraform-oldest", {"envs": "validate"}),
         ("terraform-newest", {"envs": "validate", "modules": "test"}),
     ]:
-        python = install(name)
+        python = engine(name)
         version = terraform(python, ROOT, "version").partition("\n")[0]
         with tempfile.TemporaryDirectory() as scratch:
             tree = pathlib.Path(scratch) / "terraform"
