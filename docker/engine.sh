@@ -37,7 +37,7 @@ docker_answers() {
     return 1
 }
 
-# Sets `runtime`, when podman must be given one, and `remote`: podman works on another machine.
+# Sets `runtime`, where podman's own does not work, and `remote`: podman works on another machine.
 podman_answers() {
     if ! installed podman; then
         note "podman is not installed"
@@ -59,12 +59,15 @@ podman_answers() {
     return 1
 }
 
-# podman's own defaults are higher than what a root without CAP_SYS_RESOURCE may set, and a process may
-# always set its own limits. Open files: as many as Fargate allows, where this machine does.
+# podman's defaults are higher than what a root without CAP_SYS_RESOURCE may set. A process may always
+# set its own limits; podman has lowered its own number of processes to pid_max.
+# Open files: as many as Fargate allows, where this machine does.
 podman_limits() {
     if [ "$remote" = true ] || [ ! -r /proc/self/limits ]; then return; fi
-    awk '/^Max open files/ { n = $5 < 65535 ? $5 : 65535; print "--ulimit\nnofile=" n ":" n }
-        /^Max processes/ && $4 != "unlimited" { print "--ulimit\nnproc=" $4 ":" $4 }' /proc/self/limits
+    awk -v pids="$(cat /proc/sys/kernel/pid_max)" '
+        function limit(name, own, most) { most = own < most ? own : most; print "--ulimit\n" name "=" most ":" most }
+        /^Max open files/ { limit("nofile", $5, 65535) }
+        /^Max processes/ { limit("nproc", $4, pids) }' /proc/self/limits
 }
 
 buildah_answers() {
