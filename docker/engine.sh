@@ -37,16 +37,19 @@ docker_answers() {
     return 1
 }
 
-# Sets `runtime`, where podman's own does not work, and `remote`: podman works on another machine.
+# Sets `runtime`, where podman's own does not work, `remote`: podman works on another machine, and
+# `rootless`: it has the rights of its user only.
+about_podman='{{.Host.OCIRuntime.Name}} {{.Host.ServiceIsRemote}} {{.Host.Security.Rootless}}'
 podman_answers() {
     if ! installed podman; then
         note "podman is not installed"
-    elif ! about=$(podman info --format '{{.Host.OCIRuntime.Name}} {{.Host.ServiceIsRemote}}' 2>/dev/null); then
+    elif ! about=$(podman info --format "$about_podman" 2>/dev/null); then
         note "podman is installed, but \`podman info\` fails"
     else
         runtime=
-        remote=${about#* }
-        if [ "$remote" = true ] || [ "${about% *}" != crun ] || [ ! -d /sys/fs/cgroup/unified ]; then
+        rootless=${about##* }
+        remote=${about#* } remote=${remote% *}
+        if [ "$remote" = true ] || [ "${about%% *}" != crun ] || [ ! -d /sys/fs/cgroup/unified ]; then
             return 0
         fi
         # crun starts nothing where both versions of cgroups are mounted.
@@ -109,6 +112,8 @@ if [ "$for_what" = run ]; then
     # As with docker and in Fargate, a read-only root has no folder that can be written.
     if [ "$engine" = podman ]; then
         echo --read-only-tmpfs=false
+        # Otherwise user 10001 is a user of the machine who owns nothing, not even the volumes.
+        if [ "$rootless $remote" = "true false" ]; then echo --userns=keep-id:uid=10001,gid=10001; fi
         podman_limits
     fi
 fi

@@ -19,7 +19,7 @@ const TOOLS: [&str; 8] = ["awk", "cat", "cut", "dirname", "grep", "sed", "sh", "
 const WORKS: &str = "";
 const CLIENT_WITHOUT_DAEMON: &str =
     r#"if [ "$1" = info ]; then echo "Cannot connect to the Docker daemon" >&2; exit 1; fi"#;
-const PODMAN: &str = r#"if [ "$1" = info ]; then echo "runc false"; fi"#;
+const PODMAN: &str = r#"if [ "$1" = info ]; then echo "runc false false"; fi"#;
 const BROKEN: &str = "exit 125";
 
 impl Machine {
@@ -123,7 +123,7 @@ fn an_error_names_what_was_found_and_what_to_do() {
 
 #[test]
 fn podman_runs_with_a_runtime_that_works_and_limits_that_it_may_set() {
-    let crun = r#"if [ "$1" = info ]; then echo "crun false"; fi"#;
+    let crun = r#"if [ "$1" = info ]; then echo "crun false false"; fi"#;
     let machine = Machine::with(&[("podman", crun), ("runc", WORKS)]);
     let hybrid = Path::new("/sys/fs/cgroup/unified").is_dir();
     let global: &[&str] = if hybrid { &["podman", "--runtime", "runc"] } else { &["podman"] };
@@ -151,6 +151,18 @@ fn podman_runs_with_a_runtime_that_works_and_limits_that_it_may_set() {
 }
 
 #[test]
+fn a_rootless_podman_maps_its_user_to_the_one_in_the_image() {
+    for (about, mapped) in
+        [("runc false true", true), ("runc false false", false), ("crun true true", false)]
+    {
+        let podman = format!("echo {about}");
+        let machine = Machine::with(&[("podman", &podman)]);
+        let run = stdout(&machine.run("engine.sh", &["run"], None));
+        assert_eq!(run.contains("\n--userns=keep-id:uid=10001,gid=10001\n"), mapped, "{run}");
+    }
+}
+
+#[test]
 fn an_image_is_built_with_the_engine_that_answers() {
     let machine = Machine::with(&[("docker", CLIENT_WITHOUT_DAEMON), ("podman", PODMAN)]);
     let output = machine.run("build.sh", &["example:1"], None);
@@ -172,7 +184,7 @@ get-login-password) echo the-password ;;
 describe-images) grep -q ' push ' "$CALLS" && echo sha256:1 || { echo ImageNotFoundException; exit 254; } ;;
 esac"#;
     let engine = r#"case $1 in
-info) echo "runc false" ;;
+info) echo "runc false false" ;;
 login) [ "$(cat)" = the-password ] || exit 1 ;;
 esac"#;
     for (docker, builder, expected) in [
