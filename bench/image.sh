@@ -3,7 +3,7 @@
 # `just test-image` before it: that leaves the worker image and what its bases were replaced by.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+export BUILDAH_ISOLATION=chroot
 ours=localhost/ralph-worker:test
 naive=localhost/ralph-naive:test
 

@@ -1,20 +1,12 @@
 #!/bin/sh
-# Builds the worker image with docker, podman or buildah, whichever is there.
+# Builds the worker image with docker, podman or buildah, whichever docker/engine.sh finds.
 #   docker/build.sh [image name]       default: ralph-worker:dev
 # RALPH_BUILDER names one of the three. RALPH_BUILD_ARGS is passed on to it.
 set -eu
 cd "$(dirname "$0")/.."
 image=${1:-ralph-worker:dev}
 
-builder=${RALPH_BUILDER:-}
-if [ -z "$builder" ]; then
-    for candidate in docker podman buildah; do
-        if command -v "$candidate" >/dev/null 2>&1; then
-            builder=$candidate
-            break
-        fi
-    done
-fi
+builder=$(docker/engine.sh build)
 
 # The architecture that the task definition names: a tag cannot be moved once it is pushed.
 # shellcheck source=docker/worker.env
@@ -31,21 +23,14 @@ esac
 case $(uname -sm) in
 "Linux $host") platform= ;;
 esac
-
-# shellcheck disable=SC2086 # several arguments, separated by spaces, on purpose
+# Without a network of its own: buildah's chroot isolation has none to give, and podman without
+# iptables neither.
 case $builder in
-docker | podman)
-    "$builder" build ${RALPH_BUILD_ARGS:-} ${platform:+--platform "$platform"} --file docker/worker.Dockerfile --tag "$image" .
-    ;;
-buildah)
-    # Without a network of its own: the chroot isolation has none to give.
-    buildah build ${RALPH_BUILD_ARGS:-} ${platform:+--platform "$platform"} --network host --layers \
-        --file docker/worker.Dockerfile --tag "$image" .
-    ;;
-*)
-    echo "error: there is no docker, podman or buildah" >&2
-    echo "hint: install one of them; on Debian: apt-get install buildah" >&2
-    exit 1
-    ;;
+docker) network= ;;
+*) network=host ;;
 esac
-echo "built $image with $builder"
+
+# shellcheck disable=SC2086 # several arguments, separated by white space, on purpose
+$builder build ${RALPH_BUILD_ARGS:-} ${platform:+--platform "$platform"} ${network:+--network "$network" --layers} \
+    --file docker/worker.Dockerfile --tag "$image" .
+echo "built $image with ${builder%%[!a-z]*}"

@@ -2,7 +2,7 @@
 # Builds the worker image and pushes it under exactly the name the task definition uses: output
 # `worker_image` of an environment. A tag is never overwritten.
 #   docker/push.sh [environment]       default: dev
-# RALPH_TERRAFORM names the folder; terraform/ by default.
+# RALPH_TERRAFORM names the folder; terraform/ by default. RALPH_BUILDER is for docker/engine.sh.
 set -eu
 cd "$(dirname "$0")/.."
 environment=${1:-dev}
@@ -19,10 +19,7 @@ terraform=terraform
 if command -v tofu >/dev/null 2>&1; then terraform=tofu; fi
 need "$terraform" "install Terraform or OpenTofu"
 need aws "install the AWS CLI: it logs in to the registry and looks the tag up"
-builder=${RALPH_BUILDER:-docker}
-if ! command -v "$builder" >/dev/null 2>&1; then builder=podman; fi
-if ! command -v "$builder" >/dev/null 2>&1; then builder=buildah; fi
-need "$builder" "install docker, podman or buildah"
+builder=$(docker/engine.sh build)
 
 root=${RALPH_TERRAFORM:-terraform}/envs/$environment
 if ! image=$("$terraform" -chdir="$root" output -raw worker_image 2>/dev/null) || [ -z "$image" ]; then
@@ -55,10 +52,13 @@ case $found in
     ;;
 esac
 
-RALPH_BUILDER=$builder docker/build.sh "$name"
-# On stdin: an argument could be read by others.
-aws ecr get-login-password --region "$region" | "$builder" login --username AWS --password-stdin "$registry"
-"$builder" push "$name"
+docker/build.sh "$name"
+# shellcheck disable=SC2086 # a program and its arguments, on purpose
+{
+    # On stdin: an argument could be read by others.
+    aws ecr get-login-password --region "$region" | $builder login --username AWS --password-stdin "$registry"
+    $builder push "$name"
+}
 digest=$(aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
     --image-ids "imageTag=$tag" --query 'imageDetails[0].imageDigest' --output text)
 echo "pushed $name"

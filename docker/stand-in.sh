@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Stand-ins for base images that cannot be had on this machine. Sourced by test-image.sh.
 # They have the names the Dockerfile uses, so that it is built unchanged.
 
@@ -60,17 +61,26 @@ npm_version() {
 }
 
 # stand_in_rust NAME WORKER: a `cargo` that hands out the worker built outside. What the worker
-# stage would compile is what was compiled here; the rest of the Dockerfile runs as it is.
+# stage would compile is what was compiled here; the rest of the Dockerfile runs as it is. For other
+# sources than these it refuses.
 stand_in_rust() {
     container=$(buildah from scratch)
     mount=$(buildah mount "$container")
     debian_root "$mount"
-    buildah config --label ralph.stand-in=yes "$container"
+    sources=$(worker_sources)
+    buildah config --label "ralph.stand-in=$sources" "$container"
     install -D -m 755 "$2" "$mount/opt/ralph-loop-cloud"
-    cat >"$mount/usr/local/bin/cargo" <<'END'
+    cat >"$mount/usr/local/bin/cargo" <<END
 #!/bin/sh
 set -e
 mkdir -p target/release
+# The Dockerfile compiles the dependencies first, with empty crates.
+if [ "\$(cat worker/src/main.rs)" = 'fn main() {}' ]; then exit; fi
+if [ "\$($WORKER_SOURCES)" != $sources ]; then
+    echo "error: the stand-in for $1 holds a worker of other sources" >&2
+    echo "hint: just test-image" >&2
+    exit 1
+fi
 cp /opt/ralph-loop-cloud target/release/ralph-loop-cloud
 END
     chmod 755 "$mount/usr/local/bin/cargo"
@@ -79,6 +89,10 @@ END
     buildah rm "$container" >/dev/null
     say "stand-in for $1: hands out the worker built on this machine"
 }
+
+# A checksum of what the worker is made of, as a command: the stand-in runs it too.
+WORKER_SOURCES="find Cargo.lock protocol/src worker/src -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c 1-64"
+worker_sources() { sh -c "$WORKER_SOURCES"; }
 
 # A minimal Debian bookworm, made once and kept in the cache folder.
 debian_root() {

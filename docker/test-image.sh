@@ -1,10 +1,11 @@
 #!/bin/bash
-# Builds the worker image with buildah and tests it. Needs root: chroot isolation and mounts.
+# Builds the worker image with buildah and tests it: in containers where an engine answers, otherwise
+# in a changed root. Needs root: chroot isolation and mounts.
 # Where a base image cannot be had, a stand-in under its name takes its place, and that is said.
 #   docker/test-image.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+export BUILDAH_ISOLATION=chroot
 image=localhost/ralph-worker:test
 scratch=$(mktemp -d)
 failures=0
@@ -33,8 +34,11 @@ fi
 . docker/stand-in.sh
 
 mounted=
+engine=()
+name=ralph-image-test-$$
 cleanup() {
     set +e
+    if [ ${#engine[@]} -gt 0 ]; then "${engine[@]}" rm --force "$name" >/dev/null 2>&1; fi
     if [ -n "$mounted" ]; then
         buildah unmount "$mounted" >/dev/null 2>&1
         buildah rm "$mounted" >/dev/null 2>&1
@@ -54,8 +58,9 @@ if ! have "$node"; then
     need npm "install Node.js"
     stand_in_node "$node" "$(echo "$node" | sed 's/.*:\([0-9.]*\)-.*/\1/')"
 fi
-# A stand-in of an earlier run holds the worker of that run.
-if ! have "$rust" || buildah inspect --type image "$rust" | grep -q ralph.stand-in; then
+# A stand-in of an earlier run holds the worker of that run's sources.
+stand_in_of() { buildah inspect --type image --format '{{index .OCIv1.Config.Labels "ralph.stand-in"}}' "$rust"; }
+if ! have "$rust" || { [ -n "$(stand_in_of)" ] && [ "$(stand_in_of)" != "$(worker_sources)" ]; }; then
     need debootstrap "apt-get install debootstrap"
     # Stripped afterwards, not by cargo's setting: that would compile everything again.
     cargo build --quiet --release --locked -p ralph-worker --bin ralph-loop-cloud
@@ -105,10 +110,38 @@ check "layers and history with the secret" 0 "$leaks"
 say "compressed: $(du -sm "$scratch/oci" | cut -f1) MB"
 
 # ---- run it: read-only root, two volumes, no network, the worker as PID 1 -----------------------
-# inside [VARIABLE=VALUE …] -- COMMAND …
-mkdir -p "$scratch/workspace"
-chown 10001:10001 "$scratch/workspace"
-cat >"$scratch/inside.sh" <<'END'
+# inside [COMMAND …]: the entry point or a command, with `vars` as the environment
+mkdir -m 700 "$scratch/workspace" "$scratch/tmp"
+chown 10001:10001 "$scratch/workspace" "$scratch/tmp"
+if docker/engine.sh run >"$scratch/run" 2>"$scratch/stderr"; then
+    mapfile -t engine < <(docker/engine.sh)
+    mapfile -t run <"$scratch/run"
+    # What buildah builds, podman has; docker has a store of its own.
+    if [ "${engine[0]}" = docker ]; then
+        buildah push --quiet "$image" "docker-archive:$scratch/image.tar:$image" >/dev/null
+        docker load --quiet --input "$scratch/image.tar" >/dev/null
+        rm "$scratch/image.tar"
+    fi
+    vars=()
+    # More arguments of one container.
+    with=()
+    inside() {
+        local each names=() command=()
+        # By name: an argument could be read by others.
+        for each in "${vars[@]}"; do names+=(--env "${each%%=*}"); done
+        if [ $# -gt 0 ]; then command=(--entrypoint "$1" "$image" "${@:2}"); else command=("$image"); fi
+        env "${vars[@]}" timeout 300 "${run[@]}" --rm --name "$name" --network none --read-only \
+            --user 10001:10001 --cap-drop all --security-opt no-new-privileges --stop-timeout 120 \
+            --volume "$scratch/workspace:/workspace" --volume "$scratch/tmp:/tmp" "${with[@]}" "${names[@]}" \
+            "${command[@]}"
+    }
+    if ! inside true; then
+        echo "error: ${engine[0]} answers, but starts no container" >&2
+        exit 1
+    fi
+    say "runs in containers of ${engine[*]}"
+else
+    cat >"$scratch/inside.sh" <<'END'
 set -e
 root=$1
 workspace=$2
@@ -124,15 +157,20 @@ mount --rbind /dev "$root/dev"
 exec chroot "$root" /usr/bin/setpriv --reuid=10001 --regid=10001 --clear-groups --bounding-set=-all \
     --inh-caps=-all --no-new-privs "$@"
 END
-inside() {
-    unshare --mount --net --pid --fork --kill-child --propagation private \
-        env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/workspace "${vars[@]}" \
-        sh "$scratch/inside.sh" "$root" "$scratch/workspace" "$@"
-}
+    inside() {
+        if [ $# = 0 ]; then set -- /usr/local/bin/ralph-loop-cloud; fi
+        unshare --mount --net --pid --fork --kill-child --propagation private \
+            env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/workspace "${vars[@]}" \
+            sh "$scratch/inside.sh" "$root" "$scratch/workspace" "$@"
+    }
+    say "runs in a changed root: $(sed -n 's/^error: //p' "$scratch/stderr")"
+fi
 vars=(LANG=C.UTF-8)
 
 check "the agent's version" "$(arg CLAUDE_CODE_VERSION)" "$(inside claude --version | cut -d' ' -f1)"
 check "uid" "10001" "$(inside id -u)"
+check "capabilities" "0000000000000000" "$(inside sed -n 's/^CapBnd:\t//p' /proc/self/status)"
+check "no new privileges" 1 "$(inside sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)"
 for tool in git curl jq node; do
     if inside "$tool" --version >/dev/null; then say "ok: $tool runs"; else fail "$tool does not run"; fi
 done
@@ -161,7 +199,7 @@ vars=(
     "RALPH_ANTHROPIC_KEYS={\"keys\":[{\"id\":\"a\",\"value\":\"$canary\"}]}"
 )
 set +e
-inside /usr/local/bin/ralph-loop-cloud >"$scratch/events" 2>"$scratch/stderr"
+inside >"$scratch/events" 2>"$scratch/stderr"
 code=$?
 set -e
 outcome=$(jq -r 'select(.type == "iter.end") | .outcome' "$scratch/events" | head -n 1)
@@ -178,12 +216,41 @@ fi
 if grep -aqF "$canary" "$scratch/events" "$scratch/stderr"; then fail "a secret is in the output"; fi
 
 # ---- an agent that looks for the key, in the image as it is -----------------------------------------
+settings=("${vars[@]}")
 vars+=("RALPH_AGENT_COMMAND=sh -c 'cat /proc/1/environ /proc/1/mem 2>&1; echo end of environ'")
-inside /usr/local/bin/ralph-loop-cloud >"$scratch/events" 2>"$scratch/stderr" || true
+inside >"$scratch/events" 2>"$scratch/stderr" || true
 seen=$(jq -r 'select(.type == "agent.text") | .text' "$scratch/events")
 check "refused by the worker's process" 2 "$(echo "$seen" | grep -c 'Permission denied')"
 check "the agent looked" 1 "$(echo "$seen" | grep -c 'end of environ')"
-vars=(LANG=C.UTF-8)
+
+# ---- what only a container has: a second process from outside, a limit, an engine that stops it -----
+if [ ${#engine[@]} -gt 0 ]; then
+    vars=(LANG=C.UTF-8)
+    with=(--memory 512m)
+    if limit=$(inside sh -c 'cd /sys/fs/cgroup; cat memory.max 2>/dev/null || cat memory/memory.limit_in_bytes' 2>&1); then
+        check "memory in bytes" $((512 * 1024 * 1024)) "$limit"
+    else
+        say "not checked: this machine's cgroups limit no memory: $limit"
+    fi
+    with=()
+
+    vars=("${settings[@]}" "RALPH_AGENT_COMMAND=sh -c 'echo half >work.txt; echo at work; exec sleep 600'")
+    inside >"$scratch/events" 2>"$scratch/stderr" &
+    container=$!
+    until grep -q 'at work' "$scratch/events" || ! kill -0 "$container" 2>/dev/null; do sleep 0.1; done
+    # shellcheck disable=SC2016 # the container's shell reads the variable
+    denied=$("${engine[@]}" exec "$name" sh -c \
+        'for file in environ mem maps auxv; do head -c 1 /proc/1/$file; done; ls /proc/1/fd' 2>&1) || true
+    check "refused to a second process" 5 "$(echo "$denied" | grep -c 'Permission denied')"
+    began=$(date +%s)
+    "${engine[@]}" stop "$name" >/dev/null || true
+    code=0
+    wait "$container" || code=$?
+    check "exit code once ${engine[0]} stops it" 75 "$code"
+    say "stopped in $(($(date +%s) - began)) s"
+    check "work that was under way" half \
+        "$(git -C "$scratch/workspace/remote.git" -c safe.directory='*' show ralph/image-test:work.txt 2>&1)"
+fi
 
 if [ "$failures" != 0 ]; then
     say "$failures checks failed"

@@ -444,7 +444,9 @@ fn the_image_is_built_for_the_architecture_of_the_settings() {
         let settings = format!("architecture = '{architecture}' # as the functions\n[env.dev]\n");
         fs::write(at("ralph.toml"), settings).unwrap();
         assert_eq!(run(folder.path(), &[]).code, 0);
-        fs::copy(project().join("docker/build.sh"), at("docker/build.sh")).unwrap();
+        for script in ["docker/build.sh", "docker/engine.sh"] {
+            fs::copy(project().join(script), at(script)).unwrap();
+        }
         // A builder that shows its arguments, on a machine that is of no known kind.
         fs::create_dir(at("bin")).unwrap();
         for (name, script) in [("docker", "#!/bin/sh\necho \"$@\"\n"), ("uname", "#!/bin/sh\n")] {

@@ -62,8 +62,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether files of this user can be given to a user of a container: a rootless podman maps the one
-    /// to the other, and root changes the owner.
+    /// Whether the container's user is this one: `docker/engine.sh` asks a rootless podman for that.
     fn maps_users(&self) -> bool {
         self.program().ends_with("podman") && !is_root()
     }
@@ -112,9 +111,6 @@ impl Container<'_> {
         let mut command = supervised(self.engine.program())?;
         command.args(&self.engine.run[1..]).args(["--rm", "--pull", "never", "--name"]);
         command.arg(self.name()).args(["--user", &self.spec.user]);
-        if self.engine.maps_users() {
-            command.arg(format!("--userns=keep-id:uid={uid},gid={gid}"));
-        }
         if self.spec.read_only_root {
             command.arg("--read-only");
         }
