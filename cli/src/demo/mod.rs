@@ -24,7 +24,7 @@ use ulid::Ulid;
 use crate::{
     args::{Agent, DemoArgs},
     aws::{Aws, Executions, Status},
-    local::{self, Interrupt, Local, anthropic_keys},
+    local::{self, Engine, Interrupt, Local, anthropic_keys},
     logs,
     project::Project,
     target::Target,
@@ -91,6 +91,11 @@ impl Cloud {
 pub async fn run(options: DemoArgs) -> Result<ExitCode> {
     let project = Project::find()?;
     check(&options)?;
+    if options.containers && options.repo.is_some() && !Engine::find(&project).await?.maps_users() {
+        bail!(
+            "in a container the worker is another user, who cannot write your repository\nhint: leave --containers out, or use podman without root"
+        );
+    }
     // Before anything slow: a wrong path is wrong at once.
     let own = match (&options.repo, &options.prompt) {
         (Some(folder), Some(prompt)) => Some(Repository::existing(folder, prompt).await?),

@@ -97,6 +97,14 @@ impl Repository {
         Ok(Self { folder, prompt: prompt.to_owned(), git })
     }
 
+    /// git in the repository, which belongs to a container's user if the worker ran in one.
+    fn git(&self) -> Command {
+        let mut command = Command::new(&self.git);
+        let safe = format!("safe.directory={}", self.folder.display());
+        command.args(["-c", &safe]).current_dir(&self.folder);
+        command
+    }
+
     pub fn url(&self) -> String {
         format!("file://{}", self.folder.display())
     }
@@ -107,18 +115,15 @@ impl Repository {
 
     /// Where a branch stands; HEAD, where there is no such branch yet.
     pub async fn tip(&self, branch: &str) -> String {
-        let mut parse = Command::new(&self.git);
-        parse
-            .args(["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")])
-            .current_dir(&self.folder);
+        let mut parse = self.git();
+        parse.args(["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]);
         output(&mut parse).await.map_or_else(|_| "HEAD".to_owned(), |text| text.trim().to_owned())
     }
 
     /// Subjects of the commits that a branch has beyond `tip`, newest first.
     pub async fn commits(&self, tip: &str, branch: &str) -> Result<Vec<String>> {
-        let mut log = Command::new(&self.git);
-        log.args(["log", "--format=%h %s", &format!("{tip}..refs/heads/{branch}")])
-            .current_dir(&self.folder);
+        let mut log = self.git();
+        log.args(["log", "--format=%h %s", &format!("{tip}..refs/heads/{branch}")]);
         // No such branch: nothing was pushed, and the report says so.
         let text = output(&mut log).await.unwrap_or_default();
         Ok(text.lines().map(str::to_owned).collect())

@@ -19,11 +19,9 @@ use crate::project::Project;
 /// The outputs of one apply.
 pub type Outputs = BTreeMap<String, Value>;
 
-/// The place of an environment's kept state.
+/// The place of an environment's kept state. Its name is a hash of what the state depends on.
 pub struct Kept {
     folder: PathBuf,
-    /// What the state depends on, as a hash.
-    key: String,
 }
 
 impl Kept {
@@ -37,8 +35,8 @@ impl Kept {
         // The emulator's version, and how it is changed.
         hash_all(&mut hash, &project.root().join(super::STARTER))?;
         hash.update(include_str!("../../tools/local-cloud.txt"));
-        let key = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { folder: project.tools().join("applied").join(environment), key })
+        let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { folder: project.tools().join("applied").join(environment).join(key) })
     }
 
     /// Where the emulator keeps its state.
@@ -46,14 +44,13 @@ impl Kept {
         self.folder.join("state")
     }
 
-    /// The outputs, if what is kept fits. The state of other HCL is removed.
+    fn outputs(&self) -> PathBuf {
+        self.folder.join("outputs.json")
+    }
+
+    /// The outputs, if something is kept. Otherwise what other HCL made is removed.
     pub fn read(&self) -> Option<Outputs> {
-        let read = || {
-            let key = fs::read_to_string(self.folder.join("key")).ok()?;
-            let outputs = fs::read(self.folder.join("outputs.json")).ok()?;
-            let outputs = serde_json::from_slice(&outputs).ok()?;
-            (key == self.key && self.state().is_dir()).then_some(outputs)
-        };
+        let read = || serde_json::from_slice(&fs::read(self.outputs()).ok()?).ok();
         let outputs = read();
         if outputs.is_none() {
             self.forget();
@@ -61,17 +58,18 @@ impl Kept {
         outputs
     }
 
-    /// Says what the state, which the emulator has written, belongs to.
+    /// Adds the outputs to the state that the emulator has written.
     pub fn write(&self, outputs: &Outputs) -> Result<()> {
-        fs::write(self.folder.join("outputs.json"), serde_json::to_vec(outputs)?)?;
-        // Written last: what was cut off is not used.
-        fs::write(self.folder.join("key"), &self.key)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        serde_json::to_writer(&mut file, outputs)?;
+        // Last, and at once: what was cut off is not used.
+        file.persist(self.outputs())?;
         Ok(())
     }
 
-    /// Removes what is kept, and leaves an empty folder.
+    /// Removes everything that is kept of the environment, and leaves an empty folder.
     pub fn forget(&self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = self.folder.parent().map(fs::remove_dir_all);
         let _ = fs::create_dir_all(&self.folder);
     }
 }

@@ -34,13 +34,10 @@ use crate::{
 pub use cloud::claim;
 use cloud::{Cloud, Start};
 use environment::Environment;
-use fargate::{
-    Fargate, How,
-    container::{self, Engine},
-};
+use fargate::{Fargate, How, container};
 use scratch::Scratch;
 
-pub use fargate::JOURNAL;
+pub use fargate::{JOURNAL, container::Engine};
 
 /// The server and its guard, in the project.
 const STARTER: &str = "cli/tools/local_cloud";

@@ -96,7 +96,8 @@ fn an_interrupt_leaves_nothing_running_and_nothing_but_the_scratch_folder() {
         .spawn()
         .expect("ralph starts");
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let started = lines.any(|line| line.is_ok_and(|line| line.contains("local cloud started")));
+    let is_up = |line: String| line.contains("local cloud started") || line.contains("restored");
+    let started = lines.any(|line| line.is_ok_and(is_up));
     assert!(started, "the local cloud did not start");
     let inside = scratch.canonicalize().expect("the scratch folder");
     assert!(!working_in(&inside).is_empty(), "the local cloud runs in its scratch folder");
@@ -164,6 +165,7 @@ impl FakeProject {
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
             .env("PYTHONPATH", python.path())
+            .env_remove("CARGO_TARGET_DIR")
             .output()
             .expect("ralph runs")
     }
@@ -192,7 +194,8 @@ fn a_python_that_is_too_old_or_has_no_venv_is_named() {
 
 #[test]
 fn a_local_cloud_that_does_not_start_shows_its_last_words() {
-    let project = FakeProject::new(&[("cargo", WAITS), ("terraform", WAITS), ("tofu", WAITS)]);
+    let builds = "mkdir -p target/debug && : > target/debug/ralph-lambda";
+    let project = FakeProject::new(&[("cargo", builds), ("terraform", ":"), ("tofu", ":")]);
     std::fs::write(project.path(STARTER), "print('no such luck', flush=True)\nexit(7)\n")
         .expect("written");
     let output = project.local(&FakePython::new());

@@ -63,7 +63,7 @@ impl Engine {
     }
 
     /// Whether the container's user is this one: `docker/engine.sh` asks a rootless podman for that.
-    fn maps_users(&self) -> bool {
+    pub fn maps_users(&self) -> bool {
         self.program().ends_with("podman") && !is_root()
     }
 }
