@@ -41,7 +41,7 @@ pub struct Start {
     /// 0: a free one.
     pub port: u16,
     pub region: String,
-    /// Not the emulator's own, if the HCL insists on one.
+    /// Not MiniStack's own, if the HCL insists on one.
     pub account: Option<String>,
     /// The operator's.
     pub key: AccessKey,

@@ -1,7 +1,7 @@
 //! What one apply made, kept for the next start.
 //!
 //! An apply takes over a minute, in which the AWS provider mostly waits. The same HCL makes the same
-//! environment, so the next start with the same HCL takes the emulator's state from a folder. What
+//! environment, so the next start with the same HCL takes MiniStack's state from a folder. What
 //! differs from start to start (port, keys, the functions' code) is not part of it.
 
 use std::{
@@ -32,14 +32,14 @@ impl Kept {
         hash.update(environment);
         hash.update(server);
         hash_all(&mut hash, tree)?;
-        // The emulator's version, and how it is changed.
+        // MiniStack's version, and how it is changed.
         hash_all(&mut hash, &project.root().join(super::STARTER))?;
         hash.update(include_str!("../../tools/local-cloud.txt"));
         let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { folder: project.tools().join("applied").join(environment).join(key) })
     }
 
-    /// Where the emulator keeps its state.
+    /// Where MiniStack keeps its state.
     pub fn state(&self) -> PathBuf {
         self.folder.join("state")
     }
@@ -58,7 +58,7 @@ impl Kept {
         outputs
     }
 
-    /// Adds the outputs to the state that the emulator has written.
+    /// Adds the outputs to the state that MiniStack has written.
     pub fn write(&self, outputs: &Outputs) -> Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         serde_json::to_writer(&mut file, outputs)?;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Where it was verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Place {
     Aws,
     Local,
@@ -26,10 +26,6 @@ pub struct Report {
 impl Report {
     pub fn new(place: Place) -> Self {
         Self { place, rows: Vec::new() }
-    }
-
-    pub fn place(&self) -> Place {
-        self.place
     }
 
     /// Adds what was seen; `good`: as it should be here.

@@ -13,15 +13,6 @@ use crate::steps::{Ended, applied, steps, variable};
 const SPOT: &str = "FARGATE_SPOT";
 const FULL: &str = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
 
-/// As the local cloud returns a task's end.
-fn local(code: &str, exit: Option<i64>) -> Value {
-    let worker = json!({"name": "worker", "exitCode": exit});
-    json!({"Return": {"failures": [], "tasks": [{
-        "taskArn": "arn:aws:ecs:us-east-1:000000000000:task/ralph-dev/1", "lastStatus": "STOPPED",
-        "stopCode": code, "stoppedReason": "", "containers": [worker],
-    }]}})
-}
-
 /// As AWS returns the end of a task whose containers all exited with 0.
 fn returned() -> Value {
     json!({"Return": {
@@ -51,6 +42,10 @@ fn exits(exit: i64) -> Value {
     aws("EssentialContainerExited", "Essential container in task exited", Some(exit))
 }
 
+fn stopped() -> Value {
+    aws("UserInitiated", "Task stopped by user", Some(75))
+}
+
 fn interrupted() -> Value {
     aws("SpotInterruption", "Your Spot Task was interrupted.", Some(75))
 }
@@ -66,7 +61,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let full = json!({"Return": {"tasks": [], "failures": [{"arn": "arn", "reason": FULL}]}});
+    let full = json!({"Return": {"Tasks": [], "Failures": [{"Arn": "arn", "Reason": FULL}]}});
     let unknown = raised("AmazonECS.Unknown", &format!("[{{Reason: {FULL}}}]"));
     let mut on_demand = vec![full; 4];
     on_demand.extend([unknown, returned()]);
@@ -80,13 +75,7 @@ fn cases() -> Vec<Case> {
     };
     vec![
         case("complete", vec![returned()], (Outcome::Complete, Some(0)), 0),
-        case(
-            "complete-local",
-            vec![local("EssentialContainerExited", Some(0))],
-            (Outcome::Complete, Some(0)),
-            0,
-        ),
-        case("stopped", vec![local("UserInitiated", Some(0))], (Outcome::Stopped, Some(0)), 0),
+        case("stopped", vec![stopped()], (Outcome::Stopped, Some(75)), 0),
         case("limit", vec![exits(12)], (Outcome::Limit, Some(12)), 0),
         case("interrupted", vec![interrupted(), returned()], (Outcome::Complete, Some(0)), 0),
         case("crashed", vec![exits(137), returned()], (Outcome::Complete, Some(0)), 1),

@@ -105,6 +105,7 @@ fn a_workstream_is_run_seen_and_followed_to_its_end() {
     assert_eq!(output.status.code(), Some(0), "{text}\n{}", stderr(&output));
     assert!(text.contains("run.start") && text.contains("complete (exit 0)"), "{text}");
     let over = until("the end", || ps("run", &[]).is_none().then(|| ps("run", &["-a"]))?);
+    assert_eq!(over["state"], "complete", "{over}");
     assert_eq!((over["attempt"].as_u64(), over["exit"].as_i64()), (Some(1), Some(0)), "{over}");
     assert!(over["costUsd"].as_f64().is_some_and(|usd| usd > 0.0), "{over}");
     assert!(over["lastLineAt"].as_u64() > over["startedAt"].as_u64(), "{over}");
@@ -214,4 +215,41 @@ fn the_verification_does_in_the_local_cloud_what_it_does_on_aws() {
     // The script of `just verify-aws` is this one.
     let recipes = std::fs::read_to_string(root().join("justfile")).expect("the justfile");
     assert!(recipes.contains("{{ ralph }} verify-aws"), "{recipes}");
+}
+
+/// The agent of a workstream whose worker is killed once, and which completes after that.
+fn killed_once(workstream: &str) -> String {
+    let mark = cloud().scratch().join(format!("{workstream}-was-killed"));
+    let complete = r###"echo "## Status: COMPLETE" > PROGRESS.md"###;
+    format!(
+        "bash -c 'if mkdir {} 2>/dev/null; then kill -KILL $PPID; sleep 600; fi; {complete}'",
+        mark.display()
+    )
+}
+
+#[test]
+fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
+    let works = "bash -c 'echo more >> work.txt'";
+    let killed = killed_once("end-killed");
+    // Workstream, agent, options; then the outcome, the worker's exit code and the attempts.
+    let cases: [(&str, Option<&str>, &[&str], &str, u64, u64); 4] = [
+        ("end-complete", None, &["--scripted"], "complete", 0, 1),
+        ("end-limit", Some(works), &["--max-iterations", "1"], "limit", 10, 1),
+        ("end-blocked", Some(works), &["--prompt-file", "none.md"], "blocked", 30, 1),
+        ("end-killed", Some(&killed), &[], "complete", 0, 2),
+    ];
+    for (workstream, agent, options, ..) in cases {
+        let repo = repository(workstream);
+        if let Some(agent) = agent {
+            set_agent(workstream, agent);
+        }
+        let output = run(&[&["run", workstream, &repo], options].concat());
+        assert!(output.status.success(), "{workstream}: {}", stderr(&output));
+    }
+    for (workstream, _, _, outcome, exit, attempts) in cases {
+        let is_over = || ps(workstream, &[]).is_none().then(|| ps(workstream, &["-a"]))?;
+        let over = until(&format!("the end of {workstream}"), is_over);
+        let found = (over["state"].as_str(), over["exit"].as_u64(), over["attempt"].as_u64());
+        assert_eq!(found, (Some(outcome), Some(exit), Some(attempts)), "{workstream}: {over}");
+    }
 }

@@ -4,10 +4,9 @@
 //! error that `ecs:runTask.sync` raised. [`End::read`] takes whatever stands in them; what it cannot
 //! read is an end for an unknown reason, never an error.
 //!
-//! On AWS, `.sync` raises `States.TaskFailed` with the description as its cause when a container did
-//! not exit with 0; elsewhere it returns the description. AWS spells the description's fields with a
-//! capital first letter, the local cloud without. When RunTask made no task, the answer is an error
-//! with another name, or an empty list of tasks with a list of failures.
+//! `.sync` raises `States.TaskFailed` with the description as its cause when a container did not exit
+//! with 0, and returns the description otherwise. When RunTask made no task, the answer is an error with
+//! another name, or an empty list of tasks with a list of failures.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -206,13 +205,9 @@ impl End {
     }
 }
 
-/// A field by the name that AWS gives it, or the local cloud; null is as good as absent.
+/// A field; null is as good as absent.
 fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    let local = || {
-        let mut chars = name.chars();
-        chars.next().map(|first| format!("{}{}", first.to_ascii_lowercase(), chars.as_str()))
-    };
-    value.get(name).or_else(|| value.get(local()?)).filter(|value| !value.is_null())
+    value.get(name).filter(|value| !value.is_null())
 }
 
 fn string<'a>(value: &'a Value, name: &str) -> &'a str {
