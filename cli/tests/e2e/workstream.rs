@@ -231,14 +231,15 @@ fn killed_once(workstream: &str) -> String {
 fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
     let works = "bash -c 'echo more >> work.txt'";
     let killed = killed_once("end-killed");
-    // Workstream, agent, options; then the outcome, the worker's exit code and the attempts.
-    let cases: [(&str, Option<&str>, &[&str], &str, u64, u64); 4] = [
-        ("end-complete", None, &["--scripted"], "complete", 0, 1),
-        ("end-limit", Some(works), &["--max-iterations", "1"], "limit", 10, 1),
-        ("end-blocked", Some(works), &["--prompt-file", "none.md"], "blocked", 30, 1),
-        ("end-killed", Some(&killed), &[], "complete", 0, 2),
+    type Case<'a> = (&'a str, Option<&'a str>, &'a [&'a str], (&'a str, u64, u64));
+    // Workstream, agent, options; the outcome, the worker's exit code and the attempts.
+    let cases: [Case<'_>; 4] = [
+        ("end-complete", None, &["--scripted"], ("complete", 0, 1)),
+        ("end-limit", Some(works), &["--max-iterations", "1"], ("limit", 10, 1)),
+        ("end-blocked", Some(works), &["--prompt-file", "none.md"], ("blocked", 30, 1)),
+        ("end-killed", Some(&killed), &[], ("complete", 0, 2)),
     ];
-    for (workstream, agent, options, ..) in cases {
+    for (workstream, agent, options, _) in cases {
         let repo = repository(workstream);
         if let Some(agent) = agent {
             set_agent(workstream, agent);
@@ -246,7 +247,7 @@ fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
         let output = run(&[&["run", workstream, &repo], options].concat());
         assert!(output.status.success(), "{workstream}: {}", stderr(&output));
     }
-    for (workstream, _, _, outcome, exit, attempts) in cases {
+    for (workstream, _, _, (outcome, exit, attempts)) in cases {
         let is_over = || ps(workstream, &[]).is_none().then(|| ps(workstream, &["-a"]))?;
         let over = until(&format!("the end of {workstream}"), is_over);
         let found = (over["state"].as_str(), over["exit"].as_u64(), over["attempt"].as_u64());
