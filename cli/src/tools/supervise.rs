@@ -32,7 +32,7 @@ use crate::args::SuperviseArgs;
 /// How long a program may take to end once its asker is gone. A worker commits and pushes in it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a supervisor is told by the pipe.
+/// What a supervisor reads from the pipe.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Handover {
     /// Variables that do not stand in the supervisor's own environment, which every process of the

@@ -97,7 +97,7 @@ fn a_demo_runs_in_the_default_vpc_of_any_zones() {
     let toml = "[env.dev.network]\nmode = \"default\"\nzones = [\"d\", \"f\"]\n";
     let project = project(toml);
     assert_whole(&demo(project.path(), &[]));
-    // What was kept and is damaged now is applied anew.
+    // What was kept and is damaged now is applied again.
     let kept = fs::read_dir(project.path().join(".tools/applied/dev")).expect("what is kept");
     let state = kept.flatten().next().expect("one").path().join("state");
     let damaged = fs::read_dir(state).expect("the state").flatten();
@@ -106,5 +106,5 @@ fn a_demo_runs_in_the_default_vpc_of_any_zones() {
     }
     let again = demo(project.path(), &[]);
     assert_whole(&again);
-    assert!(stderr(&again).contains("note: it is applied anew"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("note: it is applied again"), "{}", stderr(&again));
 }

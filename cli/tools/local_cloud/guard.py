@@ -13,7 +13,8 @@ The rules, for a request by TCP:
 - It does not come from a browser: no Origin and no Sec-Fetch-Site. A WebSocket may, from a page of
   this machine; what it may see is decided by its token.
 - It names no control path.
-- It is signed with a key of this start (keys.py). A WebSocket handshake has a token instead.
+- It is signed with a key of this start (keys.py). A WebSocket handshake has a token instead. MiniStack
+  does not check the operator's signature: the id of that key is as secret as the key.
 
 The Runtime API that functions poll listens on ports of its own, without a key. There the first two
 rules hold.
