@@ -11,6 +11,7 @@ mod cost;
 mod demo;
 mod faults;
 mod gateway;
+mod guard;
 mod images;
 mod install;
 mod least_privilege;
