@@ -12,6 +12,7 @@ mod demo;
 mod environments;
 mod faults;
 mod gateway;
+mod guard;
 mod images;
 mod install;
 mod least_privilege;

@@ -16,8 +16,15 @@ pub struct Socket(WebSocket<MaybeTlsStream<TcpStream>>);
 
 /// The HTTP status a handshake ends with, 101 when it succeeds.
 pub fn handshake(cloud: &Cloud, query: &str) -> (u16, Option<Socket>) {
-    let url = format!("{}{query}", cloud.websocket());
-    let request = url.into_client_request().expect("a request");
+    handshake_with(&format!("{}{query}", cloud.websocket()), &[])
+}
+
+/// The same at any address, with headers of one's own.
+pub fn handshake_with(url: &str, headers: &[(&'static str, &str)]) -> (u16, Option<Socket>) {
+    let mut request = url.into_client_request().expect("a request");
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().expect("a header"));
+    }
     match tungstenite::connect(request) {
         Ok((socket, _)) => (101, Some(Socket(socket))),
         Err(tungstenite::Error::Http(response)) => (response.status().as_u16(), None),

@@ -15,12 +15,12 @@ const PLACES = [
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
 
 /** The system's Chromium, or else the one that an npm package carries (Linux only). */
-export async function launch(): Promise<Browser> {
+export async function launch(args: string[] = []): Promise<Browser> {
   const wanted = process.env.CHROMIUM ?? "";
   const places = wanted === "npm" ? [] : [wanted, ...PLACES];
   const found = places.find((path) => existsSync(path));
   const options = found === undefined ? await fromPackage() : { executablePath: found };
-  return chromium.launch({ ...options, args: ARGS, headless: true });
+  return chromium.launch({ ...options, args: [...ARGS, ...args], headless: true });
 }
 
 async function fromPackage(): Promise<{ executablePath: string; env: Record<string, string> }> {

@@ -23,5 +23,5 @@ echo "$report"
 lines=$(echo "$report" | sed -n 's/^emitted=\([0-9]*\) .*/\1/p')
 page=$(sed -n 's/.*"viewer": "\([^"]*\)".*/\1/p' "$cloud/cloud.json")
 cd viewer
-RALPH="$program" RALPH_CLOUD="$cloud/cloud.json" RALPH_VIEW_URL="$page/w/browser" \
+RALPH="$program" RALPH_PID="$ralph" RALPH_CLOUD="$cloud/cloud.json" RALPH_VIEW_URL="$page/w/browser" \
     RALPH_VIEW_LINES="$lines" npm run test:browser -- "$@"
