@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     match run(args) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", complaint::text(&error));
+            tools::steps::say(&format!("error: {}", complaint::text(&error)));
             ExitCode::FAILURE
         }
     }

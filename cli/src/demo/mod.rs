@@ -28,7 +28,10 @@ use crate::{
     logs,
     project::Project,
     target::Target,
-    tools::program::find,
+    tools::{
+        program::find,
+        steps::{print, say},
+    },
     watch::Reader,
 };
 
@@ -71,9 +74,7 @@ impl Cloud {
         match self {
             Self::Own(local) => local.failed().await,
             Self::Joined(target, scratch) => {
-                let address = target.endpoint.as_deref().unwrap_or_default();
-                let address = address.trim_start_matches("http://");
-                while TcpStream::connect(address).await.is_ok() {
+                while answers(target).await {
                     tokio::time::sleep(LOOK).await;
                 }
                 anyhow::anyhow!("the local cloud with {} has ended", scratch.display())
@@ -81,11 +82,29 @@ impl Cloud {
         }
     }
 
-    async fn down(self) {
-        if let Self::Own(local) = self {
-            local.down().await;
+    /// What an interrupt means.
+    fn interrupted(&self, workstream: &Workstream) -> anyhow::Error {
+        match self {
+            Self::Own(_) => anyhow::anyhow!("interrupted; nothing is left running"),
+            Self::Joined(_, scratch) => anyhow::anyhow!(
+                "interrupted; the workstream goes on if it was started\nhint: `ralph stop {workstream} --scratch {}` ends it",
+                scratch.display()
+            ),
         }
     }
+
+    async fn down(self, interrupt: &mut Interrupt) -> Result<()> {
+        match self {
+            Self::Own(local) => local.down(interrupt).await,
+            Self::Joined(..) => Ok(()),
+        }
+    }
+}
+
+/// Whether somebody listens where the local cloud does.
+async fn answers(target: &Target) -> bool {
+    let address = target.endpoint.as_deref().unwrap_or_default();
+    TcpStream::connect(address.trim_start_matches("http://")).await.is_ok()
 }
 
 pub async fn run(options: DemoArgs) -> Result<ExitCode> {
@@ -102,19 +121,26 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
         _ => None,
     };
     let mut interrupt = Interrupt::new()?;
-    let mut cloud = tokio::select! {
-        cloud = cloud(&project, &options) => cloud?,
-        () = interrupt.wait() => bail!("interrupted; nothing is left running"),
-    };
+    let mut cloud = cloud(&project, &options, &mut interrupt).await?;
     let (target, scratch) = (cloud.target().clone(), cloud.scratch().to_owned());
     let result = tokio::select! {
         result = play(&project, &options, own, &target, &scratch) => result,
         error = cloud.failed() => Err(error),
-        () = interrupt.wait() => Err(anyhow::anyhow!("interrupted; nothing is left running")),
+        () = interrupt.wait() => {
+            say("stopping …");
+            Err(cloud.interrupted(&options.workstream))
+        }
     };
-    cloud.down().await;
+    let result = match result {
+        // A cloud that is ending refuses connections first.
+        Err(error) if !answers(&target).await => {
+            Err(tokio::time::timeout(END, cloud.failed()).await.unwrap_or(error))
+        }
+        result => result,
+    };
+    cloud.down(&mut interrupt).await?;
     let report = result?;
-    println!("{report}");
+    print(&report.to_string());
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(COMPARISON_FAILED) })
 }
 
@@ -144,12 +170,12 @@ fn check(options: &DemoArgs) -> Result<()> {
     Ok(())
 }
 
-async fn cloud(project: &Project, options: &DemoArgs) -> Result<Cloud> {
+async fn cloud(project: &Project, options: &DemoArgs, interrupt: &mut Interrupt) -> Result<Cloud> {
     if let Some(scratch) = &options.join {
         let scratch = scratch.canonicalize().unwrap_or_else(|_| scratch.clone());
         return Ok(Cloud::Joined(Target::read(&scratch)?, scratch));
     }
-    eprintln!("bringing up the local cloud:");
+    say("bringing up the local cloud:");
     let up = local::Options {
         environment: options.env.clone(),
         scratch: project.tools().join("demo"),
@@ -161,7 +187,7 @@ async fn cloud(project: &Project, options: &DemoArgs) -> Result<Cloud> {
         management_base: None,
         viewer: false,
     };
-    Ok(Cloud::Own(Box::new(Local::up(project, up).await?)))
+    Ok(Cloud::Own(Box::new(Local::up(project, up, interrupt).await?)))
 }
 
 async fn play(
@@ -221,7 +247,7 @@ async fn play(
     // The workstream is free for the next demo once its execution is over.
     match tokio::time::timeout(END, over(&executions, &options.workstream, ulid)).await {
         Ok(result) => result?,
-        Err(_) => eprintln!("note: the execution is not over yet"),
+        Err(_) => say("note: the execution is not over yet"),
     }
     Ok(report)
 }

@@ -139,13 +139,14 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "altered={} out_of_order={} late={} given_up={} reconnects={} exit={}",
+            "altered={} out_of_order={} late={} given_up={} reconnects={} exit={} attempts={}",
             self.altered,
             self.out_of_order,
             self.late,
             self.given_up,
             self.reconnects,
             self.exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string()),
+            self.attempts,
         )?;
         writeln!(
             f,

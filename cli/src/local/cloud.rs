@@ -186,7 +186,8 @@ impl Start {
             ("AWS_ACCESS_KEY_ID".to_owned(), self.key.id.clone()),
             ("AWS_SECRET_ACCESS_KEY".to_owned(), self.key.secret.clone()),
         ]);
-        Group::spawn_supervised(&mut command, &Handover { secrets, ..Handover::default() }).await
+        Group::spawn(&mut command, &Handover { secrets, at_once: true, ..Handover::default() })
+            .await
     }
 }
 

@@ -17,7 +17,6 @@ use std::{
 
 use anyhow::{Context, Result};
 use ralph_protocol::names::{output, worker_env};
-use rustix::process::Signal;
 use tokio::{process::Command, sync::watch, task::JoinSet};
 
 use super::{PATIENCE, agents};
@@ -26,6 +25,7 @@ use crate::{
     target::Target,
     tools::{
         children::Group,
+        steps::say,
         supervise::{Handover, supervised},
     },
 };
@@ -135,7 +135,7 @@ async fn watch_cluster(shared: Arc<Shared>, mut stopped: watch::Receiver<Stop>) 
                     meant
                 });
             }
-            Err(error) => eprintln!("fargate stand-in: {error:#}"),
+            Err(error) => say(&format!("fargate stand-in: {error:#}")),
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -169,11 +169,11 @@ async fn run_task(shared: Arc<Shared>, task: String, mut stop: watch::Receiver<S
         return;
     }
     let end = played.unwrap_or_else(|error| {
-        eprintln!("fargate stand-in: task {}: {error:#}", id_of(&task));
+        say(&format!("fargate stand-in: task {}: {error:#}", id_of(&task)));
         End { code: "TaskFailedToStart", reason: format!("{error:#}"), exit: None }
     });
     if let Err(error) = shared.tasks.ended(&shared.cluster, &task, end.exit, &end.reason).await {
-        eprintln!("fargate stand-in: {error:#}");
+        say(&format!("fargate stand-in: {error:#}"));
     }
     shared.events.tell(&whose, Some(&end)).await;
 }
@@ -212,7 +212,7 @@ async fn play(
             container.command(handover.secrets.keys()).await?
         }
     };
-    let mut worker = Group::spawn_supervised(&mut command, &handover).await?;
+    let mut worker = Group::spawn(&mut command, &handover).await?;
     let stdout = worker.child().stdout.take().context("the worker has no stdout")?;
     let stderr = worker.child().stderr.take().context("the worker has no stderr")?;
     let shipper = shipping::Shipper::start(shared.logs.clone(), spec.log_group, stream);
@@ -224,17 +224,15 @@ async fn play(
         status = worker.wait() => status?,
         () = asked(stop) => {
             code = "UserInitiated";
-            worker.signal_leader(Signal::TERM);
+            worker.ask();
             match tokio::time::timeout(Duration::from_secs(spec.stop_timeout), worker.wait()).await {
                 Ok(status) => status?,
                 Err(_) => worker.stop(PATIENCE).await.context("the worker cannot be ended")?,
             }
         }
     };
-    // A grandchild that outlives the worker must not hold its log stream open.
-    worker.stop(Duration::ZERO).await;
     for mut reader in readers {
-        // A process in a group of its own may hold the pipe open for ever.
+        // Where nobody finds it, a process in a group of its own may hold the pipe open for ever.
         if tokio::time::timeout(PATIENCE, &mut reader).await.is_err() {
             reader.abort();
         }

@@ -9,12 +9,11 @@ mod scratch;
 pub mod server;
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ralph_protocol::names::{SecretName, output};
 
 use crate::{
@@ -27,7 +26,7 @@ use crate::{
     token::Minter,
     tools::{
         python::{self, LOCAL_CLOUD},
-        steps::{crates, step, step_with_log},
+        steps::{crates, print, say, step, step_with_log},
     },
 };
 
@@ -72,8 +71,13 @@ pub struct Local {
 }
 
 impl Local {
-    /// Builds what is needed, makes the environment and sets the secrets.
-    pub async fn up(project: &Project, options: Options) -> Result<Self> {
+    /// Builds what is needed, makes the environment and sets the secrets. When that fails or is
+    /// interrupted, nothing is left running.
+    pub async fn up(
+        project: &Project,
+        options: Options,
+        interrupt: &mut Interrupt,
+    ) -> Result<Self> {
         // Before anything slow: what is wrong now will be wrong then.
         cloud::claim(options.port, "--port")?;
         project.environment(&options.environment)?;
@@ -82,9 +86,33 @@ impl Local {
             true => Some(Engine::find(project).await?),
             false => None,
         };
-        let held = Scratch::take(&options.scratch).await?;
-        let scratch = held.folder();
-        let environment = Environment::copy(project, &description, &options, scratch)?;
+        let scratch = tokio::select! {
+            scratch = Scratch::take(&options.scratch) => scratch?,
+            () = interrupt.wait() => bail!("interrupted before anything was started"),
+        };
+        let made = tokio::select! {
+            made = Self::make(project, &description, engine, options, scratch.folder()) => made,
+            () = interrupt.wait() => Err(anyhow!("interrupted; nothing is left running")),
+        };
+        match made {
+            Ok((target, cloud, fargate)) => {
+                Ok(Self { target, scratch, cloud, cloud_is_gone: false, fargate })
+            }
+            Err(error) => tokio::select! {
+                () = scratch.over() => Err(error),
+                () = interrupt.wait() => Err(interrupted_twice(scratch.folder())),
+            },
+        }
+    }
+
+    async fn make(
+        project: &Project,
+        description: &Description,
+        engine: Option<Engine>,
+        options: Options,
+        scratch: &Path,
+    ) -> Result<(Target, Cloud, Fargate)> {
+        let environment = Environment::copy(project, description, &options, scratch)?;
 
         let server = async {
             let name = "local cloud installed (pip)";
@@ -156,7 +184,7 @@ impl Local {
             None => How::Process(programs.worker),
         };
         let fargate = Fargate::start(&aws, &target, how, tasks(scratch))?;
-        Ok(Self { target, scratch: held, cloud, cloud_is_gone: false, fargate })
+        Ok((target, cloud, fargate))
     }
 
     /// Its scratch folder.
@@ -168,16 +196,31 @@ impl Local {
     pub async fn failed(&mut self) -> anyhow::Error {
         let reason = self.cloud.ended().await;
         self.cloud_is_gone = true;
-        eprintln!("the local cloud has ended; its tasks are asked to end …");
+        say("the local cloud has ended; its tasks are asked to end …");
         reason
     }
 
-    /// Stops the tasks, then the cloud.
-    pub async fn down(mut self) {
-        Target::forget(self.scratch());
-        self.fargate.stop(self.cloud_is_gone).await;
-        self.cloud.stop().await;
+    /// Stops the tasks, then the cloud. A second interrupt leaves what still runs to its supervisors.
+    pub async fn down(self, interrupt: &mut Interrupt) -> Result<()> {
+        let Self { scratch, mut cloud, cloud_is_gone, mut fargate, .. } = self;
+        Target::forget(scratch.folder());
+        let stop = async {
+            fargate.stop(cloud_is_gone).await;
+            cloud.stop().await;
+            scratch.over().await;
+        };
+        tokio::select! {
+            () = stop => Ok(()),
+            () = interrupt.wait() => Err(interrupted_twice(scratch.folder())),
+        }
     }
+}
+
+fn interrupted_twice(scratch: &Path) -> anyhow::Error {
+    anyhow!(
+        "interrupted while it stopped\nhint: `ralph local --stop --scratch {}` waits for what is left",
+        scratch.display()
+    )
 }
 
 /// Where the stand-in for Fargate keeps its tasks.
@@ -205,17 +248,10 @@ pub async fn run(options: LocalArgs) -> Result<()> {
         management_base: options.management_base.clone(),
     };
     let mut interrupt = Interrupt::new()?;
-    let mut local = tokio::select! {
-        local = Local::up(&project, up) => local?,
-        () = interrupt.wait() => bail!("interrupted; nothing is left running"),
-    };
+    let mut local = Local::up(&project, up, &mut interrupt).await?;
     let result = serve(&project, &options, &mut local, &mut interrupt).await;
-    eprintln!("stopping …");
-    tokio::select! {
-        () = local.down() => result,
-        // What still runs is ended by its supervisors.
-        () = interrupt.wait() => bail!("interrupted while it stopped\nhint: `ralph local --stop` waits for what is left"),
-    }
+    say("stopping …");
+    local.down(&mut interrupt).await.and(result)
 }
 
 async fn serve(
@@ -240,10 +276,10 @@ async fn serve(
     local.target.viewer = Some(server.link());
     local.target.workstreams.clone_from(&options.workstreams);
     local.target.write(local.scratch())?;
-    println!("cloud   {}", local.target.endpoint.as_deref().unwrap_or_default());
-    println!("viewer  {}", server.link());
-    println!("try     just demo --join {}", local.scratch().display());
-    println!("ready; Ctrl-C ends it");
+    print(&format!("cloud   {}", local.target.endpoint.as_deref().unwrap_or_default()));
+    print(&format!("viewer  {}", server.link()));
+    print(&format!("try     just demo --join {}", local.scratch().display()));
+    print("ready; Ctrl-C ends it");
     tokio::select! {
         result = server.run() => result,
         error = local.failed() => Err(error),
@@ -281,13 +317,7 @@ impl Interrupt {
         tokio::select! {
             _ = self.int.recv() => {}
             _ = self.term.recv() => {}
-            _ = self.hup.recv() => {
-                // The terminal is gone: whatever is still to be said would end this process.
-                if let Ok(nowhere) = File::options().write(true).open("/dev/null") {
-                    let _ = rustix::stdio::dup2_stdout(&nowhere);
-                    let _ = rustix::stdio::dup2_stderr(&nowhere);
-                }
-            }
+            _ = self.hup.recv() => {}
         }
     }
 }

@@ -11,14 +11,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::tools::supervise::{announce_in, still_running};
+use crate::tools::{
+    steps::{print, step},
+    supervise::{self, announce_in, still_running},
+};
 
 /// The file that makes a folder ours. Who runs a local cloud in the folder holds its lock.
 const MARK: &str = ".ralph-scratch";
-/// How long what somebody who was killed left behind may take to end by itself.
-const REMAINS: Duration = Duration::from_secs(25);
 /// How long a local cloud may take to end once it is asked: its tasks get their stop time-out.
-const LONGEST_STOP: Duration = Duration::from_secs(180);
+const LONGEST_STOP: Duration = Duration::from_secs(240);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A scratch folder, held.
@@ -56,11 +57,8 @@ impl Scratch {
             ),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        mark.set_len(0)?;
-        mark.rewind()?;
-        writeln!(mark, "ralph empties this folder when it starts a local cloud here")?;
-        writeln!(mark, "process {}", std::process::id())?;
-        end_remains(&pids(&folder)).await;
+        write(&mut mark, Some(std::process::id()))?;
+        end_remains(&pids(&folder)).await?;
         for entry in fs::read_dir(&folder)?.flatten().filter(|entry| entry.file_name() != MARK) {
             let path = entry.path();
             let gone = match entry.file_type()?.is_dir() {
@@ -75,6 +73,11 @@ impl Scratch {
 
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Waits until everything has ended that was started in the folder and let go of.
+    pub async fn over(&self) {
+        ended(&pids(&self.folder)).await;
     }
 }
 
@@ -95,7 +98,7 @@ pub async fn stop(folder: &Path) -> Result<()> {
     let deadline = Instant::now() + LONGEST_STOP;
     let mut asked = None;
     while mark.try_lock().is_err() {
-        if let Some(pid) = holder(&mut mark).filter(|_| asked.is_none()) {
+        if let Some(pid) = holder(&mut mark).filter(|&pid| asked != Some(pid)) {
             let _ = kill_process(pid, Signal::TERM);
             asked = Some(pid);
         }
@@ -108,8 +111,10 @@ pub async fn stop(folder: &Path) -> Result<()> {
         }
         tokio::time::sleep(LOOK).await;
     }
-    let remains = end_remains(&pids(folder)).await;
-    println!("{}", if asked.is_some() || remains { "stopped" } else { "nothing ran" });
+    // Another `--stop` must not ask a process that has ended: its number may be somebody else's now.
+    write(&mut mark, None)?;
+    let remains = end_remains(&pids(folder)).await?;
+    print(if asked.is_some() || remains { "stopped" } else { "nothing ran" });
     Ok(())
 }
 
@@ -124,6 +129,16 @@ fn open(folder: &Path) -> Result<File> {
         .with_context(|| format!("{} cannot be opened", mark.display()))
 }
 
+fn write(mark: &mut File, process: Option<u32>) -> Result<()> {
+    mark.set_len(0)?;
+    mark.rewind()?;
+    writeln!(mark, "ralph empties this folder when it starts a local cloud here")?;
+    if let Some(process) = process {
+        writeln!(mark, "process {process}")?;
+    }
+    Ok(())
+}
+
 /// The process that the mark names.
 fn holder(mark: &mut File) -> Option<Pid> {
     let mut text = String::new();
@@ -133,24 +148,34 @@ fn holder(mark: &mut File) -> Option<Pid> {
     Pid::from_raw(pid.parse().ok()?)
 }
 
-/// Waits for the supervisors of somebody who was killed, which end by themselves, and kills what
-/// does not. Whether there were any.
-async fn end_remains(pids: &Path) -> bool {
-    let deadline = Instant::now() + REMAINS;
-    let mut any = false;
+/// Waits for what somebody who was killed has left. Whether there was anything.
+async fn end_remains(pids: &Path) -> Result<bool> {
+    if still_running(pids).is_empty() {
+        return Ok(false);
+    }
+    let name = "what an earlier local cloud here left behind has ended";
+    step(name, async {
+        ended(pids).await;
+        Ok(true)
+    })
+    .await
+}
+
+/// Waits for supervisors that end by themselves, and makes those end that do not.
+async fn ended(pids: &Path) {
+    let start = Instant::now();
     loop {
         let remains = still_running(pids);
         if remains.is_empty() {
-            return any;
+            return;
         }
-        if !any {
-            eprintln!("waiting for what an earlier local cloud here left behind …");
-            any = true;
-        }
-        if Instant::now() > deadline {
-            for pid in remains {
-                let _ = kill_process_group(pid, Signal::KILL);
-            }
+        for pid in remains {
+            let _ = match start.elapsed() {
+                waited if waited > 2 * supervise::LONGEST => kill_process_group(pid, Signal::KILL),
+                // The first asks, the second kills.
+                waited if waited > supervise::LONGEST => kill_process(pid, Signal::TERM),
+                _ => Ok(()),
+            };
         }
         tokio::time::sleep(LOOK).await;
     }

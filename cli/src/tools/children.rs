@@ -1,7 +1,10 @@
 //! Processes that run beside this one and must not outlive it.
 
 use std::{
+    collections::BTreeSet,
+    os::unix::process::ExitStatusExt,
     process::{ExitStatus, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,97 +17,97 @@ use tokio::{
 
 use super::supervise::Handover;
 
-/// A child in a process group of its own; the whole group is killed when this is dropped.
+/// How long a supervisor may take that was told twice to end: it kills then.
+const KILLING: Duration = Duration::from_secs(30);
+
+/// The supervisors of this process.
+static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// A supervisor with its program, in a process group of its own. When this is dropped, the supervisor
+/// ends the program; nobody waits for it then.
 #[derive(Debug)]
 pub struct Group {
     child: Child,
     pid: Pid,
-    /// A supervisor ends when this closes, which the kernel does if this process is killed.
-    _watched: Option<ChildStdin>,
+    /// The supervisor ends when this closes, which the kernel does if this process is killed.
+    _watched: ChildStdin,
 }
 
 impl Group {
-    /// Starts a command as the leader of a new process group.
-    pub fn spawn(command: &mut Command) -> Result<Self> {
-        let child = command.process_group(0).spawn().with_context(|| {
-            format!("{} cannot be started", command.as_std().get_program().display())
-        })?;
-        let pid = child
-            .id()
-            .and_then(|id| Pid::from_raw(id.cast_signed()))
-            .context("the process has no id")?;
-        Ok(Self { child, pid, _watched: None })
-    }
-
     /// Starts a command of [`supervised`](super::supervise::supervised).
-    pub async fn spawn_supervised(command: &mut Command, handover: &Handover) -> Result<Self> {
-        let mut group = Self::spawn(command.stdin(Stdio::piped()))?;
-        let mut pipe = group.child.stdin.take().context("the supervisor has no input")?;
+    pub async fn spawn(command: &mut Command, handover: &Handover) -> Result<Self> {
+        // What a supervisor leaves that is killed itself comes to this process.
+        #[cfg(target_os = "linux")]
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        let (mut child, pid) = start(command.stdin(Stdio::piped()).process_group(0))?;
+        let mut pipe = child.stdin.take().context("the supervisor has no input")?;
         let mut line = serde_json::to_vec(handover)?;
         line.push(b'\n');
         pipe.write_all(&line).await.context("the supervisor ended at its start")?;
-        group._watched = Some(pipe);
-        Ok(group)
+        Ok(Self { child, pid, _watched: pipe })
     }
 
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// Waits until the leader ends.
+    /// Waits until the supervisor ends.
     pub async fn wait(&mut self) -> Result<ExitStatus> {
-        Ok(self.child.wait().await?)
+        let status = self.child.wait().await?;
+        let mut supervisors = SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner);
+        if supervisors.remove(&self.pid.as_raw_pid()) {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+            // Otherwise it has killed everything itself.
+            if status.signal().is_some() {
+                kill_strays(&supervisors);
+            }
+        }
+        Ok(status)
     }
 
-    /// Sends a signal to the leader alone.
-    pub fn signal_leader(&self, signal: Signal) {
-        // It may have ended by itself in the meantime.
-        let _ = rustix::process::kill_process(self.pid, signal);
+    /// Asks the program to end.
+    pub fn ask(&self) {
+        if self.child.id().is_some() {
+            let _ = rustix::process::kill_process(self.pid, Signal::TERM);
+        }
     }
 
-    /// Asks the leader to end, and kills what is left of the group then, or after `patience`.
+    /// Asks the program to end, and has it killed after `patience`.
     pub async fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
-        self.signal_leader(Signal::TERM);
-        let status = tokio::time::timeout(patience, self.child.wait()).await;
-        let _ = kill_process_group(self.pid, Signal::KILL);
-        match status {
-            Ok(status) => status.ok(),
-            Err(_) => self.child.wait().await.ok(),
+        // A supervisor that is asked twice kills.
+        for patience in [patience, KILLING] {
+            self.ask();
+            if let Ok(status) = tokio::time::timeout(patience, self.wait()).await {
+                return status.ok();
+            }
         }
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        self.wait().await.ok()
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = kill_process_group(self.pid, Signal::KILL);
-    }
+fn start(command: &mut Command) -> Result<(Child, Pid)> {
+    // Held meanwhile, so that nobody takes the new one for a stray.
+    let mut supervisors = SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner);
+    let child = command.spawn().with_context(|| {
+        format!("{} cannot be started", command.as_std().get_program().display())
+    })?;
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let pid = pid.context("the process has no id")?;
+    supervisors.insert(pid.as_raw_pid());
+    Ok((child, pid))
 }
 
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncBufReadExt, BufReader};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_grandchild_ends_with_its_group() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(std::process::Stdio::piped());
-        let mut group = Group::spawn(&mut command).unwrap();
-        let stdout = group.child().stdout.take().unwrap();
-        let line = BufReader::new(stdout).lines().next_line().await.unwrap().unwrap();
-        let grandchild = Pid::from_raw(line.parse().unwrap()).unwrap();
-        assert!(rustix::process::test_kill_process(grandchild).is_ok());
-        group.stop(Duration::from_secs(5)).await;
-        // Gone, or a zombie that nobody in this container reaps.
-        let gone = || {
-            std::fs::read_to_string(format!("/proc/{line}/stat"))
-                .map_or(true, |stat| stat.contains(") Z "))
-        };
-        let deadline = std::time::Instant::now() + Duration::from_secs(5);
-        while !gone() && std::time::Instant::now() < deadline {
-            tokio::task::yield_now().await;
-        }
-        assert!(gone());
+/// Kills what supervisors that were killed have left. Other children of this process are in its own
+/// group.
+fn kill_strays(supervisors: &BTreeSet<i32>) {
+    #[cfg(target_os = "linux")]
+    {
+        let own = rustix::process::getpgrp();
+        super::supervise::kill_children(|child| {
+            child.group != own && !supervisors.contains(&child.pid.as_raw_pid())
+        });
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = supervisors;
 }

@@ -87,6 +87,11 @@ pub fn cargo(program: &Path) -> Command {
 /// Runs a command to its end with its output in `log`; on failure the error ends with the log's
 /// last lines.
 pub async fn run(command: &Command, log: &Path) -> Result<()> {
+    run_with(command, log, &Handover::default()).await
+}
+
+/// [`run`], with what its supervisor is told.
+pub async fn run_with(command: &Command, log: &Path, handover: &Handover) -> Result<()> {
     let name = name_of(command);
     if let Some(folder) = log.parent() {
         std::fs::create_dir_all(folder)?;
@@ -95,7 +100,7 @@ pub async fn run(command: &Command, log: &Path) -> Result<()> {
     // What is given up must not leave a compiler or a provider behind.
     let mut below = supervised_copy(command)?;
     below.stdout(file.try_clone()?).stderr(file);
-    let status = Group::spawn_supervised(&mut below, &Handover::default()).await?.wait().await?;
+    let status = Group::spawn(&mut below, handover).await?.wait().await?;
     if !status.success() {
         bail!(
             "{name} failed ({status})\n{}\nhint: the whole output is in {}",

@@ -1,18 +1,18 @@
 //! Virtual environments `.tools/venv-<tool>` with tools pinned by hash. `cli/tools/install.py` makes
 //! them, for `ralph` and for every script of this project.
 
-use std::{
-    io::{Seek, Write},
-    path::PathBuf,
-    process::Stdio,
-};
+use std::{path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result, bail};
-use tokio::{io::AsyncReadExt, process::Command};
+use tokio::io::AsyncReadExt;
 
 use crate::{
     project::Project,
-    tools::{children::Group, program::find},
+    tools::{
+        children::Group,
+        program::find,
+        supervise::{Handover, supervised},
+    },
 };
 
 const INSTALL: &str = include_str!("../../tools/install.py");
@@ -33,14 +33,10 @@ pub const CARGO_LAMBDA: Requirements =
 /// Installs a set of tools unless it is installed whole, and gives the folder of its programs.
 pub async fn install(project: &Project, requirements: &Requirements) -> Result<PathBuf> {
     let venv = project.tools().join(format!("venv-{}", requirements.name));
-    let mut pins = tempfile::tempfile()?;
-    pins.write_all(requirements.text.as_bytes())?;
-    pins.rewind()?;
-    let mut command = Command::new(find("python3")?);
-    command.args(["-c", INSTALL]).arg(&venv);
-    command.stdin(pins).stdout(Stdio::null()).stderr(Stdio::piped());
-    // In a group of its own: an interrupt ends pip too.
-    let mut group = Group::spawn(&mut command)?;
+    let mut command = supervised(find("python3")?)?;
+    command.args(["-c", INSTALL]).arg(&venv).stdout(Stdio::null()).stderr(Stdio::piped());
+    let handover = Handover { input: requirements.text.to_owned(), ..Handover::default() };
+    let mut group = Group::spawn(&mut command, &handover).await?;
     let mut said = String::new();
     group.child().stderr.take().context("no pipe")?.read_to_string(&mut said).await?;
     if !group.wait().await?.success() {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     future::Future,
+    io::Write,
     path::Path,
     sync::LazyLock,
     time::{Duration, SystemTime},
@@ -50,7 +51,13 @@ pub async fn step_with_log<T>(
 
 /// Prints a line on standard error, above the bars of the steps that run.
 pub fn say(line: &str) {
-    BARS.suspend(|| eprintln!("{line}"));
+    // Nobody may be there to read: the terminal is closed, or `tee` has ended with the same Ctrl-C.
+    BARS.suspend(|| writeln!(std::io::stderr(), "{line}").unwrap_or_default());
+}
+
+/// Prints a line on standard output.
+pub fn print(line: &str) {
+    BARS.suspend(|| writeln!(std::io::stdout(), "{line}").unwrap_or_default());
 }
 
 /// How far cargo is, by its own progress bar.

@@ -4,7 +4,8 @@
 //! standard input. When that closes, because the asker ended or was killed, the program is asked to
 //! end, and killed if it does not. Once the program has ended, by itself or not, what it left
 //! behind is killed too, in whatever process group or session it is: an agent's background jobs
-//! would live on otherwise.
+//! would live on otherwise. What a supervisor leaves behind that is killed itself, its asker kills
+//! (children.rs).
 
 use std::{
     collections::BTreeMap,
@@ -19,9 +20,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
+#[cfg(target_os = "linux")]
+use rustix::process::{WaitOptions, getpid, waitpid};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::unix::pipe::Receiver,
     process::Command,
     signal::unix::{SignalKind, signal},
@@ -31,6 +34,10 @@ use crate::args::SuperviseArgs;
 
 /// How long a program may take to end once its asker is gone. A worker commits and pushes in it.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the command that cleans up may take.
+const AFTERWARDS: Duration = Duration::from_secs(20);
+/// How long a supervisor may take to end once its asker is gone.
+pub const LONGEST: Duration = Duration::from_secs(45);
 
 /// What a supervisor reads from the pipe.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -38,6 +45,10 @@ pub struct Handover {
     /// Variables that do not stand in the supervisor's own environment, which every process of the
     /// same user can read.
     pub secrets: BTreeMap<String, String>,
+    /// The program's standard input.
+    pub input: String,
+    /// Kill the program at once when the asker is gone: nothing that it could still do is wanted.
+    pub at_once: bool,
     /// A command that cleans up once the program has ended; empty: none.
     pub afterwards: Vec<String>,
 }
@@ -52,7 +63,7 @@ pub fn announce_in(pids: PathBuf) {
 }
 
 /// A command that runs `program` below a supervisor, to be started with
-/// [`Group::spawn_supervised`](super::children::Group::spawn_supervised).
+/// [`Group::spawn`](super::children::Group::spawn).
 pub fn supervised(program: impl AsRef<OsStr>) -> Result<Command> {
     let mut command = Command::new(this_program()?);
     command.arg("supervise");
@@ -93,7 +104,7 @@ pub async fn run(options: SuperviseArgs) -> Result<ExitCode> {
     #[cfg(target_os = "linux")]
     {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        rustix::process::set_child_subreaper(Some(getpid()))?;
     }
     let _running = options.pids.as_deref().map(Running::say).transpose()?;
     let mut asker =
@@ -104,46 +115,50 @@ pub async fn run(options: SuperviseArgs) -> Result<ExitCode> {
         serde_json::from_str(&line).context("the asker went away before it said what to run")?;
     let (program, arguments) = options.command.split_first().context("there is no program")?;
     let mut signals = Signals::new()?;
+    let mut ended = signal(SignalKind::child())?;
     let mut child = Command::new(program)
         .args(arguments)
         .envs(handover.secrets)
-        .stdin(Stdio::null())
+        .stdin(if handover.input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .spawn()
         .with_context(|| format!("{} cannot be started", Path::new(program).display()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        tokio::spawn(async move { stdin.write_all(handover.input.as_bytes()).await });
+    }
     let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    let end = async {
+    let send = |signal| {
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, signal);
+        }
+    };
+    let patience = if handover.at_once { Duration::ZERO } else { PATIENCE };
+    let without_asker = async {
         let mut rest = [0; 64];
         // Nothing more is ever written; whatever ends the reading is the end.
         while asker.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+        send(Signal::TERM);
+        tokio::time::sleep(patience).await;
+        send(Signal::KILL);
+        std::future::pending::<()>().await;
     };
-    tokio::pin!(end);
+    tokio::pin!(without_asker);
     let mut signal = Signal::TERM;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,
+            _ = ended.recv() => reap_orphans(pid),
             () = signals.any() => {
-                if let Some(pid) = pid {
-                    let _ = kill_process(pid, signal);
-                }
+                send(signal);
                 // Who asks twice does not wait.
                 signal = Signal::KILL;
             }
-            () = &mut end => {
-                if let Some(pid) = pid {
-                    let _ = kill_process(pid, Signal::TERM);
-                }
-                if let Ok(status) = tokio::time::timeout(PATIENCE, child.wait()).await {
-                    break status?;
-                }
-                child.start_kill()?;
-                break child.wait().await?;
-            }
+            () = &mut without_asker => {}
         }
     };
     if let Some((program, arguments)) = handover.afterwards.split_first() {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let _ = tokio::time::timeout(PATIENCE, command.status()).await;
+        let _ = tokio::time::timeout(AFTERWARDS, command.status()).await;
     }
     kill_descendants();
     Ok(ExitCode::from(code_of(status)))
@@ -175,34 +190,60 @@ impl Signals {
 
 /// Kills every process below this one, until there is none. Linux gives this process the orphans of
 /// its descendants; elsewhere only the process group is known, which the asker kills.
-pub fn kill_descendants() {
+fn kill_descendants() {
     #[cfg(target_os = "linux")]
+    kill_children(|_| true);
+}
+
+/// Kills the children that `which` names. What they leave behind become children of this process,
+/// and `which` is asked about them too.
+#[cfg(target_os = "linux")]
+pub fn kill_children(which: impl Fn(&Process) -> bool) {
     loop {
-        let children = children_of(std::process::id());
+        let children: Vec<_> = children().filter(&which).collect();
         if children.is_empty() {
             return;
         }
         for child in children {
-            let _ = kill_process(child, Signal::KILL);
+            let _ = kill_process(child.pid, Signal::KILL);
             // A child that somebody else in this process waits for is theirs.
-            let _ = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty());
+            let _ = waitpid(Some(child.pid), WaitOptions::empty());
         }
     }
 }
 
-/// The processes whose parent is `parent`: the fourth field of /proc/<pid>/stat, see proc_pid_stat(5).
+/// Lets go of the orphans that have ended: nobody else waits for them.
+fn reap_orphans(program: Option<Pid>) {
+    #[cfg(target_os = "linux")]
+    for child in children().filter(|child| Some(child.pid) != program) {
+        let _ = waitpid(Some(child.pid), WaitOptions::NOHANG);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = program;
+}
+
+/// A process, and the group it is in.
 #[cfg(target_os = "linux")]
-fn children_of(parent: u32) -> Vec<Pid> {
+pub struct Process {
+    pub pid: Pid,
+    pub group: Pid,
+}
+
+/// The children of this process: the fourth field of /proc/<pid>/stat, see proc_pid_stat(5).
+#[cfg(target_os = "linux")]
+fn children() -> impl Iterator<Item = Process> {
+    let this = getpid();
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    all.filter_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
+    all.filter_map(move |entry| {
+        let number = |text: &str| Pid::from_raw(text.parse().ok()?);
+        let pid = number(entry.file_name().to_str()?)?;
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
         // The second field, the name in brackets, may hold spaces and brackets.
-        let (_, rest) = stat.rsplit_once(')')?;
-        let is_child = rest.split_whitespace().nth(1)?.parse() == Ok(parent);
-        is_child.then(|| Pid::from_raw(pid)).flatten()
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
+        let parent = number(fields.next()?)?;
+        let group = number(fields.next()?)?;
+        (parent == this).then_some(Process { pid, group })
     })
-    .collect()
 }
 
 /// Says, as long as it lives, that this process runs: a locked file named like its id.

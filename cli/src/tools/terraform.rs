@@ -11,7 +11,10 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::tools::program::{find, foreground, output, run};
+use crate::tools::{
+    program::{find, foreground, output, run_with},
+    supervise::Handover,
+};
 
 /// tofu or terraform in a root module.
 #[derive(Debug, Clone)]
@@ -69,30 +72,35 @@ impl Terraform {
         command
     }
 
+    async fn run(&self, command: &Command, log: &Path) -> Result<()> {
+        // Without an account nothing is lost with what a killed one does not write down.
+        run_with(command, log, &Handover { at_once: self.cleared, ..Handover::default() }).await
+    }
+
     /// `init`, from a provider mirror on this machine if there is one.
     pub async fn init(&self, log: &Path) -> Result<()> {
         let mut command = self.command(&["init", "-input=false", "-no-color"]);
         if let Some(mirror) = mirror() {
             command.arg(format!("-plugin-dir={}", mirror.display()));
         }
-        run(&command, log).await
+        self.run(&command, log).await
     }
 
     /// `apply` without questions, its output in `log`.
     pub async fn apply(&self, log: &Path) -> Result<()> {
-        run(&self.command(&["apply", "-auto-approve", "-input=false", "-no-color"]), log).await
+        self.run(&self.command(&["apply", "-auto-approve", "-input=false", "-no-color"]), log).await
     }
 
     /// `destroy` without questions, its output in `log`.
     pub async fn destroy(&self, log: &Path) -> Result<()> {
         let command = self.command(&["destroy", "-auto-approve", "-input=false", "-no-color"]);
-        run(&command, log).await
+        self.run(&command, log).await
     }
 
     /// Whether a plan would change something; its output is in `log`.
     pub async fn has_changes(&self, log: &Path) -> Result<bool> {
         let plan = log.with_extension("plan");
-        run(self.command(&["plan", "-input=false", "-no-color"]).arg("-out").arg(&plan), log)
+        self.run(self.command(&["plan", "-input=false", "-no-color"]).arg("-out").arg(&plan), log)
             .await?;
         let shown = self.show_json(&plan).await?;
         let changes = shown["resource_changes"].as_array().into_iter().flatten();
@@ -106,7 +114,7 @@ impl Terraform {
     pub async fn plan_to(&self, file: &Path, log: &Path) -> Result<()> {
         let mut command =
             self.command(&["plan", "-input=false", "-no-color", "-refresh=false", "-lock=false"]);
-        run(command.arg("-out").arg(file), log).await
+        self.run(command.arg("-out").arg(file), log).await
     }
 
     /// A plan as JSON.

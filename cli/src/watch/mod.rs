@@ -17,7 +17,10 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, http::StatusCode},
 };
 
-use crate::token::{Minter, scope_of};
+use crate::{
+    token::{Minter, scope_of},
+    tools::steps::say,
+};
 
 pub use reader::Reader;
 
@@ -121,7 +124,7 @@ pub async fn connect(place: &Place, workstream: &Workstream) -> Result<Socket> {
                         );
                     }
                 } else if pause == FIRST_PAUSE {
-                    eprintln!("note: no connection yet ({error}); trying again");
+                    say(&format!("note: no connection yet ({error}); trying again"));
                 }
             }
         }

@@ -5,14 +5,14 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use crate::{
     cloud::{cloud, ralph, root, stderr, stdout},
     install::FakePython,
+    processes,
 };
 
 #[test]
@@ -90,8 +90,11 @@ fn both_environments_plan_offline_before_the_functions_are_built() {
 fn an_interrupt_leaves_nothing_running_and_nothing_but_the_scratch_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let scratch = folder.path().join("scratch");
+    // With another base the HCL is always applied, which takes long enough to be interrupted.
+    let base = ["--management-base", "http://127.0.0.1:1"];
     let mut child = ralph(&["local", "--no-viewer", "--scratch"])
         .arg(&scratch)
+        .args(base)
         .stderr(Stdio::piped())
         .spawn()
         .expect("ralph starts");
@@ -100,12 +103,12 @@ fn an_interrupt_leaves_nothing_running_and_nothing_but_the_scratch_folder() {
     let started = lines.any(|line| line.is_ok_and(is_up));
     assert!(started, "the local cloud did not start");
     let inside = scratch.canonicalize().expect("the scratch folder");
-    assert!(!working_in(&inside).is_empty(), "the local cloud runs in its scratch folder");
+    assert!(!processes::of(&inside).is_empty(), "the local cloud runs in its scratch folder");
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("sent");
     let status = child.wait().expect("ends");
     assert_eq!(status.code(), Some(1));
-    assert_eq!(processes_in(&inside), Vec::<String>::new());
+    assert_eq!(processes::of(&inside), []);
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
@@ -129,12 +132,12 @@ fn a_step_shows_that_it_runs_on_a_terminal_alone() {
 const STARTER: &str = "cli/tools/local_cloud/__main__.py";
 
 /// A project folder of a test's own with fake programs on PATH.
-struct FakeProject {
+pub struct FakeProject {
     folder: tempfile::TempDir,
 }
 
 impl FakeProject {
-    fn new(programs: &[(&str, &str)]) -> Self {
+    pub fn new(programs: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let project = Self { folder };
         std::fs::create_dir_all(project.path("terraform/envs/dev")).expect("made");
@@ -148,7 +151,7 @@ impl FakeProject {
         project
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -159,20 +162,26 @@ impl FakeProject {
         std::fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("set");
     }
 
-    fn local(&self, python: &FakePython) -> std::process::Output {
+    /// `ralph` in it.
+    pub fn ralph(&self, arguments: &[&str], python: &FakePython) -> Command {
         let path = std::env::var("PATH").expect("a PATH");
-        ralph(&["local", "--no-viewer", "--scratch", "scratch"])
+        let mut command = ralph(arguments);
+        command
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
             .env("PYTHONPATH", python.path())
-            .env_remove("CARGO_TARGET_DIR")
-            .output()
-            .expect("ralph runs")
+            .env_remove("CARGO_TARGET_DIR");
+        command
+    }
+
+    fn local(&self, python: &FakePython) -> std::process::Output {
+        let mut local = self.ralph(&["local", "--no-viewer", "--scratch", "scratch"], python);
+        local.output().expect("ralph runs")
     }
 }
 
 /// Long enough to be waited for, and ended with the step it belongs to.
-const WAITS: &str = "exec sleep 60";
+pub const WAITS: &str = "exec sleep 60";
 
 #[test]
 fn a_python_that_is_too_old_or_has_no_venv_is_named() {
@@ -189,13 +198,14 @@ fn a_python_that_is_too_old_or_has_no_venv_is_named() {
     let text = stderr(&output);
     assert!(text.contains("ensurepip is missing\nhint: on Debian"), "{text}");
     assert!(text.contains("apt install python3-venv"), "{text}");
-    assert_eq!(processes_in(project.folder.path()), Vec::<String>::new());
+    assert_eq!(processes::of(&project.path("")), []);
 }
 
 #[test]
 fn a_local_cloud_that_does_not_start_shows_its_last_words() {
-    let builds = "mkdir -p target/debug && : > target/debug/ralph-lambda";
-    let project = FakeProject::new(&[("cargo", builds), ("terraform", ":"), ("tofu", ":")]);
+    // Everything before it is done at once.
+    let cargo = "mkdir -p target/debug && touch target/debug/ralph-lambda";
+    let project = FakeProject::new(&[("cargo", cargo), ("terraform", ""), ("tofu", "")]);
     std::fs::write(project.path(STARTER), "print('no such luck', flush=True)\nexit(7)\n")
         .expect("written");
     let output = project.local(&FakePython::new());
@@ -205,29 +215,5 @@ fn a_local_cloud_that_does_not_start_shows_its_last_words() {
         text.contains("the local cloud ended at its start (exit status: 7)\nno such luck"),
         "{text}"
     );
-    assert_eq!(processes_in(project.folder.path()), Vec::<String>::new());
-}
-
-/// Processes that work in a folder, once those that were killed have had a moment to go.
-fn processes_in(folder: &Path) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let found = working_in(folder);
-        if found.is_empty() || Instant::now() > deadline {
-            return found;
-        }
-        std::thread::yield_now();
-    }
-}
-
-/// Processes that work in a folder.
-fn working_in(folder: &Path) -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
-    processes
-        .filter(|entry| {
-            std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
-        })
-        .filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok())
-        .filter(|line| !line.is_empty())
-        .collect()
+    assert_eq!(processes::of(&project.path("")), []);
 }

@@ -7,7 +7,7 @@
 use ralph_protocol::names::{CONTAINER, Handler, Resources, worker_env};
 use serde_json::{Value, json};
 
-use crate::aws::Functions;
+use crate::{aws::Functions, tools::steps::say};
 
 /// Where events go.
 pub struct Events {
@@ -43,7 +43,7 @@ impl Events {
     /// The task runs, or has come to its end.
     pub async fn tell(&self, whose: &Whose<'_>, end: Option<&End>) {
         if let Err(error) = self.functions.notify(&self.function, &event(whose, end)).await {
-            eprintln!("fargate stand-in: {error:#}");
+            say(&format!("fargate stand-in: {error:#}"));
         }
     }
 }
