@@ -109,6 +109,8 @@ echo "$engine"
 if [ "$engine" = podman ] && [ -n "$runtime" ]; then printf '%s\n' --runtime "$runtime"; fi
 if [ "$for_what" = run ]; then
     echo run
+    # SELinux lets a container read no file of the machine that is not labelled for it.
+    if [ -e /sys/fs/selinux/enforce ]; then printf '%s\n' --security-opt label=disable; fi
     # As with docker and in Fargate, a read-only root has no folder that can be written.
     if [ "$engine" = podman ]; then
         echo --read-only-tmpfs=false

@@ -114,9 +114,9 @@ pub async fn lambdas_for_this_host(project: &Project) -> Result<PathBuf> {
     if std::env::consts::OS == "linux" && ours == architecture {
         return lambdas(project).await;
     }
-    say(
+    say(&format!(
         "note: this machine cannot run what goes to AWS (Linux on {architecture}); the local cloud gets a build for this machine",
-    );
+    ));
     let mut cargo = cargo(&find("cargo")?);
     cargo.args(["build", "-p", "ralph-lambdas", "--bin", "ralph-lambda", "--profile", "lambda"]);
     cargo.current_dir(project.root());

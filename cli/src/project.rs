@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 /// What the local cloud needs to know of an environment before it is applied.
 #[derive(Debug, Deserialize)]
 pub struct Description {
+    /// Its region.
     #[serde(default = "default_region")]
     pub region: String,
     /// The account that the HCL insists on.

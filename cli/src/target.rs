@@ -54,7 +54,9 @@ pub const DEFAULT_ENVIRONMENT: &str = "dev";
 /// A key of the local cloud, made for one start of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AccessKey {
+    /// Twenty characters.
     pub id: String,
+    /// Forty characters.
     pub secret: String,
 }
 

@@ -24,9 +24,12 @@ def main(folder, pins):
         stamp = os.path.join(venv, "installed.json")
         if read(stamp) != seal(venv, pins):
             install(venv, pins, lock)
+            made = seal(venv, pins)
+            if made is None:
+                fail("%s cannot be read after its installation" % venv, "look at it, and remove it")
             # Written last: an environment that was cut off is made again.
             with open(stamp, "w") as file:
-                file.write(seal(venv, pins))
+                file.write(made)
     print(os.path.join(venv, "bin"))
 
 

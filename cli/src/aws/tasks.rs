@@ -30,22 +30,26 @@ pub struct TaskSpec {
     pub log_prefix: String,
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_timeout: u64,
+    /// The image's name.
     pub image: String,
     /// User and group.
     pub user: String,
+    /// Whether only volumes can be written.
     pub read_only_root: bool,
+    /// `ALL`, or the names of capabilities.
     pub dropped_capabilities: Vec<String>,
+    /// The task's.
     pub memory_mib: Option<u32>,
+    /// Its volumes.
     pub mounts: Vec<Mount>,
 }
 
 /// A volume in a container.
 #[derive(Debug)]
 pub struct Mount {
-    /// The volume's name.
-    pub volume: String,
     /// Where the container has it.
     pub path: String,
+    /// Whether it cannot be written.
     pub read_only: bool,
 }
 
@@ -84,6 +88,20 @@ impl Tasks {
     pub async fn stop(&self, cluster: &str, task: &str, reason: &str) -> Result<()> {
         let request = self.0.stop_task().cluster(cluster).task(task).reason(reason);
         request.send().await.map_err(|error| explain("the task cannot be stopped", &error))?;
+        Ok(())
+    }
+
+    /// Reports that a task was taken up, as the agent on ECS's machines does.
+    ///
+    /// # Errors
+    /// When it was stopped before.
+    pub async fn taken(&self, cluster: &str, task: &str) -> Result<()> {
+        let request = self.0.submit_task_state_change().cluster(cluster).task(task);
+        request
+            .status("RUNNING")
+            .send()
+            .await
+            .map_err(|error| explain("the task cannot be taken up", &error))?;
         Ok(())
     }
 
@@ -188,7 +206,6 @@ fn spec(
             .iter()
             .filter_map(|mount| {
                 Some(Mount {
-                    volume: mount.source_volume()?.to_owned(),
                     path: mount.container_path()?.to_owned(),
                     read_only: mount.read_only().unwrap_or_default(),
                 })

@@ -24,7 +24,7 @@ use ulid::Ulid;
 use crate::{
     args::{Agent, DemoArgs},
     aws::{Aws, Executions, Status},
-    local::{self, Engine, Interrupt, Local, anthropic_keys},
+    local::{self, Interrupt, Local, anthropic_keys},
     logs,
     project::Project,
     target::Target,
@@ -110,11 +110,6 @@ async fn answers(target: &Target) -> bool {
 pub async fn run(options: DemoArgs) -> Result<ExitCode> {
     let project = Project::find()?;
     check(&options)?;
-    if options.containers && options.repo.is_some() && !Engine::find(&project).await?.maps_users() {
-        bail!(
-            "in a container the worker is another user, who cannot write your repository\nhint: leave --containers out, or use podman without root"
-        );
-    }
     // Before anything slow: a wrong path is wrong at once.
     let own = match (&options.repo, &options.prompt) {
         (Some(folder), Some(prompt)) => Some(Repository::existing(folder, prompt).await?),
@@ -122,26 +117,63 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
     };
     let mut interrupt = Interrupt::new()?;
     let mut cloud = cloud(&project, &options, &mut interrupt).await?;
+    let (result, lent) = match prepare(&options, own, cloud.scratch()).await {
+        Ok((repository, own)) => {
+            let result = attend(&project, &options, &repository, &mut cloud, &mut interrupt).await;
+            (result, own.map(|own| (own, repository)))
+        }
+        Err(error) => (Err(error), None),
+    };
+    let stopped = cloud.down(&mut interrupt).await;
+    // Whatever came of it: workers push what they have when they are asked to end.
+    if let Some((own, copy)) = lent {
+        own.take_back(&copy).await?;
+    }
+    stopped?;
+    let report = result?;
+    print(&report.to_string());
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(COMPARISON_FAILED) })
+}
+
+/// The repository that the worker gets; and the person's own, if that is only a copy of it: an agent in
+/// a container does not get what a person's git runs in.
+async fn prepare(
+    options: &DemoArgs,
+    own: Option<Repository>,
+    scratch: &Path,
+) -> Result<(Repository, Option<Repository>)> {
+    let repositories = local::repositories(scratch);
+    match own {
+        Some(own) if options.containers => Ok((own.copy(&repositories).await?, Some(own))),
+        Some(own) => Ok((own, None)),
+        None => Ok((Repository::new(&repositories).await?, None)),
+    }
+}
+
+/// Plays the demo as long as its cloud stands and nobody interrupts it.
+async fn attend(
+    project: &Project,
+    options: &DemoArgs,
+    repository: &Repository,
+    cloud: &mut Cloud,
+    interrupt: &mut Interrupt,
+) -> Result<report::Report> {
     let (target, scratch) = (cloud.target().clone(), cloud.scratch().to_owned());
     let result = tokio::select! {
-        result = play(&project, &options, own, &target, &scratch) => result,
+        result = play(project, options, repository, &target, &scratch) => result,
         error = cloud.failed() => Err(error),
         () = interrupt.wait() => {
             say("stopping …");
             Err(cloud.interrupted(&options.workstream))
         }
     };
-    let result = match result {
+    match result {
         // A cloud that is ending refuses connections first.
         Err(error) if !answers(&target).await => {
             Err(tokio::time::timeout(END, cloud.failed()).await.unwrap_or(error))
         }
         result => result,
-    };
-    cloud.down(&mut interrupt).await?;
-    let report = result?;
-    print(&report.to_string());
-    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(COMPARISON_FAILED) })
+    }
 }
 
 /// What can be known to be wrong before anything is built.
@@ -193,17 +225,13 @@ async fn cloud(project: &Project, options: &DemoArgs, interrupt: &mut Interrupt)
 async fn play(
     project: &Project,
     options: &DemoArgs,
-    own: Option<Repository>,
+    repository: &Repository,
     target: &Target,
     scratch: &Path,
 ) -> Result<report::Report> {
     let aws = Aws::connect(target).await?;
-    let repository = match own {
-        Some(own) => own,
-        None => Repository::new(&scratch.join("repositories")).await?,
-    };
     let branch = options.workstream.default_branch();
-    let tip = repository.tip(&branch).await;
+    let tip = repository.tip(&branch).await?;
     if options.agent() == Agent::Claude {
         // A joined cloud was perhaps started without a key.
         let arn = target.secret_arn(SecretName::AnthropicKeys)?;
@@ -237,7 +265,7 @@ async fn play(
     viewing.caught_up().await?;
 
     let executions = aws.executions(target)?;
-    let order = order(options, &repository);
+    let order = order(options, repository);
     executions.start(ulid, &order).await?;
     let ended = over(&executions, &options.workstream, ulid);
     let shown = viewing.until_over(ended).await?;

@@ -11,8 +11,14 @@ use tokio::process::Command;
 use crate::tools::program::{find, output};
 
 /// A repository on this machine.
+///
+/// Once an agent in a container has worked on it, git does not run in it any more: its settings may
+/// name programs. Only `git upload-pack` does, which is made for repositories that nobody vouches for
+/// (<https://git-scm.com/docs/git#_security>).
 pub struct Repository {
     folder: PathBuf,
+    /// Where its objects are.
+    objects: PathBuf,
     prompt: String,
     git: PathBuf,
 }
@@ -63,7 +69,34 @@ impl Repository {
             output(Command::new(&git).args(arguments).current_dir(&work)).await?;
         }
         fs::remove_dir_all(&work)?;
-        Ok(Self { folder: bare, prompt: "PROMPT.md".to_owned(), git })
+        Ok(Self::bare(bare, "PROMPT.md", git))
+    }
+
+    fn bare(folder: PathBuf, prompt: &str, git: PathBuf) -> Self {
+        Self { objects: folder.join("objects"), folder, prompt: prompt.to_owned(), git }
+    }
+
+    /// A copy of it, for a worker that must not have the repository itself.
+    pub async fn copy(&self, parent: &Path) -> Result<Self> {
+        fs::create_dir_all(parent)?;
+        let bare = parent.join(format!("{}.git", ulid::Ulid::generate()));
+        let mut clone = Command::new(&self.git);
+        // Without hard links: the copy's files change their owner.
+        clone.args(["clone", "--quiet", "--bare", "--no-hardlinks"]).arg(&self.folder).arg(&bare);
+        output(&mut clone).await?;
+        Ok(Self::bare(bare, &self.prompt, self.git.clone()))
+    }
+
+    /// Takes the branches of workstreams over from a copy.
+    pub async fn take_back(&self, copy: &Self) -> Result<()> {
+        let mut fetch = Command::new(&self.git);
+        fetch
+            .args(["fetch", "--quiet", "--no-write-fetch-head", "--no-tags"])
+            .args(["--upload-pack", &copy.upload_pack(), &copy.url()])
+            .arg("refs/heads/ralph/*:refs/heads/ralph/*")
+            .current_dir(&self.folder);
+        output(&mut fetch).await.context("the work cannot be taken over into the repository")?;
+        Ok(())
     }
 
     /// A person's own repository: pushes go to its branch `ralph/<workstream>`, nothing else in it
@@ -94,15 +127,12 @@ impl Repository {
                 folder.display()
             );
         }
-        Ok(Self { folder, prompt: prompt.to_owned(), git })
-    }
-
-    /// git in the repository, which belongs to a container's user if the worker ran in one.
-    fn git(&self) -> Command {
-        let mut command = Command::new(&self.git);
-        let safe = format!("safe.directory={}", self.folder.display());
-        command.args(["-c", &safe]).current_dir(&self.folder);
-        command
+        // Work trees of one repository share its objects.
+        let mut common = Command::new(&git);
+        common.args(["rev-parse", "--path-format=absolute", "--git-common-dir"]);
+        let common = output(common.current_dir(&folder)).await?;
+        let objects = Path::new(common.trim()).join("objects");
+        Ok(Self { folder, objects, prompt: prompt.to_owned(), git })
     }
 
     pub fn url(&self) -> String {
@@ -113,19 +143,86 @@ impl Repository {
         &self.prompt
     }
 
-    /// Where a branch stands; HEAD, where there is no such branch yet.
-    pub async fn tip(&self, branch: &str) -> String {
-        let mut parse = self.git();
-        parse.args(["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]);
-        output(&mut parse).await.map_or_else(|_| "HEAD".to_owned(), |text| text.trim().to_owned())
+    /// Where a branch stands before the worker starts; HEAD, where there is no such branch yet.
+    pub async fn tip(&self, branch: &str) -> Result<String> {
+        let commit = |name: String| {
+            let mut parse = Command::new(&self.git);
+            parse.args(["rev-parse", "--verify", "--quiet", &name]).current_dir(&self.folder);
+            async move { output(&mut parse).await.map(|text| text.trim().to_owned()) }
+        };
+        match commit(format!("refs/heads/{branch}")).await {
+            Ok(tip) => Ok(tip),
+            Err(_) => commit("HEAD".to_owned()).await,
+        }
+    }
+
+    /// The command that gives the repository's contents away, also if it belongs to a container's user.
+    fn upload_pack(&self) -> String {
+        let folder = self.folder.to_string_lossy();
+        format!("git -c safe.directory={} upload-pack", shell_words::quote(&folder))
     }
 
     /// Subjects of the commits that a branch has beyond `tip`, newest first.
     pub async fn commits(&self, tip: &str, branch: &str) -> Result<Vec<String>> {
-        let mut log = self.git();
-        log.args(["log", "--format=%h %s", &format!("{tip}..refs/heads/{branch}")]);
-        // No such branch: nothing was pushed, and the report says so.
-        let text = output(&mut log).await.unwrap_or_default();
-        Ok(text.lines().map(str::to_owned).collect())
+        let mut list = Command::new(&self.git);
+        list.args(["ls-remote", "--upload-pack", &self.upload_pack(), &self.url()])
+            .arg(format!("refs/heads/{branch}"));
+        let listed = output(&mut list).await?;
+        let Some((commit, _)) = listed.split_once('\t') else {
+            // Nothing was pushed, and the report says so.
+            return Ok(Vec::new());
+        };
+        // A repository of our own, with our settings, that looks up the objects there.
+        let reader = tempfile::tempdir()?;
+        let mut init = Command::new(&self.git);
+        output(init.args(["init", "--quiet", "--bare"]).arg(reader.path())).await?;
+        let mut log = Command::new(&self.git);
+        log.args(["log", "--format=%h %s", &format!("{tip}..{commit}")])
+            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &self.objects)
+            .current_dir(reader.path());
+        Ok(output(&mut log).await?.lines().map(str::to_owned).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn git(folder: &Path, words: &str) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=A", "-c", "user.email=a@example.invalid"]);
+        git.args(words.split(' ')).current_dir(folder);
+        output(&mut git).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_had_a_copy_runs_nothing_here_and_its_work_is_taken_back() {
+        let place = tempfile::tempdir().unwrap();
+        let own = Repository::new(place.path()).await.unwrap();
+        let copy = own.copy(&place.path().join("copies")).await.unwrap();
+        let tip = copy.tip("ralph/docs").await.unwrap();
+        // The agent works in the copy, and leaves programs behind that git would run.
+        let work = place.path().join("work");
+        git(place.path(), &format!("clone --quiet {} work", copy.folder.display())).await;
+        git(&work, "checkout --quiet -b ralph/docs").await;
+        git(&work, "commit --quiet --allow-empty -m Work").await;
+        git(&work, "push --quiet origin ralph/docs").await;
+        let ran = place.path().join("ran");
+        let program = format!("touch {}", ran.display());
+        for setting in ["gpg.program", "core.fsmonitor", "core.pager", "uploadpack.packObjectsHook"]
+        {
+            let mut config = Command::new("git");
+            output(config.args(["config", setting, &program]).current_dir(&copy.folder))
+                .await
+                .unwrap();
+        }
+        git(&copy.folder, "config log.showSignature true").await;
+
+        let commits = copy.commits(&tip, "ralph/docs").await.unwrap();
+        assert!(commits.len() == 1 && commits[0].ends_with(" Work"), "{commits:?}");
+        assert_eq!(copy.commits(&tip, "ralph/other").await.unwrap(), Vec::<String>::new());
+        own.take_back(&copy).await.unwrap();
+        assert_eq!(own.commits(&tip, "ralph/docs").await.unwrap(), commits);
+        assert!(!ran.exists());
     }
 }

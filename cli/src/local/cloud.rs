@@ -47,9 +47,10 @@ pub struct Start {
     pub key: AccessKey,
     /// A network that is there already.
     pub network: Option<serde_json::Value>,
-    /// Where the state is restored from, if it is there, with the functions' code; and where
-    /// [`Cloud::save`] writes it.
-    pub state: Option<(PathBuf, PathBuf)>,
+    /// Where the state is restored from, and the functions' code.
+    pub restore: Option<(PathBuf, PathBuf)>,
+    /// Where [`Cloud::save`] writes the state; the folder must not be there.
+    pub save: Option<PathBuf>,
 }
 
 /// A running local cloud.
@@ -104,7 +105,7 @@ impl Cloud {
         }
     }
 
-    /// Writes the state to where it is restored from.
+    /// Writes the state to the folder that the server was started with.
     pub fn save(&self) -> Result<()> {
         let answer = control(&self.start.socket(), "POST /_ralph/save")?;
         if !answer.contains(" 200") {
@@ -160,8 +161,11 @@ impl Start {
         command.arg(&self.starter).args(["--port", &port, "--socket", SOCKET]).args(
             self.network.iter().flat_map(|network| ["--network".into(), network.to_string()]),
         );
-        if let Some((state, code)) = &self.state {
-            command.arg("--state").arg(state).arg("--code").arg(code);
+        if let Some((state, code)) = &self.restore {
+            command.arg("--restore").arg(state).arg("--code").arg(code);
+        }
+        if let Some(folder) = &self.save {
+            command.arg("--save").arg(folder);
         }
         command
             .envs(self.account.iter().map(|account| ("MINISTACK_ACCOUNT_ID", account)))

@@ -49,9 +49,6 @@ impl Environment {
         copy_tree(&project.terraform(), &tree)?;
         fs::write(root.join("local_override.tf"), OVERRIDE)?;
         let kept = Kept::of(project, &options.environment, &tree, &format!("{description:?}"))?;
-        if options.fresh {
-            kept.forget();
-        }
         let mut environment = Self {
             terraform: Terraform::new(&root)?.without_account(),
             root,
@@ -60,7 +57,7 @@ impl Environment {
             kept,
             outputs: None,
         };
-        if environment.is_kept() {
+        if environment.is_kept() && !options.fresh {
             environment.outputs = environment.kept.read();
         }
         Ok(environment)
@@ -70,11 +67,6 @@ impl Environment {
     /// another one's is not known.
     fn is_kept(&self) -> bool {
         self.management_base.is_none()
-    }
-
-    /// Where the server restores and saves its state, with the functions' code.
-    pub fn state(&self, zip: &Path) -> Option<(PathBuf, PathBuf)> {
-        self.is_kept().then(|| (self.kept.state(), zip.to_owned()))
     }
 
     /// What can be done before the server runs.
@@ -93,7 +85,8 @@ impl Environment {
     /// Starts the server with the environment in it.
     pub async fn make(mut self, start: Start, zip: &Path) -> Result<(Cloud, Outputs)> {
         if let Some(outputs) = self.outputs.take() {
-            let cloud = Cloud::start(start.clone());
+            let restore = Some((self.kept.state(), zip.to_owned()));
+            let cloud = Cloud::start(Start { restore, ..start.clone() });
             match step("environment restored, as it was applied before", cloud).await {
                 Ok(cloud) => return Ok((cloud, outputs)),
                 Err(error) => say(&format!("note: {error:#}\nnote: it is applied again")),
@@ -101,14 +94,15 @@ impl Environment {
             self.kept.forget();
             self.init().await?;
         }
+        let save = self.kept.unfinished()?;
+        let start = Start { save: Some(save.clone()), ..start };
         let cloud = step("local cloud started", Cloud::start(start)).await?;
         let (cloud, outputs) = self.apply(cloud, zip).await?;
         // Before any secret has a value.
         if self.is_kept()
-            && let Err(error) = cloud.save().and_then(|()| self.kept.write(&outputs))
+            && let Err(error) = cloud.save().and_then(|()| self.kept.write(&save, &outputs))
         {
             say(&format!("note: {error:#}\nnote: the next start applies the HCL again"));
-            self.kept.forget();
         }
         Ok((cloud, outputs))
     }

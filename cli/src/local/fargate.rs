@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ralph_protocol::names::{output, worker_env};
 use tokio::{process::Command, sync::watch, task::JoinSet};
 
@@ -34,7 +34,7 @@ pub mod container;
 mod events;
 mod shipping;
 
-use container::{Container, Engine};
+use container::{Container, Engine, Image};
 use events::{End, Events, Whose};
 
 /// How often the cluster is looked at.
@@ -43,6 +43,10 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long stopping everything may take: tasks get their stop time-out even when the cloud itself
 /// is gone.
 const LONGEST_STOP: Duration = Duration::from_secs(150);
+
+/// The exit code of `podman run` and `docker run` when the engine itself fails.
+/// <https://docs.docker.com/reference/cli/docker/container/run/#exit-status>
+const NOT_STARTED: i32 = 125;
 
 /// What every task needs.
 struct Shared {
@@ -53,6 +57,7 @@ struct Shared {
     cluster: String,
     how: How,
     folder: PathBuf,
+    repositories: PathBuf,
 }
 
 /// How tasks run.
@@ -60,13 +65,13 @@ pub enum How {
     /// As processes of this machine, with this worker.
     Process(PathBuf),
     /// In containers of the task definition's image.
-    Container(Engine),
+    Container(Engine, Image),
 }
 
-/// Why a task is to end.
+/// Whether a task is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
-    /// It is not.
+    /// Nobody asked.
     No,
     /// Somebody called StopTask, or everything ends.
     Asked,
@@ -82,7 +87,7 @@ pub struct Fargate {
 
 impl Fargate {
     /// Watches an environment's cluster and runs its tasks, each in a folder of its own.
-    pub fn start(aws: &Aws, target: &Target, how: How, folder: PathBuf) -> Result<Self> {
+    pub fn start(aws: &Aws, target: &Target, how: How, scratch: &Path) -> Result<Self> {
         let shared = Arc::new(Shared {
             tasks: aws.tasks(),
             secrets: aws.secrets(),
@@ -90,7 +95,8 @@ impl Fargate {
             events: Events::new(aws.functions(), &target.environment),
             cluster: target.text(output::CLUSTER)?.to_owned(),
             how,
-            folder,
+            folder: super::tasks(scratch),
+            repositories: super::repositories(scratch),
         });
         let (stop, stopped) = watch::channel(Stop::No);
         let watcher = tokio::spawn(watch_cluster(shared, stopped));
@@ -127,13 +133,11 @@ async fn watch_cluster(shared: Arc<Shared>, mut stopped: watch::Receiver<Stop>) 
                     }
                 }
                 // A task that is no longer meant to run was stopped by somebody.
-                known.retain(|task, stop| {
-                    let meant = tasks.contains(task);
-                    if !meant {
+                for (task, stop) in &known {
+                    if !tasks.contains(task) {
                         let _ = stop.send(Stop::Asked);
                     }
-                    meant
-                });
+                }
             }
             Err(error) => say(&format!("fargate stand-in: {error:#}")),
         }
@@ -185,6 +189,8 @@ async fn play(
     stop: &mut watch::Receiver<Stop>,
 ) -> Result<End> {
     let task = whose.arn;
+    // From now on StopTask leaves its end to us.
+    shared.tasks.taken(&shared.cluster, task).await?;
     let id = id_of(task);
     let folder = shared.folder.join(id);
     fs::create_dir_all(&folder)?;
@@ -204,10 +210,16 @@ async fn play(
     let agent = workstream.and_then(|name| agents::of(&shared.folder, name));
     let mut command = match &shared.how {
         How::Process(worker) => process(worker, &spec, &folder, agent)?,
-        How::Container(engine) => {
-            let scratch = shared.folder.parent().unwrap_or(&shared.folder);
-            let agent = agent.as_deref();
-            let container = Container { engine, spec: &spec, id, folder: &folder, scratch, agent };
+        How::Container(engine, image) => {
+            let container = Container {
+                engine,
+                image,
+                spec: &spec,
+                id,
+                folder: &folder,
+                repositories: &shared.repositories,
+                agent: agent.as_deref(),
+            };
             handover.afterwards = container.removal();
             container.command(handover.secrets.keys()).await?
         }
@@ -238,8 +250,11 @@ async fn play(
         }
     }
     tokio::select! {
-        shipped = shipper.finish() => shipped?,
-        _ = stop.wait_for(|stop| *stop == Stop::CloudGone) => {}
+        // The worker has ended as it has, whatever became of its lines.
+        shipped = shipper.finish() => if let Err(error) = shipped {
+            say(&format!("fargate stand-in: {error:#}"));
+        },
+        Ok(_) = stop.wait_for(|stop| *stop == Stop::CloudGone) => {}
     }
     let reason = match code {
         "UserInitiated" => "Task stopped by user",
@@ -247,6 +262,9 @@ async fn play(
     };
     // A supervisor that was killed itself ends by a signal; otherwise it has the worker's code.
     let exit = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    if matches!(shared.how, How::Container(..)) && exit == Some(NOT_STARTED) {
+        bail!("CannotStartContainerError: the engine's message is in the log stream");
+    }
     Ok(End { code, reason: reason.to_owned(), exit })
 }
 

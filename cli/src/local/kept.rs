@@ -19,7 +19,8 @@ use crate::project::Project;
 /// The outputs of one apply.
 pub type Outputs = BTreeMap<String, Value>;
 
-/// The place of an environment's kept state. Its name is a hash of what the state depends on.
+/// The place of an environment's kept state: a folder named by a hash of what the state depends on. It
+/// appears at once and whole, and is never changed.
 pub struct Kept {
     folder: PathBuf,
 }
@@ -29,49 +30,73 @@ impl Kept {
     /// that is described by `server`.
     pub fn of(project: &Project, environment: &str, tree: &Path, server: &str) -> Result<Self> {
         let mut hash = Sha256::new();
-        hash.update(environment);
-        hash.update(server);
+        for text in [environment, server, include_str!("../../tools/local-cloud.txt")] {
+            hash_one(&mut hash, text.as_bytes());
+        }
         hash_all(&mut hash, tree)?;
-        // MiniStack's version, and how it is changed.
+        // How MiniStack is changed.
         hash_all(&mut hash, &project.root().join(super::STARTER))?;
-        hash.update(include_str!("../../tools/local-cloud.txt"));
         let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { folder: project.tools().join("applied").join(environment).join(key) })
     }
 
-    /// Where MiniStack keeps its state.
+    /// MiniStack's state.
     pub fn state(&self) -> PathBuf {
         self.folder.join("state")
     }
 
-    fn outputs(&self) -> PathBuf {
-        self.folder.join("outputs.json")
-    }
-
-    /// The outputs, if something is kept. Otherwise what other HCL made is removed.
+    /// The outputs, if something is kept.
     pub fn read(&self) -> Option<Outputs> {
-        let read = || serde_json::from_slice(&fs::read(self.outputs()).ok()?).ok();
-        let outputs = read();
-        if outputs.is_none() {
-            self.forget();
-        }
-        outputs
+        serde_json::from_slice(&fs::read(self.folder.join("outputs.json")).ok()?).ok()
     }
 
-    /// Adds the outputs to the state that MiniStack has written.
-    pub fn write(&self, outputs: &Outputs) -> Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        serde_json::to_writer(&mut file, outputs)?;
-        // Last, and at once: what was cut off is not used.
-        file.persist(self.outputs())?;
+    /// Takes over the state that MiniStack wrote to a folder, and removes what other HCL made. Another
+    /// start with the same HCL may have been faster.
+    pub fn write(&self, state: &Path, outputs: &Outputs) -> Result<()> {
+        let parent = self.parent();
+        fs::create_dir_all(parent)?;
+        let new = tempfile::tempdir_in(parent)?;
+        fs::write(new.path().join("outputs.json"), serde_json::to_vec(outputs)?)?;
+        fs::rename(state, new.path().join("state"))?;
+        if self.read().is_none() {
+            fs::rename(new.path(), &self.folder)?;
+        }
+        for entry in fs::read_dir(parent)?.flatten() {
+            if entry.path() != self.folder {
+                remove(&entry.path());
+            }
+        }
         Ok(())
     }
 
-    /// Removes everything that is kept of the environment, and leaves an empty folder.
+    /// Removes what is kept.
     pub fn forget(&self) {
-        let _ = self.folder.parent().map(fs::remove_dir_all);
-        let _ = fs::create_dir_all(&self.folder);
+        remove(&self.folder);
     }
+
+    /// Where MiniStack may write its state, so that it can be taken over: on the same file system.
+    pub fn unfinished(&self) -> Result<PathBuf> {
+        fs::create_dir_all(self.parent())?;
+        Ok(self.parent().join(format!("unfinished-{}", std::process::id())))
+    }
+
+    fn parent(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+}
+
+/// Removes a folder whose name must not stand for half of its contents.
+fn remove(folder: &Path) {
+    let renamed = folder.with_extension("old");
+    if fs::rename(folder, &renamed).is_ok() {
+        let _ = fs::remove_dir_all(renamed);
+    }
+}
+
+/// Hashes bytes with their number, so that two texts cannot be taken for one.
+fn hash_one(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
 }
 
 /// Hashes the names and contents of all files below a folder, in the order of their names.
@@ -82,17 +107,17 @@ fn hash_all(hash: &mut Sha256, folder: &Path) -> Result<()> {
         .collect::<Result<_>>()?;
     entries.sort();
     for entry in entries {
-        if entry.is_dir() {
-            if entry.file_name().is_some_and(|name| name != "__pycache__") {
-                hash_all(hash, &entry)?;
-            }
+        let name = entry.file_name().unwrap_or_default();
+        if name == "__pycache__" {
             continue;
         }
-        let contents = fs::read(&entry)?;
-        // Relative to its folder, whose name came before: the scratch folder's own does not count.
-        hash.update(entry.file_name().unwrap_or_default().as_encoded_bytes());
-        hash.update((contents.len() as u64).to_le_bytes());
-        hash.update(contents);
+        hash_one(hash, name.as_encoded_bytes());
+        if entry.is_dir() {
+            hash_all(hash, &entry)?;
+            hash_one(hash, b"end of the folder");
+        } else {
+            hash_one(hash, &fs::read(&entry)?);
+        }
     }
     Ok(())
 }
@@ -121,5 +146,30 @@ mod tests {
         let from = two.path().join("modules/main.tf");
         fs::rename(from, two.path().join("modules/other.tf")).unwrap();
         assert_ne!(hash_of(one.path()), hash_of(two.path()));
+    }
+
+    #[test]
+    fn what_is_kept_is_whole_and_replaces_what_other_hcl_made() {
+        let tools = tempfile::tempdir().unwrap();
+        let kept = |key: &str| Kept { folder: tools.path().join("dev").join(key) };
+        let state = |kept: &Kept, text: &str| {
+            let folder = kept.unfinished().unwrap();
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("sqs.json"), text).unwrap();
+            folder
+        };
+        let outputs = Outputs::from([("cluster".to_owned(), "one".into())]);
+        let (one, two) = (kept("one"), kept("two"));
+        assert_eq!(one.read(), None);
+        one.write(&state(&one, "1"), &outputs).unwrap();
+        assert_eq!(one.read(), Some(outputs.clone()));
+        // Somebody else was faster.
+        one.write(&state(&one, "2"), &Outputs::new()).unwrap();
+        assert_eq!(one.read(), Some(outputs.clone()));
+        assert_eq!(fs::read_to_string(one.state().join("sqs.json")).unwrap(), "1");
+        two.write(&state(&two, "3"), &outputs).unwrap();
+        assert_eq!((one.read(), two.read()), (None, Some(outputs)));
+        two.forget();
+        assert_eq!(fs::read_dir(tools.path().join("dev")).unwrap().count(), 0);
     }
 }

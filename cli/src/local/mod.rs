@@ -33,7 +33,10 @@ use crate::{
 pub use cloud::claim;
 use cloud::{Cloud, Start};
 use environment::Environment;
-use fargate::{Fargate, How, container};
+use fargate::{
+    Fargate, How,
+    container::{self, Image},
+};
 use scratch::Scratch;
 
 pub use fargate::{JOURNAL, container::Engine};
@@ -155,7 +158,8 @@ impl Local {
             account: description.account_id.clone(),
             key: key.clone(),
             network: description.existing_network(),
-            state: environment.state(&zip),
+            restore: None,
+            save: None,
         };
         let (cloud, outputs) = environment.make(start, &zip).await?;
         let target = Target {
@@ -177,13 +181,13 @@ impl Local {
         }
         let how = match engine {
             Some(engine) => {
-                let image = image.context("the image was not built")?;
-                engine.tag(image, target.text(output::WORKER_IMAGE)?).await?;
-                How::Container(engine)
+                let built = image.context("the image was not built")?;
+                let named = target.text(output::WORKER_IMAGE)?.to_owned();
+                How::Container(engine, Image { named, built })
             }
             None => How::Process(programs.worker),
         };
-        let fargate = Fargate::start(&aws, &target, how, tasks(scratch))?;
+        let fargate = Fargate::start(&aws, &target, how, scratch)?;
         Ok((target, cloud, fargate))
     }
 
@@ -221,6 +225,11 @@ fn interrupted_twice(scratch: &Path) -> anyhow::Error {
         "interrupted while it stopped\nhint: `ralph local --stop --scratch {}` waits for what is left",
         scratch.display()
     )
+}
+
+/// Where the repositories are that a container may have.
+pub fn repositories(scratch: &Path) -> PathBuf {
+    scratch.join("repositories")
 }
 
 /// Where the stand-in for Fargate keeps its tasks.

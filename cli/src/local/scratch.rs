@@ -71,6 +71,7 @@ impl Scratch {
         Ok(Self { folder, _mark: mark })
     }
 
+    /// Its path, without links.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

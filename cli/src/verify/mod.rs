@@ -28,7 +28,7 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
     let report = match &options.scratch {
         Some(scratch) => {
             let target = Target::read(scratch)?;
-            let repository = Repository::new(&scratch.join("repositories")).await?;
+            let repository = Repository::new(&crate::local::repositories(scratch)).await?;
             let setup = Setup { target: &target, scratch: Some(scratch), repo: repository.url() };
             let mut report = Report::new(Place::Local);
             tokio::select! {

@@ -1,14 +1,14 @@
 """Starts MiniStack as the local cloud of `ralph`, behind a guard.
 
     python cli/tools/local_cloud --port PORT [--socket FILE] [--network JSON]
-        [--state FOLDER [--code ZIP]]
+        [--save FOLDER] [--restore FOLDER --code ZIP]
 
 The services answer on 127.0.0.1:PORT to those who hold an access key of this start (guard.py).
 The Unix socket answers whatever it is asked, control paths included; who may open it is decided by
 the folder it lies in. The operator's key is in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and
 MiniStack's own variables set the rest. --network describes a network that is there already
-(network.py). With --state the server restores what the folder holds (snapshot.py), with ZIP as every
-function's code; if the folder is not there, POST /_ralph/save on the socket writes it.
+(network.py). POST /_ralph/save on the socket writes the state to a folder, and --restore starts with what
+such a folder holds, with ZIP as every function's code (snapshot.py).
 
 MiniStack (1.5.33, pinned) is changed in memory where it differs from AWS in what we rely on:
 guard.py, keys.py and tasks.py each say what and why.
@@ -34,7 +34,8 @@ def main():
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--socket", default="cloud.sock")
     arguments.add_argument("--network", type=json.loads)
-    arguments.add_argument("--state", type=Path)
+    arguments.add_argument("--save", type=Path)
+    arguments.add_argument("--restore", type=Path)
     arguments.add_argument("--code")
     options = arguments.parse_args()
 
@@ -50,8 +51,8 @@ def main():
     keys.install()
     tasks.install()
     guard.install()
-    if options.state and options.state.exists():
-        snapshot.load(options.state, options.code)
+    if options.restore:
+        snapshot.load(options.restore, options.code)
     elif options.network:
         network.seed(options.network)
 
@@ -59,7 +60,7 @@ def main():
         if scope["type"] != "http" or scope["path"] != "/_ralph/save":
             await app(scope, receive, send)
             return
-        snapshot.save(options.state)
+        snapshot.save(options.save)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
 

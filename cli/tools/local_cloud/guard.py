@@ -10,8 +10,9 @@ The rules, for a request by TCP:
 
 - Its Host is this machine's own name. A page that lets a name of its own point at 127.0.0.1 (DNS
   rebinding) sends that name.
-- It does not come from a browser: no Origin and no Sec-Fetch-Site. A WebSocket may, from a page of
-  this machine; what it may see is decided by its token.
+- It does not come from a browser: no Origin, no Sec-Fetch-Site (which older browsers do not send), no
+  browser's User-Agent. A WebSocket may, from a page of this machine; what it may see is decided by its
+  token.
 - It names no control path.
 - It is signed with a key of this start (keys.py). A WebSocket handshake has a token instead. MiniStack
   does not check the operator's signature: the id of that key is as secret as the key.
@@ -92,8 +93,10 @@ def foreign_headers(headers, page_allowed=False):
         return "the Host is not this machine's"
     pages = headers.get("origin", [])
     sites = headers.get("sec-fetch-site", [])
+    agents = headers.get("user-agent", [])
     if not page_allowed:
-        return "browsers are not served" if pages or sites else None
+        browser = pages or sites or any(agent.startswith("Mozilla/") for agent in agents)
+        return "browsers are not served" if browser else None
     if any(not is_loopback(page) for page in pages) or "cross-site" in sites:
         return "pages of another site are not served"
     return None

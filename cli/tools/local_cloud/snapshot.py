@@ -13,9 +13,9 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from ministack import app
 from ministack.core import persistence
@@ -23,22 +23,26 @@ from ministack.services import lambda_svc
 
 
 def save(folder):
-    """Writes the state of every service that was used to `folder`: all of it, or nothing.
+    """Writes the state of every service that was used to `folder`, which must not be there: all of it,
+    or nothing.
 
     Call it on the thread that serves, so that no request is half done, and before a secret has a
     value: what is in the folder is not encrypted.
     """
     folder = Path(folder)
-    with TemporaryDirectory(dir=folder.parent, prefix=folder.name) as parent:
+    with (TemporaryDirectory(dir=folder.parent, prefix=folder.name) as parent,
+          patch.object(persistence, "PERSIST_STATE", True),
+          patch.object(persistence, "STATE_DIR", f"{parent}/snapshot"),
+          patch.object(lambda_svc, "CODE_BLOB_DIR", f"{parent}/snapshot/code")):
         unfinished = Path(parent) / "snapshot"
-        persistence.PERSIST_STATE, persistence.STATE_DIR = True, str(unfinished)
-        lambda_svc.CODE_BLOB_DIR = str(unfinished / "code")
-        for service, state in app._build_persistence_save_dict().items():
+        services = app._build_persistence_save_dict()
+        for service, state in services.items():
             persistence.save_state(service, state())
+            # It only logs a failure.
             if not (unfinished / f"{service}.json").exists():
                 raise RuntimeError(f"the state of {service} cannot be saved")
-        (unfinished / "port").write_text(app._resolve_port())
-        shutil.rmtree(folder, ignore_errors=True)
+        (unfinished / "about.json").write_text(
+            json.dumps({"port": app._resolve_port(), "services": list(services)}))
         unfinished.rename(folder)
 
 
@@ -52,13 +56,14 @@ def load(folder, code=None):
     depend on how they were built.
     """
     folder = Path(folder)
-    lambda_svc.CODE_BLOB_DIR = str(folder / "code")
-    old = re.compile(rf"\b(127\.0\.0\.1|localhost):{(folder / 'port').read_text()}\b")
+    about = json.loads((folder / "about.json").read_text())
+    old = re.compile(rf"\b(127\.0\.0\.1|localhost):{about['port']}\b")
     new = rf"\g<1>:{app._resolve_port()}"
-    for file in folder.glob("*.json"):
-        text = old.sub(new, file.read_text())
-        state = json.loads(text, object_hook=persistence._json_object_hook)["payload"]
-        app._get_module(app._state_map[file.stem]).load_persisted_state(state)
+    with patch.object(lambda_svc, "CODE_BLOB_DIR", str(folder / "code")):
+        for service in about["services"]:
+            text = old.sub(new, (folder / f"{service}.json").read_text())
+            state = json.loads(text, object_hook=persistence._json_object_hook)["payload"]
+            app._get_module(app._state_map[service]).load_persisted_state(state)
     if code:
         _replace_code(Path(code).read_bytes())
 

@@ -2,22 +2,28 @@
 
 Without a container engine MiniStack ends a task the moment StopTask is called, always as
 "UserInitiated" with exit code 0; it accepts SubmitTaskStateChange and ignores it; and its
-`ecs:runTask.sync` gives up after ten minutes and never raises. Tasks run outside of it here
-(cli/src/local/fargate.rs), so:
+`ecs:runTask.sync` gives up after ten minutes, never raises, and knows no TimeoutSecondsPath. Tasks run
+outside of it here (cli/src/local/fargate.rs), so:
 
-- StopTask asks: the task's desired status changes, and the task goes on until its end is reported.
-- SubmitTaskStateChange reports an end, as the agent on ECS's own machines does. The stop code follows
-  from what happened: somebody asked, a container exited, or none was started.
+- SubmitTaskStateChange reports that a task was taken up and that it has ended, as the agent on ECS's
+  own machines does. The stop code follows from what happened: somebody asked, a container exited, or
+  none was started.
   https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+- StopTask ends a task that nobody has taken up. Otherwise it asks: the task's desired status changes,
+  and the task goes on until its end is reported.
 - `ecs:runTask.sync` waits as long as the task runs, answers with the task's description, and raises
   States.TaskFailed with it as the cause unless every container exited with 0.
   https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+
+AWS also stops a task when its execution is aborted or its time is up. Here it goes on.
 """
 
 import json
 import time
 
 POLL_SECONDS = 0.2
+# A field of ours in MiniStack's description of a task. It shows nobody fields with an underscore.
+TAKEN = "_taken"
 
 
 def install():
@@ -27,45 +33,63 @@ def install():
     ecs._ACTION_MAP["StopTask"] = stop
     ecs._ACTION_MAP["SubmitTaskStateChange"] = submit
     stepfunctions._poll_ecs_tasks = wait
+    execute = stepfunctions._execute_task
+
+    def execute_task(state, data, execution, context):
+        path = state.get("TimeoutSecondsPath")
+        if path:
+            state = {**state, "TimeoutSeconds": stepfunctions._resolve_path(path, data)}
+        return execute(state, data, execution, context)
+
+    stepfunctions._execute_task = execute_task
 
 
 def stop(data):
     """StopTask."""
+    from ministack.core.concurrency import resource_lock
     from ministack.core.responses import json_response
     from ministack.services import ecs
 
-    task, error = _task(data)
-    if error:
-        return error
-    if task["desiredStatus"] != "STOPPED":
-        task["desiredStatus"] = "STOPPED"
-        task["stopCode"] = "UserInitiated"
-        task["stoppedReason"] = data.get("reason", "Task stopped by user")
+    task = _find(data)
+    if task is None:
+        return _not_found()
+    with resource_lock("ecs-task", task["taskArn"]):
+        if task["desiredStatus"] != "STOPPED":
+            task["stopCode"] = "UserInitiated"
+            task["stoppedReason"] = data.get("reason", "Task stopped by user")
+            task["desiredStatus"] = "STOPPED"
+            if not task.get(TAKEN):
+                _end(task)
     return json_response({"task": ecs._sanitize(task)})
 
 
 def submit(data):
-    """SubmitTaskStateChange with the status STOPPED; other changes of a task are MiniStack's."""
+    """SubmitTaskStateChange with the status RUNNING or STOPPED."""
+    from ministack.core.concurrency import resource_lock
     from ministack.core.responses import json_response
-    from ministack.services import ecs
 
-    task, error = _task(data)
-    if error:
-        return error
-    if data.get("status") == "STOPPED" and task["lastStatus"] != "STOPPED":
-        exits = {each["containerName"]: each.get("exitCode") for each in data.get("containers", [])}
-        for container in task["containers"]:
-            if exits.get(container["name"]) is not None:
-                container["exitCode"] = exits[container["name"]]
-        code, reason = "EssentialContainerExited", "Essential container in task exited"
-        if task["stopCode"]:
-            code, reason = task["stopCode"], task["stoppedReason"]
-        elif not exits:
-            code, reason = "TaskFailedToStart", data.get("reason", "")
-            task["startedAt"] = None
-        # Where it is not meant to run, MiniStack takes it for ended.
-        task["desiredStatus"] = "RUNNING"
-        ecs._mark_task_stopped(task["taskArn"], task, reason, code)
+    task = _find(data)
+    if task is None:
+        return _not_found()
+    with resource_lock("ecs-task", task["taskArn"]):
+        if task["lastStatus"] == "STOPPED":
+            return _not_found()
+        if data["status"] == "RUNNING":
+            task[TAKEN] = True
+        elif data["status"] == "STOPPED":
+            exits = {one["containerName"]: one["exitCode"] for one in data.get("containers", [])}
+            for container in task["containers"]:
+                if container["name"] in exits:
+                    container["exitCode"] = exits[container["name"]]
+            if not exits:
+                task["startedAt"] = None
+            if not task["stopCode"] and exits:
+                task["stopCode"] = "EssentialContainerExited"
+                task["stoppedReason"] = "Essential container in task exited"
+            elif not task["stopCode"]:
+                task["stopCode"] = "TaskFailedToStart"
+                task["stoppedReason"] = data.get("reason", "")
+            _end(task)
     return json_response({"acknowledgment": "ACCEPT"})
 
 
@@ -88,16 +112,30 @@ def wait(cluster, arns):
     return answer
 
 
-def _task(data):
-    from ministack.core.responses import error_response_json
+def _end(task):
+    """Ends a task whose lock is held."""
+    from ministack.services import ecs
+
+    now = ecs._iso()
+    for container in task["containers"]:
+        container["lastStatus"] = "STOPPED"
+    task.update(desiredStatus="STOPPED", lastStatus="STOPPED", stoppingAt=now, executionStoppedAt=now,
+                stoppedAt=now)
+    ecs._recount_cluster(ecs._cluster_name_from_arn(task["clusterArn"]))
+
+
+def _find(data):
     from ministack.services import ecs
 
     cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
-    task = cluster and ecs._resolve_task(data.get("task", ""), cluster)
-    if not task:
-        return None, error_response_json(
-            "InvalidParameterException", "The referenced task was not found.", 400)
-    return task, None
+    return ecs._resolve_task(data.get("task", ""), cluster) if cluster else None
+
+
+def _not_found():
+    from ministack.core.responses import error_response_json
+
+    return error_response_json(
+        "InvalidParameterException", "The referenced task was not found.", 400)
 
 
 def _pascal(value):

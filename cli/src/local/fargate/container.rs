@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File, Permissions},
-    os::unix::fs::{PermissionsExt, chown},
-    path::{Path, PathBuf},
+    os::unix::fs::{PermissionsExt, lchown},
+    path::Path,
     process::Stdio,
 };
 
@@ -15,10 +15,13 @@ use super::JOURNAL;
 use crate::{
     aws::{Mount, TaskSpec},
     project::Project,
-    tools::{program::output, supervise::supervised},
+    tools::{
+        program::{output, run},
+        supervise::supervised,
+    },
 };
 
-/// Where the worker's journal lies in a container: beside the volumes, which are the agent's.
+/// Where the worker's journal lies in a container. The agent, the same user, can write it too.
 const JOURNAL_INSIDE: &str = "/journal.jsonl";
 
 /// The machine's container engine, by the rule of `docker/engine.sh`.
@@ -49,38 +52,48 @@ impl Engine {
         &self.any[0]
     }
 
-    /// A command of the engine.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.program());
-        command.args(&self.any[1..]).args(arguments);
-        command
+    fn is_podman(&self) -> bool {
+        self.program().ends_with("podman")
     }
 
-    /// Gives a local image another name.
-    pub async fn tag(&self, image: &str, name: &str) -> Result<()> {
-        output(&mut self.command(&["tag", image, name])).await?;
-        Ok(())
-    }
-
-    /// Whether the container's user is this one: `docker/engine.sh` asks a rootless podman for that.
-    pub fn maps_users(&self) -> bool {
-        self.program().ends_with("podman") && !is_root()
+    /// Lets a container's user write a file of ours. A rootless podman maps that user to this one
+    /// (`docker/engine.sh`), and root gives the file away. Otherwise everybody may: nobody else enters
+    /// the scratch folder.
+    fn share(&self, file: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+        if rustix::process::geteuid().is_root() {
+            lchown(file, Some(uid), Some(gid))
+                .with_context(|| format!("{} cannot change its owner", file.display()))
+        } else if self.is_podman() {
+            Ok(())
+        } else {
+            let mode = if file.is_dir() { 0o777 } else { 0o666 };
+            Ok(fs::set_permissions(file, Permissions::from_mode(mode))?)
+        }
     }
 }
 
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+/// The worker's image on this machine.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The task definition's name of it.
+    pub named: String,
+    /// The name that it was built under.
+    pub built: &'static str,
 }
 
 /// One task's container.
 pub struct Container<'a> {
     pub engine: &'a Engine,
+    pub image: &'a Image,
+    /// What the task definition says.
     pub spec: &'a TaskSpec,
+    /// The task's id.
     pub id: &'a str,
     /// The task's folder on this machine.
     pub folder: &'a Path,
-    /// The local cloud's scratch folder: what lies in it may change its owner.
-    pub scratch: &'a Path,
+    /// The local cloud's folder of repositories.
+    pub repositories: &'a Path,
+    /// The agent's command, where it is not the task definition's.
     pub agent: Option<&'a str>,
 }
 
@@ -89,10 +102,15 @@ impl Container<'_> {
         format!("ralph-{}", self.id)
     }
 
-    /// What removes the container, whatever became of it.
+    /// The command that removes the container and its volumes, whatever became of it.
     pub fn removal(&self) -> Vec<String> {
         let mut words = self.engine.any.clone();
-        words.extend(["rm".to_owned(), "--force".to_owned(), self.name()]);
+        words.extend(["rm", "--force", "--volumes"].map(str::to_owned));
+        if self.engine.is_podman() {
+            // It would wait for the stop time-out.
+            words.extend(["--time", "0"].map(str::to_owned));
+        }
+        words.push(self.name());
         words
     }
 
@@ -100,14 +118,10 @@ impl Container<'_> {
     /// engine will find in its environment.
     ///
     /// # Errors
-    /// As ECS reports them: when the image is not there.
+    /// As ECS reports them: when the image or the repository is not there.
     pub async fn command(&self, secrets: impl Iterator<Item = &String>) -> Result<Command> {
-        let image = &self.spec.image;
-        if output(&mut self.engine.command(&["image", "inspect", image])).await.is_err() {
-            bail!("CannotPullContainerError: image {image}: not found on this machine");
-        }
-        let (uid, gid) = user(&self.spec.user)?;
-        let owned = |path: &Path| give(path, uid, gid, self.engine);
+        let image = self.image().await?;
+        let user = user(&self.spec.user)?;
         let mut command = supervised(self.engine.program())?;
         command.args(&self.engine.run[1..]).args(["--rm", "--pull", "never", "--name"]);
         command.arg(self.name()).args(["--user", &self.spec.user]);
@@ -121,27 +135,23 @@ impl Container<'_> {
         if let Some(mib) = self.spec.memory_mib {
             command.args(["--memory", &format!("{mib}m")]);
         }
-        for Mount { volume, path, read_only } in &self.spec.mounts {
-            let host = self.folder.join(volume);
-            fs::create_dir_all(&host)?;
-            owned(&host)?;
-            mount(&mut command, &host, path, *read_only);
+        for Mount { path, read_only, .. } in &self.spec.mounts {
+            // A volume without a place on the host begins with what the image holds there, as on Fargate.
+            let read_only = if *read_only { ",readonly" } else { "" };
+            command.args(["--mount", &format!("type=volume,target={path}{read_only}")]);
         }
         let journal = self.folder.join(JOURNAL);
         File::create(&journal)?;
-        owned(&journal)?;
-        mount(&mut command, &journal, JOURNAL_INSIDE, false);
-        let repo = self.spec.environment.get(worker_env::REPO);
-        if let Some(repo) = repo.and_then(|url| url.strip_prefix("file://")) {
-            if Path::new(repo).starts_with(self.scratch) {
-                all_below(Path::new(repo), &owned)?;
-            }
-            mount(&mut command, Path::new(repo), repo, false);
+        self.engine.share(&journal, user)?;
+        bind(&mut command, &journal, JOURNAL_INSIDE, "");
+        if let Some(repository) = self.repository()? {
+            all_below(repository, &|path| self.engine.share(path, user))?;
+            bind(&mut command, repository, &repository.to_string_lossy(), "");
         }
-        for program in self.agent.into_iter().flat_map(|agent| agent.split(['\'', ' '])) {
+        for file in self.agent.map(shell_words::split).transpose()?.unwrap_or_default() {
             // The scripted agent and its scenario.
-            if program.starts_with('/') && Path::new(program).is_file() {
-                mount(&mut command, Path::new(program), program, true);
+            if file.starts_with('/') && Path::new(&file).is_file() {
+                bind(&mut command, Path::new(&file), &file, ",readonly");
             }
         }
         let mut variables = self.spec.environment.clone();
@@ -158,11 +168,43 @@ impl Container<'_> {
         command.current_dir(self.folder).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(command)
     }
+
+    /// The image's name on this machine.
+    async fn image(&self) -> Result<&str> {
+        let name = match self.spec.image == self.image.named {
+            true => self.image.built,
+            false => &self.spec.image,
+        };
+        let mut inspect = Command::new(self.engine.program());
+        inspect.args(&self.engine.any[1..]).args(["image", "inspect", name]);
+        if output(&mut inspect).await.is_err() {
+            bail!("CannotPullContainerError: image {name}: not found on this machine");
+        }
+        Ok(name)
+    }
+
+    /// The repository, where it is a folder of this machine.
+    fn repository(&self) -> Result<Option<&Path>> {
+        let repo = self.spec.environment.get(worker_env::REPO);
+        let Some(folder) = repo.and_then(|url| url.strip_prefix("file://")).map(Path::new) else {
+            return Ok(None);
+        };
+        // An agent in it could leave settings behind that run as whoever uses the repository next.
+        if !folder.starts_with(self.repositories) {
+            bail!(
+                "InvalidParameterException: a container gets repositories in {} only, not {}",
+                self.repositories.display(),
+                folder.display()
+            );
+        }
+        Ok(Some(folder))
+    }
 }
 
-fn mount(command: &mut Command, host: &Path, inside: &str, read_only: bool) {
-    let mode = if read_only { ":ro" } else { "" };
-    command.arg("--volume").arg(format!("{}:{inside}{mode}", host.display()));
+/// A file or folder of this machine in a container.
+fn bind(command: &mut Command, from: &Path, to: &str, options: &str) {
+    let text = format!("type=bind,source={},target={to}{options}", from.display());
+    command.arg("--mount").arg(text);
 }
 
 /// `uid:gid` of a container definition.
@@ -172,24 +214,14 @@ fn user(text: &str) -> Result<(u32, u32)> {
         .with_context(|| format!("the task definition's user is `{text}`, not two numbers"))
 }
 
-/// Lets a container's user write a file or folder.
-fn give(path: &Path, uid: u32, gid: u32, engine: &Engine) -> Result<()> {
-    if engine.maps_users() {
+/// Does something with a folder and everything in it but links, which may lead anywhere.
+fn all_below(path: &Path, act: &impl Fn(&Path) -> Result<()>) -> Result<()> {
+    let kind = path.symlink_metadata()?.file_type();
+    if kind.is_symlink() {
         return Ok(());
     }
-    if is_root() {
-        return chown(path, Some(uid), Some(gid))
-            .with_context(|| format!("{} cannot change its owner", path.display()));
-    }
-    // The scratch folder, which nobody else may enter, keeps it from others.
-    let mode = if path.is_dir() { 0o777 } else { 0o666 };
-    Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
-}
-
-/// Does something with a folder and everything in it.
-fn all_below(path: &Path, act: &impl Fn(&Path) -> Result<()>) -> Result<()> {
     act(path)?;
-    if path.is_dir() {
+    if kind.is_dir() {
         for entry in fs::read_dir(path)? {
             all_below(&entry?.path(), act)?;
         }
@@ -197,15 +229,14 @@ fn all_below(path: &Path, act: &impl Fn(&Path) -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// The image that the build makes; the task definition's own name is given to it then.
+/// The name that [`build`] gives the image.
 const BUILT: &str = "localhost/ralph-worker:local";
 
 /// Builds the worker's image with an engine; its name.
 pub async fn build(project: &Project, engine: &Engine) -> Result<&'static str> {
     let mut build = Command::new(project.root().join("docker/build.sh"));
     build.arg(BUILT).env("RALPH_BUILDER", engine.program()).current_dir(project.root());
-    let log: PathBuf = project.tools().join("image.log");
-    crate::tools::program::run(&build, &log).await?;
+    run(&build, &project.tools().join("image.log")).await?;
     Ok(BUILT)
 }
 
@@ -218,6 +249,93 @@ mod tests {
         assert_eq!(user("10001:10001").unwrap(), (10001, 10001));
         for wrong in ["root", "1", "1:x", ":"] {
             assert!(user(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn links_of_an_agent_lead_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), "").unwrap();
+        fs::create_dir(folder.path().join("refs")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("refs/link")).unwrap();
+        let seen = std::cell::RefCell::new(Vec::new());
+        let see = |path: &Path| {
+            seen.borrow_mut().push(path.to_owned());
+            Ok(())
+        };
+        all_below(folder.path(), &see).unwrap();
+        assert_eq!(*seen.borrow(), [folder.path().to_owned(), folder.path().join("refs")]);
+    }
+
+    /// An engine that has every image, and a task as our HCL describes it.
+    async fn arguments(image: &str, repo: &str) -> Result<Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let repositories = folder.path().join("repositories");
+        fs::create_dir_all(repositories.join("a.git")).unwrap();
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let engine =
+            Engine { any: words(&["true"]), run: words(&["true", "run", "--ulimit", "x=1:1"]) };
+        let environment = [
+            (worker_env::WORKSTREAM, "docs".to_owned()),
+            (worker_env::REPO, repo.replace("REPOSITORIES", &repositories.to_string_lossy())),
+        ];
+        let spec = TaskSpec {
+            environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
+            secrets: [("RALPH_GIT_TOKEN".to_owned(), "arn".to_owned())].into(),
+            log_group: "group".to_owned(),
+            log_prefix: "worker".to_owned(),
+            stop_timeout: 120,
+            image: image.to_owned(),
+            user: format!("{}:{}", rustix::process::geteuid(), rustix::process::getegid()),
+            read_only_root: true,
+            dropped_capabilities: words(&["ALL"]),
+            memory_mib: Some(2048),
+            mounts: vec![Mount { path: "/workspace".to_owned(), read_only: false }],
+        };
+        let image = Image { named: "registry/worker:1".to_owned(), built: BUILT };
+        let container = Container {
+            engine: &engine,
+            image: &image,
+            spec: &spec,
+            id: "0123",
+            folder: folder.path(),
+            repositories: &repositories,
+            agent: Some("/bin/sh '-c x' /no/such/file"),
+        };
+        assert_eq!(container.removal(), ["true", "rm", "--force", "--volumes", "ralph-0123"]);
+        let command = container.command(spec.secrets.keys()).await?;
+        let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+        let user = spec.user.clone();
+        let folder = folder.path().to_string_lossy().into_owned();
+        Ok(command
+            .as_std()
+            .get_args()
+            .map(|word| text(word).replace(&folder, "FOLDER").replace(&user, "USER"))
+            .collect())
+    }
+
+    #[tokio::test]
+    async fn a_container_is_as_the_task_definition_says_and_no_value_is_an_argument() {
+        let found = arguments("registry/worker:1", "file://REPOSITORIES/a.git").await.unwrap();
+        let expected = "supervise -- true run --ulimit x=1:1 --rm --pull never --name ralph-0123 \
+            --user USER --read-only --cap-drop ALL --stop-timeout 120 --memory 2048m \
+            --mount type=volume,target=/workspace \
+            --mount type=bind,source=FOLDER/journal.jsonl,target=/journal.jsonl \
+            --mount type=bind,source=FOLDER/repositories/a.git,target=FOLDER/repositories/a.git \
+            --mount type=bind,source=/bin/sh,target=/bin/sh,readonly \
+            --env RALPH_AGENT_COMMAND --env RALPH_ALLOW_FILE_REPO --env RALPH_JOURNAL --env RALPH_REPO \
+            --env RALPH_WORKSTREAM --env RALPH_GIT_TOKEN localhost/ralph-worker:local";
+        assert_eq!(found.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+
+    #[tokio::test]
+    async fn another_image_keeps_its_name_and_a_repository_elsewhere_is_refused() {
+        let found = arguments("registry/other:2", "https://example.com/a").await.unwrap();
+        assert_eq!(found.last().map(String::as_str), Some("registry/other:2"));
+        for repo in ["file:///home/me/project", "file:///"] {
+            let error = arguments("registry/worker:1", repo).await.unwrap_err().to_string();
+            assert!(error.starts_with("InvalidParameterException: a container gets"), "{error}");
         }
     }
 }
