@@ -119,7 +119,7 @@ impl Project {
         self.root.join("dist/ralph-lambda.zip")
     }
 
-    /// What `ralph.toml` says, as far as commands need it. `just gen` has checked the file.
+    /// The contents of `ralph.toml`. `just gen` has checked the file.
     fn toml(&self) -> Result<toml::Table> {
         let file = self.root.join("ralph.toml");
         let text = std::fs::read_to_string(&file)

@@ -96,7 +96,7 @@ impl Environment {
             let cloud = Cloud::start(start.clone());
             match step("environment restored, as it was applied before", cloud).await {
                 Ok(cloud) => return Ok((cloud, outputs)),
-                Err(error) => say(&format!("note: {error:#}\nnote: it is applied anew")),
+                Err(error) => say(&format!("note: {error:#}\nnote: it is applied again")),
             }
             self.kept.forget();
             self.init().await?;
@@ -107,7 +107,7 @@ impl Environment {
         if self.is_kept()
             && let Err(error) = cloud.save().and_then(|()| self.kept.write(&outputs))
         {
-            say(&format!("note: {error:#}\nnote: the next start applies anew"));
+            say(&format!("note: {error:#}\nnote: the next start applies again"));
             self.kept.forget();
         }
         Ok((cloud, outputs))

@@ -70,7 +70,7 @@ enum Stop {
     No,
     /// Somebody called StopTask, or everything ends.
     Asked,
-    /// The local cloud is gone: nobody can be told of anything.
+    /// The local cloud is gone: nobody can be told about anything.
     CloudGone,
 }
 
@@ -98,7 +98,7 @@ impl Fargate {
     }
 
     /// Stops every task as StopTask would, and the watching. Without a cloud tasks still get their
-    /// time, but nobody is told of their end.
+    /// time, but nobody is told about their end.
     pub async fn stop(&mut self, cloud_is_gone: bool) {
         let _ = self.stop.send(if cloud_is_gone { Stop::CloudGone } else { Stop::Asked });
         if tokio::time::timeout(LONGEST_STOP, &mut self.watcher).await.is_err() {

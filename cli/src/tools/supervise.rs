@@ -39,7 +39,7 @@ const AFTERWARDS: Duration = Duration::from_secs(20);
 /// How long a supervisor may take to end once its asker is gone.
 pub const LONGEST: Duration = Duration::from_secs(45);
 
-/// What a supervisor is told by the pipe.
+/// What the asker writes to the pipe.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Handover {
     /// Variables that do not stand in the supervisor's own environment, which every process of the
