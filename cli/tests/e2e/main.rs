@@ -13,6 +13,7 @@ mod faults;
 mod gateway;
 mod images;
 mod install;
+mod kills;
 mod least_privilege;
 mod load;
 mod logs;
