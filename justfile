@@ -120,6 +120,10 @@ deploy-policy environment="dev" policy="network":
 test-lifecycle: (need "cargo" "curl" "python3" "terraform")
     python3 cli/tests/lifecycle/run.py
 
+# kill the local cloud, the demo, the server and workers at twenty random moments (RALPH_KILLS_SEED=N: again)
+test-kills: (need "cargo" "git" "python3" "terraform")
+    cargo test --test e2e kills -- --ignored --nocapture
+
 # take each action that a function is granted away, one at a time: something must fail
 test-least-privilege: (need "cargo" "python3" "terraform" "curl")
     cargo test --test e2e least_privilege -- --ignored --nocapture

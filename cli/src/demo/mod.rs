@@ -18,7 +18,6 @@ use ralph_protocol::{
     names::SecretName,
     reassembly::{Client, Options},
 };
-use tokio::net::TcpStream;
 use ulid::Ulid;
 
 use crate::{
@@ -45,6 +44,8 @@ const OVERLAP: u64 = 40;
 const LOOK: Duration = Duration::from_millis(500);
 /// How long the state machine may take to see that its task has ended.
 const END: Duration = Duration::from_secs(60);
+/// How long it may take until it is known that the cloud is gone.
+const GONE: Duration = Duration::from_secs(3);
 /// The comparison failed.
 const COMPARISON_FAILED: u8 = 3;
 
@@ -74,9 +75,7 @@ impl Cloud {
         match self {
             Self::Own(local) => local.failed().await,
             Self::Joined(target, scratch) => {
-                while answers(target).await {
-                    tokio::time::sleep(LOOK).await;
-                }
+                local::refuses(target.endpoint.as_deref().unwrap_or_default()).await;
                 anyhow::anyhow!("the local cloud with {} has ended", scratch.display())
             }
         }
@@ -99,12 +98,6 @@ impl Cloud {
             Self::Joined(..) => Ok(()),
         }
     }
-}
-
-/// Whether somebody listens where the local cloud does.
-async fn answers(target: &Target) -> bool {
-    let address = target.endpoint.as_deref().unwrap_or_default();
-    TcpStream::connect(address.trim_start_matches("http://")).await.is_ok()
 }
 
 pub async fn run(options: DemoArgs) -> Result<ExitCode> {
@@ -159,20 +152,17 @@ async fn attend(
     interrupt: &mut Interrupt,
 ) -> Result<report::Report> {
     let (target, scratch) = (cloud.target().clone(), cloud.scratch().to_owned());
-    let result = tokio::select! {
-        result = play(project, options, repository, &target, &scratch) => result,
+    tokio::select! {
+        result = play(project, options, repository, &target, &scratch) => match result {
+            // Perhaps because the cloud has ended, which is known a moment later.
+            Err(error) => Err(tokio::time::timeout(GONE, cloud.failed()).await.unwrap_or(error)),
+            report => report,
+        },
         error = cloud.failed() => Err(error),
         () = interrupt.wait() => {
             say("stopping …");
             Err(cloud.interrupted(&options.workstream))
         }
-    };
-    match result {
-        // A cloud that is ending refuses connections first.
-        Err(error) if !answers(&target).await => {
-            Err(tokio::time::timeout(END, cloud.failed()).await.unwrap_or(error))
-        }
-        result => result,
     }
 }
 

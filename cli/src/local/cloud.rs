@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use tokio::net::TcpStream;
 
 use super::PATIENCE;
 use crate::{
@@ -24,6 +25,8 @@ use crate::{
 
 /// How long the server may take to answer for the first time.
 const START: Duration = Duration::from_secs(60);
+/// How often it is looked whether it still listens.
+const LOOK: Duration = Duration::from_millis(500);
 /// The socket that control paths are asked by, in the scratch folder.
 const SOCKET: &str = "cloud.sock";
 /// Bytes of a Unix socket's path, with the zero at its end, on Linux; macOS has 104.
@@ -126,8 +129,13 @@ impl Cloud {
 
     /// Resolves when the server ends by itself.
     pub async fn ended(&mut self) -> anyhow::Error {
-        let status = self.group.wait().await;
-        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let endpoint = self.endpoint();
+        let status = tokio::select! {
+            status = self.group.wait() => status.ok(),
+            // Somebody asked it to end: it serves nobody any more, and takes seconds for that.
+            () = refuses(&endpoint) => self.group.stop(Duration::from_secs(1)).await,
+        };
+        let status = status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
         anyhow::anyhow!("the local cloud ended ({status})\n{}", tail(&self.start.log(), 15))
     }
 
@@ -192,6 +200,15 @@ impl Start {
         ]);
         Group::spawn(&mut command, &Handover { secrets, at_once: true, ..Handover::default() })
             .await
+    }
+}
+
+/// Resolves when nobody listens any more where the local cloud did.
+pub async fn refuses(endpoint: &str) {
+    let address = endpoint.trim_start_matches("http://");
+    let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    while !TcpStream::connect(address).await.is_err_and(refused) {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

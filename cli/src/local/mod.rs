@@ -30,8 +30,8 @@ use crate::{
     },
 };
 
-pub use cloud::claim;
 use cloud::{Cloud, Start};
+pub use cloud::{claim, refuses};
 use environment::Environment;
 use fargate::{
     Fargate, How,

@@ -53,7 +53,10 @@ impl Scratch {
             Err(TryLockError::WouldBlock) => bail!(
                 "a local cloud already runs with {}{}\nhint: end it with Ctrl-C or `ralph local --stop`, or name another folder with --scratch",
                 folder.display(),
-                holder(&mut mark).map(|pid| format!(", process {pid}")).unwrap_or_default()
+                named_soon(&mut mark)
+                    .await
+                    .map(|pid| format!(", process {pid}"))
+                    .unwrap_or_default()
             ),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
@@ -147,6 +150,17 @@ fn holder(mark: &mut File) -> Option<Pid> {
     mark.read_to_string(&mut text).ok()?;
     let pid = text.lines().find_map(|line| line.strip_prefix("process "))?;
     Pid::from_raw(pid.parse().ok()?)
+}
+
+/// The process that the mark names: who has just taken the folder has not written it yet.
+async fn named_soon(mark: &mut File) -> Option<Pid> {
+    for _ in 0..10 {
+        if let Some(pid) = holder(mark) {
+            return Some(pid);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    None
 }
 
 /// Waits for what somebody who was killed has left. Whether there was anything.

@@ -90,7 +90,7 @@ pub async fn run(command: &Command, log: &Path) -> Result<()> {
     run_with(command, log, &Handover::default()).await
 }
 
-/// [`run`], with what its supervisor is told.
+/// [`run`] with a handover of its own.
 pub async fn run_with(command: &Command, log: &Path, handover: &Handover) -> Result<()> {
     let name = name_of(command);
     if let Some(folder) = log.parent() {

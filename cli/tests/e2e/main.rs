@@ -15,6 +15,7 @@ mod gateway;
 mod guard;
 mod images;
 mod install;
+mod kills;
 mod least_privilege;
 mod load;
 mod logs;

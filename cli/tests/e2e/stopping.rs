@@ -15,7 +15,7 @@ use crate::{
     processes::{self, Process, until},
 };
 
-/// A project in which a start gets as far as its first steps.
+/// A project whose start never gets past its first steps.
 struct Starting {
     project: FakeProject,
     python: FakePython,
@@ -38,17 +38,13 @@ impl Starting {
         self.ralph(arguments).spawn().expect("ralph starts")
     }
 
-    /// Waits for a step's program.
-    fn cargo(&self, of: &Child) -> Process {
-        let is_cargo =
-            |process: &Process| process.command.contains("bin/cargo") && !process.is_supervisor();
-        let run = || processes::below(of.id()).into_iter().find(is_cargo);
-        // Once it is itself: the first instant of a process is a copy of its parent.
-        until("cargo", 60, || {
-            run().or_else(|| {
-                processes::below(of.id()).into_iter().find(|p| p.command.starts_with("sleep 60"))
-            })
-        })
+    /// Waits for the program of a step: `sleep` once the script has become it.
+    fn cargo(of: &Child) -> Process {
+        let runs = |process: &Process| {
+            let is_script = process.command.contains("bin/cargo") && !process.is_supervisor();
+            is_script || process.command.starts_with("sleep 60")
+        };
+        until("cargo", 60, || processes::below(of.id()).into_iter().find(runs))
     }
 
     fn folder(&self) -> PathBuf {
@@ -79,7 +75,7 @@ fn of_two_starts_in_one_folder_one_is_refused_and_the_other_goes_on() {
         );
         assert!(text.contains(&format!(", process {}\nhint: ", other.id())), "{text}");
 
-        let cargo = starting.cargo(&other);
+        let cargo = Starting::cargo(&other);
         assert!(cargo.runs() && other.try_wait().expect("known").is_none());
         send(&other, Signal::INT);
         let other = other.wait_with_output().expect("ends");
@@ -99,7 +95,7 @@ fn stop_ends_the_one_that_runs_and_says_when_none_does() {
     assert!(stderr(&never).contains("no local cloud has run with "), "{}", stderr(&never));
 
     let mut local = starting.start(&["local", "--no-viewer"]);
-    starting.cargo(&local);
+    Starting::cargo(&local);
     let stopped = stop();
     assert_eq!(stdout(&stopped), "stopped\n", "{}", stderr(&stopped));
     assert!(local.wait().expect("ends").code().is_some(), "it ended in order");
@@ -117,7 +113,7 @@ fn stop_waits_for_what_one_that_was_killed_left_behind() {
          setsid sleep 600 &\nwhile :; do sleep 0.1; done",
     );
     let mut local = starting.start(&["local", "--no-viewer"]);
-    starting.cargo(&local);
+    Starting::cargo(&local);
     until("the process in its own session", 60, || {
         processes::below(local.id()).into_iter().find(|each| each.command == "sleep 600")
     });
@@ -128,6 +124,10 @@ fn stop_waits_for_what_one_that_was_killed_left_behind() {
     until("the supervisor's request", 60, || asked.exists().then_some(()));
 
     let mut stop = starting.start(&["local", "--stop"]);
+    let mark = starting.project.path(".tools/local/.ralph-scratch");
+    until("the folder to be held", 60, || {
+        std::fs::File::open(&mark).expect("a mark").try_lock().is_err().then_some(())
+    });
     let second = starting.ralph(&["local", "--no-viewer"]).output().expect("ralph runs");
     assert!(stderr(&second).contains("already runs with"), "{}", stderr(&second));
     assert!(stop.try_wait().expect("known").is_none(), "it waits");
@@ -144,7 +144,7 @@ fn a_start_that_nobody_reads_ends_as_any_other() {
     let starting = Starting::new(WAITS);
     for signal in [Signal::HUP, Signal::INT] {
         let mut local = starting.start(&["local", "--no-viewer"]);
-        starting.cargo(&local);
+        Starting::cargo(&local);
         // The terminal is gone, or `tee` has ended with the same Ctrl-C.
         drop((local.stdout.take(), local.stderr.take()));
         send(&local, signal);
