@@ -1,4 +1,4 @@
-//! Where things lie in the project.
+//! The project: where things lie, and what `ralph.toml` says.
 
 use std::path::{Path, PathBuf};
 

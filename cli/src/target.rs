@@ -30,7 +30,7 @@ pub struct TargetArgs {
     pub scratch: Option<PathBuf>,
 }
 
-/// An environment with its outputs.
+/// An environment with its outputs. Of a local cloud, `cloud.json` holds it, which only its owner reads.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target {
     /// Its name.

@@ -202,6 +202,16 @@ fn a_python_that_is_too_old_or_has_no_venv_is_named() {
 }
 
 #[test]
+fn a_program_that_fails_shows_its_last_lines_without_what_a_bar_overdrew() {
+    let fails = r#"echo first; printf 'bar\rlast\n' >&2; exit 7"#;
+    let project = FakeProject::new(&[("cargo", fails), ("terraform", WAITS), ("tofu", WAITS)]);
+    let output = project.local(&FakePython::new());
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("`cargo build` failed (exit status: 7)\nfirst\nlast\nhint: "), "{text}");
+}
+
+#[test]
 fn a_local_cloud_that_does_not_start_shows_its_last_words() {
     // Everything before it is done at once.
     let cargo = "mkdir -p target/debug && touch target/debug/ralph-lambda";
