@@ -141,6 +141,10 @@ test-versions *args: (need "python3")
 test-image *args:
     docker/test-image.sh "$@"
 
+# run the demo in containers of the image, with docker or podman, and kill it
+test-containers: (need "cargo" "git" "python3" "terraform")
+    docker/test-containers.sh
+
 # try the properties for a long time: every part, or those named
 soak *parts:
     #!/usr/bin/env sh

@@ -1,0 +1,60 @@
+#!/bin/bash
+# Runs the local cloud with its workers in containers: the demo, the demo on a person's own repository,
+# and a kill of the whole while a container works. The image's layers must be there or be built first.
+#   docker/test-containers.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mapfile -t engine < <(docker/engine.sh)
+[ ${#engine[@]} -gt 0 ] || exit 1
+ralph=${CARGO_TARGET_DIR:-target}/debug/ralph
+scratch=$(mktemp -d)
+cleanup() {
+    "$ralph" local --stop --scratch "$scratch/cloud" >/dev/null 2>&1 || true
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+fail() {
+    echo "containers: FAILED: $*" >&2
+    exit 1
+}
+# The containers of this project's tasks.
+running() { "${engine[@]}" ps --all --quiet --filter name=ralph-; }
+
+echo "containers: the demo"
+./justw demo --containers --quiet
+
+echo "containers: the demo on a repository of one's own"
+own=$scratch/own
+git init --quiet --initial-branch=trunk "$own"
+echo "Say hello." >"$own/TASK.md"
+git -C "$own" add TASK.md
+git -C "$own" -c user.name=A -c user.email=a@example.invalid -c commit.gpgSign=false commit --quiet -m Mine
+before=$(git -C "$own" rev-parse trunk)
+"$ralph" demo --containers --quiet --agent scripted --workstream own --repo "$own" --prompt TASK.md
+[ "$(git -C "$own" rev-parse trunk)" = "$before" ] || fail "trunk has changed"
+[ "$(git -C "$own" rev-list --count "$before..ralph/own")" -gt 0 ] || fail "the work has not arrived"
+[ -z "$(find "$own" ! -user "$(id -un)")" ] || fail "a file of the repository has changed its owner"
+
+echo "containers: killed while a container works"
+"$ralph" local --no-viewer --containers --scratch "$scratch/cloud" >"$scratch/out" &
+local=$!
+until grep -q ^ready "$scratch/out"; do
+    kill -0 $local 2>/dev/null || fail "the local cloud did not start"
+    sleep 0.2
+done
+mkdir -p "$scratch/cloud/tasks/agents" "$scratch/cloud/repositories"
+git clone --quiet --bare "$own" "$scratch/cloud/repositories/own.git"
+echo "bash -c 'setsid sleep 600 & sleep 600'" >"$scratch/cloud/tasks/agents/killed"
+"$ralph" run killed "file://$scratch/cloud/repositories/own.git" --prompt-file TASK.md --scratch "$scratch/cloud"
+until grep -qs '"type":"iter.start"' "$scratch"/cloud/tasks/*/journal.jsonl; do
+    kill -0 $local 2>/dev/null || fail "the local cloud has ended"
+    sleep 0.2
+done
+[ -n "$(running)" ] || fail "no container runs"
+kill -KILL $local
+"$ralph" local --stop --scratch "$scratch/cloud"
+[ -z "$(running)" ] || fail "a container is left: $(running)"
+
+echo "containers: nothing is left"
