@@ -175,6 +175,11 @@ fn check(options: &DemoArgs) -> Result<()> {
             "--repo needs --agent, because the agent commits to a branch of your repository\nhint: `--agent claude` works on the prompt; `--agent scripted` ignores it and commits sample files"
         );
     }
+    if options.containers && options.agent() == Agent::Scripted && !cfg!(target_os = "linux") {
+        bail!(
+            "the scripted agent is a program of this machine, which a container cannot run\nhint: `--agent claude`, or leave --containers out"
+        );
+    }
     find("git")?;
     if options.join.is_none() {
         for program in ["terraform", "python3", "cargo"] {

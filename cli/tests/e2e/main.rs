@@ -29,5 +29,7 @@ mod state_machine;
 mod steps;
 mod stopping;
 mod task_events;
+mod tasks;
+
 mod view;
 mod workstream;

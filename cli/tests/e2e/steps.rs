@@ -224,16 +224,16 @@ impl Steps {
         format!("{}:{name}", self.machine.replace(":stateMachine:", ":execution:"))
     }
 
+    pub fn call(&self, target: (&str, &str), body: &Value) -> Value {
+        call((&self.endpoint, &self.user), target, body)
+    }
+
     pub fn states(&self, action: &str, body: &Value) -> Value {
-        call((&self.endpoint, &self.user), ("states", &format!("AWSStepFunctions.{action}")), body)
+        self.call(("states", &format!("AWSStepFunctions.{action}")), body)
     }
 
     pub fn table(&self, action: &str, body: &Value) -> Value {
-        call(
-            (&self.endpoint, &self.user),
-            ("dynamodb", &format!("DynamoDB_20120810.{action}")),
-            body,
-        )
+        self.call(("dynamodb", &format!("DynamoDB_20120810.{action}")), body)
     }
 
     /// Gives the answers of a case's calls: state, and the answers in the order of its calls, keyed
