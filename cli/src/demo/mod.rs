@@ -110,19 +110,19 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
     };
     let mut interrupt = Interrupt::new()?;
     let mut cloud = cloud(&project, &options, &mut interrupt).await?;
-    let (result, lent) = match prepare(&options, own, cloud.scratch()).await {
+    let (result, lent) = match prepare(&project, &options, own, cloud.scratch()).await {
         Ok((repository, own)) => {
             let result = attend(&project, &options, &repository, &mut cloud, &mut interrupt).await;
             (result, own.map(|own| (own, repository)))
         }
         Err(error) => (Err(error), None),
     };
-    let stopped = cloud.down(&mut interrupt).await;
+    // If nobody waits for the workers, the next demo takes back what they push.
+    cloud.down(&mut interrupt).await?;
     // Whatever came of it: workers push what they have when they are asked to end.
     if let Some((own, copy)) = lent {
         own.take_back(&copy).await?;
     }
-    stopped?;
     let report = result?;
     print(&report.to_string());
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(COMPARISON_FAILED) })
@@ -131,15 +131,17 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
 /// The repository that the worker gets; and the person's own, if that is only a copy of it: an agent in
 /// a container does not get what a person's git runs in.
 async fn prepare(
+    project: &Project,
     options: &DemoArgs,
     own: Option<Repository>,
     scratch: &Path,
 ) -> Result<(Repository, Option<Repository>)> {
-    let repositories = local::repositories(scratch);
     match own {
-        Some(own) if options.containers => Ok((own.copy(&repositories).await?, Some(own))),
+        Some(own) if options.containers => {
+            Ok((own.copy(&local::copies(project)?).await?, Some(own)))
+        }
         Some(own) => Ok((own, None)),
-        None => Ok((Repository::new(&repositories).await?, None)),
+        None => Ok((Repository::new(&local::repositories(scratch)).await?, None)),
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use crate::tools::program::{find, output};
@@ -22,6 +23,9 @@ pub struct Repository {
     prompt: String,
     git: PathBuf,
 }
+
+/// What a container's user adds can be removed by us. Nobody else enters the folders that it lies in.
+const SHARED: &str = "core.sharedRepository=0666";
 
 const FILES: [(&str, &str); 3] = [
     ("README.md", "# Greetings\n\nA very small project that a demo works on.\n"),
@@ -64,7 +68,7 @@ impl Repository {
                 "-m",
                 "Begin",
             ],
-            vec!["clone", "--quiet", "--bare", ".", &folder],
+            vec!["clone", "--quiet", "--bare", "--config", SHARED, ".", &folder],
         ] {
             output(Command::new(&git).args(arguments).current_dir(&work)).await?;
         }
@@ -76,18 +80,24 @@ impl Repository {
         Self { objects: folder.join("objects"), folder, prompt: prompt.to_owned(), git }
     }
 
-    /// A copy of it, for a worker that must not have the repository itself.
+    /// A copy of it, for a worker that must not have the repository itself. If an earlier one was not
+    /// taken back, because somebody was killed, that comes first.
     pub async fn copy(&self, parent: &Path) -> Result<Self> {
         fs::create_dir_all(parent)?;
-        let bare = parent.join(format!("{}.git", ulid::Ulid::generate()));
+        let hash = Sha256::digest(self.folder.as_os_str().as_encoded_bytes());
+        let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let copy = Self::bare(parent.join(name + ".git"), &self.prompt, self.git.clone());
+        if copy.folder.exists() {
+            self.take_back(&copy).await?;
+        }
         let mut clone = Command::new(&self.git);
         // Without hard links: the copy's files change their owner.
-        clone.args(["clone", "--quiet", "--bare", "--no-hardlinks"]).arg(&self.folder).arg(&bare);
-        output(&mut clone).await?;
-        Ok(Self::bare(bare, &self.prompt, self.git.clone()))
+        clone.args(["clone", "--quiet", "--bare", "--no-hardlinks", "--config", SHARED]);
+        output(clone.arg(&self.folder).arg(&copy.folder)).await?;
+        Ok(copy)
     }
 
-    /// Takes the branches of workstreams over from a copy.
+    /// Takes the branches of workstreams over from a copy, and removes it.
     pub async fn take_back(&self, copy: &Self) -> Result<()> {
         let mut fetch = Command::new(&self.git);
         fetch
@@ -95,8 +105,15 @@ impl Repository {
             .args(["--upload-pack", &copy.upload_pack(), &copy.url()])
             .arg("refs/heads/ralph/*:refs/heads/ralph/*")
             .current_dir(&self.folder);
-        output(&mut fetch).await.context("the work cannot be taken over into the repository")?;
-        Ok(())
+        output(&mut fetch).await.with_context(|| {
+            format!(
+                "the branches ralph/* cannot be taken over into {}\nhint: fetch them from {}, then remove that folder",
+                self.folder.display(),
+                copy.folder.display()
+            )
+        })?;
+        fs::remove_dir_all(&copy.folder)
+            .with_context(|| format!("{} cannot be removed", copy.folder.display()))
     }
 
     /// A person's own repository: pushes go to its branch `ralph/<workstream>`, nothing else in it
@@ -221,8 +238,11 @@ mod tests {
         let commits = copy.commits(&tip, "ralph/docs").await.unwrap();
         assert!(commits.len() == 1 && commits[0].ends_with(" Work"), "{commits:?}");
         assert_eq!(copy.commits(&tip, "ralph/other").await.unwrap(), Vec::<String>::new());
-        own.take_back(&copy).await.unwrap();
+        // Somebody was killed, and the next one takes it back.
+        let again = own.copy(&place.path().join("copies")).await.unwrap();
         assert_eq!(own.commits(&tip, "ralph/docs").await.unwrap(), commits);
         assert!(!ran.exists());
+        own.take_back(&again).await.unwrap();
+        assert!(!again.folder.exists());
     }
 }

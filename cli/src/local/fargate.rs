@@ -57,7 +57,8 @@ struct Shared {
     cluster: String,
     how: How,
     folder: PathBuf,
-    repositories: PathBuf,
+    /// The folders of repositories that containers may have.
+    repositories: [PathBuf; 2],
 }
 
 /// How tasks run.
@@ -87,7 +88,13 @@ pub struct Fargate {
 
 impl Fargate {
     /// Watches an environment's cluster and runs its tasks, each in a folder of its own.
-    pub fn start(aws: &Aws, target: &Target, how: How, scratch: &Path) -> Result<Self> {
+    pub fn start(
+        aws: &Aws,
+        target: &Target,
+        how: How,
+        folder: PathBuf,
+        repositories: [PathBuf; 2],
+    ) -> Result<Self> {
         let shared = Arc::new(Shared {
             tasks: aws.tasks(),
             secrets: aws.secrets(),
@@ -95,8 +102,8 @@ impl Fargate {
             events: Events::new(aws.functions(), &target.environment),
             cluster: target.text(output::CLUSTER)?.to_owned(),
             how,
-            folder: super::tasks(scratch),
-            repositories: super::repositories(scratch),
+            folder,
+            repositories,
         });
         let (stop, stopped) = watch::channel(Stop::No);
         let watcher = tokio::spawn(watch_cluster(shared, stopped));

@@ -9,6 +9,8 @@ mod scratch;
 pub mod server;
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -187,7 +189,8 @@ impl Local {
             }
             None => How::Process(programs.worker),
         };
-        let fargate = Fargate::start(&aws, &target, how, scratch)?;
+        let given = [repositories(scratch), copies(project)?];
+        let fargate = Fargate::start(&aws, &target, how, tasks(scratch), given)?;
         Ok((target, cloud, fargate))
     }
 
@@ -227,9 +230,18 @@ fn interrupted_twice(scratch: &Path) -> anyhow::Error {
     )
 }
 
-/// Where the repositories are that a container may have.
+/// Where the repositories of a local cloud are, which go with it.
 pub fn repositories(scratch: &Path) -> PathBuf {
     scratch.join("repositories")
+}
+
+/// Where the copies of people's repositories are that containers work on. They outlive a local cloud.
+pub fn copies(project: &Project) -> Result<PathBuf> {
+    let folder = project.tools().join("copies");
+    fs::create_dir_all(&folder)?;
+    // What a container's user may write, nobody else may enter.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    Ok(folder.canonicalize()?)
 }
 
 /// Where the stand-in for Fargate keeps its tasks.

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, Permissions},
     os::unix::fs::{PermissionsExt, lchown},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
 };
 
@@ -91,8 +91,8 @@ pub struct Container<'a> {
     pub id: &'a str,
     /// The task's folder on this machine.
     pub folder: &'a Path,
-    /// The local cloud's folder of repositories.
-    pub repositories: &'a Path,
+    /// The folders of the repositories that it may have.
+    pub repositories: &'a [PathBuf],
     /// The agent's command, where it is not the task definition's.
     pub agent: Option<&'a str>,
 }
@@ -190,11 +190,11 @@ impl Container<'_> {
             return Ok(None);
         };
         // An agent in it could leave settings behind that run as whoever uses the repository next.
-        if !folder.starts_with(self.repositories) {
+        if !self.repositories.iter().any(|own| folder.starts_with(own)) {
             bail!(
-                "InvalidParameterException: a container gets repositories in {} only, not {}",
-                self.repositories.display(),
-                folder.display()
+                "InvalidParameterException: {} is not in {}, and a container gets no other repository",
+                folder.display(),
+                self.repositories[0].display()
             );
         }
         Ok(Some(folder))
@@ -300,7 +300,7 @@ mod tests {
             spec: &spec,
             id: "0123",
             folder: folder.path(),
-            repositories: &repositories,
+            repositories: std::slice::from_ref(&repositories),
             agent: Some("/bin/sh '-c x' /no/such/file"),
         };
         assert_eq!(container.removal(), ["true", "rm", "--force", "--volumes", "ralph-0123"]);
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(found.last().map(String::as_str), Some("registry/other:2"));
         for repo in ["file:///home/me/project", "file:///"] {
             let error = arguments("registry/worker:1", repo).await.unwrap_err().to_string();
-            assert!(error.starts_with("InvalidParameterException: a container gets"), "{error}");
+            assert!(error.starts_with("InvalidParameterException: /"), "{error}");
         }
     }
 }
