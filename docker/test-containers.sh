@@ -19,8 +19,20 @@ fail() {
     echo "containers: FAILED: $*" >&2
     exit 1
 }
-# The containers of this project's tasks.
-running() { "${engine[@]}" ps --all --quiet --filter name=ralph-; }
+# The containers of tasks, whose ids are UUIDs, and the volumes.
+running() { "${engine[@]}" ps --all --quiet --filter 'name=^ralph-[0-9a-f]{8}-'; }
+volumes() { "${engine[@]}" volume ls --quiet | sort; }
+before=$(volumes)
+# until_seen WHAT COMMAND …: while the local cloud runs, and for at most five minutes
+until_seen() {
+    local what=$1 end=$((SECONDS + 300))
+    shift
+    until "$@"; do
+        kill -0 "$local" 2>/dev/null || fail "$what: the local cloud has ended"
+        [ $SECONDS -lt $end ] || fail "$what: not within five minutes"
+        sleep 0.2
+    done
+}
 
 echo "containers: the demo"
 ./justw demo --containers --quiet
@@ -31,30 +43,26 @@ git init --quiet --initial-branch=trunk "$own"
 echo "Say hello." >"$own/TASK.md"
 git -C "$own" add TASK.md
 git -C "$own" -c user.name=A -c user.email=a@example.invalid -c commit.gpgSign=false commit --quiet -m Mine
-before=$(git -C "$own" rev-parse trunk)
+trunk=$(git -C "$own" rev-parse trunk)
 "$ralph" demo --containers --quiet --agent scripted --workstream own --repo "$own" --prompt TASK.md
-[ "$(git -C "$own" rev-parse trunk)" = "$before" ] || fail "trunk has changed"
-[ "$(git -C "$own" rev-list --count "$before..ralph/own")" -gt 0 ] || fail "the work has not arrived"
+[ "$(git -C "$own" rev-parse trunk)" = "$trunk" ] || fail "trunk has changed"
+[ "$(git -C "$own" rev-list --count "$trunk..ralph/own")" -gt 0 ] || fail "the work has not arrived"
 [ -z "$(find "$own" ! -user "$(id -un)")" ] || fail "a file of the repository has changed its owner"
 
 echo "containers: killed while a container works"
 "$ralph" local --no-viewer --containers --scratch "$scratch/cloud" >"$scratch/out" &
 local=$!
-until grep -q ^ready "$scratch/out"; do
-    kill -0 $local 2>/dev/null || fail "the local cloud did not start"
-    sleep 0.2
-done
+until_seen "the start" grep -q ^ready "$scratch/out"
 mkdir -p "$scratch/cloud/tasks/agents" "$scratch/cloud/repositories"
 git clone --quiet --bare "$own" "$scratch/cloud/repositories/own.git"
 echo "bash -c 'setsid sleep 600 & sleep 600'" >"$scratch/cloud/tasks/agents/killed"
 "$ralph" run killed "file://$scratch/cloud/repositories/own.git" --prompt-file TASK.md --scratch "$scratch/cloud"
-until grep -qs '"type":"iter.start"' "$scratch"/cloud/tasks/*/journal.jsonl; do
-    kill -0 $local 2>/dev/null || fail "the local cloud has ended"
-    sleep 0.2
-done
+at_work() { grep -qs '"type":"iter.start"' "$scratch"/cloud/tasks/*/journal.jsonl; }
+until_seen "an agent at work" at_work
 [ -n "$(running)" ] || fail "no container runs"
 kill -KILL $local
 "$ralph" local --stop --scratch "$scratch/cloud"
 [ -z "$(running)" ] || fail "a container is left: $(running)"
+[ "$(volumes)" = "$before" ] || fail "a volume is left"
 
 echo "containers: nothing is left"

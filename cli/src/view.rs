@@ -11,7 +11,7 @@ use crate::{
     local::{Interrupt, claim, server},
     project::Project,
     token::Minter,
-    tools::steps::step,
+    tools::steps::{print, step},
 };
 
 pub async fn run(options: ViewArgs) -> Result<()> {
@@ -31,8 +31,8 @@ pub async fn run(options: ViewArgs) -> Result<()> {
         minter,
     };
     let server = server::bind(options.viewer_port, site).await?;
-    println!("viewer  {}", server.link());
-    println!("ready; Ctrl-C ends it");
+    print(&format!("viewer  {}", server.link()));
+    print("ready; Ctrl-C ends it");
     tokio::select! {
         result = server.run() => result,
         () = interrupt.wait() => Ok(()),

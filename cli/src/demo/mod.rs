@@ -29,7 +29,7 @@ use crate::{
     target::Target,
     tools::{
         program::find,
-        steps::{print, say},
+        steps::{print, say, step},
     },
     watch::Reader,
 };
@@ -108,9 +108,16 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
         (Some(folder), Some(prompt)) => Some(Repository::existing(folder, prompt).await?),
         _ => None,
     };
+    if let Some(own) = &own {
+        own.check_free(&options.workstream.default_branch()).await?;
+    }
     let mut interrupt = Interrupt::new()?;
     let mut cloud = cloud(&project, &options, &mut interrupt).await?;
-    let (result, lent) = match prepare(&project, &options, own, cloud.scratch()).await {
+    let prepared = tokio::select! {
+        prepared = prepare(&project, &options, own, cloud.scratch()) => prepared,
+        () = interrupt.wait() => Err(cloud.interrupted(&options.workstream)),
+    };
+    let (result, lent) = match prepared {
         Ok((repository, own)) => {
             let result = attend(&project, &options, &repository, &mut cloud, &mut interrupt).await;
             (result, own.map(|own| (own, repository)))
@@ -120,11 +127,16 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
     // If nobody waits for the workers, the next demo takes back what they push.
     cloud.down(&mut interrupt).await?;
     // Whatever came of it: workers push what they have when they are asked to end.
+    let mut taken = Ok(());
     if let Some((own, copy)) = lent {
-        own.take_back(&copy).await?;
+        taken = own.take_back(&copy, &options.workstream.default_branch()).await;
+    }
+    if let (Err(_), Err(error)) = (&result, &taken) {
+        say(&format!("note: {error:#}"));
     }
     let report = result?;
     print(&report.to_string());
+    taken?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(COMPARISON_FAILED) })
 }
 
@@ -138,7 +150,10 @@ async fn prepare(
 ) -> Result<(Repository, Option<Repository>)> {
     match own {
         Some(own) if options.containers => {
-            Ok((own.copy(&local::copies(project)?).await?, Some(own)))
+            let branch = options.workstream.default_branch();
+            let copies = local::copies(project)?;
+            let copy = own.copy(&copies, &branch);
+            Ok((step("copy of the repository (git)", copy).await?, Some(own)))
         }
         Some(own) => Ok((own, None)),
         None => Ok((Repository::new(&local::repositories(scratch)).await?, None)),

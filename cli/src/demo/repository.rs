@@ -82,38 +82,58 @@ impl Repository {
 
     /// A copy of it, for a worker that must not have the repository itself. If an earlier one was not
     /// taken back, because somebody was killed, that comes first.
-    pub async fn copy(&self, parent: &Path) -> Result<Self> {
+    pub async fn copy(&self, parent: &Path, branch: &str) -> Result<Self> {
         fs::create_dir_all(parent)?;
-        let hash = Sha256::digest(self.folder.as_os_str().as_encoded_bytes());
+        let whose = format!("{}\n{branch}", self.folder.display());
+        let hash = Sha256::digest(whose);
         let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let copy = Self::bare(parent.join(name + ".git"), &self.prompt, self.git.clone());
         if copy.folder.exists() {
-            self.take_back(&copy).await?;
+            self.take_back(&copy, branch).await?;
         }
         let mut clone = Command::new(&self.git);
-        // Without hard links: the copy's files change their owner.
-        clone.args(["clone", "--quiet", "--bare", "--no-hardlinks", "--config", SHARED]);
+        // As from another machine: no hard links, whose files would change their owner, and nothing that
+        // no branch leads to.
+        clone.args(["clone", "--quiet", "--bare", "--no-local", "--config", SHARED]);
         output(clone.arg(&self.folder).arg(&copy.folder)).await?;
         Ok(copy)
     }
 
-    /// Takes the branches of workstreams over from a copy, and removes it.
-    pub async fn take_back(&self, copy: &Self) -> Result<()> {
+    /// Takes a workstream's branch over from a copy, and work that was rescued, and removes the copy.
+    pub async fn take_back(&self, copy: &Self, branch: &str) -> Result<()> {
         let mut fetch = Command::new(&self.git);
         fetch
             .args(["fetch", "--quiet", "--no-write-fetch-head", "--no-tags"])
-            .args(["--upload-pack", &copy.upload_pack(), &copy.url()])
-            .arg("refs/heads/ralph/*:refs/heads/ralph/*")
+            .args(["--no-recurse-submodules", "--upload-pack", &copy.upload_pack(), &copy.url()])
+            .arg("refs/heads/ralph/rescue/*:refs/heads/ralph/rescue/*")
             .current_dir(&self.folder);
+        if copy.pushed(branch).await?.is_some() {
+            fetch.arg(format!("refs/heads/{branch}:refs/heads/{branch}"));
+        }
         output(&mut fetch).await.with_context(|| {
             format!(
-                "the branches ralph/* cannot be taken over into {}\nhint: fetch them from {}, then remove that folder",
+                "the branch {branch} cannot be taken over into {}\nhint: fetch it from {}, then remove that folder",
                 self.folder.display(),
                 copy.folder.display()
             )
         })?;
         fs::remove_dir_all(&copy.folder)
             .with_context(|| format!("{} cannot be removed", copy.folder.display()))
+    }
+
+    /// # Errors
+    /// When a branch is checked out: nobody can push to it then.
+    pub async fn check_free(&self, branch: &str) -> Result<()> {
+        let mut list = Command::new(&self.git);
+        list.args(["worktree", "list", "--porcelain"]).current_dir(&self.folder);
+        let used = format!("branch refs/heads/{branch}");
+        if output(&mut list).await?.lines().any(|line| line == used) {
+            bail!(
+                "{branch} is checked out in {}, so that nothing can be pushed to it\nhint: check out another branch, or name another --workstream",
+                self.folder.display()
+            );
+        }
+        Ok(())
     }
 
     /// A person's own repository: pushes go to its branch `ralph/<workstream>`, nothing else in it
@@ -179,14 +199,19 @@ impl Repository {
         format!("git -c safe.directory={} upload-pack", shell_words::quote(&folder))
     }
 
-    /// Subjects of the commits that a branch has beyond `tip`, newest first.
-    pub async fn commits(&self, tip: &str, branch: &str) -> Result<Vec<String>> {
+    /// The commit that a branch stands at, if there is one of that name.
+    async fn pushed(&self, branch: &str) -> Result<Option<String>> {
         let mut list = Command::new(&self.git);
         list.args(["ls-remote", "--upload-pack", &self.upload_pack(), &self.url()])
             .arg(format!("refs/heads/{branch}"));
         let listed = output(&mut list).await?;
-        let Some((commit, _)) = listed.split_once('\t') else {
-            // Nothing was pushed, and the report says so.
+        Ok(listed.split_once('\t').map(|(commit, _)| commit.to_owned()))
+    }
+
+    /// Subjects of the commits that a branch has beyond `tip`, newest first.
+    pub async fn commits(&self, tip: &str, branch: &str) -> Result<Vec<String>> {
+        let Some(commit) = self.pushed(branch).await? else {
+            // The report says so.
             return Ok(Vec::new());
         };
         // A repository of our own, with our settings, that looks up the objects there.
@@ -216,7 +241,7 @@ mod tests {
     async fn an_agent_that_had_a_copy_runs_nothing_here_and_its_work_is_taken_back() {
         let place = tempfile::tempdir().unwrap();
         let own = Repository::new(place.path()).await.unwrap();
-        let copy = own.copy(&place.path().join("copies")).await.unwrap();
+        let copy = own.copy(&place.path().join("copies"), "ralph/docs").await.unwrap();
         let tip = copy.tip("ralph/docs").await.unwrap();
         // The agent works in the copy, and leaves programs behind that git would run.
         let work = place.path().join("work");
@@ -239,10 +264,10 @@ mod tests {
         assert!(commits.len() == 1 && commits[0].ends_with(" Work"), "{commits:?}");
         assert_eq!(copy.commits(&tip, "ralph/other").await.unwrap(), Vec::<String>::new());
         // Somebody was killed, and the next one takes it back.
-        let again = own.copy(&place.path().join("copies")).await.unwrap();
+        let again = own.copy(&place.path().join("copies"), "ralph/docs").await.unwrap();
         assert_eq!(own.commits(&tip, "ralph/docs").await.unwrap(), commits);
         assert!(!ran.exists());
-        own.take_back(&again).await.unwrap();
+        own.take_back(&again, "ralph/docs").await.unwrap();
         assert!(!again.folder.exists());
     }
 }

@@ -32,6 +32,8 @@ pub struct Environment {
     /// Where the functions post to; `None`: the local cloud itself.
     management_base: Option<String>,
     kept: Kept,
+    /// Whether what is kept is not wanted.
+    fresh: bool,
     /// What an earlier apply of the same HCL gave.
     outputs: Option<Outputs>,
 }
@@ -55,6 +57,7 @@ impl Environment {
             scratch: scratch.to_owned(),
             management_base: options.management_base.clone(),
             kept,
+            fresh: options.fresh,
             outputs: None,
         };
         if environment.is_kept() && !options.fresh {
@@ -98,6 +101,9 @@ impl Environment {
         let start = Start { save: Some(save.clone()), ..start };
         let cloud = step("local cloud started", Cloud::start(start)).await?;
         let (cloud, outputs) = self.apply(cloud, zip).await?;
+        if self.fresh {
+            self.kept.forget();
+        }
         // Before any secret has a value.
         if self.is_kept()
             && let Err(error) = cloud.save().and_then(|()| self.kept.write(&save, &outputs))

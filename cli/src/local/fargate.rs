@@ -8,6 +8,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    ops::RangeInclusive,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Stdio,
@@ -16,7 +17,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use ralph_protocol::names::{output, worker_env};
+use ralph_protocol::names::{output as outputs, worker_env};
 use tokio::{process::Command, sync::watch, task::JoinSet};
 
 use super::{PATIENCE, agents};
@@ -25,6 +26,7 @@ use crate::{
     target::Target,
     tools::{
         children::Group,
+        program::output,
         steps::say,
         supervise::{Handover, supervised},
     },
@@ -44,9 +46,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// is gone.
 const LONGEST_STOP: Duration = Duration::from_secs(150);
 
-/// The exit code of `podman run` and `docker run` when the engine itself fails.
-/// <https://docs.docker.com/reference/cli/docker/container/run/#exit-status>
-const NOT_STARTED: i32 = 125;
+/// The exit codes of `podman run` and `docker run` when the engine itself fails, or cannot start the
+/// container's program. <https://docs.docker.com/reference/cli/docker/container/run/#exit-status>
+const NOT_STARTED: RangeInclusive<i32> = 125..=127;
 
 /// What every task needs.
 struct Shared {
@@ -100,7 +102,7 @@ impl Fargate {
             secrets: aws.secrets(),
             logs: aws.logs(),
             events: Events::new(aws.functions(), &target.environment),
-            cluster: target.text(output::CLUSTER)?.to_owned(),
+            cluster: target.text(outputs::CLUSTER)?.to_owned(),
             how,
             folder,
             repositories,
@@ -197,7 +199,10 @@ async fn play(
 ) -> Result<End> {
     let task = whose.arn;
     // From now on StopTask leaves its end to us.
-    shared.tasks.taken(&shared.cluster, task).await?;
+    if shared.tasks.taken(&shared.cluster, task).await.is_err() {
+        let reason = "Task stopped by user".to_owned();
+        return Ok(End { code: "UserInitiated", reason, exit: None });
+    }
     let id = id_of(task);
     let folder = shared.folder.join(id);
     fs::create_dir_all(&folder)?;
@@ -250,6 +255,12 @@ async fn play(
             }
         }
     };
+    // A supervisor that was killed has not cleaned up.
+    if status.code().is_none()
+        && let Some((program, arguments)) = handover.afterwards.split_first()
+    {
+        let _ = output(Command::new(program).args(arguments)).await;
+    }
     for mut reader in readers {
         // Where nobody finds it, a process in a group of its own may hold the pipe open for ever.
         if tokio::time::timeout(PATIENCE, &mut reader).await.is_err() {
@@ -269,7 +280,9 @@ async fn play(
     };
     // A supervisor that was killed itself ends by a signal; otherwise it has the worker's code.
     let exit = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    if matches!(shared.how, How::Container(..)) && exit == Some(NOT_STARTED) {
+    if matches!(shared.how, How::Container(..))
+        && exit.is_some_and(|exit| NOT_STARTED.contains(&exit))
+    {
         bail!("CannotStartContainerError: the engine's message is in the log stream");
     }
     Ok(End { code, reason: reason.to_owned(), exit })

@@ -105,7 +105,7 @@ impl Local {
             }
             Err(error) => tokio::select! {
                 () = scratch.over() => Err(error),
-                () = interrupt.wait() => Err(interrupted_twice(scratch.folder())),
+                () = interrupt.again() => Err(interrupted_twice(scratch.folder())),
             },
         }
     }
@@ -218,7 +218,7 @@ impl Local {
         };
         tokio::select! {
             () = stop => Ok(()),
-            () = interrupt.wait() => Err(interrupted_twice(scratch.folder())),
+            () = interrupt.again() => Err(interrupted_twice(scratch.folder())),
         }
     }
 }
@@ -325,6 +325,7 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
+    /// Takes the signals over from now on.
     pub fn new() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -334,11 +335,20 @@ impl Interrupt {
         })
     }
 
+    /// Waits for the first of them.
     pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.int.recv() => {}
             _ = self.term.recv() => {}
             _ = self.hup.recv() => {}
+        }
+    }
+
+    /// Waits for another one. A shell may tell twice that its terminal is gone.
+    pub async fn again(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
         }
     }
 }

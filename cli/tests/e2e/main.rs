@@ -30,6 +30,5 @@ mod steps;
 mod stopping;
 mod task_events;
 mod tasks;
-
 mod view;
 mod workstream;

@@ -86,7 +86,7 @@ fn step_functions_waits_no_longer_than_the_input_says() {
         "Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "End": true,
         "Parameters": {"TaskDefinition": "ends"}, "TimeoutSecondsPath": "$.seconds",
     }}});
-    let _ = task();
+    task();
     let machine = json!({
         "name": "impatient", "definition": definition.to_string(),
         "roleArn": "arn:aws:iam::000000000000:role/steps",
@@ -99,4 +99,13 @@ fn step_functions_waits_no_longer_than_the_input_says() {
     let arn = started["executionArn"].as_str().unwrap_or_else(|| panic!("{started}"));
     let ended = steps().end(arn);
     assert_eq!((ended.status.as_str(), ended.error.as_deref()), ("FAILED", Some("States.Timeout")));
+    // Nobody had taken the task up, so it has ended.
+    let tasks = ecs("ListTasks", &json!({"family": "ends", "desiredStatus": "STOPPED"}));
+    let reasons: Vec<Value> = tasks["taskArns"]
+        .as_array()
+        .expect("tasks")
+        .iter()
+        .map(|task| found(task.as_str().expect("an ARN"))[3].clone())
+        .collect();
+    assert!(reasons.contains(&json!("Task timed out")), "{reasons:?}");
 }

@@ -11,16 +11,21 @@ outside of it here (cli/src/local/fargate.rs), so:
   https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
 - StopTask ends a task that nobody has taken up. Otherwise it asks: the task's desired status changes,
   and the task goes on until its end is reported.
-- `ecs:runTask.sync` waits as long as the task runs, answers with the task's description, and raises
-  States.TaskFailed with it as the cause unless every container exited with 0.
+- `ecs:runTask.sync` waits as long as the task runs, or until its state's time is up, when it stops the
+  task. It answers with the task's description, and raises States.TaskFailed with it as the cause unless
+  every container exited with 0.
   https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 
-AWS also stops a task when its execution is aborted or its time is up. Here it goes on.
+AWS also stops a task when its execution is aborted. Here it goes on.
 """
 
+import contextvars
 import json
+import math
 import time
 
+# When the state that is executed has taken too long, on the monotonic clock.
+deadline = contextvars.ContextVar("deadline", default=math.inf)
 POLL_SECONDS = 0.2
 # A field of ours in MiniStack's description of a task. It shows nobody fields with an underscore.
 TAKEN = "_taken"
@@ -37,9 +42,12 @@ def install():
 
     def execute_task(state, data, execution, context):
         path = state.get("TimeoutSecondsPath")
-        if path:
-            state = {**state, "TimeoutSeconds": stepfunctions._resolve_path(path, data)}
-        return execute(state, data, execution, context)
+        seconds = stepfunctions._resolve_path(path, data) if path else math.inf
+        token = deadline.set(time.monotonic() + seconds)
+        try:
+            return execute(state, data, execution, context)
+        finally:
+            deadline.reset(token)
 
     stepfunctions._execute_task = execute_task
 
@@ -72,11 +80,11 @@ def submit(data):
     if task is None:
         return _not_found()
     with resource_lock("ecs-task", task["taskArn"]):
-        if task["lastStatus"] == "STOPPED":
-            return _not_found()
         if data["status"] == "RUNNING":
+            if task["desiredStatus"] == "STOPPED":
+                return _not_found()
             task[TAKEN] = True
-        elif data["status"] == "STOPPED":
+        elif data["status"] == "STOPPED" and task["lastStatus"] != "STOPPED":
             exits = {one["containerName"]: one["exitCode"] for one in data.get("containers", [])}
             for container in task["containers"]:
                 if container["name"] in exits:
@@ -105,6 +113,9 @@ def wait(cluster, arns):
         task = described["tasks"][0]
         if task["lastStatus"] == "STOPPED":
             break
+        if time.monotonic() > deadline.get():
+            stop({"cluster": cluster, "task": task["taskArn"], "reason": "Task timed out"})
+            raise stepfunctions._ExecutionError("States.Timeout", "")
         time.sleep(POLL_SECONDS)
     answer = _pascal(task)
     if any(container.get("exitCode") != 0 for container in task["containers"]):

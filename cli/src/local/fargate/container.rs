@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, Permissions},
-    os::unix::fs::{PermissionsExt, lchown},
+    os::unix::fs::{MetadataExt, PermissionsExt, lchown},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -54,6 +54,12 @@ impl Engine {
 
     fn is_podman(&self) -> bool {
         self.program().ends_with("podman")
+    }
+
+    /// Whether [`Engine::share`] was done for a folder.
+    fn is_shared(&self, folder: &Path, (uid, _): (u32, u32)) -> Result<bool> {
+        let about = folder.symlink_metadata()?;
+        Ok(about.uid() == uid || about.mode() & 0o777 == 0o777)
     }
 
     /// Lets a container's user write a file of ours. A rootless podman maps that user to this one
@@ -145,7 +151,10 @@ impl Container<'_> {
         self.engine.share(&journal, user)?;
         bind(&mut command, &journal, JOURNAL_INSIDE, "");
         if let Some(repository) = self.repository()? {
-            all_below(repository, &|path| self.engine.share(path, user))?;
+            // Once: what is added later is the container's user's, and an agent may be at work in it.
+            if !self.engine.is_shared(repository, user)? {
+                all_below(repository, &|path| self.engine.share(path, user))?;
+            }
             bind(&mut command, repository, &repository.to_string_lossy(), "");
         }
         for file in self.agent.map(shell_words::split).transpose()?.unwrap_or_default() {
@@ -190,7 +199,10 @@ impl Container<'_> {
             return Ok(None);
         };
         // An agent in it could leave settings behind that run as whoever uses the repository next.
-        if !self.repositories.iter().any(|own| folder.starts_with(own)) {
+        // As it is written: `..` and links lead elsewhere.
+        let is_plain = folder.canonicalize().is_ok_and(|real| real == folder);
+        let is_ours = self.repositories.iter().any(|own| folder.parent() == Some(own));
+        if !is_plain || !is_ours {
             bail!(
                 "InvalidParameterException: {} is not in {}, and a container gets no other repository",
                 folder.display(),
@@ -214,19 +226,19 @@ fn user(text: &str) -> Result<(u32, u32)> {
         .with_context(|| format!("the task definition's user is `{text}`, not two numbers"))
 }
 
-/// Does something with a folder and everything in it but links, which may lead anywhere.
+/// Does something with everything in a folder but links, which may lead anywhere, and then with the
+/// folder itself.
 fn all_below(path: &Path, act: &impl Fn(&Path) -> Result<()>) -> Result<()> {
     let kind = path.symlink_metadata()?.file_type();
     if kind.is_symlink() {
         return Ok(());
     }
-    act(path)?;
     if kind.is_dir() {
         for entry in fs::read_dir(path)? {
             all_below(&entry?.path(), act)?;
         }
     }
-    Ok(())
+    act(path)
 }
 
 /// The name that [`build`] gives the image.
@@ -265,7 +277,7 @@ mod tests {
             Ok(())
         };
         all_below(folder.path(), &see).unwrap();
-        assert_eq!(*seen.borrow(), [folder.path().to_owned(), folder.path().join("refs")]);
+        assert_eq!(*seen.borrow(), [folder.path().join("refs"), folder.path().to_owned()]);
     }
 
     /// An engine that has every image, and a task as our HCL describes it.
@@ -333,7 +345,13 @@ mod tests {
     async fn another_image_keeps_its_name_and_a_repository_elsewhere_is_refused() {
         let found = arguments("registry/other:2", "https://example.com/a").await.unwrap();
         assert_eq!(found.last().map(String::as_str), Some("registry/other:2"));
-        for repo in ["file:///home/me/project", "file:///"] {
+        for repo in [
+            "file:///home/me/project",
+            "file:///",
+            "file://REPOSITORIES",
+            "file://REPOSITORIES/../repositories/a.git",
+            "file://REPOSITORIES/none.git",
+        ] {
             let error = arguments("registry/worker:1", repo).await.unwrap_err().to_string();
             assert!(error.starts_with("InvalidParameterException: /"), "{error}");
         }
