@@ -164,6 +164,8 @@ impl Steps {
                 ("DOCKER_HOST", "unix:///nonexistent"),
                 ("PYTHONDONTWRITEBYTECODE", "1"),
             ])
+            // Where it unpacks the functions.
+            .env("TMPDIR", &scratch)
             .current_dir(&scratch)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
