@@ -49,7 +49,7 @@ trunk=$(git -C "$own" rev-parse trunk)
 [ "$(git -C "$own" rev-list --count "$trunk..ralph/own")" -gt 0 ] || fail "the work has not arrived"
 [ -z "$(find "$own" ! -user "$(id -un)")" ] || fail "a file of the repository has changed its owner"
 
-echo "containers: killed while a container works"
+echo "containers: a workstream"
 "$ralph" local --no-viewer --containers --scratch "$scratch/cloud" >"$scratch/out" &
 local=$!
 until_seen "the start" grep -q ^ready "$scratch/out"
@@ -60,6 +60,16 @@ echo "bash -c 'setsid sleep 600 & sleep 600'" >"$scratch/cloud/tasks/agents/kill
 at_work() { grep -qs '"type":"iter.start"' "$scratch"/cloud/tasks/*/journal.jsonl; }
 until_seen "an agent at work" at_work
 [ -n "$(running)" ] || fail "no container runs"
+
+echo "containers: a supervisor is killed"
+first=$(running)
+kill -KILL "$(pgrep -f "supervise --pids $scratch/cloud/pids -- .*--name ralph-")"
+gone() { ! running | grep -q "$first"; }
+running_again() { [ -n "$(running)" ]; }
+until_seen "the end of its container" gone
+until_seen "the next attempt" running_again
+
+echo "containers: everything is killed"
 kill -KILL $local
 "$ralph" local --stop --scratch "$scratch/cloud"
 [ -z "$(running)" ] || fail "a container is left: $(running)"

@@ -14,7 +14,10 @@ use ralph_protocol::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{project::Project, tools::terraform::Terraform};
+use crate::{
+    project::Project,
+    tools::{hex, terraform::Terraform},
+};
 
 /// How a target is named on the command line.
 #[derive(Debug, Clone, Args)]
@@ -63,14 +66,8 @@ pub struct AccessKey {
 impl AccessKey {
     /// A random one, of the form that AWS gives a user's.
     pub fn generate() -> Result<Self> {
-        const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        let mut bytes = [0; 56];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-        let text: String =
-            bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
-        let (id, secret) = text.split_at(16);
-        Ok(Self { id: format!("AKIA{id}"), secret: secret.to_owned() })
+        let digits = hex::random()?.to_ascii_uppercase();
+        Ok(Self { id: format!("AKIA{}", &digits[..16]), secret: digits[16..56].to_owned() })
     }
 }
 

@@ -204,7 +204,10 @@ fn check(options: &DemoArgs) -> Result<()> {
         }
     }
     if options.agent() == Agent::Claude {
-        find("claude")?;
+        // The image has its own.
+        if !options.containers {
+            find("claude")?;
+        }
         if std::env::var_os("ANTHROPIC_API_KEY").is_none() {
             bail!(
                 "--agent claude needs a key\nhint: set ANTHROPIC_API_KEY; it reaches the worker, never the agent"

@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
-use crate::tools::program::{find, output};
+use crate::tools::{
+    hex,
+    program::{find, output},
+};
 
 /// A repository on this machine.
 ///
@@ -83,11 +86,9 @@ impl Repository {
     /// A copy of it, for a worker that must not have the repository itself. If an earlier one was not
     /// taken back, because somebody was killed, that comes first.
     pub async fn copy(&self, parent: &Path, branch: &str) -> Result<Self> {
-        fs::create_dir_all(parent)?;
-        let whose = format!("{}\n{branch}", self.folder.display());
-        let hash = Sha256::digest(whose);
-        let name: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let copy = Self::bare(parent.join(name + ".git"), &self.prompt, self.git.clone());
+        let whose = Sha256::digest(format!("{}\n{branch}", self.folder.display()));
+        let name = hex::of(&whose[..8]) + ".git";
+        let copy = Self::bare(parent.join(name), &self.prompt, self.git.clone());
         if copy.folder.exists() {
             self.take_back(&copy, branch).await?;
         }
@@ -241,7 +242,9 @@ mod tests {
     async fn an_agent_that_had_a_copy_runs_nothing_here_and_its_work_is_taken_back() {
         let place = tempfile::tempdir().unwrap();
         let own = Repository::new(place.path()).await.unwrap();
-        let copy = own.copy(&place.path().join("copies"), "ralph/docs").await.unwrap();
+        let copies = place.path().join("copies");
+        fs::create_dir(&copies).unwrap();
+        let copy = own.copy(&copies, "ralph/docs").await.unwrap();
         let tip = copy.tip("ralph/docs").await.unwrap();
         // The agent works in the copy, and leaves programs behind that git would run.
         let work = place.path().join("work");
@@ -264,7 +267,7 @@ mod tests {
         assert!(commits.len() == 1 && commits[0].ends_with(" Work"), "{commits:?}");
         assert_eq!(copy.commits(&tip, "ralph/other").await.unwrap(), Vec::<String>::new());
         // Somebody was killed, and the next one takes it back.
-        let again = own.copy(&place.path().join("copies"), "ralph/docs").await.unwrap();
+        let again = own.copy(&copies, "ralph/docs").await.unwrap();
         assert_eq!(own.commits(&tip, "ralph/docs").await.unwrap(), commits);
         assert!(!ran.exists());
         own.take_back(&again, "ralph/docs").await.unwrap();

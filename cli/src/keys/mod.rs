@@ -15,6 +15,7 @@ use ralph_protocol::{
 use crate::{
     args::{KeysArgs, KeysCommand, Secret},
     aws::Aws,
+    tools::hex,
 };
 
 /// Most bytes a secret holds in Secrets Manager.
@@ -93,15 +94,8 @@ pub fn signing_keys() -> Result<SigningKeys> {
 
 /// A fresh signing key. Its id is a ULID, so it says when it was made.
 fn signing_key() -> Result<SigningKey> {
-    let secret = Value::new(random()?);
+    let secret = Value::new(hex::random()?);
     Ok(SigningKey { kid: ulid::Ulid::generate().to_string(), secret })
-}
-
-/// 32 random bytes in hexadecimal digits.
-pub fn random() -> Result<String> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -101,14 +101,14 @@ impl Environment {
         let start = Start { save: Some(save.clone()), ..start };
         let cloud = step("local cloud started", Cloud::start(start)).await?;
         let (cloud, outputs) = self.apply(cloud, zip).await?;
-        if self.fresh {
-            self.kept.forget();
-        }
-        // Before any secret has a value.
-        if self.is_kept()
-            && let Err(error) = cloud.save().and_then(|()| self.kept.write(&save, &outputs))
-        {
-            say(&format!("note: {error:#}\nnote: the next start applies the HCL again"));
+        if self.is_kept() {
+            if self.fresh {
+                self.kept.forget();
+            }
+            // Before any secret has a value.
+            if let Err(error) = cloud.save().and_then(|()| self.kept.write(&save, &outputs)) {
+                say(&format!("note: {error:#}\nnote: the next start applies the HCL again"));
+            }
         }
         Ok((cloud, outputs))
     }

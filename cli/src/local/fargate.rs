@@ -50,6 +50,11 @@ const LONGEST_STOP: Duration = Duration::from_secs(150);
 /// container's program. <https://docs.docker.com/reference/cli/docker/container/run/#exit-status>
 const NOT_STARTED: RangeInclusive<i32> = 125..=127;
 
+/// ECS's stop code and reason of a task that somebody stopped.
+const STOPPED: (&str, &str) = ("UserInitiated", "Task stopped by user");
+/// The same, of one that ended by itself.
+const EXITED: (&str, &str) = ("EssentialContainerExited", "Essential container in task exited");
+
 /// What every task needs.
 struct Shared {
     tasks: Tasks,
@@ -200,8 +205,7 @@ async fn play(
     let task = whose.arn;
     // From now on StopTask leaves its end to us.
     if shared.tasks.taken(&shared.cluster, task).await.is_err() {
-        let reason = "Task stopped by user".to_owned();
-        return Ok(End { code: "UserInitiated", reason, exit: None });
+        return Ok(End::new(STOPPED, None));
     }
     let id = id_of(task);
     let folder = shared.folder.join(id);
@@ -243,11 +247,11 @@ async fn play(
     let readers = [shipper.read(stdout), shipper.read(stderr)];
     shared.events.tell(whose, None).await;
 
-    let mut code = "EssentialContainerExited";
+    let mut why = EXITED;
     let status = tokio::select! {
         status = worker.wait() => status?,
         () = asked(stop) => {
-            code = "UserInitiated";
+            why = STOPPED;
             worker.ask();
             match tokio::time::timeout(Duration::from_secs(spec.stop_timeout), worker.wait()).await {
                 Ok(status) => status?,
@@ -274,10 +278,6 @@ async fn play(
         },
         Ok(_) = stop.wait_for(|stop| *stop == Stop::CloudGone) => {}
     }
-    let reason = match code {
-        "UserInitiated" => "Task stopped by user",
-        _ => "Essential container in task exited",
-    };
     // A supervisor that was killed itself ends by a signal; otherwise it has the worker's code.
     let exit = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     if matches!(shared.how, How::Container(..))
@@ -285,7 +285,7 @@ async fn play(
     {
         bail!("CannotStartContainerError: the engine's message is in the log stream");
     }
-    Ok(End { code, reason: reason.to_owned(), exit })
+    Ok(End::new(why, exit))
 }
 
 /// The worker as a process of this machine.

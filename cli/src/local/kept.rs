@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::project::Project;
+use crate::{project::Project, tools::hex};
 
 /// The outputs of one apply.
 pub type Outputs = BTreeMap<String, Value>;
@@ -36,7 +36,7 @@ impl Kept {
         hash_all(&mut hash, tree)?;
         // How MiniStack is changed.
         hash_all(&mut hash, &project.root().join(super::STARTER))?;
-        let key: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = hex::of(&hash.finalize());
         Ok(Self { folder: project.tools().join("applied").join(environment).join(key) })
     }
 
@@ -54,7 +54,6 @@ impl Kept {
     /// start with the same HCL may have been faster.
     pub fn write(&self, state: &Path, outputs: &Outputs) -> Result<()> {
         let parent = self.parent();
-        fs::create_dir_all(parent)?;
         let new = tempfile::tempdir_in(parent)?;
         fs::write(new.path().join("outputs.json"), serde_json::to_vec(outputs)?)?;
         fs::rename(state, new.path().join("state"))?;

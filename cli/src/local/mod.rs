@@ -35,13 +35,12 @@ use crate::{
 use cloud::{Cloud, Start};
 pub use cloud::{claim, refuses};
 use environment::Environment;
+pub use fargate::JOURNAL;
 use fargate::{
     Fargate, How,
-    container::{self, Image},
+    container::{self, Engine, Image},
 };
 use scratch::Scratch;
-
-pub use fargate::{JOURNAL, container::Engine};
 
 /// The server and its guard, in the project.
 const STARTER: &str = "cli/tools/local_cloud";

@@ -108,9 +108,9 @@ pub async fn stop(folder: &Path) -> Result<()> {
         }
         if Instant::now() > deadline {
             bail!(
-                "the local cloud with {} does not end\nhint: kill process {}, then say this again",
+                "the local cloud with {} does not end\nhint: kill {}, then run this again",
                 folder.display(),
-                asked.map_or_else(|| "of it".to_owned(), |pid| pid.to_string())
+                asked.map_or_else(|| "its `ralph`".to_owned(), |pid| format!("process {pid}"))
             );
         }
         tokio::time::sleep(LOOK).await;

@@ -19,8 +19,8 @@ use tokio::net::TcpListener;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
 use crate::{
-    keys,
     token::{Minter, scope_of},
+    tools::hex,
 };
 
 /// What is served.
@@ -55,7 +55,7 @@ pub async fn bind(port: u16, site: Site) -> Result<Server> {
     })?;
     let address = listener.local_addr()?;
     let page = site.page.clone();
-    let secret = keys::random()?;
+    let secret = hex::random()?;
     let policy = HeaderValue::from_str(&content_security_policy(&site.websocket_url))?;
     let mut router = Router::new()
         .route("/config.json", get(config))
@@ -223,7 +223,7 @@ mod tests {
             page: None,
             websocket_url: "ws://127.0.0.1:1".to_owned(),
             workstreams: vec!["docs".parse().unwrap(), "parser".parse().unwrap()],
-            minter: Minter::new(keys::signing_keys().unwrap(), "dev"),
+            minter: Minter::new(crate::keys::signing_keys().unwrap(), "dev"),
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {

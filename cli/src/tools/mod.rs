@@ -1,6 +1,7 @@
 //! Programs this one drives.
 
 pub mod children;
+pub mod hex;
 pub mod program;
 pub mod python;
 pub mod steps;

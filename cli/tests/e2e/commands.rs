@@ -48,6 +48,27 @@ fn a_missing_program_is_named_with_how_to_get_it() {
 }
 
 #[test]
+fn claude_is_needed_here_only_if_it_does_not_come_with_the_image() {
+    let project = FakeProject::new(&[("cargo", ":"), ("terraform", ":"), ("python3", ":")]);
+    let git = Command::new("sh").args(["-c", "command -v git"]).output().expect("sh runs");
+    std::os::unix::fs::symlink(stdout(&git).trim(), project.path("bin/git")).expect("a link");
+    for (more, said) in [
+        (&[][..], "claude is not on PATH\nhint: install Claude Code"),
+        (&["--containers"], "--agent claude needs a key\nhint: set ANTHROPIC_API_KEY"),
+    ] {
+        let output = ralph(&["demo", "--agent", "claude"])
+            .args(more)
+            .current_dir(project.folder.path())
+            .env("PATH", project.path("bin"))
+            .env_remove("ANTHROPIC_API_KEY")
+            .output()
+            .expect("ralph runs");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(said), "{more:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_second_local_cloud_in_the_same_folder_is_refused() {
     let output = ralph(&["local", "--no-viewer", "--scratch", cloud().scratch_text()])
         .output()

@@ -56,25 +56,29 @@ impl Engine {
         self.program().ends_with("podman")
     }
 
-    /// Whether [`Engine::share`] was done for a folder.
-    fn is_shared(&self, folder: &Path, (uid, _): (u32, u32)) -> Result<bool> {
-        let about = folder.symlink_metadata()?;
-        Ok(about.uid() == uid || about.mode() & 0o777 == 0o777)
-    }
-
-    /// Lets a container's user write a file of ours. A rootless podman maps that user to this one
-    /// (`docker/engine.sh`), and root gives the file away. Otherwise everybody may: nobody else enters
-    /// the scratch folder.
-    fn share(&self, file: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+    /// Lets a container's user write a file or folder of ours, with everything in it. Root gives it away.
+    /// A rootless podman maps that user to this one (`docker/engine.sh`). Otherwise everybody may:
+    /// nobody else enters the folders that it lies in.
+    ///
+    /// Only once: what is added later belongs to the container's user, and an agent may be at work in it.
+    fn share(&self, path: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+        let about = path.symlink_metadata()?;
         if rustix::process::geteuid().is_root() {
-            lchown(file, Some(uid), Some(gid))
-                .with_context(|| format!("{} cannot change its owner", file.display()))
-        } else if self.is_podman() {
-            Ok(())
-        } else {
-            let mode = if file.is_dir() { 0o777 } else { 0o666 };
-            Ok(fs::set_permissions(file, Permissions::from_mode(mode))?)
+            if about.uid() == uid {
+                return Ok(());
+            }
+            return all_below(path, &|path| {
+                lchown(path, Some(uid), Some(gid))
+                    .with_context(|| format!("{} cannot change its owner", path.display()))
+            });
         }
+        if self.is_podman() || about.mode() & 0o777 == 0o777 {
+            return Ok(());
+        }
+        all_below(path, &|path| {
+            let mode = if path.is_dir() { 0o777 } else { 0o666 };
+            Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
+        })
     }
 }
 
@@ -141,7 +145,7 @@ impl Container<'_> {
         if let Some(mib) = self.spec.memory_mib {
             command.args(["--memory", &format!("{mib}m")]);
         }
-        for Mount { path, read_only, .. } in &self.spec.mounts {
+        for Mount { path, read_only } in &self.spec.mounts {
             // A volume without a place on the host begins with what the image holds there, as on Fargate.
             let read_only = if *read_only { ",readonly" } else { "" };
             command.args(["--mount", &format!("type=volume,target={path}{read_only}")]);
@@ -151,10 +155,7 @@ impl Container<'_> {
         self.engine.share(&journal, user)?;
         bind(&mut command, &journal, JOURNAL_INSIDE, "");
         if let Some(repository) = self.repository()? {
-            // Once: what is added later is the container's user's, and an agent may be at work in it.
-            if !self.engine.is_shared(repository, user)? {
-                all_below(repository, &|path| self.engine.share(path, user))?;
-            }
+            self.engine.share(repository, user)?;
             bind(&mut command, repository, &repository.to_string_lossy(), "");
         }
         for file in self.agent.map(shell_words::split).transpose()?.unwrap_or_default() {

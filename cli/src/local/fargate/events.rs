@@ -25,6 +25,12 @@ pub struct End {
     pub exit: Option<i32>,
 }
 
+impl End {
+    pub fn new((code, reason): (&'static str, &str), exit: Option<i32>) -> Self {
+        Self { code, reason: reason.to_owned(), exit }
+    }
+}
+
 /// Whose task it is.
 pub struct Whose<'a> {
     pub arn: &'a str,
