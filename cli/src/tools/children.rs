@@ -103,9 +103,9 @@ fn start(command: &mut Command) -> Result<(Child, Pid)> {
 fn kill_strays(supervisors: &BTreeSet<i32>) {
     #[cfg(target_os = "linux")]
     {
-        let own = rustix::process::getpgrp();
+        let Some(this) = super::supervise::Process::this() else { return };
         super::supervise::kill_children(|child| {
-            child.group != own && !supervisors.contains(&child.pid.as_raw_pid())
+            child.group != this.group && !supervisors.contains(&child.pid.as_raw_pid())
         });
     }
     #[cfg(not(target_os = "linux"))]

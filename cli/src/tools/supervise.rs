@@ -226,24 +226,36 @@ fn reap_orphans(program: Option<Pid>) {
 #[cfg(target_os = "linux")]
 pub struct Process {
     pub pid: Pid,
-    pub group: Pid,
+    parent: Option<Pid>,
+    /// `None` when it was made outside of this PID namespace: it has no id here then.
+    pub group: Option<Pid>,
 }
 
-/// The children of this process: the fourth field of /proc/<pid>/stat, see proc_pid_stat(5).
+#[cfg(target_os = "linux")]
+impl Process {
+    /// From a folder of /proc; see proc_pid_stat(5).
+    fn read(folder: &Path) -> Option<Self> {
+        let number = |text: &str| Pid::from_raw(text.parse().ok()?);
+        let stat = fs::read_to_string(folder.join("stat")).ok()?;
+        // The second field, the name in brackets, may hold spaces and brackets.
+        let (start, rest) = stat.rsplit_once(')')?;
+        let mut fields = rest.split_whitespace().skip(1).map(number);
+        let pid = number(start.split_whitespace().next()?)?;
+        Some(Self { pid, parent: fields.next()?, group: fields.next()? })
+    }
+
+    /// This process.
+    pub fn this() -> Option<Self> {
+        Self::read(Path::new("/proc/self"))
+    }
+}
+
+/// The children of this process.
 #[cfg(target_os = "linux")]
 fn children() -> impl Iterator<Item = Process> {
-    let this = getpid();
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    all.filter_map(move |entry| {
-        let number = |text: &str| Pid::from_raw(text.parse().ok()?);
-        let pid = number(entry.file_name().to_str()?)?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // The second field, the name in brackets, may hold spaces and brackets.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
-        let parent = number(fields.next()?)?;
-        let group = number(fields.next()?)?;
-        (parent == this).then_some(Process { pid, group })
-    })
+    all.filter_map(|entry| Process::read(&entry.path()))
+        .filter(|process| process.parent == Some(getpid()))
 }
 
 /// Says, as long as it lives, that this process runs: a locked file named like its id.

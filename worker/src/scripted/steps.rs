@@ -171,8 +171,9 @@ fn grandchild(ms: u64, detached: bool) -> Result<(), String> {
     // Inherits stdout: it also holds the worker's pipe open.
     let child = command.spawn().map_err(|e| format!("cannot start a grandchild: {e}"))?;
     let pid = rustix::process::Pid::from_child(&child);
-    // One that is detached has left this process's group before the next step.
-    while detached && rustix::process::getsid(Some(pid)).is_ok_and(|session| session != pid) {
+    // One that is detached has left this process's group before the next step. Its group is asked
+    // for and not its session: in a PID namespace whose session was begun outside, that has no id.
+    while detached && rustix::process::getpgid(Some(pid)).is_ok_and(|group| group != pid) {
         sleep(Duration::from_millis(1));
     }
     Ok(())

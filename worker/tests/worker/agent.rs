@@ -64,17 +64,20 @@ fn a_broken_line_and_a_long_line_lose_nothing() {
 
 #[test]
 fn what_the_agent_leaves_running_is_ended() {
-    let mut fixture = Fixture::new();
-    // A marker in its arguments, to find it again.
-    fixture.calls(json!([[
-        {"grandchild": {"ms": 987_001, "detached": true}},
-        {"grandchild": {"ms": 987_002}},
-        progress(true)
-    ]]));
-    let done = fixture.run();
-    assert_eq!(done.exit(), 0, "{done:#?}");
-    assert!(done.text().contains("left running were ended: "), "{}", done.text());
-    assert_eq!(processes_with("98700"), 0);
+    // By itself, and as PID 1 of a namespace whose session was begun outside of it.
+    for start in [Fixture::spawn, Fixture::spawn_contained] {
+        let mut fixture = Fixture::new();
+        // A marker in its arguments, to find it again.
+        fixture.calls(json!([[
+            {"grandchild": {"ms": 987_001, "detached": true}},
+            {"grandchild": {"ms": 987_002}},
+            progress(true)
+        ]]));
+        let done = start(&fixture).wait();
+        assert_eq!(done.exit(), 0, "{done:#?}");
+        assert!(done.text().contains("left running were ended: "), "{}", done.text());
+        assert_eq!(processes_with("98700"), 0);
+    }
 }
 
 #[test]

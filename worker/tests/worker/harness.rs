@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -32,7 +32,6 @@ pub struct Fixture {
 }
 
 /// What a worker left.
-#[derive(Debug)]
 pub struct Done {
     pub code: Option<i32>,
     pub events: Vec<Value>,
@@ -416,6 +415,14 @@ impl Running {
         let stderr = self.stderr.join().unwrap();
         assert!(!stderr.contains("hunter2"), "a secret in {stderr}");
         Done { code, events: self.events, stderr }
+    }
+}
+
+/// A line for each event: where a long text is cut, what matters is still there.
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "code {:?}, stderr {:?}", self.code, self.stderr)?;
+        self.events.iter().try_for_each(|event| writeln!(f, "{event}"))
     }
 }
 
