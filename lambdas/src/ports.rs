@@ -43,7 +43,7 @@ pub struct StreamOwner {
 }
 
 /// What is known about a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunRow {
     /// What clients are told.
     pub info: RunInfo,

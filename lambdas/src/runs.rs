@@ -96,6 +96,7 @@ pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
             state: RunState::Starting,
             reason: None,
             exit: None,
+            spent_usd: None,
         },
         stream: None,
         wait_until: None,

@@ -180,10 +180,6 @@ pub enum Kind {
         outcome: String,
         /// Cost of this iteration, US dollars.
         cost_usd: f64,
-        /// Cost of the execution up to here, all its attempts included: what stands against
-        /// [`Limits::max_cost_usd`], whichever events a reader has.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        spent_usd: Option<f64>,
         /// Tokens of this iteration.
         tokens: Tokens,
         /// Turns the agent took.
@@ -195,6 +191,10 @@ pub enum Kind {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         commit: Option<String>,
     },
+    /// What the run has spent and reserved. Nothing is asked of the model's service before one that
+    /// covers it was written, so that the newest one bounds what the run has cost.
+    #[serde(rename = "spend")]
+    Spend(Spend),
     /// The worker ends here and wants to be started again later.
     #[serde(rename = "wait")]
     Wait {
@@ -220,6 +220,10 @@ pub enum Kind {
         /// One sentence for a person.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         text: Option<String>,
+        /// What the run has spent in the end; nothing is reserved any more. A run that was refused
+        /// before it began has none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        spend: Option<Spend>,
     },
     /// Anything else worth saying.
     #[serde(rename = "log")]
@@ -227,6 +231,25 @@ pub enum Kind {
         /// What.
         text: String,
     },
+}
+
+/// What a run has used. It grows from event to event, except for what is reserved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct Spend {
+    /// What this run has cost, US dollars.
+    pub spent_usd: f64,
+    /// What this run may cost beyond that before the next such event, US dollars: requests that are
+    /// under way or may follow.
+    pub reserved_usd: f64,
+    /// What the execution has cost, US dollars: its earlier runs, as the worker was told, and this
+    /// one. It stands against [`Limits::max_cost_usd`].
+    pub execution_usd: f64,
+    /// Tokens of this run.
+    pub tokens: Tokens,
+    /// Iterations of this run that have ended.
+    pub iterations: u32,
 }
 
 /// What bounds a run.
@@ -336,6 +359,7 @@ mod tests {
             reason: RunExit::Complete,
             exit: 0,
             text: None,
+            spend: None,
         }))
         .unwrap();
         let envelope = Envelope::parse(&line).unwrap();
@@ -359,6 +383,7 @@ mod tests {
                 Kind::KeyRotate { .. } => kind::KEY_ROTATE,
                 Kind::Checkpoint { .. } => kind::CHECKPOINT,
                 Kind::IterEnd { .. } => kind::ITER_END,
+                Kind::Spend(_) => kind::SPEND,
                 Kind::Wait { .. } => kind::WAIT,
                 Kind::Interrupt { .. } => kind::INTERRUPT,
                 Kind::RunEnd { .. } => kind::RUN_END,
@@ -389,15 +414,15 @@ mod tests {
             Kind::IterEnd {
                 outcome: text(),
                 cost_usd: 0.0,
-                spent_usd: None,
                 tokens: Tokens::default(),
                 turns: 1,
                 duration_ms: 1,
                 commit: None,
             },
+            Kind::Spend(Spend::default()),
             Kind::Wait { until: 1, reason: text() },
             Kind::Interrupt { signal: text() },
-            Kind::RunEnd { reason: RunExit::Complete, exit: 0, text: None },
+            Kind::RunEnd { reason: RunExit::Complete, exit: 0, text: None, spend: None },
             Kind::Log { text: text() },
         ] {
             let name = name(&kind);

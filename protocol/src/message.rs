@@ -232,7 +232,7 @@ pub enum ErrorCode {
 }
 
 /// Where a run stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct RunInfo {
@@ -258,6 +258,10 @@ pub struct RunInfo {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub exit: Option<i64>,
+    /// What the execution has cost up to here, US dollars: this run and those before it. Once the
+    /// run is over and settled it is the ledger's number; until then what the worker last said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spent_usd: Option<f64>,
 }
 
 /// A line that is not an event of ours: what precedes or outlives the worker.

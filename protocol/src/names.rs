@@ -235,6 +235,11 @@ pub mod worker_env {
     pub const MAX_DURATION_SECS: &str = "RALPH_MAX_DURATION_SECS";
     /// Highest cost of one execution, US dollars.
     pub const MAX_COST_USD: &str = "RALPH_MAX_COST_USD";
+    /// What the earlier runs of the execution have cost, US dollars; absent when the worker runs
+    /// alone and reads it from the commits.
+    pub const SPENT_USD: &str = "RALPH_SPENT_USD";
+    /// Iterations that ended in the earlier runs of the execution; absent as above.
+    pub const ITERATIONS_DONE: &str = "RALPH_ITERATIONS_DONE";
     /// Longest iteration, seconds.
     pub const ITERATION_TIMEOUT_SECS: &str = "RALPH_ITERATION_TIMEOUT_SECS";
     /// Longest silence of the agent, seconds.

@@ -62,6 +62,8 @@ pub mod attribute {
     pub const REASON: &str = "reason";
     /// The worker's exit code.
     pub const EXIT: &str = "exit";
+    /// What an execution has cost, this run and those before it, US dollars; only grows.
+    pub const SPENT_USD: &str = "spentUsd";
     /// Until when a waiting run waits, ms since the epoch.
     pub const WAIT_UNTIL: &str = "waitUntil";
     /// ARN of the execution that holds a lease, is asked to stop, or started a run.

@@ -65,6 +65,7 @@ impl Server {
             state: RunState::Ended,
             reason: None,
             exit: Some(0),
+            spent_usd: None,
         });
         ServerMessage::Runs { workstream: "w".parse().unwrap(), runs: runs.collect() }
     }

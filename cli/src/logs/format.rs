@@ -87,12 +87,10 @@ fn summary(details: &Details<'_>) -> Option<String> {
             format!("{} → {}{pushed}", details.commit, details.branch)
         }
         kind::ITER_END => {
-            let spent = details.spent_usd.map(|usd| format!(" of ${usd:.4} so far"));
             format!(
-                "{}, ${:.4}{}, {}, {} turns {}",
+                "{}, ${:.4}, {}, {} turns {}",
                 details.outcome,
                 details.cost_usd,
-                spent.unwrap_or_default(),
                 seconds(details.duration_ms),
                 details.turns,
                 details.commit
@@ -200,8 +198,8 @@ mod tests {
                 "checkpoint        abc → ralph/w, not pushed",
             ),
             (
-                r#""type":"iter.end","outcome":"ok","costUsd":0.5,"spentUsd":1.5,"tokens":{},"turns":4,"durationMs":61000,"commit":"abc""#,
-                "iter.end          ok, $0.5000 of $1.5000 so far, 61.0 s, 4 turns abc",
+                r#""type":"iter.end","outcome":"ok","costUsd":0.5,"tokens":{},"turns":4,"durationMs":61000,"commit":"abc""#,
+                "iter.end          ok, $0.5000, 61.0 s, 4 turns abc",
             ),
             (
                 r#""type":"wait","until":1700000000000,"reason":"limit""#,

@@ -122,14 +122,14 @@ fn running(newest: Option<&RunRow>) -> (String, Option<String>) {
     (state, row.reason.clone())
 }
 
-/// What the execution has cost: its newest `iter.end` says.
+/// What the execution has cost: its newest `spend` says.
 async fn cost(rows: &[RunRow], logs: &LogReader) -> Result<Option<f64>> {
     let spent = |line: &str| {
         // Most lines are something else; a look at the text spares reading them.
-        line.contains(kind::ITER_END)
+        line.contains(kind::SPEND)
             .then(|| Details::parse(line))?
-            .filter(|event| event.kind == kind::ITER_END)?
-            .spent_usd
+            .filter(|event| event.kind == kind::SPEND)
+            .map(|event| event.execution_usd)
     };
     for stream in rows.iter().filter_map(|row| row.stream.as_deref()) {
         if let Some(usd) = logs.newest(stream, spent).await? {

@@ -65,6 +65,7 @@ pub(super) fn run_row(item: &Item) -> Option<RunRow> {
         state: text(item, a::STATE).and_then(RunState::parse).unwrap_or(RunState::Starting),
         reason: text(item, a::REASON).map(str::to_owned),
         exit: number(item, a::EXIT),
+        spent_usd: number(item, a::SPENT_USD),
         run,
     };
     let stream = text(item, a::STREAM).map(str::to_owned);

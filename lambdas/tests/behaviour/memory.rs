@@ -364,6 +364,7 @@ impl Executions for MemoryTable {
                 state: RunState::Starting,
                 reason: None,
                 exit: None,
+                spent_usd: None,
             },
             stream: None,
             wait_until: None,

@@ -25,6 +25,8 @@ pub const KEY_ROTATE: &str = "key.rotate";
 pub const CHECKPOINT: &str = "checkpoint";
 /// An iteration ended.
 pub const ITER_END: &str = "iter.end";
+/// What the run has spent and reserved.
+pub const SPEND: &str = "spend";
 /// The worker ends and wants to be started again later.
 pub const WAIT: &str = "wait";
 /// A signal asked the worker to stop.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{VERSION, timestamp_ms};
+use super::{Spend, VERSION, timestamp_ms};
 use crate::ids::{Run, Workstream};
 
 /// What every reader needs of an event, whatever its type: unknown types and fields pass.
@@ -117,9 +117,18 @@ pub struct Details<'a> {
     /// Cost of an iteration, US dollars.
     #[serde(default)]
     pub cost_usd: f64,
-    /// Cost of the execution so far, US dollars.
+    /// In `spend`: cost of the run, US dollars.
     #[serde(default)]
-    pub spent_usd: Option<f64>,
+    pub spent_usd: f64,
+    /// In `spend`: what the run may cost beyond that, US dollars.
+    #[serde(default)]
+    pub reserved_usd: f64,
+    /// In `spend`: cost of the execution so far, US dollars.
+    #[serde(default)]
+    pub execution_usd: f64,
+    /// In `run.end`.
+    #[serde(default)]
+    pub spend: Option<Spend>,
     /// How long it took.
     #[serde(default)]
     pub duration_ms: u64,

@@ -217,11 +217,6 @@ outcome: string,
  */
 costUsd: number,
 /**
- * Cost of the execution up to here, all its attempts included: what stands against
- * [`Limits::max_cost_usd`], whichever events a reader has.
- */
-spentUsd?: number,
-/**
  * Tokens of this iteration.
  */
 tokens: Tokens,
@@ -236,7 +231,7 @@ durationMs: number,
 /**
  * HEAD afterwards.
  */
-commit?: string, } | { "type": "wait",
+commit?: string, } | { "type": "spend" } & Spend | { "type": "wait",
 /**
  * Until when, ms since the epoch.
  */
@@ -260,7 +255,12 @@ exit: number,
 /**
  * One sentence for a person.
  */
-text?: string, } | { "type": "log",
+text?: string,
+/**
+ * What the run has spent in the end; nothing is reserved any more. A run that was refused
+ * before it began has none.
+ */
+spend?: Spend, } | { "type": "log",
 /**
  * What.
  */
@@ -331,7 +331,12 @@ reason?: string,
 /**
  * The worker's exit code.
  */
-exit?: number, };
+exit?: number,
+/**
+ * What the execution has cost up to here, US dollars: this run and those before it. Once the
+ * run is over and settled it is the ledger's number; until then what the worker last said.
+ */
+spentUsd?: number, };
 
 /**
  * Where lines come from.

@@ -26,7 +26,6 @@ impl Machine {
                 Kind::IterEnd {
                     outcome: attempt.outcome.name().to_owned(),
                     cost_usd: attempt.cost.dollars(),
-                    spent_usd: Some(self.ledger.cost.dollars()),
                     tokens: attempt.tokens,
                     turns: attempt.turns,
                     duration_ms: attempt.duration_ms,
