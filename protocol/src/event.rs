@@ -25,6 +25,10 @@ pub const MAX_LINE: usize = 12_288;
 /// The version this build writes.
 pub const VERSION: u8 = 1;
 
+/// Most bytes of output that a worker writes without saying again what it has spent: the newest
+/// `spend` is near the end of a stream, wherever that was cut off.
+pub const SPEND_EVERY: usize = 256 << 10;
+
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -291,6 +295,24 @@ pub struct Tokens {
     /// Written to the cache.
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub cache_write: u64,
+}
+
+impl Tokens {
+    /// Adds others.
+    pub const fn add(&mut self, other: Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cache_read = self.cache_read.saturating_add(other.cache_read);
+        self.cache_write = self.cache_write.saturating_add(other.cache_write);
+    }
+
+    /// Takes others away; none is less than zero.
+    pub const fn subtract(&mut self, other: Self) {
+        self.input = self.input.saturating_sub(other.input);
+        self.output = self.output.saturating_sub(other.output);
+        self.cache_read = self.cache_read.saturating_sub(other.cache_read);
+        self.cache_write = self.cache_write.saturating_sub(other.cache_write);
+    }
 }
 
 impl Kind {

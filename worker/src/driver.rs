@@ -7,6 +7,7 @@ use ralph_protocol::exit::RunExit;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::{
+    account::Account,
     agent::{Runner, Stop},
     git::Workplace,
     journal::Journal,
@@ -56,6 +57,8 @@ pub struct Ports<'a, W, R, C> {
     pub hurry: &'a watch::Sender<Option<u64>>,
     /// Where events go.
     pub journal: &'a Journal,
+    /// What is spent.
+    pub account: &'a Account,
 }
 
 type Operation<'a> = Pin<Box<dyn Future<Output = Event> + 'a>>;
@@ -79,6 +82,8 @@ pub async fn drive<W: Workplace, R: Runner, C: Clock>(
                 Effect::End { exit, text } => return Ended { exit, text },
                 Effect::Emit(level, kind) => ports.journal.emit(level, kind),
                 Effect::Iteration(n) => ports.journal.set_iteration(n),
+                Effect::Earlier(ledger) => ports.account.begin(ledger),
+                Effect::Spend(iterations) => ports.account.say(iterations),
                 Effect::Hurry(by) => drop(ports.hurry.send_replace(Some(by))),
                 Effect::StopAgent => drop(stop.send_replace(Stop::Term)),
                 Effect::KillAgent => drop(stop.send_replace(Stop::Kill)),
@@ -138,6 +143,8 @@ fn begin<'a, W: Workplace, R: Runner, C: Clock>(
         // Done by the caller.
         Effect::Emit(..)
         | Effect::Iteration(_)
+        | Effect::Earlier(_)
+        | Effect::Spend(_)
         | Effect::Hurry(_)
         | Effect::StopAgent
         | Effect::KillAgent

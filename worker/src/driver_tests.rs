@@ -149,6 +149,7 @@ fn play(fixture: &Fixture, verifies: bool, signals: &[u64]) -> (RunExit, u64, Ve
         clock: fixture.clock,
         hurry: &hurry,
         journal: &journal,
+        account: &Account::new(Usd::default(), journal.clone()),
     };
     let (sender, mut receiver) = mpsc::channel(8);
     let mut run = pin!(drive(Machine::new(terms(verifies)), &ports, &mut receiver));

@@ -17,6 +17,7 @@
 //! * [`journal`], [`redact`]: events, numbered and without secrets
 //! * [`run`], [`validate`]: one run, and what can be checked before it
 //! * [`platform`]: what the operating system does to keep the secrets
+pub mod account;
 pub mod agent;
 pub mod classify;
 pub mod config;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ralph_protocol::{
-    event::{Kind, Level},
+    event::{Kind, Level, Spend},
     exit::RunExit,
     ids::{Run, Workstream},
     secret::GitToken,
@@ -14,13 +14,14 @@ use tokio::{
 };
 
 use crate::{
+    account::Account,
     agent::{Process, sweep},
     config::{Config, ConfigError, Environment, Secrets},
     driver::{Ended, Ports, SystemClock, drive},
     gateway::Gateway,
     git::Checkout,
     journal::{Journal, open_copy},
-    machine::{Machine, Terms},
+    machine::{Machine, Terms, Usd},
     redact::Redactor,
 };
 
@@ -47,14 +48,16 @@ pub fn run(environment: &Environment) -> RunExit {
     for guard in crate::platform::missing_guards() {
         journal.log(Level::Warn, format!("not guarded on this system: {guard}"));
     }
+    let limit = Usd::from_dollars(config.limits.max_cost_usd);
+    let account = Account::new(limit, journal.clone());
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        block_on(config, secrets, &journal)
+        block_on(config, secrets, &journal, &account)
     }));
     let ended = ended.unwrap_or_else(|_| Ended {
         exit: RunExit::Internal,
         text: Some("a fault of the worker itself; the log says where".to_owned()),
     });
-    finish(&journal, ended)
+    finish(&journal, ended, Some(account.close()))
 }
 
 /// Reports a wrong environment: as events when at least the run is known, else on stderr.
@@ -69,17 +72,17 @@ fn refuse(error: &ConfigError) -> RunExit {
     };
     journal.log(Level::Error, error.to_string());
     let first = error.problems.first().cloned();
-    finish(&journal, Ended { exit: RunExit::Configuration, text: first })
+    finish(&journal, Ended { exit: RunExit::Configuration, text: first }, None)
 }
 
-fn finish(journal: &Journal, Ended { exit, text }: Ended) -> RunExit {
+fn finish(journal: &Journal, Ended { exit, text }: Ended, spend: Option<Spend>) -> RunExit {
     let level = match exit {
         RunExit::Complete => Level::Info,
         exit if exit.is_final() => Level::Error,
         _ => Level::Warn,
     };
     // When stdout is blocked there is nobody left to tell.
-    let _ = journal.finish(level, Kind::RunEnd { reason: exit, exit: exit.code(), text, spend: None });
+    let _ = journal.finish(level, Kind::RunEnd { reason: exit, exit: exit.code(), text, spend });
     exit
 }
 
@@ -128,11 +131,11 @@ fn report_panics(journal: &Journal) {
     std::panic::set_hook(Box::new(move |info| journal.emit_in_panic(info.to_string())));
 }
 
-fn block_on(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
+fn block_on(config: Config, secrets: Secrets, journal: &Journal, account: &Account) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(go(config, secrets, journal));
+            let ended = runtime.block_on(go(config, secrets, journal, account));
             // A blocking read that never returns must not hold the exit.
             runtime.shutdown_timeout(Duration::from_millis(100));
             ended
@@ -145,20 +148,19 @@ fn internal(text: String) -> Ended {
     Ended { exit: RunExit::Internal, text: Some(text) }
 }
 
-async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
+async fn go(config: Config, secrets: Secrets, journal: &Journal, account: &Account) -> Ended {
     let mut signals = match listen() {
         Ok(signals) => signals,
         Err(error) => return internal(format!("cannot listen to signals: {error}")),
     };
     let (hurry, hurried) = watch::channel(None);
     let checkout = Checkout::new(&config, &secrets, hurried, journal.clone());
-    let gateway =
-        match Gateway::start(config.model_endpoint.clone(), secrets.anthropic, journal.clone())
-            .await
-        {
-            Ok(gateway) => gateway,
-            Err(error) => return internal(format!("cannot start the gateway: {error}")),
-        };
+    let endpoint = config.model_endpoint.clone();
+    let gateway = Gateway::start(endpoint, secrets.anthropic, account.clone(), journal.clone());
+    let gateway = match gateway.await {
+        Ok(gateway) => gateway,
+        Err(error) => return internal(format!("cannot start the gateway: {error}")),
+    };
     let seconds = Duration::from_secs;
     let limits = config.limits;
     let terms = Terms {
@@ -179,6 +181,7 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
         timeout: seconds(limits.iteration_timeout_secs),
         silence: seconds(limits.silence_secs),
         journal: journal.clone(),
+        account: account.clone(),
         gateway,
     };
     let workplace = Mutex::new(checkout);
@@ -188,6 +191,7 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal) -> Ended {
         clock: &SystemClock,
         hurry: &hurry,
         journal,
+        account,
     };
     let ended = drive(Machine::new(terms), &ports, &mut signals).await;
     // What a signal cut off (a verify command, a push) leaves no process behind.

@@ -15,6 +15,7 @@ use std::{
 use axum::{Router, body::Body, response::Response, routing::post};
 use ralph_protocol::secret::AnthropicKeys;
 use ralph_worker::{
+    account::Account,
     agent::{lines::Lines, stream::Transcript},
     gateway::Gateway,
     journal::Journal,
@@ -28,6 +29,8 @@ use tokio::{
 };
 
 const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";
+const QUESTION: &str = r#"{"model":"claude-haiku-4-5","max_tokens":1}"#;
+const ANSWER: &str = r#"{"model":"claude-haiku-4-5","usage":{"input_tokens":1}}"#;
 const SECRETS: [&str; 3] = [
     "not-a-real-key-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "not-a-real-key-BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB",
@@ -38,7 +41,8 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some(process::WORKER) {
         process::be_the_worker();
     }
-    let rows = [throughput(), latency(), process::memory(), gateway()];
+    let rows =
+        [throughput(), latency(), process::long_lines(), process::large_requests(), gateway()];
     for row in rows {
         println!("{row}");
     }
@@ -178,7 +182,7 @@ fn gateway() -> Value {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (direct, through) = runtime.block_on(async {
-        let answer = || async { Response::new(Body::from("{\"usage\":{}}")) };
+        let answer = || async { Response::new(Body::from(ANSWER)) };
         let app = Router::new().route("/v1/messages", post(answer));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let upstream = listener.local_addr().expect("an address").to_string();
@@ -186,8 +190,10 @@ fn gateway() -> Value {
         let keys = AnthropicKeys::parse(r#"{"keys":[{"id":"a","value":"not-a-real-key"}]}"#)
             .expect("keys");
         let url = format!("http://{upstream}").parse().expect("a URL");
-        let gateway = Gateway::start(url, keys, journal(io::sink())).await.expect("a gateway");
-        let lease = gateway.open(Usd::from_dollars(1.0)).expect("randomness");
+        let journal = journal(io::sink());
+        let account = Account::new(Usd::from_dollars(1.0), journal.clone());
+        let gateway = Gateway::start(url, keys, account, journal).await.expect("a gateway");
+        let lease = gateway.open().expect("randomness");
         let address = lease.endpoint().url.replace("http://", "");
         let key = lease.endpoint().dummy_key.clone();
         // Interleaved, so that both see the same machine.
@@ -210,7 +216,8 @@ fn gateway() -> Value {
 async fn ask(stream: &mut TcpStream, key: &str) -> f64 {
     stream.set_nodelay(true).expect("a socket");
     let request = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-length: 2\r\n\r\n{{}}"
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-length: {}\r\n\r\n{QUESTION}",
+        QUESTION.len()
     );
     let begun = Instant::now();
     stream.write_all(request.as_bytes()).await.expect("a request");

@@ -19,7 +19,9 @@ use tokio::{
 
 use super::{command, lines::Source, stream::Transcript, sweep};
 use crate::{
+    account::Account,
     classify::{self, End, Stopped},
+    gateway::price,
     journal::Journal,
     machine::{Attempt, Order, Outcome, Usd, policy::AGENT_GRACE_MS},
 };
@@ -67,6 +69,8 @@ pub struct Process {
     pub silence: Duration,
     /// Where its output goes.
     pub journal: Journal,
+    /// What it spends.
+    pub account: Account,
     /// How it reaches the model.
     pub gateway: crate::gateway::Gateway,
 }
@@ -78,7 +82,7 @@ impl Runner for Process {
             // Asked for while the prompt was read: nothing is started any more.
             return Attempt { outcome: Outcome::Interrupted, ..no_start(String::new()) };
         }
-        let lease = match self.gateway.open(order.budget) {
+        let lease = match self.gateway.open() {
             Ok(lease) => lease,
             Err(error) => return no_start(format!("the gateway cannot make a key: {error}")),
         };
@@ -109,23 +113,22 @@ impl Runner for Process {
                 (Some(127), None)
             }
         };
-        let metered = lease.close().await;
+        let (metered, gateway) = lease.close().await;
         if transcript.broken_lines > 0 {
             let text =
                 format!("{} lines of the agent's output were broken", transcript.broken_lines);
             self.journal.log(Level::Warn, text);
         }
-        let outcome = classify::classify(&End {
-            transcript: &transcript,
-            code,
-            stopped,
-            gateway: metered.verdict,
-        });
+        let outcome = classify::classify(&End { transcript: &transcript, code, stopped, gateway });
         let result = transcript.result.unwrap_or_default();
+        let settled = price::settle(metered.known, metered.unknown, result.cost);
+        if let Some(text) = settled.says {
+            self.journal.log(Level::Warn, text);
+        }
+        self.account.end_attempt(metered, settled.cost);
         Attempt {
             outcome,
-            // An agent that was cut off says nothing, and one that is wrong says too little.
-            cost: result.cost.unwrap_or_default().max(metered.cost),
+            cost: settled.cost,
             tokens: if result.cost.is_some() { result.tokens } else { metered.tokens },
             turns: result.turns,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -14,6 +14,7 @@ use super::{
     DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE, Environment, RESCUE_PREFIX,
     repo,
 };
+use crate::machine::{Ledger, Usd};
 
 pub(super) struct Reader<'a> {
     environment: &'a Environment,
@@ -197,6 +198,24 @@ impl<'a> Reader<'a> {
             silence_secs: silence_secs?,
             max_stalls: max_stalls?,
         })
+    }
+
+    /// What the earlier runs have used. Either variable alone means that the other is zero.
+    pub(super) fn earlier(&mut self) -> Option<Ledger> {
+        let (spent, done) = (self.optional(env::SPENT_USD), self.optional(env::ITERATIONS_DONE));
+        let cost = spent.and_then(|text| {
+            let usd = text.parse().ok().filter(|usd| (0.0..=1e9).contains(usd));
+            let allowed = "US dollars, from 0 to 1000000000";
+            let problem = || format!("`{}` is not a sum\nhint: {allowed}", clip(text));
+            self.checked(env::SPENT_USD, usd.map(Usd::from_dollars).ok_or_else(problem))
+        });
+        let iterations = done.and_then(|text| {
+            let problem = |_| format!("`{}` is not a number of iterations", clip(text));
+            self.checked(env::ITERATIONS_DONE, text.parse().map_err(problem))
+        });
+        spent.or(done)?;
+        let (cost, iterations) = (cost.unwrap_or_default(), iterations.unwrap_or_default());
+        Some(Ledger { iterations, cost })
     }
 
     pub(super) fn agent_command(&mut self) -> Option<Vec<String>> {

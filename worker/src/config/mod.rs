@@ -14,6 +14,8 @@ use ralph_protocol::{
 };
 use url::Url;
 
+use crate::machine::Ledger;
+
 pub use repo::RepoError;
 
 /// Where checkouts go unless `RALPH_WORKDIR` says otherwise: the image's volume.
@@ -50,6 +52,9 @@ pub struct Config {
     pub prompt_file: String,
     /// What bounds the run; each is greater than zero.
     pub limits: Limits,
+    /// What earlier runs of the execution have used; `None` when the worker runs alone and reads it
+    /// from the commits.
+    pub earlier: Option<Ledger>,
     /// The agent's command, one element an argument, placeholders not yet filled in.
     pub agent_command: Vec<String>,
     /// Must pass before the work counts as complete.
@@ -116,6 +121,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
         reader.branch(env::BRANCH).or_else(|| workstream.as_ref().map(Workstream::default_branch));
     let prompt_file = reader.prompt_file();
     let limits = reader.limits();
+    let earlier = reader.earlier();
     let agent_command = reader.agent_command();
     let verify_command = reader.text(env::VERIFY_COMMAND);
     let model_endpoint = reader.model_endpoint();
@@ -156,6 +162,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
                 branch,
                 prompt_file,
                 limits,
+                earlier,
                 agent_command,
                 verify_command,
                 journal,

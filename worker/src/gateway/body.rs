@@ -1,77 +1,105 @@
-//! A response body that is metered while it streams through.
+//! An answer's way to the agent, and to the meter.
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use axum::body::{Bytes, HttpBody};
-use http_body::{Frame, SizeHint};
-
-use tokio::sync::OwnedSemaphorePermit;
+use http_body::Frame;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{Shared, meter::Meter};
+use crate::account::Reservation;
 
-/// Passes every frame on as it comes. What was metered is booked when the body ends or is dropped:
-/// an agent that hangs up has still paid for what was sent.
-pub(super) struct MeteredBody<B> {
-    inner: B,
-    /// `None` once it is booked.
-    meter: Option<(Meter, UnderWay)>,
-    shared: Arc<Shared>,
-}
+/// Pieces of an answer that wait for an agent that reads slowly.
+const PIECES: usize = 8;
 
-/// A request under way, of one lease.
+/// A request under way: what is reserved for it, and its slot.
 pub(super) struct UnderWay {
-    pub(super) lease: u64,
-    pub(super) _permit: OwnedSemaphorePermit,
+    /// None for a request that is free.
+    pub(super) reservation: Option<Reservation>,
+    pub(super) _slot: OwnedSemaphorePermit,
 }
 
-impl<B> MeteredBody<B> {
-    pub(super) fn new(inner: B, meter: Meter, under_way: UnderWay, shared: Arc<Shared>) -> Self {
-        Self { inner, meter: Some((meter, under_way)), shared }
-    }
-
-    fn book(&mut self) {
-        if let Some((meter, under_way)) = self.meter.take() {
-            let (model, used) = meter.finish();
-            self.shared.book(under_way.lease, &model, used);
+impl UnderWay {
+    /// Whether the service has the request, and may bill it.
+    pub(super) fn sent(&mut self, sent: bool) {
+        if let Some(reservation) = &mut self.reservation {
+            reservation.sent(sent);
         }
     }
 }
 
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for MeteredBody<B> {
+/// An answer that is being counted. What was metered is booked at its end, or when it is dropped.
+struct Counted {
+    meter: Meter,
+    under_way: UnderWay,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.under_way.reservation.take() {
+            self.shared.book(reservation, std::mem::take(&mut self.meter));
+        }
+    }
+}
+
+/// What the agent reads of an answer.
+pub(super) struct Piped<E>(mpsc::Receiver<Result<Bytes, E>>);
+
+impl<E> HttpBody for Piped<E> {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = E;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let (Some(data), Some((meter, _))) = (frame.data_ref(), &mut self.meter) {
-                    meter.feed(data);
-                }
-            }
-            Some(Err(_)) | None => self.book(),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+    ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }
 
-impl<B> Drop for MeteredBody<B> {
-    fn drop(&mut self) {
-        self.book();
-    }
+/// Reads an answer in a task of its own, meters it and hands it on. An agent that hangs up before
+/// the first piece has still caused the whole answer, and it is read to its end. One that hangs up
+/// later ends it, once it is known what the request has cost: the service then stops too.
+pub(super) fn pipe<B>(
+    mut answer: B,
+    meter: Meter,
+    under_way: UnderWay,
+    shared: Arc<Shared>,
+) -> Piped<B::Error>
+where
+    B: HttpBody<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: Send + 'static,
+{
+    let (agent, pieces) = mpsc::channel(PIECES);
+    tokio::spawn(async move {
+        let mut counted = Counted { meter, under_way, shared };
+        let mut heard = false;
+        loop {
+            let next = std::future::poll_fn(|context| Pin::new(&mut answer).poll_frame(context));
+            let piece = tokio::select! {
+                piece = next => piece,
+                () = agent.closed(), if heard && counted.meter.has_usage() => return,
+            };
+            match piece {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    counted.meter.feed(&data);
+                    heard |= agent.send(Ok(data)).await.is_ok();
+                }
+                Some(Err(error)) => {
+                    // Booked first: an agent that sees the cut may be gone at once.
+                    drop(counted);
+                    let _ = agent.send(Err(error)).await;
+                    return;
+                }
+                None => return,
+            }
+        }
+    });
+    Piped(pieces)
 }

@@ -1,6 +1,8 @@
 //! Which key to use: in the order of the secret, without those that are refused, and without
 //! those that are limited until their limit is over.
 
+use std::collections::BTreeSet;
+
 use ralph_protocol::secret::{AnthropicKeys, Value};
 
 /// The keys and what the service said about each.
@@ -36,16 +38,16 @@ impl KeyRing {
         }
     }
 
-    /// The first key that may be used now: its number, id and value.
+    /// The first key that may be used now and was not `asked` yet: its number, id and value.
     #[must_use]
-    pub fn usable(&self, now: u64) -> Option<(usize, &str, &Value)> {
+    pub fn usable(&self, now: u64, asked: &BTreeSet<usize>) -> Option<(usize, &str, &Value)> {
         self.keys.iter().enumerate().find_map(|(number, key)| {
             let usable = match key.state {
                 KeyState::Good => true,
                 KeyState::Limited(until) => until <= now,
                 KeyState::Refused => false,
             };
-            usable.then_some((number, key.id.as_str(), &key.value))
+            (usable && !asked.contains(&number)).then_some((number, key.id.as_str(), &key.value))
         })
     }
 
@@ -109,7 +111,7 @@ mod tests {
     }
 
     fn usable(ring: &KeyRing, now: u64) -> Option<String> {
-        ring.usable(now).map(|(_, id, _)| id.to_owned())
+        ring.usable(now, &BTreeSet::new()).map(|(_, id, _)| id.to_owned())
     }
 
     #[test]

@@ -101,6 +101,12 @@ impl Meter {
         };
     }
 
+    /// Whether it is known what was read; what is written can be estimated.
+    #[must_use]
+    pub fn has_usage(&self) -> bool {
+        self.used != Tokens::default()
+    }
+
     /// Model and tokens, at the end or wherever the response was cut: then what was streamed is
     /// estimated, because the service counts it too.
     #[must_use]

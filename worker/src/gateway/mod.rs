@@ -15,23 +15,22 @@ use std::{
     time::Duration,
 };
 
-use ralph_protocol::{
-    event::{Level, Tokens},
-    secret::AnthropicKeys,
-};
+use ralph_protocol::{event::Level, secret::AnthropicKeys};
 use tokio::{net::TcpListener, sync::Semaphore};
 use url::Url;
 
 use crate::{
+    account::{Account, Metered, Reservation},
     agent::command::Endpoint,
     classify,
     journal::{Journal, now_ms},
-    machine::Usd,
 };
 
-/// Most requests under way at a time; more wait. Each may still cost something when the limit is
-/// reached, so this bounds by how much it is passed.
+/// Most requests under way at a time; more wait.
 const MAX_UNDER_WAY: u32 = 16;
+
+/// Most bytes of requests that are held at a time; more wait. In KiB, the unit of the permits.
+const MAX_HELD_KIB: u32 = 96 << 10;
 
 /// At the end of an attempt: how long to wait for answers that were cut off to be counted.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -48,33 +47,21 @@ pub(crate) struct Shared {
     upstream: Url,
     client: proxy::Client,
     journal: Journal,
+    account: Account,
     state: Mutex<State>,
     under_way: Arc<Semaphore>,
+    /// A permit for each KiB of a request.
+    held: Arc<Semaphore>,
 }
 
 pub(crate) struct State {
     keys: keys::KeyRing,
     /// The key the agent must show; `None` between attempts.
     dummy: Option<String>,
-    budget: Usd,
-    /// Which lease is open, or was last.
-    lease: u64,
-    used: Metered,
-    /// What was counted after its lease was closed: the next lease's.
-    late: Metered,
+    /// A request of this attempt was refused because the limit is reached.
+    over_budget: bool,
     /// Models whose prices are not known here, each reported once.
     unknown: BTreeSet<String>,
-}
-
-/// What an attempt used, as the gateway saw it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Metered {
-    /// Estimated from tokens and list prices.
-    pub cost: Usd,
-    /// Tokens used.
-    pub tokens: Tokens,
-    /// What the service said about keys and limits.
-    pub verdict: classify::Gateway,
 }
 
 impl Gateway {
@@ -82,43 +69,45 @@ impl Gateway {
     ///
     /// # Errors
     /// When no port can be had or the system has no certificates.
-    pub async fn start(upstream: Url, keys: AnthropicKeys, journal: Journal) -> io::Result<Self> {
+    pub async fn start(
+        upstream: Url,
+        keys: AnthropicKeys,
+        account: Account,
+        journal: Journal,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let state = State {
             keys: keys::KeyRing::new(keys),
             dummy: None,
-            budget: Usd::default(),
-            lease: 0,
-            used: Metered::default(),
-            late: Metered::default(),
+            over_budget: false,
             unknown: BTreeSet::new(),
         };
-        let client = proxy::client()?;
-        let under_way = Arc::new(Semaphore::new(MAX_UNDER_WAY as usize));
-        let state = Mutex::new(state);
-        let shared = Arc::new(Shared { upstream, client, journal, state, under_way });
+        let shared = Arc::new(Shared {
+            upstream,
+            client: proxy::client()?,
+            journal,
+            account,
+            state: Mutex::new(state),
+            under_way: Arc::new(Semaphore::new(MAX_UNDER_WAY as usize)),
+            held: Arc::new(Semaphore::new(MAX_HELD_KIB as usize)),
+        });
         tokio::spawn(proxy::serve(listener, Arc::clone(&shared)));
         Ok(Self { shared, url })
     }
 
-    /// Opens access for one attempt that may cost this much. What was open before is closed.
+    /// Opens access for one attempt. What was open before is closed.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn open(&self, budget: Usd) -> io::Result<Lease> {
+    pub fn open(&self) -> io::Result<Lease> {
         let mut random = [0u8; 24];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let dummy_key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let dummy_key = format!("ralph-gateway-{dummy_key}");
         let mut state = self.shared.lock();
         state.dummy = Some(dummy_key.clone());
-        state.budget = budget;
-        state.lease += 1;
-        // With what was counted since the last lease was closed.
-        let (used, late) = (std::mem::take(&mut state.used), std::mem::take(&mut state.late));
-        state.used.add(used.tokens, used.cost);
-        state.used.add(late.tokens, late.cost);
+        state.over_budget = false;
         drop(state);
         let endpoint = Endpoint { url: self.url.clone(), dummy_key };
         Ok(Lease { shared: Arc::clone(&self.shared), endpoint })
@@ -148,17 +137,18 @@ impl Lease {
     }
 
     /// Closes the access and says what was used and what the service said. Call it when the agent
-    /// is gone: answers it no longer reads are then over, and count.
-    pub async fn close(self) -> Metered {
+    /// is gone: most answers it no longer reads are then over. Others are the next attempt's.
+    pub async fn close(self) -> (Metered, classify::Gateway) {
         self.shared.lock().dummy = None;
         let all = self.shared.under_way.acquire_many(MAX_UNDER_WAY);
-        // What is later still counts for the next lease.
         drop(tokio::time::timeout(SETTLE, all).await);
-        let mut state = self.shared.lock();
-        let mut metered = std::mem::take(&mut state.used);
-        metered.verdict.no_key = state.keys.none_left();
-        metered.verdict.limited_until = state.keys.limited_until(now_ms());
-        metered
+        let state = self.shared.lock();
+        let verdict = classify::Gateway {
+            over_budget: state.over_budget,
+            no_key: state.keys.none_left(),
+            limited_until: state.keys.limited_until(now_ms()),
+        };
+        (self.shared.account.metered(), verdict)
     }
 }
 
@@ -179,65 +169,19 @@ impl Shared {
 }
 
 impl Shared {
-    /// Adds what a response cost to the lease it was for.
-    pub(crate) fn book(&self, lease: u64, model: &str, used: price::Used) {
+    /// Counts what an answer has cost. One that cannot be read costs what was reserved for it.
+    pub(crate) fn book(&self, reservation: Reservation, meter: meter::Meter) {
+        let (model, used) = meter.finish();
         if used == price::Used::default() {
             return;
         }
-        let mut state = self.lock();
-        let known = price::is_known(model) || !state.unknown.insert(model.to_owned());
-        let metered = if lease == state.lease { &mut state.used } else { &mut state.late };
-        metered.add(used.tokens, price::estimate(model, used));
-        drop(state);
-        if !known {
-            let text = format!("no prices are known for model `{model}`; it counts as the dearest");
+        let known = price::is_known(&model);
+        reservation.count(price::estimate(&model, used), used.tokens, known);
+        if !known && self.lock().unknown.insert(model.clone()) {
+            let text = format!(
+                "no prices are known for model `{model}`; until the agent says what it cost, it counts as the dearest"
+            );
             self.journal.log(Level::Warn, text);
         }
-    }
-}
-
-impl Metered {
-    fn add(&mut self, tokens: Tokens, cost: Usd) {
-        let sum = &mut self.tokens;
-        sum.input += tokens.input;
-        sum.output += tokens.output;
-        sum.cache_read += tokens.cache_read;
-        sum.cache_write += tokens.cache_write;
-        self.cost = self.cost.plus(cost);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::redact::Redactor;
-
-    #[test]
-    fn what_is_counted_after_an_attempt_is_the_next_ones() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let run = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001".parse().unwrap();
-        let redactor = Redactor::new([""; 0]);
-        let journal =
-            Journal::start("w".parse().unwrap(), run, redactor, std::io::sink(), None).unwrap();
-        let keys = AnthropicKeys::parse(r#"{"keys":[{"id":"a","value":"not-a-real-key"}]}"#);
-        let million = Tokens { output: 1_000_000, ..Tokens::default() };
-        let used = price::Used { tokens: million, short_writes: 0 };
-        let dollars = |metered: Metered| metered.cost.dollars();
-        runtime.block_on(async {
-            let url = "http://127.0.0.1:9".parse().unwrap();
-            let gateway = Gateway::start(url, keys.unwrap(), journal).await.unwrap();
-            let budget = Usd::from_dollars(100.0);
-            let first = gateway.open(budget).unwrap();
-            gateway.shared.book(1, "haiku", used);
-            assert_eq!(dollars(first.close().await), 5.0);
-            // Before the next attempt begins, and while it is under way.
-            gateway.shared.book(1, "haiku", used);
-            let second = gateway.open(budget).unwrap();
-            gateway.shared.book(1, "haiku", used);
-            gateway.shared.book(2, "haiku", used);
-            assert_eq!(dollars(second.close().await), 10.0);
-            assert_eq!(dollars(gateway.open(budget).unwrap().close().await), 5.0);
-            assert_eq!(dollars(gateway.open(budget).unwrap().close().await), 0.0);
-        });
     }
 }

@@ -60,6 +60,53 @@ pub fn estimate(model: &str, used: Used) -> Usd {
     Usd::from_dollars((read * input + tokens.output as f64 * output) / 1e6)
 }
 
+/// What an attempt has cost in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// What counts.
+    pub cost: Usd,
+    /// What a person should know about it.
+    pub says: Option<String>,
+}
+
+/// The cheapest model costs about a hundredth of the dearest. An agent that says less than that of
+/// a model nobody here knows is not believed.
+const LEAST_PART: u64 = 100;
+
+/// Which sum counts: what was metered of models with `known` and `unknown` prices (as the dearest),
+/// or what the agent itself says. Of known models the larger counts. An agent knows more of models
+/// that are unknown here, so there its own sum counts.
+#[must_use]
+pub fn settle(known: Usd, unknown: Usd, agent: Option<Usd>) -> Settled {
+    let metered = known.plus(unknown);
+    let Some(agent) = agent else { return Settled { cost: metered, says: None } };
+    if unknown > Usd::default() {
+        let cost = agent.max(known.plus(unknown.part(LEAST_PART)));
+        let says = format!(
+            "a model without known prices was used: what the agent says counts, {agent}; metered as the dearest it was {metered}"
+        );
+        return Settled { cost, says: Some(says) };
+    }
+    // An agent may have a way to a model of its own.
+    let seen = metered > Usd::default();
+    let apart = agent.part(2) > metered || metered.part(2) > agent;
+    let says = (seen && apart).then(|| {
+        format!(
+            "the agent says that it has cost {agent}, metered were {metered}; the larger counts"
+        )
+    });
+    Settled { cost: agent.max(metered), says }
+}
+
+/// A cautious estimate of the most that a request can cost.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^52")]
+pub fn reserve(model: &str, body_bytes: usize, max_tokens: u64, web_searches: u64) -> Usd {
+    let (input, output) = prices(model).unwrap_or(UNKNOWN);
+    let read = (body_bytes as f64 / 3.0).min(1e6) * input * 2.0 + max_tokens as f64 * output;
+    Usd::from_dollars(read / 1e6 + web_searches as f64 * 0.01)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

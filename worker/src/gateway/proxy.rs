@@ -1,6 +1,6 @@
 //! Serves the agent's requests: checks the dummy key, adds a real one, passes the answer on.
 
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -16,18 +16,37 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use ralph_protocol::event::{Kind, Level};
-use tokio::net::TcpListener;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, oneshot},
+};
 use url::Url;
 
 use super::{
     Shared,
-    body::{MeteredBody, UnderWay},
+    body::{UnderWay, pipe},
     meter::Meter,
+    price,
 };
-use crate::{journal::now_ms, machine::policy::UNKNOWN_LIMIT_MS};
+use crate::{
+    account::{NoMoney, Reservation},
+    journal::now_ms,
+    machine::policy::UNKNOWN_LIMIT_MS,
+};
 
-/// Largest request that is passed on; the service's own limit is 32 MB.
-const MAX_REQUEST: usize = 64 << 20;
+/// Largest request that is passed on: the service's own limit
+/// (<https://docs.claude.com/en/api/overview#request-size-limits>).
+const MAX_REQUEST: usize = 32 << 20;
+
+/// Most tokens that any model writes in an answer.
+const MAX_OUTPUT: u64 = 128_000;
+
+/// Searches of the web that a request may do which does not say how many.
+const SEARCHES: u64 = 20;
 
 /// Largest error answer that is read to understand it.
 const MAX_ERROR: usize = 64 << 10;
@@ -68,8 +87,9 @@ pub(super) fn client() -> io::Result<Client> {
     Ok(HyperClient::builder(TokioExecutor::new()).build(https))
 }
 
-/// Lists the models: needs a key, costs nothing.
-pub(super) async fn probe(client: &Client, upstream: &Url, key: &str) -> Result<(), String> {
+/// Lists the models, which needs a key and costs nothing. Nothing of the agent's is in it, so it
+/// tells what is the key's fault and what the request's.
+async fn models(client: &Client, upstream: &Url, key: &str) -> Result<StatusCode, String> {
     let base = upstream.as_str().trim_end_matches('/');
     let mut key = HeaderValue::from_str(key).map_err(|_| "no header can carry the key")?;
     key.set_sensitive(true);
@@ -81,8 +101,12 @@ pub(super) async fn probe(client: &Client, upstream: &Url, key: &str) -> Result<
         .map_err(|error| error.to_string())?;
     let asked = tokio::time::timeout(Duration::from_secs(30), client.request(request)).await;
     let answer = asked.map_err(|_| "the service did not answer within 30 s")?;
-    let status =
-        answer.map_err(|error| format!("the service cannot be reached: {error}"))?.status();
+    Ok(answer.map_err(|error| format!("the service cannot be reached: {error}"))?.status())
+}
+
+/// Asks the service whether it accepts the key.
+pub(super) async fn probe(client: &Client, upstream: &Url, key: &str) -> Result<(), String> {
+    let status = models(client, upstream, key).await?;
     match status.as_u16() {
         // A limit passes; the key is good.
         200..=299 | 429 => Ok(()),
@@ -112,39 +136,139 @@ fn refuse(status: StatusCode, kind: &str, message: &str) -> Response {
 }
 
 async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
+    pass(&shared, request).await.unwrap_or_else(|refusal| *refusal)
+}
+
+/// An answer of the gateway's own, boxed because it is large.
+type Refusal = Box<Response>;
+
+async fn pass(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    if let Some(refusal) = refusal(&shared, &parts) {
-        return refusal;
-    }
-    let Ok(body) = to_bytes(body, MAX_REQUEST).await else {
-        return refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "request_too_large",
-            "the request is too large",
-        );
+    check(shared, &parts)?;
+    // Nobody closes the semaphores.
+    let ends = |_| Box::new(refuse(StatusCode::BAD_GATEWAY, "api_error", "the worker ends"));
+    let slot = Arc::clone(&shared.under_way).acquire_owned().await.map_err(ends)?;
+    let (body, held) = read(shared, &parts, body).await?;
+    // What was closed or spent while this one waited counts.
+    check(shared, &parts)?;
+    let reservation = match parts.uri.path() {
+        "/v1/messages" => Some(reserve(shared, &body).await?),
+        _ => None,
     };
-    let Ok(permit) = Arc::clone(&shared.under_way).acquire_owned().await else {
-        // Nobody closes the semaphore.
-        return refuse(StatusCode::BAD_GATEWAY, "api_error", "the worker ends");
+    let under_way = UnderWay { reservation, _slot: slot };
+    let (answer, answered) = oneshot::channel();
+    // In a task of its own: what an agent has asked for costs something, even if it hangs up.
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        // An agent that is gone reads no answer.
+        let _ = answer.send(forward(&shared, &parts, body, under_way).await);
+        drop(held);
+    });
+    answered.await.map_err(|_| {
+        Box::new(refuse(StatusCode::BAD_GATEWAY, "api_error", "the request was given up"))
+    })
+}
+
+/// Reads a request's body once there is room for it.
+async fn read(
+    shared: &Shared,
+    parts: &request::Parts,
+    body: Body,
+) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    let too_large = || {
+        let text = "the request is too large";
+        Box::new(refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", text))
     };
-    // What was spent while this one waited counts.
-    if let Some(refusal) = refusal(&shared, &parts) {
-        return refusal;
+    let said = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = said.and_then(|text| text.parse().ok()).unwrap_or(MAX_REQUEST);
+    let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
+    if length > MAX_REQUEST {
+        return Err(too_large());
     }
-    let lease = shared.lock().lease;
-    forward(&shared, &parts, body, UnderWay { lease, _permit: permit }).await
+    let held = Arc::clone(&shared.held).acquire_many_owned(kib).await.map_err(|_| too_large())?;
+    let body = to_bytes(body, length).await.map_err(|_| too_large())?;
+    Ok((body, held))
+}
+
+/// Reserves what a request for a message can cost.
+async fn reserve(shared: &Shared, body: &[u8]) -> Result<Reservation, Refusal> {
+    let asked: Asked<'_> = serde_json::from_slice(body).map_err(|error| {
+        let text = format!("the request cannot be read: {error}");
+        Box::new(refuse(StatusCode::BAD_REQUEST, "invalid_request_error", &text))
+    })?;
+    let output = asked.max_tokens.unwrap_or(MAX_OUTPUT).min(MAX_OUTPUT);
+    let most = price::reserve(&asked.model, body.len(), output, asked.tools.searches);
+    shared.account.reserve(most).await.map_err(|problem| {
+        Box::new(match problem {
+            NoMoney::OverBudget => over_budget(shared),
+            NoMoney::Unheard => {
+                let text = "nobody reads what is spent: the worker's stdout is gone";
+                refuse(StatusCode::BAD_GATEWAY, "api_error", text)
+            }
+        })
+    })
+}
+
+fn over_budget(shared: &Shared) -> Response {
+    shared.lock().over_budget = true;
+    let text = "the cost limit of the run is reached";
+    refuse(StatusCode::PAYMENT_REQUIRED, "billing_error", text)
+}
+
+/// What a request's cost depends on.
+#[derive(Deserialize)]
+struct Asked<'a> {
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    max_tokens: Option<u64>,
+    #[serde(default)]
+    tools: Tools,
+}
+
+/// Searches of the web that the service's own tools may do.
+#[derive(Default)]
+struct Tools {
+    searches: u64,
+}
+
+impl<'de> Deserialize<'de> for Tools {
+    /// Adds up while it reads: a list of tools can be as long as the request.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Sum;
+        #[derive(Deserialize)]
+        struct Tool<'a> {
+            #[serde(rename = "type", borrow, default)]
+            kind: Cow<'a, str>,
+            max_uses: Option<u64>,
+        }
+        impl<'de> Visitor<'de> for Sum {
+            type Value = Tools;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of tools")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut tools: A) -> Result<Tools, A::Error> {
+                let mut searches = 0u64;
+                while let Some(tool) = tools.next_element::<Tool<'_>>()? {
+                    if tool.kind.starts_with("web_search") {
+                        searches = searches.saturating_add(tool.max_uses.unwrap_or(SEARCHES));
+                    }
+                }
+                Ok(Tools { searches })
+            }
+        }
+        deserializer.deserialize_seq(Sum)
+    }
 }
 
 /// Only this attempt's agent, only the service's API, only within the budget.
-fn refusal(shared: &Shared, parts: &request::Parts) -> Option<Response> {
+fn check(shared: &Shared, parts: &request::Parts) -> Result<(), Refusal> {
     let shown = parts.headers.get(API_KEY).and_then(|value| value.to_str().ok()).or_else(|| {
         let bearer = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         bearer.strip_prefix("Bearer ")
     });
-    let mut state = shared.lock();
-    if shown.is_none() || shown != state.dummy.as_deref() {
+    if shown.is_none() || shown != shared.lock().dummy.as_deref() {
         let text = "this key is not valid here; each attempt has its own";
-        return Some(refuse(StatusCode::UNAUTHORIZED, "authentication_error", text));
+        return Err(Box::new(refuse(StatusCode::UNAUTHORIZED, "authentication_error", text)));
     }
     // Only what is metered or free: a batch, for one, is billed later and says no usage now.
     let path = parts.uri.path();
@@ -152,14 +276,9 @@ fn refusal(shared: &Shared, parts: &request::Parts) -> Option<Response> {
         || path.strip_prefix("/v1/models/").is_some_and(|model| !model.contains(['/', '%', '.']));
     if !models && !matches!(path, "/v1/messages" | "/v1/messages/count_tokens") {
         let text = "the gateway passes on messages and models only";
-        return Some(refuse(StatusCode::NOT_FOUND, "not_found_error", text));
+        return Err(Box::new(refuse(StatusCode::NOT_FOUND, "not_found_error", text)));
     }
-    if state.used.cost >= state.budget {
-        state.used.verdict.over_budget = true;
-        let text = "the cost limit of the run is reached";
-        return Some(refuse(StatusCode::PAYMENT_REQUIRED, "billing_error", text));
-    }
-    None
+    if shared.account.is_empty() { Err(Box::new(over_budget(shared))) } else { Ok(()) }
 }
 
 /// Tries one key after the other until the service takes one. Nothing was streamed to the agent
@@ -168,7 +287,7 @@ async fn forward(
     shared: &Arc<Shared>,
     parts: &request::Parts,
     body: Bytes,
-    under_way: UnderWay,
+    mut under_way: UnderWay,
 ) -> Response {
     let mut last: Option<Response> = None;
     let mut asked = BTreeSet::new();
@@ -176,12 +295,14 @@ async fn forward(
         let now = now_ms();
         let key = {
             let state = shared.lock();
-            state.keys.usable(now).map(|(number, id, value)| (number, id.to_owned(), value.clone()))
+            let key = state.keys.usable(now, &asked);
+            key.map(|(number, id, value)| (number, id.to_owned(), value.clone()))
         };
         // One that may be asked again already is the agent's to wait for.
-        let Some((number, id, value)) = key.filter(|(number, ..)| asked.insert(*number)) else {
+        let Some((number, id, value)) = key else {
             return last.unwrap_or_else(|| no_key(shared, now));
         };
+        asked.insert(number);
         let Some(request) = upstream_request(shared, parts, body.clone(), value.expose()) else {
             return refuse(
                 StatusCode::BAD_REQUEST,
@@ -189,9 +310,15 @@ async fn forward(
                 "the request cannot be passed on",
             );
         };
+        under_way.sent(true);
         let answer = match shared.client.request(request).await {
             Ok(answer) => answer,
             Err(error) => {
+                // Without a connection the service has not seen the request. Otherwise nobody
+                // knows, and it costs what is reserved.
+                if error.is_connect() {
+                    under_way.sent(false);
+                }
                 let text = format!("the service cannot be reached: {error}");
                 return refuse(StatusCode::BAD_GATEWAY, "api_error", &text);
             }
@@ -201,26 +328,37 @@ async fn forward(
             shared.lock().keys.accept(number);
             let content_type = head.headers.get(header::CONTENT_TYPE);
             let meter = Meter::new(content_type.and_then(|v| v.to_str().ok()).unwrap_or_default());
-            return passed_on(
-                head,
-                Body::new(MeteredBody::new(incoming, meter, under_way, Arc::clone(shared))),
-            );
+            let piped = pipe(incoming, meter, under_way, Arc::clone(shared));
+            return passed_on(head, Body::new(piped));
         }
+        // An error is not billed.
+        under_way.sent(false);
         let text = to_bytes(Body::new(incoming), MAX_ERROR).await.unwrap_or_default();
         let now = now_ms();
         let reason = match judge(head.status, &head.headers, &text, now) {
             Verdict::Answer => return passed_on(head, Body::from(text)),
-            Verdict::Refused(reason) => {
+            Verdict::Suspect(reason) => {
+                let asked = models(&shared.client, &shared.upstream, value.expose()).await;
+                let refused = asked.is_ok_and(|status| matches!(status.as_u16(), 401 | 403));
+                if refused {
+                    shared.lock().keys.refuse(number);
+                }
+                refused.then_some(reason)
+            }
+            Verdict::Broke => {
                 shared.lock().keys.refuse(number);
-                reason.to_owned()
+                Some("billing")
             }
             Verdict::Limited(until) => {
                 shared.lock().keys.limit(number, until);
-                "rate limit".to_owned()
+                Some("rate limit")
             }
         };
-        let next = shared.lock().keys.usable(now).map(|(_, id, _)| id.to_owned());
-        shared.journal.emit(Level::Warn, Kind::KeyRotate { from: id, to: next, reason });
+        if let Some(reason) = reason {
+            let next = shared.lock().keys.usable(now, &asked).map(|(_, id, _)| id.to_owned());
+            let reason = reason.to_owned();
+            shared.journal.emit(Level::Warn, Kind::KeyRotate { from: id, to: next, reason });
+        }
         last = Some(passed_on(head, Body::from(text)));
     }
 }
@@ -284,23 +422,41 @@ fn copy(from: &HeaderMap, to: &mut HeaderMap) {
 enum Verdict {
     /// Nothing: the agent gets it.
     Answer,
-    /// This key does not work.
-    Refused(&'static str),
+    /// This key may not work, or the request asks for what it may not: a request of our own tells.
+    Suspect(&'static str),
+    /// The key's account cannot pay.
+    Broke,
     /// Not before then, ms since the epoch.
     Limited(u64),
 }
 
+/// What an empty account answers with status 400, whole: a request can cause an error that quotes
+/// a part of the request.
+const BROKE: &str = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.";
+
+/// The service's form of an error: <https://docs.claude.com/en/api/errors>.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Said {
+    error: SaidError,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SaidError {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+}
+
 fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: u64) -> Verdict {
-    let text = String::from_utf8_lossy(body);
-    // An empty account answers 400 with this sentence.
-    let broke = text.contains("credit balance is too low") || text.contains("billing_error");
+    let Said { error } = serde_json::from_slice(body).unwrap_or_default();
+    let broke = error.kind == "billing_error" || error.message == BROKE;
     match status.as_u16() {
-        401 => Verdict::Refused("authentication"),
-        403 if text.contains("permission_error") || text.contains("authentication") => {
-            Verdict::Refused("permission")
-        }
-        402 => Verdict::Refused("billing"),
-        400 | 403 if broke => Verdict::Refused("billing"),
+        402 => Verdict::Broke,
+        400 | 403 if broke => Verdict::Broke,
+        401 => Verdict::Suspect("authentication"),
+        403 => Verdict::Suspect("permission"),
         429 => Verdict::Limited(limit_end(headers, now)),
         _ => Verdict::Answer,
     }
@@ -327,13 +483,33 @@ mod tests {
     #[test]
     fn what_an_answer_says_about_the_key() {
         type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str, Verdict);
+        let told = |kind: &str, message: &str| {
+            serde_json::json!({"type": "error", "error": {"type": kind, "message": message}})
+                .to_string()
+        };
         let cases: &[Case] = &[
             (400, &[], "invalid", Verdict::Answer),
-            (400, &[], "Your credit balance is too low", Verdict::Refused("billing")),
-            (401, &[], "", Verdict::Refused("authentication")),
-            (402, &[], "", Verdict::Refused("billing")),
-            (403, &[], "permission_error", Verdict::Refused("permission")),
-            (403, &[], "a proxy says no", Verdict::Answer),
+            (400, &[], &told("invalid_request_error", BROKE), Verdict::Broke),
+            (400, &[], &told("billing_error", "x"), Verdict::Broke),
+            (
+                400,
+                &[],
+                &told("invalid_request_error", &format!("`{BROKE}` is not a beta")),
+                Verdict::Answer,
+            ),
+            (
+                400,
+                &[],
+                &told(
+                    "invalid_request_error",
+                    "Unexpected value(s) `billing_error` for the `anthropic-beta` header",
+                ),
+                Verdict::Answer,
+            ),
+            (401, &[], "", Verdict::Suspect("authentication")),
+            (402, &[], "", Verdict::Broke),
+            (403, &[], &told("permission_error", "x"), Verdict::Suspect("permission")),
+            (403, &[], "a proxy says no", Verdict::Suspect("permission")),
             (404, &[], "", Verdict::Answer),
             (429, &[("retry-after", "7")], "", Verdict::Limited(8_000)),
             (

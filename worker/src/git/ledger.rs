@@ -1,11 +1,15 @@
-//! The ledger in commit trailers: how another machine learns what this execution has used.
+//! The ledger in commit trailers: for people, and for a worker that runs alone and is not told what
+//! earlier attempts have used.
 
 use std::path::Path;
 
 use ralph_protocol::ids::Run;
 
 use super::run::{Git, GitError};
-use crate::machine::{Ledger, Usd};
+use crate::{
+    journal::now_ms,
+    machine::{Ledger, Usd},
+};
 
 /// Trailer: the run that made the commit.
 pub const RUN: &str = "Ralph-Run";
@@ -50,16 +54,16 @@ fn total(log: &str, run: &Run) -> Ledger {
     ledger
 }
 
-/// Whether a commit in `range` was made by a run that sorts after ours.
-pub(super) async fn has_later_run(
-    git: &Git,
-    dir: &Path,
-    range: &str,
-    run: &Run,
-) -> Result<bool, GitError> {
+/// How far the clock of another machine may be ahead, ms.
+const AHEAD_MS: u64 = 3_600_000;
+
+/// The runs that the trailers of the commits in `range` name. An agent can write any trailer: one
+/// of a run that begins in the future is left out.
+pub(super) async fn runs(git: &Git, dir: &Path, range: &str) -> Result<Vec<Run>, GitError> {
     let format = format!("--format=%(trailers:key={RUN},valueonly,separator=%x20)");
     let log = git.text(dir, ["log", &format, range, "--"]).await?;
-    Ok(log.lines().filter_map(|line| line.trim().parse::<Run>().ok()).any(|other| other > *run))
+    let runs = log.lines().filter_map(|line| line.trim().parse::<Run>().ok());
+    Ok(runs.filter(|run| run.started_ms() <= now_ms() + AHEAD_MS).collect())
 }
 
 #[cfg(test)]

@@ -83,6 +83,8 @@ pub struct Checkout {
     pub known: String,
     /// HEAD after the last checkpoint, to see progress.
     pub head: String,
+    /// What earlier runs have used, if somebody knows better than the commits.
+    pub earlier: Option<Ledger>,
     /// What the last checkpoint's trailers say.
     pub recorded: Ledger,
 }
@@ -120,6 +122,7 @@ impl Checkout {
             start: String::new(),
             known: String::new(),
             head: String::new(),
+            earlier: config.earlier,
             recorded: Ledger::default(),
         }
     }

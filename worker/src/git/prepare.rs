@@ -145,7 +145,10 @@ impl Checkout {
         self.head.clone_from(&tip);
         self.known = tip;
         self.adopt(&refs, &bare).await?;
-        self.recorded = ledger::read(&self.git, &dir, &self.head, &self.run).await?;
+        self.recorded = match self.earlier {
+            Some(ledger) => ledger,
+            None => ledger::read(&self.git, &dir, &self.head, &self.run).await?,
+        };
         self.prompt = self.read_prompt().await?;
         let complete = self.is_pushed() && self.says_complete().await;
         Ok(Prepared {

@@ -187,7 +187,8 @@ impl Checkout {
         let theirs = self.git.text(&bare.dir, ["rev-parse", "refs/heads/theirs"]).await?;
 
         let range = format!("{}..{theirs}", bare.commit);
-        if ledger::has_later_run(&self.git, &bare.dir, &range, &self.run).await? {
+        let runs = ledger::runs(&self.git, &bare.dir, &range).await?;
+        if runs.iter().any(|run| *run > self.run) {
             return Ok(Err("a later run of this workstream has pushed to the branch".to_owned()));
         }
         let from = bare.dir.to_string_lossy();

@@ -20,9 +20,10 @@ impl Checkout {
         self.download(bare, &branch, "rescue").await?;
         let found = self.git.text(bare, ["rev-parse", "refs/heads/rescue"]).await?;
         let within = ["merge-base", "--is-ancestor", &found, &self.known];
-        let taken = self.git.local(bare, within).await.is_ok()
-            || ledger::has_later_run(&self.git, bare, &self.known, &rescued).await?;
-        if taken {
+        // An attempt in between may have put it on top of what others pushed.
+        let runs = ledger::runs(&self.git, bare, &self.known).await?;
+        let between = |run: &Run| *run > rescued && *run < self.run;
+        if self.git.local(bare, within).await.is_ok() || runs.iter().any(between) {
             return Ok(());
         }
         self.journal.log(Level::Info, format!("the work on `{branch}` is taken up"));

@@ -14,9 +14,11 @@ use std::{
 };
 
 use ralph_protocol::{
-    event::{Event, Kind, Level, VERSION, timestamp_text},
+    event::{Event, Kind, Level, MAX_LINE, SPEND_EVERY, VERSION, timestamp_text},
     ids::{Run, Workstream},
 };
+
+use tokio::sync::watch;
 
 use crate::redact::Redactor;
 
@@ -55,6 +57,8 @@ struct Shared {
     redactor: Redactor,
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// How many lines are on stdout; `None` when it is gone.
+    written: watch::Sender<Option<u64>>,
 }
 
 #[derive(Default)]
@@ -63,6 +67,11 @@ struct Queue {
     bytes: usize,
     seq: u64,
     iter: u32,
+    /// Lines that were queued.
+    appended: u64,
+    /// The newest `spend`, and the bytes of the lines since.
+    spend: Option<Kind>,
+    since_spend: usize,
     /// Lines that were written.
     written: u64,
     /// The writer did not get on after this many lines: nobody waits for it until it does.
@@ -92,6 +101,7 @@ impl Journal {
             redactor,
             queue: Mutex::default(),
             changed: Condvar::new(),
+            written: watch::Sender::new(Some(0)),
         });
         let writer = Arc::clone(&shared);
         std::thread::Builder::new()
@@ -116,6 +126,29 @@ impl Journal {
             self.shared.lock().append(&self.shared, level, kind, part);
             self.shared.changed.notify_all();
         });
+    }
+
+    /// The same for an event that must not be lost: it finds room, whatever waits. Returns the
+    /// number of its line, see [`Journal::written`].
+    pub fn emit_at_once(&self, level: Level, kind: Kind) -> u64 {
+        let event = split::prepare(kind, &self.shared.redactor);
+        let mut queue = self.shared.lock();
+        queue.push(&self.shared, level, event);
+        let line = queue.appended;
+        drop(queue);
+        self.shared.changed.notify_all();
+        line
+    }
+
+    /// Waits until this line is on stdout; `false` when stdout is gone. Stdout may be blocked for as
+    /// long as it likes.
+    pub async fn written(&self, line: u64) -> bool {
+        let mut written = self.shared.written.subscribe();
+        // The sender lives as long as the journal.
+        written
+            .wait_for(|written| written.is_none_or(|lines| lines >= line))
+            .await
+            .is_ok_and(|w| w.is_some())
     }
 
     /// Waits while much is queued and the writer gets on, at most a second: a burst then slows the
@@ -257,11 +290,27 @@ impl Queue {
         };
         // Events are plain data: strings, numbers and finite floats always serialise.
         let Ok(mut line) = serde_json::to_vec(&event) else { return };
-        debug_assert!(line.len() <= ralph_protocol::event::MAX_LINE, "{} bytes", line.len());
+        debug_assert!(line.len() <= MAX_LINE, "{} bytes", line.len());
         line.push(b'\n');
         self.seq += 1;
+        self.appended += 1;
         self.bytes += line.len();
+        self.since_spend += line.len();
         self.lines.push_back(line);
+        match event.kind {
+            Kind::Spend(_) => {
+                self.since_spend = 0;
+                self.spend = Some(event.kind);
+            }
+            // Nothing follows it.
+            Kind::RunEnd { .. } => {}
+            _ if self.since_spend > SPEND_EVERY - 2 * MAX_LINE => {
+                if let Some(spend) = self.spend.clone() {
+                    self.append(shared, Level::Debug, spend, None);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

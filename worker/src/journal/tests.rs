@@ -42,7 +42,12 @@ fn journal(out: impl Write + Send + 'static, copy: Option<File>) -> Journal {
 }
 
 fn end() -> Kind {
-    Kind::RunEnd { reason: ralph_protocol::exit::RunExit::Complete, exit: 0, text: None }
+    Kind::RunEnd {
+        reason: ralph_protocol::exit::RunExit::Complete,
+        exit: 0,
+        text: None,
+        spend: None,
+    }
 }
 
 fn lines(receiver: &mpsc::Receiver<Vec<u8>>) -> Vec<String> {
@@ -122,7 +127,7 @@ fn a_secret_is_in_no_field() {
     journal.emit(Level::Info, Kind::Limit { status: secret(), resets_at: None });
     let text = Some(secret());
     let reason = ralph_protocol::exit::RunExit::Internal;
-    assert!(journal.finish(Level::Error, Kind::RunEnd { reason, exit: 50, text }));
+    assert!(journal.finish(Level::Error, Kind::RunEnd { reason, exit: 50, text, spend: None }));
     for line in lines(&receiver) {
         assert!(!line.contains("hunter2"), "{line}");
     }

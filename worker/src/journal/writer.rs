@@ -32,5 +32,6 @@ pub(super) fn write_all(shared: &Shared, mut out: impl Write, mut copy: Option<F
         let mut queue = shared.lock();
         queue.bytes -= line.len();
         queue.written += 1;
+        shared.written.send_replace((!out_gone).then_some(queue.written));
     }
 }

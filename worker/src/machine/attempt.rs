@@ -21,6 +21,7 @@ impl Machine {
         // `iter.end` names HEAD, which the checkpoint settles.
         self.open = Some(attempt);
         let after = self.after(now, outcome);
+        out.push(Effect::Spend(self.ledger.iterations));
         self.save(after, out);
     }
 

@@ -182,6 +182,7 @@ impl Machine {
             Kind::Clone { commit: prepared.commit, duration_ms: prepared.duration_ms },
         ));
         self.ledger = prepared.ledger;
+        out.push(Effect::Earlier(self.ledger));
         if self.ledger != Ledger::default() {
             let text = format!(
                 "resuming after {} iterations and {} of this execution",

@@ -79,7 +79,9 @@ fn last(terms: Terms, events: impl IntoIterator<Item = Event>) -> String {
         Some(Effect::Hurry(by)) => format!("push by {}", by - NOW),
         Some(Effect::Verify) => "verify".into(),
         Some(Effect::Prepare) => "prepare".into(),
-        Some(Effect::Emit(..) | Effect::Iteration(_)) => "emit".into(),
+        Some(Effect::Emit(..) | Effect::Iteration(_) | Effect::Earlier(_) | Effect::Spend(_)) => {
+            "emit".into()
+        }
         None => "nothing".into(),
     }
 }

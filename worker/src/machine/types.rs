@@ -20,6 +20,18 @@ impl Usd {
         Self(((dollars * 1e6) - 1e-3).ceil().max(0.0) as u64)
     }
 
+    /// From millionths of a dollar.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// One of so many equal parts, rounded down.
+    #[must_use]
+    pub const fn part(self, parts: u64) -> Self {
+        Self(self.0 / parts)
+    }
+
     /// As dollars.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact below nine billion dollars")]
@@ -85,6 +97,10 @@ pub enum Effect {
     Emit(Level, Kind),
     /// Events belong to this iteration from here on.
     Iteration(u32),
+    /// Earlier runs of the execution have used this much.
+    Earlier(Ledger),
+    /// Say what the run has spent; so many iterations of the execution have ended.
+    Spend(u32),
     /// Make the checkout; answered by [`Event::Prepared`].
     Prepare,
     /// Run the agent; answered by [`Event::Attempted`].

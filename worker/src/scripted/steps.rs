@@ -1,6 +1,7 @@
 //! Plays the steps.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Read, Write},
     net::TcpStream,
@@ -62,9 +63,11 @@ fn call_number(state: Option<&Path>) -> Result<usize, String> {
             .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         return Ok(before + 1);
     }
-    let log = output("git", &["log", "--format=%(trailers:key=Ralph-Iteration,valueonly)"])?;
-    let done = log.lines().filter_map(|line| line.trim().parse::<usize>().ok()).max().unwrap_or(0);
-    Ok(done + 1)
+    // Iterations whose work is here. Their numbers may leave out one whose work was lost.
+    let format = "--format=%(trailers:key=Ralph-Iteration,valueonly,separator=)";
+    let log = output("git", &["log", "--grep=^ralph: checkpoint after [1-9]", format])?;
+    let done: BTreeSet<&str> = log.lines().filter(|line| !line.is_empty()).collect();
+    Ok(done.len() + 1)
 }
 
 fn output(program: &str, args: &[&str]) -> Result<String, String> {

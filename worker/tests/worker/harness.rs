@@ -435,6 +435,26 @@ impl Done {
         self.of("iter.end").iter().map(|event| event["outcome"].as_str().unwrap()).collect()
     }
 
+    /// What the run said last of what it has spent.
+    pub fn spend(&self) -> Option<&Value> {
+        let said = |event: &'_ Value| match event["type"].as_str() {
+            Some("spend") => true,
+            Some("run.end") => event["spend"].is_object(),
+            _ => false,
+        };
+        let last = self.events.iter().rfind(|event| said(event))?;
+        Some(if last["type"] == "spend" { last } else { &last["spend"] })
+    }
+
+    /// The most that the run has cost, US dollars, and the iterations that have ended: what the
+    /// ledger counts, wherever the run was cut off.
+    pub fn settled(&self) -> (f64, u64) {
+        self.spend().map_or((0.0, 0), |spend| {
+            let usd = |name: &str| spend[name].as_f64().unwrap();
+            (usd("spentUsd") + usd("reservedUsd"), spend["iterations"].as_u64().unwrap())
+        })
+    }
+
     /// All texts, joined.
     pub fn text(&self) -> String {
         let texts = self.events.iter().filter_map(|event| event["text"].as_str());

@@ -1,5 +1,6 @@
 //! Ends the worker at arbitrary instants and lets other attempts finish: the result is that of an
-//! undisturbed run, no money is counted twice, nothing is left running, and no secret is anywhere.
+//! undisturbed run, no money is counted twice or forgotten, nothing is left running, and no secret is
+//! anywhere.
 
 use std::time::Duration;
 
@@ -7,10 +8,21 @@ use ralph_protocol::names::worker_env as env;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Fixture, progress, run_id, write};
+use crate::{
+    harness::{Done, Fixture, progress, run_id, write},
+    model::{Seen, ask, endpoint, stream},
+};
 
-/// Three iterations that do the same whenever they are done again. Each leaves a process behind
-/// that ignores SIGTERM in a session of its own; the fixture's path in its environment tells whose.
+/// What one request costs: 10,000 tokens of Sonnet's output.
+const REQUEST_USD: f64 = 0.15;
+
+/// The most that a run can count for beyond what it has cost: what is reserved for one request, and
+/// for those that may follow.
+const RESERVED_USD: f64 = 2.5;
+
+/// Three iterations that do the same whenever they are done again. Each asks the model, and leaves a
+/// process behind that ignores SIGTERM in a session of its own; the fixture's path in its
+/// environment tells whose.
 pub fn calls(fixture: &Fixture) -> Value {
     let scenario = fixture.path("scenario.json").display().to_string();
     let iteration = |n: u32, complete: bool| {
@@ -20,40 +32,68 @@ pub fn calls(fixture: &Fixture) -> Value {
             format!("echo step {n} > last.txt; git add -A; git commit -qm 'agent {n}' || true");
         json!([
             {"lines": {"count": 3, "template": format!("working {n}"), "delayMs": 10}},
+            ask(),
             write(&format!("dir/{n}.txt"), &format!("{n}\n")),
             {"run": ["sh", "-c", commit]},
             {"run": ["sh", "-c", stay]},
             progress(complete),
-            {"result": {"total_cost_usd": 0.01}}
+            {"result": {"total_cost_usd": REQUEST_USD}}
         ])
     };
     json!([iteration(1, false), iteration(2, false), iteration(3, true)])
 }
 
+/// What an execution has used, as `decide` learns it: each run's own lines say what it has cost, and
+/// the next run is told the sum of all.
+pub struct Ledger {
+    seen: Seen,
+    runs: Vec<(f64, u64)>,
+}
+
+impl Ledger {
+    /// A fixture with a model that counts its requests, for the calls above.
+    pub fn of(fixture: &mut Fixture) -> Self {
+        let (url, seen) = endpoint(|_, _| stream(0, 10_000));
+        fixture.set(env::MODEL_ENDPOINT, url).set(env::MAX_COST_USD, "100");
+        fixture.calls(calls(fixture));
+        let ledger = Self { seen, runs: Vec::new() };
+        ledger.tell(fixture);
+        ledger
+    }
+
+    fn sum(&self) -> (f64, u64) {
+        self.runs.iter().fold((0.0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1))
+    }
+
+    fn tell(&self, fixture: &mut Fixture) {
+        let (usd, iterations) = self.sum();
+        fixture.set(env::SPENT_USD, usd.to_string());
+        fixture.set(env::ITERATIONS_DONE, iterations.to_string());
+    }
+
+    /// Takes up what a run that is over has said. It is never less than what the model has
+    /// answered, and more only by what a run that was cut off has reserved.
+    #[track_caller]
+    pub fn settle(&mut self, fixture: &mut Fixture, done: &Done, what: &str) {
+        self.runs.push(done.settled());
+        let truth = self.seen.lock().unwrap().len() as f64 * REQUEST_USD;
+        let (usd, _) = self.sum();
+        let most = truth + self.runs.len() as f64 * RESERVED_USD;
+        assert!(usd > truth - 1e-6 && usd < most, "{what}: {usd}, really {truth}: {done:#?}");
+        self.tell(fixture);
+    }
+}
+
 /// The tree that an undisturbed run leaves.
 pub fn undisturbed() -> String {
     let mut fixture = Fixture::new();
-    fixture.calls(calls(&fixture));
-    assert_eq!(fixture.spawn_contained().wait().exit(), 0);
-    assert_eq!(ledger(&fixture), (3, 0.03));
+    let mut ledger = Ledger::of(&mut fixture);
+    let done = fixture.spawn_contained().wait();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    ledger.settle(&mut fixture, &done, "undisturbed");
+    let (usd, iterations) = ledger.sum();
+    assert!((usd - 3.0 * REQUEST_USD).abs() < 1e-6 && iterations == 3, "{usd} {iterations}");
     fixture.tree("ralph/docs")
-}
-
-/// What the branch says the execution has used.
-pub fn ledger(fixture: &Fixture) -> (u32, f64) {
-    let known = fixture.remote_git(&["branch", "--list", "ralph/docs"]);
-    if known.trim().is_empty() {
-        return (0, 0.0);
-    }
-    let format = "--format=%(trailers:key=Ralph-Iteration,valueonly,separator=) %(trailers:key=Ralph-Cost-Usd,valueonly,separator=)";
-    let log = fixture.remote_git(&["log", format, "ralph/docs"]);
-    let mut most = (0, 0.0f64);
-    for line in log.lines() {
-        if let Some((n, cost)) = line.trim().split_once(' ') {
-            most = (most.0.max(n.parse().unwrap()), most.1.max(cost.parse().unwrap()));
-        }
-    }
-    most
 }
 
 /// A small generator, so that a failure can be repeated by its seed.
@@ -81,8 +121,7 @@ fn disturbed(random: &mut Random, most: u32, expected: &str) -> u32 {
     let seed = random.0;
     let what = format!("seed {seed}");
     let mut fixture = Fixture::new();
-    fixture.calls(calls(&fixture));
-    let mut before = (0, 0.0);
+    let mut ledger = Ledger::of(&mut fixture);
     for attempt in 1..=most + 1 {
         fixture.set(env::RUN, run_id(attempt));
         let running = fixture.spawn_contained();
@@ -102,14 +141,10 @@ fn disturbed(random: &mut Random, most: u32, expected: &str) -> u32 {
         let expected_end = matches!((done.code, disturb), (Some(0), _) | (Some(75) | None, true));
         assert!(expected_end, "{what}: {done:#?}");
         fixture.assert_nothing_runs(&what);
-        let now = ledger(&fixture);
-        assert!(now.0 >= before.0 && now.1 >= before.1, "{what}: {before:?} then {now:?}");
-        before = now;
+        ledger.settle(&mut fixture, &done, &what);
         if done.code == Some(0) {
             assert_eq!(fixture.tree("ralph/docs"), expected, "{what}");
-            assert_eq!(before.0, 3, "{what}");
-            // Not less than the three good iterations; more only by what was really spent again.
-            assert!(before.1 >= 0.0299, "{what}: {}", before.1);
+            assert!(ledger.sum().1 >= 3, "{what}");
             fixture.assert_no_secret_anywhere(&what);
             return attempt.min(most);
         }
