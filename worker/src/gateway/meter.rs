@@ -18,7 +18,7 @@ const MAX_BODY: usize = 8 << 20;
 pub struct Meter {
     events: bool,
     line: Vec<u8>,
-    /// The rest of this line is too long to matter.
+    /// The rest of this line is too long to matter, or the answer too long to be read.
     skipping: bool,
     model: String,
     used: Tokens,
@@ -40,7 +40,8 @@ impl Meter {
     /// Takes bytes as they pass.
     pub fn feed(&mut self, bytes: &[u8]) {
         if !self.events {
-            if self.line.len() + bytes.len() <= MAX_BODY {
+            self.skipping |= self.line.len() + bytes.len() > MAX_BODY;
+            if !self.skipping {
                 self.line.extend_from_slice(bytes);
             }
             return;
@@ -112,6 +113,7 @@ impl Meter {
     #[must_use]
     pub fn finish(mut self) -> (String, Used) {
         if !self.events
+            && !self.skipping
             && let Ok(value) = serde_json::from_slice::<Value>(&self.line)
         {
             self.take(&value);

@@ -1,7 +1,7 @@
 use std::sync::mpsc;
 
 use proptest::prelude::*;
-use ralph_protocol::event::{Envelope, MAX_LINE};
+use ralph_protocol::event::{Envelope, MAX_LINE, SPEND_EVERY, Spend};
 
 use super::*;
 
@@ -200,4 +200,24 @@ fn a_burst_waits_for_a_writer_that_gets_on_and_not_for_one_that_is_stuck() {
     let stuck = journal(Blocked(gate, Vec::new(), sender), None);
     assert!(burst(&stuck) < Duration::from_secs(10), "it waited for a writer that is stuck");
     drop(let_go);
+}
+
+#[test]
+fn the_newest_spend_is_never_far_from_the_end() {
+    let (sender, receiver) = mpsc::channel();
+    let journal = journal(Pipe(sender), None);
+    journal.emit_at_once(Level::Debug, Kind::Spend(Spend { spent_usd: 1.5, ..Spend::default() }));
+    for _ in 0..300 {
+        journal.log(Level::Info, "x".repeat(9_000));
+    }
+    journal.log(Level::Info, "y".repeat(1 << 20));
+    assert!(journal.finish(Level::Info, end()));
+    let lines = lines(&receiver);
+    let mut since = 0;
+    for line in &lines {
+        since = if line.contains(r#""type":"spend""#) { 0 } else { since + line.len() + 1 };
+        assert!(since <= SPEND_EVERY, "{since} bytes");
+    }
+    assert!(lines.iter().filter(|line| line.contains(r#""spentUsd":1.5"#)).count() > 10);
+    assert!(lines.last().unwrap().contains("run.end"));
 }

@@ -19,6 +19,15 @@ pub type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
 /// Answers requests, one connection each. The answer is raw bytes; a pause stands for `|`.
 pub fn endpoint(answer: impl Fn(&str, usize) -> String + Send + 'static) -> (String, Seen) {
+    endpoint_by_head(move |head, number| answer(key_of(head), number))
+}
+
+fn key_of(head: &str) -> &str {
+    head.lines().find_map(|line| line.strip_prefix("x-api-key: ")).unwrap_or_default()
+}
+
+/// The same, for answers that depend on the request's head.
+fn endpoint_by_head(answer: impl Fn(&str, usize) -> String + Send + 'static) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let seen: Seen = Arc::default();
@@ -28,19 +37,14 @@ pub fn endpoint(answer: impl Fn(&str, usize) -> String + Send + 'static) -> (Str
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let head = read_request(&mut stream);
-            let key = head
-                .lines()
-                .find_map(|line| line.strip_prefix("x-api-key: "))
-                .unwrap_or_default()
-                .to_owned();
             let number = {
                 let mut log = log.lock().unwrap();
                 if head.starts_with("POST ") {
-                    log.push((key.clone(), head));
+                    log.push((key_of(&head).to_owned(), head.clone()));
                 }
                 log.len()
             };
-            for piece in answer(&key, number).split('|') {
+            for piece in answer(&head, number).split('|') {
                 // The reader may be gone: a cut stream.
                 let _ = stream.write_all(piece.as_bytes());
                 std::thread::sleep(Duration::from_millis(50));
@@ -448,4 +452,196 @@ fn validate_checks_everything_and_spends_nothing() {
     fixture.set(env::MAX_STALLS, "");
     let (code, text) = output(&fixture, &["validate"]);
     assert!(code == Some(30) && text.contains("RALPH_MAX_STALLS"), "{text}");
+}
+
+#[test]
+fn a_request_that_is_hung_up_before_the_answer_still_costs_what_it_costs() {
+    let mut fixture = fixture("");
+    let (asked, gone) = (fixture.path("asked"), fixture.path("gone"));
+    let (asked_file, gone_file) = (asked.clone(), gone.clone());
+    let (url, _) = endpoint(move |_, _| {
+        std::fs::write(&asked_file, "").unwrap();
+        crate::harness::appears(&gone_file);
+        // 400,000 tokens of Sonnet's output.
+        stream(10, 400_000)
+    });
+    fixture.set(env::MODEL_ENDPOINT, url).set(env::MAX_COST_USD, "5");
+    let script = format!(
+        r#"curl -s -H "x-api-key: $ANTHROPIC_API_KEY" -d '{{"model":"claude-sonnet-4-5","max_tokens":9}}' "$ANTHROPIC_BASE_URL/v1/messages" & until test -e {}; do sleep 0.01; done; kill $!; wait $!; touch {}"#,
+        asked.display(),
+        gone.display()
+    );
+    fixture.calls(json!([[
+        {"run": ["sh", "-c", script]},
+        {"result": {"total_cost_usd": 0}},
+        write("a", "1")
+    ]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 12, "{done:#?}");
+    let spent = done.spend().unwrap()["spentUsd"].as_f64().unwrap();
+    assert!((6.0..6.1).contains(&spent), "{spent}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_costs_what_was_reserved() {
+    let long = format!("{{\"usage\":{{\"output_tokens\":1}},\"x\":\"{}\"}}", "x".repeat(9 << 20));
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{";
+    let silent = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    for answer in [http("200 OK", "", &long), cut.to_owned(), silent.to_owned(), String::new()] {
+        let what = answer.chars().take(80).collect::<String>();
+        let (url, seen) = endpoint(move |_, _| answer.clone());
+        let mut fixture = fixture(&url);
+        // 32,000 tokens of Sonnet's output are 0.48 dollars.
+        fixture.calls(json!([[{"run": ["sh", "-c", CURL]}, progress(true)]]));
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+        let spent = done.spend().unwrap()["spentUsd"].as_f64().unwrap();
+        let asked = seen.lock().unwrap().len() as f64;
+        assert!(
+            asked >= 1.0 && spent >= 0.48 * asked && spent < 0.5 * asked,
+            "{what}: {spent} {done:#?}"
+        );
+    }
+}
+
+/// Asks once and shows nothing of the answer.
+const CURL: &str = r#"curl -s -o /dev/null -H "x-api-key: $ANTHROPIC_API_KEY" -d '{"model":"claude-sonnet-4-5","max_tokens":32000}' "$ANTHROPIC_BASE_URL/v1/messages"; true"#;
+
+#[test]
+fn what_a_request_may_cost_is_on_stdout_before_it_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let copy = path.clone();
+    let covered: Arc<Mutex<Vec<f64>>> = Arc::default();
+    let seen = Arc::clone(&covered);
+    let (url, _) = endpoint(move |_, _| {
+        let text = std::fs::read_to_string(&copy).unwrap();
+        let said = text.lines().rfind(|line| line.contains(r#""type":"spend""#));
+        let said: Value = serde_json::from_str(said.expect("a spend event")).unwrap();
+        let usd = |name: &str| said[name].as_f64().unwrap();
+        seen.lock().unwrap().push(usd("spentUsd") + usd("reservedUsd"));
+        stream(0, 32_000)
+    });
+    let mut fixture = fixture(&url);
+    fixture.set(env::JOURNAL, path.to_str().unwrap());
+    fixture.calls(json!([[ask(), ask(), ask(), progress(true)]]));
+    assert_eq!(fixture.run().exit(), 0);
+    let covered = covered.lock().unwrap();
+    assert_eq!(covered.len(), 3);
+    for (before, said) in covered.iter().enumerate() {
+        assert!(*said >= 0.48 * (before + 1) as f64, "{covered:?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_has_said_the_most_that_it_can_have_cost() {
+    let (url, seen) = endpoint(|_, number| {
+        // The second answer never comes.
+        if number == 2 {
+            std::thread::sleep(Duration::from_secs(3_600));
+        }
+        stream(0, 32_000)
+    });
+    let mut fixture = fixture(&url);
+    fixture.calls(json!([[ask(), {"text": "counted"}, ask()]]));
+    let mut running = fixture.spawn_contained();
+    running.until_text("counted");
+    while seen.lock().unwrap().len() < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal(rustix::process::Signal::KILL);
+    let done = running.wait();
+    let (usd, _) = done.settled();
+    // Two requests of 0.48 dollars, and a fiftieth of the limit.
+    assert!((0.96..1.2).contains(&usd), "{usd}: {done:#?}");
+}
+
+#[test]
+fn one_bad_request_disables_no_key() {
+    let told = |kind: &str, text: &str| {
+        json!({"type": "error", "error": {"type": kind, "message": text}}).to_string()
+    };
+    let quoted = "Unexpected value(s) `billing_error` for the `anthropic-beta` header";
+    let broke = "`Your credit balance is too low to access the Anthropic API` is not a beta";
+    let answers = [
+        http("400 Bad Request", "", &told("invalid_request_error", quoted)),
+        http("400 Bad Request", "", &told("invalid_request_error", broke)),
+        // The key is good, and may not do what was asked for.
+        http("403 Forbidden", "", &told("permission_error", "this model is not for you")),
+        http("401 Unauthorized", "", &told("authentication_error", "no OAuth here")),
+    ];
+    for bad in answers {
+        let what = bad.clone();
+        let bad_ones = if bad.contains(" 40") && !bad.contains("400") { 2 } else { 1 };
+        let (url, seen) = endpoint_by_head(move |head, number| match head {
+            head if head.starts_with("GET /v1/models ") => http("200 OK", "", "{}"),
+            _ if number <= bad_ones => bad.clone(),
+            _ => stream(1, 1),
+        });
+        let mut fixture = fixture(&url);
+        fixture.calls(json!([[ask(), ask(), progress(true)]]));
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+        assert!(done.of("key.rotate").is_empty(), "{what}: {done:#?}");
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.last().unwrap().0, KEY, "{what}: the first key is still used");
+        assert!(done.text().contains("message_delta"), "{what}");
+    }
+}
+
+#[test]
+fn an_agent_whose_sum_is_far_from_what_was_metered_is_named() {
+    for (said, reported) in [(6.0, false), (0.5, true), (60.0, true)] {
+        // 400,000 tokens of Sonnet's output are 6 dollars.
+        let (url, _) = endpoint(|_, _| stream(0, 400_000));
+        let mut fixture = fixture(&url);
+        fixture.set(env::MAX_COST_USD, "100");
+        fixture.calls(json!([[ask(), progress(true), {"result": {"total_cost_usd": said}}]]));
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{done:#?}");
+        assert_eq!(done.text().contains("the larger counts"), reported, "{said}: {done:#?}");
+        assert_eq!(done.spend().unwrap()["spentUsd"], json!(f64::max(said, 6.0)));
+    }
+}
+
+#[test]
+fn of_a_model_without_a_price_the_agents_sum_counts() {
+    for (said, counts) in [(Some(0.5), 0.5), (Some(0.0), 0.3), (None, 30.0)] {
+        // 400,000 tokens are 30 dollars at the dearest model's price.
+        let (url, _) = endpoint(|_, _| stream(0, 400_000).replace("claude-sonnet-4-5", "new"));
+        let mut fixture = fixture(&url);
+        fixture.set(env::MAX_COST_USD, "100");
+        let result = said.map_or(json!({}), |usd| json!({"total_cost_usd": usd}));
+        let end = if said.is_some() { json!({"result": result}) } else { json!({"exit": 1}) };
+        fixture.set(env::MAX_STALLS, "1").set(env::MAX_ITERATIONS, "1");
+        fixture.counted_calls(json!([[ask(), progress(true), end]]));
+        let done = fixture.run();
+        let first = done.of("iter.end")[0]["costUsd"].as_f64().unwrap();
+        assert!((first - counts).abs() < 1e-3, "{said:?}: {first}");
+        assert!(done.text().contains("no prices are known for model `new`"), "{done:#?}");
+        assert_eq!(said.is_some(), done.text().contains("what the agent says counts"));
+    }
+}
+
+#[test]
+fn a_worker_that_is_told_of_earlier_runs_does_not_ask_the_commits() {
+    let mut fixture = Fixture::new();
+    let message = format!(
+        "x\n\nRalph-Run: {}\nRalph-Iteration: 4\nRalph-Cost-Usd: 9.900000\n",
+        crate::harness::run_id(1)
+    );
+    fixture.seed_message("ralph/docs", &[("a", "1")], &message);
+    fixture.set(env::RUN, crate::harness::run_id(2));
+    fixture.set(env::SPENT_USD, "1.25").set(env::ITERATIONS_DONE, "1");
+    fixture.calls(json!([[progress(true), crate::harness::cost(0.5)]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.text().contains("resuming after 1 iterations and $1.2500"), "{done:#?}");
+    let spend = done.spend().unwrap();
+    assert_eq!(spend["spentUsd"], json!(0.5));
+    assert_eq!(spend["executionUsd"], json!(1.75));
+    assert_eq!(spend["iterations"], json!(1));
+    fixture.set(env::SPENT_USD, "10").set(env::RUN, crate::harness::run_id(3));
+    fixture.seed("ralph/docs", &[("PROGRESS.md", "## Status: IN PROGRESS\n")]);
+    assert_eq!(fixture.run().exit(), 12, "earlier runs have used the limit");
 }

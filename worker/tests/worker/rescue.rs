@@ -23,7 +23,7 @@ fn rescue(attempt: u32) -> String {
 fn rescued(fixture: &Fixture, files: &[(&str, &str)]) {
     let trailers =
         format!("Ralph-Run: {}\nRalph-Iteration: 1\nRalph-Cost-Usd: 0.500000\n", run_id(1));
-    let message = format!("ralph: work in progress after 1 iteration\n\n{trailers}");
+    let message = format!("ralph: checkpoint after 1 iteration\n\n{trailers}");
     fixture.seed_message(&rescue(1), files, &message);
 }
 
@@ -49,6 +49,26 @@ fn the_next_attempt_takes_up_what_was_rescued() {
     let done = fixture.run();
     assert_eq!(done.exit(), 0);
     assert!(!done.text().contains("is taken up"), "{}", done.text());
+}
+
+#[test]
+fn a_commit_that_names_a_run_of_the_future_hides_no_rescued_work() {
+    for run in ["7ZZZZZZZZZZZZZZZZZZZZZZZZZ-9999", "01M7ZZZZZZ0000000000000001-0001", &run_id(2)] {
+        let mut fixture = Fixture::new();
+        fixture.calls(json!([[progress(true), cost(0.25)]]));
+        fixture.seed_message("ralph/docs", &[("x", "1")], &format!("x\n\nRalph-Run: {run}\n"));
+        fixture.remote_git(&["branch", &rescue(1), "ralph/docs"]);
+        rescued(&fixture, &[("a", "1")]);
+        fixture.set(env::RUN, run_id(2)).set(env::SPENT_USD, "3").set(env::ITERATIONS_DONE, "1");
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{run}: {done:#?}");
+        assert!(done.text().contains("is taken up"), "{run}: {done:#?}");
+        assert!(
+            done.text().contains("resuming after 1 iterations and $3.0000"),
+            "{run}: {done:#?}"
+        );
+        assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"), "{run}");
+    }
 }
 
 #[test]
