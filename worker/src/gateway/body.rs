@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::body::{Bytes, HttpBody};
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{Shared, meter::Meter};
@@ -48,7 +48,11 @@ impl Drop for Counted {
 }
 
 /// What the agent reads of an answer.
-pub(super) struct Piped<E>(mpsc::Receiver<Result<Bytes, E>>);
+pub(super) struct Piped<E> {
+    pieces: mpsc::Receiver<Result<Bytes, E>>,
+    /// Of the whole answer.
+    size: SizeHint,
+}
 
 impl<E> HttpBody for Piped<E> {
     type Data = Bytes;
@@ -58,7 +62,11 @@ impl<E> HttpBody for Piped<E> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        self.pieces.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size.clone()
     }
 }
 
@@ -76,6 +84,7 @@ where
     B::Error: Send + 'static,
 {
     let (agent, pieces) = mpsc::channel(PIECES);
+    let size = answer.size_hint();
     tokio::spawn(async move {
         let mut counted = Counted { meter, under_way, shared };
         let mut heard = false;
@@ -101,5 +110,5 @@ where
             }
         }
     });
-    Piped(pieces)
+    Piped { pieces, size }
 }
