@@ -221,20 +221,20 @@ mod tests {
             Journal::start("w".parse().unwrap(), run, redactor, std::io::sink(), None).unwrap();
         let keys = AnthropicKeys::parse(r#"{"keys":[{"id":"a","value":"not-a-real-key"}]}"#);
         let million = Tokens { output: 1_000_000, ..Tokens::default() };
-        let used = price::Used { tokens: million, short_writes: 0 };
+        let used = price::Used { tokens: million, ..price::Used::default() };
         let dollars = |metered: Metered| metered.cost.dollars();
         runtime.block_on(async {
             let url = "http://127.0.0.1:9".parse().unwrap();
             let gateway = Gateway::start(url, keys.unwrap(), journal).await.unwrap();
             let budget = Usd::from_dollars(100.0);
             let first = gateway.open(budget).unwrap();
-            gateway.shared.book(1, "haiku", used);
+            gateway.shared.book(1, "claude-haiku-4-5", used);
             assert_eq!(dollars(first.close().await), 5.0);
             // Before the next attempt begins, and while it is under way.
-            gateway.shared.book(1, "haiku", used);
+            gateway.shared.book(1, "claude-haiku-4-5", used);
             let second = gateway.open(budget).unwrap();
-            gateway.shared.book(1, "haiku", used);
-            gateway.shared.book(2, "haiku", used);
+            gateway.shared.book(1, "claude-haiku-4-5", used);
+            gateway.shared.book(2, "claude-haiku-4-5", used);
             assert_eq!(dollars(second.close().await), 10.0);
             assert_eq!(dollars(gateway.open(budget).unwrap().close().await), 5.0);
             assert_eq!(dollars(gateway.open(budget).unwrap().close().await), 0.0);
