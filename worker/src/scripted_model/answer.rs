@@ -62,7 +62,8 @@ pub fn events(answer: &Answer, model: &str) -> Vec<String> {
     let mut begin = message(answer, model);
     begin["content"] = json!([]);
     begin["stop_reason"] = Value::Null;
-    begin["usage"]["output_tokens"] = 1.into();
+    let output = begin["usage"]["output_tokens"].as_u64().unwrap_or(0);
+    begin["usage"]["output_tokens"] = output.min(1).into();
     let mut events = vec![json!({"type": "message_start", "message": begin})];
     for (index, mut block) in blocks(answer).into_iter().enumerate() {
         let delta = if block["type"] == "text" {
