@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The agent tries a failed request ten times otherwise, for up to three minutes.
+/// By itself the agent tries a failed request ten times more, which takes three minutes.
 const ONE_RETRY: &str = "CLAUDE_CODE_MAX_RETRIES=1";
 
 /// What a run leaves whose model gives these answers.
@@ -123,8 +123,8 @@ fn when_nothing_listens_the_worker_waits_and_tries_again() {
 }
 
 #[test]
-fn as_the_workers_user_it_needs_no_more_than_the_worker_gives() {
-    // Without a namespace of its own the worker is not PID 1 and does not call itself a sandbox.
+fn outside_of_a_container_the_agent_refuses_to_run_as_root() {
+    // A worker that is not PID 1 does not tell the agent that this is a sandbox.
     let model = Model::answers(json!([complete(), say("Done.")]));
     let done = fixture(&model.url).run();
     if rustix::process::getuid().is_root() {

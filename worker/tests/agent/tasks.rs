@@ -1,11 +1,15 @@
 //! Work that goes well: in the foreground, in the background, and by a helper.
 
-use ralph_protocol::names::worker_env as env;
-use ralph_worker::config::DEFAULT_AGENT_COMMAND;
+use ralph_protocol::{event::Tokens, names::worker_env as env};
+use ralph_worker::{
+    config::DEFAULT_AGENT_COMMAND,
+    gateway::price::{self, Used},
+};
 use serde_json::{Value, json};
 
 use crate::{
     harness::{Done, Fixture, run_id},
+    offers::aliases,
     scripted::{Model, assert_only_the_key, bash, complete, fixture, metered, say, tool, using},
 };
 
@@ -170,4 +174,64 @@ fn a_helper_in_the_background_works_and_costs() {
     assert_eq!(fixture.file("ralph/docs", "helped.txt").as_deref(), Some("done\n"));
     assert_eq!(requests.iter().filter(|request| request["conversation"] == 0).count(), 2);
     assert_close(cost(&done, 0), 20.02);
+}
+
+#[test]
+fn requests_between_the_turns_are_answered_and_cost() {
+    // A search is a conversation of its own; a hook that asks the model has no tools at all.
+    let hook = json!({"hooks": {"Stop": [{"hooks": [{"type": "prompt", "prompt": "Done?"}]}]}});
+    let searches = json!({"server_tool_use": {"web_search_requests": 5}});
+    let model = Model::play(json!({
+        "aside": using(say("{\"ok\": true}"), json!({"output_tokens": 1_000})),
+        "conversations": [
+            {"holds": "web search for the query", "answers": [using(say("Found."), searches)]},
+            {"answers": [tool("WebSearch", json!({"query": "ralph"})), complete(), say("Done.")]},
+        ],
+    }));
+    let fixture = fixture(&model.url);
+    fixture.seed("main", &[(".claude/settings.json", &hook.to_string())]);
+    let (done, requests) = run(&fixture, model);
+    assert_eq!((done.exit(), done.outcomes()), (0, vec!["ok"]), "{done:#?}");
+    let conversations: Vec<&Value> =
+        requests.iter().map(|request| &request["conversation"]).collect();
+    assert_eq!(conversations, [&json!(1), &json!(0), &json!(1), &json!(1), &Value::Null]);
+    // Five searches, and a thousand tokens of Opus's output.
+    assert_close(cost(&done, 0), 0.05 + 0.02);
+}
+
+#[test]
+fn each_alias_works_and_costs_what_its_model_costs() {
+    let names: Vec<(String, String)> = aliases().into_iter().collect();
+    // A million tokens of output in each iteration, each with another alias.
+    let usage = json!({"output_tokens": 1_000_000});
+    let answers: Vec<Value> = names
+        .iter()
+        .flat_map(|(alias, _)| {
+            [bash(&format!("echo '{alias}' >> done.txt")), using(say("Next."), usage.clone())]
+        })
+        .collect();
+    let model = Model::answers(answers.into());
+    let mut fixture = fixture(&model.url);
+    let list: Vec<&str> = names.iter().map(|(alias, _)| alias.as_str()).collect();
+    let claude = DEFAULT_AGENT_COMMAND.replace("{session_id}", "$2").replace("{budget_usd}", "$3");
+    let script = format!(
+        "alias=$(echo '{}' | cut -d' ' -f\"$1\")\nexec {claude} --model \"$alias\"\n",
+        list.join(" ")
+    );
+    std::fs::write(fixture.path("agent.sh"), script).unwrap();
+    let script = fixture.path("agent.sh");
+    let command = format!("sh {} {{iteration}} {{session_id}} {{budget_usd}}", script.display());
+    let count = names.len();
+    fixture.set(env::AGENT_COMMAND, command).set(env::MAX_COST_USD, "1000");
+    fixture.set(env::MAX_ITERATIONS, count.to_string());
+    let (done, requests) = run(&fixture, model);
+    assert_eq!((done.exit(), done.outcomes()), (10, vec!["ok"; count]), "{done:#?}");
+    assert_eq!(fixture.file("ralph/docs", "done.txt").unwrap(), list.join("\n") + "\n");
+    for (number, (alias, model)) in names.iter().enumerate() {
+        let asked: Vec<&Value> = requests[2 * number..][..2].iter().map(|r| &r["model"]).collect();
+        assert_eq!(asked, [model.as_str(); 2], "{alias}");
+        let tokens = Tokens { output: 1_000_000, ..Tokens::default() };
+        let expected = price::estimate(model, Used { tokens, ..Used::default() });
+        assert_close(cost(&done, number), expected.dollars());
+    }
 }
