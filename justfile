@@ -99,6 +99,14 @@ test: (need "cargo" "git" "python3" "terraform" "npm" "curl")
 test-busy: (need "python3")
     python3 cli/tools/busy.py "{{ just_executable() }}" test
 
+# rehearse with the real agent that the image pins, offline, against a scripted model
+test-agent: (need "cargo" "git" "npm")
+    #!/usr/bin/env sh
+    set -eu
+    RALPH_TEST_AGENT=$(docker/fetch-agent.sh)
+    export RALPH_TEST_AGENT
+    cargo test --test agent
+
 # test the page in a real browser, with a mock server and against the real local cloud
 test-browser *args:
     cd viewer && npm ci --no-audit --no-fund && npm run build && npm run test:browser -- "$@"

@@ -20,9 +20,10 @@ RUN sed -i 's/^members = .*/members = ["protocol", "worker"]/' Cargo.toml
 COPY protocol/Cargo.toml protocol/
 COPY worker/Cargo.toml worker/
 ENV CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_STRIP=true
-RUN mkdir -p protocol/src worker/src/scripted \
- && touch protocol/src/lib.rs worker/src/lib.rs \
- && echo 'fn main() {}' | tee worker/src/main.rs > worker/src/scripted/main.rs \
+RUN mkdir -p protocol/src worker/src/scripted worker/src/scripted_model worker/tests/agent \
+ && touch protocol/src/lib.rs worker/src/lib.rs worker/tests/agent/main.rs \
+ && echo 'fn main() {}' | tee worker/src/main.rs worker/src/scripted/main.rs \
+      > worker/src/scripted_model/main.rs \
  && cargo build --release -p ralph-worker --bin ralph-loop-cloud
 COPY protocol/src protocol/src
 COPY worker/src worker/src

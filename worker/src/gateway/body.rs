@@ -66,7 +66,7 @@ impl<E> HttpBody for Piped<E> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }
 

@@ -3,8 +3,8 @@
 use ralph_protocol::event::Tokens;
 use serde_json::Value;
 
-use super::price::Used;
-use crate::agent::stream::tokens;
+use super::price::{Used, estimate};
+use crate::{agent::stream::tokens, machine::Usd};
 
 /// Longest line of a response that is looked at. The events that carry usage are short; what is
 /// longer carries text.
@@ -21,8 +21,10 @@ pub struct Meter {
     /// The rest of this line is too long to matter, or the answer too long to be read.
     skipping: bool,
     model: String,
-    used: Tokens,
-    short_writes: u64,
+    used: Used,
+    /// Tokens written to the cache for an hour. What the service does not say is kept for 5 minutes:
+    /// that is its default (<https://docs.claude.com/en/docs/build-with-claude/prompt-caching>).
+    long_writes: u64,
     /// Tokens of output that were seen passing, roughly.
     streamed: u64,
 }
@@ -87,25 +89,54 @@ impl Meter {
             model.clone_into(&mut self.model);
         }
         let Some(usage) = message.get("usage").or_else(|| value.get("usage")) else { return };
-        let now = tokens(usage);
-        let short = usage.pointer("/cache_creation/ephemeral_5m_input_tokens");
-        self.short_writes = self.short_writes.max(short.and_then(Value::as_u64).unwrap_or(0));
         if value.get("message").is_none() {
             // The service's own count has come.
             self.streamed = 0;
         }
-        self.used = Tokens {
-            input: self.used.input.max(now.input),
-            output: self.used.output.max(now.output),
-            cache_read: self.used.cache_read.max(now.cache_read),
-            cache_write: self.used.cache_write.max(now.cache_write),
+        let (now, before) = (tokens(usage), self.used.tokens);
+        self.used.tokens = Tokens {
+            input: before.input.max(now.input),
+            output: before.output.max(now.output),
+            cache_read: before.cache_read.max(now.cache_read),
+            cache_write: before.cache_write.max(now.cache_write),
         };
+        self.long_writes = self.long_writes.max(long_writes(usage));
+        let searches = usage.pointer("/server_tool_use/web_search_requests");
+        let searches = searches.and_then(Value::as_u64).unwrap_or(0);
+        self.used.web_searches = self.used.web_searches.max(searches);
+        self.used.fast |= is_dearer(usage);
+        self.used.us_only |= text(usage, "inference_geo") == Some("us");
+        self.take_turns(usage);
+    }
+
+    /// The turns that the service took for one answer, each with a usage record of its own. Those of
+    /// the model itself are in the sum already.
+    fn take_turns(&mut self, usage: &Value) {
+        let turns = usage.get("iterations").and_then(Value::as_array);
+        let mut others = Usd::default();
+        for turn in turns.into_iter().flatten() {
+            let tokens = tokens(turn);
+            if matches!(text(turn, "type"), Some("advisor_message" | "compaction")) {
+                let model = text(turn, "model").unwrap_or(&self.model);
+                let used = Used {
+                    tokens,
+                    short_writes: tokens.cache_write.saturating_sub(long_writes(turn)),
+                    us_only: self.used.us_only,
+                    ..Used::default()
+                };
+                others = others.plus(estimate(model, used));
+            } else {
+                let prompt = tokens.input + tokens.cache_read + tokens.cache_write;
+                self.used.longest_prompt = self.used.longest_prompt.max(prompt);
+            }
+        }
+        self.used.others = self.used.others.max(others);
     }
 
     /// Whether it is known what was read; what is written can be estimated.
     #[must_use]
     pub fn has_usage(&self) -> bool {
-        self.used != Tokens::default()
+        self.used.tokens != Tokens::default()
     }
 
     /// Model and tokens, at the end or wherever the response was cut: then what was streamed is
@@ -118,9 +149,27 @@ impl Meter {
         {
             self.take(&value);
         }
-        self.used.output = self.used.output.max(self.streamed);
-        (self.model, Used { tokens: self.used, short_writes: self.short_writes })
+        let tokens = &mut self.used.tokens;
+        tokens.output = tokens.output.max(self.streamed);
+        self.used.short_writes = tokens.cache_write.saturating_sub(self.long_writes);
+        (self.model, self.used)
     }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str()
+}
+
+/// Tokens written to the cache for an hour.
+fn long_writes(usage: &Value) -> u64 {
+    let long = usage.pointer("/cache_creation/ephemeral_1h_input_tokens");
+    long.and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Whether the service served it at another price than the usual: what we do not know is dear.
+fn is_dearer(usage: &Value) -> bool {
+    !matches!(text(usage, "speed"), None | Some("standard"))
+        || !matches!(text(usage, "service_tier"), None | Some("standard" | "priority" | "batch"))
 }
 
 #[cfg(test)]
@@ -143,7 +192,53 @@ mod tests {
         meter.feed(br#"{"model":"m","usage":{"input_"#);
         meter.feed(br#"tokens":4,"output_tokens":5}}"#);
         let tokens = Tokens { input: 4, output: 5, ..Tokens::default() };
-        assert_eq!(meter.finish(), ("m".to_owned(), Used { tokens, short_writes: 0 }));
+        assert_eq!(meter.finish(), ("m".to_owned(), Used { tokens, ..Used::default() }));
+    }
+
+    /// What is metered of an answer with this usage.
+    fn metered(usage: &str) -> Used {
+        let mut meter = Meter::new("application/json");
+        meter.feed(format!(r#"{{"model":"claude-opus-5-5","usage":{usage}}}"#).as_bytes());
+        meter.finish().1
+    }
+
+    #[test]
+    fn what_else_a_usage_record_carries() {
+        let none = Used::default();
+        let cases = [
+            (r#"{"server_tool_use":{"web_search_requests":3}}"#, Used { web_searches: 3, ..none }),
+            (r#"{"server_tool_use":null,"service_tier":"standard","speed":"standard"}"#, none),
+            (r#"{"service_tier":"priority"}"#, none),
+            (r#"{"service_tier":"batch","inference_geo":"global"}"#, none),
+            (r#"{"service_tier":"from-the-future"}"#, Used { fast: true, ..none }),
+            (r#"{"speed":"fast"}"#, Used { fast: true, ..none }),
+            (r#"{"speed":"faster"}"#, Used { fast: true, ..none }),
+            (r#"{"inference_geo":"us"}"#, Used { us_only: true, ..none }),
+            (
+                r#"{"iterations":[{"type":"message","input_tokens":5},{"type":"message","input_tokens":2,"cache_read_input_tokens":7}]}"#,
+                Used { longest_prompt: 9, ..none },
+            ),
+            // Haiku's million tokens of advice cost $5, Opus's own of compaction $4.
+            (
+                r#"{"iterations":[{"type":"advisor_message","model":"claude-haiku-4-5","output_tokens":1000000},{"type":"compaction","input_tokens":1000000}]}"#,
+                Used { others: Usd::from_dollars(9.0), ..none },
+            ),
+        ];
+        for (usage, expected) in cases {
+            assert_eq!(metered(usage), expected, "{usage}");
+        }
+    }
+
+    #[test]
+    fn a_cache_write_is_short_unless_the_service_says_an_hour() {
+        let said = |said: &str| {
+            let used = metered(&format!(r#"{{"cache_creation_input_tokens":9{said}}}"#));
+            (used.tokens.cache_write, used.short_writes)
+        };
+        assert_eq!(said(""), (9, 9));
+        assert_eq!(said(r#","cache_creation":{"ephemeral_1h_input_tokens":4}"#), (9, 5));
+        assert_eq!(said(r#","cache_creation":{"ephemeral_5m_input_tokens":4}"#), (9, 9));
+        assert_eq!(said(r#","cache_creation":{"ephemeral_1h_input_tokens":99}"#), (9, 0));
     }
 
     #[test]
@@ -155,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_was_streamed_before_a_cut_is_estimated() {
-        let start = "data: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":{\"input_tokens\":9,\"output_tokens\":1,\"cache_creation_input_tokens\":8,\"cache_creation\":{\"ephemeral_5m_input_tokens\":6}}}}\n";
+        let start = "data: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":{\"input_tokens\":9,\"output_tokens\":1,\"cache_creation_input_tokens\":8,\"cache_creation\":{\"ephemeral_1h_input_tokens\":2}}}}\n";
         let text = |text: &str| {
             format!(
                 "data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n"
@@ -193,7 +288,7 @@ mod tests {
                 rest = later;
             }
             let tokens = Tokens { input: 25, output: 15, cache_read: 7, cache_write: 3 };
-            let used = Used { tokens, short_writes: 0 };
+            let used = Used { tokens, short_writes: 3, ..Used::default() };
             prop_assert_eq!(meter.finish(), ("claude-sonnet-4-5".to_owned(), used));
         }
     }

@@ -196,8 +196,13 @@ async fn reserve(shared: &Shared, body: &[u8]) -> Result<Reservation, Refusal> {
         let text = format!("the request cannot be read: {error}");
         Box::new(refuse(StatusCode::BAD_REQUEST, "invalid_request_error", &text))
     })?;
-    let output = asked.max_tokens.unwrap_or(MAX_OUTPUT).min(MAX_OUTPUT);
-    let most = price::reserve(&asked.model, body.len(), output, asked.tools.searches);
+    let cost = price::Asked {
+        max_tokens: asked.max_tokens.unwrap_or(MAX_OUTPUT).min(MAX_OUTPUT),
+        web_searches: asked.tools.searches,
+        fast: asked.speed.is_some_and(|speed| speed != "standard"),
+        us_only: asked.inference_geo.is_some_and(|place| place == "us"),
+    };
+    let most = price::reserve(&asked.model, body.len(), cost);
     shared.account.reserve(most).await.map_err(|problem| {
         Box::new(match problem {
             NoMoney::OverBudget => over_budget(shared),
@@ -221,6 +226,10 @@ struct Asked<'a> {
     #[serde(borrow)]
     model: Cow<'a, str>,
     max_tokens: Option<u64>,
+    #[serde(borrow)]
+    speed: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    inference_geo: Option<Cow<'a, str>>,
     #[serde(default)]
     tools: Tools,
 }
