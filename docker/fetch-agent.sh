@@ -14,7 +14,7 @@ if [ ! -x "$folder/claude" ]; then
         *) echo "error: there is no agent for $arch" >&2; exit 1 ;;
     esac
     mkdir -p .tools
-    scratch=$(mktemp -d .tools/claude-XXXXXX)
+    scratch=$(mktemp -d .tools/fetch-XXXXXX)
     trap 'rm -rf "$scratch"' EXIT
     package=@anthropic-ai/claude-code-linux-$arch@$version
     file=$scratch/$(npm pack --loglevel error --pack-destination "$scratch" "$package")

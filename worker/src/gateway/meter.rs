@@ -126,7 +126,8 @@ impl Meter {
                 };
                 others = others.plus(estimate(model, used));
             } else {
-                let prompt = tokens.input + tokens.cache_read + tokens.cache_write;
+                let read = tokens.input.saturating_add(tokens.cache_read);
+                let prompt = read.saturating_add(tokens.cache_write);
                 self.used.longest_prompt = self.used.longest_prompt.max(prompt);
             }
         }
@@ -166,7 +167,7 @@ fn long_writes(usage: &Value) -> u64 {
     long.and_then(Value::as_u64).unwrap_or(0)
 }
 
-/// Whether the service served it at another price than the usual: what we do not know is dear.
+/// Whether the service may have asked more than the list price: what we do not know is dear.
 fn is_dearer(usage: &Value) -> bool {
     !matches!(text(usage, "speed"), None | Some("standard"))
         || !matches!(text(usage, "service_tier"), None | Some("standard" | "priority" | "batch"))

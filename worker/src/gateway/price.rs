@@ -2,8 +2,9 @@
 //! cut off before it could say what it had cost, or says less than it had.
 //!
 //! Every rate was proved on 2026-11-30 against `total_cost_usd` of claude-code 2.1.331, with a
-//! scripted answer of a million tokens of one kind (worker/tests/agent/prices.rs does it again). They
-//! agree with <https://docs.claude.com/en/docs/about-claude/pricing> where that page lists a model.
+//! scripted answer of a million tokens of one kind (worker/tests/agent/prices.rs does it again). The
+//! service publishes its prices at <https://docs.claude.com/en/docs/about-claude/pricing>, which was
+//! not compared.
 
 use ralph_protocol::event::Tokens;
 

@@ -39,7 +39,7 @@ fn a_key_that_is_refused_ends_the_run() {
     let (done, requests) = run(json!([fail(401, "authentication_error", "invalid x-api-key")]));
     assert_eq!((done.exit(), done.outcomes()), (31, vec!["noKey"]), "{done:#?}");
     assert_eq!(done.of("key.rotate")[0]["reason"], "authentication");
-    // The gateway asks once. The agent tries again all the same, and only the gateway answers.
+    // The gateway asks once. The agent tries again anyway, and then only the gateway answers.
     assert_eq!((messages(&requests), retries(&done)), (1, vec![json!(401)]));
 }
 

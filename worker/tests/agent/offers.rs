@@ -10,21 +10,11 @@ use std::{
     sync::LazyLock,
 };
 
+use ralph_worker::config::DEFAULT_AGENT_COMMAND;
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 
 use crate::scripted::{Model, agent, claude, say};
-
-/// Flags of the worker's own command.
-const FLAGS: [&str; 7] = [
-    "--print",
-    "--output-format",
-    "--verbose",
-    "--dangerously-skip-permissions",
-    "--session-id",
-    "--max-budget-usd",
-    "--model",
-];
 
 /// Variables that the worker sets for the agent, and those of these tests.
 const VARIABLES: [&str; 9] = [
@@ -119,8 +109,9 @@ fn offers() -> Value {
     let version = Command::new(agent().join("claude")).arg("--version").output().unwrap();
     let help = Command::new(agent().join("claude")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let mut words = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    let words: BTreeSet<&str> = words.by_ref().collect();
+    let words: BTreeSet<&str> =
+        help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
+    let flags = DEFAULT_AGENT_COMMAND.split(' ').chain(["--model"]).filter(|w| w.starts_with('-'));
 
     let model = Model::answers(json!([say("Yes.")]));
     let lines = claude(&model.url, &[]);
@@ -128,12 +119,13 @@ fn offers() -> Value {
     let init = &lines[0];
     let tools = init["tools"].as_array().unwrap();
     let result = lines.last().unwrap();
-    let asked = |request: &Value| format!("{} {}", request["method"], request["path"]);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let asked = |request: &Value| text(&request["method"]) + " " + &text(&request["path"]);
     let message = requests.iter().find(|request| request["path"] == "/v1/messages").unwrap();
     let known = |name: &&str| tools.iter().any(|tool| tool == name);
     json!({
         "version": String::from_utf8(version.stdout).unwrap().trim(),
-        "flags": FLAGS.map(|flag| (flag, words.contains(flag))).into_iter().collect::<BTreeMap<_, _>>(),
+        "flags": flags.map(|flag| (flag, words.contains(flag))).collect::<BTreeMap<_, _>>(),
         "variables": INSIDE.variables,
         "init": names(init),
         "tools": TOOLS.iter().filter(|name| known(name)).collect::<Vec<_>>(),
