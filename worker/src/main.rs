@@ -39,11 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(Command::Confined { words }) = &cli.command {
-        let error = platform::become_confined(words);
-        let program = words[0].display();
-        eprintln!("error: cannot start the agent `{program}`: {error}");
-        eprintln!("hint: check RALPH_AGENT_COMMAND");
-        return ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 });
+        return become_confined(words);
     }
     let environment = match platform::take_secrets() {
         Ok(environment) => environment,
@@ -58,10 +54,18 @@ fn main() -> ExitCode {
     let exit = match (cli.command, cli.dry_run) {
         (_, true) => validate(&environment, Depth::DryRun),
         (Some(Command::Validate), false) => validate(&environment, Depth::Validate),
-        // The program has ended above.
-        (_, false) => ralph_worker::run::run(&environment),
+        (Some(Command::Confined { .. }) | None, false) => ralph_worker::run::run(&environment),
     };
     ExitCode::from(exit.code())
+}
+
+/// Returns only when the program cannot be started; with the exit codes of a shell.
+fn become_confined(words: &[OsString]) -> ExitCode {
+    let error = platform::become_confined(words);
+    let program = words[0].display();
+    eprintln!("error: cannot start the agent `{program}`: {error}");
+    eprintln!("hint: check RALPH_AGENT_COMMAND");
+    ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
 }
 
 fn fail(text: &str) -> ExitCode {

@@ -2,27 +2,27 @@
 //! system calls that a process gives up for good before it becomes the agent's program.
 //!
 //! Both run as one user, so the kernel lets either change and signal the other. A filter
-//! (seccomp(2)) sees numbers only: the call's and its arguments'. It refuses with EPERM what names
+//! (`seccomp(2)`) sees numbers only: the call's and its arguments'. It refuses with EPERM what names
 //! the worker by the id of its process or of one of its threads, by its group, or by its user:
 //!
-//! * limits: prlimit64 of any process but the caller's own
-//! * scheduling: `sched_set*`, setpriority, `ioprio_set`. Others stay allowed: glibc names the
+//! * limits: `prlimit64` of any process but the caller's own
+//! * scheduling: `sched_set*`, `setpriority`, `ioprio_set`. Others stay allowed: glibc names the
 //!   threads of its own process
 //! * signals: kill, also of -1, which spares the first process of a namespace and nothing else
-//!   (kill(2)); tkill, tgkill and `rt_*sigqueueinfo`; joining the worker's group, to be signalled
+//!   (kill(2)); `tkill`, `tgkill` and `rt_*sigqueueinfo`; joining the worker's group, to be signalled
 //!   with it; `pidfd_open`; `F_SETSIG`, by which a file's readiness becomes a signal of one's choice
-//!   to another process
+//!   to another process (else it is SIGIO, which nobody handles and process 1 therefore never gets)
 //!
 //! `pidfd_send_signal` is missing altogether, as in an old kernel, because its file can be
 //! `/proc/1`; callers then use kill.
 //!
 //! Not refused, because they ask for the right to trace, which nobody has on a process that is
 //! not dumpable (see [`super::guard`]): ptrace, `process_vm_*`, `process_madvise`, `pidfd_getfd`,
-//! `move_pages`, `migrate_pages`, kcmp, `get_robust_list`, `perf_event_open`, prctl's
+//! `move_pages`, `migrate_pages`, `kcmp`, `get_robust_list`, `perf_event_open`, prctl's
 //! `PR_SCHED_CORE`, and the files in `/proc/1/ns`. Nor is clone with an exit signal: the kernel resets
 //! it when an orphan becomes the first process's child. A user namespace stays possible, because
 //! browsers make one: it gives no right over a process outside of it, and in a PID namespace below
-//! the worker's the worker has no id at all. There the first process cannot be signalled either.
+//! the worker's the worker has no id at all. The same ids cannot be signalled there either.
 //!
 //! Another architecture's calls (`int 0x80`) end the process; those of x32 are refused.
 
@@ -45,9 +45,9 @@ use seccompiler::{
     SeccompFilter, SeccompRule, apply_filter, sock_filter,
 };
 
-/// fcntl(2), from Linux' asm-generic/fcntl.h: libc does not have it.
+/// `fcntl(2)`, from Linux' `asm-generic/fcntl.h`: libc does not have it.
 const F_SETSIG: i32 = 10;
-/// `ioprio_set(2)`, from Linux' linux/ioprio.h.
+/// `ioprio_set(2)`, from Linux' `linux/ioprio.h`.
 const IOPRIO_WHO_PROCESS: i32 = 1;
 /// The first number of x32's calls, which come with the architecture of `x86_64`; see "Pitfalls" in
 /// <https://docs.kernel.org/userspace-api/seccomp_filter.html>.
