@@ -16,7 +16,7 @@
 //! * [`git`]: checkout, checkpoints, pushes, the ledger in commit trailers
 //! * [`journal`], [`redact`]: events, numbered and without secrets
 //! * [`run`], [`validate`]: one run, and what can be checked before it
-//! * [`platform`]: what the operating system does to keep the secrets
+//! * [`platform`]: what the operating system does to keep the secrets, and the agent from the worker
 pub mod account;
 pub mod agent;
 pub mod classify;

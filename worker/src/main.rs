@@ -1,11 +1,14 @@
 //! `ralph-loop-cloud`: the agent loop in the container. Configured by `RALPH_*` variables; see
 //! docs/operations.md.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
 
 use clap::Parser;
 use ralph_protocol::exit::RunExit;
-use ralph_worker::validate::{Depth, validate};
+use ralph_worker::{
+    platform,
+    validate::{Depth, validate},
+};
 
 /// Runs a coding agent again and again on one branch until its work is complete or a limit is
 /// reached. Everything is configured by RALPH_* environment variables; events go to stdout, one
@@ -25,26 +28,44 @@ enum Command {
     /// Check the environment, the keys, the repository, the permission to push, the prompt and the
     /// agent, without spending anything.
     Validate,
+    /// Become a program that cannot reach the process that started this one.
+    #[command(name = platform::CONFINED, hide = true)]
+    Confined {
+        #[arg(last = true, required = true)]
+        words: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let environment = match ralph_worker::platform::take_secrets() {
+    if let Some(Command::Confined { words }) = &cli.command {
+        return become_confined(words);
+    }
+    let environment = match platform::take_secrets() {
         Ok(environment) => environment,
         Err(error) => {
             return fail(&format!("cannot take the secrets out of the environment: {error}"));
         }
     };
     // Before the first child, and before the secrets go anywhere.
-    if let Err(error) = ralph_worker::platform::guard() {
+    if let Err(error) = platform::guard() {
         return fail(&format!("cannot guard the process: {error}"));
     }
     let exit = match (cli.command, cli.dry_run) {
         (_, true) => validate(&environment, Depth::DryRun),
         (Some(Command::Validate), false) => validate(&environment, Depth::Validate),
-        (None, false) => ralph_worker::run::run(&environment),
+        (Some(Command::Confined { .. }) | None, false) => ralph_worker::run::run(&environment),
     };
     ExitCode::from(exit.code())
+}
+
+/// Returns only when the program cannot be started; with the exit codes of a shell.
+fn become_confined(words: &[OsString]) -> ExitCode {
+    let error = platform::become_confined(words);
+    let program = words[0].display();
+    eprintln!("error: cannot start the agent `{program}`: {error}");
+    eprintln!("hint: check RALPH_AGENT_COMMAND");
+    ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
 }
 
 fn fail(text: &str) -> ExitCode {

@@ -1,6 +1,9 @@
 //! Puts the parts together and runs the loop once.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Barrier},
+    time::Duration,
+};
 
 use ralph_protocol::{
     event::{Kind, Level, Spend},
@@ -11,6 +14,7 @@ use ralph_protocol::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Mutex, mpsc, watch},
+    time::{error::Elapsed, timeout},
 };
 
 use crate::{
@@ -24,6 +28,12 @@ use crate::{
     machine::{Machine, Terms, Usd},
     redact::Redactor,
 };
+
+/// Threads for what would block the loop: the lookup of a host's name.
+const BLOCKING_THREADS: usize = 4;
+
+/// Longer than any run.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Runs the loop to its end and says how it ended. `run.end` is always the last event.
 #[must_use]
@@ -132,7 +142,11 @@ fn report_panics(journal: &Journal) {
 }
 
 fn block_on(config: Config, secrets: Secrets, journal: &Journal, account: &Account) -> Ended {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(FOR_EVER)
+        .build();
     match runtime {
         Ok(runtime) => {
             let ended = runtime.block_on(go(config, secrets, journal, account));
@@ -144,6 +158,27 @@ fn block_on(config: Config, secrets: Secrets, journal: &Journal, account: &Accou
     }
 }
 
+/// Starts all the threads that this process will ever have: the agent is kept from those that are
+/// there when it starts.
+async fn start_threads() -> Result<(), Elapsed> {
+    let all = Arc::new(Barrier::new(BLOCKING_THREADS));
+    let waits: Vec<_> = (0..BLOCKING_THREADS)
+        .map(|_| {
+            let all = Arc::clone(&all);
+            // Busy until the last one has begun, so that each gets a thread of its own.
+            tokio::task::spawn_blocking(move || all.wait())
+        })
+        .collect();
+    // One that the system refuses would be waited for by the others.
+    timeout(Duration::from_secs(10), async {
+        for wait in waits {
+            // Nothing in it can panic.
+            let _ = wait.await;
+        }
+    })
+    .await
+}
+
 fn internal(text: String) -> Ended {
     Ended { exit: RunExit::Internal, text: Some(text) }
 }
@@ -153,6 +188,9 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal, account: &Accou
         Ok(signals) => signals,
         Err(error) => return internal(format!("cannot listen to signals: {error}")),
     };
+    if start_threads().await.is_err() {
+        return internal("cannot start threads: the system has too few".to_owned());
+    }
     let (hurry, hurried) = watch::channel(None);
     let checkout = Checkout::new(&config, &secrets, hurried, journal.clone());
     let endpoint = config.model_endpoint.clone();

@@ -12,7 +12,7 @@ use ralph_protocol::event::{Kind, Level, Tokens};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncWriteExt},
-    process::{Child, ChildStderr, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout},
     sync::watch,
     time::{sleep, sleep_until},
 };
@@ -24,6 +24,7 @@ use crate::{
     gateway::price,
     journal::Journal,
     machine::{Attempt, Order, Outcome, Usd, policy::AGENT_GRACE_MS},
+    platform,
 };
 
 /// How urgently the agent is to end.
@@ -159,7 +160,7 @@ impl Process {
         words: &[String],
         environment: std::collections::BTreeMap<String, String>,
     ) -> std::io::Result<Child> {
-        Command::new(&words[0])
+        platform::confined(&words[0])
             .args(&words[1..])
             .env_clear()
             .envs(environment)

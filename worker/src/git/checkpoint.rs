@@ -3,15 +3,13 @@
 use std::{pin::pin, process::Stdio, time::Duration};
 
 use ralph_protocol::event::Level;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    process::Command,
-};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{Checkout, Workplace, run::GitError};
 use crate::{
     agent::{command, sweep},
     machine::{Failure, Prepared, Push, SaveOrder, Saved, Verdict},
+    platform,
 };
 
 /// How much of the verify command's output goes into the next prompt.
@@ -106,7 +104,7 @@ impl Checkout {
 
     async fn run_verify(&self, line: &str) -> Verdict {
         let own = |name: &str| std::env::var(name).ok();
-        let mut command = Command::new("/bin/sh");
+        let mut command = platform::confined("/bin/sh");
         command
             // One stream, in the order of writing.
             .args(["-c", &format!("exec 2>&1\n{line}")])

@@ -17,6 +17,8 @@ fn unprivileged() -> Command {
         unshare.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
     }
     unshare.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]);
+    // PID 1 leads a session and a group, as a container's first process does.
+    unshare.arg("setsid");
     unshare
 }
 
@@ -49,11 +51,11 @@ fn contained(fixture: &Fixture) -> Running {
 }
 
 /// Runs it to its end.
-fn ended(fixture: &Fixture) -> Done {
+pub fn ended(fixture: &Fixture) -> Done {
     contained(fixture).wait()
 }
 
-fn fixture() -> Fixture {
+pub fn fixture() -> Fixture {
     let fixture = Fixture::new();
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(fixture.dir.path(), mode).unwrap();
@@ -262,4 +264,234 @@ fn the_agent_cannot_end_the_worker_outright() {
     let done = ended(&fixture);
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("alive"));
+}
+
+#[test]
+fn the_agent_cannot_end_the_worker_by_a_limit_before_a_push() {
+    let mut fixture = fixture();
+    // Until the worker has used more CPU (the 14th field, in hundredths of a second) than the
+    // limit leaves it.
+    let agent = r###"
+        prlimit --pid 1 --cpu=1:1 2>&1
+        until [ "$(cut -d " " -f 14 /proc/1/stat)" -gt 120 ]; do
+            head -c 1000000 /dev/zero | tr "\0" x; echo
+        done
+        echo "## Status: COMPLETE" > PROGRESS.md"###;
+    fixture.set(env::AGENT_COMMAND, format!("sh -c '{agent}'"));
+    let done = ended(&fixture);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert_eq!(done.exit(), 0);
+    assert!(done.text().contains("Operation not permitted"));
+    assert!(fixture.file("ralph/docs", "PROGRESS.md").is_some());
+}
+
+/// Tries every tool that changes another process, on each of the worker's threads, its group and
+/// its user. Names what worked.
+const TOOLS: &str = r#"
+try() { tried=$((tried + 1)); "$@" >/dev/null 2>&1 && echo "worked: $*"; }
+for id in $(ls /proc/1/task); do
+  try prlimit --pid $id --cpu=1:1
+  try prlimit --pid $id --nofile=0:0
+  try prlimit --pid $id --fsize=0:0
+  try renice -n 10 -p $id
+  try ionice -c 3 -p $id
+  try taskset -c -p 0 $id
+  try chrt --idle -p 0 $id
+  try /bin/kill -TERM $id
+  try python3 -c "import os; os.pidfd_open($id)"
+  for signal in TERM INT KILL STOP SEGV CHLD; do try kill -$signal $id; done
+done
+try renice -n 10 -g 1; try renice -n 10 -g 0
+try renice -n 10 -u $(id -u)
+try ionice -c 3 -P 1
+try ionice -c 3 -u $(id -u)
+try kill -TERM -1
+echo "tried $tried"
+"#;
+
+#[test]
+fn no_tool_of_the_agent_ends_signals_or_slows_the_worker() {
+    let mut fixture = fixture();
+    fixture.calls(json!([[{"run": ["sh", "-c", TOOLS]}, write("a", "1"), progress(true)]]));
+    let done = ended(&fixture);
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let seen = done.of("agent.tool_result")[0]["text"].as_str().unwrap();
+    let tried = seen.trim().strip_prefix("tried ").unwrap_or_else(|| panic!("{seen}"));
+    assert!(tried.parse::<usize>().unwrap() > 30, "{seen}");
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+}
+
+/// Makes each call that its argument lists, with the id of each of the worker's threads where it
+/// says "id". Prints every answer but EPERM.
+const CALLS: &str = r#"
+import ctypes, errno, json, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+some = ctypes.create_string_buffer(8)
+memory = {
+    "zeros": ctypes.create_string_buffer(256),
+    "ones": ctypes.create_string_buffer(b"\xff" * 256),
+    # siginfo_t: a signal that sigqueue(3) has sent.
+    "info": ctypes.create_string_buffer(struct.pack("iii", 15, 0, -1), 256),
+    "iovec": ctypes.create_string_buffer(struct.pack("PN", ctypes.addressof(some), 8), 256),
+}
+ids = [int(name) for name in os.listdir("/proc/1/task")]
+tried = 0
+for name, number, args in json.loads(sys.argv[1]):
+    for id in ids:
+        values = [ctypes.addressof(memory[a]) if a in memory else id if a == "id" else a for a in args]
+        ctypes.set_errno(0)
+        done = libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, values))
+        tried += 1
+        if done != -1 or ctypes.get_errno() != errno.EPERM:
+            print(name, args, id, done, os.strerror(ctypes.get_errno()))
+for name in ["mnt", "net", "pid", "user"]:
+    try:
+        print("namespace", name, os.open("/proc/1/ns/" + name, os.O_RDONLY))
+    except PermissionError:
+        pass
+process = os.open("/proc/1", os.O_RDONLY | os.O_DIRECTORY)
+ctypes.set_errno(0)
+libc.syscall(ctypes.c_long(int(sys.argv[2])), process, 15, None, 0)
+print("tried", tried, "by a file:", os.strerror(ctypes.get_errno()))
+"#;
+
+#[test]
+fn no_system_call_of_the_agent_reaches_the_worker() {
+    let calls = json!([
+        ["prlimit64", libc::SYS_prlimit64, ["id", libc::RLIMIT_NOFILE, "zeros", 0]],
+        ["setpriority", libc::SYS_setpriority, [libc::PRIO_PROCESS, "id", 19]],
+        ["setpriority", libc::SYS_setpriority, [libc::PRIO_PGRP, 0, 19]],
+        ["setpriority", libc::SYS_setpriority, [libc::PRIO_USER, 0, 19]],
+        ["ioprio_set", libc::SYS_ioprio_set, [1, "id", 3 << 13]],
+        ["ioprio_set", libc::SYS_ioprio_set, [2, 0, 3 << 13]],
+        ["ioprio_set", libc::SYS_ioprio_set, [3, 0, 3 << 13]],
+        ["sched_setscheduler", libc::SYS_sched_setscheduler, ["id", libc::SCHED_IDLE, "zeros"]],
+        ["sched_setparam", libc::SYS_sched_setparam, ["id", "zeros"]],
+        ["sched_setattr", libc::SYS_sched_setattr, ["id", "zeros", 0]],
+        ["sched_setaffinity", libc::SYS_sched_setaffinity, ["id", 256, "ones"]],
+        ["kill", libc::SYS_kill, ["id", libc::SIGTERM]],
+        // The upper half of an argument that is an int does not count.
+        ["kill", libc::SYS_kill, [(1_i64 << 32) + 1, libc::SIGTERM]],
+        ["kill", libc::SYS_kill, [-1, libc::SIGTERM]],
+        ["kill", libc::SYS_kill, [u32::MAX, libc::SIGTERM]],
+        ["tkill", libc::SYS_tkill, ["id", libc::SIGTERM]],
+        ["tgkill", libc::SYS_tgkill, [1, "id", libc::SIGTERM]],
+        ["rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, ["id", libc::SIGTERM, "info"]],
+        ["rt_tgsigqueueinfo", libc::SYS_rt_tgsigqueueinfo, [1, "id", libc::SIGTERM, "info"]],
+        ["pidfd_open", libc::SYS_pidfd_open, ["id", 0]],
+        ["pidfd_open", libc::SYS_pidfd_open, ["id", libc::O_EXCL]],
+        // Into the worker's group, to be signalled with it.
+        ["setpgid", libc::SYS_setpgid, [0, 1]],
+        // A file that sends a signal of one's choice to the process of one's choice.
+        ["fcntl", libc::SYS_fcntl, [0, 10, libc::SIGTERM]],
+        // What the worker being unreadable protects it from.
+        ["ptrace", libc::SYS_ptrace, [libc::PTRACE_ATTACH, "id", 0, 0]],
+        ["process_vm_readv", libc::SYS_process_vm_readv, ["id", "iovec", 1, "iovec", 1, 0]],
+        ["process_vm_writev", libc::SYS_process_vm_writev, ["id", "iovec", 1, "iovec", 1, 0]],
+        ["migrate_pages", libc::SYS_migrate_pages, ["id", 64, "zeros", "zeros"]],
+        ["move_pages", libc::SYS_move_pages, ["id", 0, 0, 0, 0, 0]],
+        ["get_robust_list", libc::SYS_get_robust_list, ["id", "zeros", "zeros"]],
+    ]);
+    let mut fixture = fixture();
+    let send = libc::SYS_pidfd_send_signal.to_string();
+    let script = ["python3", "-c", CALLS, &calls.to_string(), &send];
+    fixture.calls(json!([[{"run": script}, write("a", "1"), progress(true)]]));
+    let done = ended(&fixture);
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let seen = done.of("agent.tool_result")[0]["text"].as_str().unwrap();
+    assert_eq!(seen.lines().count(), 1, "{seen}");
+    assert!(seen.ends_with("by a file: Function not implemented\n"), "{seen}");
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn the_worker_has_the_same_threads_for_as_long_as_it_runs() {
+    // Each run of the agent is kept from the threads that are there at its start. The lookup of a
+    // name needs one.
+    let mut fixture = fixture();
+    fixture.set(env::MODEL_ENDPOINT, "http://localhost:9");
+    let threads = json!({"run": ["ls", "/proc/1/task"]});
+    fixture.calls(json!([[threads, {"ask": {"body": {"model": "m"}}}, threads, progress(true)]]));
+    let done = ended(&fixture);
+    let results = done.of("agent.tool_result");
+    assert!(results[1]["text"].as_str().unwrap().starts_with("HTTP/1.1 5"), "{results:#?}");
+    assert!(results[0]["text"].as_str().unwrap().lines().count() > 1, "{results:#?}");
+    assert_eq!(results[0]["text"], results[2]["text"]);
+}
+
+#[test]
+fn another_abi_is_not_a_way_around_the_filter() {
+    // x32's own numbers: without the filter "Function not implemented", or the call is made.
+    let x32 = format!("$! = 0; syscall({}, 1, 15); print $!", 0x4000_0000_i64 + libc::SYS_kill);
+    // i386: mov eax, 37 (kill); mov ebx, 1; mov ecx, 15; int 0x80; ret.
+    let i386 = r#"
+import ctypes, mmap
+code = bytes.fromhex("53b825000000bb01000000b90f000000cd805bc3")
+memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+memory.write(code)
+address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+print("answered", ctypes.CFUNCTYPE(ctypes.c_int)(address)())
+"#;
+    let i386 = ["sh", "-c", "python3 -c \"$1\"; echo ended with $?", "sh", i386];
+    let mut fixture = fixture();
+    fixture.calls(
+        json!([[{"run": ["perl", "-e", x32]}, {"run": i386}, write("a", "1"), progress(true)]]),
+    );
+    let done = ended(&fixture);
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let results = done.of("agent.tool_result");
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(results[0]["text"], "Operation not permitted");
+        let text = results[1]["text"].as_str().unwrap();
+        assert!(text.starts_with("ended with 159\n"), "not by SIGSYS: {text}");
+    }
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn agent_and_verify_command_have_no_rights_even_as_root() {
+    let mut fixture = Fixture::new();
+    let show = r#"grep -E "^(Cap|NoNewPrivs|Seccomp:)" /proc/self/status"#;
+    fixture.set(env::VERIFY_COMMAND, format!("{show} > {}", fixture.path("verify").display()));
+    fixture.calls(json!([[{"run": ["sh", "-c", show]}, progress(true)]]));
+    let done = fixture.spawn_contained().wait();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let agent = done.of("agent.tool_result")[0]["text"].as_str().unwrap();
+    let verify = std::fs::read_to_string(fixture.path("verify")).unwrap();
+    for seen in [agent, &verify] {
+        for line in seen.lines() {
+            let (name, value) = line.split_once(":\t").unwrap();
+            let none = match name {
+                "NoNewPrivs" => "1",
+                "Seccomp" => "2",
+                // What is left of it without the right to drop it cannot be gained.
+                "CapBnd" if !rustix::process::getuid().is_root() => continue,
+                _ => "0000000000000000",
+            };
+            assert_eq!(value, none, "{seen}");
+        }
+        assert_eq!(seen.lines().count(), 7, "{seen}");
+    }
+}
+
+#[test]
+fn where_the_kernel_takes_no_filter_no_agent_is_started() {
+    use seccompiler::{SeccompAction, SeccompFilter, apply_filter};
+    let mut fixture = fixture();
+    fixture.counted_calls(json!([[progress(true)]]));
+    let missing = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let rules = [(libc::SYS_seccomp, vec![])].into();
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).unwrap();
+    let mut command = fixture.command();
+    // A filter is its thread's, and of the processes that the thread starts.
+    let started = std::thread::spawn(move || {
+        apply_filter(&seccompiler::BpfProgram::try_from(filter).unwrap()).unwrap();
+        command.output().unwrap()
+    });
+    let output = started.join().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(50), "{said}");
+    assert!(said.starts_with("error: cannot guard the process: it takes no filter"), "{said}");
+    assert_eq!((fixture.count(), output.stdout), (0, Vec::new()));
 }

@@ -4,6 +4,9 @@ mod agent;
 mod configuration;
 mod git;
 mod harness;
+#[cfg(target_os = "linux")]
+mod honest;
+#[cfg(target_os = "linux")]
 mod hostile;
 mod https;
 mod interruption;

@@ -1,11 +1,20 @@
-//! What the operating system does to keep secrets from the agent. Linux only; elsewhere
-//! [`missing_guards`] says what is missing.
+//! What the operating system does to keep secrets from the agent, and its hands off the worker.
+//! Linux only; elsewhere [`missing_guards`] says what is missing.
 
 use std::{collections::BTreeMap, io};
 
 use ralph_protocol::names::worker_env as env;
+use tokio::process::Command;
+
+#[cfg(target_os = "linux")]
+mod confine;
+#[cfg(target_os = "linux")]
+pub use confine::become_confined;
 
 use crate::config::Environment;
+
+/// The hidden command by which the worker starts the programs of the agent and of the repository.
+pub const CONFINED: &str = "confined";
 
 /// Says that the secrets are on stdin: set by the worker for its own second start.
 const HANDED_OVER: &str = "RALPH_SECRETS_ON_STDIN";
@@ -35,7 +44,8 @@ pub fn environment() -> Environment {
 }
 
 /// Makes this process unreadable for others of the same user: no ptrace, no `/proc/<pid>/mem`,
-/// `environ` or `fd`, no core dump; and the parent of every orphan below it.
+/// `environ` or `fd`, no core dump; and the parent of every orphan below it. Finds out whether
+/// [`confined`] will work.
 ///
 /// # Errors
 /// When the kernel refuses; the worker must not go on then.
@@ -49,7 +59,7 @@ pub fn guard() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     // The argument only says "on"; see prctl(2), PR_SET_CHILD_SUBREAPER.
     set_child_subreaper(Some(getpid()))?;
-    Ok(())
+    confine::probe()
 }
 
 /// Elsewhere there is nothing to call.
@@ -70,8 +80,35 @@ pub const fn missing_guards() -> &'static [&'static str] {
         &[
             "other processes of this user can read the worker's memory",
             "processes the agent detaches outlive it",
+            "the agent can signal the worker and change its limits",
         ]
     }
+}
+
+/// A command that runs a program of the agent's or of the repository's. Whatever is untrusted is
+/// started by it: this executable, as a process of its own, gives up its rights and becomes the
+/// program. Between fork and exec that would be unsafe code. A program that cannot be started
+/// ends with 127 or 126, as in a shell.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn confined(program: &str) -> Command {
+    // Also when the file was replaced.
+    let mut command = Command::new("/proc/self/exe");
+    command.args([CONFINED, "--", program]);
+    command
+}
+
+/// Elsewhere the program is started as it is.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn confined(program: &str) -> Command {
+    Command::new(program)
+}
+
+/// Elsewhere nothing starts a program this way.
+#[cfg(not(target_os = "linux"))]
+pub fn become_confined(_: &[std::ffi::OsString]) -> io::Error {
+    io::ErrorKind::Unsupported.into()
 }
 
 /// Takes the secrets out of the environment.
