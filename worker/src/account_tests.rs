@@ -42,6 +42,13 @@ fn account(limit: f64, gate: Option<mpsc::Receiver<()>>) -> (Account, mpsc::Rece
     (Account::new(usd(limit), journal), out)
 }
 
+/// The same, once the newest line is written.
+fn heard(account: &Account, out: &mpsc::Receiver<Vec<u8>>) -> Vec<(f64, f64, f64)> {
+    let line = account.shared.lock().line;
+    assert!(block_on(account.shared.journal.written(line)));
+    said(out)
+}
+
 /// Spent, reserved and the execution's sum, as the lines say.
 fn said(out: &mpsc::Receiver<Vec<u8>>) -> Vec<(f64, f64, f64)> {
     out.try_iter()
@@ -68,7 +75,7 @@ fn what_is_reserved_is_said_before_it_is_spent_and_in_blocks() {
         reservation.count(usd(0.05), Tokens::default(), true);
     }
     // One event covers the first request and, with a fiftieth of the limit, those that follow.
-    assert_eq!(said(&out), [(0.0, 1.2, 4.0)]);
+    assert_eq!(heard(&account, &out), [(0.0, 1.2, 4.0)]);
     account.say(5);
     assert_eq!(account.close().iterations, 2);
 }
@@ -131,11 +138,11 @@ fn an_unknown_price_stays_reserved_until_the_agent_has_said_the_sum() {
     let reservation = block_on(account.reserve(usd(1.0))).unwrap_or_else(|_| panic!());
     reservation.count(usd(6.0), Tokens::default(), false);
     account.say(0);
-    assert_eq!(said(&out).last(), Some(&(0.0, 6.0, 0.0)));
+    assert_eq!(heard(&account, &out).last(), Some(&(0.0, 6.0, 0.0)));
     let metered = account.metered();
     account.end_attempt(metered, usd(0.5));
     account.say(1);
-    assert_eq!(said(&out), [(0.5, 0.0, 0.5)]);
+    assert_eq!(heard(&account, &out), [(0.5, 0.0, 0.5)]);
     assert_eq!(account.metered(), Metered::default());
 }
 
@@ -202,7 +209,7 @@ proptest! {
                 },
                 _ => account.say(0),
             }
-            lines.extend(said(&out));
+            lines.extend(heard(&account, &out));
             let (spent, reserved, _) = *lines.last().unwrap();
             let under_way = open.iter().fold(Usd::default(), |sum, (_, most)| sum.plus(Usd::from_micros((*most).into())));
             prop_assert!(spent + reserved + 1e-9 >= truth.plus(under_way).dollars());
