@@ -232,6 +232,7 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal, account: &Accou
         account,
     };
     let ended = drive(Machine::new(terms), &ports, &mut signals).await;
+    runner.gateway.finish().await;
     // What a signal cut off (a verify command, a push) leaves no process behind.
     sweep::sweep().await;
     ended

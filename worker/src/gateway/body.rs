@@ -32,8 +32,10 @@ impl UnderWay {
     }
 }
 
-/// An answer that is being counted. What was metered is booked at its end, or when it is dropped.
+/// An answer that is being counted. If it is dropped before its end, nobody knows what it costs, and
+/// it costs what is reserved.
 struct Counted {
+    over: bool,
     meter: Meter,
     under_way: UnderWay,
     shared: Arc<Shared>,
@@ -41,7 +43,7 @@ struct Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if let Some(reservation) = self.under_way.reservation.take() {
+        if let Some(reservation) = self.under_way.reservation.take_if(|_| self.over) {
             self.shared.book(reservation, std::mem::take(&mut self.meter));
         }
     }
@@ -70,9 +72,9 @@ impl<E> HttpBody for Piped<E> {
     }
 }
 
-/// Reads an answer in a task of its own, meters it and hands it on. An agent that hangs up before
-/// the first piece has still caused the whole answer, and it is read to its end. One that hangs up
-/// later ends it, once it is known what the request has cost: the service then stops too.
+/// Reads an answer in a task of its own, meters it and hands it on. An agent that hangs up has still
+/// caused the whole answer, and it is read to its end: only there stands what it cost, and what was
+/// seen until then may be a small part of it (<https://docs.claude.com/en/docs/build-with-claude/extended-thinking>).
 pub(super) fn pipe<B>(
     mut answer: B,
     meter: Meter,
@@ -86,28 +88,25 @@ where
     let (agent, pieces) = mpsc::channel(PIECES);
     let size = answer.size_hint();
     tokio::spawn(async move {
-        let mut counted = Counted { meter, under_way, shared };
-        let mut heard = false;
-        loop {
+        let mut counted = Counted { over: false, meter, under_way, shared };
+        let cut = loop {
             let next = std::future::poll_fn(|context| Pin::new(&mut answer).poll_frame(context));
-            let piece = tokio::select! {
-                piece = next => piece,
-                () = agent.closed(), if heard && counted.meter.has_usage() => return,
-            };
-            match piece {
+            match next.await {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     counted.meter.feed(&data);
-                    heard |= agent.send(Ok(data)).await.is_ok();
+                    // One that has hung up wants no more of it.
+                    let _ = agent.send(Ok(data)).await;
                 }
-                Some(Err(error)) => {
-                    // Booked first: an agent that sees the cut may be gone at once.
-                    drop(counted);
-                    let _ = agent.send(Err(error)).await;
-                    return;
-                }
-                None => return,
+                Some(Err(error)) => break Some(error),
+                None => break None,
             }
+        };
+        // Booked first: an agent that sees the end may be gone at once.
+        counted.over = true;
+        drop(counted);
+        if let Some(error) = cut {
+            let _ = agent.send(Err(error)).await;
         }
     });
     Piped { pieces, size }

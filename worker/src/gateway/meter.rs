@@ -134,12 +134,6 @@ impl Meter {
         self.used.others = self.used.others.max(others);
     }
 
-    /// Whether it is known what was read; what is written can be estimated.
-    #[must_use]
-    pub fn has_usage(&self) -> bool {
-        self.used.tokens != Tokens::default()
-    }
-
     /// Model and tokens, at the end or wherever the response was cut: then what was streamed is
     /// estimated, because the service counts it too.
     #[must_use]

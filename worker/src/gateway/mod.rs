@@ -35,6 +35,9 @@ const MAX_HELD_KIB: u32 = 96 << 10;
 /// At the end of an attempt: how long to wait for answers that were cut off to be counted.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// The same at the end of the run. After a signal the run is over by second 90, of 120 that it has.
+const LAST_ANSWERS: Duration = Duration::from_secs(20);
+
 /// Hands out one lease an attempt. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
@@ -111,6 +114,13 @@ impl Gateway {
         drop(state);
         let endpoint = Endpoint { url: self.url.clone(), dummy_key };
         Ok(Lease { shared: Arc::clone(&self.shared), endpoint })
+    }
+
+    /// Waits, at most [`LAST_ANSWERS`], for answers that nobody reads any more, so that they cost what
+    /// they cost and not what was reserved for them.
+    pub async fn finish(&self) {
+        let all = self.shared.under_way.acquire_many(MAX_UNDER_WAY);
+        drop(tokio::time::timeout(LAST_ANSWERS, all).await);
     }
 }
 
