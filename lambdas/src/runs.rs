@@ -246,9 +246,9 @@ mod tests {
         fn updates_converge(order in prop::collection::vec(0usize..4, 1..30)) {
             let all = [
                 update(&[line(1, r#""type":"run.start""#), line(2, r#""type":"log""#)]),
-                update(&[line(3, r#""type":"log""#)]),
-                update(&[line(4, r#""type":"log""#), line(5, r#""type":"log""#)]),
-                update(&[line(6, r#""type":"run.end","reason":"complete","exit":0"#)]),
+                update(&[line(3, r#""type":"spend","executionUsd":0.5"#)]),
+                update(&[line(4, r#""type":"spend","executionUsd":0.25"#), line(5, r#""type":"log""#)]),
+                update(&[line(6, r#""type":"run.end","reason":"complete","exit":0,"spend":{"executionUsd":0.75}"#)]),
             ];
             let run: Run = RUN.parse().unwrap();
             let mut row: Option<RunRow> = None;
@@ -258,11 +258,13 @@ mod tests {
                     prop_assert!(next.info.last_seq >= before.info.last_seq);
                     prop_assert!(next.info.last_ts >= before.info.last_ts);
                     prop_assert!(next.info.state.rank() >= before.info.state.rank());
+                    prop_assert!(next.info.spent_usd >= before.info.spent_usd);
                 }
                 row = Some(next);
             }
             let info = row.unwrap().info;
             prop_assert_eq!((info.last_seq, info.state, info.exit), (6, RunState::Ended, Some(0)));
+            prop_assert_eq!(info.spent_usd, Some(0.75));
         }
     }
 }
