@@ -48,7 +48,7 @@ impl Cloud {
     }
 }
 
-/// What a run is told of the earlier ones.
+/// What a run gets to know about the earlier ones.
 fn told(step: &Step) -> (String, String) {
     (variable(step, "RALPH_SPENT_USD"), variable(step, "RALPH_ITERATIONS_DONE"))
 }
@@ -172,7 +172,7 @@ async fn a_worker_that_says_nothing_costs_nothing() {
 
 /// Step Functions repeats a call, and meanwhile more has arrived.
 #[tokio::test(start_paused = true)]
-async fn a_repeated_call_settles_nothing_anew() {
+async fn a_repeated_call_settles_nothing_again() {
     let cloud = Cloud::default();
     let first = cloud.admit(&arn(1)).await;
     cloud.says(&first, spend(&first, 1, 1.0, 1.0, 1));
@@ -264,7 +264,7 @@ async fn the_newest_word_is_found_behind_empty_pages_and_in_any_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tail_is_read_only_as_far_as_the_worker_repeats_itself() {
+async fn no_more_of_a_tail_is_read_than_holds_the_newest_word() {
     let cloud = Cloud::default();
     let first = cloud.admit(&arn(1)).await;
     let long = |seq| line(&first, seq, json!({"text": "x".repeat(12_000)}));

@@ -1,7 +1,7 @@
 //! What an execution has used, as its workers have said on their log streams.
 //!
-//! A run is [settled](Ledger::set) once, from the end of its own stream, and the sum is made anew from
-//! all runs each time it is needed. Nothing is ever added to a sum that was handed over.
+//! A run is [settled](Ledger::set) once, from the end of its own stream, and the sum is made
+//! from all runs again each time it is needed. Nothing is ever added to a sum that was handed over.
 
 use serde::{Deserialize, Serialize};
 
