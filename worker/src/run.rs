@@ -79,8 +79,7 @@ fn finish(journal: &Journal, Ended { exit, text }: Ended) -> RunExit {
         _ => Level::Warn,
     };
     // When stdout is blocked there is nobody left to tell.
-    let _ =
-        journal.finish(level, Kind::RunEnd { reason: exit, exit: exit.code(), text, spend: None });
+    let _ = journal.finish(level, Kind::RunEnd { reason: exit, exit: exit.code(), text, spend: None });
     exit
 }
 
