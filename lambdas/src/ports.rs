@@ -54,7 +54,7 @@ pub struct RunRow {
 }
 
 /// What is new about a run, to be merged into its row: see [`crate::runs::merge`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunUpdate {
     /// Its log stream; absent while no task was made.
     pub stream: Option<String>,
@@ -68,6 +68,8 @@ pub struct RunUpdate {
     pub reason: Option<String>,
     /// The worker's exit code.
     pub exit: Option<i64>,
+    /// What the execution has cost up to here, US dollars.
+    pub spent_usd: Option<f64>,
     /// Until when it waits, ms since the epoch.
     pub wait_until: Option<u64>,
     /// When the row may go, seconds since the epoch.
@@ -214,7 +216,8 @@ pub trait Executions {
         execution: &str,
     ) -> Result<bool, Unavailable>;
 
-    /// Writes the row of a run that is about to start, with its execution, unless there is one.
+    /// Writes the row of a run that is about to start, with its execution and what that has cost so
+    /// far, unless there is one.
     /// `now_ms` is in ms since the epoch.
     async fn begin_run(
         &self,
@@ -222,6 +225,15 @@ pub trait Executions {
         run: &Run,
         now_ms: u64,
         expires_at: u64,
+    ) -> Result<(), Unavailable>;
+
+    /// Writes into a run's row what the execution has cost up to and including this run, US dollars,
+    /// unless the row says as much already. A row that is gone stays so.
+    async fn record_spent(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        usd: f64,
     ) -> Result<(), Unavailable>;
 }
 

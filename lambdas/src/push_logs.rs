@@ -269,7 +269,7 @@ async fn route<T: Table, P: Post, C: Clock>(
         match Line::parse(&entry.message, owner) {
             Line::Event(event) => {
                 counts.events += 1;
-                gathered.add(&event);
+                gathered.add(&event, &entry.message);
                 packer.push(&encode_event(&entry.message, &event));
             }
             Line::Raw => {

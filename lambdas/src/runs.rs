@@ -16,6 +16,8 @@ use crate::{
 
 /// Most bytes of a reason in a row; the rest is cut off.
 pub const MAX_REASON: usize = 512;
+/// Most US dollars in a row: DynamoDB takes no number of more than 38 digits.
+const MAX_USD: f64 = 1e9;
 /// Most runs that clients are told of: the newest ones. Older ones are reached by paging.
 pub const MAX_RUNS: usize = 100;
 
@@ -27,14 +29,17 @@ pub struct Gathered {
     state: Option<RunState>,
     reason: Option<String>,
     exit: Option<i64>,
+    spent_usd: Option<f64>,
     wait_until: Option<u64>,
 }
 
 impl Gathered {
-    /// Takes an event in.
-    pub fn add(&mut self, event: &Envelope<'_>) {
+    /// Takes an event in, and the line that it was read from.
+    pub fn add(&mut self, event: &Envelope<'_>, line: &str) {
         self.last_seq = self.last_seq.max(event.seq);
         self.last_ts = self.last_ts.max(event.ts_ms().unwrap_or(0));
+        let spent = event.spend(line).map(|spend| spend.execution_usd.clamp(0.0, MAX_USD));
+        self.spent_usd = larger(self.spent_usd, spent);
         let state = match event.kind.as_ref() {
             kind::WAIT => {
                 self.wait_until = event.until;
@@ -68,10 +73,17 @@ impl Gathered {
             state: self.state?,
             reason: self.reason.map(|reason| clip(&reason)),
             exit: self.exit,
+            spent_usd: self.spent_usd,
             wait_until: self.wait_until,
             expires_at,
         })
     }
+}
+
+/// The larger of two amounts that may not be known.
+#[must_use]
+pub fn larger(held: Option<f64>, new: Option<f64>) -> Option<f64> {
+    held.into_iter().chain(new).reduce(f64::max)
 }
 
 /// A reason as long as a row takes it.
@@ -80,8 +92,8 @@ pub fn clip(reason: &str) -> String {
     reason[..reason.floor_char_boundary(MAX_REASON)].to_owned()
 }
 
-/// How an update changes a run's row. Deliveries come twice and out of order, so `lastSeq` and `lastTs`
-/// only grow and `state` never goes back; what the worker itself says about its end stays.
+/// How an update changes a run's row. Deliveries come twice and out of order, so `lastSeq`, `lastTs`
+/// and `spentUsd` only grow and `state` never goes back; what the worker itself says about its end stays.
 ///
 /// The table does the same with conditional writes.
 #[must_use]
@@ -112,6 +124,7 @@ pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
         info.reason.clone_from(&update.reason);
     }
     info.exit = update.exit.or(info.exit);
+    info.spent_usd = larger(info.spent_usd, update.spent_usd);
     row.wait_until = update.wait_until.or(row.wait_until);
     row
 }
@@ -165,7 +178,7 @@ mod tests {
     fn update(lines: &[String]) -> RunUpdate {
         let mut gathered = Gathered::default();
         for line in lines {
-            gathered.add(&Envelope::parse(line).unwrap());
+            gathered.add(&Envelope::parse(line).unwrap(), line);
         }
         gathered.update("s", 9).unwrap()
     }
@@ -211,6 +224,7 @@ mod tests {
             state: RunState::Failed,
             reason: Some("\u{1}".repeat(MAX_REASON)),
             exit: None,
+            spent_usd: Some(0.1),
         };
         let infos: Vec<_> = (1..=30).rev().map(info).collect();
         let mut seen = Vec::new();
@@ -232,9 +246,9 @@ mod tests {
         fn updates_converge(order in prop::collection::vec(0usize..4, 1..30)) {
             let all = [
                 update(&[line(1, r#""type":"run.start""#), line(2, r#""type":"log""#)]),
-                update(&[line(3, r#""type":"log""#)]),
-                update(&[line(4, r#""type":"log""#), line(5, r#""type":"log""#)]),
-                update(&[line(6, r#""type":"run.end","reason":"complete","exit":0"#)]),
+                update(&[line(3, r#""type":"spend","executionUsd":0.5"#)]),
+                update(&[line(4, r#""type":"spend","executionUsd":0.25"#), line(5, r#""type":"log""#)]),
+                update(&[line(6, r#""type":"run.end","reason":"complete","exit":0,"spend":{"executionUsd":0.75}"#)]),
             ];
             let run: Run = RUN.parse().unwrap();
             let mut row: Option<RunRow> = None;
@@ -244,11 +258,13 @@ mod tests {
                     prop_assert!(next.info.last_seq >= before.info.last_seq);
                     prop_assert!(next.info.last_ts >= before.info.last_ts);
                     prop_assert!(next.info.state.rank() >= before.info.state.rank());
+                    prop_assert!(next.info.spent_usd >= before.info.spent_usd);
                 }
                 row = Some(next);
             }
             let info = row.unwrap().info;
             prop_assert_eq!((info.last_seq, info.state, info.exit), (6, RunState::Ended, Some(0)));
+            prop_assert_eq!(info.spent_usd, Some(0.75));
         }
     }
 }

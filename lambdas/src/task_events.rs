@@ -137,6 +137,7 @@ impl Task {
             state,
             reason,
             exit: exit.filter(|_| state.is_over()),
+            spent_usd: None,
             wait_until: None,
             expires_at,
         }

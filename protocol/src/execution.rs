@@ -24,11 +24,13 @@ use ulid::Ulid;
 use crate::ids::{Run, Workstream};
 
 mod end;
+mod ledger;
 mod order;
 mod repo;
 mod step;
 
 pub use end::{End, EndKind, Ended};
+pub use ledger::{Ending, Ledger, Tail, Used};
 pub use order::{
     Limits, MAX_BRANCH, MAX_COMMAND, MAX_DURATION_SECS, MAX_ITERATIONS, MAX_PATH, MAX_STALLS,
     Order, Problem,
@@ -146,7 +148,7 @@ impl Outcome {
 }
 
 /// What an execution tells at its end, whether it succeeded (`output`) or failed (`cause`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// The workstream, as the input named it.
@@ -161,6 +163,12 @@ pub struct Output {
     pub attempts: u32,
     /// The last of them; `None` when there was none.
     pub run: Option<Run>,
+    /// What all its runs have cost, US dollars; `None` when an older version began the execution.
+    #[serde(default)]
+    pub spent_usd: Option<f64>,
+    /// Iterations that ended in all its runs; `None` as above.
+    #[serde(default)]
+    pub iterations: Option<u32>,
 }
 
 impl Output {
@@ -234,6 +242,10 @@ mod tests {
     fn an_output_is_read_with_and_without_a_run() {
         let started = r#"{"workstream":"docs","outcome":"limit","exit":11,"reason":"r","attempts":2,"run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0002"}"#;
         assert_eq!(Output::parse(started).unwrap().run.unwrap().attempt(), 2);
+        assert_eq!(Output::parse(started).unwrap().spent_usd, None, "as version 1 wrote it");
+        let told = started.replace("}", r#","spentUsd":1.25,"iterations":7}"#);
+        let told = Output::parse(&told).unwrap();
+        assert_eq!((told.spent_usd, told.iterations), (Some(1.25), Some(7)));
         let refused = r#"{"workstream":"","outcome":"refused","exit":null,"reason":"r","attempts":0,"run":null}"#;
         assert_eq!(Output::parse(refused).unwrap().outcome, Outcome::Refused);
         assert_eq!(Output::parse("States.Runtime"), None);

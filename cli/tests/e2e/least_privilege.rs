@@ -9,7 +9,7 @@ use std::{
 use ralph_protocol::{
     event::timestamp_text,
     execution::{Next, Step},
-    names::Handler,
+    names::{Handler, log_stream},
 };
 use serde_json::{Value, json};
 
@@ -280,8 +280,23 @@ fn execution(workstream: &str) -> Result<(), String> {
     if lease().is_none_or(|lease| lease["execution"]["S"] != second["execution"]) {
         return Err("the lease is not taken over".into());
     }
-    let Next::Run { progress, .. } = &step.next else { return Err(format!("no run: {step:?}")) };
-    let run = progress.run().ok().flatten().ok_or("no run")?;
+    let run_of = |step: &Step| match &step.next {
+        Next::Run { progress, .. } => progress.run().ok().flatten().ok_or("no run".to_owned()),
+        _ => Err(format!("no run: {step:?}")),
+    };
+    // A run whose stream says its end is settled by it.
+    let run = run_of(&step)?;
+    let stream = log_stream(run.as_str());
+    create_stream(&stream);
+    put(&stream, &[event(workstream, run.as_str(), 1, "run.end")]);
+    let task = json!({
+        "TaskArn": format!("arn:aws:ecs:us-east-1:000000000000:task/ralph-dev/{run}"),
+        "StopCode": "SpotInterruption", "Containers": [{"Name": "worker", "ExitCode": 75}],
+    });
+    let mut ended = serde_json::to_value(&step).expect("JSON");
+    ended["ended"] = json!({"Error": "States.TaskFailed", "Cause": task.to_string()});
+    let step = call("decide", &ended)?;
+    let run = run_of(&step)?;
     let mut ended = serde_json::to_value(&step).expect("JSON");
     ended["ended"] = json!({"Error": "ECS.InvalidParameterException", "Cause": "no such subnet"});
     call("decide", &ended)?;

@@ -4,7 +4,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use ralph_protocol::execution::{self, Outcome, Output};
+use ralph_protocol::{
+    execution::{self, Outcome, Output},
+    names::log_stream,
+};
 use serde_json::{Value, json};
 
 use crate::cloud::root;
@@ -65,13 +68,17 @@ fn cases() -> Vec<Case> {
     let unknown = raised("AmazonECS.Unknown", &format!("[{{Reason: {FULL}}}]"));
     let mut on_demand = vec![full; 4];
     on_demand.extend([unknown, returned()]);
+    // These workers say nothing: each is waited for three times, until it has been silent for 30 s.
+    let ran = |answers: &[Value]| {
+        answers.iter().filter(|answer| answer.to_string().contains("ExitCode")).count()
+    };
     let case = |name, answers: Vec<Value>, (outcome, exit), waits| Case {
         capacity: vec![SPOT; answers.len()],
+        waits: waits + 3 * ran(&answers),
         name,
         answers,
         outcome,
         exit,
-        waits,
     };
     vec![
         case("complete", vec![returned()], (Outcome::Complete, Some(0)), 0),
@@ -79,7 +86,7 @@ fn cases() -> Vec<Case> {
         case("limit", vec![exits(12)], (Outcome::Limit, Some(12)), 0),
         case("interrupted", vec![interrupted(), returned()], (Outcome::Complete, Some(0)), 0),
         case("crashed", vec![exits(137), returned()], (Outcome::Complete, Some(0)), 1),
-        case("waits", vec![exits(76), returned()], (Outcome::Complete, Some(0)), 2),
+        case("waits", vec![exits(76), returned()], (Outcome::Complete, Some(0)), 1),
         case("out-of-time", vec![raised("States.Timeout", "")], (Outcome::Limit, Some(11)), 0),
         case(
             "image",
@@ -147,6 +154,7 @@ fn every_way_through_the_state_machine() {
         ("refused", done.clone()),
         ("too-late", done.clone()),
         ("stop-requested", json!({"RunTask": numbered(&[exits(75), returned()])})),
+        ("told", json!({"RunTask": numbered(&[interrupted(), returned()])})),
         ("admit-down", json!({"Admit": down})),
         ("decide-down", json!({"RunTask": numbered(&[returned()]), "Decide": down})),
         ("after-decide-down", done),
@@ -165,6 +173,7 @@ fn every_way_through_the_state_machine() {
     leases(&begun[0]);
     functions_that_fail();
     an_execution_of_another_name();
+    what_the_workers_say();
     a_request_to_stop();
     refusals();
 }
@@ -254,6 +263,38 @@ fn an_execution_of_another_name() {
     assert_eq!(variable(input, "RALPH_RUN"), Some(run.as_str()));
     let started = SystemTime::UNIX_EPOCH + Duration::from_millis(run.started_ms());
     assert!(started.elapsed().is_ok_and(|age| age < Duration::from_secs(600)), "{run}");
+}
+
+/// Workers that say their end are settled at once, and each is told what those before it have used.
+fn what_the_workers_say() {
+    let name = name_of("told");
+    let (_, ulid) = execution::parse_name(&name).expect("its own name");
+    let lines = [(1, 1.25, 3), (2, 0.5, 1)].map(|(attempt, usd, iterations)| {
+        json!({
+            "v": 1, "ts": "2026-11-28T10:00:00.000Z", "workstream": "told",
+            "run": format!("{ulid}-{attempt:04}"), "seq": 1, "type": "run.end",
+            "spend": {"spentUsd": usd, "iterations": iterations},
+        })
+        .to_string()
+    });
+    // Every mocked task has this id.
+    steps().say(&log_stream("1"), &lines);
+    let ended = run_as("told", &name, &order("told"));
+    let told: Vec<_> = ended
+        .path
+        .iter()
+        .filter(|(state, _)| state == "RunTask")
+        .map(|(_, input)| {
+            ["RALPH_SPENT_USD", "RALPH_ITERATIONS_DONE"].map(|name| variable(input, name))
+        })
+        .collect();
+    assert_eq!(told, [[Some("0"), Some("0")], [Some("1.25"), Some("3")]]);
+    assert_eq!(ended.times("Wait"), 0);
+    let output = output(&ended);
+    assert_eq!((output.spent_usd, output.iterations), (Some(1.75), Some(4)));
+    let row = |attempt| steps().row("WS#told", &format!("RUN#{ulid}-{attempt:04}"));
+    let spent = [1, 2].map(|attempt| row(attempt).expect("a row")["spentUsd"].clone());
+    assert_eq!(spent, ["1.25", "1.75"]);
 }
 
 /// The row of `ralph stop`, for a task that ends as interrupted.

@@ -238,6 +238,21 @@ impl Steps {
         self.call(("dynamodb", &format!("DynamoDB_20120810.{action}")), body)
     }
 
+    /// Writes lines into a stream of the workers' log group.
+    pub fn say(&self, stream: &str, lines: &[String]) {
+        let group = cloud().output("log_group");
+        let logs = |action: &str, body: Value| {
+            self.call(("logs", &format!("Logs_20140328.{action}")), &body);
+        };
+        logs("CreateLogGroup", json!({"logGroupName": group}));
+        logs("CreateLogStream", json!({"logGroupName": group, "logStreamName": stream}));
+        let now = requests::now_ms();
+        let events: Vec<_> =
+            lines.iter().map(|line| json!({"timestamp": now, "message": line})).collect();
+        let body = json!({"logGroupName": group, "logStreamName": stream, "logEvents": events});
+        logs("PutLogEvents", body);
+    }
+
     /// Gives the answers of a case's calls: state, and the answers in the order of its calls, keyed
     /// as the mock configuration of Step Functions Local does it. All cases at once: it is one
     /// setting for all.

@@ -96,6 +96,7 @@ enum Function {
     },
     Decide {
         table: Connections,
+        logs: LogGroup,
         retention_secs: u64,
     },
 }
@@ -142,7 +143,11 @@ impl Function {
                 },
                 retention_secs: config.retention_secs()?,
             },
-            Handler::Decide => Self::Decide { table, retention_secs: config.retention_secs()? },
+            Handler::Decide => Self::Decide {
+                table,
+                logs: LogGroup::new(&sdk, config.log_group()?),
+                retention_secs: config.retention_secs()?,
+            },
         })
     }
 
@@ -181,10 +186,10 @@ impl Function {
                     &execution::admit(&admission, *defaults, machine, &context, invocation).await?,
                 )
             }
-            Self::Decide { table, retention_secs } => {
+            Self::Decide { table, logs, retention_secs } => {
                 let retention_secs = *retention_secs;
                 let context = execution::Context { table, clock, retention_secs };
-                answer(&execution::decide(event, &context, invocation).await?)
+                answer(&execution::decide(event, logs, &context, invocation).await?)
             }
         }
     }

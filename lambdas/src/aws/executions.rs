@@ -12,7 +12,7 @@ use ralph_protocol::{
 
 use super::{
     rows::{Item, item, key, n, s, text},
-    table::{Connections, names, put_if},
+    table::{Connections, SET_SPENT, SPENT_GROWS, names, put_if, update_if},
     unavailable,
 };
 use crate::ports::{Executions, Lease, Unavailable};
@@ -145,6 +145,10 @@ impl Executions for Connections {
     ) -> Result<(), Unavailable> {
         let zero = || AttributeValue::N("0".to_owned());
         let state = RunState::Starting;
+        let mut spent = Item::new();
+        if let Some(used) = progress.used() {
+            spent.insert(a::SPENT_USD.to_owned(), n(used.usd()));
+        }
         let attributes = [
             (a::EXECUTION, s(&progress.execution)),
             (a::ATTEMPT, n(run.attempt())),
@@ -155,7 +159,24 @@ impl Executions for Connections {
             (a::STATE_RANK, n(state.rank())),
             (EXPIRES_AT, n(expires_at)),
         ];
-        let item = item(table::workstream(&progress.order.workstream), table::run(run), attributes);
+        let mut item =
+            item(table::workstream(&progress.order.workstream), table::run(run), attributes);
+        item.extend(spent);
         put_if(self.put_new(item)).await.map(|_| ())
+    }
+
+    async fn record_spent(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        usd: f64,
+    ) -> Result<(), Unavailable> {
+        let update = self
+            .update(workstream, run)
+            .update_expression(format!("SET {SET_SPENT}"))
+            .condition_expression(format!("attribute_exists(#pk) AND {SPENT_GROWS}"))
+            .set_expression_attribute_names(names(&[("#pk", PK), ("#spent", a::SPENT_USD)]))
+            .expression_attribute_values(":spent", n(usd));
+        update_if(update).await.map(|_| ())
     }
 }

@@ -100,9 +100,24 @@ impl Connections {
         write.send().await.map(|_| ()).map_err(unavailable("dynamodb TransactWriteItems"))
     }
 
-    fn update(&self, workstream: &Workstream, run: &Run) -> UpdateItemFluentBuilder {
+    pub(super) fn update(&self, workstream: &Workstream, run: &Run) -> UpdateItemFluentBuilder {
         let key = key(table::workstream(workstream), table::run(run));
         self.client.update_item().table_name(&self.table).set_key(Some(key))
+    }
+}
+
+/// Sends a conditional update; `false` when its condition does not hold.
+pub(super) async fn update_if(update: UpdateItemFluentBuilder) -> Result<bool, Unavailable> {
+    match update.send().await {
+        Ok(_) => Ok(true),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(unavailable("dynamodb UpdateItem")(error)),
     }
 }
 
@@ -280,13 +295,19 @@ impl Table for Connections {
     ) -> Result<(), Unavailable> {
         let attributes = RunAttributes::of(run, update);
         // In order, which is usual: one write. Else each attribute by its own rule.
-        let all = format!("{} AND {} AND {}", SEQ_GROWS, TS_GROWS, STATE_STAYS_OR_GROWS);
-        let sets = [SET_SEQ, SET_TS, SET_STATE, &attributes.rest].join(", ");
+        let mut all = vec![SEQ_GROWS, TS_GROWS, STATE_STAYS_OR_GROWS];
+        let mut sets = vec![SET_SEQ, SET_TS, SET_STATE, &attributes.rest];
+        if update.spent_usd.is_some() {
+            all.push(SPENT_GROWS);
+            sets.push(SET_SPENT);
+        }
+        let (all, sets) = (all.join(" AND "), sets.join(", "));
         if attributes.write(self.update(workstream, run), &sets, Some(&all)).await? {
             return Ok(());
         }
-        for (set, condition) in [(SET_SEQ, SEQ_GROWS), (SET_TS, TS_GROWS), (SET_STATE, STATE_GROWS)]
-        {
+        let mut each = vec![(SET_SEQ, SEQ_GROWS), (SET_TS, TS_GROWS), (SET_STATE, STATE_GROWS)];
+        each.extend(update.spent_usd.map(|_| (SET_SPENT, SPENT_GROWS)));
+        for (set, condition) in each {
             attributes.write(self.update(workstream, run), set, Some(condition)).await?;
         }
         attributes.write(self.update(workstream, run), &attributes.rest, None).await.map(|_| ())
@@ -321,9 +342,11 @@ const SET_TS: &str = "#ts = :ts";
 const SET_STATE: &str = "#state = :state, #rank = :rank";
 /// A row begins with these; push-logs may have been first.
 const SEQ_AND_TS_BEGIN: &str = "#seq = if_not_exists(#seq, :seq), #ts = if_not_exists(#ts, :ts)";
+pub(super) const SET_SPENT: &str = "#spent = :spent";
 const SET_STREAM: &str = "#stream = if_not_exists(#stream, :stream)";
 const SEQ_GROWS: &str = "(attribute_not_exists(#seq) OR #seq < :seq)";
 const TS_GROWS: &str = "(attribute_not_exists(#ts) OR #ts <= :ts)";
+pub(super) const SPENT_GROWS: &str = "(attribute_not_exists(#spent) OR #spent <= :spent)";
 const STATE_GROWS: &str = "(attribute_not_exists(#rank) OR #rank < :rank)";
 const STATE_STAYS_OR_GROWS: &str =
     "(attribute_not_exists(#rank) OR #rank < :rank OR #state = :state)";
@@ -363,6 +386,9 @@ impl RunAttributes {
             all.add("#exit", a::EXIT, ":exit", n(exit));
             rest.push("#exit = :exit");
         }
+        if let Some(usd) = update.spent_usd {
+            all.add("#spent", a::SPENT_USD, ":spent", n(usd));
+        }
         if let Some(until) = update.wait_until {
             all.add("#until", a::WAIT_UNTIL, ":until", n(until));
             rest.push("#until = :until");
@@ -394,24 +420,12 @@ impl RunAttributes {
         let names: Vec<_> = self.names.iter().copied().filter(|(short, _)| used(short)).collect();
         let values = self.values.iter().filter(|(placeholder, _)| used(placeholder));
         let values = values.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let answer = update
+        let update = update
             .update_expression(format!("SET {sets}"))
             .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_names(self::names(&names))
-            .set_expression_attribute_values(Some(values))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(unavailable("dynamodb UpdateItem")(error)),
-        }
+            .set_expression_attribute_values(Some(values));
+        update_if(update).await
     }
 }
 

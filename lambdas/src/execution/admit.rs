@@ -7,7 +7,7 @@ use ralph_protocol::{
 };
 use serde_json::json;
 
-use super::{Context, ExecutionError, answered, carry_out, decision, settle};
+use super::{Context, ExecutionError, answered, carry_out, decision, keep};
 use crate::{
     invocation::Invocation,
     ports::{Clock, Executions, Lease, Machine},
@@ -63,7 +63,7 @@ pub async fn admit<T: Executions, C: Clock>(
         let workstream = progress.order.workstream.as_str();
         return Ok(Step::new(refused(Outcome::Busy, workstream, reason)));
     }
-    let next = settle(&progress, decision::begin(progress.clone(), now), context).await?;
+    let next = keep(&progress, decision::begin(progress.clone(), now), context).await?;
     carry_out(&progress, &next, context, invocation).await?;
     Ok(Step::new(next))
 }
@@ -132,5 +132,7 @@ fn refused(outcome: Outcome, workstream: &str, reason: String) -> Next {
         reason,
         attempts: 0,
         run: None,
+        spent_usd: Some(0.0),
+        iterations: Some(0),
     })
 }

@@ -1,18 +1,18 @@
 //! What follows a run or a wait.
 
 use ralph_protocol::{
-    execution::{End, Next, Progress, Step, WaitFor},
+    execution::{End, Next, Progress, Step, Tail, WaitFor},
     table::RunState,
 };
 
 use super::{
     Context, ExecutionError, answered, carry_out,
     decision::{self, Facts},
-    settle,
+    keep, spent, tail,
 };
 use crate::{
     invocation::Invocation,
-    ports::{Clock, Executions, RunUpdate, Table},
+    ports::{Clock, Executions, Logs, RunUpdate, StreamOwner, Table},
     runs::clip,
 };
 
@@ -23,6 +23,7 @@ use crate::{
 /// again.
 pub async fn decide<T: Executions + Table, C: Clock>(
     event: &str,
+    logs: &impl Logs,
     context: &Context<'_, T, C>,
     invocation: Invocation<'_>,
 ) -> Result<Step, ExecutionError> {
@@ -36,11 +37,12 @@ pub async fn decide<T: Executions + Table, C: Clock>(
     let next = match answered(context.table, &progress).await? {
         Some(next) => next,
         None => {
-            let facts = facts(&progress, end.as_ref(), context).await?;
+            let facts = facts(&progress, end.as_ref(), logs, context).await?;
             let new = decision::decide(progress.clone(), facts, context.clock.now_ms());
-            settle(&progress, new, context).await?
+            keep(&progress, new, context).await?
         }
     };
+    let ended = end.is_some();
     // Where RunTask made no task, no event tells of its end.
     if let Some(end) = end.filter(|end| !end.made && !end.timed_out)
         && let Ok(Some(run)) = progress.run()
@@ -52,10 +54,16 @@ pub async fn decide<T: Executions + Table, C: Clock>(
             state: RunState::Failed,
             reason: Some(clip(&end.reason)),
             exit: None,
+            spent_usd: None,
             wait_until: None,
             expires_at: context.clock.now_secs() + context.retention_secs,
         };
         context.table.record_task(&progress.order.workstream, &run, &update).await?;
+    }
+    if (ended || progress.ending.is_some())
+        && let (Some(usd), Ok(Some(run))) = (spent(&next), progress.run())
+    {
+        context.table.record_spent(&progress.order.workstream, &run, usd).await?;
     }
     carry_out(&progress, &next, context, invocation).await?;
     Ok(Step::new(next))
@@ -64,18 +72,39 @@ pub async fn decide<T: Executions + Table, C: Clock>(
 async fn facts<'a, T: Executions + Table, C: Clock>(
     progress: &Progress,
     end: Option<&'a End>,
+    logs: &impl Logs,
     context: &Context<'_, T, C>,
 ) -> Result<Facts<'a>, ExecutionError> {
     let workstream = &progress.order.workstream;
     let stop_requested = context.table.stop_requested(workstream, &progress.execution).await?;
     let holder = context.table.lease_holder(workstream).await?;
     let taken_over = holder.is_some_and(|holder| holder != progress.execution);
-    let mut wait_until = None;
-    if progress.waiting_for == Some(WaitFor::LastLines)
-        && let Ok(Some(run)) = progress.run()
-    {
-        let row = context.table.run(workstream, &run, context.clock.now_secs()).await?;
-        wait_until = row.and_then(|row| row.wait_until);
+    let tail = tail(progress, end, logs, context).await?;
+    Ok(Facts { end, stop_requested, taken_over, tail })
+}
+
+/// The end of the newest run's log stream; `None` when nothing there matters now, or when no worker
+/// ran.
+async fn tail<T: Executions + Table, C: Clock>(
+    progress: &Progress,
+    end: Option<&End>,
+    logs: &impl Logs,
+    context: &Context<'_, T, C>,
+) -> Result<Option<Tail>, ExecutionError> {
+    let end = end.or_else(|| progress.ending.as_ref().map(|ending| &ending.end));
+    if end.is_none() && progress.waiting_for != Some(WaitFor::LastLines) {
+        return Ok(None);
     }
-    Ok(Facts { end, stop_requested, taken_over, wait_until })
+    let Ok(Some(run)) = progress.run() else { return Ok(None) };
+    let workstream = progress.order.workstream.clone();
+    let stream = match end {
+        Some(end) if end.made => end.stream.clone(),
+        // A description that did not come: task-events or push-logs may know of a task.
+        _ => {
+            let row = context.table.run(&workstream, &run, context.clock.now_secs()).await?;
+            row.and_then(|row| row.stream)
+        }
+    };
+    let Some(stream) = stream else { return Ok(None) };
+    Ok(Some(tail::read(logs, stream, &StreamOwner { workstream, run }).await?))
 }

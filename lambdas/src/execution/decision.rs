@@ -2,10 +2,15 @@
 //! what is known and the time.
 
 use ralph_protocol::{
-    execution::{End, EndKind, Next, Outcome, Output, Overrides, Progress, RunTask, WaitFor},
+    execution::{
+        End, EndKind, Ending, Next, Outcome, Output, Overrides, Progress, RunTask, Tail, Used,
+        WaitFor,
+    },
     exit::RunExit,
     names::{FARGATE, FARGATE_SPOT},
 };
+
+use super::settlement;
 
 /// Most restarts after an interruption of Spot capacity.
 pub const MAX_INTERRUPTIONS: u32 = 50;
@@ -25,9 +30,7 @@ const CAPACITY_WAIT_SECS: u64 = 30;
 const CAPACITY_WAIT_MAX_SECS: u64 = 600;
 /// Seconds before a restart after any other end, times the number of them in a row.
 const PAUSE_SECS: u64 = 15;
-/// Seconds for a waiting worker's last lines to arrive before its row is read.
-const LAST_LINES_SECS: u64 = 180;
-/// Seconds to wait when the row does not say until when.
+/// Seconds to wait when the last lines of a worker that waits do not say until when.
 const RESET_UNKNOWN_SECS: u64 = 900;
 /// Seconds that a task may outlive the deadline: the worker ends itself at the deadline, and what
 /// it then commits and pushes takes a while.
@@ -42,8 +45,8 @@ pub struct Facts<'a> {
     pub stop_requested: bool,
     /// Another execution holds the lease: this one failed, and somebody started it again.
     pub taken_over: bool,
-    /// Until when the newest run's worker waits, ms since the epoch, if its row says so.
-    pub wait_until: Option<u64>,
+    /// What the newest run's log stream says, where it matters; `None` when the run has none.
+    pub tail: Option<Tail>,
 }
 
 /// Begins the next run, unless the deadline has passed. `now` is in ms since the epoch.
@@ -60,18 +63,29 @@ pub fn begin(mut progress: Progress, now: u64) -> Next {
     let run = RunTask {
         capacity_provider: if spot { FARGATE_SPOT } else { FARGATE }.to_owned(),
         timeout_seconds: (progress.deadline - now).div_ceil(1000) + GRACE_SECS,
-        overrides: Overrides::of(&progress.order, &id),
+        overrides: Overrides::of(&progress.order, &id, progress.used()),
     };
     Next::Run { progress, run }
 }
 
-/// Decides what follows a run or a wait. `now` is in ms since the epoch.
+/// Decides what follows a run or a wait. A run is settled before anything else is decided about its
+/// end. `now` is in ms since the epoch.
 #[must_use]
-pub fn decide(progress: Progress, facts: Facts<'_>, now: u64) -> Next {
-    match facts.end {
-        Some(end) => after_run(progress, end, facts, now),
-        None => after_wait(progress, facts, now),
+pub fn decide(mut progress: Progress, facts: Facts<'_>, now: u64) -> Next {
+    let new = facts.end.map(|end| Ending::new(end.clone(), now));
+    let Some(ending) = new.or_else(|| progress.ending.take()) else {
+        return after_wait(progress, facts, now);
+    };
+    if let Some((ending, seconds)) = settlement::pending(&ending, facts.tail, now) {
+        // Not bounded by the deadline: what was spent is told whenever the execution ends.
+        progress.waiting_for = Some(WaitFor::Settlement);
+        progress.ending = Some(ending);
+        return Next::Wait { progress, seconds };
     }
+    if let Some(ledger) = &mut progress.ledger {
+        ledger.set(progress.attempt, facts.tail.unwrap_or_default().used);
+    }
+    after_run(progress, &ending.end, facts, now)
 }
 
 fn after_run(mut progress: Progress, end: &End, facts: Facts<'_>, now: u64) -> Next {
@@ -97,7 +111,7 @@ fn after_run(mut progress: Progress, end: &End, facts: Facts<'_>, now: u64) -> N
         EndKind::Waiting if progress.waits < MAX_WAITS => {
             progress.waits += 1;
             (progress.others_in_a_row, progress.without_capacity) = (0, 0);
-            wait(progress, WaitFor::LastLines, LAST_LINES_SECS, now)
+            until_reset(progress, facts, now)
         }
         EndKind::Waiting => {
             give_up(&progress, &format!("the worker waited {} times", MAX_WAITS + 1))
@@ -137,10 +151,16 @@ fn after_wait(mut progress: Progress, facts: Facts<'_>, now: u64) -> Next {
     if facts.taken_over {
         return busy(&progress);
     }
-    if progress.waiting_for.take() != Some(WaitFor::LastLines) {
-        return begin(progress, now);
+    match progress.waiting_for.take() {
+        Some(WaitFor::LastLines) => until_reset(progress, facts, now),
+        _ => begin(progress, now),
     }
-    let until = facts.wait_until.unwrap_or(now + RESET_UNKNOWN_SECS * 1000);
+}
+
+/// Waits until the time that the worker's last lines say.
+fn until_reset(progress: Progress, facts: Facts<'_>, now: u64) -> Next {
+    let said = facts.tail.and_then(|tail| tail.wait_until);
+    let until = said.unwrap_or(now + RESET_UNKNOWN_SECS * 1000);
     match until.saturating_sub(now).div_ceil(1000) {
         0 => begin(progress, now),
         seconds => wait(progress, WaitFor::Reset, seconds, now),
@@ -202,6 +222,8 @@ fn ended(progress: &Progress, outcome: Outcome, reason: String) -> Next {
         reason,
         attempts: progress.attempt,
         run: progress.run().ok().flatten(),
+        spent_usd: progress.used().map(Used::usd),
+        iterations: progress.used().map(|used| used.iterations),
     })
 }
 

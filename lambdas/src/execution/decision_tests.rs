@@ -162,7 +162,7 @@ fn every_row_of_the_table_in_the_documentation() {
         ),
         (
             "exit 76, the worker waits for a limit to reset",
-            vec![(exits(76), vec![Wait(180), Wait(900), Run(FARGATE_SPOT)])],
+            vec![(exits(76), vec![Wait(900), Run(FARGATE_SPOT)])],
         ),
         (
             "the task's own time limit (what was left until the deadline, and 10 minutes)",
@@ -285,19 +285,24 @@ fn a_permanent_cause_is_tried_again_once_a_worker_has_run() {
     );
 }
 
-/// An execution that waits for a limit to reset, after the worker's last lines have arrived.
+/// What a stream says whose worker has ended: `micro_usd` was spent.
+fn ended_tail(micro_usd: u64) -> Tail {
+    let used = Used { micro_usd, iterations: 1 };
+    Tail { last_seq: 9, ended: true, used, wait_until: None }
+}
+
+/// What follows a worker that waits for a limit to reset, by its last lines.
 fn waits(seconds: u64, wait_until: u64) -> Follows {
     let mut execution = Execution::new(seconds);
-    execution.step(Facts { end: Some(&exits(76)), ..Facts::default() });
-    execution.now += 180_000;
-    execution.step(Facts { wait_until: Some(wait_until), ..Facts::default() });
+    let tail = Tail { wait_until: Some(wait_until), ..ended_tail(0) };
+    execution.step(Facts { end: Some(&exits(76)), tail: Some(tail), ..Facts::default() });
     execution.all.pop().unwrap()
 }
 
 #[test]
-fn a_worker_that_waits_is_started_again_when_its_row_says() {
+fn a_worker_that_waits_is_started_again_when_its_last_lines_say() {
     assert_eq!(waits(8 * HOUR, BEGUN), Run(FARGATE_SPOT), "the time has passed");
-    assert_eq!(waits(8 * HOUR, BEGUN + 180_000 + 3_600_001), Wait(3601));
+    assert_eq!(waits(8 * HOUR, BEGUN + 3_600_001), Wait(3601));
     assert_eq!(waits(8 * HOUR, BEGUN + 9 * HOUR * 1000), Over(Outcome::Limit, Some(11)));
     assert_eq!(waits(8 * HOUR, u64::MAX), Over(Outcome::Limit, Some(11)));
 }
@@ -332,6 +337,33 @@ fn a_request_to_stop_is_followed_by_no_run() {
     let mut execution = Execution::new(8 * HOUR);
     execution.step(Facts { end: Some(&exits(0)), stop_requested: true, ..Facts::default() });
     assert_eq!(execution.output().outcome, Outcome::Complete, "what is complete is complete");
+}
+
+/// As version 1 left it: it waits for the lines of a worker that waits, and has no ledger.
+#[test]
+fn an_execution_of_version_1_goes_on_without_a_ledger() {
+    let mut progress = Progress { ledger: None, ..admitted(8 * HOUR) };
+    (progress.attempt, progress.step, progress.waits) = (1, 2, 1);
+    progress.waiting_for = Some(WaitFor::LastLines);
+    let tail = Tail { wait_until: Some(BEGUN + 60_000), ..ended_tail(5) };
+    let facts = Facts { tail: Some(tail), ..Facts::default() };
+    let mut next = decide(progress.clone(), facts, BEGUN);
+    assert_eq!(follows(&next), Wait(60));
+    assert_eq!(follows(&decide(progress, Facts::default(), BEGUN)), Wait(900));
+    for (facts, expected) in [
+        (Facts::default(), Run(FARGATE_SPOT)),
+        (Facts { end: Some(&exits(0)), ..facts }, Over(Outcome::Complete, Some(0))),
+    ] {
+        let (Next::Run { progress, .. } | Next::Wait { progress, .. }) = next else { panic!() };
+        next = decide(progress, facts, BEGUN + 60_000);
+        assert_eq!(follows(&next), expected);
+        if let Next::Run { run, .. } = &next {
+            let told = run.overrides.variables().any(|one| one.name == "RALPH_SPENT_USD");
+            assert!(!told, "its workers count in their commits");
+        }
+    }
+    let Next::Done { output } = next else { panic!("{next:?}") };
+    assert_eq!((output.spent_usd, output.iterations), (None, None));
 }
 
 /// Started again by hand after it failed, while the next one works.
@@ -382,10 +414,12 @@ fn the_order_becomes_the_workers_environment_and_nothing_else_does() {
             ("RALPH_ITERATION_TIMEOUT_SECS", "600"),
             ("RALPH_SILENCE_SECS", "120"),
             ("RALPH_MAX_STALLS", "2"),
+            ("RALPH_SPENT_USD", "0"),
+            ("RALPH_ITERATIONS_DONE", "0"),
         ]
     );
     let Next::Run { run, .. } = begin(admitted(HOUR), BEGUN) else { panic!("no run") };
-    assert_eq!(run.overrides.variables().count(), 4, "an order of two fields leaves the rest out");
+    assert_eq!(run.overrides.variables().count(), 6, "an order of two fields leaves the rest out");
 }
 
 /// How a run can end, and what else can be true then.
@@ -423,6 +457,17 @@ fn ends() -> impl Strategy<Value = End> {
     )
 }
 
+/// What a stream can say when it is read; `wait_until` in seconds from then.
+fn tails() -> impl Strategy<Value = Tail> {
+    let until = prop::option::of(0u64..100_000);
+    (0u64..3, any::<bool>(), 0u64..3_000_000, 0u32..3, until).prop_map(
+        |(last_seq, ended, micro_usd, iterations, wait_until)| {
+            let used = Used { micro_usd, iterations };
+            Tail { last_seq, ended, used, wait_until }
+        },
+    )
+}
+
 proptest! {
     /// Whatever ends, whenever: the execution ends, begins no run at or after its deadline, keeps
     /// within its allowances, and after a request to stop begins no run at all.
@@ -430,7 +475,10 @@ proptest! {
     fn an_execution_always_ends_within_its_limits(
         hours in 0u64..24 * 30,
         happens in prop::collection::vec(
-            (ends(), 0u64..7_200, prop::option::of(0u64..100_000), prop::bool::weighted(0.005)),
+            (
+                ends(), 0u64..7_200, prop::option::weighted(0.8, tails()),
+                prop::bool::weighted(0.005),
+            ),
             1..400,
         ),
     ) {
@@ -439,14 +487,17 @@ proptest! {
         let (mut stopped, mut steps) = (false, 0);
         let mut happens = happens.iter().cycle();
         loop {
-            // At most a wait for the last lines and one for the reset between two runs.
+            // At most ten waits for the last lines and one for the reset between two runs.
             steps += 1;
-            prop_assert!(steps < 20_000, "it does not end");
-            let (end, seconds, until, stop) = happens.next().unwrap();
+            prop_assert!(steps < 50_000, "it does not end");
+            let (end, seconds, tail, stop) = happens.next().unwrap();
             stopped |= stop;
             let facts = Facts {
                 stop_requested: stopped,
-                wait_until: until.map(|until| now + until * 1000),
+                tail: tail.map(|tail| Tail {
+                    wait_until: tail.wait_until.map(|until| now + until * 1000),
+                    ..tail
+                }),
                 ..Facts::default()
             };
             next = match next {
@@ -465,7 +516,9 @@ proptest! {
                 Next::Wait { progress, seconds } => {
                     prop_assert!(seconds > 0);
                     now += seconds * 1000;
-                    prop_assert!(now < progress.deadline, "it would wait for nothing");
+                    let settles = progress.ending.is_some();
+                    prop_assert!(settles || now < progress.deadline, "it would wait for nothing");
+                    prop_assert!(!settles || seconds <= 180);
                     decide(progress, facts, now)
                 }
                 over => {
@@ -479,8 +532,12 @@ proptest! {
                     break;
                 }
             };
-            let goes_on = matches!(next, Next::Run { .. } | Next::Wait { .. });
-            prop_assert!(!(stopped && goes_on));
+            let goes_on = match &next {
+                Next::Run { .. } => true,
+                Next::Wait { progress, .. } => progress.ending.is_none(),
+                _ => false,
+            };
+            prop_assert!(!(stopped && goes_on), "only its last run is settled");
         }
     }
 }

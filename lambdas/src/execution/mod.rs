@@ -9,8 +9,10 @@
 mod admit;
 mod decide;
 pub mod decision;
+mod settlement;
+mod tail;
 
-use ralph_protocol::execution::{Next, Progress, Step, StepError};
+use ralph_protocol::execution::{Next, Output, Progress, Step, StepError, Used};
 use serde_json::json;
 
 pub use self::{
@@ -19,7 +21,7 @@ pub use self::{
 };
 use crate::{
     invocation::Invocation,
-    ports::{Clock, Executions, Unavailable},
+    ports::{Clock, Executions, LogsError, Unavailable},
 };
 
 /// What the handlers work with.
@@ -38,6 +40,9 @@ pub enum ExecutionError {
     /// A service did not work.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The end of a run's log stream cannot be read.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
     /// The state machine handed over something other than a step.
     #[error(transparent)]
     Step(#[from] StepError),
@@ -47,7 +52,7 @@ pub enum ExecutionError {
 }
 
 /// The answer of a step: the one that stands, or else a new one, which then stands.
-async fn settle<T: Executions, C: Clock>(
+async fn keep<T: Executions, C: Clock>(
     progress: &Progress,
     new: Next,
     context: &Context<'_, T, C>,
@@ -66,6 +71,17 @@ async fn answered<T: Executions>(
 ) -> Result<Option<Next>, ExecutionError> {
     let text = table.answer(progress).await?;
     Ok(text.map(|text| Step::read(&text)).transpose()?.map(|step| step.next))
+}
+
+/// What the execution has cost by an answer, US dollars; `None` when it is not known yet: the newest run
+/// is not settled, or version 1 began the execution.
+fn spent(next: &Next) -> Option<f64> {
+    match next {
+        Next::Wait { progress, .. } if progress.ending.is_some() => None,
+        Next::Run { progress, .. } | Next::Wait { progress, .. } => progress.used().map(Used::usd),
+        Next::Done { output } => output.spent_usd,
+        Next::Failed { cause, .. } => Output::parse(cause)?.spent_usd,
+    }
 }
 
 /// Does what an answer asks for in the table. Doing it again changes nothing.
@@ -102,6 +118,7 @@ async fn carry_out<T: Executions, C: Clock>(
         ("step", json!(progress.step)),
         ("next", json!(word)),
         ("run", json!(run)),
+        ("spentUsd", json!(spent(next))),
     ];
     invocation.info("decided", &fields);
     Ok(())

@@ -6,6 +6,7 @@ mod convergence;
 mod executions;
 mod fixtures;
 mod hostile;
+mod ledger;
 mod memory;
 mod push_logs;
 mod replay;

@@ -12,10 +12,10 @@ use ralph_lambdas::{
         Post, PostError, RunRow, RunUpdate, StreamOwner, Table, Unavailable,
     },
     request::Request,
-    runs::{merge, merge_task},
+    runs::{larger, merge, merge_task},
 };
 use ralph_protocol::{
-    execution::Progress,
+    execution::{Progress, Used},
     ids::{Run, Workstream},
     message::{RunInfo, ServerMessage},
     secret::SigningKeys,
@@ -364,13 +364,27 @@ impl Executions for MemoryTable {
                 state: RunState::Starting,
                 reason: None,
                 exit: None,
-                spent_usd: None,
+                spent_usd: progress.used().map(Used::usd),
             },
             stream: None,
             wait_until: None,
         };
         let key = (progress.order.workstream.clone(), run.clone());
         self.runs.borrow_mut().entry(key).or_insert(row);
+        Ok(())
+    }
+
+    async fn record_spent(
+        &self,
+        workstream: &Workstream,
+        run: &Run,
+        usd: f64,
+    ) -> Result<(), Unavailable> {
+        self.check()?;
+        let key = (workstream.clone(), run.clone());
+        if let Some(row) = self.runs.borrow_mut().get_mut(&key) {
+            row.info.spent_usd = larger(row.info.spent_usd, Some(usd));
+        }
         Ok(())
     }
 }

@@ -192,6 +192,31 @@ async fn a_line_of_a_megabyte_comes_in_parts_and_a_huge_event_as_a_notice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_run_says_it_has_cost_is_in_its_row_and_only_grows() {
+    let push = Push::default();
+    let spend = |seq, usd: f64| {
+        event_of("w", RUN, seq, json!({"type": "spend", "spentUsd": 0.1, "executionUsd": usd}))
+    };
+    let end =
+        json!({"type": "run.end", "reason": "complete", "exit": 0, "spend": {"executionUsd": 2.5}});
+    let foreign = spend(9, 50.0).replace("\"w\"", "\"x\"");
+    let told = json!({"type": "agent.text", "text": spend(9, 50.0), "executionUsd": 50});
+    for (lines, usd) in [
+        (vec![event(1), event_of("w", RUN, 2, told)], None),
+        (vec![spend(3, 0.0)], Some(0.0)),
+        (vec![spend(4, 1.0), spend(5, 1.25), event(6), foreign], Some(1.25)),
+        (vec![spend(4, 1.0)], Some(1.25)),
+        (vec![event_of("w", RUN, 7, end)], Some(2.5)),
+        (vec![spend(6, 1.5)], Some(2.5)),
+        (vec![spend(8, 1e300)], Some(1e9)),
+    ] {
+        let entries: Vec<_> = lines.iter().map(|line| (START, line.clone())).collect();
+        push.deliver(&payload(STREAM, &entries)).await.unwrap();
+        assert_eq!(push.table.row("w", RUN).unwrap().info.spent_usd, usd, "{lines:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn rows_of_runs_only_grow() {
     let push = Push::default();
     let end = event_of("w", RUN, 9, json!({"type": "run.end", "reason": "complete", "exit": 0}));

@@ -46,7 +46,7 @@ impl Server {
         let mut gathered = Gathered::default();
         for seq in seqs {
             let line = event_of(workstream, run, seq, json!({}));
-            gathered.add(&ralph_protocol::event::Envelope::parse(&line).unwrap());
+            gathered.add(&ralph_protocol::event::Envelope::parse(&line).unwrap(), &line);
             self.logs.put(stream, START + seq, line);
         }
         let (workstream, run) = (workstream.parse().unwrap(), run.parse().unwrap());

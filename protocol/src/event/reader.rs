@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{Spend, VERSION, timestamp_ms};
+use super::{Spend, VERSION, kind, timestamp_ms};
 use crate::ids::{Run, Workstream};
 
 /// What every reader needs of an event, whatever its type: unknown types and fields pass.
@@ -45,6 +45,21 @@ impl<'a> Envelope<'a> {
         }
         let envelope: Self = serde_json::from_str(line).ok()?;
         (envelope.v == VERSION && envelope.seq > 0).then_some(envelope)
+    }
+
+    /// What the event says about what its run has used; `None` when it says nothing about it. `line` is
+    /// the event's own; it is read again only where the type is one that can say so.
+    #[must_use]
+    pub fn spend(&self, line: &str) -> Option<Spend> {
+        #[derive(Deserialize)]
+        struct End {
+            spend: Option<Spend>,
+        }
+        match self.kind.as_ref() {
+            kind::SPEND => serde_json::from_str(line).ok(),
+            kind::RUN_END => serde_json::from_str::<End>(line).ok()?.spend,
+            _ => None,
+        }
     }
 
     /// The event's time in ms since the epoch; `None` when `ts` is not RFC 3339.
@@ -178,6 +193,20 @@ mod tests {
     fn an_event_is_read_without_a_copy_of_its_texts() {
         let envelope = Envelope::parse(NEW).unwrap();
         assert!(matches!((envelope.ts, envelope.kind), (Cow::Borrowed(_), Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn what_a_run_has_used_is_read_from_the_two_types_that_say_so() {
+        let spend = |kind: &str, rest: &str| {
+            let line = NEW.replace("from.the.future", kind).replace(r#""x":{"y":[]}"#, rest);
+            Envelope::parse(&line).unwrap().spend(&line).map(|spend| spend.spent_usd)
+        };
+        let inside = r#""spend":{"spentUsd":2.5}"#;
+        assert_eq!(spend("spend", r#""spentUsd":1.5,"new":[]"#), Some(1.5));
+        assert_eq!(spend("run.end", inside), Some(2.5));
+        assert_eq!(spend("run.end", r#""spentUsd":1.5"#), None, "one that was refused at once");
+        assert_eq!(spend("log", inside), None);
+        assert_eq!(spend("spend", r#""spentUsd":"much""#), None);
     }
 
     #[test]

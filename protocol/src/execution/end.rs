@@ -11,7 +11,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{exit::RunExit, names::CONTAINER};
+use crate::{
+    event::timestamp_ms,
+    exit::RunExit,
+    names::{CONTAINER, log_stream},
+};
 
 /// What the machine hands on after RunTask.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,17 +32,25 @@ pub struct Ended {
 }
 
 /// The end of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct End {
     /// RunTask made a task. ECS sends events about it, so somebody else writes its row.
     pub made: bool,
     /// The worker's container ran.
     pub started: bool,
+    /// The log stream of a worker that ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// When the task stopped, ms since the epoch, if ECS says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<u64>,
     /// The task reached its own time limit.
     pub timed_out: bool,
     /// ECS's stop code; empty without one.
     pub stop_code: String,
     /// The worker's exit code.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<i64>,
     /// What ECS or Step Functions says, for a person; empty when neither says anything.
     pub reason: String,
@@ -149,7 +161,9 @@ impl End {
         let task = first(&answer, "Tasks").unwrap_or(&answer);
         let worker = list(task, "Containers").iter().find(|one| string(one, "Name") == CONTAINER);
         let exit = worker.and_then(|worker| field(worker, "ExitCode")?.as_i64());
-        let made = !string(task, "TaskArn").is_empty();
+        let arn = string(task, "TaskArn");
+        let made = !arn.is_empty();
+        let started = exit.is_some() || field(task, "StartedAt").is_some();
         let reason = if made {
             let reason = worker.map(|worker| string(worker, "Reason")).unwrap_or_default();
             joined([string(task, "StoppedReason"), reason])
@@ -160,7 +174,9 @@ impl End {
         };
         Self {
             made,
-            started: exit.is_some() || field(task, "StartedAt").is_some(),
+            started,
+            stream: arn.rsplit('/').next().filter(|_| made && started).map(log_stream),
+            stopped_at: field(task, "StoppedAt").and_then(time),
             timed_out: ended.error.as_deref() == Some("States.Timeout"),
             stop_code: string(task, "StopCode").to_owned(),
             exit,
@@ -212,6 +228,22 @@ fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 
 fn string<'a>(value: &'a Value, name: &str) -> &'a str {
     field(value, name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A time as AWS gives it to Step Functions (ms), as its JSON interfaces do (seconds), or as text.
+/// Ms since the epoch.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn time(value: &Value) -> Option<u64> {
+    /// Seconds reach this in five thousand years, and ms had reached it in 1973.
+    const MS: f64 = 1e11;
+    match value {
+        Value::Number(number) => {
+            let number = number.as_f64()?;
+            Some(if number < MS { number * 1000.0 } else { number } as u64)
+        }
+        Value::String(text) => timestamp_ms(text),
+        _ => None,
+    }
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {

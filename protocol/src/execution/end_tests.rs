@@ -288,10 +288,12 @@ fn an_answer_that_is_broken_is_any_other_end() {
 
 #[test]
 fn a_description_is_read_returned_or_raised() {
-    let aws = r#"{"TaskArn":"a","StartedAt":1,"StopCode":"EssentialContainerExited","StoppedReason":"s","Containers":[{"Name":"worker","ExitCode":10,"Reason":"r"}]}"#;
+    let aws = r#"{"TaskArn":"arn:aws:ecs:us-east-1:111122223333:task/ralph-dev/a","StartedAt":1,"StoppedAt":1700000000123,"StopCode":"EssentialContainerExited","StoppedReason":"s","Containers":[{"Name":"worker","ExitCode":10,"Reason":"r"}]}"#;
     let expected = End {
         made: true,
         started: true,
+        stream: Some("worker/worker/a".into()),
+        stopped_at: Some(1_700_000_000_123),
         timed_out: false,
         stop_code: "EssentialContainerExited".into(),
         exit: Some(10),
@@ -299,6 +301,31 @@ fn a_description_is_read_returned_or_raised() {
     };
     assert_eq!(End::read(&returned(aws)), expected);
     assert_eq!(End::read(&error("States.TaskFailed", aws)), expected);
+}
+
+#[test]
+fn a_task_whose_worker_never_ran_has_no_stream() {
+    let placed = r#"{"TaskArn":"t/a","StartedAt":null,"Containers":[{"Name":"worker"}]}"#;
+    let ran = placed.replace("null", "1");
+    assert_eq!(End::read(&returned(placed)).stream, None);
+    assert_eq!(End::read(&returned(&ran)).stream.as_deref(), Some("worker/worker/a"));
+    assert_eq!(End::read(&error("States.Timeout", "")).stream, None);
+}
+
+#[test]
+fn the_time_of_a_stop_is_read_in_each_of_its_forms() {
+    for (text, ms) in [
+        ("1700000000123", Some(1_700_000_000_123)),
+        ("1.700000000123E12", Some(1_700_000_000_123)),
+        ("1700000000.5", Some(1_700_000_000_500)),
+        (r#""2023-11-14T22:13:20.123Z""#, Some(1_700_000_000_123)),
+        (r#""soon""#, None),
+        ("null", None),
+        ("{}", None),
+    ] {
+        let task = format!(r#"{{"TaskArn":"t/a","StoppedAt":{text}}}"#);
+        assert_eq!(End::read(&returned(&task)).stopped_at, ms, "{text}");
+    }
 }
 
 #[test]

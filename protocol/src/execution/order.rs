@@ -5,6 +5,7 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use super::{
+    ledger::Used,
     repo::{self, RepoProblem},
     step::{MAX_OVERRIDES, Overrides},
 };
@@ -243,7 +244,7 @@ impl Order {
     fn too_long(&self) -> Option<Problem> {
         // As long as any run of the order can make them.
         let run = Run::new(Ulid::nil(), MAX_ATTEMPT).ok()?;
-        let characters = Overrides::of(self, &run).characters();
+        let characters = Overrides::of(self, &run, Some(Used::MOST)).characters();
         if characters <= MAX_OVERRIDES {
             return None;
         }
@@ -361,7 +362,7 @@ mod tests {
             Order { verify_command: Some(command), ..order.clone() }
         };
         let run = Run::new(Ulid::nil(), MAX_ATTEMPT).unwrap();
-        let characters = |order: &Order| Overrides::of(order, &run).characters();
+        let characters = |order: &Order| Overrides::of(order, &run, Some(Used::MOST)).characters();
         let controls = 1_100;
         let plain = MAX_OVERRIDES - characters(&with(&order, controls, 0));
         let longest = with(&order, controls, plain);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ulid::Ulid;
 
-use super::{Ended, Order, Output};
+use super::{Ended, Ending, Ledger, Order, Output, Used};
 use crate::{
     ids::{IdError, Run},
     names::{CONTAINER, worker_env as env},
@@ -18,7 +18,7 @@ use crate::{
 /// Version of [`Step`]. An execution can wait for days while an apply replaces the functions, so a
 /// function also reads the version before its own: a new field has a default, and a field is only
 /// removed after one version that does not need it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Most characters of a task's overrides, the JSON around them included.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html>
@@ -121,14 +121,24 @@ pub struct Progress {
     /// Why the newest run ended, for a person.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub reason: String,
+    /// What its runs have used; `None` when version 1 began the execution, whose workers count in
+    /// their commits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ledger: Option<Ledger>,
+    /// How the newest run ended, until it is settled.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ending: Option<Ending>,
 }
 
 /// What a wait is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WaitFor {
-    /// The last lines of a worker that waits: they say until when.
+    /// The last lines of a worker that waits: they say until when. Of version 1, which did not wait
+    /// for [`Self::Settlement`].
     LastLines,
+    /// The last lines of a run: they say what it has used.
+    Settlement,
     /// The time until which the worker waits.
     Reset,
     /// Room for a task.
@@ -179,9 +189,9 @@ pub struct Variable {
 
 impl Overrides {
     /// The worker's environment beside what the task definition says. What the order does not name
-    /// has no value here.
+    /// has no value here. `used` is what the earlier runs have used.
     #[must_use]
-    pub fn of(order: &Order, run: &Run) -> Self {
+    pub fn of(order: &Order, run: &Run, used: Option<Used>) -> Self {
         let limits = &order.limits;
         let number = |value: Option<u64>| value.map(|value| value.to_string());
         let entries = [
@@ -199,6 +209,8 @@ impl Overrides {
             (env::ITERATION_TIMEOUT_SECS, number(limits.iteration_timeout_secs)),
             (env::SILENCE_SECS, number(limits.silence_secs)),
             (env::MAX_STALLS, number(limits.max_stalls.map(u64::from))),
+            (env::SPENT_USD, used.map(|used| used.usd().to_string())),
+            (env::ITERATIONS_DONE, number(used.map(|used| used.iterations.into()))),
         ];
         let environment = entries
             .into_iter()
@@ -240,7 +252,15 @@ impl Progress {
             waiting_for: None,
             exit: None,
             reason: String::new(),
+            ledger: Some(Ledger::default()),
+            ending: None,
         }
+    }
+
+    /// What its runs have used, those that are settled; `None` when version 1 began the execution.
+    #[must_use]
+    pub fn used(&self) -> Option<Used> {
+        self.ledger.as_ref().map(Ledger::total)
     }
 
     /// The newest run; `None` before the first.
@@ -303,6 +323,55 @@ mod tests {
         }
     }"#;
 
+    /// A step as version 2 wrote it. Never change it: an execution that runs carries such a step.
+    const VERSION_2: &str = r#"{
+        "version": 2, "next": "wait", "seconds": 10,
+        "progress": {
+            "execution": "arn:aws:states:us-east-1:123456789012:execution:ralph-dev-workstream:docs-01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "order": {"workstream": "docs", "repo": "https://github.com/you/project"},
+            "ulid": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "deadline": 1469922879059, "step": 3, "attempt": 2,
+            "started": true, "interruptions": 1, "waits": 0, "withoutCapacity": 0,
+            "othersInARow": 0, "others": 0, "waitingFor": "settlement", "exit": 75,
+            "ledger": [[1, {"microUsd": 1250000, "iterations": 7}]],
+            "ending": {
+                "end": {
+                    "made": true, "started": true, "stream": "worker/worker/0123",
+                    "stoppedAt": 1469922859059, "timedOut": false,
+                    "stopCode": "EssentialContainerExited", "exit": 137, "reason": "killed"
+                },
+                "stoppedAt": 1469922859059, "waited": 10,
+                "tail": {"lastSeq": 9, "ended": false, "used": {"microUsd": 500000, "iterations": 1}}
+            }
+        }
+    }"#;
+
+    #[test]
+    fn a_step_of_version_2_is_read_and_written_back() {
+        let step = Step::read(VERSION_2).unwrap();
+        let Next::Wait { progress, .. } = &step.next else { panic!("{step:?}") };
+        assert_eq!(progress.used(), Some(Used { micro_usd: 1_250_000, iterations: 7 }));
+        assert_eq!(progress.ending.as_ref().unwrap().tail.unwrap().last_seq, 9);
+        let written = serde_json::to_value(&step).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(VERSION_2).unwrap());
+    }
+
+    /// Step Functions carries 256 KiB: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    #[test]
+    fn the_longest_step_is_far_below_what_step_functions_carries() {
+        let Next::Wait { mut progress, seconds } = Step::read(VERSION_2).unwrap().next else {
+            panic!("no wait")
+        };
+        // More than can run: 50 interruptions, 100 waits, 20 other ends, and the last one.
+        for attempt in 1..=171 {
+            progress.ledger.as_mut().unwrap().set(9_000 + attempt, Used::MOST);
+        }
+        progress.ending.as_mut().unwrap().end.reason = "\u{1}".repeat(1_000);
+        progress.reason = "\u{1}".repeat(1_000);
+        progress.order.verify_command = Some("\u{1}".repeat(super::super::MAX_COMMAND));
+        let text = serde_json::to_string(&Step::new(Next::Wait { progress, seconds })).unwrap();
+        assert!(text.len() < 64 << 10, "{}", text.len());
+    }
+
     #[test]
     fn a_step_of_version_1_is_read_and_written_back() {
         let step = Step::read(VERSION_1).unwrap();
@@ -328,7 +397,7 @@ mod tests {
     fn the_machine_finds_the_error_where_a_failure_of_its_own_would_stand() {
         let step = Step::new(Next::Failed { error: "Ralph.Busy".into(), cause: "{}".into() });
         let text = serde_json::to_string(&step).unwrap();
-        assert_eq!(text, r#"{"version":1,"next":"failed","Error":"Ralph.Busy","Cause":"{}"}"#);
+        assert_eq!(text, r#"{"version":2,"next":"failed","Error":"Ralph.Busy","Cause":"{}"}"#);
     }
 
     #[test]

@@ -23,6 +23,12 @@ locals {
     Action   = "sqs:SendMessage"
     Resource = aws_sqs_queue.failures.arn
   }
+  read_logs = {
+    Sid      = "ReadLogs"
+    Effect   = "Allow"
+    Action   = "logs:GetLogEvents"
+    Resource = [var.workers.log_group_arn, "${var.workers.log_group_arn}:*"]
+  }
 
   # What differs from function to function. The resources below have the rest. table_keys are patterns
   # of the partition keys that a function may use; * is every one.
@@ -80,13 +86,14 @@ locals {
       timeout       = 10
     }
     decide = {
-      description = "Says what follows a run or a wait of an execution"
+      description = "Settles what a run has used, and says what follows a run or a wait of an execution"
       environment = {
+        RALPH_LOG_GROUP      = var.workers.log_group_name
         RALPH_RETENTION_DAYS = tostring(var.workers.log_retention_in_days)
       }
       key_actions = {}
       memory_size = 256
-      statements  = []
+      statements  = [local.read_logs]
       table_actions = [
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
@@ -94,7 +101,7 @@ locals {
         "dynamodb:UpdateItem",
       ]
       table_keys = ["WS#*"]
-      timeout    = 10
+      timeout    = 30
     }
     disconnect = {
       description   = "Removes a connection"
@@ -133,17 +140,9 @@ locals {
         RALPH_LOG_GROUP           = var.workers.log_group_name
         RALPH_MANAGEMENT_ENDPOINT = local.management_endpoint
       }
-      key_actions = {}
-      memory_size = 512
-      statements = [
-        {
-          Sid      = "ReadLogs"
-          Effect   = "Allow"
-          Action   = "logs:GetLogEvents"
-          Resource = [var.workers.log_group_arn, "${var.workers.log_group_arn}:*"]
-        },
-        local.post_to_connections,
-      ]
+      key_actions   = {}
+      memory_size   = 512
+      statements    = [local.read_logs, local.post_to_connections]
       table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
       table_keys    = ["*"]
       timeout       = 29

@@ -246,6 +246,8 @@ fn specs(
     let read_logs = Statement::allow("ReadLogs", "logs: GetLogEvents")
         .on(&workers.log_group_arn)
         .on(arn![&workers.log_group_arn, ":*"]);
+    let read_logs = m.local_here("read_logs", "", read_logs.object());
+    let log_group = || (lambda_env::LOG_GROUP, Expr::from(&workers.log_group_name));
     // By name, because the machine comes after its functions.
     let machine = [
         text!["arn:", partition, ":states:", &inputs.region, ":", account, ":execution:"],
@@ -298,18 +300,19 @@ fn specs(
         ..spec("Checks the token of a connection", 256, 10, "dynamodb: PutItem")
     };
     let decide = Spec {
-        environment: map([retention()]),
+        environment: map([log_group(), retention()]),
+        statements: [read_logs.clone()].into(),
         table_keys: workstreams(),
         ..spec(
-            "Says what follows a run or a wait of an execution",
+            "Settles what a run has used, and says what follows a run or a wait of an execution",
             256,
-            10,
+            30,
             "dynamodb: DeleteItem GetItem PutItem UpdateItem",
         )
     };
     let send_logs = Spec {
-        environment: map([(lambda_env::LOG_GROUP, Expr::from(&workers.log_group_name)), posting()]),
-        statements: [read_logs.object(), post.clone()].into(),
+        environment: map([log_group(), posting()]),
+        statements: [read_logs.clone(), post.clone()].into(),
         ..spec(
             "Answers a client: subscribes, replays, lists the runs",
             512,

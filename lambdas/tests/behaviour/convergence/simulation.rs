@@ -214,6 +214,7 @@ impl Simulation {
                     state,
                     reason: None,
                     exit: None,
+                    spent_usd: None,
                     wait_until: None,
                     expires_at: u64::MAX,
                 };
