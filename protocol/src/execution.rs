@@ -146,7 +146,7 @@ impl Outcome {
 }
 
 /// What an execution tells at its end, whether it succeeded (`output`) or failed (`cause`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// The workstream, as the input named it.
@@ -161,6 +161,12 @@ pub struct Output {
     pub attempts: u32,
     /// The last of them; `None` when there was none.
     pub run: Option<Run>,
+    /// What all its runs have cost, US dollars; `None` when none was begun.
+    #[serde(default)]
+    pub spent_usd: Option<f64>,
+    /// Iterations of all its runs that have ended; `None` when none was begun.
+    #[serde(default)]
+    pub iterations: Option<u32>,
 }
 
 impl Output {

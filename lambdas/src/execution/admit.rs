@@ -132,5 +132,7 @@ fn refused(outcome: Outcome, workstream: &str, reason: String) -> Next {
         reason,
         attempts: 0,
         run: None,
+        spent_usd: None,
+        iterations: None,
     })
 }

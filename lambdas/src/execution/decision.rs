@@ -202,6 +202,8 @@ fn ended(progress: &Progress, outcome: Outcome, reason: String) -> Next {
         reason,
         attempts: progress.attempt,
         run: progress.run().ok().flatten(),
+        spent_usd: None,
+        iterations: None,
     })
 }
 
