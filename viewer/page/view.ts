@@ -1,6 +1,6 @@
 import type { Line, LogClient, Status, Subscription } from "ralph-logs";
 import { h, setText } from "./dom.ts";
-import { type Entry, plainOf } from "./entry.ts";
+import { type Entry, isShown, plainOf } from "./entry.ts";
 import * as format from "./format.ts";
 import { LogList } from "./list.ts";
 import type { Options } from "./options.ts";
@@ -153,7 +153,7 @@ export class WorkstreamView {
       const { run, seq, ts } = this.#newest ?? { run: "", seq: 0, ts: 0 };
       if (line.run < run) continue;
       if (line.run === run && (line.seq > 0 ? line.seq <= seq : line.ts < ts)) continue;
-      n++;
+      if (isShown(line)) n++;
       if (line.run > run || line.seq > 0) this.#newest = line;
     }
     return this.#loaded ? n : 0;
