@@ -59,8 +59,9 @@ export class LogStore {
   /** How many lines to show of each level and group are held. */
   readonly counts = new Map<Level | Group, number>();
   gaps: Gap[] = [];
-  /** How many lines are held. */
+  /** How many lines are held, and how many of them are to show. */
   length = 0;
+  shown = 0;
   /** Grows with every line that says what was spent, or may be. */
   accounts = 0;
   #size = 0;
@@ -153,6 +154,7 @@ export class LogStore {
     this.length += by;
     this.#size += size * by;
     if (!isShown(line)) return;
+    this.shown += by;
     for (const name of [level, group]) this.counts.set(name, (this.counts.get(name) ?? 0) + by);
   }
 

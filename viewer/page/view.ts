@@ -395,7 +395,7 @@ export class WorkstreamView {
         this.refusal ?? "The connection is refused: the token may not be valid for this workstream."
       );
     }
-    if (this.store.length > 0) return "No line passes the filter.";
+    if (this.store.shown > 0) return "No line passes the filter.";
     const newest = this.store.order.at(-1);
     if (newest !== undefined && this.store.summary(newest).info?.state === "failed") return "";
     if (state === "live") return "No line yet. The first one will show here.";

@@ -288,8 +288,8 @@ test("what a run has spent so far is held, but no row and in no count", () => {
   store.add([line(A, 1), eventLine(A, 2, spend(1, 1, 1)), line(A, 3)]);
   expect(keys(store)).toEqual(["run", 1, 3]);
   expect([...store.entries()].map((entry) => entry.line.seq)).toEqual([1, 2, 3]);
-  expect([store.length, store.counts.get("info"), store.counts.get("log")]).toEqual([3, 2, 2]);
+  expect([store.length, store.shown, store.counts.get("info")]).toEqual([3, 2, 2]);
   store.evict(0);
-  expect([store.length, store.counts.get("info"), store.counts.get("log")]).toEqual([0, 0, 0]);
+  expect([store.length, store.shown, store.counts.get("info")]).toEqual([0, 0, 0]);
   expect(spentOf(store, A).costUsd).toBe(1);
 });
