@@ -29,6 +29,7 @@ pub fn declarations() -> String {
         event::Level,
         event::Limits,
         event::Tokens,
+        event::Spend,
         exit::RunExit,
         event::Event,
         message::RawLine,

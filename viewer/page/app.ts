@@ -176,7 +176,7 @@ export class App {
     const note = one("#filter-note");
     const shown = view.list.rows.reduce((n, row) => n + (row.kind === "line" ? 1 : 0), 0);
     const found = this.#options.narrowed
-      ? `${format.plural(shown, "line")} of ${format.whole(view.store.length)}`
+      ? `${format.plural(shown, "line")} of ${format.whole(view.store.shown)}`
       : "";
     note.classList.toggle("bad", this.#options.error !== undefined);
     setText(note, this.#options.error ?? found);

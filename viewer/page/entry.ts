@@ -43,6 +43,9 @@ const GROUP: Record<string, Group> = {
   raw: "raw",
 };
 
+/** Whether a person reads it. What a run has spent so far is for the header: it comes all the time. */
+export const isShown = ({ event }: Line): boolean => event.type !== "spend";
+
 let rawNumber = 0;
 
 /** Looks at a line once. */

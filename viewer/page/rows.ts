@@ -1,5 +1,5 @@
 import type { Gap, Level } from "ralph-logs";
-import type { Entry, Group } from "./entry.ts";
+import { type Entry, type Group, isShown } from "./entry.ts";
 import type { Pattern } from "./filter.ts";
 import type { LogStore, RunSummary } from "./store.ts";
 
@@ -21,7 +21,8 @@ export interface Wanted {
 /** Whether a line is wanted; one that is still being searched is not, for now. */
 export function isWanted(entry: Entry, wanted: Wanted): boolean {
   if (entry.matches?.filter === wanted.version) return entry.matches.value;
-  let value: boolean | undefined = wanted.levels.has(entry.level) && wanted.groups.has(entry.group);
+  let value: boolean | undefined =
+    isShown(entry.line) && wanted.levels.has(entry.level) && wanted.groups.has(entry.group);
   if (value && wanted.pattern !== undefined) value = wanted.pattern.matches(entry);
   if (value === undefined) return false;
   entry.matches = { filter: wanted.version, value };

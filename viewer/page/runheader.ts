@@ -93,11 +93,15 @@ export class RunHeader {
 
 /** Limits bound an execution, whatever the number of its attempts: time counts from its start. */
 function factsOf({ run, info, end, ...known }: RunSummary, spent: Spent): Fact[] {
-  const { costUsd, tokens, whole, limits } = spent;
+  const { costUsd, reservedUsd, tokens, whole, limits } = spent;
   const iteration = Math.max(known.iteration, spent.iterations.at(-1)?.iter ?? 0);
   const over = info !== undefined && info.state !== "starting" && info.state !== "running";
   const last = end !== undefined ? Date.parse(end.ts) : over ? info.lastTs : 0;
   const elapsed = (last || Date.now()) - runStarted(run);
+  const reserved =
+    over || end !== undefined || reservedUsd === 0
+      ? ""
+      : `; up to ${format.money(reservedUsd)} more is reserved for requests`;
   const ofLimit = (value: number, limit: number | undefined): number | undefined =>
     limit === undefined ? undefined : value / limit;
   return [
@@ -119,12 +123,12 @@ function factsOf({ run, info, end, ...known }: RunSummary, spent: Spent): Fact[]
       value: costUsd === undefined ? "–" : format.money(costUsd),
       limit: limits && format.money(limits.maxCostUsd),
       share: costUsd === undefined ? undefined : ofLimit(costUsd, limits?.maxCostUsd),
-      title: "of the execution so far, all attempts included",
+      title: `of the execution so far, all attempts included${reserved}`,
     },
     {
       name: "tokens",
       value: whole ? format.count(tokens) : tokens === 0 ? "–" : `≥ ${format.count(tokens)}`,
-      title: whole ? undefined : "of the iterations that are loaded; scroll up for older ones",
+      title: whole ? undefined : "of the attempts that are loaded; scroll up for older ones",
     },
   ];
 }

@@ -1,5 +1,5 @@
-import { type Limits, runAttempt } from "ralph-logs";
-import type { LogStore, Of } from "./store.ts";
+import { type Limits, runAttempt, type Tokens } from "ralph-logs";
+import type { LogStore } from "./store.ts";
 
 /** An iteration of an execution, all its tries added up. */
 export interface IterationSum {
@@ -8,12 +8,14 @@ export interface IterationSum {
   tokens: number;
 }
 
-/** What an execution has spent, according to its lines. */
+/** What an execution has spent, by its ledger and according to its lines. */
 export interface Spent {
-  /** `undefined`: its beginning is not among the lines, and no iteration's end is either. */
+  /** `undefined`: neither a line nor the server has told. */
   costUsd: number | undefined;
+  /** What this attempt may cost beyond that before it says so. */
+  reservedUsd: number;
   tokens: number;
-  /** Whether each iteration's end is among the lines; if not, tokens are at least these. */
+  /** Whether it is known what each attempt has spent; if not, tokens are at least these. */
   whole: boolean;
   iterations: IterationSum[];
   /** Its limits, if an attempt's beginning is among the lines. */
@@ -23,38 +25,39 @@ export interface Spent {
 /** Attempts of one execution share its limits, and so all up to `run` count. */
 export const executionOf = (run: string): string => run.slice(0, 26);
 
-/** Adds up what the execution of `run` has spent, up to this attempt. */
+const sumOf = ({ input, output, cacheRead, cacheWrite }: Tokens): number =>
+  input + output + cacheRead + cacheWrite;
+
+/** What the execution of `run` has spent, up to this attempt. */
 export function spentOf(store: LogStore, run: string): Spent {
   const iterations = new Map<number, IterationSum>();
-  let latest: Of<"iter.end"> | undefined;
+  let costUsd: number | undefined;
   let limits: Limits | undefined;
-  let costUsd = 0;
   let tokens = 0;
+  let known = 0;
   for (const other of store.order) {
     if (other > run || executionOf(other) !== executionOf(run)) continue;
-    const { ends, start } = store.summary(other);
+    const summary = store.summary(other);
+    const { start, spend, info } = summary;
     limits = start?.limits ?? limits;
-    for (const seq of [...ends.keys()].sort((a, b) => a - b)) {
-      const end = ends.get(seq) as Of<"iter.end">;
-      const { iter } = end;
-      const sum = iterations.get(iter) ?? { iter, costUsd: 0, tokens: 0 };
-      const { input, output, cacheRead, cacheWrite } = end.tokens;
+    if (summary.costUsd !== undefined) costUsd = Math.max(costUsd ?? 0, summary.costUsd);
+    if (spend !== undefined) tokens += sumOf(spend.tokens);
+    // One that has written nothing, or nothing of this since its beginning, has spent nothing.
+    if (spend !== undefined || start !== undefined || info?.lastSeq === 0) known++;
+    for (const end of summary.ends.values()) {
+      const sum = iterations.get(end.iter) ?? { iter: end.iter, costUsd: 0, tokens: 0 };
       sum.costUsd += end.costUsd;
-      sum.tokens += input + output + cacheRead + cacheWrite;
-      costUsd += end.costUsd;
-      tokens += input + output + cacheRead + cacheWrite;
-      iterations.set(iter, sum);
-      latest = end;
+      sum.tokens += sumOf(end.tokens);
+      iterations.set(end.iter, sum);
     }
   }
-  // The worker's own sum holds what the page has not loaded.
-  const sums = [...iterations.values()].sort((a, b) => a.iter - b.iter);
-  const fresh = runAttempt(run) === 1 && store.summary(run).start !== undefined;
+  const whole = known === runAttempt(run);
   return {
-    costUsd: latest === undefined && !fresh ? undefined : (latest?.spentUsd ?? costUsd),
+    costUsd: costUsd ?? (whole ? 0 : undefined),
+    reservedUsd: store.summary(run).spend?.reservedUsd ?? 0,
     tokens,
-    whole: latest === undefined ? fresh : sums[0]?.iter === 1 && sums.length === latest.iter,
-    iterations: sums,
+    whole,
+    iterations: [...iterations.values()].sort((a, b) => a.iter - b.iter),
     limits,
   };
 }

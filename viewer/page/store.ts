@@ -6,9 +6,10 @@ import {
   type RunInfo,
   runStarted,
   type ServerMessage,
+  type Spend,
   type WorkerEvent,
 } from "ralph-logs";
-import { type Entry, entryOf, type Group } from "./entry.ts";
+import { type Entry, entryOf, type Group, isShown } from "./entry.ts";
 
 /** Lines kept while following. */
 export const CAPACITY = 10_000;
@@ -34,6 +35,13 @@ export interface RunSummary {
   task?: ServerMessage & { type: "task" };
   /** The last pause that it announced. */
   wait?: Of<"wait">;
+  /**
+   * What the execution has cost up to this run, the most that its lines or the server have told:
+   * it only grows, and after the end of a run that was killed only the server knows.
+   */
+  costUsd?: number;
+  /** What the newest line that tells of it says. */
+  spend?: Spend & { seq: number };
   /** By number: an iteration that failed and was made again has ended twice. */
   ends: Map<number, Of<"iter.end">>;
   /** The highest iteration seen. */
@@ -48,11 +56,12 @@ export class LogStore {
   /** By run, in the order of the runs; within a run in their order. */
   readonly runs = new Map<string, Entry[]>();
   readonly summaries = new Map<string, RunSummary>();
-  /** How many lines of each level and group are held. */
+  /** How many lines to show of each level and group are held. */
   readonly counts = new Map<Level | Group, number>();
   gaps: Gap[] = [];
-  /** How many lines are held. */
+  /** How many lines are held, and how many of them are to show. */
   length = 0;
+  shown = 0;
   /** Grows with every line that says what was spent, or may be. */
   accounts = 0;
   #size = 0;
@@ -96,7 +105,12 @@ export class LogStore {
 
   /** Takes what the server says about the runs. */
   take(infos: RunInfo[]): void {
-    for (const info of infos) this.summary(info.run).info = info;
+    for (const info of infos) {
+      const summary = this.summary(info.run);
+      summary.info = info;
+      this.#cost(summary, info.spentUsd);
+    }
+    this.accounts++;
   }
 
   /** Takes what ECS says about a run's task. */
@@ -136,9 +150,11 @@ export class LogStore {
     return last;
   }
 
-  #count({ level, group, size }: Entry, by: 1 | -1): void {
+  #count({ line, level, group, size }: Entry, by: 1 | -1): void {
     this.length += by;
     this.#size += size * by;
+    if (!isShown(line)) return;
+    this.shown += by;
     for (const name of [level, group]) this.counts.set(name, (this.counts.get(name) ?? 0) + by);
   }
 
@@ -149,12 +165,27 @@ export class LogStore {
     if (known.type === "run.start") {
       summary.start = known;
       this.accounts++;
-    } else if (known.type === "run.end") summary.end = known;
-    else if (known.type === "wait") summary.wait = known;
+    } else if (known.type === "spend") this.#spend(summary, known.seq, known);
+    else if (known.type === "run.end") {
+      summary.end = known;
+      this.#spend(summary, known.seq, known.spend);
+    } else if (known.type === "wait") summary.wait = known;
     else if (known.type === "iter.end" && known.tokens && summary.ends.size < MAX_ITERATIONS) {
       summary.ends.set(known.seq, known);
       this.accounts++;
     }
+  }
+
+  #spend(summary: RunSummary, seq: number, spend: Spend | undefined): void {
+    if (!spend?.tokens) return;
+    this.#cost(summary, spend.executionUsd);
+    // An older page comes later.
+    if (seq > (summary.spend?.seq ?? 0)) summary.spend = { ...spend, seq };
+    this.accounts++;
+  }
+
+  #cost(summary: RunSummary, usd: number | undefined): void {
+    if (typeof usd === "number") summary.costUsd = Math.max(summary.costUsd ?? 0, usd);
   }
 }
 

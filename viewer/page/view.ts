@@ -1,6 +1,6 @@
 import type { Line, LogClient, Status, Subscription } from "ralph-logs";
 import { h, setText } from "./dom.ts";
-import { type Entry, plainOf } from "./entry.ts";
+import { type Entry, isShown, plainOf } from "./entry.ts";
 import * as format from "./format.ts";
 import { LogList } from "./list.ts";
 import type { Options } from "./options.ts";
@@ -153,7 +153,7 @@ export class WorkstreamView {
       const { run, seq, ts } = this.#newest ?? { run: "", seq: 0, ts: 0 };
       if (line.run < run) continue;
       if (line.run === run && (line.seq > 0 ? line.seq <= seq : line.ts < ts)) continue;
-      n++;
+      if (isShown(line)) n++;
       if (line.run > run || line.seq > 0) this.#newest = line;
     }
     return this.#loaded ? n : 0;
@@ -395,7 +395,7 @@ export class WorkstreamView {
         this.refusal ?? "The connection is refused: the token may not be valid for this workstream."
       );
     }
-    if (this.store.length > 0) return "No line passes the filter.";
+    if (this.store.shown > 0) return "No line passes the filter.";
     const newest = this.store.order.at(-1);
     if (newest !== undefined && this.store.summary(newest).info?.state === "failed") return "";
     if (state === "live") return "No line yet. The first one will show here.";

@@ -3,9 +3,7 @@
 use anyhow::Result;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::{
-    Client,
-    operation::{create_log_stream::CreateLogStreamError, get_log_events::GetLogEventsError},
-    types::InputLogEvent,
+    Client, operation::create_log_stream::CreateLogStreamError, types::InputLogEvent,
 };
 
 use super::explain;
@@ -66,9 +64,6 @@ pub struct LogReader {
     group: String,
 }
 
-/// Pages of a stream that are read from its end, at most 10,000 lines each, before looking ends.
-const PAGES: usize = 5;
-
 impl LogReader {
     pub(super) fn new(config: &SdkConfig, group: &str) -> Self {
         Self { client: Client::new(config), group: group.to_owned() }
@@ -98,46 +93,6 @@ impl LogReader {
             }
             token = answer.next_forward_token;
         }
-    }
-
-    /// The newest line of a stream that `wanted` makes something of.
-    pub async fn newest<T>(
-        &self,
-        stream: &str,
-        wanted: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>> {
-        let mut token = None;
-        for _ in 0..PAGES {
-            let request = self
-                .client
-                .get_log_events()
-                .log_group_name(&self.group)
-                .log_stream_name(stream)
-                .start_from_head(false)
-                .set_next_token(token.clone());
-            let answer = match request.send().await {
-                Ok(answer) => answer,
-                // A task that died before its first line has no stream.
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(GetLogEventsError::is_resource_not_found_exception) =>
-                {
-                    return Ok(None);
-                }
-                Err(error) => return Err(explain("the log stream cannot be read", &error)),
-            };
-            let lines = answer.events().iter().rev().filter_map(|event| event.message());
-            if let Some(found) = lines.filter_map(&wanted).next() {
-                return Ok(Some(found));
-            }
-            // The same token again: the stream's beginning.
-            if answer.next_backward_token == token {
-                return Ok(None);
-            }
-            token = answer.next_backward_token;
-        }
-        Ok(None)
     }
 }
 

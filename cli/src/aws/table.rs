@@ -37,6 +37,8 @@ pub struct RunRow {
     pub exit: Option<i64>,
     /// Until when it waits, ms since the epoch.
     pub wait_until: Option<u64>,
+    /// What the execution has cost, this run and those before it, US dollars.
+    pub spent_usd: Option<f64>,
 }
 
 /// Runs of an execution that are looked at: the newest may have nothing to tell yet.
@@ -119,9 +121,8 @@ impl Runs {
 /// Reads a row; `None` for one that is not ours.
 fn row(item: &HashMap<String, AttributeValue>) -> Option<RunRow> {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
-    let number =
-        |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse::<i64>().ok());
-    let positive = |name: &str| number(name).and_then(|value| u64::try_from(value).ok());
+    let digits = |name: &str| item.get(name).and_then(|value| value.as_n().ok());
+    let positive = |name: &str| digits(name).and_then(|value| value.parse::<u64>().ok());
     Some(RunRow {
         run: text(table::SK)?.strip_prefix(table::RUN_PREFIX)?.parse().ok()?,
         execution: text(attribute::EXECUTION).cloned(),
@@ -129,8 +130,9 @@ fn row(item: &HashMap<String, AttributeValue>) -> Option<RunRow> {
         last_ts: positive(attribute::LAST_TS).unwrap_or(0),
         stream: text(attribute::STREAM).cloned(),
         reason: text(attribute::REASON).cloned(),
-        exit: number(attribute::EXIT),
+        exit: digits(attribute::EXIT).and_then(|value| value.parse().ok()),
         wait_until: positive(attribute::WAIT_UNTIL),
+        spent_usd: digits(attribute::SPENT_USD).and_then(|value| value.parse().ok()),
     })
 }
 
@@ -149,10 +151,11 @@ mod tests {
             ("lastTs".to_owned(), n(1_700_000_000_000)),
             ("exit".to_owned(), n(76)),
             ("waitUntil".to_owned(), n(1_700_000_900_000)),
+            ("spentUsd".to_owned(), AttributeValue::N("3.75".to_owned())),
         ]);
         let read = row(&item).unwrap();
         assert_eq!((read.run.attempt(), read.state, read.exit), (2, RunState::Waiting, Some(76)));
-        assert_eq!(read.wait_until, Some(1_700_000_900_000));
+        assert_eq!((read.wait_until, read.spent_usd), (Some(1_700_000_900_000), Some(3.75)));
         item.insert("sk".to_owned(), s("LEASE"));
         assert!(row(&item).is_none());
     }

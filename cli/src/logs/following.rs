@@ -242,7 +242,8 @@ impl Showing {
         let Some(exit) = self.run_over(newest) else { return Ok(None) };
         let is_final =
             exit.and_then(|exit| RunExit::from_code(exit.into())).is_some_and(RunExit::is_final);
-        if is_final {
+        // Whoever follows one execution wants its end: by then it is settled what it has cost.
+        if is_final && matches!(&self.until, Until::ExecutionOver(_, None)) {
             return Ok(Some(exit));
         }
         // The state machine decides whether it starts again.

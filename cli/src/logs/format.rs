@@ -33,6 +33,8 @@ pub fn event(out: &mut String, json: &str, extent: Extent) {
         "warn" => WARN,
         "error" => ERROR,
         _ if details.is_error => WARN,
+        // Of a worker that is at work, one every few seconds.
+        _ if details.kind == kind::SPEND => DIM,
         _ if details.exit == Some(0) => GOOD,
         _ => TYPE,
     };
@@ -96,14 +98,26 @@ fn summary(details: &Details<'_>) -> Option<String> {
                 details.commit
             )
         }
+        kind::SPEND => spent(details.spent_usd, details.reserved_usd, details.execution_usd),
         kind::WAIT => format!("until {}{}", timestamp_text(details.until), end(&details.reason)),
         kind::INTERRUPT => details.signal.to_string(),
         kind::RUN_END => {
             let exit = details.exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string());
-            format!("{} (exit {exit}){}", details.reason, end(&details.text))
+            let sum = details.spend.map(|spend| {
+                format!(", {}", spent(spend.spent_usd, spend.reserved_usd, spend.execution_usd))
+            });
+            let sum = sum.unwrap_or_default();
+            format!("{} (exit {exit}){sum}{}", details.reason, end(&details.text))
         }
         _ => return None,
     })
+}
+
+/// What a run has spent and reserved, and its execution with it, US dollars.
+fn spent(run: f64, reserved: f64, execution: f64) -> String {
+    let reserved =
+        if reserved > 0.0 { format!("${reserved:.4} reserved, ") } else { String::new() };
+    format!("${run:.4} of this run, {reserved}${execution:.4} of the execution")
 }
 
 /// Adds a text and the line's end. An agent's output must not drive the terminal: its escape
@@ -202,6 +216,14 @@ mod tests {
                 "iter.end          ok, $0.5000, 61.0 s, 4 turns abc",
             ),
             (
+                r#""type":"spend","spentUsd":1.2,"reservedUsd":0.3,"executionUsd":3.4,"tokens":{},"iterations":2"#,
+                "spend             $1.2000 of this run, $0.3000 reserved, $3.4000 of the execution",
+            ),
+            (
+                r#""type":"spend","spentUsd":0,"reservedUsd":0,"executionUsd":3.4,"tokens":{},"iterations":0"#,
+                "spend             $0.0000 of this run, $3.4000 of the execution",
+            ),
+            (
                 r#""type":"wait","until":1700000000000,"reason":"limit""#,
                 "wait              until 2023-11-14T22:13:20.000Z: limit",
             ),
@@ -209,6 +231,10 @@ mod tests {
             (
                 r#""type":"run.end","reason":"complete","exit":0"#,
                 "run.end           complete (exit 0)",
+            ),
+            (
+                r#""type":"run.end","reason":"budget","exit":12,"text":"$4 are spent","spend":{"spentUsd":1.2,"reservedUsd":0,"executionUsd":4,"tokens":{},"iterations":2}"#,
+                "run.end           budget (exit 12), $1.2000 of this run, $4.0000 of the execution: $4 are spent",
             ),
             (r#""type":"from.the.future","text":"new","x":[]"#, "from.the.future   new"),
         ] {

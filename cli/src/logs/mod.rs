@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use ralph_protocol::{
+    execution::Output,
     ids::Workstream,
     message::{DEFAULT_LIMIT, MAX_LIMIT},
     reassembly::Options,
@@ -109,16 +110,31 @@ pub async fn follow_execution(
     };
     match following::follow(place, rules, until, &mut screen).await {
         Ok(exit) => {
-            // Without a worker's own end, the lines do not tell why.
             let output = executions.find(&workstream, ulid).await?.and_then(|one| one.output());
-            if let Some(output) = output.filter(|output| !output.outcome.succeeds()) {
-                let (error, reason) = (output.outcome.as_str(), output.reason);
-                eprintln!("error: the execution has failed ({error}): {reason}");
+            if let Some(output) = output {
+                eprintln!("{}", over(&output));
             }
             Ok(code(exit))
         }
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error),
+    }
+}
+
+/// How an execution ended, what it has cost, and why it failed: without a worker's own end, the lines
+/// do not tell.
+pub fn over(output: &Output) -> String {
+    let Output { outcome, reason, .. } = output;
+    let cost = output.spent_usd.map(|usd| format!(", ${usd:.4}")).unwrap_or_default();
+    let iterations = match output.iterations {
+        None => String::new(),
+        Some(1) => " in 1 iteration".to_owned(),
+        Some(n) => format!(" in {n} iterations"),
+    };
+    let facts = format!("{}{cost}{iterations}", outcome.as_str());
+    match outcome.succeeds() {
+        true => format!("the execution is over ({facts})"),
+        false => format!("error: the execution has failed ({facts}): {reason}"),
     }
 }
 
@@ -134,4 +150,32 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_an_execution_says_what_it_has_cost() {
+        for (json, said) in [
+            (
+                r#""outcome":"limit","reason":"exit 12","spentUsd":4.256789,"iterations":3"#,
+                "the execution is over (limit, $4.2568 in 3 iterations)",
+            ),
+            (
+                r#""outcome":"gaveUp","reason":"exit 137","spentUsd":0.5,"iterations":1"#,
+                "error: the execution has failed (gaveUp, $0.5000 in 1 iteration): exit 137",
+            ),
+            // Nothing was begun.
+            (
+                r#""outcome":"busy","reason":"taken","spentUsd":null,"iterations":null"#,
+                "error: the execution has failed (busy): taken",
+            ),
+        ] {
+            let json =
+                format!(r#"{{"workstream":"w","exit":null,"attempts":1,"run":null,{json}}}"#);
+            assert_eq!(over(&Output::parse(&json).unwrap()), said);
+        }
+    }
 }

@@ -103,9 +103,9 @@ pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
 fn interruption(report: &mut Report, execution: &Execution, attempts: usize, exit: Option<u8>) {
     let output = execution.output();
     let outcome = output.as_ref().map(|output| output.outcome);
-    let said = outcome.map_or("nothing", Outcome::as_str);
+    let said = output.as_ref().map_or_else(|| "the execution said nothing".to_owned(), logs::over);
     let seen = format!(
-        "{attempts} attempts, last exit {}, execution {said}",
+        "{attempts} attempts, last exit {}; {said}",
         exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string())
     );
     report.add(

@@ -1,16 +1,16 @@
 //! `ralph ps`: the workstreams that run, or ran. The facts come from the state machine's list of
-//! executions, the run rows, and the newest `iter.end`.
+//! executions and from the run rows.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt};
-use ralph_protocol::event::{Details, kind, timestamp_text};
+use ralph_protocol::{event::timestamp_text, execution::Output};
 use serde::Serialize;
 
 use crate::{
     args::PsArgs,
-    aws::{Aws, Execution, Executions, LogReader, RunRow, Runs, Status},
+    aws::{Aws, Execution, Executions, RunRow, Runs, Status},
     table::Table,
     watch::now_ms,
 };
@@ -34,7 +34,7 @@ struct Shown {
     started_at: u64,
     /// Time of the newest line, ms since the epoch.
     last_line_at: Option<u64>,
-    /// All attempts of the execution, US dollars; absent before the first iteration's end.
+    /// All attempts of the execution, US dollars; `null` before the first says what it spent.
     cost_usd: Option<f64>,
     exit: Option<i64>,
     reason: Option<String>,
@@ -44,12 +44,12 @@ pub async fn run(options: PsArgs) -> Result<()> {
     let target = options.target.resolve().await?;
     let aws = Aws::connect(&target).await?;
     let executions = aws.executions(&target)?;
-    let (runs, logs) = (aws.runs(&target)?, aws.log_reader(&target)?);
+    let runs = aws.runs(&target)?;
     let found = match options.all {
         true => newest_of_each(executions.newest().await?),
         false => executions.running().await?,
     };
-    let asked = found.into_iter().map(|execution| shown(execution, &executions, &runs, &logs));
+    let asked = found.into_iter().map(|execution| shown(execution, &executions, &runs));
     let mut all: Vec<Shown> = futures::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
     all.sort_by(|a, b| a.workstream.cmp(&b.workstream));
     if options.json {
@@ -71,14 +71,8 @@ fn newest_of_each(executions: Vec<Execution>) -> Vec<Execution> {
     executions.into_iter().filter(|one| seen.insert(one.workstream.clone())).collect()
 }
 
-async fn shown(
-    execution: Execution,
-    executions: &Executions,
-    runs: &Runs,
-    logs: &LogReader,
-) -> Result<Shown> {
+async fn shown(execution: Execution, executions: &Executions, runs: &Runs) -> Result<Shown> {
     let rows = runs.newest(&execution.workstream, execution.ulid).await?;
-    let cost = cost(&rows, logs).await?;
     let output = match execution.status {
         Status::Running => None,
         _ if execution.output().is_some() => execution.output(),
@@ -102,7 +96,7 @@ async fn shown(
         run: newest.map(|row| row.run.to_string()),
         started_at: execution.ulid.timestamp_ms(),
         last_line_at: newest.map(|row| row.last_ts).filter(|&ts| ts > 0),
-        cost_usd: cost,
+        cost_usd: cost(output.as_ref(), &rows),
         exit: output.and_then(|output| output.exit).or(newest.and_then(|row| row.exit)),
         reason,
     })
@@ -122,21 +116,10 @@ fn running(newest: Option<&RunRow>) -> (String, Option<String>) {
     (state, row.reason.clone())
 }
 
-/// What the execution has cost: its newest `spend` says.
-async fn cost(rows: &[RunRow], logs: &LogReader) -> Result<Option<f64>> {
-    let spent = |line: &str| {
-        // Most lines are something else; a look at the text spares reading them.
-        line.contains(kind::SPEND)
-            .then(|| Details::parse(line))?
-            .filter(|event| event.kind == kind::SPEND)
-            .map(|event| event.execution_usd)
-    };
-    for stream in rows.iter().filter_map(|row| row.stream.as_deref()) {
-        if let Some(usd) = logs.newest(stream, spent).await? {
-            return Ok(Some(usd));
-        }
-    }
-    Ok(None)
+/// What the execution has cost, US dollars: at its end by its output, before it by the newest row
+/// that says so. A run has such a row only once it has said what it spent.
+fn cost(output: Option<&Output>, rows: &[RunRow]) -> Option<f64> {
+    output.and_then(|output| output.spent_usd).or(rows.iter().find_map(|row| row.spent_usd))
 }
 
 fn table(all: &[Shown], now: u64) -> String {
@@ -198,9 +181,8 @@ mod tests {
         assert_eq!(age(0, 5_000), "0s");
     }
 
-    #[test]
-    fn what_a_running_execution_is_doing() {
-        let row = |state: &str, wait_until| RunRow {
+    fn row(state: &str, wait_until: Option<u64>) -> RunRow {
+        RunRow {
             run: "01ARZ3NDEKTSV4RRFFQ69G5FAV-0002".parse().unwrap(),
             state: ralph_protocol::table::RunState::parse(state).unwrap(),
             execution: None,
@@ -209,7 +191,37 @@ mod tests {
             reason: None,
             exit: None,
             wait_until,
+            spent_usd: None,
+        }
+    }
+
+    #[test]
+    fn the_cost_is_the_ledgers_number() {
+        let rows = |spent: &[Option<f64>]| -> Vec<RunRow> {
+            spent.iter().map(|&spent_usd| RunRow { spent_usd, ..row("running", None) }).collect()
         };
+        let output = |spent: &str| {
+            let text = format!(
+                r#"{{"workstream":"w","outcome":"limit","exit":12,"reason":"","attempts":2,"run":null{spent}}}"#
+            );
+            Some(Output::parse(&text).unwrap())
+        };
+        for (output, rows, cost) in [
+            (None, rows(&[]), None),
+            (None, rows(&[None]), None),
+            // The newest first: a run that has said nothing yet has spent nothing.
+            (None, rows(&[Some(3.5), Some(2.0)]), Some(3.5)),
+            (None, rows(&[None, Some(2.0)]), Some(2.0)),
+            // At the end a killed run is settled, and its row may not follow.
+            (output(r#","spentUsd":4.25,"iterations":3"#), rows(&[Some(3.5)]), Some(4.25)),
+            (output(""), rows(&[Some(3.5)]), Some(3.5)),
+        ] {
+            assert_eq!(super::cost(output.as_ref(), &rows), cost, "{output:?} {rows:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_running_execution_is_doing() {
         for (row, said) in [
             (None, "starting"),
             (Some(row("starting", None)), "starting"),

@@ -107,7 +107,10 @@ fn a_workstream_is_run_seen_and_followed_to_its_end() {
     let over = until("the end", || ps("run", &[]).is_none().then(|| ps("run", &["-a"]))?);
     assert_eq!(over["state"], "complete", "{over}");
     assert_eq!((over["attempt"].as_u64(), over["exit"].as_i64()), (Some(1), Some(0)), "{over}");
-    assert!(over["costUsd"].as_f64().is_some_and(|usd| usd > 0.0), "{over}");
+    let usd = over["costUsd"].as_f64().filter(|&usd| usd > 0.0);
+    let usd = usd.unwrap_or_else(|| panic!("it has cost nothing: {over}"));
+    let said = format!("the execution is over (complete, ${usd:.4} in ");
+    assert!(stderr(&output).contains(&said), "{said}: {}", stderr(&output));
     assert!(over["lastLineAt"].as_u64() > over["startedAt"].as_u64(), "{over}");
 }
 

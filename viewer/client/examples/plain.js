@@ -10,6 +10,7 @@ export function show(list, state, { url, token, workstream }) {
     for (const line of batch) {
       const item = document.createElement("li");
       item.textContent = line.event.text ?? line.event.type;
+      item.hidden = line.event.type === "spend";
       const place = placeOf(lines, line);
       lines.splice(place, 0, line);
       list.insertBefore(item, list.children[place] ?? null);

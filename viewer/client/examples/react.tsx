@@ -42,7 +42,9 @@ export function Logs(props: Props) {
       <p role="status">{status?.state ?? "connecting"}</p>
       <ol>
         {lines.map(({ run, seq, ts, event }, i) => (
-          <li key={`${run} ${seq || `${ts} ${i}`}`}>{"text" in event ? event.text : event.type}</li>
+          <li key={`${run} ${seq || `${ts} ${i}`}`} hidden={event.type === "spend"}>
+            {"text" in event ? event.text : event.type}
+          </li>
         ))}
       </ol>
     </section>

@@ -68,6 +68,33 @@ cacheRead: number,
 cacheWrite: number, };
 
 /**
+ * What a run has used. It grows from event to event, except for what is reserved.
+ */
+export type Spend = {
+/**
+ * What this run has cost, US dollars.
+ */
+spentUsd: number,
+/**
+ * What this run may cost beyond that before the next such event, US dollars: requests that are
+ * under way or may follow.
+ */
+reservedUsd: number,
+/**
+ * What the execution has cost, US dollars: its earlier runs, as the worker was told, and this
+ * one. It stands against [`Limits::max_cost_usd`].
+ */
+executionUsd: number,
+/**
+ * Tokens of this run.
+ */
+tokens: Tokens,
+/**
+ * Iterations of this run that have ended.
+ */
+iterations: number, };
+
+/**
  * How a run ended.
  */
 export type RunExit = "complete" | "iterations" | "duration" | "budget" | "stalled" | "git" | "pushConflict" | "configuration" | "noKey" | "internal" | "interrupted" | "waiting";

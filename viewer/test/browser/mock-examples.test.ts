@@ -53,5 +53,8 @@ test.each(["react.tsx", "plain.js"])(
       .poll(() => items.allTextContents())
       .toEqual(["run.start", ...numbers, "the task stopped"]);
     await expect.poll(() => page.getByRole("status").textContent()).toBe("live");
+    at.server.write("demo", [at.writer.event("spend", at.writer.spend())]);
+    await expect.poll(() => items.count()).toBe(26);
+    expect(await page.locator("li:visible").count()).toBe(25);
   },
 );

@@ -123,12 +123,12 @@ test("events in a shape that nobody expects are shown, and what follows them too
   await isState(page, /^live$/);
   at.server.write("demo", [
     at.writer.start(),
-    ...["iter.end", "checkpoint", "agent.tool", "agent.text", "clone", "wait"].map((type) =>
-      at.writer.event(type),
+    ...["spend", "iter.end", "checkpoint", "agent.tool", "agent.text", "clone", "wait"].map(
+      (type) => at.writer.event(type),
     ),
     ...at.writer.lines(3),
   ]);
-  await expect.poll(() => lastKey(page)).toBe(`${run}/10`);
+  await expect.poll(() => lastKey(page)).toBe(`${run}/11`);
   await expect.poll(async () => (await drawn(page)).length).toBe(10);
 });
 
@@ -160,11 +160,54 @@ test("cost and time count all attempts, also those whose lines are not loaded", 
   const page = await at.look();
   await isState(page, /^live$/);
   const facts = page.locator("#run dd");
-  await expect.poll(() => facts.nth(2).textContent()).toBe("–");
+  // The server knows what the lines of this page do not tell.
+  const cost = () => facts.nth(2).textContent();
+  await expect.poll(cost).toBe(`$${second.spent.toFixed(2)}`);
+  await expect.poll(() => facts.nth(3).textContent()).toBe("–");
   at.server.write("demo", iteration(second));
-  await expect.poll(() => facts.nth(2).textContent()).toBe(`$${second.spent.toFixed(2)}`);
+  await expect.poll(cost).toBe(`$${second.spent.toFixed(2)}`);
   await expect.poll(() => facts.nth(0).textContent()).toMatch(/^2 h 00 min/);
   await expect.poll(() => facts.nth(3).textContent()).toMatch(/^≥ /);
+});
+
+test("what a run reserves is a hint, and once a killed run is settled the page shows that", async () => {
+  const page = await at.look();
+  await isState(page, /^live$/);
+  at.writer.spent = 2;
+  at.server.write("demo", [at.writer.start(), at.writer.event("spend", at.writer.spend(1.25))]);
+  const cost = page.locator("#run dl > div").nth(2);
+  const words = () => cost.locator("dd").textContent();
+  await expect.poll(words).toBe("$2.00 of $25.00");
+  await expect.poll(() => cost.getAttribute("title")).toMatch(/; up to \$1\.25 more is reserved/);
+  at.server.state("demo", run, "failed", "OutOfMemory");
+  await expect.poll(() => cost.getAttribute("title")).toMatch(/all attempts included$/);
+  expect(await words()).toBe("$2.00 of $25.00");
+  // Half a minute later; the answer to a ping tells it.
+  at.server.store("demo").run(run, { spentUsd: 3.25 });
+  at.server.silentTasks = true;
+  at.server.state("demo", run, "failed");
+  await expect.poll(words, { timeout: 5_000 }).toBe("$3.25 of $25.00");
+});
+
+test("what a run has spent so far is neither a line nor a hole, and the download has it", async () => {
+  at.server.write("demo", at.writer.lines(300));
+  const page = await at.look();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/300`);
+  await page.locator(log).focus();
+  await page.keyboard.press("PageUp");
+  await expect.poll(() => page.locator(badge).isVisible()).toBe(true);
+  const spends = Array.from({ length: 5 }, () => at.writer.event("spend", at.writer.spend(1)));
+  at.server.write("demo", [...spends, ...at.writer.lines(2)]);
+  await expect.poll(() => page.locator(badge).textContent()).toBe("↓ 2 new");
+  await expect.poll(() => page.locator("#announce").textContent()).toBe("2 new lines in demo");
+  await page.locator(badge).click();
+  await expect
+    .poll(async () => (await drawn(page)).slice(-3))
+    .toEqual([300, 306, 307].map((seq) => `${run}/${seq}`));
+  expect(await page.locator(".row.gap").count()).toBe(0);
+  await isState(page, /^live$/);
+  const seqs = (await held(page)).map((event) => event.seq);
+  expect(seqs).toEqual(Array.from({ length: 307 }, (_, i) => i + 1));
 });
 
 test("a run is seen before its first line, and so is a task that died, with its reason", async () => {

@@ -1,4 +1,4 @@
-import type { LogEvent, Range, RawLine, Run, RunInfo, SendLogs } from "ralph-logs";
+import type { LogEvent, Range, RawLine, Run, RunInfo, SendLogs, Spend } from "ralph-logs";
 
 /** A page of a replay. */
 export interface Page {
@@ -52,6 +52,9 @@ export class Store {
     info.lastSeq = Math.max(info.lastSeq, event.seq);
     info.lastTs = Math.max(info.lastTs, tsOf(event));
     this.run(event.run, { state: "running" });
+    const { executionUsd, spend } = event as Partial<Spend> & { spend?: Spend };
+    const spentUsd = executionUsd ?? spend?.executionUsd;
+    if (spentUsd !== undefined) info.spentUsd = Math.max(info.spentUsd ?? 0, spentUsd);
     if (event.type === "run.end" && "exit" in event) {
       this.run(event.run, { state: "ended", reason: event.reason, exit: event.exit });
     }

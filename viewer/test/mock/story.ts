@@ -1,4 +1,4 @@
-import type { Level, LogEvent, Run, WorkerEvent } from "ralph-logs";
+import type { Level, LogEvent, Run, Spend, Tokens, WorkerEvent } from "ralph-logs";
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -15,8 +15,12 @@ type Fields = { [name: string]: unknown };
 export class Writer {
   seq = 0;
   iter = 0;
-  /** What the execution has cost. */
+  /** What the execution has cost, and the attempts before this one of it. */
   spent = 0;
+  before = 0;
+  /** Of this attempt. */
+  readonly tokens: Tokens = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+  iterations = 0;
   readonly workstream: string;
   readonly run: Run;
   /** The time of the next event, ms since the epoch. */
@@ -54,6 +58,7 @@ export class Writer {
     );
     next.iter = this.iter;
     next.spent = this.spent;
+    next.before = this.spent;
     return next;
   }
 
@@ -79,7 +84,15 @@ export class Writer {
   }
 
   end(reason = "complete", exit = 0, text?: string): LogEvent {
-    return this.event("run.end", text === undefined ? { reason, exit } : { reason, exit, text });
+    const spend = this.spend();
+    return this.event("run.end", { reason, exit, ...(text !== undefined && { text }), spend });
+  }
+
+  /** What the attempt has spent, and what it has reserved beyond that, US dollars. */
+  spend(reservedUsd = 0): Spend {
+    const { spent: executionUsd, before, iterations } = this;
+    const tokens = { ...this.tokens };
+    return { spentUsd: executionUsd - before, reservedUsd, executionUsd, tokens, iterations };
   }
 }
 
@@ -103,6 +116,7 @@ export function iteration(w: Writer, step = 1_000): LogEvent[] {
   const task = TASKS[n % TASKS.length] as string;
   say("iter.start", {});
   say("agent.text", { text: `Next on the list: **${task}**. I'll read the code first.` });
+  out.push(w.event("spend", w.spend(1.2)));
   const read = `toolu_${n}a`;
   say("agent.tool", { id: read, name: "Read", text: '{"file_path":"src/parser.rs","limit":80}' });
   say("agent.tool_result", {
@@ -138,7 +152,15 @@ export function iteration(w: Writer, step = 1_000): LogEvent[] {
   if (failed)
     say("agent.stderr", { text: "warning: unused variable `lexer` in src/parser.rs:212" }, "warn");
   const costUsd = 0.31 + 0.17 * Math.abs(Math.sin(n * 1.7)) + n * 0.01;
+  const tokens = {
+    input: 4_100 + 900 * n,
+    output: 1_800 + 310 * (n % 4),
+    cacheRead: 61_000 + 3_000 * n,
+    cacheWrite: 5_200,
+  };
   w.spent += costUsd;
+  w.iterations++;
+  for (const kind of Object.keys(tokens) as (keyof Tokens)[]) w.tokens[kind] += tokens[kind];
   const commit = (0x1a2b3c4d5e6f * (n + 7)).toString(16).repeat(4).slice(0, 40);
   say("checkpoint", { commit, branch: `ralph/${w.workstream}`, pushed: true });
   say(
@@ -146,18 +168,13 @@ export function iteration(w: Writer, step = 1_000): LogEvent[] {
     {
       outcome: n % 7 === 6 ? "error" : "ok",
       costUsd,
-      spentUsd: w.spent,
-      tokens: {
-        input: 4_100 + 900 * n,
-        output: 1_800 + 310 * (n % 4),
-        cacheRead: 61_000 + 3_000 * n,
-        cacheWrite: 5_200,
-      },
+      tokens,
       turns: 6 + (n % 5),
       durationMs: 84_000 + 9_000 * (n % 4),
       commit,
     },
     n % 7 === 6 ? "error" : "info",
   );
+  out.push(w.event("spend", w.spend()));
   return out;
 }

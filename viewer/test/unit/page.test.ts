@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Line, LogEvent } from "ralph-logs";
+import type { Line, LogEvent, RunInfo } from "ralph-logs";
 import { expect, test } from "vitest";
 import { paletteColor, plain } from "../../page/ansi.ts";
 import { entryOf, GROUPS, LEVELS, plainOf } from "../../page/entry.ts";
@@ -166,6 +166,8 @@ test("an event that lacks what its type should have takes no other line with it"
     "agent.tool",
     "agent.text",
     "run.start",
+    "run.end",
+    "spend",
     "wait",
   ];
   store.add(
@@ -192,38 +194,102 @@ test("amounts in few characters", () => {
   expect([999, 1_234, 12_345, 4_500_000].map(format.count)).toEqual(["999", "1.2k", "12k", "4.5M"]);
 });
 
+const C = runAt(1_790_000_000_001);
+const eventLine = (run: string, seq: number, event: object): Line => {
+  const one = line(run, seq);
+  return { ...one, event: { ...one.event, ...event } as LogEvent };
+};
+/** Ten tokens for each iteration. */
+const spendOf = (spentUsd: number, executionUsd: number, iterations: number, reservedUsd = 0) => ({
+  spentUsd,
+  reservedUsd,
+  executionUsd,
+  tokens: {
+    input: 4 * iterations,
+    output: iterations,
+    cacheRead: 3 * iterations,
+    cacheWrite: 2 * iterations,
+  },
+  iterations,
+});
+const spend = (...of: Parameters<typeof spendOf>) => ({ type: "spend", ...spendOf(...of) });
+const infoOf = (run: string, info: Partial<RunInfo>): RunInfo => ({
+  run,
+  attempt: Number(run.slice(-4)),
+  startedAt: 0,
+  lastSeq: 9,
+  lastTs: 0,
+  state: "running",
+  ...info,
+});
+
 test("cost is the worker's own sum over all attempts; what is not known is not made up", () => {
   const store = new LogStore();
-  const C = runAt(1_790_000_000_001);
-  const add = (run: string, seq: number, event: object) => {
-    store.add([{ ...line(run, seq), event: { ...line(run, seq).event, ...event } as LogEvent }]);
-  };
+  const add = (run: string, seq: number, event: object) => store.add([eventLine(run, seq, event)]);
   const tokens = { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 };
-  const end = (iter: number, costUsd: number, spentUsd: number) => ({
-    type: "iter.end",
-    iter,
-    outcome: "ok",
-    costUsd,
-    spentUsd,
-    tokens,
-  });
+  const end = (costUsd: number) => ({ type: "iter.end", iter: 1, outcome: "ok", costUsd, tokens });
   expect(spentOf(store, A).costUsd).toBeUndefined();
   add(A, 1, { type: "run.start", attempt: 1, limits: { maxIterations: 9 } });
   expect(spentOf(store, A)).toMatchObject({ costUsd: 0, whole: true });
-  // Iteration 1 fails, is made again, and is one iteration.
-  add(A, 2, end(1, 0.5, 0.5));
-  add(A, 3, end(1, 0.25, 0.75));
+  add(A, 2, spend(0, 0, 0, 0.3));
+  expect(spentOf(store, A)).toMatchObject({ costUsd: 0, reservedUsd: 0.3 });
+  // Iteration 1 fails, is made again, and is one iteration. A request of neither is in the sum alone.
+  add(A, 3, end(0.5));
+  add(A, 4, end(0.25));
+  add(A, 5, spend(0.875, 0.875, 2));
   expect(spentOf(store, A)).toMatchObject({
-    costUsd: 0.75,
+    costUsd: 0.875,
+    reservedUsd: 0,
     tokens: 20,
     whole: true,
     iterations: [{ iter: 1, costUsd: 0.75, tokens: 20 }],
   });
   // Another attempt, of which the page has the newest lines alone.
-  add(B, 90, end(4, 1, 5));
-  expect(spentOf(store, B)).toMatchObject({ costUsd: 5, whole: false });
+  add(B, 90, spend(4, 5, 3));
+  expect(spentOf(store, B)).toMatchObject({ costUsd: 5, tokens: 50, whole: true });
   expect(spentOf(store, B).limits).toMatchObject({ maxIterations: 9 });
+  // Its end; then an older page.
+  add(B, 91, { type: "run.end", reason: "complete", exit: 0, spend: spendOf(4.5, 5.5, 4) });
+  add(B, 80, spend(1, 2, 1, 0.3));
+  expect(spentOf(store, B)).toMatchObject({ costUsd: 5.5, reservedUsd: 0, tokens: 60 });
   // The first attempt's own header counts no later one, and another execution nothing of it.
-  expect(spentOf(store, A).costUsd).toBe(0.75);
+  expect(spentOf(store, A).costUsd).toBe(0.875);
   expect(spentOf(store, C)).toMatchObject({ costUsd: undefined, tokens: 0, limits: undefined });
+});
+
+test("after a run that was killed, the ledger's number counts, and it never shrinks", () => {
+  const store = new LogStore();
+  store.add([eventLine(A, 1, { type: "run.start", attempt: 1 })]);
+  store.add([eventLine(A, 2, spend(2, 2, 1, 0.5))]);
+  const { accounts } = store;
+  store.take([infoOf(A, { state: "failed", spentUsd: 2 })]);
+  expect(spentOf(store, A).costUsd).toBe(2);
+  store.take([infoOf(A, { state: "failed", spentUsd: 2.5 })]);
+  expect(spentOf(store, A).costUsd).toBe(2.5);
+  expect(store.accounts, "the header adds up again").toBeGreaterThan(accounts);
+  // Messages overtake each other.
+  store.take([infoOf(A, { state: "failed", spentUsd: 2 })]);
+  expect(spentOf(store, A).costUsd).toBe(2.5);
+  // The next attempt has said nothing yet.
+  store.take([infoOf(B, { state: "starting", lastSeq: 0 })]);
+  expect(spentOf(store, B)).toMatchObject({ costUsd: 2.5, reservedUsd: 0, whole: true });
+});
+
+test("of an attempt whose lines are not loaded, the cost is known and the tokens are not", () => {
+  const store = new LogStore();
+  store.take([infoOf(A, { state: "ended", spentUsd: 3 }), infoOf(B, { spentUsd: 4 })]);
+  expect(spentOf(store, B)).toMatchObject({ costUsd: 4, tokens: 0, whole: false });
+  store.add([eventLine(B, 50, spend(1.5, 4.5, 1))]);
+  expect(spentOf(store, B)).toMatchObject({ costUsd: 4.5, tokens: 10, whole: false });
+});
+
+test("what a run has spent so far is held, but no row and in no count", () => {
+  const store = new LogStore();
+  store.add([line(A, 1), eventLine(A, 2, spend(1, 1, 1)), line(A, 3)]);
+  expect(keys(store)).toEqual(["run", 1, 3]);
+  expect([...store.entries()].map((entry) => entry.line.seq)).toEqual([1, 2, 3]);
+  expect([store.length, store.shown, store.counts.get("info")]).toEqual([3, 2, 2]);
+  store.evict(0);
+  expect([store.length, store.shown, store.counts.get("info")]).toEqual([0, 0, 0]);
+  expect(spentOf(store, A).costUsd).toBe(1);
 });
