@@ -195,7 +195,7 @@ pub enum Kind {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         commit: Option<String>,
     },
-    /// What the run has spent and reserved. Nothing is asked of the model's service before one that
+    /// What the run has spent and reserved. No request is sent to the model's service before one that
     /// covers it was written, so that the newest one bounds what the run has cost.
     #[serde(rename = "spend")]
     Spend(Spend),

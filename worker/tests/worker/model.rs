@@ -624,7 +624,7 @@ fn of_a_model_without_a_price_the_agents_sum_counts() {
 }
 
 #[test]
-fn a_worker_that_is_told_of_earlier_runs_does_not_ask_the_commits() {
+fn a_worker_that_knows_what_earlier_runs_used_does_not_ask_the_commits() {
     let mut fixture = Fixture::new();
     let message = format!(
         "x\n\nRalph-Run: {}\nRalph-Iteration: 4\nRalph-Cost-Usd: 9.900000\n",
