@@ -21,6 +21,8 @@ pub struct Meter {
     /// The rest of this line is too long to matter, or the answer too long to be read.
     skipping: bool,
     model: String,
+    /// There was a usage record.
+    heard: bool,
     used: Used,
     /// Tokens written to the cache for an hour. What the service does not say is kept for 5 minutes:
     /// that is its default (<https://docs.claude.com/en/docs/build-with-claude/prompt-caching>).
@@ -89,6 +91,7 @@ impl Meter {
             model.clone_into(&mut self.model);
         }
         let Some(usage) = message.get("usage").or_else(|| value.get("usage")) else { return };
+        self.heard = true;
         if value.get("message").is_none() {
             // The service's own count has come.
             self.streamed = 0;
@@ -135,9 +138,9 @@ impl Meter {
     }
 
     /// Model and tokens, at the end or wherever the response was cut: then what was streamed is
-    /// estimated, because the service counts it too.
+    /// estimated, because the service counts it too. `None` when no usage record was read.
     #[must_use]
-    pub fn finish(mut self) -> (String, Used) {
+    pub fn finish(mut self) -> Option<(String, Used)> {
         if !self.events
             && !self.skipping
             && let Ok(value) = serde_json::from_slice::<Value>(&self.line)
@@ -147,7 +150,7 @@ impl Meter {
         let tokens = &mut self.used.tokens;
         tokens.output = tokens.output.max(self.streamed);
         self.used.short_writes = tokens.cache_write.saturating_sub(self.long_writes);
-        (self.model, self.used)
+        self.heard.then_some((self.model, self.used))
     }
 }
 
@@ -187,14 +190,14 @@ mod tests {
         meter.feed(br#"{"model":"m","usage":{"input_"#);
         meter.feed(br#"tokens":4,"output_tokens":5}}"#);
         let tokens = Tokens { input: 4, output: 5, ..Tokens::default() };
-        assert_eq!(meter.finish(), ("m".to_owned(), Used { tokens, ..Used::default() }));
+        assert_eq!(meter.finish(), Some(("m".to_owned(), Used { tokens, ..Used::default() })));
     }
 
     /// What is metered of an answer with this usage.
     fn metered(usage: &str) -> Used {
         let mut meter = Meter::new("application/json");
         meter.feed(format!(r#"{{"model":"claude-opus-5-5","usage":{usage}}}"#).as_bytes());
-        meter.finish().1
+        meter.finish().unwrap().1
     }
 
     #[test]
@@ -240,7 +243,7 @@ mod tests {
     fn a_cut_stream_counts_what_was_said_until_then() {
         let mut meter = Meter::new("text/event-stream");
         meter.feed(&EVENTS.as_bytes()[..EVENTS.len() / 2]);
-        assert_eq!(meter.finish().1.tokens.input, 25);
+        assert_eq!(meter.finish().unwrap().1.tokens.input, 25);
     }
 
     #[test]
@@ -257,7 +260,7 @@ mod tests {
             meter.feed(text("ab").as_bytes());
         }
         meter.feed(text(&"x".repeat(400)).as_bytes());
-        let used = meter.finish().1;
+        let used = meter.finish().unwrap().1;
         assert!((108..=112).contains(&used.tokens.output), "{used:?}");
         assert_eq!((used.tokens.cache_write, used.short_writes), (8, 6));
     }
@@ -268,7 +271,7 @@ mod tests {
         let long = format!("data: {{\"usage\":\"{}\"}}\n", "x".repeat(MAX_LINE));
         meter.feed(long.as_bytes());
         meter.feed(EVENTS.as_bytes());
-        assert_eq!(meter.finish().1.tokens.output, 15);
+        assert_eq!(meter.finish().unwrap().1.tokens.output, 15);
     }
 
     proptest! {
@@ -284,7 +287,7 @@ mod tests {
             }
             let tokens = Tokens { input: 25, output: 15, cache_read: 7, cache_write: 3 };
             let used = Used { tokens, short_writes: 3, ..Used::default() };
-            prop_assert_eq!(meter.finish(), ("claude-sonnet-4-5".to_owned(), used));
+            prop_assert_eq!(meter.finish(), Some(("claude-sonnet-4-5".to_owned(), used)));
         }
     }
 }

@@ -181,10 +181,7 @@ impl Shared {
 impl Shared {
     /// Counts what an answer has cost. One that cannot be read costs what was reserved for it.
     pub(crate) fn book(&self, reservation: Reservation, meter: meter::Meter) {
-        let (model, used) = meter.finish();
-        if used == price::Used::default() {
-            return;
-        }
+        let Some((model, used)) = meter.finish() else { return };
         let known = price::is_known(&model);
         reservation.count(price::estimate(&model, used), used.tokens, known);
         if !known && self.lock().unknown.insert(model.clone()) {

@@ -112,6 +112,17 @@ async fn handle(State(model): State<Arc<Model>>, request: Request) -> Response {
             let count = json!({"input_tokens": body.to_string().len() / 4});
             (StatusCode::OK, BTreeMap::new(), "application/json", Frames::whole(count.to_string()))
         }
+        // A key that is refused gets no list either.
+        "/v1/models" => match model.refusal() {
+            Some(answer) => {
+                let frames = Frames::whole(answer.failure().to_string());
+                (answer.status, BTreeMap::new(), "application/json", frames)
+            }
+            None => {
+                let frames = Frames::whole(json!({"data": []}).to_string());
+                (StatusCode::OK, BTreeMap::new(), "application/json", frames)
+            }
+        },
         _ => {
             let error = json!({"type": "error", "error": {"type": "not_found_error", "message": "there is nothing here"}});
             let frames = Frames::whole(error.to_string());
@@ -149,6 +160,12 @@ fn seen(parts: &Parts, body: &Value) -> Value {
 }
 
 impl Model {
+    /// The answer that refuses the key, if the scenario has one.
+    fn refusal(&self) -> Option<&Answer> {
+        let mut answers = self.scenario.conversations.iter().flat_map(|one| &one.answers);
+        answers.find(|answer| answer.status == StatusCode::UNAUTHORIZED)
+    }
+
     /// The next answer of the conversation that a request belongs to, and which one that is. Requests
     /// without tools come in between (a title, a summary): they have an answer of their own.
     fn next(&self, body: &Value) -> (Answer, Option<usize>) {

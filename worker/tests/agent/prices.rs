@@ -50,7 +50,7 @@ fn compare(model: &str, usage: &Value) -> (f64, f64) {
 fn metered_of(model: &str, usage: &Value) -> f64 {
     let mut meter = Meter::new("application/json");
     meter.feed(json!({"model": model, "usage": usage}).to_string().as_bytes());
-    let (model, used) = meter.finish();
+    let (model, used) = meter.finish().unwrap();
     price::estimate(&model, used).dollars()
 }
 

@@ -91,7 +91,7 @@ pub fn metered(requests: &[Value]) -> Usd {
     answered.fold(Usd::default(), |sum, request| {
         let mut meter = Meter::new("text/event-stream");
         meter.feed(request["answer"].as_str().unwrap().as_bytes());
-        let (model, used) = meter.finish();
+        let (model, used) = meter.finish().unwrap();
         sum.plus(price::estimate(&model, used))
     })
 }
