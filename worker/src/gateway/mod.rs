@@ -7,6 +7,7 @@ pub mod keys;
 pub mod meter;
 pub mod price;
 mod proxy;
+mod request;
 
 use std::{
     collections::BTreeSet,

@@ -1,6 +1,6 @@
 //! Serves the agent's requests: checks the dummy key, adds a real one, passes the answer on.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -16,10 +16,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use ralph_protocol::event::{Kind, Level};
-use serde::{
-    Deserialize, Deserializer,
-    de::{SeqAccess, Visitor},
-};
+use serde::Deserialize;
 use tokio::{
     net::TcpListener,
     sync::{OwnedSemaphorePermit, oneshot},
@@ -30,7 +27,7 @@ use super::{
     Shared,
     body::{UnderWay, pipe},
     meter::Meter,
-    price,
+    request::most,
 };
 use crate::{
     account::{NoMoney, Reservation},
@@ -41,12 +38,6 @@ use crate::{
 /// Largest request that is passed on: the service's own limit
 /// (<https://docs.claude.com/en/api/overview#request-size-limits>).
 const MAX_REQUEST: usize = 32 << 20;
-
-/// Most tokens that any model writes in an answer.
-const MAX_OUTPUT: u64 = 128_000;
-
-/// Searches of the web that a request may do which does not say how many.
-const SEARCHES: u64 = 20;
 
 /// Largest error answer that is read to understand it.
 const MAX_ERROR: usize = 64 << 10;
@@ -192,17 +183,10 @@ async fn read(
 
 /// Reserves what a request for a message can cost.
 async fn reserve(shared: &Shared, body: &[u8]) -> Result<Reservation, Refusal> {
-    let asked: Asked<'_> = serde_json::from_slice(body).map_err(|error| {
+    let most = most(body).map_err(|error| {
         let text = format!("the request cannot be read: {error}");
         Box::new(refuse(StatusCode::BAD_REQUEST, "invalid_request_error", &text))
     })?;
-    let cost = price::Asked {
-        max_tokens: asked.max_tokens.unwrap_or(MAX_OUTPUT).min(MAX_OUTPUT),
-        web_searches: asked.tools.searches,
-        fast: asked.speed.is_some_and(|speed| speed != "standard"),
-        us_only: asked.inference_geo.is_some_and(|place| place == "us"),
-    };
-    let most = price::reserve(&asked.model, body.len(), cost);
     shared.account.reserve(most).await.map_err(|problem| {
         Box::new(match problem {
             NoMoney::OverBudget => over_budget(shared),
@@ -218,55 +202,6 @@ fn over_budget(shared: &Shared) -> Response {
     shared.lock().over_budget = true;
     let text = "the cost limit of the run is reached";
     refuse(StatusCode::PAYMENT_REQUIRED, "billing_error", text)
-}
-
-/// What a request's cost depends on.
-#[derive(Deserialize)]
-struct Asked<'a> {
-    #[serde(borrow)]
-    model: Cow<'a, str>,
-    max_tokens: Option<u64>,
-    #[serde(borrow)]
-    speed: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    inference_geo: Option<Cow<'a, str>>,
-    #[serde(default)]
-    tools: Tools,
-}
-
-/// Searches of the web that the service's own tools may do.
-#[derive(Default)]
-struct Tools {
-    searches: u64,
-}
-
-impl<'de> Deserialize<'de> for Tools {
-    /// Adds up while it reads: a list of tools can be as long as the request.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Sum;
-        #[derive(Deserialize)]
-        struct Tool<'a> {
-            #[serde(rename = "type", borrow, default)]
-            kind: Cow<'a, str>,
-            max_uses: Option<u64>,
-        }
-        impl<'de> Visitor<'de> for Sum {
-            type Value = Tools;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of tools")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut tools: A) -> Result<Tools, A::Error> {
-                let mut searches = 0u64;
-                while let Some(tool) = tools.next_element::<Tool<'_>>()? {
-                    if tool.kind.starts_with("web_search") {
-                        searches = searches.saturating_add(tool.max_uses.unwrap_or(SEARCHES));
-                    }
-                }
-                Ok(Tools { searches })
-            }
-        }
-        deserializer.deserialize_seq(Sum)
-    }
 }
 
 /// Only this attempt's agent, only the service's API, only within the budget.
