@@ -1,4 +1,4 @@
-//! What is the same on AWS and in the local cloud: a scripted run that is interrupted once, watched
+//! What is the same on AWS and in the local cloud: a scripted run that waits once for a limit, watched
 //! by a viewer whose connection drops once, and the comparison of both.
 
 use std::{path::Path, time::Duration};
@@ -95,12 +95,12 @@ pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
         format!("p50 {} ms, p99 {} ms", compared.percentile(50), compared.percentile(99)),
         true,
     );
-    interruption(report, &execution, compared.attempts, compared.exit);
+    waiting(report, &execution, compared.attempts, compared.exit);
     Ok(())
 }
 
-/// The worker ended with 75 once, and was started again.
-fn interruption(report: &mut Report, execution: &Execution, attempts: usize, exit: Option<u8>) {
+/// The worker ended with 76 once, and was started again when the limit was over.
+fn waiting(report: &mut Report, execution: &Execution, attempts: usize, exit: Option<u8>) {
     let output = execution.output();
     let outcome = output.as_ref().map(|output| output.outcome);
     let said = output.as_ref().map_or_else(|| "the execution said nothing".to_owned(), logs::over);
@@ -109,7 +109,7 @@ fn interruption(report: &mut Report, execution: &Execution, attempts: usize, exi
         exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string())
     );
     report.add(
-        "a worker that is interrupted",
+        "a worker that waits for a limit",
         "2 attempts, last exit 0, execution complete",
         "the same",
         seen,

@@ -211,7 +211,9 @@ fn the_verification_does_in_the_local_cloud_what_it_does_on_aws() {
     let text = stdout(&output);
     eprintln!("{text}");
     assert_eq!(output.status.code(), Some(0), "{text}\n{}", stderr(&output));
-    for row in ["a viewer", "what was written, against what was shown", "a worker that is"] {
+    for row in
+        ["a viewer", "what was written, against what was shown", "a worker that waits for a limit"]
+    {
         assert!(text.contains(&format!("| {row}")), "{text}");
     }
     assert!(text.contains("lost=0 duplicated=0"), "{text}");
@@ -220,20 +222,22 @@ fn the_verification_does_in_the_local_cloud_what_it_does_on_aws() {
     assert!(recipes.contains("{{ ralph }} verify-aws"), "{recipes}");
 }
 
-/// The agent of a workstream whose worker is killed once, and which completes after that.
-fn killed_once(workstream: &str) -> String {
-    let mark = cloud().scratch().join(format!("{workstream}-was-killed"));
+/// The agent of a workstream whose worker is killed once, and which completes after that. It says who
+/// its worker is, in the file that is returned; it cannot kill it by itself.
+fn killed_once(workstream: &str) -> (String, PathBuf) {
+    let worker = cloud().scratch().join(format!("{workstream}-worker"));
+    let path = worker.display();
     let complete = r###"echo "## Status: COMPLETE" > PROGRESS.md"###;
-    format!(
-        "bash -c 'if mkdir {} 2>/dev/null; then kill -KILL $PPID; sleep 600; fi; {complete}'",
-        mark.display()
-    )
+    let agent = format!(
+        "bash -c 'if [ ! -e {path} ]; then echo $PPID > {path}.new; mv {path}.new {path}; sleep 600; fi; {complete}'"
+    );
+    (agent, worker)
 }
 
 #[test]
 fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
     let works = "bash -c 'echo more >> work.txt'";
-    let killed = killed_once("end-killed");
+    let (killed, worker) = killed_once("end-killed");
     type Case<'a> = (&'a str, Option<&'a str>, &'a [&'a str], (&'a str, u64, u64));
     // Workstream, agent, options; the outcome, the worker's exit code and the attempts.
     let cases: [Case<'_>; 4] = [
@@ -250,6 +254,9 @@ fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
         let output = run(&[&["run", workstream, &repo], options].concat());
         assert!(output.status.success(), "{workstream}: {}", stderr(&output));
     }
+    until("the worker that is killed", || worker.exists().then_some(()));
+    let pid = std::fs::read_to_string(worker).expect("a file");
+    assert!(Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill").success());
     for (workstream, _, _, (outcome, exit, attempts)) in cases {
         let is_over = || ps(workstream, &[]).is_none().then(|| ps(workstream, &["-a"]))?;
         let over = until(&format!("the end of {workstream}"), is_over);
