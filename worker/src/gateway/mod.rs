@@ -37,7 +37,7 @@ const MAX_HELD_KIB: u32 = 96 << 10;
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// The same at the end of the run. After a signal the run is over by second 90, of 120 that it has.
-const LAST_ANSWERS: Duration = Duration::from_secs(20);
+const LAST_ANSWERS: Duration = Duration::from_secs(15);
 
 /// Hands out one lease an attempt. Cheap to clone.
 #[derive(Clone)]
