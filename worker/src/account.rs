@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// Beyond what is reserved for requests, an event reserves for those that follow: the part of the
-/// limit, and the most. Without it each request would wait for an event of its own; with it, a run
-/// that is cut off counts for at most this much more than it has reserved for requests.
+/// limit, and the most. Without it each small request would wait for an event of its own. A run that
+/// is cut off counts for at most two of these more than it has reserved for requests.
 const BLOCK_PART: u64 = 50;
 const BLOCK_MOST: Usd = Usd::from_micros(500_000);
 
@@ -37,7 +37,7 @@ struct Shared {
 struct State {
     /// What earlier runs of the execution have used.
     before: Ledger,
-    /// Of this run, for certain.
+    /// Of this run: what was counted, and what was reserved and never heard of again.
     spent: Usd,
     tokens: Tokens,
     iterations: u32,
@@ -47,8 +47,12 @@ struct State {
     attempt: Metered,
     /// What the newest event has said: spent and reserved together.
     said: Usd,
+    /// What it has said of what is spent.
+    said_spent: Usd,
     /// Its line in the journal.
     line: u64,
+    /// It was said that requests wait for each other.
+    waits: bool,
 }
 
 /// What an attempt has used, as the gateway saw it.
@@ -104,6 +108,10 @@ impl Account {
                 }
                 if state.under_way == Usd::default() {
                     return Err(NoMoney::OverBudget);
+                }
+                if !std::mem::replace(&mut state.waits, true) {
+                    let text = "the cost limit is near: requests to the model wait for each other";
+                    self.shared.journal.log(Level::Info, text);
                 }
             }
             ended.await;
@@ -172,14 +180,26 @@ impl Shared {
     fn cover(&self, state: &mut State) -> u64 {
         let committed = state.committed();
         if committed > state.said {
-            let block = self.limit.part(BLOCK_PART).min(BLOCK_MOST);
-            self.say(state, committed.plus(block).minus(state.spent));
+            self.say(state, committed.plus(self.block()).minus(state.spent));
         }
         state.line
     }
 
+    /// Says what is left of a reservation that has ended, once that makes a difference.
+    fn uncover(&self, state: &mut State) {
+        let (committed, block) = (state.committed(), self.block());
+        let too_much = state.said > committed.plus(block).plus(block);
+        if too_much || state.spent > state.said_spent.plus(block) {
+            self.say(state, committed.plus(block).minus(state.spent));
+        }
+    }
+
+    fn block(&self) -> Usd {
+        self.limit.part(BLOCK_PART).min(BLOCK_MOST)
+    }
+
     fn say(&self, state: &mut State, reserved: Usd) {
-        state.said = state.spent.plus(reserved);
+        (state.said, state.said_spent) = (state.spent.plus(reserved), state.spent);
         state.line = self.journal.emit_at_once(Level::Debug, Kind::Spend(state.spend(reserved)));
     }
 }
@@ -233,6 +253,7 @@ impl Reservation {
         } else {
             state.attempt.unknown = state.attempt.unknown.plus(cost);
         }
+        self.account.shared.uncover(&mut state);
         drop(state);
         self.account.shared.ended.notify_waiters();
     }

@@ -74,8 +74,15 @@ fn what_is_reserved_is_said_before_it_is_spent_and_in_blocks() {
         reservation.sent(true);
         reservation.count(usd(0.05), Tokens::default(), true);
     }
-    // One event covers the first request and, with a fiftieth of the limit, those that follow.
-    assert_eq!(heard(&account, &out), [(0.0, 1.2, 4.0)]);
+    // Each is said before it is sent, with a fiftieth of the limit for what follows, and taken back.
+    let lines = heard(&account, &out);
+    assert_eq!(lines[..3], [(0.0, 1.2, 4.0), (0.05, 0.2, 4.05), (0.05, 1.2, 4.05)]);
+    assert_eq!(lines.last(), Some(&(0.2, 0.2, 4.2)));
+    for _ in 0..4 {
+        let reservation = block_on(account.reserve(usd(0.04))).unwrap_or_else(|_| panic!());
+        reservation.count(usd(0.01), Tokens::default(), true);
+    }
+    assert_eq!(heard(&account, &out), [], "small ones are covered already");
     account.say(5);
     assert_eq!(account.close().iterations, 2);
 }
@@ -213,6 +220,8 @@ proptest! {
             let (spent, reserved, _) = *lines.last().unwrap();
             let under_way = open.iter().fold(Usd::default(), |sum, (_, most)| sum.plus(Usd::from_micros((*most).into())));
             prop_assert!(spent + reserved + 1e-9 >= truth.plus(under_way).dollars());
+            let blocks = 2.0 * limit / 50.0;
+            prop_assert!(spent + reserved <= truth.plus(under_way).dollars() + blocks + 1e-9);
             prop_assert!(truth.plus(under_way).dollars() < limit + 2.0);
         }
         prop_assert!(lines.is_sorted_by(|a, b| a.0 <= b.0), "{lines:?}");

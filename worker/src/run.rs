@@ -60,6 +60,7 @@ pub fn run(environment: &Environment) -> RunExit {
     }
     let limit = Usd::from_dollars(config.limits.max_cost_usd);
     let account = Account::new(limit, journal.clone());
+    account.begin(config.earlier.unwrap_or_default());
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         block_on(config, secrets, &journal, &account)
     }));
@@ -232,9 +233,9 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal, account: &Accou
         account,
     };
     let ended = drive(Machine::new(terms), &ports, &mut signals).await;
-    runner.gateway.finish().await;
     // What a signal cut off (a verify command, a push) leaves no process behind.
     sweep::sweep().await;
+    runner.gateway.finish().await;
     ended
 }
 

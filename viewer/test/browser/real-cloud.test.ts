@@ -69,7 +69,8 @@ test("a filter finds in what is held and in what comes", async () => {
   await expect.poll(() => page.locator("mark").count()).toBe(3);
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
-  await expect.poll(() => lastKey(page)).toBe(`${run}/${writer.seq}`);
+  // An iteration ends with what was spent, which is not a line.
+  await expect.poll(() => lastKey(page)).toBe(`${run}/${writer.seq - 1}`);
   await isAccessible(page);
 });
 

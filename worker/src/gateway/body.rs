@@ -10,7 +10,7 @@ use axum::body::{Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::{Shared, meter::Meter};
+use super::{Shared, meter::Meter, proxy::SILENCE};
 use crate::account::Reservation;
 
 /// Pieces of an answer that wait for an agent that reads slowly.
@@ -91,7 +91,9 @@ where
         let mut counted = Counted { over: false, meter, under_way, shared };
         let cut = loop {
             let next = std::future::poll_fn(|context| Pin::new(&mut answer).poll_frame(context));
-            match next.await {
+            // One that says nothing for that long is given up, and costs what is reserved.
+            let Ok(next) = tokio::time::timeout(SILENCE, next).await else { return };
+            match next {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     counted.meter.feed(&data);

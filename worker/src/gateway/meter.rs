@@ -23,6 +23,10 @@ pub struct Meter {
     model: String,
     /// There was a usage record.
     heard: bool,
+    /// There may have been one in a line that was too long.
+    lost: bool,
+    /// The service failed. An answer that fails before it begins is not billed.
+    failed: bool,
     used: Used,
     /// Tokens written to the cache for an hour. What the service does not say is kept for 5 minutes:
     /// that is its default (<https://docs.claude.com/en/docs/build-with-claude/prompt-caching>).
@@ -52,6 +56,10 @@ impl Meter {
         }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.line.len() + piece.len() > MAX_LINE {
+                // Only text may be as long as it likes; a record in such a line is lost.
+                let start = if self.line.is_empty() { piece } else { &self.line };
+                let is_text = start.windows(13).take(32).any(|part| part == b"content_block");
+                self.lost |= !self.skipping && !is_text;
                 self.skipping = true;
                 self.line.clear();
             }
@@ -75,11 +83,13 @@ impl Meter {
             self.streamed += (data.len().saturating_sub(FRAME) as u64 / 4).max(1);
             return;
         }
-        // Most events carry text; only two kinds carry usage.
-        if !data.windows(7).any(|window| window == b"\"usage\"") {
+        // Most events carry text; only two kinds carry usage, and one says that the service failed.
+        let is_error = data.windows(7).take(32).any(|window| window == b"\"error\"");
+        if !is_error && !data.windows(7).any(|window| window == b"\"usage\"") {
             return;
         }
         let Ok(value) = serde_json::from_slice::<Value>(data) else { return };
+        self.failed |= text(&value, "type") == Some("error");
         self.take(&value);
     }
 
@@ -119,7 +129,8 @@ impl Meter {
         let mut others = Usd::default();
         for turn in turns.into_iter().flatten() {
             let tokens = tokens(turn);
-            if matches!(text(turn, "type"), Some("advisor_message" | "compaction")) {
+            let elsewhere = text(turn, "model").is_some_and(|model| model != self.model);
+            if elsewhere || matches!(text(turn, "type"), Some("advisor_message" | "compaction")) {
                 let model = text(turn, "model").unwrap_or(&self.model);
                 let used = Used {
                     tokens,
@@ -138,7 +149,7 @@ impl Meter {
     }
 
     /// Model and tokens, at the end or wherever the response was cut: then what was streamed is
-    /// estimated, because the service counts it too. `None` when no usage record was read.
+    /// estimated, because the service counts it too. `None` when nobody knows what was used.
     #[must_use]
     pub fn finish(mut self) -> Option<(String, Used)> {
         if !self.events
@@ -150,7 +161,7 @@ impl Meter {
         let tokens = &mut self.used.tokens;
         tokens.output = tokens.output.max(self.streamed);
         self.used.short_writes = tokens.cache_write.saturating_sub(self.long_writes);
-        self.heard.then_some((self.model, self.used))
+        ((self.heard || self.failed) && !self.lost).then_some((self.model, self.used))
     }
 }
 
@@ -268,9 +279,36 @@ mod tests {
     #[test]
     fn a_long_line_is_passed_over() {
         let mut meter = Meter::new("text/event-stream");
-        let long = format!("data: {{\"usage\":\"{}\"}}\n", "x".repeat(MAX_LINE));
-        meter.feed(long.as_bytes());
+        let long = |kind: &str| {
+            format!("data: {{\"type\":\"{kind}\",\"usage\":\"{}\"}}\n", "x".repeat(MAX_LINE))
+        };
+        meter.feed(long("content_block_start").as_bytes());
         meter.feed(EVENTS.as_bytes());
+        assert_eq!(meter.finish().unwrap().1.tokens.output, 15);
+    }
+
+    #[test]
+    fn a_record_in_a_line_that_is_too_long_is_not_taken_for_none() {
+        let mut meter = Meter::new("text/event-stream");
+        meter.feed(EVENTS.as_bytes());
+        let stop = "x".repeat(MAX_LINE);
+        let delta = format!(
+            "data: {{\"type\":\"message_delta\",\"delta\":{{\"stop_sequence\":\"{stop}\"}},\"usage\":{{\"output_tokens\":9}}}}\n"
+        );
+        meter.feed(delta.as_bytes());
+        assert_eq!(meter.finish(), None);
+    }
+
+    #[test]
+    fn a_stream_that_fails_before_it_begins_has_used_nothing() {
+        let failed = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
+        let mut meter = Meter::new("text/event-stream");
+        meter.feed(failed.as_bytes());
+        assert_eq!(meter.finish(), Some((String::new(), Used::default())));
+        // Later it has used what it has.
+        let mut meter = Meter::new("text/event-stream");
+        meter.feed(EVENTS.as_bytes());
+        meter.feed(failed.as_bytes());
         assert_eq!(meter.finish().unwrap().1.tokens.output, 15);
     }
 

@@ -183,7 +183,8 @@ impl Shared {
     /// Counts what an answer has cost. One that cannot be read costs what was reserved for it.
     pub(crate) fn book(&self, reservation: Reservation, meter: meter::Meter) {
         let Some((model, used)) = meter.finish() else { return };
-        let known = price::is_known(&model);
+        // An answer that failed before it began names no model.
+        let known = used == price::Used::default() || price::is_known(&model);
         reservation.count(price::estimate(&model, used), used.tokens, known);
         if !known && self.lock().unknown.insert(model.clone()) {
             let text = format!(

@@ -42,6 +42,13 @@ const MAX_REQUEST: usize = 32 << 20;
 /// Largest error answer that is read to understand it.
 const MAX_ERROR: usize = 64 << 10;
 
+/// How long the text of an error may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the service may say nothing at all. It allows no request that takes longer without a
+/// stream (<https://docs.claude.com/en/api/errors#long-requests>).
+pub(super) const SILENCE: Duration = Duration::from_secs(11 * 60);
+
 /// How long a limit lasts at least, ms.
 const SHORTEST_LIMIT_MS: u64 = 1_000;
 
@@ -70,12 +77,17 @@ pub(super) fn client() -> io::Result<Client> {
     http.set_nodelay(true);
     http.enforce_http(false);
     http.set_connect_timeout(Some(Duration::from_secs(15)));
+    // Or nobody learns that a connection is gone: an address translation on the way forgets it.
+    http.set_keepalive(Some(Duration::from_secs(60)));
+    http.set_keepalive_interval(Some(Duration::from_secs(30)));
     let https = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
         .https_or_http()
         .enable_http1()
         .wrap_connector(http);
-    Ok(HyperClient::builder(TokioExecutor::new()).build(https))
+    let mut builder = HyperClient::builder(TokioExecutor::new());
+    // Before the service closes it: a request on a connection that closes may have been taken.
+    Ok(builder.pool_idle_timeout(Duration::from_secs(30)).build(https))
 }
 
 /// Lists the models, which needs a key and costs nothing. Nothing of the agent's is in it, so it
@@ -146,6 +158,8 @@ async fn pass(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusa
         "/v1/messages" => Some(reserve(shared, &body).await?),
         _ => None,
     };
+    // It may have waited for others.
+    check(shared, &parts)?;
     let under_way = UnderWay { reservation, _slot: slot };
     let (answer, answered) = oneshot::channel();
     // In a task of its own: what an agent has asked for costs something, even if it hangs up.
@@ -255,9 +269,14 @@ async fn forward(
             );
         };
         under_way.sent(true);
-        let answer = match shared.client.request(request).await {
-            Ok(answer) => answer,
-            Err(error) => {
+        let answer = tokio::time::timeout(SILENCE, shared.client.request(request)).await;
+        let answer = match answer {
+            Ok(Ok(answer)) => answer,
+            Err(_) => {
+                let text = "the service does not answer";
+                return refuse(StatusCode::GATEWAY_TIMEOUT, "timeout_error", text);
+            }
+            Ok(Err(error)) => {
                 // Without a connection the service has not seen the request. Otherwise nobody
                 // knows, and it costs what is reserved.
                 if error.is_connect() {
@@ -277,7 +296,9 @@ async fn forward(
         }
         // An error is not billed.
         under_way.sent(false);
-        let text = to_bytes(Body::new(incoming), MAX_ERROR).await.unwrap_or_default();
+        let text = to_bytes(Body::new(incoming), MAX_ERROR);
+        let text = tokio::time::timeout(PATIENCE, text).await;
+        let text = text.map_or_else(|_| Bytes::new(), Result::unwrap_or_default);
         let now = now_ms();
         let reason = match judge(head.status, &head.headers, &text, now) {
             Verdict::Answer => return passed_on(head, Body::from(text)),
@@ -376,7 +397,10 @@ enum Verdict {
 
 /// What an empty account answers with status 400, whole: a request can cause an error that quotes
 /// a part of the request.
-const BROKE: &str = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.";
+const BROKE: [&str; 2] = [
+    "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.",
+    "Your credit balance is too low to access the Claude API. Please go to Plans & Billing to upgrade or purchase credits.",
+];
 
 /// The service's form of an error: <https://docs.claude.com/en/api/errors>.
 #[derive(Debug, Default, Deserialize)]
@@ -395,7 +419,7 @@ struct SaidError {
 
 fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: u64) -> Verdict {
     let Said { error } = serde_json::from_slice(body).unwrap_or_default();
-    let broke = error.kind == "billing_error" || error.message == BROKE;
+    let broke = error.kind == "billing_error" || BROKE.contains(&error.message.as_str());
     match status.as_u16() {
         402 => Verdict::Broke,
         400 | 403 if broke => Verdict::Broke,
@@ -433,12 +457,12 @@ mod tests {
         };
         let cases: &[Case] = &[
             (400, &[], "invalid", Verdict::Answer),
-            (400, &[], &told("invalid_request_error", BROKE), Verdict::Broke),
+            (400, &[], &told("invalid_request_error", BROKE[0]), Verdict::Broke),
             (400, &[], &told("billing_error", "x"), Verdict::Broke),
             (
                 400,
                 &[],
-                &told("invalid_request_error", &format!("`{BROKE}` is not a beta")),
+                &told("invalid_request_error", &format!("`{}` is not a beta", BROKE[0])),
                 Verdict::Answer,
             ),
             (

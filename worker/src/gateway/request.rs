@@ -1,4 +1,4 @@
-//! What a request can cost, from its body. Nothing of the body is copied: it may be large.
+//! What a request can cost, from its body, which may be large: its texts are not copied.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,13 +10,17 @@ use serde::{
 use super::price::{self, Asked};
 use crate::machine::Usd;
 
-/// Most tokens that any model writes in an answer.
-const MAX_OUTPUT: u64 = 128_000;
+/// More than any model writes in an answer.
+const MAX_OUTPUT: u64 = 1_000_000;
+
+/// The most that an image counts as, in bytes of text: about 5,000 tokens, however small its file.
+/// <https://docs.claude.com/en/docs/build-with-claude/vision>
+const IMAGE_BYTES: usize = 15_000;
 
 /// Searches of the web that a request may make which does not say how many.
 const SEARCHES: u64 = 20;
 
-/// Tools that the agent runs itself: they add nothing to the prompt that is not in the request.
+/// Tools that the agent runs itself: they add little to the prompt that is not in the request.
 /// <https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview>
 const OWN_TOOLS: [&str; 5] = ["custom", "bash_", "text_editor_", "computer_", "memory_"];
 
@@ -26,18 +30,19 @@ const OWN_TOOLS: [&str; 5] = ["custom", "bash_", "text_editor_", "computer_", "m
 /// When it is not such a request.
 pub(super) fn most(body: &[u8]) -> serde_json::Result<Usd> {
     let request: Request<'_> = serde_json::from_slice(body)?;
+    let tools = request.tools.unwrap_or_default();
+    let (messages, system) = (request.messages, request.system);
     let asked = Asked {
         max_tokens: request.max_tokens.unwrap_or(MAX_OUTPUT).min(MAX_OUTPUT),
-        web_searches: request.tools.searches,
+        web_searches: tools.searches,
         fast: request.speed.is_some_and(|speed| speed != "standard"),
         us_only: request.inference_geo.is_some_and(|place| place == "us"),
     };
-    let fetches = request.messages.fetches
-        || request.system.fetches
-        || request.tools.fetches
-        || request.mcp_servers.is_some();
-    // What the service fetches itself can fill the longest prompt.
-    let bytes = if fetches { usize::MAX } else { body.len() };
+    let fetches =
+        messages.fetches || system.fetches || tools.fetches || request.mcp_servers.is_some();
+    // What the service fetches or unpacks itself can fill the longest prompt.
+    let images = (messages.images + system.images).saturating_mul(IMAGE_BYTES);
+    let bytes = if fetches { usize::MAX } else { body.len().saturating_add(images) };
     Ok(price::reserve(&request.model, bytes, asked))
 }
 
@@ -54,19 +59,21 @@ struct Request<'a> {
     messages: Content,
     #[serde(default)]
     system: Content,
-    #[serde(default)]
-    tools: Tools,
+    tools: Option<Tools>,
     mcp_servers: Option<serde::de::IgnoredAny>,
 }
 
 /// Something in a message, of any form.
 #[derive(Default)]
 struct Content {
-    /// A block somewhere in it has its content elsewhere: at an address, or in a file that was
-    /// uploaded.
+    /// A block somewhere in it has its content elsewhere, at an address or in a file that was
+    /// uploaded, or is a document, whose pages count and not its bytes.
     fetches: bool,
-    /// It is this text.
-    elsewhere: bool,
+    /// Images in it.
+    images: usize,
+    /// It is itself the name of such a type.
+    is_far: bool,
+    is_image: bool,
 }
 
 impl<'de> Deserialize<'de> for Content {
@@ -93,22 +100,25 @@ impl<'de> Deserialize<'de> for Content {
                 Ok(Content::default())
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Content, E> {
-                let elsewhere = matches!(text, "url" | "file" | "container_upload");
-                Ok(Content { fetches: false, elsewhere })
+                let is_far = matches!(text, "url" | "file" | "container_upload" | "document");
+                Ok(Content { is_far, is_image: text == "image", ..Content::default() })
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Content, A::Error> {
-                let mut fetches = false;
+                let mut sum = Content::default();
                 while let Some(one) = all.next_element::<Content>()? {
-                    fetches |= one.fetches;
+                    sum.fetches |= one.fetches;
+                    sum.images += one.images;
                 }
-                Ok(Content { fetches, elsewhere: false })
+                Ok(sum)
             }
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Content, A::Error> {
-                let mut fetches = false;
+                let mut sum = Content::default();
                 while let Some((name, value)) = fields.next_entry::<Cow<'_, str>, Content>()? {
-                    fetches |= value.fetches || (name == "type" && value.elsewhere);
+                    let is_type = name == "type";
+                    sum.fetches |= value.fetches || (is_type && value.is_far);
+                    sum.images += value.images + usize::from(is_type && value.is_image);
                 }
-                Ok(Content { fetches, elsewhere: false })
+                Ok(sum)
             }
         }
         deserializer.deserialize_any(Any)
@@ -169,15 +179,16 @@ mod tests {
     #[test]
     fn what_is_in_a_request_bounds_its_cost() {
         let said = |content: Value| json!({"messages": [{"role": "user", "content": content}]});
-        let source =
-            |kind: &str| said(json!([{"type": "document", "source": {"type": kind, "data": "x"}}]));
+        let source = |block: &str, kind: &str| {
+            said(json!([{"type": block, "source": {"type": kind, "data": "x"}}]))
+        };
         // 1,000 tokens of output are two cents; the rest is less than half a cent.
         for small in [
             said(json!("url")),
             said(
                 json!([{"type": "text", "text": "url"}, {"url": "type", "n": [1, -1, 0.5, null, true]}]),
             ),
-            source("base64"),
+            json!({"tools": null}),
             json!({"tools": [{"name": "Read", "input_schema": {"type": "url"}}]}),
             json!({"tools": [{"type": "custom"}, {"type": "bash_20250124"}, {"type": null}]}),
             json!({"metadata": {"type": "url"}, "speed": "standard", "inference_geo": "global"}),
@@ -187,8 +198,10 @@ mod tests {
         }
         // Eight dollars for a prompt of a million tokens.
         for large in [
-            source("url"),
-            source("file"),
+            source("image", "url"),
+            source("document", "file"),
+            // A page of a few bytes can hold thousands of tokens.
+            source("document", "base64"),
             json!({"system": [{"type": "text", "source": {"type": "url"}}]}),
             json!({"tools": [{"type": "web_fetch_20250910"}]}),
             json!({"tools": [{"type": "from_the_future"}]}),
@@ -196,11 +209,13 @@ mod tests {
         ] {
             assert_eq!(dollars(large.clone()), 8.02, "{large}");
         }
+        let image = dollars(source("image", "base64"));
+        assert!((0.06..0.07).contains(&image), "{image}");
         let search =
             |uses: Value| json!({"tools": [{"type": "web_search_20250305", "max_uses": uses}]});
         assert_eq!(dollars(search(json!(3))), 8.05);
         assert_eq!(dollars(search(json!(null))), 8.22);
-        assert_eq!(dollars(json!({"max_tokens": u64::MAX, "mcp_servers": 1})), 8.0 + 2.56);
+        assert_eq!(dollars(json!({"max_tokens": u64::MAX, "mcp_servers": 1})), 8.0 + 20.0);
         assert!(dollars(json!({"speed": "fast"})) > 0.04);
     }
 

@@ -6,7 +6,7 @@ use ralph_protocol::{
 };
 
 use super::{
-    After, Attempt, Effect, Machine, Outcome,
+    After, Attempt, Effect, Machine, Outcome, Usd,
     policy::{MAX_TRANSIENTS, UNKNOWN_LIMIT_MS, backoff_ms},
 };
 
@@ -29,6 +29,13 @@ impl Machine {
     fn after(&mut self, now: u64, outcome: Outcome) -> After {
         let end = |exit, text| After::End { exit, text: Some(text) };
         match outcome {
+            // It was metered at the dearest prices, and cost less: an iteration that was cut short.
+            Outcome::Budget
+                if self.ledger.cost.plus(Usd::from_micros(10_000)) < self.terms.max_cost() =>
+            {
+                self.ledger.iterations += 1;
+                After::Next { ok: false }
+            }
             Outcome::Ok | Outcome::Partial => {
                 self.ledger.iterations += 1;
                 self.transients = 0;
