@@ -47,7 +47,7 @@ struct State {
     attempt: Metered,
     /// What the newest event has said: spent and reserved together.
     said: Usd,
-    /// What it has said of what is spent.
+    /// What it has named as spent.
     said_spent: Usd,
     /// Its line in the journal.
     line: u64,

@@ -57,7 +57,7 @@ impl Cloud {
         let port = free_port();
         let gateway = Gateway::start(port, 0x5eed_0fa0_175a_11ed);
         let mut child = ralph(&["local", "--no-viewer", "--port", &port.to_string(), "--scratch"])
-            // The state machine waits a tenth of what it is told.
+            // The state machine waits a tenth of the time that a step names.
             .env("SFN_WAIT_SCALE", "0.1")
             .arg(&scratch)
             .args(["--management-base", &gateway.base()])
