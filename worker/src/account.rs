@@ -123,7 +123,7 @@ impl Account {
         }
     }
 
-    /// Whether the limit is reached for certain.
+    /// Whether the limit is reached, without what is reserved for requests under way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let state = self.shared.lock();

@@ -181,7 +181,7 @@ proptest! {
     ) {
         let limit = 5.0;
         let (account, out) = account(limit, None);
-        let mut open: Vec<(Reservation, u32)> = Vec::new();
+        let mut open: Vec<(Reservation, Usd)> = Vec::new();
         let mut truth = Usd::default();
         let mut lines = vec![(0.0, 0.0, 0.0)];
         for (what, micros, part) in steps {
@@ -196,7 +196,7 @@ proptest! {
                         if let std::task::Poll::Ready(answer) = asked.as_mut().poll(&mut context) {
                             let Ok(mut reservation) = answer else { break };
                             reservation.sent(true);
-                            open.push((reservation, micros));
+                            open.push((reservation, most));
                             break;
                         }
                         if account.shared.lock().under_way != Usd::default() {
@@ -205,27 +205,27 @@ proptest! {
                     }
                 }
                 3 => if let Some((reservation, most)) = open.pop() {
-                    let cost = cost.min(Usd::from_micros(most.into()));
+                    let cost = cost.min(most);
                     reservation.count(cost, Tokens::default(), true);
                     truth = truth.plus(cost);
                 },
                 4 => if !open.is_empty() {
                     let (reservation, most) = open.remove(0);
                     drop(reservation);
-                    truth = truth.plus(Usd::from_micros(most.into()));
+                    truth = truth.plus(most);
                 },
                 _ => account.say(0),
             }
             lines.extend(heard(&account, &out));
             let (spent, reserved, _) = *lines.last().unwrap();
-            let under_way = open.iter().fold(Usd::default(), |sum, (_, most)| sum.plus(Usd::from_micros((*most).into())));
+            let under_way = open.iter().fold(Usd::default(), |sum, (_, most)| sum.plus(*most));
             prop_assert!(spent + reserved + 1e-9 >= truth.plus(under_way).dollars());
             let blocks = 2.0 * limit / 50.0;
             prop_assert!(spent + reserved <= truth.plus(under_way).dollars() + blocks + 1e-9);
             prop_assert!(truth.plus(under_way).dollars() < limit + 2.0);
         }
         prop_assert!(lines.is_sorted_by(|a, b| a.0 <= b.0), "{lines:?}");
-        let under_way = open.iter().fold(truth, |sum, (_, most)| sum.plus(Usd::from_micros((*most).into())));
+        let under_way = open.iter().fold(truth, |sum, (_, most)| sum.plus(*most));
         prop_assert_eq!(account.close().spent_usd, under_way.dollars());
     }
 }

@@ -34,7 +34,7 @@ struct Shown {
     started_at: u64,
     /// Time of the newest line, ms since the epoch.
     last_line_at: Option<u64>,
-    /// All attempts of the execution, US dollars; `null` before the first says what it spent.
+    /// All attempts of the execution, US dollars; `null` where an older version made the rows.
     cost_usd: Option<f64>,
     exit: Option<i64>,
     reason: Option<String>,
@@ -117,7 +117,7 @@ fn running(newest: Option<&RunRow>) -> (String, Option<String>) {
 }
 
 /// What the execution has cost, US dollars: at its end by its output, before it by the newest row
-/// that says so. A run has such a row only once it has said what it spent.
+/// that says so.
 fn cost(output: Option<&Output>, rows: &[RunRow]) -> Option<f64> {
     output.and_then(|output| output.spent_usd).or(rows.iter().find_map(|row| row.spent_usd))
 }

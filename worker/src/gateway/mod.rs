@@ -36,7 +36,7 @@ const MAX_HELD_KIB: u32 = 96 << 10;
 /// At the end of an attempt: how long to wait for answers that were cut off to be counted.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// The same at the end of the run. After a signal the run is over by second 90, of 120 that it has.
+/// The same at the end of the run. After a signal the run is over by second 105, of 120 that it has.
 const LAST_ANSWERS: Duration = Duration::from_secs(15);
 
 /// Hands out one lease an attempt. Cheap to clone.

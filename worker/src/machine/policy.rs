@@ -12,14 +12,14 @@ pub const AGENT_GRACE_MS: u64 = 10_000;
 
 /// After a signal, pushing to the branch is given up this much later and the rescue branch is
 /// tried. Fargate kills 120 s after the signal; the agent is gone after 20 s, the commit made
-/// after 30 s, and 90 s are the end of it all.
+/// after 30 s, and 105 s are the end of it all.
 pub const PUSH_BY_MS: u64 = 70_000;
 
 /// How long pushing to the rescue branch may take.
 pub const RESCUE_MS: u64 = 12_000;
 
-/// After a signal, whatever still runs is abandoned this much later: 90 s, less what the end of
-/// the process itself takes (a sweep, 2 s, and the flush, 5 s).
+/// After a signal, whatever still runs is abandoned this much later: 105 s, less what the end of
+/// the process itself takes (a sweep, 2 s, the last answers, 15 s, and the flush, 5 s).
 pub const END_BY_MS: u64 = 83_000;
 
 /// Waits up to this long are sat out; longer ones end the task instead of paying for idle time.
