@@ -286,6 +286,9 @@ fn worker_environment(env: &Environment) -> Vec<(&'static str, Expr<Root, Text>)
         (worker_env::ITERATION_TIMEOUT_SECS, limits.iteration_timeout_secs.to_string()),
         (worker_env::SILENCE_SECS, limits.silence_secs.to_string()),
         (worker_env::MAX_STALLS, limits.max_stalls.to_string()),
+        (worker_env::MAX_LOG_MB, limits.max_log_mb.to_string()),
+        (worker_env::MAX_COMMIT_MB, limits.max_commit_mb.to_string()),
+        (worker_env::MAX_COMMIT_FILES, limits.max_commit_files.to_string()),
     ];
     all.extend(env.worker.agent_command.clone().map(|c| (worker_env::AGENT_COMMAND, c)));
     all.extend(env.worker.verify_command.clone().map(|c| (worker_env::VERIFY_COMMAND, c)));

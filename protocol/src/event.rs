@@ -256,7 +256,7 @@ pub struct Spend {
     pub iterations: u32,
 }
 
-/// What bounds a run.
+/// What ends a run. Limits that bound what it logs and commits are not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]

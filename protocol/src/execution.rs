@@ -32,7 +32,8 @@ mod step;
 pub use end::{End, EndKind, Ended};
 pub use ledger::{Ending, Ledger, Tail, Used};
 pub use order::{
-    Limits, MAX_BRANCH, MAX_COMMAND, MAX_DURATION_SECS, MAX_ITERATIONS, MAX_PATH, MAX_STALLS,
+    DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB, Limits, MAX_BRANCH,
+    MAX_COMMAND, MAX_COMMIT_FILES, MAX_DURATION_SECS, MAX_ITERATIONS, MAX_MB, MAX_PATH, MAX_STALLS,
     Order, Problem,
 };
 pub use repo::{MAX_REPO, RepoProblem, check as check_repo};

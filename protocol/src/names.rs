@@ -246,6 +246,14 @@ pub mod worker_env {
     pub const SILENCE_SECS: &str = "RALPH_SILENCE_SECS";
     /// Most iterations in a row without progress.
     pub const MAX_STALLS: &str = "RALPH_MAX_STALLS";
+    /// Most that one run logs, MB; absent: [`DEFAULT_MAX_LOG_MB`](crate::execution::DEFAULT_MAX_LOG_MB).
+    pub const MAX_LOG_MB: &str = "RALPH_MAX_LOG_MB";
+    /// Most new content in one commit, MB; absent:
+    /// [`DEFAULT_MAX_COMMIT_MB`](crate::execution::DEFAULT_MAX_COMMIT_MB).
+    pub const MAX_COMMIT_MB: &str = "RALPH_MAX_COMMIT_MB";
+    /// Most new files in one commit; absent:
+    /// [`DEFAULT_MAX_COMMIT_FILES`](crate::execution::DEFAULT_MAX_COMMIT_FILES).
+    pub const MAX_COMMIT_FILES: &str = "RALPH_MAX_COMMIT_FILES";
     /// The agent's command line.
     pub const AGENT_COMMAND: &str = "RALPH_AGENT_COMMAND";
     /// A command that must pass before the work counts as complete; may be empty.

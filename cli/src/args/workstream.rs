@@ -63,6 +63,15 @@ pub struct LimitArgs {
     /// Most iterations in a row without progress
     #[arg(long, value_name = "N")]
     pub max_stalls: Option<u32>,
+    /// Most that each run (one task) logs, in MB
+    #[arg(long, value_name = "MB")]
+    pub max_log_mb: Option<u32>,
+    /// Most new content in one commit, in MB
+    #[arg(long, value_name = "MB")]
+    pub max_commit_mb: Option<u32>,
+    /// Most new files in one commit
+    #[arg(long, value_name = "N")]
+    pub max_commit_files: Option<u32>,
 }
 
 impl RunArgs {
@@ -83,6 +92,9 @@ impl RunArgs {
                 iteration_timeout_secs: limits.iteration_timeout,
                 silence_secs: limits.silence,
                 max_stalls: limits.max_stalls,
+                max_log_mb: limits.max_log_mb,
+                max_commit_mb: limits.max_commit_mb,
+                max_commit_files: limits.max_commit_files,
             },
         }
     }

@@ -180,6 +180,9 @@ pub struct Limits {
     pub iteration_timeout_secs: u32,
     pub silence_secs: u32,
     pub max_stalls: u32,
+    pub max_log_mb: u32,
+    pub max_commit_mb: u32,
+    pub max_commit_files: u32,
 }
 
 /// API and table.

@@ -3,7 +3,10 @@
 use ralph_generator::config::keys::{KEYS, Kind, Section};
 use ralph_generator::config::{self, NetworkMode, reference};
 use ralph_generator::generate;
-use ralph_protocol::execution::MAX_DURATION_SECS;
+use ralph_protocol::execution::{
+    DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB, MAX_COMMIT_FILES,
+    MAX_DURATION_SECS, MAX_MB,
+};
 use ralph_protocol::names::Handler;
 use serde_json::Value;
 
@@ -399,6 +402,22 @@ fn a_limit_in_seconds_goes_up_to_what_an_order_may_ask_for() {
     for kind in seconds {
         let most = MAX_DURATION_SECS as i64;
         assert!(matches!(kind, Kind::Integer(1, high) if *high == most), "{kind:?}");
+    }
+}
+
+/// A worker that nobody tells a limit behaves as one that is configured without it.
+#[test]
+fn a_limit_that_may_be_left_out_is_the_same_for_the_worker() {
+    let worker = KEYS.environment.sections.iter().find(|one| one.name == "worker").unwrap();
+    for (name, default, most) in [
+        ("max_log_mb", DEFAULT_MAX_LOG_MB, MAX_MB),
+        ("max_commit_mb", DEFAULT_MAX_COMMIT_MB, MAX_MB),
+        ("max_commit_files", DEFAULT_MAX_COMMIT_FILES, MAX_COMMIT_FILES),
+    ] {
+        let key = worker.keys.iter().find(|key| key.name == name).unwrap();
+        assert_eq!(key.default, Some(default.into()), "{name}");
+        let in_range = matches!(key.kind, Kind::Integer(1, high) if high == i64::from(most));
+        assert!(in_range, "{name}");
     }
 }
 

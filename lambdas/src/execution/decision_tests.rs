@@ -389,6 +389,7 @@ fn the_order_becomes_the_workers_environment_and_nothing_else_does() {
         "limits": {
             "maxIterations": 7, "maxDurationSecs": 3600, "maxCostUsd": 2.5,
             "iterationTimeoutSecs": 600, "silenceSecs": 120, "maxStalls": 2,
+            "maxLogMb": 5, "maxCommitMb": 6, "maxCommitFiles": 70,
         },
     });
     let mut progress = admitted(HOUR);
@@ -414,6 +415,9 @@ fn the_order_becomes_the_workers_environment_and_nothing_else_does() {
             ("RALPH_ITERATION_TIMEOUT_SECS", "600"),
             ("RALPH_SILENCE_SECS", "120"),
             ("RALPH_MAX_STALLS", "2"),
+            ("RALPH_MAX_LOG_MB", "5"),
+            ("RALPH_MAX_COMMIT_MB", "6"),
+            ("RALPH_MAX_COMMIT_FILES", "70"),
             ("RALPH_SPENT_USD", "0"),
             ("RALPH_ITERATIONS_DONE", "0"),
         ]

@@ -237,6 +237,7 @@ async fn the_longest_order_without_odd_characters_fits_into_ecs_s_overrides() {
         "verifyCommand": "ä".repeat(2_000), "limits": {
             "maxIterations": 100_000, "maxDurationSecs": 25_920_000, "maxCostUsd": 999_999.999,
             "iterationTimeoutSecs": 25_920_000, "silenceSecs": 25_920_000, "maxStalls": 1_000,
+            "maxLogMb": 100_000, "maxCommitMb": 100_000, "maxCommitFiles": 1_000_000,
         },
     });
     let step = cloud.try_admit(&arn(1), order).await.unwrap();

@@ -23,6 +23,16 @@ pub const MAX_ITERATIONS: u32 = 100_000;
 pub const MAX_DURATION_SECS: u64 = 300 * 24 * 3600;
 /// Most stalls in a row.
 pub const MAX_STALLS: u32 = 1_000;
+/// Most MB of anything. An MB is 10^6 bytes, as CloudWatch Logs bills them.
+pub const MAX_MB: u32 = 100_000;
+/// Most new files in one commit.
+pub const MAX_COMMIT_FILES: u32 = 1_000_000;
+/// What one run logs at most where nobody says otherwise, MB after redaction.
+pub const DEFAULT_MAX_LOG_MB: u32 = 200;
+/// The most new content of one commit where nobody says otherwise, MB.
+pub const DEFAULT_MAX_COMMIT_MB: u32 = 200;
+/// The most new files of one commit where nobody says otherwise.
+pub const DEFAULT_MAX_COMMIT_FILES: u32 = 20_000;
 /// Highest attempt that a run's id can name.
 const MAX_ATTEMPT: u32 = 9_999;
 /// Most characters of a message about a field.
@@ -78,6 +88,15 @@ pub struct Limits {
     /// Most iterations in a row without progress, 1 to [`MAX_STALLS`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_stalls: Option<u32>,
+    /// Most that each run logs, MB, 1 to [`MAX_MB`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_log_mb: Option<u32>,
+    /// Most new content in one commit, MB, 1 to [`MAX_MB`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_commit_mb: Option<u32>,
+    /// Most new files in one commit, 1 to [`MAX_COMMIT_FILES`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_commit_files: Option<u32>,
 }
 
 impl Limits {
@@ -147,12 +166,15 @@ const TEXTS: [(&str, usize); 4] = [
 ];
 
 /// The limits that are whole numbers from 1, and the highest value of each.
-const WHOLE: [(&str, u64); 5] = [
+const WHOLE: [(&str, u64); 8] = [
     ("maxIterations", MAX_ITERATIONS as u64),
     ("maxDurationSecs", MAX_DURATION_SECS),
     ("iterationTimeoutSecs", MAX_DURATION_SECS),
     ("silenceSecs", MAX_DURATION_SECS),
     ("maxStalls", MAX_STALLS as u64),
+    ("maxLogMb", MAX_MB as u64),
+    ("maxCommitMb", MAX_MB as u64),
+    ("maxCommitFiles", MAX_COMMIT_FILES as u64),
 ];
 const COST: &str = "maxCostUsd";
 
@@ -228,6 +250,9 @@ impl Order {
             limits.iteration_timeout_secs,
             limits.silence_secs,
             limits.max_stalls.map(u64::from),
+            limits.max_log_mb.map(u64::from),
+            limits.max_commit_mb.map(u64::from),
+            limits.max_commit_files.map(u64::from),
         ];
         for ((field, most), value) in WHOLE.into_iter().zip(whole) {
             if !value.is_none_or(|value| (1..=most).contains(&value)) {
@@ -284,7 +309,7 @@ mod tests {
     #[test]
     fn a_full_input_is_accepted() {
         let full = order(
-            r#","base":"main","branch":"work","promptFile":"P.md","verifyCommand":"just test","limits":{"maxIterations":1,"maxDurationSecs":60,"maxCostUsd":0.5,"iterationTimeoutSecs":60,"silenceSecs":30,"maxStalls":2}"#,
+            r#","base":"main","branch":"work","promptFile":"P.md","verifyCommand":"just test","limits":{"maxIterations":1,"maxDurationSecs":60,"maxCostUsd":0.5,"iterationTimeoutSecs":60,"silenceSecs":30,"maxStalls":2,"maxLogMb":1,"maxCommitMb":100000,"maxCommitFiles":1000000}"#,
         );
         assert_eq!(full.problems(false), []);
         let text = serde_json::to_string(&full).unwrap();
@@ -301,6 +326,9 @@ mod tests {
             (r#","limits":{"maxCostUsd":0}"#, "limits.maxCostUsd"),
             (r#","limits":{"maxCostUsd":1000001}"#, "limits.maxCostUsd"),
             (r#","limits":{"maxStalls":1001}"#, "limits.maxStalls"),
+            (r#","limits":{"maxLogMb":0}"#, "limits.maxLogMb"),
+            (r#","limits":{"maxCommitMb":100001}"#, "limits.maxCommitMb"),
+            (r#","limits":{"maxCommitFiles":0}"#, "limits.maxCommitFiles"),
         ] {
             let problems = order(rest).problems(false);
             assert_eq!(problems.len(), 1, "{rest}");

@@ -209,6 +209,9 @@ impl Overrides {
             (env::ITERATION_TIMEOUT_SECS, number(limits.iteration_timeout_secs)),
             (env::SILENCE_SECS, number(limits.silence_secs)),
             (env::MAX_STALLS, number(limits.max_stalls.map(u64::from))),
+            (env::MAX_LOG_MB, number(limits.max_log_mb.map(u64::from))),
+            (env::MAX_COMMIT_MB, number(limits.max_commit_mb.map(u64::from))),
+            (env::MAX_COMMIT_FILES, number(limits.max_commit_files.map(u64::from))),
             (env::SPENT_USD, used.map(|used| used.usd().to_string())),
             (env::ITERATIONS_DONE, number(used.map(|used| used.iterations.into()))),
         ];

@@ -24,9 +24,12 @@ module "fargate" {
 
   environment = {
     RALPH_ITERATION_TIMEOUT_SECS = "3600"
+    RALPH_MAX_COMMIT_FILES       = "20000"
+    RALPH_MAX_COMMIT_MB          = "200"
     RALPH_MAX_COST_USD           = "25"
     RALPH_MAX_DURATION_SECS      = "28800"
     RALPH_MAX_ITERATIONS         = "50"
+    RALPH_MAX_LOG_MB             = "200"
     RALPH_MAX_STALLS             = "3"
     RALPH_SILENCE_SECS           = "900"
   }

@@ -18,7 +18,7 @@ export type Run = string;
 export type Level = "debug" | "info" | "warn" | "error";
 
 /**
- * What bounds a run.
+ * What ends a run. Limits that bound what it logs and commits are not among them.
  */
 export type Limits = {
 /**

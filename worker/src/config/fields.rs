@@ -4,6 +4,10 @@ use std::{path::PathBuf, str::FromStr};
 
 use ralph_protocol::{
     event::Limits,
+    execution::{
+        DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB, MAX_COMMIT_FILES,
+        MAX_MB,
+    },
     ids::{Run, Workstream},
     names::worker_env as env,
     secret::{GitToken, ShapeError},
@@ -11,10 +15,13 @@ use ralph_protocol::{
 use url::Url;
 
 use super::{
-    DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE, Environment, RESCUE_PREFIX,
-    repo,
+    CommitLimits, DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE, Environment,
+    RESCUE_PREFIX, repo,
 };
 use crate::machine::{Ledger, Usd};
+
+/// Bytes, see [`MAX_MB`].
+const MB: u64 = 1_000_000;
 
 pub(super) struct Reader<'a> {
     environment: &'a Environment,
@@ -163,11 +170,39 @@ impl<'a> Reader<'a> {
     ) -> Option<T> {
         let text =
             self.required(name, &format!("{allowed}; a run without this limit is refused"))?;
+        self.read_limit(name, text, allowed, ok)
+    }
+
+    fn read_limit<T: FromStr + Copy>(
+        &mut self,
+        name: &str,
+        text: &str,
+        allowed: &str,
+        ok: impl Fn(T) -> bool,
+    ) -> Option<T> {
         let value = text.parse::<T>().ok().filter(|value| ok(*value));
         if value.is_none() {
             self.problem(name, format_args!("`{}` is not a limit\nhint: {allowed}", clip(text)));
         }
         value
+    }
+
+    /// A whole number from 1 to `most`.
+    fn number_or(&mut self, name: &str, default: u32, most: u32) -> Option<u64> {
+        let Some(text) = self.optional(name) else { return Some(default.into()) };
+        let allowed = format!("a whole number from 1 to {most}");
+        self.read_limit(name, text, &allowed, |n: u32| (1..=most).contains(&n)).map(u64::from)
+    }
+
+    pub(super) fn max_log_bytes(&mut self) -> Option<u64> {
+        Some(self.number_or(env::MAX_LOG_MB, DEFAULT_MAX_LOG_MB, MAX_MB)? * MB)
+    }
+
+    pub(super) fn commit_limits(&mut self) -> Option<CommitLimits> {
+        let mb = self.number_or(env::MAX_COMMIT_MB, DEFAULT_MAX_COMMIT_MB, MAX_MB);
+        let files =
+            self.number_or(env::MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_FILES, MAX_COMMIT_FILES);
+        Some(CommitLimits { bytes: mb? * MB, files: files? })
     }
 
     pub(super) fn limits(&mut self) -> Option<Limits> {

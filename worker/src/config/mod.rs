@@ -50,8 +50,12 @@ pub struct Config {
     pub branch: String,
     /// Prompt file, relative to the repository's root.
     pub prompt_file: String,
-    /// What bounds the run; each is greater than zero.
+    /// What ends the run; each is greater than zero.
     pub limits: Limits,
+    /// Most bytes that the run logs, after redaction.
+    pub max_log_bytes: u64,
+    /// What one commit may add.
+    pub commit_limits: CommitLimits,
     /// What earlier runs of the execution have used; `None` when the worker runs alone and reads it
     /// from the commits.
     pub earlier: Option<Ledger>,
@@ -65,6 +69,15 @@ pub struct Config {
     pub model_endpoint: Url,
     /// Folder for checkouts.
     pub workdir: PathBuf,
+}
+
+/// What one commit may add. What is beyond it stays out of the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitLimits {
+    /// Most bytes of new content, before compression.
+    pub bytes: u64,
+    /// Most new files.
+    pub files: u64,
 }
 
 /// The two secrets, apart from [`Config`] so that only what needs them holds them.
@@ -121,6 +134,8 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
         reader.branch(env::BRANCH).or_else(|| workstream.as_ref().map(Workstream::default_branch));
     let prompt_file = reader.prompt_file();
     let limits = reader.limits();
+    let max_log_bytes = reader.max_log_bytes();
+    let commit_limits = reader.commit_limits();
     let earlier = reader.earlier();
     let agent_command = reader.agent_command();
     let verify_command = reader.text(env::VERIFY_COMMAND);
@@ -138,7 +153,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
         repo,
         branch,
         prompt_file,
-        limits,
+        limits.zip(max_log_bytes).zip(commit_limits),
         agent_command,
         model_endpoint,
     ) {
@@ -150,7 +165,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
             Some(repo),
             Some(branch),
             Some(prompt_file),
-            Some(limits),
+            Some(((limits, max_log_bytes), commit_limits)),
             Some(agent_command),
             Some(model_endpoint),
         ) if problems.is_empty() => Ok((
@@ -162,6 +177,8 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
                 branch,
                 prompt_file,
                 limits,
+                max_log_bytes,
+                commit_limits,
                 earlier,
                 agent_command,
                 verify_command,

@@ -32,6 +32,8 @@ fn a_complete_environment_is_accepted_with_its_defaults() {
     assert_eq!(config.run.attempt(), 2);
     assert_eq!(config.workdir, PathBuf::from(DEFAULT_WORKDIR));
     assert_eq!(config.agent_command[0], "claude");
+    assert_eq!(config.max_log_bytes, 200_000_000);
+    assert_eq!(config.commit_limits, CommitLimits { bytes: 200_000_000, files: 20_000 });
     assert_eq!(config.model_endpoint.as_str(), "https://api.anthropic.com/");
 }
 
@@ -47,9 +49,22 @@ fn empty_means_absent() {
         env::AGENT_COMMAND,
         env::JOURNAL,
         env::WORKDIR,
+        env::MAX_LOG_MB,
+        env::MAX_COMMIT_MB,
+        env::MAX_COMMIT_FILES,
     ] {
         assert!(with(name, "").is_ok(), "{name}");
     }
+}
+
+#[test]
+fn what_a_run_may_log_and_commit_is_read() {
+    let (config, _) = with(env::MAX_LOG_MB, "7").unwrap();
+    assert_eq!(config.max_log_bytes, 7_000_000);
+    let (config, _) = with(env::MAX_COMMIT_MB, "8").unwrap();
+    assert_eq!(config.commit_limits, CommitLimits { bytes: 8_000_000, files: 20_000 });
+    let (config, _) = with(env::MAX_COMMIT_FILES, "9").unwrap();
+    assert_eq!(config.commit_limits, CommitLimits { bytes: 200_000_000, files: 9 });
 }
 
 #[test]
@@ -75,6 +90,9 @@ fn each_wrong_variable_is_named() {
         (env::ITERATION_TIMEOUT_SECS, &["", "0"]),
         (env::SILENCE_SECS, &["", "0"]),
         (env::MAX_STALLS, &["", "0"]),
+        (env::MAX_LOG_MB, &["0", "-1", "1.5", "200MB", "100001"]),
+        (env::MAX_COMMIT_MB, &["0", "x", "100001", "99999999999999999999"]),
+        (env::MAX_COMMIT_FILES, &["0", "many", "1000001"]),
         (env::AGENT_COMMAND, &["claude 'x"]),
         (env::ANTHROPIC_KEYS, &["", "{}", "sk-ant-x"]),
         (env::GIT_TOKEN, &["", "x", r#"{"token":"t"}"#]),
