@@ -19,8 +19,12 @@ pub enum RunExit {
     Stalled,
     /// The repository cannot be cloned, or git refused the credentials.
     Git,
-    /// Work cannot be pushed to the branch; it lies on a rescue branch.
+    /// Work cannot be pushed to the branch; the run's last sentence names the branch it is on.
     PushConflict,
+    /// The remote refuses the work on every branch: it is lost with the machine.
+    Unpushed,
+    /// The disk is full and no room could be made for the work.
+    NoSpace,
     /// The configuration is wrong; nothing was spent.
     Configuration,
     /// No key of the model's service works.
@@ -35,7 +39,7 @@ pub enum RunExit {
 
 impl RunExit {
     /// Every exit, for tables and documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Complete,
         Self::Iterations,
         Self::Duration,
@@ -43,6 +47,8 @@ impl RunExit {
         Self::Stalled,
         Self::Git,
         Self::PushConflict,
+        Self::Unpushed,
+        Self::NoSpace,
         Self::Configuration,
         Self::NoKey,
         Self::Internal,
@@ -61,6 +67,8 @@ impl RunExit {
             Self::Stalled => 13,
             Self::Git => 20,
             Self::PushConflict => 21,
+            Self::Unpushed => 22,
+            Self::NoSpace => 23,
             Self::Configuration => 30,
             Self::NoKey => 31,
             Self::Internal => 50,
@@ -85,7 +93,9 @@ impl RunExit {
             Self::Budget => "the limit of cost was reached",
             Self::Stalled => "too many iterations in a row made no progress",
             Self::Git => "the repository cannot be cloned, or git refused the credentials",
-            Self::PushConflict => "the branch cannot be pushed to; the work is on a rescue branch",
+            Self::PushConflict => "the branch cannot be pushed to; the work is on another branch",
+            Self::Unpushed => "the remote refuses the work on every branch; it is lost",
+            Self::NoSpace => "the disk is full",
             Self::Configuration => "the worker's configuration is wrong",
             Self::NoKey => "no key of the model's service works",
             Self::Internal => "the worker met a fault of its own",

@@ -75,8 +75,7 @@ impl Workplace for &Fixture<'_> {
     }
 
     async fn save(&mut self, order: SaveOrder) -> Saved {
-        let by = order.give_up.map(|at| format!(", push by {} s", (at - NOW) / 1000));
-        self.note(format_args!("save{}", by.unwrap_or_default()));
+        self.note(if order.wip { "save wip" } else { "save" });
         self.takes(self.save).await;
         self.note("saved");
         let (commit, complete) = ("c".to_owned(), self.complete);
@@ -193,7 +192,10 @@ fn after_a_signal_the_agent_stops_and_the_work_is_pushed() {
     let clock = clock();
     let (exit, at, log) = play(&fixture(&clock), false, &[10_000]);
     assert_eq!((exit, at), (RunExit::Interrupted, 29));
-    assert_eq!(log, ["1 s: agent", "10 s: Term", "24 s: save, push by 80 s", "29 s: saved"]);
+    assert_eq!(
+        log,
+        ["1 s: agent", "10 s: Term", "24 s: save wip", "29 s: saved", "29 s: hurried to 80 s"]
+    );
 }
 
 #[test]
@@ -219,7 +221,14 @@ fn a_second_signal_goes_straight_to_the_push() {
     assert_eq!((exit, at), (RunExit::Interrupted, 17));
     assert_eq!(
         log,
-        ["1 s: agent", "10 s: Term", "12 s: killed", "12 s: save, push by 80 s", "17 s: saved"]
+        [
+            "1 s: agent",
+            "10 s: Term",
+            "12 s: killed",
+            "12 s: save wip",
+            "17 s: saved",
+            "17 s: hurried to 80 s"
+        ]
     );
 }
 
@@ -239,7 +248,7 @@ fn a_verify_command_is_cut_off_by_a_signal() {
     let fixture = Fixture { complete: true, verify: FOREVER, ..fixture(&clock) };
     let (exit, at, log) = play(&fixture, true, &[20_000]);
     assert_eq!((exit, at), (RunExit::Interrupted, 20));
-    assert_eq!(log.last().map(String::as_str), Some("6 s: verify"));
+    assert_eq!(log[log.len() - 2..], ["6 s: verify", "20 s: hurried to 90 s"]);
 }
 
 #[test]
@@ -247,5 +256,5 @@ fn the_duration_limit_stops_the_agent_too() {
     let clock = clock();
     let (exit, at, log) = play(&fixture(&clock), false, &[]);
     assert_eq!((exit, at), (RunExit::Duration, 9_019));
-    assert_eq!(log[1..], ["9000 s: Term", "9014 s: save", "9019 s: saved"]);
+    assert_eq!(log[1..], ["9000 s: Term", "9014 s: save wip", "9019 s: saved"]);
 }

@@ -77,20 +77,13 @@ fn a_push_whose_time_is_over_goes_to_the_rescue_branch() {
         let (hurry, hurried) = watch::channel(None);
         let mut checkout = Checkout::new(&config, &secrets, hurried, journal);
         checkout.prepare().await.unwrap();
-        let order = |give_up| SaveOrder {
-            ledger: Ledger { iterations: 1, cost: Usd::from_dollars(0.5) },
-            wip: true,
-            give_up,
-        };
-        // First with a signal before the push, then with one that meets it.
-        for (file, soon) in [("before", true), ("during", false)] {
+        let order =
+            SaveOrder { ledger: Ledger { iterations: 1, cost: Usd::from_dollars(0.5) }, wip: true };
+        for file in ["one", "two"] {
             fs::write(checkout.dir.join(file), "1").unwrap();
             let begun = Instant::now();
-            let by = Some(now_ms() + 1_500);
-            if !soon {
-                hurry.send_replace(by);
-            }
-            let saved = checkout.save(order(by.filter(|_| soon))).await;
+            hurry.send_replace(Some(now_ms() + 1_500));
+            let saved = checkout.save(order).await;
             let Push::Rescued { rescue, text } = saved.push else { panic!("{saved:?}") };
             assert_eq!(rescue, RESCUE);
             assert!(text.contains("took longer") || text.contains("not done in time"), "{text}");
@@ -102,11 +95,12 @@ fn a_push_whose_time_is_over_goes_to_the_rescue_branch() {
             "#!/bin/sh\ncase $1 in refs/heads/ralph/rescue/*) exit 1;; esac\nsleep 300\n";
         fs::write(&hook, refusing).unwrap();
         fs::write(checkout.dir.join("never"), "1").unwrap();
-        let saved = checkout.save(order(Some(now_ms()))).await;
+        hurry.send_replace(Some(now_ms()));
+        let saved = checkout.save(order).await;
         assert!(matches!(saved.push, Push::Failed(_)), "{saved:?}");
     });
     let files = git(&dir.join("remote.git"), &["ls-tree", "-r", "--name-only", RESCUE]);
-    assert_eq!(files, "PROMPT.md\nbefore\nduring\n");
+    assert_eq!(files, "PROMPT.md\none\ntwo\n");
     let log =
         git(&dir.join("remote.git"), &["log", "--format=%(trailers:key=Ralph-Cost-Usd)", RESCUE]);
     assert!(log.contains("0.500000"), "{log}");

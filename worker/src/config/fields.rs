@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     CommitLimits, DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE, Environment,
-    RESCUE_PREFIX, repo,
+    RESCUE_PREFIXES, repo,
 };
 use crate::machine::{Ledger, Usd};
 
@@ -138,10 +138,13 @@ impl<'a> Reader<'a> {
             );
             return None;
         }
-        if text == RESCUE_PREFIX || text.starts_with(&format!("{RESCUE_PREFIX}/")) {
+        let rescue = RESCUE_PREFIXES.into_iter().find(|prefix| {
+            text.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        if let Some(prefix) = rescue {
             self.problem(
                 name,
-                format_args!("`{}` is for work that could not be pushed\nhint: choose a branch outside {RESCUE_PREFIX}", clip(text)),
+                format_args!("`{}` is for work that could not be pushed\nhint: choose a branch outside {prefix}", clip(text)),
             );
             return None;
         }

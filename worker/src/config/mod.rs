@@ -29,8 +29,9 @@ pub const DEFAULT_PROMPT_FILE: &str = "PROMPT.md";
 pub const DEFAULT_AGENT_COMMAND: &str = "claude -p --output-format stream-json --verbose \
      --dangerously-skip-permissions --session-id {session_id} --max-budget-usd {budget_usd}";
 
-/// Branches below this prefix belong to work that could not be pushed to its own branch.
-pub const RESCUE_PREFIX: &str = "ralph/rescue";
+/// Branches below these prefixes belong to work that could not be pushed to its own branch. The
+/// second and the third are used when a branch of the remote stands in the way of the first.
+pub const RESCUE_PREFIXES: [&str; 3] = ["ralph/rescue", "ralph-rescue", "ralph-rescue-branches"];
 
 /// The service the gateway talks to unless `RALPH_MODEL_ENDPOINT` names another.
 pub const DEFAULT_MODEL_ENDPOINT: &str = "https://api.anthropic.com";

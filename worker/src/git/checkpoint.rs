@@ -1,11 +1,18 @@
 //! A checkpoint: repair, commit with the ledger, push.
 
-use std::{pin::pin, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, pin::pin, process::Stdio, time::Duration};
 
 use ralph_protocol::event::Level;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Checkout, Workplace, run::GitError};
+use super::{
+    Checkout, Workplace,
+    bare::Bare,
+    guard, ledger,
+    push::Parcel,
+    run::GitError,
+    stage::{Findings, Rules, Tree, refused_by_remote},
+};
 use crate::{
     agent::{command, sweep},
     machine::{Failure, Prepared, Push, SaveOrder, Saved, Verdict},
@@ -37,24 +44,37 @@ impl Workplace for Checkout {
 
     async fn save(&mut self, order: SaveOrder) -> Saved {
         let before = self.head.clone();
+        self.check_store();
         let mut saved = self.checkpoint(&order, &before).await;
-        if let Err(error) = &saved {
+        let mut freed = None;
+        if let Err(error) = &saved
+            && self.is_full(error)
+        {
+            self.journal.log(Level::Error, format!("the disk is full: {error}"));
+            freed = Some(self.free().await);
+            saved = self.checkpoint(&order, &before).await;
+        }
+        if let Err(error) = &saved
+            && !self.is_full(error)
+        {
             self.journal.log(Level::Warn, format!("the checkout is broken: {error}"));
             saved = match self.rebuild().await {
                 Ok(()) => self.checkpoint(&order, &before).await,
                 Err(failure) => Err(GitError::Start(failure.text)),
             };
         }
-        match saved {
-            Ok(saved) => saved,
-            Err(error) => Saved {
-                commit: self.head.clone(),
-                progressed: false,
-                complete: false,
-                push: Push::Unmade(format!("the checkpoint could not be made: {error}")),
-                note: None,
-            },
+        let mut saved = saved.unwrap_or_else(|error| {
+            let text = format!("the checkpoint could not be made: {error}");
+            let push = if self.is_full(&error) { Push::NoSpace(text) } else { Push::Unmade(text) };
+            let commit = self.head.clone();
+            Saved { commit, progressed: false, complete: false, push, note: None }
+        });
+        saved.note = join([saved.note, freed]);
+        // Nothing but the worker has run since the last look.
+        if self.store.as_mut().is_some_and(|store| store.seal().is_err()) {
+            self.store = None;
         }
+        saved
     }
 
     async fn prompt(&mut self) -> String {
@@ -78,28 +98,147 @@ impl Workplace for Checkout {
 }
 
 impl Checkout {
+    /// A store that was touched is not used again.
+    fn check_store(&mut self) {
+        if self.store.as_ref().is_some_and(|store| !store.is_intact()) {
+            let text = "the worker's own objects were touched; the whole history is copied";
+            self.journal.log(Level::Warn, text);
+            self.store = None;
+        }
+    }
+
     async fn checkpoint(&mut self, order: &SaveOrder, before: &str) -> Result<Saved, GitError> {
         self.repair().await?;
-        self.stage().await?;
-        let staged = self.has_staged().await?;
+        let mut left = self.stage().await?;
         let tip = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
-        let progressed = staged || tip != before;
         // The ledger must reach the remote with the work it paid for, or alone.
-        if staged || order.ledger != self.recorded {
-            self.commit(order).await?;
-        }
-        self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
-        let mut note = None;
+        self.commit(order).await?;
         let push = if self.is_pushed() {
             Push::Nothing
         } else {
-            let bare;
-            (bare, note) = self.guarded_copy(order).await?;
-            self.push(bare, order.give_up).await
+            let mut whole = self.copy_for_push(order).await?;
+            let found = self.guard(&mut whole, order.wip).await?;
+            left.extend(found);
+            let mut parcel = Parcel { whole, reduced: None, wip: order.wip };
+            let push = self.push(&mut parcel).await;
+            let push = self.name_what_is_lost(push, &parcel).await;
+            let Parcel { whole, reduced, .. } = parcel;
+            left.extend(self.refused.iter().map(|path| (path.clone(), refused_by_remote())));
+            let pushed = reduced.unwrap_or(whole);
+            self.follow(&pushed).await?;
+            if push == Push::Pushed {
+                self.remember(&pushed);
+            }
+            push
         };
+        left.sort();
+        left.dedup();
         let on_branch = matches!(push, Push::Pushed | Push::Nothing);
         let complete = on_branch && self.says_complete().await;
+        // What is taken out again each time is not progress.
+        let progressed = (left.is_empty() && tip != before)
+            || self.tree_of(&self.head).await? != self.tree_of(before).await?;
+        self.say(&left);
+        let reached = !matches!(push, Push::Denied(_) | Push::Failed(_));
+        let sides = if reached { self.save_sides(order).await } else { None };
+        let note = join([guard::note(&left), sides]);
         Ok(Saved { commit: self.head.clone(), progressed, complete, push, note })
+    }
+
+    /// Stages the tree. After a signal, what takes too long stays out, and the rest goes on.
+    async fn stage(&self) -> Result<Findings, GitError> {
+        let git = self.git.early();
+        let rules = Rules { limits: self.limits, refused: &self.refused };
+        match (Tree { git: &git, dir: &self.dir }).stage(rules).await {
+            Err(error @ (GitError::Hurried(_) | GitError::Timeout(..))) => {
+                self.journal.log(Level::Error, format!("not everything is committed: {error}"));
+                self.remove_locks();
+                Ok(Findings::new())
+            }
+            other => other,
+        }
+    }
+
+    /// Commits what is staged; an empty commit when only the ledger has changed.
+    async fn commit(&mut self, order: &SaveOrder) -> Result<(), GitError> {
+        // It looks again at files that changed in the moment the index was written.
+        let tree = self.git_inert(&["write-tree"]).await?;
+        let tree = String::from_utf8_lossy(&tree).trim_end().to_owned();
+        if tree != self.tree_of("HEAD").await? || order.ledger != self.recorded {
+            self.commit_tree("HEAD", &tree, order).await?;
+        }
+        self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+        Ok(())
+    }
+
+    async fn commit_tree(
+        &mut self,
+        parent: &str,
+        tree: &str,
+        order: &SaveOrder,
+    ) -> Result<(), GitError> {
+        let message = ledger::message(&self.run, &order.ledger, order.wip);
+        let args = ["commit-tree", "-p", parent, "-m", &message, tree];
+        let commit = self.git.text(&self.dir, args).await?;
+        self.git.local(&self.dir, ["update-ref", "HEAD", &commit]).await?;
+        self.recorded = order.ledger;
+        Ok(())
+    }
+
+    /// The copy to push. Commits whose history is not all there, as after a fetch with a depth, are
+    /// replaced by one.
+    async fn copy_for_push(&mut self, order: &SaveOrder) -> Result<Bare, GitError> {
+        match self.bare_copy(&self.head).await {
+            Err(GitError::Failed { stderr, .. }) if !self.is_full_now() => {
+                let text =
+                    format!("one commit takes the place of those that are incomplete: {stderr}");
+                self.journal.log(Level::Warn, text);
+                let (parent, tree) = (self.known.clone(), self.tree_of("HEAD").await?);
+                self.commit_tree(&parent, &tree, order).await?;
+                self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+                self.bare_copy(&self.head).await
+            }
+            other => other,
+        }
+    }
+
+    /// Says what nobody else has when a push did not work.
+    async fn name_what_is_lost(&self, push: Push, parcel: &Parcel) -> Push {
+        let add = async |text: String, how: &str| {
+            let bare = &parcel.whole;
+            let not = format!("^{}", self.known);
+            let commits = self.git.text(&bare.dir, ["rev-list", &bare.commit, &not, "--"]).await;
+            let commits = commits.unwrap_or_default();
+            let changes = self.changes(bare).await.unwrap_or_default();
+            let commits = name_some(commits.lines().map(|id| format!("{id:.12}")));
+            let paths = changes.iter().map(|change| format!("`{}`", change.path.display()));
+            format!("{text}\n{how}: commits {commits}; files {}", name_some(paths))
+        };
+        match push {
+            Push::Lost(text) => Push::Lost(add(text, "lost with this machine").await),
+            Push::Denied(text) => Push::Denied(add(text, "not pushed").await),
+            Push::Failed(text) => Push::Failed(add(text, "not pushed").await),
+            other => other,
+        }
+    }
+
+    async fn tree_of(&self, commit: &str) -> Result<String, GitError> {
+        self.git.text(&self.dir, ["rev-parse", &format!("{commit}^{{tree}}")]).await
+    }
+
+    /// A git command in the checkout that reads or writes its files.
+    pub(super) async fn git_inert(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let inert = Tree { git: &self.git, dir: &self.dir }.inert_drivers().await;
+        self.git.with(&self.dir, inert, args).await
+    }
+
+    /// Logs what stays out, once.
+    fn say(&mut self, left: &Findings) {
+        let now: BTreeSet<String> = left.iter().map(|(path, why)| guard::says(path, why)).collect();
+        for text in now.difference(&self.said) {
+            self.journal.log(Level::Error, text);
+        }
+        self.said = now;
     }
 
     async fn run_verify(&self, line: &str) -> Verdict {
@@ -161,4 +300,19 @@ async fn read_tail(mut pipe: impl AsyncRead + Unpin, tail: &mut Vec<u8>) {
             tail.drain(..extra);
         }
     }
+}
+
+/// Notes for the next prompt, together.
+fn join(notes: impl IntoIterator<Item = Option<String>>) -> Option<String> {
+    let notes: Vec<_> = notes.into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join("\n\n"))
+}
+
+/// The first of many.
+fn name_some(names: impl Iterator<Item = String>) -> String {
+    const MOST: usize = 20;
+    let names: Vec<_> = names.collect();
+    let more = names.len().saturating_sub(MOST);
+    let some = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{some} and {more} more") } else { some }
 }

@@ -2,24 +2,22 @@
 //! too large and content that holds a credential.
 
 use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
 };
 
-use ralph_protocol::event::Level;
-
-use super::{Checkout, push::Bare, run::GitError};
-use crate::machine::SaveOrder;
-
-/// Largest file that is pushed. GitHub warns above 50 MiB and refuses above 100.
-pub const MAX_FILE: u64 = 50 << 20;
+use super::{
+    Checkout,
+    bare::{Bare, PUSH},
+    ledger,
+    run::GitError,
+    stage::{Change, Findings, MAX_FILE, refused_by_remote, too_large, too_many},
+    volume::{is_within, too_much},
+};
 
 /// How much content is read at a time, unless one file alone is larger.
 const BATCH: u64 = 8 << 20;
-
-/// What must not be pushed: (path, why), sorted; the path is empty for a commit's message.
-type Findings = Vec<(OsString, String)>;
 
 /// A commit or a file's content, and every name it has in the commits.
 struct Object {
@@ -29,103 +27,91 @@ struct Object {
 }
 
 impl Checkout {
-    /// Makes the copy that is pushed and checks, in the copy, what lies between the remote and
-    /// HEAD: nothing in the checkout can hide a commit there. When something must not be pushed,
-    /// the commits are replaced by one without it; the files stay in the tree. Returns what the
-    /// agent should be told.
-    pub(super) async fn guarded_copy(
-        &mut self,
-        order: &SaveOrder,
-    ) -> Result<(Bare, Option<String>), GitError> {
-        let bare = self.bare_copy().await?;
-        let found = self.inspect(&bare).await?;
-        if found.is_empty() {
-            return Ok((bare, None));
-        }
-        for (path, why) in &found {
-            let what = if path.is_empty() {
-                "a commit message".to_owned()
-            } else {
-                format!("`{}`", path.display())
-            };
-            self.journal.log(Level::Error, format!("{what} is not pushed: it {why}"));
+    /// Checks, in the copy that is pushed, what lies between the remote and its commit: nothing in
+    /// the checkout can hide a commit there. When something must not be pushed, one commit without
+    /// it takes the place of all. Returns what was found.
+    pub(super) async fn guard(&self, bare: &mut Bare, wip: bool) -> Result<Findings, GitError> {
+        let mut all = self.inspect(bare).await?;
+        if all.is_empty() {
+            return Ok(all);
         }
         // What only an earlier commit or a message held is gone when one commit replaces them all.
-        let (bare, left) = self.replace(order, &[]).await?;
-        if left.is_empty() {
-            let note = "Your commits were replaced by a single one, because one of them held a \
-                        credential or a file that is too large. Never commit credentials.";
-            return Ok((bare, Some(note.to_owned())));
+        self.squash(bare, &BTreeSet::new(), wip).await?;
+        let left = self.inspect(bare).await?;
+        if !left.is_empty() {
+            let places = left.iter().map(|(path, _)| path.clone()).collect();
+            self.squash(bare, &places, wip).await?;
+            if let Some((path, why)) = self.inspect(bare).await?.first() {
+                return Err(GitError::Failed {
+                    command: "push".to_owned(),
+                    stderr: format!("refused by the worker: `{}` {why}", path.display()),
+                });
+            }
         }
-        let mut paths: Vec<OsString> = left.into_iter().map(|(path, _)| path).collect();
-        paths.dedup();
-        let (bare, left) = self.replace(order, &paths).await?;
-        if let Some((path, why)) = left.first() {
-            return Err(GitError::Failed {
-                command: "push".to_owned(),
-                stderr: format!("refused by the worker: `{}` {why}", path.display()),
-            });
-        }
-        self.exclude(&paths);
-        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        let note = format!(
-            "These files were not committed, because they are too large or hold a credential: {}. \
-             Remove them or what is wrong in them; never commit credentials.",
-            names.join(", ")
-        );
-        Ok((bare, Some(note)))
+        all.extend(left);
+        all.sort();
+        all.dedup();
+        Ok(all)
     }
 
-    /// Puts one commit in the place of all that the remote does not have, with these paths as the
-    /// remote has them, and looks again.
-    async fn replace(
-        &mut self,
-        order: &SaveOrder,
-        paths: &[OsString],
-    ) -> Result<(Bare, Findings), GitError> {
-        let branch = format!("refs/heads/{}", self.branch);
-        self.git.local(&self.dir, ["update-ref", &branch, &self.known]).await?;
-        if !paths.is_empty() {
-            let list = paths.iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
-            let reset =
-                ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", &self.known];
-            self.git.fed(&self.dir, reset, list).await?;
-        }
-        self.commit(order).await?;
-        self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
-        let bare = self.bare_copy().await?;
-        let found = self.inspect(&bare).await?;
-        Ok((bare, found))
+    /// Puts one commit in the place of all that the remote does not have, with these places as the
+    /// remote has them.
+    pub(super) async fn squash(
+        &self,
+        bare: &mut Bare,
+        places: &BTreeSet<OsString>,
+        wip: bool,
+    ) -> Result<(), GitError> {
+        let git = &self.git;
+        git.local(&bare.dir, ["read-tree", &bare.commit]).await?;
+        let all = self.changes(bare).await?;
+        let withheld = all.into_iter().filter(|change| is_within(&change.path, places).is_some());
+        let lines = withheld.flat_map(|Change { old: (mode, id), path, .. }| {
+            // A mode of zeros removes the path.
+            [format!("{mode} {id}\t").as_bytes(), path.as_bytes(), b"\0"].concat()
+        });
+        let update = ["update-index", "-z", "--index-info"];
+        git.fed(&bare.dir, update, lines.collect()).await?;
+        let tree = git.text(&bare.dir, ["write-tree"]).await?;
+        let message = ledger::message(&self.run, &self.recorded, wip);
+        let args = ["commit-tree", "-p", &self.known, "-m", &message, &tree];
+        bare.commit = git.text(&bare.dir, args).await?;
+        git.local(&bare.dir, ["update-ref", PUSH, &bare.commit]).await?;
+        Ok(())
     }
 
-    /// New untracked files by these names are not added again. Without the file they merely are
-    /// found again.
-    fn exclude(&self, paths: &[OsString]) {
-        use std::io::Write;
-        let file = self.dir.join(".git/info/exclude");
-        // A pattern ends with its line.
-        let plain = paths.iter().map(|path| path.as_bytes()).filter(|path| !path.contains(&b'\n'));
-        let lines: Vec<u8> =
-            plain.flat_map(|path| [b"\n/", escape(path).as_slice(), b"\n"].concat()).collect();
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(file);
-        let _ = file.and_then(|mut file| file.write_all(&lines));
+    /// What differs between the remote's commit and the copy's.
+    pub(super) async fn changes(&self, bare: &Bare) -> Result<Vec<Change>, GitError> {
+        let diff = ["diff-tree", "-r", "-z", "--no-renames", &self.known, &bare.commit];
+        Ok(Change::all(&self.git.local(&bare.dir, diff).await?))
     }
 
     async fn inspect(&self, bare: &Bare) -> Result<Findings, GitError> {
         let mut found = Findings::new();
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for object in self.objects(bare).await? {
-            for path in &object.paths {
-                if self.journal.redactor().finds_credential(&path.to_string_lossy()) {
-                    found.push((path.clone(), "has a credential in its name".to_owned()));
-                }
+        let (objects, paths) = self.objects(bare).await?;
+        for path in paths {
+            if self.journal.redactor().finds_credential(&path.to_string_lossy()) {
+                found.push((path, "has a credential in its name".to_owned()));
+            } else if is_within(&path, &self.refused).is_some() {
+                found.push((path, refused_by_remote()));
             }
-            if object.size > MAX_FILE {
-                let why = format!("is larger than {} MiB", MAX_FILE >> 20);
-                found.extend(object.paths.into_iter().map(|path| (path, why.clone())));
-                continue;
-            }
+        }
+        let new = self.new_to_the_remote(bare).await?;
+        let (large, small): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| object.size > MAX_FILE);
+        let added = small.iter().filter(|object| new.contains(&object.id));
+        let files = added.flat_map(|object| {
+            let names = object.paths.iter().filter(|path| !path.is_empty());
+            names.map(|path| (path.as_os_str(), object.size, true))
+        });
+        let out = too_much(files, self.limits);
+        found.extend(out.into_iter().map(|place| (place, too_many(self.limits))));
+        for object in large.into_iter().filter(|object| new.contains(&object.id)) {
+            found.extend(object.paths.into_iter().map(|path| (path, too_large())));
+        }
+        for object in small {
             bytes += object.size;
             batch.push(object);
             if bytes >= BATCH {
@@ -139,29 +125,52 @@ impl Checkout {
         Ok(found)
     }
 
-    /// Commits between the remote and HEAD, and every file that one of them adds or changes.
-    async fn objects(&self, bare: &Bare) -> Result<Vec<Object>, GitError> {
+    /// Commits between the remote and the copy's, every file that one of them adds or changes, and
+    /// every path.
+    async fn objects(&self, bare: &Bare) -> Result<(Vec<Object>, BTreeSet<OsString>), GitError> {
         let not = format!("^{}", self.known);
         let commits = self.git.local(&bare.dir, ["rev-list", &bare.commit, &not, "--"]).await?;
-        let mut paths: BTreeMap<String, Vec<OsString>> = BTreeMap::new();
+        let mut names: BTreeMap<String, Vec<OsString>> = BTreeMap::new();
         for id in String::from_utf8_lossy(&commits).lines() {
-            paths.entry(id.to_owned()).or_default().push(OsString::new());
+            names.entry(id.to_owned()).or_default().push(OsString::new());
         }
         // By name: one content may have several, and the remote may have it under another.
         let diff =
             ["diff-tree", "--stdin", "--root", "-r", "-m", "-z", "--no-renames", "--no-commit-id"];
-        let changes = self.git.fed(&bare.dir, diff, commits).await?;
-        for (id, path) in changed_files(&changes) {
-            paths.entry(id).or_default().push(path);
+        let mut paths = BTreeSet::new();
+        for change in Change::all(&self.git.fed(&bare.dir, diff, commits).await?) {
+            let Change { new: (mode, id), path, .. } = change;
+            // What was deleted, and links to other repositories, have no content here.
+            if mode.starts_with("10") || mode == "120000" {
+                names.entry(id).or_default().push(path.clone());
+            }
+            if mode != "000000" {
+                paths.insert(path);
+            }
         }
-        let ids: String = paths.keys().map(|id| format!("{id}\n")).collect();
+        let ids: String = names.keys().map(|id| format!("{id}\n")).collect();
         let check = ["cat-file", "--batch-check=%(objectname) %(objectsize)"];
         let checked = self.git.fed(&bare.dir, check, ids.into_bytes()).await?;
         let sized = |line: &str| {
             let (id, size) = line.split_once(' ')?;
-            Some(Object { id: id.to_owned(), size: size.parse().ok()?, paths: paths.remove(id)? })
+            Some(Object { id: id.to_owned(), size: size.parse().ok()?, paths: names.remove(id)? })
         };
-        Ok(String::from_utf8_lossy(&checked).lines().filter_map(sized).collect())
+        let objects = String::from_utf8_lossy(&checked).lines().filter_map(sized).collect();
+        if let Some(id) = names.into_keys().next() {
+            return Err(GitError::Failed {
+                command: "cat-file".to_owned(),
+                stderr: format!("object {id} is missing"),
+            });
+        }
+        Ok((objects, paths))
+    }
+
+    /// Objects that the remote does not have under any name.
+    async fn new_to_the_remote(&self, bare: &Bare) -> Result<BTreeSet<String>, GitError> {
+        let not = format!("^{}", self.known);
+        let args = ["rev-list", "--objects", "--no-object-names", &bare.commit, &not, "--"];
+        let bytes = self.git.local(&bare.dir, args).await?;
+        Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
     }
 
     async fn read_batch(
@@ -191,44 +200,33 @@ impl Checkout {
     }
 }
 
-/// Contents and names of files in `diff-tree -r -z`: `:<mode> <mode> <id> <id> <status>\0<path>\0`.
-/// What was deleted, and links to other repositories, have no content here.
-fn changed_files(raw: &[u8]) -> Vec<(String, OsString)> {
-    let mut fields = raw.split(|byte| *byte == 0);
-    let mut files = Vec::new();
-    while let (Some(head), Some(path)) = (fields.next(), fields.next()) {
-        let head = String::from_utf8_lossy(head);
-        let mut words = head.split(' ').skip(1);
-        let (mode, id) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
-        if mode.starts_with("10") || mode == "120000" {
-            files.push((id.to_owned(), OsString::from_vec(path.to_vec())));
-        }
+/// How many names a text for a person holds.
+const MOST_NAMES: usize = 20;
+
+/// What stays out, for the next prompt.
+pub(super) fn note(found: &Findings) -> Option<String> {
+    let (messages, files): (Vec<_>, Vec<_>) = found.iter().partition(|(path, _)| path.is_empty());
+    let mut parts = Vec::new();
+    if !files.is_empty() {
+        let named = files.iter().take(MOST_NAMES);
+        let lines: Vec<_> = named.map(|(path, why)| format!("- {}", says(path, why))).collect();
+        let more = files.len().saturating_sub(MOST_NAMES);
+        let more = if more > 0 { format!("\n- and {more} more") } else { String::new() };
+        parts.push(format!(
+            "These files were not committed:\n{}{more}\nRemove them, or what is wrong with them. Never commit credentials.",
+            lines.join("\n")
+        ));
     }
-    files
+    if !messages.is_empty() {
+        parts.push("A message of one of your commits held a credential; your commits were replaced by a single one.".to_owned());
+    }
+    (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
-/// A path as a pattern of gitignore that means only itself.
-fn escape(path: &[u8]) -> Vec<u8> {
-    path.iter()
-        .flat_map(|c| b"*?[\\ !#".contains(c).then_some(b'\\').into_iter().chain([*c]))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changed_files_have_all_their_names() {
-        let raw = b":000000 100644 0 a A\0x\0:100644 100755 b a M\0d/y\nz\0:100644 000000 a 0 D\0gone\0:000000 160000 0 c A\0sub\0:000000 120000 0 l A\0link\0";
-        let names: Vec<_> = changed_files(raw);
-        let expected = [("a", "x"), ("a", "d/y\nz"), ("l", "link")];
-        assert_eq!(names, expected.map(|(id, path)| (id.to_owned(), OsString::from(path))));
-        assert!(changed_files(b"").is_empty());
+/// One finding, for a person.
+pub(super) fn says(path: &OsStr, why: &str) -> String {
+    if path.is_empty() {
+        return format!("a commit message is not pushed: it {why}");
     }
-
-    #[test]
-    fn a_pattern_means_only_its_path() {
-        assert_eq!(escape(b"a*[1] !#\\?"), br"a\*\[1]\ \!\#\\\?");
-    }
+    format!("`{}` is not pushed: it {why}", path.display())
 }

@@ -3,18 +3,24 @@
 //! Invariant: git with a credential never runs in the agent's checkout, and never while anything
 //! of the agent's is running.
 
+mod bare;
 mod checkpoint;
-mod commit;
 mod completion;
 mod guard;
 mod ledger;
 mod prepare;
 mod push;
 mod rebuild;
+mod refusal;
 mod repair;
 mod run;
+mod side;
+mod space;
+mod stage;
+mod store;
+mod volume;
 
-use std::{future::Future, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, future::Future, path::PathBuf, time::Duration};
 
 use ralph_protocol::{
     ids::Run,
@@ -24,7 +30,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::{
-    config::{Config, Secrets},
+    config::{CommitLimits, Config, Secrets},
     journal::Journal,
     machine::{Failure, Ledger, Prepared, SaveOrder, Saved, Verdict},
 };
@@ -87,6 +93,16 @@ pub struct Checkout {
     pub earlier: Option<Ledger>,
     /// What the last checkpoint's trailers say.
     pub recorded: Ledger,
+    /// What bounds a commit.
+    limits: CommitLimits,
+    /// Paths that the remote has refused.
+    refused: BTreeSet<OsString>,
+    /// Work beside the branch that was pushed.
+    sides: side::Sides,
+    /// What was logged of the last checkpoint's files that stay out.
+    said: BTreeSet<String>,
+    /// What the remote has; `None` while it has to be copied anew.
+    store: Option<store::Store>,
 }
 
 impl Checkout {
@@ -124,6 +140,11 @@ impl Checkout {
             head: String::new(),
             earlier: config.earlier,
             recorded: Ledger::default(),
+            limits: config.commit_limits,
+            refused: BTreeSet::new(),
+            sides: side::Sides::new(),
+            said: BTreeSet::new(),
+            store: None,
         }
     }
 }

@@ -3,13 +3,14 @@
 
 use std::{path::Path, time::Instant};
 
-use ralph_protocol::exit::RunExit;
+use ralph_protocol::{event::Level, exit::RunExit};
 
 use super::{
     Checkout, PROGRESS_FILE,
     completion::is_complete,
     ledger,
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
+    store::Store,
 };
 use crate::machine::{Failure, Prepared};
 
@@ -65,6 +66,10 @@ impl From<GitError> for Failure {
                 _ => "\nhint: check RALPH_REPO and that the repository exists",
             }
         };
+        if error.is_full() {
+            let hint = "hint: the repository needs more room: worker.disk_gib in ralph.toml";
+            return failure(RunExit::NoSpace, format!("the disk is full: {error}\n{hint}"));
+        }
         failure(RunExit::Git, format!("{error}{hint}"))
     }
 }
@@ -126,17 +131,17 @@ impl Checkout {
     /// Makes the checkout, without writing to the remote.
     pub(crate) async fn make(&mut self) -> Result<Prepared, Failure> {
         let begun = Instant::now();
-        let scratch = super::push::scratch()?;
-        let refs = self.refs(scratch.path()).await?;
+        self.fresh_dir()?;
+        let folder = self.dir.parent().unwrap_or(&self.dir).to_path_buf();
+        let refs = self.refs(&folder).await?;
         self.start = self.start(&refs)?;
 
-        // The credential is used in a repository the agent never sees …
-        let bare = scratch.path().join("clone.git");
-        self.git.local(scratch.path(), ["init", "-q", "--bare", "clone.git"]).await?;
+        // The credential is used in a repository that is gone before the agent runs …
+        let bare = folder.join("clone.git");
+        self.git.local(&folder, ["init", "-q", "--bare", "--template=", "clone.git"]).await?;
         self.download(&bare, &self.start, "start").await?;
 
         // … and the checkout is made from there.
-        self.fresh_dir()?;
         self.furnish(&bare, "start").await?;
         let dir = self.dir.clone();
         self.git.local(&dir, ["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
@@ -149,6 +154,7 @@ impl Checkout {
             Some(ledger) => ledger,
             None => ledger::read(&self.git, &dir, &self.head, &self.run).await?,
         };
+        self.keep_objects(&bare);
         self.prompt = self.read_prompt().await?;
         let complete = self.is_pushed() && self.says_complete().await;
         Ok(Prepared {
@@ -193,6 +199,21 @@ impl Checkout {
         Ok(())
     }
 
+    /// Keeps what was downloaded, so that a checkpoint copies only what the remote lacks.
+    fn keep_objects(&mut self, bare: &Path) {
+        let objects = bare.with_file_name("objects");
+        let kept = std::fs::rename(bare.join("objects"), &objects)
+            .and_then(|()| std::fs::remove_dir_all(bare))
+            .and_then(|()| Store::new(objects));
+        match kept {
+            Ok(store) => self.store = Some(store),
+            Err(error) => {
+                let text = format!("each checkpoint copies the whole history: {error}");
+                self.journal.log(Level::Warn, text);
+            }
+        }
+    }
+
     /// The folder is named after the run, so nobody else's work is ever in it.
     fn fresh_dir(&self) -> Result<(), Failure> {
         let problem = |error: std::io::Error| {
@@ -204,8 +225,9 @@ impl Checkout {
                 ),
             )
         };
-        if self.dir.exists() {
-            std::fs::remove_dir_all(&self.dir).map_err(problem)?;
+        let folder = self.dir.parent().unwrap_or(&self.dir);
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).map_err(problem)?;
         }
         std::fs::create_dir_all(&self.dir).map_err(problem)?;
         std::fs::create_dir_all(&self.home).map_err(problem)

@@ -1,62 +1,56 @@
 //! Pushes a commit from a fresh bare repository: whatever the agent planted in its checkout or
 //! its home takes no part.
+//!
+//! A push tries one place after the other: the branch, the branch without what the remote refused,
+//! a rescue branch. Never with force.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 
-use ralph_protocol::{event::Level, exit::RunExit};
-use tempfile::TempDir;
+use ralph_protocol::event::Level;
 
 use super::{
-    Checkout, ledger,
+    Checkout,
+    bare::{Bare, PUSH},
+    ledger,
+    refusal::Refusal,
     run::{GitError, Patience, REMOTE_TIMEOUT},
 };
 use crate::{
     agent::sweep,
-    config::RESCUE_PREFIX,
-    journal::now_ms,
+    config::RESCUE_PREFIXES,
     machine::{Failure, Push, policy::RESCUE_MS},
 };
 
-/// A bare repository of our own that holds one commit of the checkout, its history, and nothing
-/// of the checkout's configuration. What is checked in it is what is pushed from it.
-pub(super) struct Bare {
-    /// Where it is.
-    pub(super) dir: PathBuf,
-    /// The commit.
-    pub(super) commit: String,
-    /// Removes it.
-    _folder: TempDir,
-}
+/// How often files that a remote names are taken out: one message may name only the first.
+const ROUNDS: usize = 5;
 
-/// A folder that only this user can enter.
-pub(super) fn scratch() -> Result<TempDir, Failure> {
-    tempfile::Builder::new().prefix("ralph-git-").tempdir().map_err(|error| Failure {
-        exit: RunExit::Internal,
-        text: format!("cannot make a temporary folder: {error}\nhint: TMPDIR must be writable"),
-    })
-}
+/// How much of what a remote says goes into one sentence.
+const SAID: usize = 400;
 
-/// Why a push to the branch did not work.
-enum Refusal {
-    /// The branch holds commits we do not have.
-    Behind,
-    /// The remote's rules forbid it.
-    Rejected(String),
+/// A commit on its way to the remote.
+pub(super) struct Parcel {
+    /// The whole of it.
+    pub(super) whole: Bare,
+    /// The same without what the remote refused.
+    pub(super) reduced: Option<Bare>,
+    /// It was cut off in the middle.
+    pub(super) wip: bool,
 }
 
 impl Checkout {
-    /// Pushes the copy to the branch; when others pushed first, rebases and retries once; when
-    /// that does not work, pushes to the rescue branch. Never forces. `give_up` is a time, ms
-    /// since the epoch.
-    pub(super) async fn push(&mut self, mut bare: Bare, give_up: Option<u64>) -> Push {
-        match self.try_push(&mut bare, give_up).await {
-            Ok(push) => push,
+    /// Pushes a copy to the branch; when others pushed first, rebases and retries once; when the
+    /// remote refuses some files, pushes without them; when nothing helps, pushes to a rescue
+    /// branch.
+    pub(super) async fn push(&mut self, parcel: &mut Parcel) -> Push {
+        match self.try_branch(parcel).await {
+            Ok(None) => Push::Pushed,
+            Ok(Some(why)) => self.rescue(parcel, &why).await,
             Err(error) if error.is_denied() => Push::Denied(Failure::from(error).text),
-            Err(error) if give_up.is_some() || self.git.is_hurried() => {
-                match self.rescue(&bare, &error.to_string()).await {
+            Err(error) if self.git.is_hurried() => {
+                match self.rescue(parcel, &error.to_string()).await {
                     // It was for the time, not for what others pushed.
-                    Push::Conflict { rescue: Some(rescue), text } => Push::Rescued { rescue, text },
-                    Push::Conflict { rescue: None, text } => Push::Failed(text),
+                    Push::Conflict { rescue, text } => Push::Rescued { rescue, text },
+                    Push::Lost(text) => Push::Failed(text),
                     other => other,
                 }
             }
@@ -90,100 +84,142 @@ impl Checkout {
     /// Asks the remote whether it would take a push, without pushing. Rules that only look at
     /// content (protected branches, hooks) speak up at the real push.
     pub(crate) async fn may_push(&self) -> Result<(), GitError> {
-        let bare = self.bare_copy().await?;
-        let refspec = format!("refs/heads/push:refs/heads/{}", self.branch);
+        let bare = self.bare_copy(&self.head).await?;
+        let refspec = format!("{PUSH}:refs/heads/{}", self.branch);
         let args =
             ["push", "--dry-run", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
         self.remote(&bare.dir, Patience::UntilHurried(REMOTE_TIMEOUT), args).await?;
         Ok(())
     }
 
-    async fn try_push(&mut self, bare: &mut Bare, give_up: Option<u64>) -> Result<Push, GitError> {
-        let branch = self.branch.clone();
-        let first = match self.push_to(bare, &branch, time_left(give_up)).await? {
-            Ok(()) => return Ok(Push::Pushed),
-            Err(refusal) => refusal,
-        };
-        let why = match first {
-            Refusal::Rejected(text) => format!("the remote rejected the push: {text}"),
-            Refusal::Behind => match self.rebase(bare, time_left(give_up)).await? {
-                Err(why) => why,
-                Ok(()) => match self.push_to(bare, &branch, time_left(give_up)).await? {
-                    Ok(()) => return Ok(Push::Pushed),
-                    Err(Refusal::Behind) => "the branch moved again during the retry".to_owned(),
-                    Err(Refusal::Rejected(text)) => format!("the remote rejected the push: {text}"),
-                },
-            },
-        };
-        Ok(self.rescue(bare, &why).await)
+    /// Pushes to the branch. The text says why that did not work.
+    async fn try_branch(&mut self, parcel: &mut Parcel) -> Result<Option<String>, GitError> {
+        let mut behind = false;
+        for _ in 0..ROUNDS {
+            let bare = parcel.reduced.as_ref().unwrap_or(&parcel.whole);
+            let branch = self.branch.clone();
+            let patience = Patience::UntilHurried(REMOTE_TIMEOUT);
+            match self.push_to(bare, &branch, patience).await? {
+                Ok(()) => {
+                    self.pushed = Some(bare.commit.clone());
+                    self.known.clone_from(&bare.commit);
+                    return Ok(None);
+                }
+                Err(Refusal::Behind) if !behind => {
+                    behind = true;
+                    if let Err(why) = self.rebase(parcel).await? {
+                        return Ok(Some(why));
+                    }
+                }
+                Err(Refusal::Behind) => {
+                    return Ok(Some("the branch moved again during the retry".to_owned()));
+                }
+                Err(refusal) => {
+                    if !self.reduce(parcel, &refusal).await? {
+                        return Ok(Some(refusal.text()));
+                    }
+                }
+            }
+        }
+        Ok(Some("the remote refused file after file".to_owned()))
     }
 
-    /// Saves the work on a branch of its own.
-    async fn rescue(&mut self, bare: &Bare, why: &str) -> Push {
-        let rescue = format!("{RESCUE_PREFIX}/{}", self.run);
+    /// Takes out what the remote named. Whether anything was taken out.
+    async fn reduce(&mut self, parcel: &mut Parcel, refusal: &Refusal) -> Result<bool, GitError> {
+        self.journal.log(Level::Warn, refusal.text());
+        let bare = parcel.reduced.as_ref().unwrap_or(&parcel.whole);
+        let changes = self.changes(bare).await?;
+        let changed: BTreeSet<OsString> = changes.into_iter().map(|change| change.path).collect();
+        let named = refusal.names(&changed);
+        if named.is_empty() {
+            return Ok(false);
+        }
+        self.refused.extend(named);
+        let mut reduced = self.bare_copy(&parcel.whole.commit).await?;
+        self.squash(&mut reduced, &self.refused, parcel.wip).await?;
+        parcel.reduced = Some(reduced);
+        Ok(true)
+    }
+
+    /// Saves the work on a branch of its own: whole, else without what the remote refused, under
+    /// the first name that the remote can have.
+    async fn rescue(&mut self, parcel: &mut Parcel, why: &str) -> Push {
+        let why = clip(why);
         let patience = Patience::Fixed(Duration::from_millis(RESCUE_MS));
-        match self.push_to(bare, &rescue, patience).await {
-            Ok(Ok(())) => Push::Conflict {
-                text: format!(
+        match self.push_aside(parcel, "", patience).await {
+            Ok(Ok(rescue)) => {
+                let text = format!(
                     "{why}; the work is on `{rescue}`\nhint: merge it into `{}`",
                     self.branch
-                ),
-                rescue: Some(rescue),
-            },
-            Ok(Err(Refusal::Behind)) => {
-                Push::Conflict { rescue: None, text: format!("{why}; `{rescue}` holds other work") }
+                );
+                Push::Conflict { rescue, text }
             }
-            Ok(Err(Refusal::Rejected(text))) => Push::Conflict {
-                rescue: None,
-                text: format!("{why}; `{rescue}` was rejected too: {text}"),
-            },
+            Ok(Err(refused)) => Push::Lost(format!("{why}; {refused}")),
             Err(error) if error.is_denied() => Push::Denied(Failure::from(error).text),
             Err(error) => Push::Failed(format!("{why}; {error}")),
         }
     }
 
-    async fn push_to(
+    /// Pushes to the rescue branch of this name: whole, else without what the remote refuses, below
+    /// the first prefix that it can have. The inner error says what was refused.
+    pub(super) async fn push_aside(
         &mut self,
+        parcel: &mut Parcel,
+        name: &str,
+        patience: Patience,
+    ) -> Result<Result<String, String>, GitError> {
+        let mut refused = Vec::new();
+        let mut reduced = false;
+        loop {
+            let bare = match &parcel.reduced {
+                Some(bare) if reduced => bare,
+                _ => &parcel.whole,
+            };
+            let mut last = Refusal::Behind;
+            for prefix in RESCUE_PREFIXES {
+                let rescue = format!("{prefix}/{}{name}", self.run);
+                match self.push_to(bare, &rescue, patience).await? {
+                    Ok(()) => return Ok(Ok(rescue)),
+                    Err(refusal) => {
+                        refused.push(format!("`{rescue}`: {}", clip(&refusal.text())));
+                        last = refusal;
+                    }
+                }
+                // Another prefix helps only against other names.
+                if matches!(last, Refusal::Rejected { .. }) {
+                    break;
+                }
+            }
+            if reduced || (parcel.reduced.is_none() && !self.reduce(parcel, &last).await?) {
+                refused.dedup();
+                return Ok(Err(refused.join("; ")));
+            }
+            reduced = true;
+        }
+    }
+
+    /// Pushes to a branch. The inner error is the remote's refusal.
+    pub(super) async fn push_to(
+        &self,
         bare: &Bare,
         branch: &str,
         patience: Patience,
     ) -> Result<Result<(), Refusal>, GitError> {
         self.alone().await?;
-        let refspec = format!("refs/heads/push:refs/heads/{branch}");
+        let refspec = format!("{PUSH}:refs/heads/{branch}");
         let args = ["push", "--porcelain", "--no-verify", "--", self.repo.as_str(), &refspec];
         match self.remote(&bare.dir, patience, args).await {
-            Ok(_) => {
-                if branch == self.branch {
-                    self.pushed = Some(bare.commit.clone());
-                    self.known.clone_from(&bare.commit);
-                }
-                Ok(Ok(()))
-            }
-            Err(error) => refusal(&error).map(Err).ok_or(error),
+            Ok(_) => Ok(Ok(())),
+            Err(error) => Refusal::of(&error).map(Err).ok_or(error),
         }
     }
 
-    /// Copies HEAD into a bare repository.
-    pub(super) async fn bare_copy(&self) -> Result<Bare, GitError> {
-        let folder = scratch().map_err(|failure| GitError::Start(failure.text))?;
-        let dir = folder.path().join("push.git");
-        self.git.local(folder.path(), ["init", "-q", "--bare", "push.git"]).await?;
-        let from = self.dir.to_string_lossy();
-        let refspec = format!("{}:refs/heads/push", self.head);
-        let args = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &from, &refspec];
-        self.git.local(&dir, args).await?;
-        Ok(Bare { dir, commit: self.head.clone(), _folder: folder })
-    }
-
     /// Puts our commits on top of what others pushed. The inner error says why not.
-    async fn rebase(
-        &mut self,
-        bare: &mut Bare,
-        patience: Patience,
-    ) -> Result<Result<(), String>, GitError> {
+    async fn rebase(&mut self, parcel: &mut Parcel) -> Result<Result<(), String>, GitError> {
+        let bare = parcel.reduced.as_ref().unwrap_or(&parcel.whole);
         let refspec = format!("+refs/heads/{}:refs/heads/theirs", self.branch);
         let args = ["fetch", "-q", "--no-tags", "--", self.repo.as_str(), &refspec];
-        self.remote(&bare.dir, patience, args).await?;
+        self.remote(&bare.dir, Patience::UntilHurried(REMOTE_TIMEOUT), args).await?;
         let theirs = self.git.text(&bare.dir, ["rev-parse", "refs/heads/theirs"]).await?;
 
         let range = format!("{}..{theirs}", bare.commit);
@@ -191,17 +227,8 @@ impl Checkout {
         if runs.iter().any(|run| *run > self.run) {
             return Ok(Err("a later run of this workstream has pushed to the branch".to_owned()));
         }
-        let from = bare.dir.to_string_lossy();
-        let fetch = [
-            "fetch",
-            "-q",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--",
-            &from,
-            "refs/heads/theirs",
-        ];
-        self.git.local(&self.dir, fetch).await?;
+        self.follow(bare).await?;
+        self.bring(bare, "refs/heads/theirs").await?;
         // The tree may hold changes that were withheld from the commit.
         let rebase = ["rebase", "-q", "--no-autosquash", "--autostash", &theirs];
         if let Err(error) = self.git_inert(&rebase).await {
@@ -212,8 +239,11 @@ impl Checkout {
         }
         self.keep_ledger().await?;
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+        self.remember(bare);
         self.known = theirs;
-        *bare = self.bare_copy().await?;
+        let mut whole = self.bare_copy(&self.head).await?;
+        self.guard(&mut whole, parcel.wip).await?;
+        *parcel = Parcel { whole, reduced: None, wip: parcel.wip };
         Ok(Ok(()))
     }
 
@@ -229,40 +259,39 @@ impl Checkout {
         self.git.local(&self.dir, ["update-ref", "HEAD", &commit]).await?;
         Ok(())
     }
+
+    /// Fetches a branch of a copy into the checkout.
+    async fn bring(&self, bare: &Bare, name: &str) -> Result<(), GitError> {
+        let from = bare.dir.to_string_lossy();
+        let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &from, name];
+        self.git.local(&self.dir, fetch).await.map(drop)
+    }
+
+    /// Makes the checkout's branch what the copy holds, if something was taken out there. The files
+    /// stay as they are.
+    pub(super) async fn follow(&mut self, bare: &Bare) -> Result<(), GitError> {
+        if bare.commit == self.head {
+            return Ok(());
+        }
+        self.bring(bare, PUSH).await?;
+        self.git_inert(&["reset", "-q", "--mixed", &bare.commit]).await?;
+        self.head.clone_from(&bare.commit);
+        Ok(())
+    }
+
+    /// Keeps what the remote is known to hold, for the next copy.
+    pub(super) fn remember(&mut self, bare: &Bare) {
+        let Some(store) = &mut self.store else { return };
+        if let Err(error) = store.add(&bare.dir) {
+            let text = format!("the next checkpoint copies the whole history: {error}");
+            self.journal.log(Level::Warn, text);
+            self.store = None;
+        }
+    }
 }
 
-/// A push that begins after a signal has its own end; one that is under way heeds the signal.
-fn time_left(give_up: Option<u64>) -> Patience {
-    match give_up {
-        Some(at) => Patience::Fixed(Duration::from_millis(at.saturating_sub(now_ms()).max(1))),
-        None => Patience::UntilHurried(REMOTE_TIMEOUT),
-    }
-}
-
-/// What `git push --porcelain` says about a refused ref: `!<tab>from:to<tab>[rejected] (why)`.
-fn refusal(error: &GitError) -> Option<Refusal> {
-    let line = error.stderr().lines().find(|line| line.starts_with("!\t"))?;
-    let why = line.rsplit('\t').next().unwrap_or_default();
-    if why.starts_with("[rejected]")
-        || why.contains("(fetch first)")
-        || why.contains("(non-fast-forward)")
-    {
-        return Some(Refusal::Behind);
-    }
-    // Another push took the ref between our look and our write.
-    if why.contains("failed to update ref")
-        || why.contains("cannot lock ref")
-        || why.contains("incorrect old value")
-    {
-        return Some(Refusal::Behind);
-    }
-    why.starts_with("[remote rejected]").then(|| {
-        let said: Vec<&str> = error
-            .stderr()
-            .lines()
-            .filter_map(|line| line.strip_prefix("remote: "))
-            .take(5)
-            .collect();
-        Refusal::Rejected(format!("{why} {}", said.join(" ")).trim().to_owned())
-    })
+/// The beginning of what may be long.
+fn clip(text: &str) -> String {
+    let end = text.floor_char_boundary(SAID);
+    if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() }
 }

@@ -1,13 +1,16 @@
 //! Goes on where something broke off: what an earlier attempt had no time to push to its branch,
 //! and a `.git` that no longer works.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ralph_protocol::{event::Level, exit::RunExit, ids::Run};
 
-use super::{Checkout, ledger, prepare::Refs, run::GitError};
+use super::{Checkout, ledger, prepare::Refs, push::Parcel, run::GitError};
 use crate::{
-    config::RESCUE_PREFIX,
+    config::RESCUE_PREFIXES,
     machine::{Failure, Push},
 };
 
@@ -15,8 +18,7 @@ impl Checkout {
     /// Takes up what an earlier attempt of this execution put on its rescue branch when a signal
     /// left no time for more.
     pub(super) async fn adopt(&mut self, refs: &Refs, bare: &Path) -> Result<(), Failure> {
-        let Some(rescued) = last_rescue(refs, &self.run) else { return Ok(()) };
-        let branch = format!("{RESCUE_PREFIX}/{rescued}");
+        let Some((branch, rescued)) = last_rescue(refs, &self.run) else { return Ok(()) };
         self.download(bare, &branch, "rescue").await?;
         let found = self.git.text(bare, ["rev-parse", "refs/heads/rescue"]).await?;
         let within = ["merge-base", "--is-ancestor", &found, &self.known];
@@ -37,56 +39,98 @@ impl Checkout {
 
     /// Pushes to the branch what was taken up, before anything else happens.
     pub(super) async fn push_adopted(&mut self) -> Result<(), Failure> {
-        let copy = self.bare_copy().await?;
-        match self.push(copy, None).await {
-            Push::Pushed | Push::Nothing | Push::Rescued { .. } => Ok(()),
+        let whole = self.bare_copy(&self.head).await?;
+        let mut parcel = Parcel { whole, reduced: None, wip: false };
+        match self.push(&mut parcel).await {
+            Push::Pushed => {
+                let pushed = parcel.reduced.unwrap_or(parcel.whole);
+                self.follow(&pushed).await?;
+                self.remember(&pushed);
+                Ok(())
+            }
+            Push::Nothing | Push::Rescued { .. } => Ok(()),
             // The next checkpoint tries again.
             Push::Failed(text) => {
                 self.journal.log(Level::Warn, text);
                 Ok(())
             }
             Push::Conflict { text, .. } => Err(Failure { exit: RunExit::PushConflict, text }),
-            Push::Denied(text) | Push::Unmade(text) => Err(Failure { exit: RunExit::Git, text }),
+            // It lies on the rescue branch from which it was taken up.
+            Push::Lost(text) => Err(Failure { exit: RunExit::PushConflict, text }),
+            Push::Denied(text) | Push::Unmade(text) | Push::NoSpace(text) => {
+                Err(Failure { exit: RunExit::Git, text })
+            }
         }
     }
 
     /// Puts a fresh repository below the working tree, at the last commit the remote is known to
     /// have. The files stay; commits that were never pushed become part of the next one.
     pub(super) async fn rebuild(&mut self) -> Result<(), Failure> {
-        self.alone().await?;
-        let scratch = super::push::scratch()?;
+        let scratch = super::bare::scratch()?;
         let bare = scratch.path().join("clone.git");
         self.git.local(scratch.path(), ["init", "-q", "--bare", "clone.git"]).await?;
-        let from = if self.pushed.is_some() { &self.branch } else { &self.start };
-        self.download(&bare, from, "start").await?;
+        if let Some(store) = &self.store {
+            store.lend(&bare).map_err(|error| GitError::Start(error.to_string()))?;
+            self.git.local(&bare, ["update-ref", "refs/heads/start", &self.known]).await?;
+        } else {
+            self.alone().await?;
+            let from = if self.pushed.is_some() { &self.branch } else { &self.start };
+            self.download(&bare, from, "start").await?;
+        }
 
-        let broken = self.dir.join(".git");
-        let removed = match fs::symlink_metadata(&broken) {
-            Ok(kind) if kind.is_dir() => fs::remove_dir_all(&broken),
-            Ok(_) => fs::remove_file(&broken),
-            Err(_) => Ok(()),
-        };
+        // The old one goes only when the new one is whole.
+        let (own, broken) = (self.dir.join(".git"), scratch_beside(&self.dir));
         let problem = |error: std::io::Error| {
-            GitError::Start(format!("cannot replace {}: {error}", broken.display()))
+            GitError::Start(format!("cannot replace {}: {error}", own.display()))
         };
-        removed.map_err(problem)?;
         // The agent may have taken the whole folder away.
         fs::create_dir_all(&self.dir).map_err(problem)?;
-        self.furnish(&bare, "start").await?;
-        self.git.local(&self.dir, ["reset", "-q", "--mixed", &self.known]).await?;
+        remove(&broken).map_err(problem)?;
+        if fs::symlink_metadata(&own).is_ok() {
+            fs::rename(&own, &broken).map_err(problem)?;
+        }
+        let furnished = self.furnish_anew(&bare).await;
+        if furnished.is_err() && fs::symlink_metadata(&broken).is_ok() {
+            remove(&own).and_then(|()| fs::rename(&broken, &own)).map_err(problem)?;
+        }
+        furnished?;
+        remove(&broken).map_err(problem)?;
         self.head.clone_from(&self.known);
         self.journal.log(Level::Warn, "the checkout has a new `.git`; its files are kept");
         Ok(())
     }
+
+    async fn furnish_anew(&self, bare: &Path) -> Result<(), GitError> {
+        self.furnish(bare, "start").await?;
+        self.git.local(&self.dir, ["reset", "-q", "--mixed", &self.known]).await?;
+        Ok(())
+    }
 }
 
-/// The latest attempt of this execution, before this one, that left a rescue branch.
-fn last_rescue(refs: &Refs, run: &Run) -> Option<Run> {
-    let prefix = format!("{RESCUE_PREFIX}/");
-    let names = refs.branches.iter().filter_map(|(name, _)| name.strip_prefix(&prefix));
-    let runs = names.filter_map(|name| name.parse::<Run>().ok());
-    runs.filter(|other| other.ulid() == run.ulid() && other.attempt() < run.attempt())
-        .max_by_key(Run::attempt)
+/// Where a `.git` that no longer works waits for its end.
+fn scratch_beside(dir: &Path) -> PathBuf {
+    dir.with_extension("broken-git")
+}
+
+/// Removes whatever is there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(kind) if kind.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The branch and the run of the latest attempt of this execution, before this one, that left a
+/// rescue branch.
+fn last_rescue(refs: &Refs, run: &Run) -> Option<(String, Run)> {
+    let of = |name: &str| {
+        let (prefix, run) = name.rsplit_once('/')?;
+        RESCUE_PREFIXES.contains(&prefix).then(|| run.parse::<Run>().ok())?
+    };
+    let runs = refs.branches.iter().filter_map(|(name, _)| Some((name.clone(), of(name)?)));
+    runs.filter(|(_, other)| other.ulid() == run.ulid() && other.attempt() < run.attempt())
+        .max_by_key(|(_, other)| other.attempt())
 }
 
 #[cfg(test)]
@@ -105,7 +149,8 @@ mod tests {
         ];
         let branches = names.map(|name| (name.to_owned(), "c".to_owned())).to_vec();
         let refs = Refs { default: None, branches };
-        let of = |run: &str| last_rescue(&refs, &run.parse().unwrap()).map(|run| run.attempt());
+        let of =
+            |run: &str| last_rescue(&refs, &run.parse().unwrap()).map(|(_, run)| run.attempt());
         assert_eq!(of("01ARZ3NDEKTSV4RRFFQ69G5FAV-0004"), Some(2));
         assert_eq!(of("01ARZ3NDEKTSV4RRFFQ69G5FAV-0001"), None);
         assert_eq!(of("01BX5ZZKBKACTAV9WEVGEMMVRZ-0003"), None);

@@ -1,10 +1,23 @@
-//! Clears up what a broken agent left: operations in progress, locks, a HEAD somewhere else.
+//! Clears up what a broken agent left: files that git would wait for, operations in progress, locks,
+//! a HEAD somewhere else.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ralph_protocol::event::Level;
 
 use super::{Checkout, run::GitError};
+
+/// Largest file in `.git` that is believed, bytes; an index may be larger. Objects are not looked
+/// at: git reads no more of them than they say they hold.
+const MAX_OWN: u64 = 16 << 20;
+const MAX_INDEX: u64 = 1 << 30;
+
+/// Files that git opens wherever they are in the tree, and the largest that it gets to read.
+const READ_BY_GIT: [&str; 3] = [".gitattributes", ".gitignore", ".gitmodules"];
+const MAX_READ: u64 = 16 << 20;
 
 /// Operations in progress and how to leave them.
 const OPERATIONS: [(&str, &[&str], &[&str]); 6] = [
@@ -21,8 +34,9 @@ impl Checkout {
     /// committed or left in the tree is thrown away, except what an aborted operation had staged.
     pub(super) async fn repair(&self) -> Result<(), GitError> {
         let git_dir = self.dir.join(".git");
+        self.remove_traps(&git_dir).await;
         // The agent is gone, so no lock has an owner.
-        let locks = remove_locks(&git_dir, 0);
+        let locks = self.remove_locks();
         if locks > 0 {
             self.journal.log(Level::Warn, format!("{locks} stale git locks were removed"));
         }
@@ -31,14 +45,57 @@ impl Checkout {
                 continue;
             }
             self.journal.log(Level::Warn, format!("an unfinished `git {}` was left", abort[0]));
-            if self.git.local(&self.dir, abort).await.is_err() {
+            if self.git_inert(abort).await.is_err() {
                 // Worst case: its notes go, the tree stays as it is.
-                let _ = self.git.local(&self.dir, quit).await;
+                let _ = self.git_inert(quit).await;
             }
             let left = git_dir.join(sign);
             let _ = if left.is_dir() { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
         }
         self.attach_head().await
+    }
+
+    /// Removes locks whose owner is gone; returns how many.
+    pub(super) fn remove_locks(&self) -> u32 {
+        remove_locks(&self.dir.join(".git"), 0)
+    }
+
+    /// Removes what git would wait for, follow out of the checkout, or read for ever.
+    async fn remove_traps(&self, git_dir: &Path) {
+        let mut traps = traps_in_git(git_dir);
+        traps.extend(traps_in_tree(&self.dir));
+        for path in traps {
+            let name = path.strip_prefix(&self.dir).unwrap_or(&path).display();
+            let text = match fs::remove_file(&path) {
+                Ok(()) => format!("`{name}` was removed: git cannot read it"),
+                Err(error) => format!("`{name}` cannot be removed: {error}"),
+            };
+            self.journal.log(Level::Warn, text);
+        }
+        // A file that is included may be anything anywhere.
+        for file in ["config", "config.worktree"].map(|name| git_dir.join(name)) {
+            if !file.exists() {
+                continue;
+            }
+            let file = file.to_string_lossy().into_owned();
+            let here = |args: &[&str]| -> Vec<String> {
+                let all = ["config", "--no-includes", "--file", &file];
+                all.iter().chain(args).map(|arg| (*arg).to_owned()).collect()
+            };
+            let Some(folder) = self.dir.parent() else { continue };
+            let names = here(&["--name-only", "-z", "--get-regexp", r"^include(if)?\."]);
+            let Ok(names) = self.git.local(folder, names).await else { continue };
+            for name in String::from_utf8_lossy(&names).split('\0').filter(|name| !name.is_empty())
+            {
+                self.journal
+                    .log(Level::Warn, format!("`{name}` was removed from the git settings"));
+                // A section that is named twice is gone the first time.
+                let _ = self.git.local(folder, here(&["--unset-all", name])).await;
+            }
+        }
+        if !git_dir.join("HEAD").exists() && git_dir.is_dir() {
+            let _ = fs::write(git_dir.join("HEAD"), format!("ref: refs/heads/{}\n", self.branch));
+        }
     }
 
     /// HEAD on our branch, with the commits it had. The tree and the index stay as they are.
@@ -67,6 +124,55 @@ impl Checkout {
             self.git.local(&self.dir, ["update-ref", &wanted, base]).await?;
         }
         Ok(())
+    }
+}
+
+/// What git would wait for or read for ever below `.git`: anything but folders and files, and files
+/// that are too large. Hooks are never run.
+fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
+    let mut traps = Vec::new();
+    walk(git_dir, &mut |path, kind, size| {
+        let below = path.strip_prefix(git_dir).unwrap_or(path);
+        let most = match below.iter().next().and_then(|name| name.to_str()) {
+            Some("hooks") => return false,
+            Some("objects" | "lfs" | "modules") => u64::MAX,
+            Some("index") => MAX_INDEX,
+            _ => MAX_OWN,
+        };
+        if !kind.is_dir() && (!kind.is_file() || size() > most) {
+            traps.push(path.to_path_buf());
+        }
+        kind.is_dir()
+    });
+    traps
+}
+
+/// The same for what git opens in the tree. It does not follow links there.
+pub(super) fn traps_in_tree(dir: &Path) -> Vec<PathBuf> {
+    let mut traps = Vec::new();
+    walk(dir, &mut |path, kind, size| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let trap = !kind.is_dir() && !kind.is_symlink() && READ_BY_GIT.contains(&name);
+        if trap && (!kind.is_file() || size() > MAX_READ) {
+            traps.push(path.to_path_buf());
+        }
+        kind.is_dir() && name != ".git"
+    });
+    traps
+}
+
+/// Visits everything below a folder; the answer says whether to go into it.
+fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, fs::FileType, &dyn Fn() -> u64) -> bool) {
+    let mut folders = vec![dir.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            let size = || entry.metadata().map_or(0, |meta| meta.len());
+            let path = entry.path();
+            if visit(&path, kind, &size) {
+                folders.push(path);
+            }
+        }
     }
 }
 

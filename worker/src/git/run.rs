@@ -1,7 +1,7 @@
 //! Runs the `git` program with an environment of our own making.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{Seek, Write},
     path::{Path, PathBuf},
     process::{Output, Stdio},
@@ -14,7 +14,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{process::Command, sync::watch};
 use url::Url;
 
-use crate::journal::now_ms;
+use crate::{
+    journal::now_ms,
+    machine::policy::{COMMIT_BY_MS, PUSH_BY_MS},
+};
 
 /// Longest run of one git command that talks to nobody.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(300);
@@ -66,6 +69,15 @@ impl GitError {
         }
     }
 
+    /// There was no room for what it wrote.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let text = self.to_string();
+        ["No space left on device", "Out of diskspace", "Disk quota exceeded"]
+            .iter()
+            .any(|sign| text.contains(sign))
+    }
+
     /// The remote wants another credential, or one at all.
     #[must_use]
     pub fn is_denied(&self) -> bool {
@@ -88,12 +100,21 @@ pub struct Git {
     program: PathBuf,
     /// The agent's checkout, whose configuration must not say where its own parts are.
     tree: PathBuf,
+    /// Its git folder.
+    git_dir: PathBuf,
     allow_file: bool,
+    /// By when a push must be done after a signal, ms since the epoch.
     hurry: watch::Receiver<Option<u64>>,
+    /// How much earlier than that a local command must be done.
+    margin: Duration,
 }
 
-/// Settings that keep a repository's own configuration from running anything.
-const INERT: [(&str, &str); 22] = [
+/// How long a local command may take when its time is over already: it may be a short one.
+const LEAST: Duration = Duration::from_secs(5);
+
+/// Settings that keep a repository's own configuration from running anything, and from saying that
+/// commits or objects are other than they are.
+const INERT: [(&str, &str); 26] = [
     ("advice.graftFileDeprecated", "false"),
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
@@ -116,10 +137,14 @@ const INERT: [(&str, &str); 22] = [
     ("submodule.recurse", "false"),
     ("fetch.recurseSubmodules", "false"),
     ("user.useConfigOnly", "false"),
+    ("core.commitGraph", "false"),
+    ("core.multiPackIndex", "false"),
+    ("fetch.unpackLimit", "1"),
+    ("i18n.commitEncoding", "UTF-8"),
 ];
 
-/// A setting: its full name and its value.
-pub(super) type Setting = (String, String);
+/// A setting: its full name and its value. A name may hold any bytes.
+pub(super) type Setting = (OsString, OsString);
 
 impl Git {
     /// Git as found now, before any agent could put another one in its place. `tree` is where the
@@ -131,7 +156,20 @@ impl Git {
             .map(|folder| folder.join("git"))
             .find(|candidate| candidate.is_file())
             .unwrap_or_else(|| PathBuf::from("git"));
-        Self { program, tree, allow_file, hurry }
+        let git_dir = tree.join(".git");
+        Self { program, tree, git_dir, allow_file, hurry, margin: Duration::ZERO }
+    }
+
+    /// The same for another working tree of the agent's.
+    #[must_use]
+    pub fn elsewhere(&self, tree: PathBuf, git_dir: PathBuf) -> Self {
+        Self { tree, git_dir, ..self.clone() }
+    }
+
+    /// The same for what comes before the push: after a signal, its local commands end earlier.
+    #[must_use]
+    pub fn early(&self) -> Self {
+        Self { margin: Duration::from_millis(PUSH_BY_MS - COMMIT_BY_MS), ..self.clone() }
     }
 
     /// A signal has said by when a push must be done.
@@ -164,6 +202,8 @@ impl Git {
             // checked.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_GRAFT_FILE", "/dev/null")
+            // A fetch with a depth hides parents that are there.
+            .env("GIT_SHALLOW_FILE", "")
             .env("GIT_AUTHOR_NAME", IDENTITY.0)
             .env("GIT_AUTHOR_EMAIL", IDENTITY.1)
             .env("GIT_COMMITTER_NAME", IDENTITY.0)
@@ -174,9 +214,9 @@ impl Git {
             .process_group(0)
             .kill_on_drop(true);
         if dir == self.tree {
-            command.env("GIT_DIR", dir.join(".git")).env("GIT_WORK_TREE", dir);
+            command.env("GIT_DIR", &self.git_dir).env("GIT_WORK_TREE", dir);
         }
-        let inert = INERT.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let inert = INERT.map(|(name, value)| (name.into(), value.into()));
         let mut count = 0;
         for (name, value) in inert.into_iter().chain(settings) {
             command.env(format!("GIT_CONFIG_KEY_{count}"), name);
@@ -206,10 +246,7 @@ impl Git {
         settings: Vec<Setting>,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Vec<u8>, GitError> {
-        let args: Vec<A> = args.into_iter().collect();
-        let mut command = self.command(dir, settings);
-        command.env("GIT_ALLOW_PROTOCOL", "file");
-        finish(command, &args, LOCAL_TIMEOUT).await
+        self.here(self.command(dir, settings), args).await
     }
 
     /// As [`Git::local`], with something to read on stdin.
@@ -222,7 +259,17 @@ impl Git {
         args: impl IntoIterator<Item = A>,
         input: Vec<u8>,
     ) -> Result<Vec<u8>, GitError> {
-        let args: Vec<A> = args.into_iter().collect();
+        self.fed_with(dir, Vec::new(), args, input).await
+    }
+
+    /// As [`Git::fed`], with more settings.
+    pub(super) async fn fed_with<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        settings: Vec<Setting>,
+        args: impl IntoIterator<Item = A>,
+        input: Vec<u8>,
+    ) -> Result<Vec<u8>, GitError> {
         // A file, not a pipe: git may write much before it has read all.
         let file = tempfile::tempfile()
             .and_then(|mut file| {
@@ -231,9 +278,37 @@ impl Git {
                 Ok(file)
             })
             .map_err(|error| GitError::Start(error.to_string()))?;
+        let mut command = self.command(dir, settings);
+        command.stdin(file);
+        self.here(command, args).await
+    }
+
+    /// As [`Git::local`], from a file and to a file: neither has to fit in memory.
+    pub(super) async fn piped<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        args: impl IntoIterator<Item = A>,
+        input: impl Into<Stdio>,
+        output: impl Into<Stdio>,
+    ) -> Result<(), GitError> {
         let mut command = self.command(dir, []);
-        command.env("GIT_ALLOW_PROTOCOL", "file").stdin(file);
-        finish(command, &args, LOCAL_TIMEOUT).await
+        command.stdin(input).stdout(output);
+        self.here(command, args).await.map(drop)
+    }
+
+    /// Runs a command that talks to nobody. After a signal it ends in time for the push.
+    async fn here<A: AsRef<OsStr>>(
+        &self,
+        mut command: Command,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<u8>, GitError> {
+        let args: Vec<A> = args.into_iter().collect();
+        command.env("GIT_ALLOW_PROTOCOL", "file");
+        let mut hurry = self.hurry.clone();
+        tokio::select! {
+            done = finish(command, &args, LOCAL_TIMEOUT) => done,
+            () = too_late(&mut hurry, self.margin, LEAST) => Err(GitError::Hurried(first(&args))),
+        }
     }
 
     /// As [`Git::local`], but the answer is text without the newline at its end.
@@ -264,8 +339,8 @@ impl Git {
     ) -> Result<Vec<u8>, GitError> {
         let args: Vec<A> = args.into_iter().collect();
         let mut settings = vec![
-            ("http.followRedirects".to_owned(), "false".to_owned()),
-            ("credential.helper".to_owned(), String::new()),
+            ("http.followRedirects".into(), "false".into()),
+            ("credential.helper".into(), OsString::new()),
         ];
         if let Some(credential) = credential {
             let pair = format!("{}:{}", credential.username, credential.token.expose());
@@ -273,7 +348,7 @@ impl Git {
             // Only this host ever sees it. git compares the port too.
             let port = repo.port().map(|port| format!(":{port}")).unwrap_or_default();
             let name = format!("http.https://{}{port}/.extraHeader", credential.host);
-            settings.push((name, format!("Authorization: Basic {basic}")));
+            settings.push((name.into(), format!("Authorization: Basic {basic}").into()));
         }
         let mut command = self.command(dir, settings);
         command.env("GIT_ALLOW_PROTOCOL", if self.allow_file { "https:file" } else { "https" });
@@ -286,9 +361,8 @@ impl Git {
             Patience::Fixed(timeout) => finish(command, &args, timeout).await,
             Patience::UntilHurried(timeout) => tokio::select! {
                 done = finish(command, &args, timeout) => done,
-                () = too_late(&mut hurry) => {
-                    let name = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned());
-                    Err(GitError::Hurried(name.unwrap_or_default()))
+                () = too_late(&mut hurry, Duration::ZERO, Duration::ZERO) => {
+                    Err(GitError::Hurried(first(&args)))
                 }
             },
         }
@@ -298,14 +372,21 @@ impl Git {
 /// Author and committer of the worker's commits. The domain is reserved (RFC 2606).
 pub(super) const IDENTITY: (&str, &str) = ("ralph-loop-cloud", "ralph@worker.invalid");
 
-/// Returns when a signal came and its time is over; never without one.
-async fn too_late(hurry: &mut watch::Receiver<Option<u64>>) {
+/// Returns when a signal came and its time less `margin` is over, but not before it had `least`;
+/// never without a signal.
+async fn too_late(hurry: &mut watch::Receiver<Option<u64>>, margin: Duration, least: Duration) {
     let by = match hurry.wait_for(Option::is_some).await {
         Ok(by) => by.unwrap_or(u64::MAX),
         // Nobody is left who could hurry us.
         Err(_) => return std::future::pending().await,
     };
-    tokio::time::sleep(Duration::from_millis(by.saturating_sub(now_ms()))).await;
+    let left = Duration::from_millis(by.saturating_sub(now_ms()));
+    tokio::time::sleep(left.saturating_sub(margin).max(least)).await;
+}
+
+/// A command's name, for its error.
+fn first<A: AsRef<OsStr>>(args: &[A]) -> String {
+    args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Ends git's helpers with it when nobody waits any more: one of them holds the credential.
@@ -325,8 +406,7 @@ async fn finish<A: AsRef<OsStr>>(
     args: &[A],
     timeout: Duration,
 ) -> Result<Vec<u8>, GitError> {
-    let name =
-        args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
+    let name = first(args);
     let child = command.args(args).spawn().map_err(|error| GitError::Start(error.to_string()))?;
     let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
     let output: Output = match tokio::time::timeout(timeout, child.wait_with_output()).await {
@@ -348,7 +428,7 @@ async fn finish<A: AsRef<OsStr>>(
 
 /// The first and the last lines of a text that is long.
 fn ends(text: &str) -> String {
-    const MOST: usize = 2_000;
+    const MOST: usize = 32_000;
     if text.len() <= 2 * MOST {
         return text.to_owned();
     }
@@ -364,8 +444,8 @@ mod tests {
     #[test]
     fn a_long_text_keeps_its_beginning_and_its_end() {
         assert_eq!(ends("short"), "short");
-        let text = format!("first{}last", "é".repeat(10_000));
+        let text = format!("first{}last", "é".repeat(100_000));
         let kept = ends(&text);
-        assert!(kept.starts_with("first") && kept.ends_with("last") && kept.len() < 4_100);
+        assert!(kept.starts_with("first") && kept.ends_with("last") && kept.len() < 64_100);
     }
 }

@@ -223,8 +223,6 @@ impl Machine {
         out.push(Effect::Save(SaveOrder {
             ledger: self.ledger,
             wip: self.draining.is_some() || self.overdue,
-            // From the signal on there are 120 s: see the timetable in `policy`.
-            give_up: self.draining.map(|since| since + policy::PUSH_BY_MS),
         }));
     }
 

@@ -11,9 +11,12 @@ use super::{After, Effect, Machine, Phase, Terms, Usd};
 pub const AGENT_GRACE_MS: u64 = 10_000;
 
 /// After a signal, pushing to the branch is given up this much later and the rescue branch is
-/// tried. Fargate kills 120 s after the signal; the agent is gone after 20 s, the commit made
-/// after 30 s, and 105 s are the end of it all.
+/// tried. Fargate kills 120 s after the signal; the agent is gone after 20 s, and 105 s are the end
+/// of it all.
 pub const PUSH_BY_MS: u64 = 70_000;
+
+/// After a signal, what is not committed this much later stays out of the commit.
+pub const COMMIT_BY_MS: u64 = 35_000;
 
 /// How long pushing to the rescue branch may take.
 pub const RESCUE_MS: u64 = 12_000;
@@ -92,11 +95,12 @@ impl Machine {
         out.push(Effect::Emit(Level::Warn, Kind::Interrupt { signal: name.to_owned() }));
         if !again {
             self.draining = Some(now);
+            out.push(Effect::Hurry(now + PUSH_BY_MS));
         }
         match self.phase.clone() {
             Phase::Running => out.push(if again { Effect::KillAgent } else { Effect::StopAgent }),
             // What is being saved is saved, but in time; `saved` sees the signal.
-            Phase::Saving(_) => out.push(Effect::Hurry(self.draining.unwrap_or(now) + PUSH_BY_MS)),
+            Phase::Saving(_) => {}
             Phase::SavingLater(after) => self.save(after, out),
             Phase::Boot
             | Phase::Preparing

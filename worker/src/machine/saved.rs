@@ -39,11 +39,13 @@ impl Machine {
                 return self.end(RunExit::Interrupted, Some(text), out);
             }
             Push::Conflict { text, .. } => return self.end(RunExit::PushConflict, Some(text), out),
+            Push::Lost(text) => return self.end(RunExit::Unpushed, Some(text), out),
             Push::Denied(text) => return self.end(RunExit::Git, Some(text), out),
             Push::Failed(text) => return self.push_failed(now, after, text, out),
-            Push::Unmade(text) if self.draining.is_some() => {
+            Push::Unmade(text) | Push::NoSpace(text) if self.draining.is_some() => {
                 return self.end(RunExit::Interrupted, Some(text), out);
             }
+            Push::NoSpace(text) => return self.end(RunExit::NoSpace, Some(text), out),
             Push::Unmade(text) => return self.end(RunExit::Git, Some(text), out),
         }
         self.push_failures = 0;
@@ -77,13 +79,12 @@ impl Machine {
         let (branch, pushed) = match &saved.push {
             Push::Nothing => return,
             Push::Pushed => (self.terms.branch.clone(), true),
-            Push::Conflict { rescue: Some(rescue), .. } | Push::Rescued { rescue, .. } => {
-                (rescue.clone(), true)
-            }
-            Push::Conflict { rescue: None, .. }
+            Push::Conflict { rescue, .. } | Push::Rescued { rescue, .. } => (rescue.clone(), true),
+            Push::Lost(_)
             | Push::Denied(_)
             | Push::Failed(_)
-            | Push::Unmade(_) => (self.terms.branch.clone(), false),
+            | Push::Unmade(_)
+            | Push::NoSpace(_) => (self.terms.branch.clone(), false),
         };
         let level = if pushed { Level::Info } else { Level::Error };
         let commit = saved.commit.clone();

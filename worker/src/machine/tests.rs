@@ -101,7 +101,7 @@ fn what_follows_what() {
     let used = |iterations, dollars| {
         prepared(Ledger { iterations, cost: Usd::from_dollars(dollars) }, false)
     };
-    let conflict = || Push::Conflict { rescue: None, text: text() };
+    let conflict = || Push::Conflict { rescue: "r".into(), text: text() };
     let rescued = || Push::Rescued { rescue: "r".into(), text: text() };
     let cases: Vec<(Vec<Event>, &str)> = vec![
         (vec![Start], "prepare"),
@@ -180,6 +180,18 @@ fn what_follows_what() {
             "end Interrupted",
         ),
         (vec![Start, ready(), attempted(Ok), term()], "push by 73000"),
+        (
+            vec![Start, ready(), attempted(Ok), pushed(true, false, Push::Lost(text()))],
+            "end Unpushed",
+        ),
+        (
+            vec![Start, ready(), attempted(Ok), pushed(true, false, Push::NoSpace(text()))],
+            "end NoSpace",
+        ),
+        (
+            vec![Start, ready(), attempted(Ok), term(), pushed(true, false, Push::NoSpace(text()))],
+            "end Interrupted",
+        ),
         (vec![Start, ready(), attempted(Ok), term(), saved()], "end Interrupted"),
         (vec![Start, ready(), attempted(Crash(text())), saved(), term()], "end Interrupted"),
         (
@@ -253,12 +265,12 @@ fn a_service_that_stays_down_ends_the_task_for_now() {
 
 #[test]
 fn after_a_signal_the_push_has_a_time_limit() {
-    let (_, effects) = play(
-        terms(),
-        [Event::Start, ready(), Event::Signal("SIGTERM"), attempted(Outcome::Interrupted)],
-    );
-    let Some(Effect::Save(order)) = effects.last() else { panic!("{effects:?}") };
-    assert_eq!(order.give_up, Some(NOW + 2_000 + policy::PUSH_BY_MS));
+    let (machine, effects) = play(terms(), [Event::Start, ready(), Event::Signal("SIGTERM")]);
+    let by = NOW + 2_000 + policy::PUSH_BY_MS;
+    assert!(effects.contains(&Effect::Hurry(by)), "{effects:?}");
+    // The second one changes nothing about it.
+    let (_, effects) = machine.step(NOW + 9_000, Event::Signal("SIGTERM"));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Hurry(_))), "{effects:?}");
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -283,7 +295,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         Push::Failed(text()),
         Push::Unmade(text()),
         Push::Denied(text()),
-        Push::Conflict { rescue: None, text: text() },
+        Push::Conflict { rescue: "r".into(), text: text() },
+        Push::Lost(text()),
+        Push::NoSpace(text()),
         Push::Rescued { rescue: "r".into(), text: text() },
     ]);
     prop_oneof![

@@ -109,8 +109,8 @@ pub enum Effect {
     StopAgent,
     /// Stop it without waiting for it.
     KillAgent,
-    /// What is being pushed must be on its branch by then, ms since the epoch, or on the rescue
-    /// branch.
+    /// A signal came: what is pushed must be on its branch by then, ms since the epoch, or on the
+    /// rescue branch.
     Hurry(u64),
     /// Commit and push; answered by [`Event::Saved`].
     Save(SaveOrder),
@@ -239,8 +239,6 @@ pub struct SaveOrder {
     pub ledger: Ledger,
     /// The work was cut off in the middle.
     pub wip: bool,
-    /// Pushing to the branch is given up at this time, ms since the epoch, for the rescue branch.
-    pub give_up: Option<u64>,
 }
 
 /// A checkpoint, ended.
@@ -274,17 +272,21 @@ pub enum Push {
     },
     /// Not on the branch: it went elsewhere without us.
     Conflict {
-        /// Where the work lies instead; `None` when even that failed.
-        rescue: Option<String>,
+        /// Where the work lies instead.
+        rescue: String,
         /// Why.
         text: String,
     },
+    /// The remote refuses the work everywhere: it is lost with the machine.
+    Lost(String),
     /// The credential was refused.
     Denied(String),
     /// The remote could not be reached.
     Failed(String),
     /// There is nothing to push: no commit could be made.
     Unmade(String),
+    /// No commit could be made, because the disk is full.
+    NoSpace(String),
 }
 
 /// What the verify command said.

@@ -12,6 +12,8 @@ mod https;
 mod interruption;
 mod limits;
 mod model;
+mod places;
 mod rescue;
 mod soak;
 mod states;
+mod traps;

@@ -1,0 +1,124 @@
+//! Makes room on a full disk: what git could fetch or a tool could make again goes first, and the
+//! work is committed.
+
+use std::{
+    cmp::Reverse,
+    ffi::OsString,
+    fs, io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use ralph_protocol::event::Level;
+
+use super::{
+    Checkout,
+    run::GitError,
+    stage::{MAX_FILE, Tree, paths},
+    volume::{is_within, too_much},
+};
+
+/// With less than this free, an error counts as one for lack of space, bytes.
+const NEARLY_NOTHING: u64 = 1 << 20;
+
+/// How much a checkpoint needs, bytes: something for itself, and each file's content as an object,
+/// in the pack that leaves the checkout and in the repository that is pushed from.
+const ROOM: u64 = 4 << 20;
+const COPIES: u64 = 3;
+
+/// How many names go into one text.
+const MOST_NAMES: usize = 20;
+
+impl Checkout {
+    /// Whether a command failed for lack of space. Git does not always say so.
+    pub(super) fn is_full(&self, error: &GitError) -> bool {
+        error.is_full() || self.is_full_now()
+    }
+
+    /// Whether hardly anything is free.
+    pub(super) fn is_full_now(&self) -> bool {
+        [self.dir.clone(), std::env::temp_dir()].iter().any(|dir| free(dir) < NEARLY_NOTHING)
+    }
+
+    /// Removes files until what is left can be committed: the agent's temporary files, what no
+    /// commit may hold, what is ignored, then the largest untracked files. Says what is gone.
+    pub(super) async fn free(&self) -> String {
+        let mut gone = Vec::new();
+        let temporary = self.home.join("tmp");
+        if remove(&temporary).is_ok_and(|()| fs::create_dir_all(&temporary).is_ok()) {
+            gone.push("temporary files".to_owned());
+        }
+        self.remove_locks();
+        let mut files = self.untracked(&["--exclude-standard"]).await;
+        let sizes = files.iter().map(|(path, size)| (path.as_os_str(), *size, true));
+        let out = too_much(sizes, self.limits);
+        let stays_out = |path: &OsString, size| size > MAX_FILE || is_within(path, &out).is_some();
+        self.remove_all(&mut files, &mut gone, |path, size| stays_out(path, size));
+        let needed = |files: &[(OsString, u64)]| {
+            ROOM + COPIES * files.iter().map(|(_, size)| size).sum::<u64>()
+        };
+        if free(&self.dir) < needed(&files) {
+            let mut ignored = self.untracked(&["--ignored", "--exclude-standard"]).await;
+            self.remove_all(&mut ignored, &mut gone, |_, _| true);
+        }
+        files.sort_by_key(|(_, size)| Reverse(*size));
+        while free(&self.dir) < needed(&files) && !files.is_empty() {
+            let mut largest = vec![files.remove(0)];
+            self.remove_all(&mut largest, &mut gone, |_, _| true);
+        }
+        let more = gone.len().saturating_sub(MOST_NAMES);
+        gone.truncate(MOST_NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let text = format!(
+            "The disk was full. To save the work, these files were removed: {}{more}.",
+            gone.join(", ")
+        );
+        self.journal.log(Level::Error, text.clone());
+        format!("{text} Keep large files out of the checkout, or free the disk as you go.")
+    }
+
+    /// Untracked files and their sizes, bytes.
+    async fn untracked(&self, which: &[&str]) -> Vec<(OsString, u64)> {
+        let inert = Tree { git: &self.git, dir: &self.dir }.inert_drivers().await;
+        let args = [&["ls-files", "-z", "--others"], which].concat();
+        let listed = self.git.with(&self.dir, inert, args).await.unwrap_or_default();
+        // A repository inside this one ends in a slash, and is left alone.
+        let files = paths(&listed).filter(|path| !path.as_bytes().ends_with(b"/"));
+        let size = |path: &Path| fs::symlink_metadata(path).map_or(0, |meta| meta.len());
+        files.map(|path| (path.to_owned(), size(&self.dir.join(path)))).collect()
+    }
+
+    /// Removes the files that are meant, and takes them off the list.
+    fn remove_all(
+        &self,
+        files: &mut Vec<(OsString, u64)>,
+        gone: &mut Vec<String>,
+        meant: impl Fn(&OsString, u64) -> bool,
+    ) {
+        files.retain(|(path, size)| {
+            let removed = meant(path, *size) && remove(&self.dir.join(path)).is_ok();
+            if removed {
+                gone.push(format!("`{}` ({size} bytes)", path.display()));
+            }
+            !removed
+        });
+    }
+}
+
+/// Removes a file, or a folder with all that is in it, and never what a link leads to.
+fn remove(path: &PathBuf) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    }
+}
+
+/// What is free for this user, bytes; everything when nobody knows.
+fn free(dir: &Path) -> u64 {
+    rustix::fs::statvfs(dir).map_or(u64::MAX, |stat| {
+        // A file system may have room and no inodes.
+        let inodes_are_out = stat.f_files > 0 && stat.f_favail == 0;
+        if inodes_are_out { 0 } else { stat.f_bavail.saturating_mul(stat.f_frsize) }
+    })
+}
