@@ -16,7 +16,7 @@ pub enum Stopped {
     TooLong,
     /// It said nothing for too long.
     Silent,
-    /// It gave its result and stayed: that counts as an end.
+    /// It gave its result, had nothing under way, and neither ended nor said anything.
     Lingered,
 }
 
@@ -51,24 +51,33 @@ pub fn classify(end: &End) -> Outcome {
         return outcome;
     }
     let transcript = end.transcript;
-    match &transcript.result {
-        Some(result) if !result.is_error && result.subtype == "success" => Outcome::Ok,
+    // An agent that died in a turn has said nothing about it, whatever it said before.
+    let died = transcript.open_turns > 0 && end.code != Some(0);
+    match transcript.result.as_ref().filter(|_| !died) {
+        Some(result) if result.is_good() => Outcome::Ok,
         Some(result) => by_result(result, end),
         None => without_result(end),
     }
 }
 
+/// A stop cuts an agent off, unless it had given its last result. Then only a request (which it was
+/// about to fulfil by itself) leaves a good end good.
 fn by_stop(end: &End) -> Option<Outcome> {
-    let has_result = end.transcript.result.is_some();
-    match end.stopped? {
-        Stopped::ByRequest if !has_result => Some(Outcome::Interrupted),
-        Stopped::TooLong if !has_result => {
+    let result = end.transcript.result.as_ref().filter(|_| !end.transcript.under_way());
+    match (end.stopped?, result) {
+        (Stopped::ByRequest, None) => Some(Outcome::Interrupted),
+        (Stopped::ByRequest, Some(_)) => None,
+        (Stopped::TooLong, None) => {
             Some(Outcome::Timeout("the iteration took too long and was stopped".to_owned()))
         }
-        Stopped::Silent if !has_result => {
+        (Stopped::Silent, None) => {
             Some(Outcome::Timeout("the agent said nothing for too long and was stopped".to_owned()))
         }
-        _ => None,
+        // Something more began while it was being stopped.
+        (Stopped::Lingered, None) => Some(Outcome::Timeout(
+            "the agent went on after its result when it was already being stopped".to_owned(),
+        )),
+        (_, Some(result)) => result.is_good().then_some(Outcome::Partial),
     }
 }
 
@@ -166,6 +175,9 @@ mod tests {
 
     const OK: &str = r#"{"type":"result","subtype":"success","is_error":false}"#;
     const INIT: &str = r#"{"type":"system","subtype":"init"}"#;
+    const TASK: &str =
+        r#"{"type":"system","subtype":"background_tasks_changed","tasks":[{"task_id":"b1"}]}"#;
+    const NO_TASK: &str = r#"{"type":"system","subtype":"background_tasks_changed","tasks":[]}"#;
 
     fn api(status: u16) -> String {
         format!(
@@ -189,8 +201,26 @@ mod tests {
         let cases: &[Case] = &[
             (&[INIT, OK], Some(0), None, "ok"),
             (&[INIT, OK], Some(1), None, "ok"),
-            (&[INIT, OK], None, Some(Lingered), "ok"),
+            (&[INIT, OK], None, Some(Lingered), "partial"),
+            (&[INIT, OK], None, Some(TooLong), "partial"),
+            (&[INIT, &api(529)], None, Some(Lingered), "transient"),
             (&[INIT, OK], None, Some(ByRequest), "ok"),
+            // A task in the background, and the turn that its end begins.
+            (&[INIT, TASK, OK], None, Some(Silent), "timeout"),
+            (&[INIT, TASK, OK], None, Some(TooLong), "timeout"),
+            (&[INIT, TASK, OK], None, Some(ByRequest), "interrupted"),
+            (&[INIT, TASK, OK, NO_TASK], None, Some(Lingered), "partial"),
+            (&[INIT, TASK, OK, NO_TASK, INIT], None, Some(Lingered), "timeout"),
+            (&[INIT, TASK, OK, NO_TASK, INIT], None, Some(Silent), "timeout"),
+            (&[INIT, TASK, OK, NO_TASK, INIT], None, Some(ByRequest), "interrupted"),
+            (&[INIT, TASK, OK, NO_TASK, INIT], None, None, "crash"),
+            (&[INIT, TASK, OK, NO_TASK, INIT, OK], None, Some(Lingered), "partial"),
+            (&[INIT, TASK, OK, NO_TASK, INIT, OK], Some(0), None, "ok"),
+            (&[INIT, TASK, OK, NO_TASK, INIT, &api(529)], Some(1), None, "transient"),
+            // Results that were held back until a helper had ended.
+            (&[INIT, TASK, NO_TASK, INIT, OK, OK], Some(0), None, "ok"),
+            (&[INIT, TASK, NO_TASK, INIT, OK], None, Some(Silent), "timeout"),
+            (&[INIT, INIT, OK], Some(0), None, "ok"),
             (&[INIT, warning, OK], Some(0), None, "ok"),
             (&[INIT, echoed, OK], Some(0), None, "ok"),
             (&[INIT, echoed], Some(1), None, "crash"),

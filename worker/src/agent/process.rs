@@ -50,7 +50,7 @@ pub trait Runner {
     ) -> impl Future<Output = Attempt>;
 }
 
-/// How long the agent may stay after its result line.
+/// How long the agent may stay, and say nothing, after a result with nothing under way.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// After the agent's end: how long to wait for more of what is still in the pipes.
@@ -130,7 +130,12 @@ impl Runner for Process {
         Attempt {
             outcome,
             cost: settled.cost,
-            tokens: if result.cost.is_some() { result.tokens } else { metered.tokens },
+            // The agent's own leave out those of its helpers.
+            tokens: if metered.tokens == Tokens::default() {
+                result.tokens
+            } else {
+                metered.tokens
+            },
             turns: result.turns,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
@@ -201,25 +206,19 @@ impl Watched<'_> {
 
         let too_long = begun + self.process.timeout;
         let mut heard = begun;
-        let mut lingering_since: Option<Instant> = None;
         let mut stopped = None;
         let mut kill_at: Option<Instant> = None;
         let mut open = true;
         let status = loop {
-            let silent_at = heard + self.process.silence;
-            let linger_at = lingering_since.map(|since| since + LINGER);
-            let timer = match kill_at {
-                Some(at) => at,
-                None => linger_at.unwrap_or(too_long.min(silent_at)),
-            };
+            // With its result it has said that it is done, unless something is still under way.
+            let lingers = self.transcript.result.is_some() && !self.transcript.under_way();
+            let silence = if lingers { LINGER } else { self.process.silence };
+            let timer = kill_at.unwrap_or_else(|| too_long.min(heard + silence));
             tokio::select! {
                 status = child.wait() => break status.ok(),
                 Some(lines) = self.process.next(&mut stdout) => {
                     heard = Instant::now();
                     self.stdout(lines);
-                    if self.transcript.result.is_some() && lingering_since.is_none() {
-                        lingering_since = Some(heard);
-                    }
                 }
                 Some(lines) = self.process.next(&mut stderr) => {
                     heard = Instant::now();
@@ -242,14 +241,17 @@ impl Watched<'_> {
                         let _ = child.start_kill();
                         kill_at = Some(Instant::now() + Duration::from_secs(1));
                     } else {
-                        let now = Instant::now();
-                        stopped = Some(if linger_at.is_some() {
-                            Stopped::Lingered
-                        } else if now >= too_long {
+                        stopped = Some(if Instant::now() >= too_long {
                             Stopped::TooLong
+                        } else if lingers {
+                            Stopped::Lingered
                         } else {
                             Stopped::Silent
                         });
+                        if lingers {
+                            let text = "the agent gave its result but did not end, and was stopped";
+                            self.process.journal.log(Level::Warn, text);
+                        }
                         kill_at = Some(begin_end(group, AGENT_GRACE_MS));
                     }
                 }
