@@ -2,6 +2,8 @@
 //! the result line, `assistant.error`, `rate_limit_event`, `api_retry`, the exit status. Never
 //! from the text of a tool, which anybody can write.
 
+use std::time::Duration;
+
 use crate::{
     agent::stream::{ResultLine, Transcript},
     machine::Outcome,
@@ -23,6 +25,8 @@ pub enum Stopped {
 /// What the gateway knows: it saw the service's own answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gateway {
+    /// The agent has sent it a request.
+    pub asked: bool,
     /// It refused a request because the cost limit is reached.
     pub over_budget: bool,
     /// Every key is refused (authentication or billing).
@@ -42,7 +46,23 @@ pub struct End<'a> {
     pub stopped: Option<Stopped>,
     /// What the gateway knows.
     pub gateway: Gateway,
+    /// How it began.
+    pub start: Start,
 }
+
+/// What tells a program that refuses to start from one that fails at its work.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// The command asks for stream-json.
+    pub wants_json: bool,
+    /// How long the program ran.
+    pub took: Duration,
+    /// The end of what it wrote.
+    pub last_words: String,
+}
+
+/// Longest that a program takes to look at its arguments and refuse them.
+const REFUSES_WITHIN: Duration = Duration::from_secs(10);
 
 /// The outcome.
 #[must_use]
@@ -104,6 +124,10 @@ fn without_result(end: &End) -> Outcome {
             Some(126 | 127) => {
                 Outcome::Configuration("the agent's program cannot be run".to_owned())
             }
+            Some(code) if refused(code, end) => Outcome::Configuration(format!(
+                "the agent refuses to start (code {code})\nhint: check RALPH_AGENT_COMMAND\n{}",
+                end.start.last_words
+            )),
             code => crash(code),
         };
     }
@@ -111,6 +135,15 @@ fn without_result(end: &End) -> Outcome {
         return failure(end, "", None);
     }
     crash(end.code)
+}
+
+/// The next attempt would end in the same way: the program was told to write stream-json, and ended at
+/// once by itself without a line of it and without a request. Codes from 128 on are a shell's names
+/// for signals.
+fn refused(code: i32, end: &End) -> bool {
+    let by_itself = end.stopped.is_none() && code < 128;
+    let Start { wants_json, took, .. } = end.start;
+    by_itself && wants_json && !end.gateway.asked && took < REFUSES_WITHIN
 }
 
 fn crash(code: Option<i32>) -> Outcome {
@@ -169,8 +202,8 @@ mod tests {
         for line in lines {
             transcript.take(line.as_bytes());
         }
-        classify(&End { transcript: &transcript, code, stopped, gateway: Gateway::default() })
-            .name()
+        let end = End { code, stopped, ..end_of(&transcript, Gateway::default()) };
+        classify(&end).name()
     }
 
     const OK: &str = r#"{"type":"result","subtype":"success","is_error":false}"#;
@@ -281,12 +314,7 @@ mod tests {
         let mut transcript = Transcript::default();
         transcript.take(br#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1700000000}}"#);
         transcript.take(api(429).as_bytes());
-        let end = End {
-            transcript: &transcript,
-            code: Some(1),
-            stopped: None,
-            gateway: Gateway::default(),
-        };
+        let end = end_of(&transcript, Gateway::default());
         assert_eq!(classify(&end), Outcome::RateLimited(Some(1_700_000_000_000)));
     }
 
@@ -305,6 +333,41 @@ mod tests {
     }
 
     fn end_of(transcript: &Transcript, gateway: Gateway) -> End<'_> {
-        End { transcript, code: Some(1), stopped: None, gateway }
+        End { transcript, code: Some(1), stopped: None, gateway, start: Start::default() }
+    }
+
+    #[test]
+    fn a_program_that_refuses_to_start_is_told_from_one_that_fails() {
+        let asked = || Gateway { asked: true, ..Gateway::default() };
+        let silent = Gateway::default;
+        type Case<'a> = (&'a [&'a str], Option<i32>, bool, Gateway, u64, &'a str);
+        let cases: &[Case] = &[
+            (&[], Some(1), true, silent(), 1, "configuration"),
+            (&["error: unknown option"], Some(1), true, silent(), 1, "configuration"),
+            // A program that need not speak stream-json may fail as it likes.
+            (&[], Some(1), false, silent(), 1, "crash"),
+            // It was at work.
+            (&[INIT], Some(1), true, silent(), 1, "crash"),
+            (&[], Some(1), true, asked(), 1, "crash"),
+            (&[], Some(1), true, silent(), 11, "crash"),
+            // It did not refuse: it was killed.
+            (&[], None, true, silent(), 1, "crash"),
+            (&[], Some(137), true, silent(), 1, "crash"),
+            (&[], Some(0), true, silent(), 1, "ok"),
+        ];
+        for (lines, code, wants_json, gateway, seconds, expected) in cases {
+            let mut transcript = Transcript::default();
+            lines.iter().for_each(|line| drop(transcript.take(line.as_bytes())));
+            let start = Start {
+                wants_json: *wants_json,
+                took: Duration::from_secs(*seconds),
+                last_words: "unknown option `--x`".to_owned(),
+            };
+            let end = End { code: *code, start, ..end_of(&transcript, gateway.clone()) };
+            let outcome = classify(&end);
+            assert_eq!(outcome.name(), *expected, "{lines:?} {code:?} {seconds} s");
+            let says = outcome.text().unwrap_or_default().contains("unknown option `--x`");
+            assert_eq!(says, *expected == "configuration");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! and nothing left behind.
 
 use std::{
+    collections::VecDeque,
     future::Future,
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -20,7 +21,7 @@ use tokio::{
 use super::{command, lines::Source, stream::Transcript, sweep};
 use crate::{
     account::Account,
-    classify::{self, End, Stopped},
+    classify::{self, End, Start, Stopped},
     gateway::price,
     journal::Journal,
     machine::{Attempt, Order, Outcome, Usd, policy::AGENT_GRACE_MS},
@@ -97,10 +98,15 @@ impl Runner for Process {
         }
 
         let mut transcript = Transcript::default();
+        let mut last_words = LastWords::default();
         let (code, stopped) = match self.spawn(&words, environment) {
             Ok(child) => {
-                let watched =
-                    Watched { process: self, transcript: &mut transcript, stop: &mut stop };
+                let watched = Watched {
+                    process: self,
+                    transcript: &mut transcript,
+                    last_words: &mut last_words,
+                    stop: &mut stop,
+                };
                 watched.watch(child, prompt, begun).await
             }
             Err(error) => {
@@ -114,13 +120,20 @@ impl Runner for Process {
                 (Some(127), None)
             }
         };
+        let took = begun.elapsed();
         let (metered, gateway) = lease.close().await;
         if transcript.broken_lines > 0 {
             let text =
                 format!("{} lines of the agent's output were broken", transcript.broken_lines);
             self.journal.log(Level::Warn, text);
         }
-        let outcome = classify::classify(&End { transcript: &transcript, code, stopped, gateway });
+        let start = Start {
+            wants_json: command::wants_json(&self.template),
+            took,
+            last_words: last_words.text(),
+        };
+        let end = End { transcript: &transcript, code, stopped, gateway, start };
+        let outcome = classify::classify(&end);
         let result = transcript.result.unwrap_or_default();
         let settled = price::settle(metered.known, metered.unknown, result.cost);
         if let Some(text) = settled.says {
@@ -183,6 +196,7 @@ impl Process {
 struct Watched<'a> {
     process: &'a Process,
     transcript: &'a mut Transcript,
+    last_words: &'a mut LastWords,
     stop: &'a mut watch::Receiver<Stop>,
 }
 
@@ -293,6 +307,9 @@ impl Watched<'_> {
     fn stdout(&mut self, lines: Vec<Vec<u8>>) {
         for line in lines {
             let events = self.transcript.take(&line);
+            if !self.transcript.speaks_json {
+                self.last_words.take(&line);
+            }
             // It may be large, and its text lives on in the events.
             drop(line);
             for (level, kind) in events {
@@ -303,9 +320,35 @@ impl Watched<'_> {
 
     fn stderr(&mut self, lines: Vec<Vec<u8>>) {
         for line in lines {
+            self.last_words.take(&line);
             let text = String::from_utf8_lossy(&line).into_owned();
             self.process.journal.emit(Level::Warn, Kind::AgentStderr { text });
         }
+    }
+}
+
+/// The last lines that were not stream-json, for whoever must know why a program did not start.
+#[derive(Default)]
+struct LastWords(VecDeque<String>);
+
+impl LastWords {
+    const LINES: usize = 5;
+
+    /// Longer lines are left out: in a part of one, a secret would not be recognised.
+    const LONGEST: usize = 1_000;
+
+    fn take(&mut self, line: &[u8]) {
+        if line.len() > Self::LONGEST || line.trim_ascii().is_empty() {
+            return;
+        }
+        self.0.push_back(String::from_utf8_lossy(line).into_owned());
+        if self.0.len() > Self::LINES {
+            self.0.pop_front();
+        }
+    }
+
+    fn text(self) -> String {
+        Vec::from(self.0).join("\n")
     }
 }
 

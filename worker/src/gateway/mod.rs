@@ -62,6 +62,8 @@ pub(crate) struct State {
     keys: keys::KeyRing,
     /// The key the agent must show; `None` between attempts.
     dummy: Option<String>,
+    /// The agent of this attempt has sent a request.
+    asked: bool,
     /// A request of this attempt was refused because the limit is reached.
     over_budget: bool,
     /// Models whose prices are not known here, each reported once.
@@ -84,6 +86,7 @@ impl Gateway {
         let state = State {
             keys: keys::KeyRing::new(keys),
             dummy: None,
+            asked: false,
             over_budget: false,
             unknown: BTreeSet::new(),
         };
@@ -111,6 +114,7 @@ impl Gateway {
         let dummy_key = format!("ralph-gateway-{dummy_key}");
         let mut state = self.shared.lock();
         state.dummy = Some(dummy_key.clone());
+        state.asked = false;
         state.over_budget = false;
         drop(state);
         let endpoint = Endpoint { url: self.url.clone(), dummy_key };
@@ -155,6 +159,7 @@ impl Lease {
         drop(tokio::time::timeout(SETTLE, all).await);
         let state = self.shared.lock();
         let verdict = classify::Gateway {
+            asked: state.asked,
             over_budget: state.over_budget,
             no_key: state.keys.none_left(),
             limited_until: state.keys.limited_until(now_ms()),

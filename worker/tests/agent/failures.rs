@@ -3,6 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use ralph_protocol::names::worker_env as env;
+use ralph_worker::config::DEFAULT_AGENT_COMMAND;
 use serde_json::{Value, json};
 
 use crate::{
@@ -128,10 +129,26 @@ fn outside_of_a_container_the_agent_refuses_to_run_as_root() {
     let model = Model::answers(json!([complete(), say("Done.")]));
     let done = fixture(&model.url).run();
     if rustix::process::getuid().is_root() {
-        assert_eq!(done.exit(), 13, "{done:#?}");
-        assert!(done.text().contains("cannot be used with root/sudo privileges"), "{done:#?}");
+        assert_refused(&done, "cannot be used with root/sudo privileges");
         assert!(model.requests().is_empty());
     } else {
         assert_eq!(done.exit(), 0, "{done:#?}");
     }
+}
+
+#[test]
+fn a_flag_that_the_agent_does_not_know_ends_the_run_at_once() {
+    let model = Model::answers(json!([complete(), say("Done.")]));
+    let mut fixture = fixture(&model.url);
+    fixture.set(env::AGENT_COMMAND, format!("{DEFAULT_AGENT_COMMAND} --from-the-future"));
+    let done = fixture.spawn_contained().wait();
+    assert_refused(&done, "unknown option '--from-the-future'");
+    assert!(model.requests().is_empty());
+}
+
+/// One attempt, and its end says why.
+#[track_caller]
+fn assert_refused(done: &Done, why: &str) {
+    assert_eq!((done.exit(), done.outcomes()), (30, vec!["configuration"]), "{done:#?}");
+    assert!(done.of("run.end")[0]["text"].as_str().unwrap().contains(why), "{done:#?}");
 }

@@ -145,7 +145,7 @@ fn a_command_in_the_background_is_waited_for() {
 }
 
 #[test]
-fn a_command_in_the_background_that_does_not_end_is_no_good_end() {
+fn a_command_in_the_background_that_does_not_end_is_not_a_good_end() {
     let model =
         Model::answers(json!([bash("echo 1 > early.txt"), behind("sleep 987010"), say("I wait.")]));
     let mut fixture = fixture(&model.url);

@@ -144,6 +144,23 @@ fn an_agent_that_keeps_crashing_ends_the_run() {
 }
 
 #[test]
+fn an_agent_that_refuses_to_start_ends_the_run_at_once() {
+    let mut fixture = Fixture::new();
+    let script = "echo \"error: unknown option '--new'\" >&2; exit 1";
+    let command = format!("sh -c {} sh --output-format stream-json", quoted(script));
+    fixture.set(env::AGENT_COMMAND, command);
+    let done = fixture.run();
+    assert_eq!((done.exit(), done.outcomes()), (30, vec!["configuration"]), "{done:#?}");
+    let text = done.of("run.end")[0]["text"].as_str().unwrap();
+    assert!(text.contains("refuses to start (code 1)"), "{text}");
+    assert!(text.contains("unknown option '--new'"), "{text}");
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[test]
 fn the_agent_sees_neither_secrets_nor_the_workers_environment() {
     let mut fixture = Fixture::new();
     fixture.set("AWS_SESSION_TOKEN", "hunter2").set("LD_AUDIT", "");
