@@ -18,6 +18,8 @@ pub enum Stopped {
     TooLong,
     /// It said nothing for too long.
     Silent,
+    /// Every key is refused.
+    NoKey,
     /// It gave its result, had nothing under way, and neither ended nor said anything.
     Lingered,
 }
@@ -80,13 +82,14 @@ pub fn classify(end: &End) -> Outcome {
     }
 }
 
-/// A stop cuts an agent off, unless it had given its last result. Then only a request (which it was
-/// about to fulfil by itself) leaves a good end good.
+/// A stop cuts an agent off, unless it had given its last result. Then one that it did not cause
+/// itself leaves a good end good.
 fn by_stop(end: &End) -> Option<Outcome> {
     let result = end.transcript.result.as_ref().filter(|_| !end.transcript.under_way());
     match (end.stopped?, result) {
         (Stopped::ByRequest, None) => Some(Outcome::Interrupted),
-        (Stopped::ByRequest, Some(_)) => None,
+        (Stopped::NoKey, None) => Some(no_key("")),
+        (Stopped::ByRequest | Stopped::NoKey, Some(_)) => None,
         (Stopped::TooLong, None) => {
             Some(Outcome::Timeout("the iteration took too long and was stopped".to_owned()))
         }
@@ -153,15 +156,17 @@ fn crash(code: Option<i32>) -> Outcome {
     })
 }
 
+fn no_key(text: &str) -> Outcome {
+    Outcome::NoKey(format!("the service refuses every key\nhint: `ralph keys set`\n{text}"))
+}
+
 /// A failure of the service, by its status first, then by the name the agent gives it.
 fn failure(end: &End, text: &str, status: Option<u16>) -> Outcome {
     let text: String = text.chars().take(500).collect();
     let transcript = end.transcript;
     let name = transcript.assistant_error.as_deref().unwrap_or_default();
     if end.gateway.no_key {
-        return Outcome::NoKey(format!(
-            "the service refuses every key\nhint: `ralph keys set`\n{text}"
-        ));
+        return no_key(&text);
     }
     let limited = transcript.limit.as_ref().filter(|limit| limit.status == "rejected");
     match (status, name) {
@@ -224,7 +229,7 @@ mod tests {
 
     #[test]
     fn outcomes() {
-        use Stopped::{ByRequest, Lingered, Silent, TooLong};
+        use Stopped::{ByRequest, Lingered, NoKey, Silent, TooLong};
         let error = r#"{"type":"result","subtype":"success","is_error":true,"result":"x"}"#;
         let limit =
             r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":9}}"#;
@@ -260,6 +265,10 @@ mod tests {
             (&[INIT], Some(143), Some(ByRequest), "interrupted"),
             (&[INIT], None, Some(TooLong), "timeout"),
             (&[INIT], None, Some(Silent), "timeout"),
+            (&[INIT], Some(143), Some(NoKey), "noKey"),
+            (&["plain"], Some(143), Some(NoKey), "noKey"),
+            (&[INIT, OK], None, Some(NoKey), "ok"),
+            (&[INIT, TASK, OK], None, Some(NoKey), "noKey"),
             (&[INIT], Some(0), None, "crash"),
             (&[INIT], None, None, "crash"),
             (&[], Some(0), None, "ok"),

@@ -107,7 +107,7 @@ impl Runner for Process {
                     last_words: &mut last_words,
                     stop: &mut stop,
                 };
-                watched.watch(child, prompt, begun).await
+                watched.watch(child, prompt, begun, lease.no_key()).await
             }
             Err(error) => {
                 self.journal.log(
@@ -206,6 +206,7 @@ impl Watched<'_> {
         mut child: Child,
         prompt: String,
         begun: Instant,
+        mut no_key: watch::Receiver<bool>,
     ) -> (Option<i32>, Option<Stopped>) {
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(mut stdin) = child.stdin.take() {
@@ -247,6 +248,11 @@ impl Watched<'_> {
                         let grace = if wanted == Stop::Kill { 0 } else { AGENT_GRACE_MS };
                         kill_at = Some(begin_end(group, grace));
                     }
+                }
+                // By itself the agent would try for minutes.
+                Ok(_) = no_key.wait_for(|no_key| *no_key), if stopped.is_none() => {
+                    stopped = Some(Stopped::NoKey);
+                    kill_at = Some(begin_end(group, AGENT_GRACE_MS));
                 }
                 () = sleep_until(timer.into()) => {
                     if kill_at.is_some() {

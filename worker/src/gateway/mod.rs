@@ -17,7 +17,10 @@ use std::{
 };
 
 use ralph_protocol::{event::Level, secret::AnthropicKeys};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use url::Url;
 
 use crate::{
@@ -53,6 +56,8 @@ pub(crate) struct Shared {
     journal: Journal,
     account: Account,
     state: Mutex<State>,
+    /// Every key is refused, and no request of this run can be answered any more.
+    no_key: watch::Sender<bool>,
     under_way: Arc<Semaphore>,
     /// A permit for each KiB of a request.
     held: Arc<Semaphore>,
@@ -96,6 +101,7 @@ impl Gateway {
             journal,
             account,
             state: Mutex::new(state),
+            no_key: watch::Sender::new(false),
             under_way: Arc::new(Semaphore::new(MAX_UNDER_WAY as usize)),
             held: Arc::new(Semaphore::new(MAX_HELD_KIB as usize)),
         });
@@ -151,6 +157,12 @@ impl Lease {
         &self.endpoint
     }
 
+    /// Becomes true when every key is refused.
+    #[must_use]
+    pub fn no_key(&self) -> watch::Receiver<bool> {
+        self.shared.no_key.subscribe()
+    }
+
     /// Closes the access and says what was used and what the service said. Call it when the agent
     /// is gone: most answers it no longer reads are then over. Others are the next attempt's.
     pub async fn close(self) -> (Metered, classify::Gateway) {
@@ -161,7 +173,7 @@ impl Lease {
         let verdict = classify::Gateway {
             asked: state.asked,
             over_budget: state.over_budget,
-            no_key: state.keys.none_left(),
+            no_key: *self.shared.no_key.borrow(),
             limited_until: state.keys.limited_until(now_ms()),
         };
         (self.shared.account.metered(), verdict)
@@ -181,6 +193,13 @@ impl Shared {
     /// The state, whatever a panicking thread did.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The service refuses this key.
+    pub(crate) fn refuse(&self, number: usize) {
+        let mut state = self.lock();
+        state.keys.refuse(number);
+        self.no_key.send_replace(state.keys.none_left());
     }
 }
 

@@ -312,12 +312,12 @@ async fn forward(
                 let asked = models(&shared.client, &shared.upstream, value.expose()).await;
                 let refused = asked.is_ok_and(|status| matches!(status.as_u16(), 401 | 403));
                 if refused {
-                    shared.lock().keys.refuse(number);
+                    shared.refuse(number);
                 }
                 refused.then_some(reason)
             }
             Verdict::Broke => {
-                shared.lock().keys.refuse(number);
+                shared.refuse(number);
                 Some("billing")
             }
             Verdict::Limited(until) => {

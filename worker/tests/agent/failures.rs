@@ -37,11 +37,16 @@ fn messages(requests: &[Value]) -> usize {
 
 #[test]
 fn a_key_that_is_refused_ends_the_run() {
-    let (done, requests) = run(json!([fail(401, "authentication_error", "invalid x-api-key")]));
+    let model = Model::answers(json!([fail(401, "authentication_error", "invalid x-api-key")]));
+    let fixture = fixture(&model.url);
+    let done = fixture.spawn_contained().wait();
+    let requests = model.requests();
     assert_eq!((done.exit(), done.outcomes()), (31, vec!["noKey"]), "{done:#?}");
     assert_eq!(done.of("key.rotate")[0]["reason"], "authentication");
-    // The gateway asks once. The agent tries again anyway, and then only the gateway answers.
-    assert_eq!((messages(&requests), retries(&done)), (1, vec![json!(401)]));
+    // Left to itself, the agent tries ten times more and ends after three minutes.
+    assert!(done.of("iter.end")[0]["durationMs"].as_u64().unwrap() < 30_000, "{done:#?}");
+    assert_eq!(messages(&requests), 1);
+    assert_only_the_key(&requests);
 }
 
 #[test]
@@ -91,6 +96,20 @@ fn an_empty_account_ends_the_run() {
     assert_eq!((done.exit(), done.outcomes()), (31, vec!["noKey"]), "{done:#?}");
     assert_eq!(done.of("key.rotate")[0]["reason"], "billing");
     assert_eq!(messages(&requests), 1);
+}
+
+#[test]
+fn past_the_cost_limit_the_agent_ends_at_once() {
+    // Without its own limit, the agent learns it from the gateway.
+    let dear = using(bash("echo 1 > early.txt"), json!({"output_tokens": 1_000_000}));
+    let model = Model::answers(json!([dear, say("Never asked.")]));
+    let mut fixture = fixture(&model.url);
+    let command = DEFAULT_AGENT_COMMAND.replace(" --max-budget-usd {budget_usd}", "");
+    fixture.set(env::AGENT_COMMAND, command);
+    let done = fixture.spawn_contained().wait();
+    assert_eq!((done.exit(), done.outcomes()), (12, vec!["budget"]), "{done:#?}");
+    assert_eq!((messages(&model.requests()), retries(&done)), (1, vec![]));
+    assert_eq!(fixture.file("ralph/docs", "early.txt").as_deref(), Some("1\n"));
 }
 
 #[test]
