@@ -180,7 +180,7 @@ pub enum Kind {
     /// An iteration ended.
     #[serde(rename = "iter.end")]
     IterEnd {
-        /// `ok`, `error`, `timeout`, `limit`, `crash`, …
+        /// `ok`, `partial`, `timeout`, `limit`, `crash`, …
         outcome: String,
         /// Cost of this iteration, US dollars.
         cost_usd: f64,

@@ -2,6 +2,8 @@
 //! the result line, `assistant.error`, `rate_limit_event`, `api_retry`, the exit status. Never
 //! from the text of a tool, which anybody can write.
 
+use std::time::Duration;
+
 use crate::{
     agent::stream::{ResultLine, Transcript},
     machine::Outcome,
@@ -16,13 +18,17 @@ pub enum Stopped {
     TooLong,
     /// It said nothing for too long.
     Silent,
-    /// It gave its result and stayed: that counts as an end.
+    /// Every key is refused.
+    NoKey,
+    /// It gave its result, had nothing under way, and neither ended nor said anything.
     Lingered,
 }
 
 /// What the gateway knows: it saw the service's own answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gateway {
+    /// The agent has sent it a request.
+    pub asked: bool,
     /// It refused a request because the cost limit is reached.
     pub over_budget: bool,
     /// Every key is refused (authentication or billing).
@@ -42,7 +48,23 @@ pub struct End<'a> {
     pub stopped: Option<Stopped>,
     /// What the gateway knows.
     pub gateway: Gateway,
+    /// How it began.
+    pub start: Start,
 }
+
+/// What tells a program that refuses to start from one that fails at its work.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// The command asks for stream-json.
+    pub wants_json: bool,
+    /// How long the program ran.
+    pub took: Duration,
+    /// The end of what it wrote.
+    pub last_words: String,
+}
+
+/// Longest that a program takes to look at its arguments and refuse them.
+const REFUSES_WITHIN: Duration = Duration::from_secs(10);
 
 /// The outcome.
 #[must_use]
@@ -51,24 +73,34 @@ pub fn classify(end: &End) -> Outcome {
         return outcome;
     }
     let transcript = end.transcript;
-    match &transcript.result {
-        Some(result) if !result.is_error && result.subtype == "success" => Outcome::Ok,
+    // An agent that died in a turn has said nothing about it, whatever it said before.
+    let died = transcript.open_turns > 0 && end.code != Some(0);
+    match transcript.result.as_ref().filter(|_| !died) {
+        Some(result) if result.is_good() => Outcome::Ok,
         Some(result) => by_result(result, end),
         None => without_result(end),
     }
 }
 
+/// A stop cuts an agent off, unless it had given its last result. Then one that it did not cause
+/// itself leaves a good end good.
 fn by_stop(end: &End) -> Option<Outcome> {
-    let has_result = end.transcript.result.is_some();
-    match end.stopped? {
-        Stopped::ByRequest if !has_result => Some(Outcome::Interrupted),
-        Stopped::TooLong if !has_result => {
+    let result = end.transcript.result.as_ref().filter(|_| !end.transcript.under_way());
+    match (end.stopped?, result) {
+        (Stopped::ByRequest, None) => Some(Outcome::Interrupted),
+        (Stopped::NoKey, None) => Some(no_key("")),
+        (Stopped::ByRequest | Stopped::NoKey, Some(_)) => None,
+        (Stopped::TooLong, None) => {
             Some(Outcome::Timeout("the iteration took too long and was stopped".to_owned()))
         }
-        Stopped::Silent if !has_result => {
+        (Stopped::Silent, None) => {
             Some(Outcome::Timeout("the agent said nothing for too long and was stopped".to_owned()))
         }
-        _ => None,
+        // Something more began while it was being stopped.
+        (Stopped::Lingered, None) => Some(Outcome::Timeout(
+            "the agent went on after its result when it was already being stopped".to_owned(),
+        )),
+        (_, Some(result)) => result.is_good().then_some(Outcome::Partial),
     }
 }
 
@@ -95,6 +127,10 @@ fn without_result(end: &End) -> Outcome {
             Some(126 | 127) => {
                 Outcome::Configuration("the agent's program cannot be run".to_owned())
             }
+            Some(code) if refused(code, end) => Outcome::Configuration(format!(
+                "the agent refuses to start (code {code})\nhint: check RALPH_AGENT_COMMAND\n{}",
+                end.start.last_words
+            )),
             code => crash(code),
         };
     }
@@ -104,11 +140,24 @@ fn without_result(end: &End) -> Outcome {
     crash(end.code)
 }
 
+/// The next attempt would end in the same way: the program was told to write stream-json, and ended at
+/// once by itself without a line of it and without a request. Codes from 128 on are a shell's names
+/// for signals.
+fn refused(code: i32, end: &End) -> bool {
+    let by_itself = end.stopped.is_none() && code < 128;
+    let Start { wants_json, took, .. } = end.start;
+    by_itself && wants_json && !end.gateway.asked && took < REFUSES_WITHIN
+}
+
 fn crash(code: Option<i32>) -> Outcome {
     Outcome::Crash(match code {
         Some(code) => format!("the agent ended with code {code} and no result"),
         None => "the agent was killed by a signal and gave no result".to_owned(),
     })
+}
+
+fn no_key(text: &str) -> Outcome {
+    Outcome::NoKey(format!("the service refuses every key\nhint: `ralph keys set`\n{text}"))
 }
 
 /// A failure of the service, by its status first, then by the name the agent gives it.
@@ -117,9 +166,7 @@ fn failure(end: &End, text: &str, status: Option<u16>) -> Outcome {
     let transcript = end.transcript;
     let name = transcript.assistant_error.as_deref().unwrap_or_default();
     if end.gateway.no_key {
-        return Outcome::NoKey(format!(
-            "the service refuses every key\nhint: `ralph keys set`\n{text}"
-        ));
+        return no_key(&text);
     }
     let limited = transcript.limit.as_ref().filter(|limit| limit.status == "rejected");
     match (status, name) {
@@ -160,12 +207,15 @@ mod tests {
         for line in lines {
             transcript.take(line.as_bytes());
         }
-        classify(&End { transcript: &transcript, code, stopped, gateway: Gateway::default() })
-            .name()
+        let end = End { code, stopped, ..end_of(&transcript, Gateway::default()) };
+        classify(&end).name()
     }
 
     const OK: &str = r#"{"type":"result","subtype":"success","is_error":false}"#;
     const INIT: &str = r#"{"type":"system","subtype":"init"}"#;
+    const TASK: &str =
+        r#"{"type":"system","subtype":"background_tasks_changed","tasks":[{"task_id":"b1"}]}"#;
+    const NO_TASK: &str = r#"{"type":"system","subtype":"background_tasks_changed","tasks":[]}"#;
 
     fn api(status: u16) -> String {
         format!(
@@ -179,7 +229,7 @@ mod tests {
 
     #[test]
     fn outcomes() {
-        use Stopped::{ByRequest, Lingered, Silent, TooLong};
+        use Stopped::{ByRequest, Lingered, NoKey, Silent, TooLong};
         let error = r#"{"type":"result","subtype":"success","is_error":true,"result":"x"}"#;
         let limit =
             r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":9}}"#;
@@ -189,14 +239,36 @@ mod tests {
         let cases: &[Case] = &[
             (&[INIT, OK], Some(0), None, "ok"),
             (&[INIT, OK], Some(1), None, "ok"),
-            (&[INIT, OK], None, Some(Lingered), "ok"),
+            (&[INIT, OK], None, Some(Lingered), "partial"),
+            (&[INIT, OK], None, Some(TooLong), "partial"),
+            (&[INIT, &api(529)], None, Some(Lingered), "transient"),
             (&[INIT, OK], None, Some(ByRequest), "ok"),
+            // A task in the background, and the turn that its end begins.
+            (&[INIT, TASK, OK], None, Some(Silent), "timeout"),
+            (&[INIT, TASK, OK], None, Some(TooLong), "timeout"),
+            (&[INIT, TASK, OK], None, Some(ByRequest), "interrupted"),
+            (&[INIT, TASK, OK, NO_TASK], None, Some(Lingered), "partial"),
+            (&[INIT, TASK, OK, NO_TASK, INIT], None, Some(Lingered), "timeout"),
+            (&[INIT, TASK, OK, NO_TASK, INIT], None, Some(Silent), "timeout"),
+            (&[INIT, TASK, OK, NO_TASK, INIT], None, Some(ByRequest), "interrupted"),
+            (&[INIT, TASK, OK, NO_TASK, INIT], None, None, "crash"),
+            (&[INIT, TASK, OK, NO_TASK, INIT, OK], None, Some(Lingered), "partial"),
+            (&[INIT, TASK, OK, NO_TASK, INIT, OK], Some(0), None, "ok"),
+            (&[INIT, TASK, OK, NO_TASK, INIT, &api(529)], Some(1), None, "transient"),
+            // Results that were held back until a helper had ended.
+            (&[INIT, TASK, NO_TASK, INIT, OK, OK], Some(0), None, "ok"),
+            (&[INIT, TASK, NO_TASK, INIT, OK], None, Some(Silent), "timeout"),
+            (&[INIT, INIT, OK], Some(0), None, "ok"),
             (&[INIT, warning, OK], Some(0), None, "ok"),
             (&[INIT, echoed, OK], Some(0), None, "ok"),
             (&[INIT, echoed], Some(1), None, "crash"),
             (&[INIT], Some(143), Some(ByRequest), "interrupted"),
             (&[INIT], None, Some(TooLong), "timeout"),
             (&[INIT], None, Some(Silent), "timeout"),
+            (&[INIT], Some(143), Some(NoKey), "noKey"),
+            (&["plain"], Some(143), Some(NoKey), "noKey"),
+            (&[INIT, OK], None, Some(NoKey), "ok"),
+            (&[INIT, TASK, OK], None, Some(NoKey), "noKey"),
             (&[INIT], Some(0), None, "crash"),
             (&[INIT], None, None, "crash"),
             (&[], Some(0), None, "ok"),
@@ -251,12 +323,7 @@ mod tests {
         let mut transcript = Transcript::default();
         transcript.take(br#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1700000000}}"#);
         transcript.take(api(429).as_bytes());
-        let end = End {
-            transcript: &transcript,
-            code: Some(1),
-            stopped: None,
-            gateway: Gateway::default(),
-        };
+        let end = end_of(&transcript, Gateway::default());
         assert_eq!(classify(&end), Outcome::RateLimited(Some(1_700_000_000_000)));
     }
 
@@ -275,6 +342,41 @@ mod tests {
     }
 
     fn end_of(transcript: &Transcript, gateway: Gateway) -> End<'_> {
-        End { transcript, code: Some(1), stopped: None, gateway }
+        End { transcript, code: Some(1), stopped: None, gateway, start: Start::default() }
+    }
+
+    #[test]
+    fn a_program_that_refuses_to_start_is_told_from_one_that_fails() {
+        let asked = || Gateway { asked: true, ..Gateway::default() };
+        let silent = Gateway::default;
+        type Case<'a> = (&'a [&'a str], Option<i32>, bool, Gateway, u64, &'a str);
+        let cases: &[Case] = &[
+            (&[], Some(1), true, silent(), 1, "configuration"),
+            (&["error: unknown option"], Some(1), true, silent(), 1, "configuration"),
+            // A program that need not speak stream-json may fail as it likes.
+            (&[], Some(1), false, silent(), 1, "crash"),
+            // It was at work.
+            (&[INIT], Some(1), true, silent(), 1, "crash"),
+            (&[], Some(1), true, asked(), 1, "crash"),
+            (&[], Some(1), true, silent(), 11, "crash"),
+            // It did not refuse: it was killed.
+            (&[], None, true, silent(), 1, "crash"),
+            (&[], Some(137), true, silent(), 1, "crash"),
+            (&[], Some(0), true, silent(), 1, "ok"),
+        ];
+        for (lines, code, wants_json, gateway, seconds, expected) in cases {
+            let mut transcript = Transcript::default();
+            lines.iter().for_each(|line| drop(transcript.take(line.as_bytes())));
+            let start = Start {
+                wants_json: *wants_json,
+                took: Duration::from_secs(*seconds),
+                last_words: "unknown option `--x`".to_owned(),
+            };
+            let end = End { code: *code, start, ..end_of(&transcript, gateway.clone()) };
+            let outcome = classify(&end);
+            assert_eq!(outcome.name(), *expected, "{lines:?} {code:?} {seconds} s");
+            let says = outcome.text().unwrap_or_default().contains("unknown option `--x`");
+            assert_eq!(says, *expected == "configuration");
+        }
     }
 }

@@ -27,6 +27,14 @@ fn prompt_file(home: &Path) -> PathBuf {
     home.join("prompt.md")
 }
 
+/// Whether the command asks for stream-json, so that a program that writes none has not begun.
+#[must_use]
+pub fn wants_json(template: &[String]) -> bool {
+    let asks =
+        |word: &String| matches!(word.as_str(), "stream-json" | "--output-format=stream-json");
+    template.iter().any(asks)
+}
+
 /// Writes the prompt to a file if the template asks for one.
 ///
 /// # Errors

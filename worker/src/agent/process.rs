@@ -2,6 +2,7 @@
 //! and nothing left behind.
 
 use std::{
+    collections::VecDeque,
     future::Future,
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -20,7 +21,7 @@ use tokio::{
 use super::{command, lines::Source, stream::Transcript, sweep};
 use crate::{
     account::Account,
-    classify::{self, End, Stopped},
+    classify::{self, End, Start, Stopped},
     gateway::price,
     journal::Journal,
     machine::{Attempt, Order, Outcome, Usd, policy::AGENT_GRACE_MS},
@@ -50,7 +51,7 @@ pub trait Runner {
     ) -> impl Future<Output = Attempt>;
 }
 
-/// How long the agent may stay after its result line.
+/// How long the agent may stay, and say nothing, after a result with nothing under way.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// After the agent's end: how long to wait for more of what is still in the pipes.
@@ -97,11 +98,16 @@ impl Runner for Process {
         }
 
         let mut transcript = Transcript::default();
+        let mut last_words = LastWords::default();
         let (code, stopped) = match self.spawn(&words, environment) {
             Ok(child) => {
-                let watched =
-                    Watched { process: self, transcript: &mut transcript, stop: &mut stop };
-                watched.watch(child, prompt, begun).await
+                let watched = Watched {
+                    process: self,
+                    transcript: &mut transcript,
+                    last_words: &mut last_words,
+                    stop: &mut stop,
+                };
+                watched.watch(child, prompt, begun, lease.no_key()).await
             }
             Err(error) => {
                 self.journal.log(
@@ -114,13 +120,20 @@ impl Runner for Process {
                 (Some(127), None)
             }
         };
+        let took = begun.elapsed();
         let (metered, gateway) = lease.close().await;
         if transcript.broken_lines > 0 {
             let text =
                 format!("{} lines of the agent's output were broken", transcript.broken_lines);
             self.journal.log(Level::Warn, text);
         }
-        let outcome = classify::classify(&End { transcript: &transcript, code, stopped, gateway });
+        let start = Start {
+            wants_json: command::wants_json(&self.template),
+            took,
+            last_words: last_words.text(),
+        };
+        let end = End { transcript: &transcript, code, stopped, gateway, start };
+        let outcome = classify::classify(&end);
         let result = transcript.result.unwrap_or_default();
         let settled = price::settle(metered.known, metered.unknown, result.cost);
         if let Some(text) = settled.says {
@@ -130,7 +143,12 @@ impl Runner for Process {
         Attempt {
             outcome,
             cost: settled.cost,
-            tokens: if result.cost.is_some() { result.tokens } else { metered.tokens },
+            // The agent's own leave out those of its helpers.
+            tokens: if metered.tokens == Tokens::default() {
+                result.tokens
+            } else {
+                metered.tokens
+            },
             turns: result.turns,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
@@ -178,6 +196,7 @@ impl Process {
 struct Watched<'a> {
     process: &'a Process,
     transcript: &'a mut Transcript,
+    last_words: &'a mut LastWords,
     stop: &'a mut watch::Receiver<Stop>,
 }
 
@@ -187,6 +206,7 @@ impl Watched<'_> {
         mut child: Child,
         prompt: String,
         begun: Instant,
+        mut no_key: watch::Receiver<bool>,
     ) -> (Option<i32>, Option<Stopped>) {
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(mut stdin) = child.stdin.take() {
@@ -201,25 +221,19 @@ impl Watched<'_> {
 
         let too_long = begun + self.process.timeout;
         let mut heard = begun;
-        let mut lingering_since: Option<Instant> = None;
         let mut stopped = None;
         let mut kill_at: Option<Instant> = None;
         let mut open = true;
         let status = loop {
-            let silent_at = heard + self.process.silence;
-            let linger_at = lingering_since.map(|since| since + LINGER);
-            let timer = match kill_at {
-                Some(at) => at,
-                None => linger_at.unwrap_or(too_long.min(silent_at)),
-            };
+            // With its result it has said that it is done, unless something is still under way.
+            let lingers = self.transcript.result.is_some() && !self.transcript.under_way();
+            let silence = if lingers { LINGER } else { self.process.silence };
+            let timer = kill_at.unwrap_or_else(|| too_long.min(heard + silence));
             tokio::select! {
                 status = child.wait() => break status.ok(),
                 Some(lines) = self.process.next(&mut stdout) => {
                     heard = Instant::now();
                     self.stdout(lines);
-                    if self.transcript.result.is_some() && lingering_since.is_none() {
-                        lingering_since = Some(heard);
-                    }
                 }
                 Some(lines) = self.process.next(&mut stderr) => {
                     heard = Instant::now();
@@ -235,6 +249,11 @@ impl Watched<'_> {
                         kill_at = Some(begin_end(group, grace));
                     }
                 }
+                // By itself the agent would try for minutes.
+                Ok(_) = no_key.wait_for(|no_key| *no_key), if stopped.is_none() => {
+                    stopped = Some(Stopped::NoKey);
+                    kill_at = Some(begin_end(group, AGENT_GRACE_MS));
+                }
                 () = sleep_until(timer.into()) => {
                     if kill_at.is_some() {
                         signal(group, Signal::KILL);
@@ -242,14 +261,17 @@ impl Watched<'_> {
                         let _ = child.start_kill();
                         kill_at = Some(Instant::now() + Duration::from_secs(1));
                     } else {
-                        let now = Instant::now();
-                        stopped = Some(if linger_at.is_some() {
-                            Stopped::Lingered
-                        } else if now >= too_long {
+                        stopped = Some(if Instant::now() >= too_long {
                             Stopped::TooLong
+                        } else if lingers {
+                            Stopped::Lingered
                         } else {
                             Stopped::Silent
                         });
+                        if lingers {
+                            let text = "the agent gave its result but did not end, and was stopped";
+                            self.process.journal.log(Level::Warn, text);
+                        }
                         kill_at = Some(begin_end(group, AGENT_GRACE_MS));
                     }
                 }
@@ -291,6 +313,9 @@ impl Watched<'_> {
     fn stdout(&mut self, lines: Vec<Vec<u8>>) {
         for line in lines {
             let events = self.transcript.take(&line);
+            if !self.transcript.speaks_json {
+                self.last_words.take(&line);
+            }
             // It may be large, and its text lives on in the events.
             drop(line);
             for (level, kind) in events {
@@ -301,9 +326,35 @@ impl Watched<'_> {
 
     fn stderr(&mut self, lines: Vec<Vec<u8>>) {
         for line in lines {
+            self.last_words.take(&line);
             let text = String::from_utf8_lossy(&line).into_owned();
             self.process.journal.emit(Level::Warn, Kind::AgentStderr { text });
         }
+    }
+}
+
+/// The last lines that were not stream-json, for whoever must know why a program did not start.
+#[derive(Default)]
+struct LastWords(VecDeque<String>);
+
+impl LastWords {
+    const LINES: usize = 5;
+
+    /// Longer lines are left out: in a part of one, a secret would not be recognised.
+    const LONGEST: usize = 1_000;
+
+    fn take(&mut self, line: &[u8]) {
+        if line.len() > Self::LONGEST || line.trim_ascii().is_empty() {
+            return;
+        }
+        self.0.push_back(String::from_utf8_lossy(line).into_owned());
+        if self.0.len() > Self::LINES {
+            self.0.pop_front();
+        }
+    }
+
+    fn text(self) -> String {
+        Vec::from(self.0).join("\n")
     }
 }
 

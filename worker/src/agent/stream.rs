@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::machine::Usd;
 
-/// The last line of an attempt.
+/// What the result lines of an attempt say. There is one for each turn of the agent: a command in
+/// the background that ends begins another turn.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResultLine {
     /// `success`, `error_max_turns`, …
@@ -17,14 +18,22 @@ pub struct ResultLine {
     pub is_error: bool,
     /// HTTP status of the API failure.
     pub api_error_status: Option<u16>,
-    /// Turns taken.
+    /// Steps taken, in all turns.
     pub turns: u32,
-    /// What the attempt cost, when the agent says so.
+    /// What the attempt cost, when the agent says so: each line has the sum so far.
     pub cost: Option<Usd>,
-    /// Tokens used.
+    /// Tokens used, in all turns.
     pub tokens: Tokens,
     /// The final text, or the failure's.
     pub text: String,
+}
+
+impl ResultLine {
+    /// The last turn ended well.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.is_error && self.subtype == "success"
+    }
 }
 
 /// A usage limit as the service reports it.
@@ -43,8 +52,12 @@ pub struct Transcript {
     pub speaks_json: bool,
     /// Tools were called or text was written.
     pub acted: bool,
-    /// The last line.
+    /// The last result line, with what those before it counted.
     pub result: Option<ResultLine>,
+    /// Turns that have begun (`system/init`) and gave no result yet.
+    pub open_turns: u32,
+    /// Commands and helpers in the background, by the latest `background_tasks_changed`.
+    pub tasks: usize,
     /// `assistant.error`, the latest.
     pub assistant_error: Option<String>,
     /// `rate_limit_event`, the latest.
@@ -58,6 +71,13 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    /// The agent is in a turn, or something that it started goes on in the background: then it may be
+    /// silent, and a result is not its end.
+    #[must_use]
+    pub const fn under_way(&self) -> bool {
+        self.open_turns > 0 || self.tasks > 0
+    }
+
     /// Takes a line of stdout and returns the events it stands for.
     pub fn take(&mut self, line: &[u8]) -> Vec<(Level, Kind)> {
         let blank = line.iter().all(u8::is_ascii_whitespace);
@@ -96,7 +116,8 @@ impl Transcript {
             "user" => content(&mut value).into_iter().filter_map(user_block).collect(),
             "rate_limit_event" => self.take_limit(&value),
             "result" => {
-                self.result = Some(result_line(&value));
+                self.open_turns = self.open_turns.saturating_sub(1);
+                self.result = Some(result_line(&value, self.result.take()));
                 Vec::new()
             }
             // `stream_event` repeats what `assistant` says; whatever else comes is not ours to judge.
@@ -107,6 +128,7 @@ impl Transcript {
     fn take_system(&mut self, value: &Value) -> Vec<(Level, Kind)> {
         match text_of(value, "subtype").as_str() {
             "init" => {
+                self.open_turns = self.open_turns.saturating_add(1);
                 let model = text_of(value, "model");
                 let version = text_of(value, "claude_code_version");
                 let text = format!("agent started: model {model}, version {version}");
@@ -125,6 +147,14 @@ impl Transcript {
                         status,
                     },
                 )]
+            }
+            "background_tasks_changed" => {
+                let tasks = value.get("tasks").and_then(Value::as_array).into_iter().flatten();
+                // An ambient one only watches: the agent does not wait for it.
+                let works =
+                    |task: &&Value| task.get("ambient").and_then(Value::as_bool) != Some(true);
+                self.tasks = tasks.filter(works).count();
+                Vec::new()
             }
             _ => Vec::new(),
         }
@@ -199,17 +229,22 @@ fn user_block(mut block: Value) -> Option<(Level, Kind)> {
     ))
 }
 
-fn result_line(value: &Value) -> ResultLine {
+fn result_line(value: &Value, before: Option<ResultLine>) -> ResultLine {
+    let before = before.unwrap_or_default();
+    let mut used = before.tokens;
+    used.add(value.get("usage").map(tokens).unwrap_or_default());
     let errors = value.get("errors").and_then(Value::as_array).into_iter().flatten();
     let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
     let text = text_of(value, "result");
+    let turns = number(value, "num_turns");
+    let cost = value.get("total_cost_usd").and_then(Value::as_f64);
     ResultLine {
         subtype: text_of(value, "subtype"),
         is_error: value.get("is_error").and_then(Value::as_bool).unwrap_or(false),
         api_error_status: status_of(value, "api_error_status"),
-        turns: number(value, "num_turns").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
-        cost: value.get("total_cost_usd").and_then(Value::as_f64).map(Usd::from_dollars),
-        tokens: value.get("usage").map(tokens).unwrap_or_default(),
+        turns: before.turns.saturating_add(turns.and_then(|n| u32::try_from(n).ok()).unwrap_or(0)),
+        cost: cost.map(Usd::from_dollars).or(before.cost),
+        tokens: used,
         text: if text.is_empty() { errors.join("; ") } else { text },
     }
 }

@@ -87,3 +87,39 @@ fn a_line_of_five_megabytes_is_one_text() {
     let events = Transcript::default().take(line.to_string().as_bytes());
     assert!(matches!(&events[0].1, Kind::AgentText { text } if text.len() == 5 << 20));
 }
+
+#[test]
+fn results_of_several_turns_are_one() {
+    // As 2.1.331 writes them for a command in the background.
+    let tasks = |tasks: &str| {
+        format!(r#"{{"type":"system","subtype":"background_tasks_changed","tasks":[{tasks}]}}"#)
+    };
+    let one = tasks(r#"{"task_id":"b1","task_type":"local_bash","description":"x"}"#);
+    let watcher = tasks(r#"{"task_id":"m1","task_type":"monitor","ambient":true}"#);
+    let none = tasks("");
+    let init = r#"{"type":"system","subtype":"init"}"#;
+    let ends =
+        r#"{"type":"system","subtype":"task_notification","task_id":"b1","status":"completed"}"#;
+    let first = r#"{"type":"result","subtype":"success","num_turns":2,"total_cost_usd":0.4,"usage":{"output_tokens":2},"result":"I wait."}"#;
+    let second = r#"{"type":"result","subtype":"success","num_turns":3,"total_cost_usd":0.9,"usage":{"output_tokens":5},"result":"Done."}"#;
+    let lines: [(&str, bool); 9] = [
+        (init, true),
+        (&one, true),
+        (first, true),
+        (ends, true),
+        (&none, false),
+        (init, true),
+        (&watcher, true),
+        (second, false),
+        (&one, true),
+    ];
+    let mut transcript = Transcript::default();
+    for (line, under_way) in lines {
+        transcript.take(line.as_bytes());
+        assert_eq!(transcript.under_way(), under_way, "{line}");
+    }
+    let result = transcript.result.unwrap();
+    // The cost is a sum already.
+    assert_eq!((result.turns, result.cost), (5, Some(Usd::from_dollars(0.9))));
+    assert_eq!((result.tokens.output, result.text.as_str()), (7, "Done."));
+}

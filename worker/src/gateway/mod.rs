@@ -17,7 +17,10 @@ use std::{
 };
 
 use ralph_protocol::{event::Level, secret::AnthropicKeys};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use url::Url;
 
 use crate::{
@@ -53,6 +56,8 @@ pub(crate) struct Shared {
     journal: Journal,
     account: Account,
     state: Mutex<State>,
+    /// Every key is refused, and no request of this run can be answered any more.
+    no_key: watch::Sender<bool>,
     under_way: Arc<Semaphore>,
     /// A permit for each KiB of a request.
     held: Arc<Semaphore>,
@@ -62,6 +67,8 @@ pub(crate) struct State {
     keys: keys::KeyRing,
     /// The key the agent must show; `None` between attempts.
     dummy: Option<String>,
+    /// The agent of this attempt has sent a request.
+    asked: bool,
     /// A request of this attempt was refused because the limit is reached.
     over_budget: bool,
     /// Models whose prices are not known here, each reported once.
@@ -84,6 +91,7 @@ impl Gateway {
         let state = State {
             keys: keys::KeyRing::new(keys),
             dummy: None,
+            asked: false,
             over_budget: false,
             unknown: BTreeSet::new(),
         };
@@ -93,6 +101,7 @@ impl Gateway {
             journal,
             account,
             state: Mutex::new(state),
+            no_key: watch::Sender::new(false),
             under_way: Arc::new(Semaphore::new(MAX_UNDER_WAY as usize)),
             held: Arc::new(Semaphore::new(MAX_HELD_KIB as usize)),
         });
@@ -111,6 +120,7 @@ impl Gateway {
         let dummy_key = format!("ralph-gateway-{dummy_key}");
         let mut state = self.shared.lock();
         state.dummy = Some(dummy_key.clone());
+        state.asked = false;
         state.over_budget = false;
         drop(state);
         let endpoint = Endpoint { url: self.url.clone(), dummy_key };
@@ -147,6 +157,12 @@ impl Lease {
         &self.endpoint
     }
 
+    /// Becomes true when every key is refused.
+    #[must_use]
+    pub fn no_key(&self) -> watch::Receiver<bool> {
+        self.shared.no_key.subscribe()
+    }
+
     /// Closes the access and says what was used and what the service said. Call it when the agent
     /// is gone: most answers it no longer reads are then over. Others are the next attempt's.
     pub async fn close(self) -> (Metered, classify::Gateway) {
@@ -155,8 +171,9 @@ impl Lease {
         drop(tokio::time::timeout(SETTLE, all).await);
         let state = self.shared.lock();
         let verdict = classify::Gateway {
+            asked: state.asked,
             over_budget: state.over_budget,
-            no_key: state.keys.none_left(),
+            no_key: *self.shared.no_key.borrow(),
             limited_until: state.keys.limited_until(now_ms()),
         };
         (self.shared.account.metered(), verdict)
@@ -176,6 +193,13 @@ impl Shared {
     /// The state, whatever a panicking thread did.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The service refuses this key.
+    pub(crate) fn refuse(&self, number: usize) {
+        let mut state = self.lock();
+        state.keys.refuse(number);
+        self.no_key.send_replace(state.keys.none_left());
     }
 }
 

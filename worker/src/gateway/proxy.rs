@@ -224,7 +224,13 @@ fn check(shared: &Shared, parts: &request::Parts) -> Result<(), Refusal> {
         let bearer = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         bearer.strip_prefix("Bearer ")
     });
-    if shown.is_none() || shown != shared.lock().dummy.as_deref() {
+    let ours = {
+        let mut state = shared.lock();
+        let ours = shown.is_some() && shown == state.dummy.as_deref();
+        state.asked |= ours;
+        ours
+    };
+    if !ours {
         let text = "this key is not valid here; each attempt has its own";
         return Err(Box::new(refuse(StatusCode::UNAUTHORIZED, "authentication_error", text)));
     }
@@ -306,12 +312,12 @@ async fn forward(
                 let asked = models(&shared.client, &shared.upstream, value.expose()).await;
                 let refused = asked.is_ok_and(|status| matches!(status.as_u16(), 401 | 403));
                 if refused {
-                    shared.lock().keys.refuse(number);
+                    shared.refuse(number);
                 }
                 refused.then_some(reason)
             }
             Verdict::Broke => {
-                shared.lock().keys.refuse(number);
+                shared.refuse(number);
                 Some("billing")
             }
             Verdict::Limited(until) => {

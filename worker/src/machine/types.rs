@@ -180,7 +180,8 @@ pub struct Attempt {
 pub enum Outcome {
     /// Well.
     Ok,
-    /// The agent's own limit on turns or on the budget of one call: an iteration, but not a good end.
+    /// An iteration, but not a good end: the agent's own limit on turns, or it gave its result and was
+    /// stopped because it did not end.
     Partial,
     /// The service was overloaded or unreachable.
     Transient(String),
@@ -192,7 +193,7 @@ pub enum Outcome {
     Budget,
     /// Trying again would not help: a wrong model, a flag, a missing program.
     Configuration(String),
-    /// Too long, or too long silent.
+    /// Too long, or too long silent, and stopped with work under way.
     Timeout(String),
     /// Ended without saying how.
     Crash(String),

@@ -3,6 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use ralph_protocol::names::worker_env as env;
+use ralph_worker::config::DEFAULT_AGENT_COMMAND;
 use serde_json::{Value, json};
 
 use crate::{
@@ -36,11 +37,16 @@ fn messages(requests: &[Value]) -> usize {
 
 #[test]
 fn a_key_that_is_refused_ends_the_run() {
-    let (done, requests) = run(json!([fail(401, "authentication_error", "invalid x-api-key")]));
+    let model = Model::answers(json!([fail(401, "authentication_error", "invalid x-api-key")]));
+    let fixture = fixture(&model.url);
+    let done = fixture.spawn_contained().wait();
+    let requests = model.requests();
     assert_eq!((done.exit(), done.outcomes()), (31, vec!["noKey"]), "{done:#?}");
     assert_eq!(done.of("key.rotate")[0]["reason"], "authentication");
-    // The gateway asks once. The agent tries again anyway, and then only the gateway answers.
-    assert_eq!((messages(&requests), retries(&done)), (1, vec![json!(401)]));
+    // Left to itself, the agent tries ten times more and ends after three minutes.
+    assert!(done.of("iter.end")[0]["durationMs"].as_u64().unwrap() < 30_000, "{done:#?}");
+    assert_eq!(messages(&requests), 1);
+    assert_only_the_key(&requests);
 }
 
 #[test]
@@ -93,6 +99,20 @@ fn an_empty_account_ends_the_run() {
 }
 
 #[test]
+fn past_the_cost_limit_the_agent_ends_at_once() {
+    // Without its own limit, the agent learns it from the gateway.
+    let dear = using(bash("echo 1 > early.txt"), json!({"output_tokens": 1_000_000}));
+    let model = Model::answers(json!([dear, say("Never asked.")]));
+    let mut fixture = fixture(&model.url);
+    let command = DEFAULT_AGENT_COMMAND.replace(" --max-budget-usd {budget_usd}", "");
+    fixture.set(env::AGENT_COMMAND, command);
+    let done = fixture.spawn_contained().wait();
+    assert_eq!((done.exit(), done.outcomes()), (12, vec!["budget"]), "{done:#?}");
+    assert_eq!((messages(&model.requests()), retries(&done)), (1, vec![]));
+    assert_eq!(fixture.file("ralph/docs", "early.txt").as_deref(), Some("1\n"));
+}
+
+#[test]
 fn a_stream_that_is_cut_is_tried_again_and_still_counts() {
     let cut = json!({"cut": true, "text": "half of it", "usage": {"input_tokens": 1_000_000}});
     let (done, requests) = run(json!([
@@ -128,10 +148,26 @@ fn outside_of_a_container_the_agent_refuses_to_run_as_root() {
     let model = Model::answers(json!([complete(), say("Done.")]));
     let done = fixture(&model.url).run();
     if rustix::process::getuid().is_root() {
-        assert_eq!(done.exit(), 13, "{done:#?}");
-        assert!(done.text().contains("cannot be used with root/sudo privileges"), "{done:#?}");
+        assert_refused(&done, "cannot be used with root/sudo privileges");
         assert!(model.requests().is_empty());
     } else {
         assert_eq!(done.exit(), 0, "{done:#?}");
     }
+}
+
+#[test]
+fn a_flag_that_the_agent_does_not_know_ends_the_run_at_once() {
+    let model = Model::answers(json!([complete(), say("Done.")]));
+    let mut fixture = fixture(&model.url);
+    fixture.set(env::AGENT_COMMAND, format!("{DEFAULT_AGENT_COMMAND} --from-the-future"));
+    let done = fixture.spawn_contained().wait();
+    assert_refused(&done, "unknown option '--from-the-future'");
+    assert!(model.requests().is_empty());
+}
+
+/// One attempt, and its end says why.
+#[track_caller]
+fn assert_refused(done: &Done, why: &str) {
+    assert_eq!((done.exit(), done.outcomes()), (30, vec!["configuration"]), "{done:#?}");
+    assert!(done.of("run.end")[0]["text"].as_str().unwrap().contains(why), "{done:#?}");
 }

@@ -113,33 +113,51 @@ fn what_the_gateway_meters_is_what_the_agent_says() {
     assert_close(cost(&done, 0), said);
 }
 
+/// Runs in the background.
+fn behind(command: &str) -> Value {
+    let mut call = bash(command);
+    call["tools"][0]["input"]["run_in_background"] = true.into();
+    call
+}
+
 #[test]
-fn a_command_in_the_background_is_waited_for_when_it_is_short() {
-    let mut background = bash("sleep 2; echo done > late.txt");
-    background["tools"][0]["input"]["run_in_background"] = true.into();
-    let model = Model::answers(json!([background, say("I wait."), complete(), say("Now.")]));
-    let fixture = fixture(&model.url);
+fn a_command_in_the_background_is_waited_for() {
+    let million = |answer: Value| using(answer, json!({"output_tokens": 1_000_000}));
+    let write = "for n in $(seq 21); do echo $n >> late.txt; sleep 1; done";
+    let model = Model::answers(json!([
+        million(behind(write)),
+        million(say("I wait.")),
+        million(complete()),
+        million(say("Now."))
+    ]));
+    let mut fixture = fixture(&model.url);
+    fixture.set(env::MAX_COST_USD, "1000");
     let (done, requests) = run(&fixture, model);
     // The agent gives two results; the second is the one that counts.
     assert_eq!((done.exit(), requests.len()), (0, 4), "{done:#?}");
     assert_eq!(done.outcomes(), ["ok"]);
-    assert_eq!(fixture.file("ralph/docs", "late.txt").as_deref(), Some("done\n"));
+    let written = fixture.file("ralph/docs", "late.txt").unwrap();
+    assert_eq!(written.lines().count(), 21, "{written}");
+    // The first one's steps, cost and tokens count as well, once.
+    let end = done.of("iter.end")[0];
+    assert_eq!((&end["turns"], &end["tokens"]["output"]), (&json!(4), &json!(4_000_000)));
+    assert_close(cost(&done, 0), 80.0);
 }
 
 #[test]
-fn a_command_in_the_background_is_cut_off_10_s_after_the_first_result() {
-    let mut background = bash("sleep 987010; echo done > late.txt");
-    background["tools"][0]["input"]["run_in_background"] = true.into();
-    let write = bash("echo 1 > early.txt");
-    let model = Model::answers(json!([write, background, say("I wait.")]));
+fn a_command_in_the_background_that_does_not_end_is_not_a_good_end() {
+    let model =
+        Model::answers(json!([bash("echo 1 > early.txt"), behind("sleep 987010"), say("I wait.")]));
     let mut fixture = fixture(&model.url);
-    fixture.set(env::MAX_ITERATIONS, "1");
-    let (done, _) = run(&fixture, model);
-    // What happens today: the attempt counts as good, although its work was not done.
-    assert_eq!((done.exit(), done.outcomes()), (10, vec!["ok"]), "{done:#?}");
-    assert!(done.of("iter.end")[0]["durationMs"].as_u64().unwrap() >= 10_000, "{done:#?}");
+    fixture.set(env::SILENCE_SECS, "8");
+    let mut running = fixture.spawn_contained();
+    let end = running.until(|event| event["type"] == "iter.end");
+    assert_eq!(end["outcome"], "timeout", "{end}");
+    running.term();
+    let done = running.wait();
+    assert_eq!(done.exit(), 75, "{done:#?}");
+    assert!(done.text().contains("said nothing for too long"), "{}", done.text());
     assert_eq!(fixture.file("ralph/docs", "early.txt").as_deref(), Some("1\n"));
-    assert_eq!(fixture.file("ralph/docs", "late.txt"), None);
     assert_eq!(crate::harness::processes_with("987010"), 0);
 }
 
@@ -174,6 +192,8 @@ fn a_helper_in_the_background_works_and_costs() {
     assert_eq!(fixture.file("ralph/docs", "helped.txt").as_deref(), Some("done\n"));
     assert_eq!(requests.iter().filter(|request| request["conversation"] == 0).count(), 2);
     assert_close(cost(&done, 0), 20.02);
+    let tokens = &done.of("iter.end")[0]["tokens"];
+    assert_eq!((&tokens["output"], &tokens["cacheRead"]), (&json!(1_000_000), &json!(100_000)));
 }
 
 #[test]

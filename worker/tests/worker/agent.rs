@@ -81,12 +81,56 @@ fn what_the_agent_leaves_running_is_ended() {
 }
 
 #[test]
-fn an_agent_that_gave_its_result_and_stays_has_succeeded() {
+fn an_agent_that_gave_its_result_and_stays_is_stopped_and_not_believed() {
     let mut fixture = Fixture::new();
+    fixture.set(env::MAX_ITERATIONS, "1");
     fixture.calls(json!([["ignoreTerm", progress(true), {"result": {}}, "hang"]]));
     let done = fixture.run();
-    assert_eq!(done.exit(), 0, "{done:#?}");
-    assert_eq!(done.outcomes(), ["ok"]);
+    // An iteration, whose COMPLETE does not count.
+    assert_eq!((done.exit(), done.outcomes()), (10, vec!["partial"]), "{done:#?}");
+    let warned = |event: &&&Value| event["text"].as_str().unwrap().contains("did not end");
+    assert_eq!(done.of("log").iter().find(warned).unwrap()["level"], "warn", "{done:#?}");
+    assert!(fixture.file("ralph/docs", "PROGRESS.md").unwrap().contains("COMPLETE"));
+}
+
+/// What the real agent says about its background: a task, or none.
+fn tasks(tasks: Value) -> Value {
+    json!({"json": {"type": "system", "subtype": "background_tasks_changed", "tasks": tasks}})
+}
+
+fn init() -> Value {
+    json!({"json": {"type": "system", "subtype": "init"}})
+}
+
+#[test]
+fn an_agent_may_be_silent_while_something_is_under_way() {
+    let mut fixture = Fixture::new();
+    let first = json!({"result": {"num_turns": 2, "total_cost_usd": 0.5}});
+    let second = json!({"result": {"num_turns": 3, "total_cost_usd": 0.75}});
+    // Longer than an agent may stay that has said that it is done: 10 s.
+    fixture.calls(json!([[
+        tasks(json!([{"task_id": "b1"}])), first, {"sleepMs": 11_000},
+        write("late.txt", "done\n"), tasks(json!([])),
+        init(), progress(true), second
+    ]]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), done.outcomes()), (0, vec!["ok"]), "{done:#?}");
+    assert_eq!(fixture.file("ralph/docs", "late.txt").as_deref(), Some("done\n"));
+    let end = done.of("iter.end")[0];
+    assert_eq!((&end["turns"], &end["costUsd"]), (&json!(5), &json!(0.75)), "{end}");
+}
+
+#[test]
+fn an_agent_that_is_silent_for_too_long_with_something_under_way_has_not_ended_well() {
+    let mut fixture = Fixture::new();
+    fixture.set(env::SILENCE_SECS, "2").set(env::MAX_STALLS, "1");
+    // A task that does not end, and a turn that does not.
+    let task = [tasks(json!([{"task_id": "b1"}])), json!({"result": {}}), json!("hang")];
+    let turn = [json!({"result": {}}), init(), json!("hang")];
+    fixture.counted_calls(json!([task, turn]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), done.outcomes()), (13, vec!["timeout"; 2]), "{done:#?}");
+    assert!(done.text().contains("said nothing for too long"), "{done:#?}");
 }
 
 #[test]
@@ -97,6 +141,23 @@ fn an_agent_that_keeps_crashing_ends_the_run() {
     let done = fixture.run();
     assert_eq!((done.exit(), fixture.count()), (13, 2), "{done:#?}");
     assert!(done.text().contains("code 7") && done.text().contains("boom"));
+}
+
+#[test]
+fn an_agent_that_refuses_to_start_ends_the_run_at_once() {
+    let mut fixture = Fixture::new();
+    let script = "echo \"error: unknown option '--new'\" >&2; exit 1";
+    let command = format!("sh -c {} sh --output-format stream-json", quoted(script));
+    fixture.set(env::AGENT_COMMAND, command);
+    let done = fixture.run();
+    assert_eq!((done.exit(), done.outcomes()), (30, vec!["configuration"]), "{done:#?}");
+    let text = done.of("run.end")[0]["text"].as_str().unwrap();
+    assert!(text.contains("refuses to start (code 1)"), "{text}");
+    assert!(text.contains("unknown option '--new'"), "{text}");
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[test]

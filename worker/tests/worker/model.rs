@@ -150,6 +150,21 @@ fn when_no_key_works_the_run_ends() {
 }
 
 #[test]
+fn an_agent_that_goes_on_without_a_key_is_stopped_at_once() {
+    let (url, seen) = endpoint(|_, _| http("401 Unauthorized", "", "{}"));
+    let mut fixture = fixture(&url);
+    // Only what the gateway knows ends it.
+    fixture.set(env::SILENCE_SECS, "40");
+    fixture.calls(json!([[write("a", "1"), ask(), "hang"]]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), done.outcomes()), (31, vec!["noKey"]), "{done:#?}");
+    assert!(done.of("iter.end")[0]["durationMs"].as_u64().unwrap() < 30_000, "{done:#?}");
+    // Each key was asked once.
+    assert_eq!(seen.lock().unwrap().len(), 2);
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+}
+
+#[test]
 fn a_long_limit_ends_the_task_instead_of_paying_for_idle_time() {
     let until = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3600;
     let (url, _) = endpoint(move |_, _| {
