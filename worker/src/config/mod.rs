@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::machine::Ledger;
 
+pub use ralph_protocol::ids::RESCUE_PREFIX;
 pub use repo::RepoError;
 
 /// Where checkouts go unless `RALPH_WORKDIR` says otherwise: the image's volume.
@@ -28,9 +29,6 @@ pub const DEFAULT_PROMPT_FILE: &str = "PROMPT.md";
 /// [`crate::agent::command`].
 pub const DEFAULT_AGENT_COMMAND: &str = "claude -p --output-format stream-json --verbose \
      --dangerously-skip-permissions --session-id {session_id} --max-budget-usd {budget_usd}";
-
-/// Branches below this prefix belong to work that could not be pushed to its own branch.
-pub const RESCUE_PREFIX: &str = "ralph/rescue";
 
 /// The service the gateway talks to unless `RALPH_MODEL_ENDPOINT` names another.
 pub const DEFAULT_MODEL_ENDPOINT: &str = "https://api.anthropic.com";

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::machine::{Failure, Prepared};
 
+/// Digits of an object's name in a repository whose names are SHA-1.
+const SHA1_DIGITS: usize = 40;
+
 /// Most bytes of PROGRESS.md or the prompt that are read.
 const MAX_TEXT: u64 = 4 << 20;
 
@@ -48,6 +51,25 @@ impl Refs {
 
     pub(super) fn has(&self, branch: &str) -> bool {
         self.branches.iter().any(|(name, _)| name == branch)
+    }
+
+    /// Whether the remote could hold this branch beside those that it has. A branch is a file, so
+    /// none can have the name of another one's folder (git-check-ref-format(1)).
+    ///
+    /// # Errors
+    /// The name of a branch that is in the way.
+    pub(super) fn can_create(&self, branch: &str) -> Result<(), &str> {
+        let within = |name: &str, folder: &str| {
+            name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let names = self.branches.iter().map(|(name, _)| name.as_str());
+        let mut blocking = names.filter(|name| within(name, branch) || within(branch, name));
+        blocking.next().map_or(Ok(()), Err)
+    }
+
+    /// Whether its objects have names of SHA-256.
+    fn is_sha256(&self) -> bool {
+        self.branches.iter().any(|(_, id)| id.len() > SHA1_DIGITS)
     }
 }
 
@@ -89,6 +111,12 @@ impl Checkout {
 
     /// The branch to start from, after checks that cost nothing.
     pub(super) fn start(&self, refs: &Refs) -> Result<String, Failure> {
+        if refs.is_sha256() {
+            return Err(failure(
+                RunExit::Git,
+                "the repository names its objects by SHA-256, and the worker works with SHA-1 only\nhint: push its history to a new repository, made with `git init --object-format=sha1`",
+            ));
+        }
         if refs.default.as_deref() == Some(self.branch.as_str()) {
             return Err(failure(
                 RunExit::Configuration,
@@ -100,6 +128,16 @@ impl Checkout {
         }
         if refs.has(&self.branch) {
             return Ok(self.branch.clone());
+        }
+        if let Err(other) = refs.can_create(&self.branch) {
+            return Err(failure(
+                RunExit::Configuration,
+                format!(
+                    "the branch `{}` cannot be made, because the repository has a branch `{other}`\nhint: rename that branch, or let RALPH_BRANCH name another, such as {}",
+                    self.branch,
+                    self.branch.replace('/', "-")
+                ),
+            ));
         }
         let base = match (&self.base, &refs.default) {
             (Some(base), _) => base.clone(),
@@ -260,5 +298,31 @@ mod tests {
         assert_eq!(refs.default.as_deref(), Some("main"));
         assert!(refs.has("main") && refs.has("ralph/docs") && !refs.has("docs"));
         assert_eq!(Refs::parse(""), Refs::default());
+        assert!(!refs.is_sha256());
+        assert!(Refs::parse(&format!("{:064}\trefs/heads/main\n", 1)).is_sha256());
+    }
+
+    #[test]
+    fn a_branch_cannot_be_the_folder_of_another() {
+        let cases: [(&[&str], &str, Result<(), &str>); 11] = [
+            (&[], "ralph/docs", Ok(())),
+            (&["main", "ralph"], "ralph/docs", Err("ralph")),
+            (&["main", "ralph/docs"], "ralph/docs/x", Err("ralph/docs")),
+            (&["main", "ralph/docs/x/y"], "ralph/docs", Err("ralph/docs/x/y")),
+            (&["main", "ralph/rescue"], "ralph/rescue/1", Err("ralph/rescue")),
+            (&["ralph/rescue/1"], "ralph/rescue/2", Ok(())),
+            // A common beginning is not a folder.
+            (&["ralphx", "ralp", "r"], "ralph/docs", Ok(())),
+            (&["ralph/doc", "ralph/docs2", "ralph/docs-x/y"], "ralph/docs", Ok(())),
+            (&["x/ralph", "docs"], "ralph/docs", Ok(())),
+            // It is there already.
+            (&["ralph/docs"], "ralph/docs", Ok(())),
+            (&["main"], "main", Ok(())),
+        ];
+        for (names, branch, expected) in cases {
+            let branches = names.iter().map(|name| ((*name).to_owned(), "c".to_owned())).collect();
+            let refs = Refs { default: None, branches };
+            assert_eq!(refs.can_create(branch), expected, "{branch} beside {names:?}");
+        }
     }
 }

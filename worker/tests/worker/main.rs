@@ -12,6 +12,7 @@ mod https;
 mod interruption;
 mod limits;
 mod model;
+mod repository;
 mod rescue;
 mod soak;
 mod states;
