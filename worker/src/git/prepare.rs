@@ -1,9 +1,12 @@
 //! Makes the checkout: what the remote has, where we start from, and a working tree that
 //! holds no credential.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use ralph_protocol::exit::RunExit;
+use ralph_protocol::{event::Level, exit::RunExit};
 
 use super::{
     Checkout, PROGRESS_FILE,
@@ -11,7 +14,7 @@ use super::{
     ledger,
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
 };
-use crate::machine::{Failure, Prepared};
+use crate::machine::{Failure, Prepared, policy::backoff_ms};
 
 /// Digits of an object's name in a repository whose names are SHA-1.
 const SHA1_DIGITS: usize = 40;
@@ -81,6 +84,8 @@ impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
         let hint = if error.is_denied() {
             "\nhint: the repository needs a credential, or refuses this one: `ralph keys set git-token`"
+        } else if error.is_limited() {
+            "\nhint: the remote has had too many requests; start again later, with a token if there is none"
         } else {
             match &error {
                 GitError::Start(_) => "\nhint: is git installed?",
@@ -95,7 +100,7 @@ impl Checkout {
     /// What the remote has.
     pub(super) async fn refs(&self, scratch: &Path) -> Result<Refs, Failure> {
         let args = ["ls-remote", "--symref", "--", self.repo.as_str(), "HEAD", "refs/heads/*"];
-        let bytes = self.remote(scratch, Patience::UntilHurried(REMOTE_TIMEOUT), args).await?;
+        let bytes = self.ask(scratch, &args).await?;
         Ok(Refs::parse(&String::from_utf8_lossy(&bytes)))
     }
 
@@ -207,8 +212,28 @@ impl Checkout {
         let refspec = format!("+refs/heads/{branch}:refs/heads/{name}");
         let repo = self.repo.as_str();
         let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", repo, &refspec];
-        self.remote(bare, Patience::UntilHurried(REMOTE_TIMEOUT), fetch).await?;
+        self.ask(bare, &fetch).await?;
         Ok(())
+    }
+
+    /// As [`Checkout::remote`], for what only reads; asks again, later each time, when the remote
+    /// may answer then.
+    async fn ask(&self, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let mut failures = 0;
+        loop {
+            let error = match self.remote(dir, Patience::UntilHurried(REMOTE_TIMEOUT), args).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            failures += 1;
+            if failures > error.retries() || self.git.is_hurried() {
+                return Err(error);
+            }
+            let pause = backoff_ms(failures);
+            let text = format!("{error}; the remote is asked again in {} s", pause / 1000);
+            self.journal.log(Level::Warn, text);
+            self.git.pause(Duration::from_millis(pause)).await;
+        }
     }
 
     /// Makes a repository in the checkout's folder and fetches a branch of `bare` into it, as
