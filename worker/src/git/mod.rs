@@ -79,6 +79,10 @@ pub struct Checkout {
     pub pushed: Option<String>,
     /// Branch the work started from.
     pub start: String,
+    /// Branches of the remote that the checkout has as `origin/…`: the base and the default branch.
+    pub beside: Vec<String>,
+    /// The remote's default branch, if it has one.
+    pub default: Option<String>,
     /// A commit the remote has, on which our work builds.
     pub known: String,
     /// HEAD after the last checkpoint, to see progress.
@@ -120,6 +124,8 @@ impl Checkout {
             journal,
             pushed: None,
             start: String::new(),
+            beside: Vec::new(),
+            default: None,
             known: String::new(),
             head: String::new(),
             earlier: config.earlier,

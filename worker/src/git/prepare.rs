@@ -172,6 +172,11 @@ impl Checkout {
         let scratch = super::push::scratch()?;
         let refs = self.refs(scratch.path()).await?;
         self.start = self.start(&refs)?;
+        self.default = refs.default.clone().filter(|name| refs.has(name));
+        let beside = [self.base.clone(), self.default.clone()];
+        self.beside = beside.into_iter().flatten().filter(|name| refs.has(name)).collect();
+        self.beside.sort();
+        self.beside.dedup();
 
         // The credential is used in a repository the agent never sees …
         let bare = scratch.path().join("clone.git");
@@ -185,6 +190,9 @@ impl Checkout {
         self.git.local(&dir, ["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
         let tip = self.git.text(&dir, ["rev-parse", "HEAD"]).await?;
         self.pushed = refs.has(&self.branch).then(|| tip.clone());
+        if self.pushed.is_some() {
+            self.keep_origin(&tip).await;
+        }
         self.head.clone_from(&tip);
         self.known = tip;
         self.adopt(&refs, &bare).await?;
@@ -202,17 +210,27 @@ impl Checkout {
         })
     }
 
-    /// Fetches a branch of the remote into `bare`, under another name.
+    /// Fetches a branch of the remote into `bare`, under another name, with the branches beside
+    /// it and the tags of their commits.
     pub(super) async fn download(
         &self,
         bare: &Path,
         branch: &str,
         name: &str,
     ) -> Result<(), GitError> {
-        let refspec = format!("+refs/heads/{branch}:refs/heads/{name}");
-        let repo = self.repo.as_str();
-        let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", repo, &refspec];
-        self.ask(bare, &fetch).await?;
+        let wanted = format!("+refs/heads/{branch}:refs/heads/{name}");
+        let beside = |name: &String| format!("+refs/heads/{name}:refs/remotes/origin/{name}");
+        let beside: Vec<String> = self.beside.iter().map(beside).collect();
+        // Without `--no-tags` git fetches those that lead to what it fetches anyway.
+        let fetch = ["fetch", "-q", "--no-recurse-submodules", "--", self.repo.as_str(), &wanted];
+        let all: Vec<&str> = fetch.into_iter().chain(beside.iter().map(String::as_str)).collect();
+        match self.ask(bare, &all).await {
+            // A branch beside ours may be gone by now.
+            Err(error) if error.stderr().contains("couldn't find remote ref") => {
+                self.ask(bare, &fetch).await?;
+            }
+            other => drop(other?),
+        }
         Ok(())
     }
 
@@ -237,7 +255,7 @@ impl Checkout {
     }
 
     /// Makes a repository in the checkout's folder and fetches a branch of `bare` into it, as
-    /// FETCH_HEAD. The working tree stays as it is.
+    /// FETCH_HEAD, with the tags and the branches of origin. The working tree stays as it is.
     pub(super) async fn furnish(&self, bare: &Path, name: &str) -> Result<(), GitError> {
         let branch = format!("--initial-branch={}", self.branch);
         self.git.local(&self.dir, ["init", "-q", &branch]).await?;
@@ -253,7 +271,25 @@ impl Checkout {
         let (bare, from) = (bare.to_string_lossy(), format!("refs/heads/{name}"));
         let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &bare, &from];
         self.git.local(&self.dir, fetch).await?;
+        let rest = ["+refs/remotes/origin/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
+        let fetch =
+            ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
+        self.git.local(&self.dir, [&fetch[..], &["--", &bare], &rest].concat()).await?;
+        if let Some(default) = &self.default {
+            let target = format!("refs/remotes/origin/{default}");
+            let head = ["symbolic-ref", "refs/remotes/origin/HEAD", &target];
+            self.git.local(&self.dir, head).await?;
+        }
+        // One file, however many tags there are.
+        self.git.local(&self.dir, ["pack-refs", "--all"]).await?;
         Ok(())
+    }
+
+    /// Lets `origin/<branch>` in the checkout say what the remote has. A reference there that the
+    /// agent has spoiled is left alone.
+    pub(super) async fn keep_origin(&self, commit: &str) {
+        let name = format!("refs/remotes/origin/{}", self.branch);
+        let _ = self.git.local(&self.dir, ["update-ref", "--no-deref", &name, commit]).await;
     }
 
     /// The folder is named after the run, so nobody else's work is ever in it.

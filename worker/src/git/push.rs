@@ -156,6 +156,7 @@ impl Checkout {
                 if branch == self.branch {
                     self.pushed = Some(bare.commit.clone());
                     self.known.clone_from(&bare.commit);
+                    self.keep_origin(&bare.commit).await;
                 }
                 Ok(Ok(()))
             }

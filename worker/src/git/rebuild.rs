@@ -75,6 +75,9 @@ impl Checkout {
         self.furnish(&bare, "start").await?;
         self.git.local(&self.dir, ["reset", "-q", "--mixed", &self.known]).await?;
         self.head.clone_from(&self.known);
+        if let Some(pushed) = self.pushed.clone() {
+            self.keep_origin(&pushed).await;
+        }
         self.journal.log(Level::Warn, "the checkout has a new `.git`; its files are kept");
         Ok(())
     }
