@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum IdError {
     /// Not a workstream id.
     #[error(
-        "`{0}` is not a workstream id\nhint: 1 to 48 characters of a-z, 0-9 and `-`, not starting with `-`"
+        "`{0}` is not a workstream id\nhint: 1 to 48 characters of a-z, 0-9 and `-`, not starting with `-`, and not `rescue`: branches below {RESCUE_PREFIX} hold rescued work"
     )]
     Workstream(String),
     /// Not a run id.
@@ -19,7 +19,11 @@ pub enum IdError {
     Run(String),
 }
 
-/// A line of work, `[a-z0-9][a-z0-9-]{0,47}`: names a branch, a page and a token's scope.
+/// Branches below this prefix belong to work that could not be pushed to its own branch.
+pub const RESCUE_PREFIX: &str = "ralph/rescue";
+
+/// A line of work, `[a-z0-9][a-z0-9-]{0,47}`: names a branch, a page and a token's scope. Not
+/// `rescue`: its branch would take the place of everybody's rescue branches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
@@ -40,13 +44,18 @@ impl Workstream {
         (1..=Self::MAX_LEN).contains(&text.len())
             && !text.starts_with('-')
             && text.bytes().all(allowed)
+            && branch_of(text) != RESCUE_PREFIX
     }
 
     /// The branch a workstream works on unless it is told another: `ralph/<workstream>`.
     #[must_use]
     pub fn default_branch(&self) -> String {
-        format!("ralph/{self}")
+        branch_of(self.as_str())
     }
+}
+
+fn branch_of(workstream: &str) -> String {
+    format!("ralph/{workstream}")
 }
 
 /// One start of a worker: `<ulid>-<attempt, 4 digits>`. Text order is start order.
@@ -148,11 +157,11 @@ mod tests {
     #[test]
     fn workstream_ids() {
         let longest = "a".repeat(48);
-        for good in ["a", "0", "docs", "a-b-", longest.as_str()] {
+        for good in ["a", "0", "docs", "a-b-", "rescues", longest.as_str()] {
             assert!(good.parse::<Workstream>().is_ok(), "{good}");
         }
         let too_long = "a".repeat(49);
-        for bad in ["", "-a", "A", "a_b", "a/b", "ä", "a b", "a\n", too_long.as_str()] {
+        for bad in ["", "-a", "A", "a_b", "a/b", "ä", "a b", "a\n", "rescue", too_long.as_str()] {
             assert!(bad.parse::<Workstream>().is_err(), "{bad}");
         }
     }

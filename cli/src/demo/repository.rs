@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use ralph_protocol::ids::RESCUE_PREFIX;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
@@ -106,7 +107,7 @@ impl Repository {
         fetch
             .args(["fetch", "--quiet", "--no-write-fetch-head", "--no-tags"])
             .args(["--no-recurse-submodules", "--upload-pack", &copy.upload_pack(), &copy.url()])
-            .arg("refs/heads/ralph/rescue/*:refs/heads/ralph/rescue/*")
+            .arg(format!("refs/heads/{RESCUE_PREFIX}/*:refs/heads/{RESCUE_PREFIX}/*"))
             .current_dir(&self.folder);
         if copy.pushed(branch).await?.is_some() {
             fetch.arg(format!("refs/heads/{branch}:refs/heads/{branch}"));

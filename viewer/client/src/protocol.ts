@@ -1,7 +1,8 @@
 // Code generated from protocol/ by `just gen`; DO NOT EDIT.
 
 /**
- * A line of work, `[a-z0-9][a-z0-9-]{0,47}`: names a branch, a page and a token's scope.
+ * A line of work, `[a-z0-9][a-z0-9-]{0,47}`: names a branch, a page and a token's scope. Not
+ * `rescue`: its branch would take the place of everybody's rescue branches.
  */
 export type Workstream = string;
 

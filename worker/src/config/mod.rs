@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::machine::Ledger;
 
+use ralph_protocol::ids::RESCUE_PREFIX;
 pub use repo::RepoError;
 
 /// Where checkouts go unless `RALPH_WORKDIR` says otherwise: the image's volume.
@@ -31,7 +32,7 @@ pub const DEFAULT_AGENT_COMMAND: &str = "claude -p --output-format stream-json -
 
 /// Branches below these prefixes belong to work that could not be pushed to its own branch. The
 /// second and the third are used when a branch of the remote stands in the way of the first.
-pub const RESCUE_PREFIXES: [&str; 3] = ["ralph/rescue", "ralph-rescue", "ralph-rescue-branches"];
+pub const RESCUE_PREFIXES: [&str; 3] = [RESCUE_PREFIX, "ralph-rescue", "ralph-rescue-branches"];
 
 /// The service the gateway talks to unless `RALPH_MODEL_ENDPOINT` names another.
 pub const DEFAULT_MODEL_ENDPOINT: &str = "https://api.anthropic.com";

@@ -127,7 +127,7 @@ impl Checkout {
             let pushed = reduced.unwrap_or(whole);
             self.follow(&pushed).await?;
             if push == Push::Pushed {
-                self.remember(&pushed);
+                self.remember(&pushed).await;
             }
             push
         };

@@ -85,6 +85,10 @@ pub struct Checkout {
     pub pushed: Option<String>,
     /// Branch the work started from.
     pub start: String,
+    /// Branches of the remote that the checkout has as `origin/…`: the base and the default branch.
+    pub beside: Vec<String>,
+    /// The remote's default branch, if it has one.
+    pub default: Option<String>,
     /// A commit the remote has, on which our work builds.
     pub known: String,
     /// HEAD after the last checkpoint, to see progress.
@@ -101,6 +105,8 @@ pub struct Checkout {
     sides: side::Sides,
     /// What was logged of the last checkpoint's files that stay out.
     said: BTreeSet<String>,
+    /// Branches and tags of origin as they were at the start, for `git update-ref --stdin`.
+    origin: Vec<u8>,
     /// What the remote has; `None` while it has to be copied anew.
     store: Option<store::Store>,
 }
@@ -136,6 +142,8 @@ impl Checkout {
             journal,
             pushed: None,
             start: String::new(),
+            beside: Vec::new(),
+            default: None,
             known: String::new(),
             head: String::new(),
             earlier: config.earlier,
@@ -144,6 +152,7 @@ impl Checkout {
             refused: BTreeSet::new(),
             sides: side::Sides::new(),
             said: BTreeSet::new(),
+            origin: Vec::new(),
             store: None,
         }
     }

@@ -1,7 +1,10 @@
 //! Makes the checkout: what the remote has, where we start from, and a working tree that
 //! holds no credential.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use ralph_protocol::{event::Level, exit::RunExit};
 
@@ -12,7 +15,10 @@ use super::{
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
     store::Store,
 };
-use crate::machine::{Failure, Prepared};
+use crate::machine::{Failure, Prepared, policy::backoff_ms};
+
+/// Digits of an object's name in a repository whose names are SHA-1.
+const SHA1_DIGITS: usize = 40;
 
 /// Most bytes of PROGRESS.md or the prompt that are read.
 const MAX_TEXT: u64 = 4 << 20;
@@ -50,6 +56,25 @@ impl Refs {
     pub(super) fn has(&self, branch: &str) -> bool {
         self.branches.iter().any(|(name, _)| name == branch)
     }
+
+    /// Whether the remote could hold this branch beside those that it has. A branch is a file, so
+    /// none can have the name of another one's folder (git-check-ref-format(1)).
+    ///
+    /// # Errors
+    /// The name of a branch that is in the way.
+    pub(super) fn can_create(&self, branch: &str) -> Result<(), &str> {
+        let within = |name: &str, folder: &str| {
+            name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let names = self.branches.iter().map(|(name, _)| name.as_str());
+        let mut blocking = names.filter(|name| within(name, branch) || within(branch, name));
+        blocking.next().map_or(Ok(()), Err)
+    }
+
+    /// Whether its objects have names of SHA-256.
+    fn is_sha256(&self) -> bool {
+        self.branches.iter().any(|(_, id)| id.len() > SHA1_DIGITS)
+    }
 }
 
 fn failure(exit: RunExit, text: impl Into<String>) -> Failure {
@@ -60,6 +85,8 @@ impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
         let hint = if error.is_denied() {
             "\nhint: the repository needs a credential, or refuses this one: `ralph keys set git-token`"
+        } else if error.is_limited() {
+            "\nhint: the remote has had too many requests; start again later, with a token if there is none"
         } else {
             match &error {
                 GitError::Start(_) => "\nhint: is git installed?",
@@ -78,7 +105,7 @@ impl Checkout {
     /// What the remote has.
     pub(super) async fn refs(&self, scratch: &Path) -> Result<Refs, Failure> {
         let args = ["ls-remote", "--symref", "--", self.repo.as_str(), "HEAD", "refs/heads/*"];
-        let bytes = self.remote(scratch, Patience::UntilHurried(REMOTE_TIMEOUT), args).await?;
+        let bytes = self.ask(scratch, &args).await?;
         Ok(Refs::parse(&String::from_utf8_lossy(&bytes)))
     }
 
@@ -94,6 +121,12 @@ impl Checkout {
 
     /// The branch to start from, after checks that cost nothing.
     pub(super) fn start(&self, refs: &Refs) -> Result<String, Failure> {
+        if refs.is_sha256() {
+            return Err(failure(
+                RunExit::Git,
+                "the repository names its objects by SHA-256, and the worker works with SHA-1 only\nhint: push its history to a new repository, made with `git init --object-format=sha1`",
+            ));
+        }
         if refs.default.as_deref() == Some(self.branch.as_str()) {
             return Err(failure(
                 RunExit::Configuration,
@@ -105,6 +138,16 @@ impl Checkout {
         }
         if refs.has(&self.branch) {
             return Ok(self.branch.clone());
+        }
+        if let Err(other) = refs.can_create(&self.branch) {
+            return Err(failure(
+                RunExit::Configuration,
+                format!(
+                    "the branch `{}` cannot be made, because the repository has a branch `{other}`\nhint: rename that branch, or let RALPH_BRANCH name another, such as {}",
+                    self.branch,
+                    self.branch.replace('/', "-")
+                ),
+            ));
         }
         let base = match (&self.base, &refs.default) {
             (Some(base), _) => base.clone(),
@@ -135,6 +178,11 @@ impl Checkout {
         let folder = self.dir.parent().unwrap_or(&self.dir).to_path_buf();
         let refs = self.refs(&folder).await?;
         self.start = self.start(&refs)?;
+        self.default = refs.default.clone().filter(|name| refs.has(name));
+        let beside = [self.base.clone(), self.default.clone()];
+        self.beside = beside.into_iter().flatten().filter(|name| refs.has(name)).collect();
+        self.beside.sort();
+        self.beside.dedup();
 
         // The credential is used in a repository that is gone before the agent runs …
         let bare = folder.join("clone.git");
@@ -147,6 +195,9 @@ impl Checkout {
         self.git.local(&dir, ["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
         let tip = self.git.text(&dir, ["rev-parse", "HEAD"]).await?;
         self.pushed = refs.has(&self.branch).then(|| tip.clone());
+        if self.pushed.is_some() {
+            self.keep_origin(&tip).await;
+        }
         self.head.clone_from(&tip);
         self.known = tip;
         self.adopt(&refs, &bare).await?;
@@ -154,6 +205,9 @@ impl Checkout {
             Some(ledger) => ledger,
             None => ledger::read(&self.git, &dir, &self.head, &self.run).await?,
         };
+        let format = "--format=create %(refname) %(objectname)";
+        let list = ["for-each-ref", format, "refs/remotes/", "refs/tags/"];
+        self.origin = self.git.local(&bare, list).await?;
         self.keep_objects(&bare);
         self.prompt = self.read_prompt().await?;
         let complete = self.is_pushed() && self.says_complete().await;
@@ -165,22 +219,52 @@ impl Checkout {
         })
     }
 
-    /// Fetches a branch of the remote into `bare`, under another name.
+    /// Fetches a branch of the remote into `bare`, under another name, with the branches beside
+    /// it and the tags of their commits.
     pub(super) async fn download(
         &self,
         bare: &Path,
         branch: &str,
         name: &str,
     ) -> Result<(), GitError> {
-        let refspec = format!("+refs/heads/{branch}:refs/heads/{name}");
-        let repo = self.repo.as_str();
-        let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", repo, &refspec];
-        self.remote(bare, Patience::UntilHurried(REMOTE_TIMEOUT), fetch).await?;
+        let wanted = format!("+refs/heads/{branch}:refs/heads/{name}");
+        let beside = |name: &String| format!("+refs/heads/{name}:refs/remotes/origin/{name}");
+        let beside: Vec<String> = self.beside.iter().map(beside).collect();
+        // Without `--no-tags` git fetches those that lead to what it fetches anyway.
+        let fetch = ["fetch", "-q", "--no-recurse-submodules", "--", self.repo.as_str(), &wanted];
+        let all: Vec<&str> = fetch.into_iter().chain(beside.iter().map(String::as_str)).collect();
+        match self.ask(bare, &all).await {
+            // A branch beside ours may be gone by now.
+            Err(error) if error.stderr().contains("couldn't find remote ref") => {
+                self.ask(bare, &fetch).await?;
+            }
+            other => drop(other?),
+        }
         Ok(())
     }
 
+    /// As [`Checkout::remote`], for what only reads; asks again, later each time, when the remote
+    /// may answer then.
+    async fn ask(&self, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let mut failures = 0;
+        loop {
+            let error = match self.remote(dir, Patience::UntilHurried(REMOTE_TIMEOUT), args).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            failures += 1;
+            if failures > error.retries() || self.git.is_hurried() {
+                return Err(error);
+            }
+            let pause = backoff_ms(failures);
+            let text = format!("{error}; the remote is asked again in {} s", pause / 1000);
+            self.journal.log(Level::Warn, text);
+            self.git.pause(Duration::from_millis(pause)).await;
+        }
+    }
+
     /// Makes a repository in the checkout's folder and fetches a branch of `bare` into it, as
-    /// FETCH_HEAD. The working tree stays as it is.
+    /// FETCH_HEAD, with the tags and the branches of origin. The working tree stays as it is.
     pub(super) async fn furnish(&self, bare: &Path, name: &str) -> Result<(), GitError> {
         let branch = format!("--initial-branch={}", self.branch);
         self.git.local(&self.dir, ["init", "-q", &branch]).await?;
@@ -196,6 +280,17 @@ impl Checkout {
         let (bare, from) = (bare.to_string_lossy(), format!("refs/heads/{name}"));
         let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &bare, &from];
         self.git.local(&self.dir, fetch).await?;
+        let rest = ["+refs/remotes/origin/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
+        let fetch =
+            ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
+        self.git.local(&self.dir, [&fetch[..], &["--", &bare], &rest].concat()).await?;
+        if let Some(default) = &self.default {
+            let target = format!("refs/remotes/origin/{default}");
+            let head = ["symbolic-ref", "refs/remotes/origin/HEAD", &target];
+            self.git.local(&self.dir, head).await?;
+        }
+        // One file, however many tags there are.
+        self.git.local(&self.dir, ["pack-refs", "--all"]).await?;
         Ok(())
     }
 
@@ -212,6 +307,13 @@ impl Checkout {
                 self.journal.log(Level::Warn, text);
             }
         }
+    }
+
+    /// Lets `origin/<branch>` in the checkout say what the remote has. A reference there that the
+    /// agent has spoiled is left alone.
+    pub(super) async fn keep_origin(&self, commit: &str) {
+        let name = format!("refs/remotes/origin/{}", self.branch);
+        let _ = self.git.local(&self.dir, ["update-ref", "--no-deref", &name, commit]).await;
     }
 
     /// The folder is named after the run, so nobody else's work is ever in it.
@@ -282,5 +384,31 @@ mod tests {
         assert_eq!(refs.default.as_deref(), Some("main"));
         assert!(refs.has("main") && refs.has("ralph/docs") && !refs.has("docs"));
         assert_eq!(Refs::parse(""), Refs::default());
+        assert!(!refs.is_sha256());
+        assert!(Refs::parse(&format!("{:064}\trefs/heads/main\n", 1)).is_sha256());
+    }
+
+    #[test]
+    fn a_branch_cannot_be_the_folder_of_another() {
+        let cases: [(&[&str], &str, Result<(), &str>); 11] = [
+            (&[], "ralph/docs", Ok(())),
+            (&["main", "ralph"], "ralph/docs", Err("ralph")),
+            (&["main", "ralph/docs"], "ralph/docs/x", Err("ralph/docs")),
+            (&["main", "ralph/docs/x/y"], "ralph/docs", Err("ralph/docs/x/y")),
+            (&["main", "ralph/rescue"], "ralph/rescue/1", Err("ralph/rescue")),
+            (&["ralph/rescue/1"], "ralph/rescue/2", Ok(())),
+            // A common beginning is not a folder.
+            (&["ralphx", "ralp", "r"], "ralph/docs", Ok(())),
+            (&["ralph/doc", "ralph/docs2", "ralph/docs-x/y"], "ralph/docs", Ok(())),
+            (&["x/ralph", "docs"], "ralph/docs", Ok(())),
+            // It is there already.
+            (&["ralph/docs"], "ralph/docs", Ok(())),
+            (&["main"], "main", Ok(())),
+        ];
+        for (names, branch, expected) in cases {
+            let branches = names.iter().map(|name| ((*name).to_owned(), "c".to_owned())).collect();
+            let refs = Refs { default: None, branches };
+            assert_eq!(refs.can_create(branch), expected, "{branch} beside {names:?}");
+        }
     }
 }

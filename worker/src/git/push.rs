@@ -239,8 +239,8 @@ impl Checkout {
         }
         self.keep_ledger().await?;
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
-        self.remember(bare);
         self.known = theirs;
+        self.remember(bare).await;
         let mut whole = self.bare_copy(&self.head).await?;
         self.guard(&mut whole, parcel.wip).await?;
         *parcel = Parcel { whole, reduced: None, wip: parcel.wip };
@@ -279,8 +279,9 @@ impl Checkout {
         Ok(())
     }
 
-    /// Keeps what the remote is known to hold, for the next copy.
-    pub(super) fn remember(&mut self, bare: &Bare) {
+    /// Keeps what the remote is known to hold, for the agent and for the next copy.
+    pub(super) async fn remember(&mut self, bare: &Bare) {
+        self.keep_origin(&self.known).await;
         let Some(store) = &mut self.store else { return };
         if let Err(error) = store.add(&bare.dir) {
             let text = format!("the next checkpoint copies the whole history: {error}");

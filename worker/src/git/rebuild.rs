@@ -45,7 +45,7 @@ impl Checkout {
             Push::Pushed => {
                 let pushed = parcel.reduced.unwrap_or(parcel.whole);
                 self.follow(&pushed).await?;
-                self.remember(&pushed);
+                self.remember(&pushed).await;
                 Ok(())
             }
             Push::Nothing | Push::Rescued { .. } => Ok(()),
@@ -72,6 +72,7 @@ impl Checkout {
         if let Some(store) = &self.store {
             store.lend(&bare).map_err(|error| GitError::Start(error.to_string()))?;
             self.git.local(&bare, ["update-ref", "refs/heads/start", &self.known]).await?;
+            self.git.fed(&bare, ["update-ref", "--stdin"], self.origin.clone()).await?;
         } else {
             self.alone().await?;
             let from = if self.pushed.is_some() { &self.branch } else { &self.start };
@@ -96,6 +97,9 @@ impl Checkout {
         furnished?;
         remove(&broken).map_err(problem)?;
         self.head.clone_from(&self.known);
+        if let Some(pushed) = self.pushed.clone() {
+            self.keep_origin(&pushed).await;
+        }
         self.journal.log(Level::Warn, "the checkout has a new `.git`; its files are kept");
         Ok(())
     }

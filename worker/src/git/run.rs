@@ -81,16 +81,47 @@ impl GitError {
     /// The remote wants another credential, or one at all.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        let text = self.stderr();
-        [
+        const SIGNS: [&str; 5] = [
             "Authentication failed",
             "could not read Username",
             "returned error: 401",
             "returned error: 403",
             "Permission to ",
-        ]
-        .iter()
-        .any(|sign| text.contains(sign))
+        ];
+        SIGNS.iter().any(|sign| self.stderr().contains(sign)) && !self.is_limited()
+    }
+
+    /// The remote has had too many requests: GitHub answers 429, or 403 with the reason in its
+    /// text. git shows that text as `remote: …` when it is plain; the URL beside it could hold
+    /// any words.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        const SIGNS: [&str; 4] =
+            ["rate limit", "rate-limit", "too many requests", "abuse detection"];
+        self.stderr().lines().map(str::to_ascii_lowercase).any(|line| {
+            line.ends_with("returned error: 429")
+                || (line.starts_with("remote: ") && SIGNS.iter().any(|sign| line.contains(sign)))
+        })
+    }
+
+    /// How often it is worth asking again, later: often when the remote itself is in trouble, less
+    /// often when nothing answers, which can also be a wrong name, and else not at all.
+    pub(super) fn retries(&self) -> u32 {
+        const SILENCE: [&str; 6] = [
+            "Could not resolve host",
+            "Failed to connect",
+            "Couldn't connect",
+            "Connection reset",
+            "Operation timed out",
+            "the remote end hung up unexpectedly",
+        ];
+        if self.is_limited() || self.stderr().contains("returned error: 5") {
+            5
+        } else if SILENCE.iter().any(|sign| self.stderr().contains(sign)) {
+            2
+        } else {
+            0
+        }
     }
 }
 
@@ -176,6 +207,21 @@ impl Git {
     #[must_use]
     pub fn is_hurried(&self) -> bool {
         self.hurry.borrow().is_some()
+    }
+
+    /// Waits, unless a signal has come or comes.
+    pub(super) async fn pause(&self, pause: Duration) {
+        let mut hurry = self.hurry.clone();
+        let signal = async {
+            if hurry.wait_for(Option::is_some).await.is_err() {
+                // Nobody is left who could send one.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = signal => {}
+        }
     }
 
     /// Settings go by environment: as arguments, a name that holds `=` could not be set, and other
@@ -440,6 +486,45 @@ fn ends(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_error_of_the_remote_means() {
+        let http = |code: u32, said: &str| {
+            format!(
+                "{said}fatal: unable to access 'https://h/rate-limit.git/': The requested URL returned error: {code}"
+            )
+        };
+        let limit =
+            "remote: You have exceeded a secondary rate limit. Please wait a few minutes.\n";
+        let many = "remote: This request was rate-limited due to too many requests.\n";
+        let abuse = "remote: You have triggered an Abuse detection mechanism.\n";
+        let resolve = "fatal: unable to access 'https://h/': Could not resolve host: h";
+        let reset = "fatal: unable to access 'https://h/': Recv failure: Connection reset by peer";
+        let cases = [
+            (http(401, ""), (true, false, 0)),
+            (http(403, ""), (true, false, 0)),
+            (http(403, "remote: Write access to repository not granted.\n"), (true, false, 0)),
+            (http(403, limit), (false, true, 5)),
+            (http(403, abuse), (false, true, 5)),
+            (http(429, many), (false, true, 5)),
+            (http(429, ""), (false, true, 5)),
+            (http(503, ""), (false, false, 5)),
+            (http(404, ""), (false, false, 0)),
+            (
+                "error: RPC failed; HTTP 429 curl 22 The requested URL returned error: 429"
+                    .to_owned(),
+                (false, true, 5),
+            ),
+            (resolve.to_owned(), (false, false, 2)),
+            (reset.to_owned(), (false, false, 2)),
+            ("fatal: '/x' does not appear to be a git repository".to_owned(), (false, false, 0)),
+        ];
+        for (stderr, expected) in cases {
+            let error = GitError::Failed { command: "push".to_owned(), stderr };
+            let found = (error.is_denied(), error.is_limited(), error.retries());
+            assert_eq!(found, expected, "{error}");
+        }
+    }
 
     #[test]
     fn a_long_text_keeps_its_beginning_and_its_end() {

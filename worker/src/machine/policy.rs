@@ -38,7 +38,7 @@ pub const MAX_TRANSIENTS: u32 = 7;
 pub const MAX_PUSH_FAILURES: u32 = 6;
 
 /// 5 s, doubled each time, at most 4 min.
-pub(super) const fn backoff_ms(failures: u32) -> u64 {
+pub(crate) const fn backoff_ms(failures: u32) -> u64 {
     let doublings = if failures > 7 { 6 } else { failures.saturating_sub(1) };
     let ms = 5_000 << doublings;
     if ms > 240_000 { 240_000 } else { ms }

@@ -27,11 +27,14 @@ struct Rules {
     may_push: bool,
     /// Sends every request elsewhere.
     elsewhere: Option<String>,
+    /// How many of the next requests with a credential it answers as GitHub does when there are
+    /// too many: with this status, and the reason as plain text.
+    busy: Arc<Mutex<(u32, &'static str)>>,
 }
 
 impl Rules {
     fn strict() -> Self {
-        Self { login: format!("x:{TOKEN}"), may_push: true, elsewhere: None }
+        Self { login: format!("x:{TOKEN}"), may_push: true, elsewhere: None, busy: Arc::default() }
     }
 }
 
@@ -116,6 +119,20 @@ fn answer(
         return stream.write_all(text.as_bytes());
     }
     let wanted = format!("Basic {}", STANDARD.encode(&rules.login));
+    let busy = {
+        let mut busy = rules.busy.lock().unwrap();
+        let now = authorization.is_some() && busy.0 > 0;
+        busy.0 -= u32::from(now);
+        now.then_some(busy.1)
+    };
+    if let Some(status) = busy {
+        let why = "You have exceeded a secondary rate limit. Please wait a few minutes.\n";
+        let length = why.len();
+        return write!(
+            stream,
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{why}"
+        );
+    }
     let status = if authorization.as_deref() != Some(wanted.as_str()) {
         "401 Unauthorized\r\nwww-authenticate: Basic realm=\"git\""
     } else if target.contains("git-receive-pack") && !rules.may_push {
@@ -226,6 +243,31 @@ fn a_token_that_may_only_read_is_found_out_at_the_start() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_ne!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("can be read") && text.contains("error: git push failed"), "{text}");
+}
+
+/// The remote has had too many requests before the run, and again at its push.
+#[test]
+fn a_limit_of_requests_is_not_a_refused_token() {
+    for status in ["403 Forbidden", "429 Too Many Requests"] {
+        let rules = Rules::strict();
+        let (mut fixture, _) = fixture(rules.clone());
+        let flag = fixture.path("go").display().to_string();
+        let wait = format!("while ! test -e {flag}; do sleep 0.05; done");
+        fixture.set(env::MAX_ITERATIONS, "1");
+        fixture.calls(json!([[write("a", "1"), {"text": "working"}, {"run": ["sh", "-c", wait]}]]));
+        *rules.busy.lock().unwrap() = (1, status);
+        let mut running = fixture.spawn();
+        running.until_text("the remote is asked again in 5 s");
+        running.until_text("working");
+        *rules.busy.lock().unwrap() = (1, status);
+        std::fs::write(flag, "").unwrap();
+        let done = running.wait();
+        assert_eq!(done.exit(), 10, "{done:#?}");
+        assert_eq!(rules.busy.lock().unwrap().0, 0, "the push was not refused");
+        assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+        assert!(done.text().contains("secondary rate limit"), "{}", done.text());
+        assert!(!done.text().contains("needs a credential"), "{}", done.text());
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod interruption;
 mod limits;
 mod model;
 mod places;
+mod repository;
 mod rescue;
 mod soak;
 mod states;
