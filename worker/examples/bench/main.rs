@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release -p ralph-worker --example bench`
 
+mod checkpoint;
 mod process;
 
 use std::{
@@ -20,6 +21,7 @@ use ralph_worker::{
     gateway::Gateway,
     journal::Journal,
     machine::Usd,
+    platform::{CONFINED, become_confined},
     redact::Redactor,
 };
 use serde_json::{Value, json};
@@ -38,12 +40,17 @@ const SECRETS: [&str; 3] = [
 ];
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some(process::WORKER) {
-        process::be_the_worker();
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    match words.first().and_then(|word| word.to_str()) {
+        Some(process::WORKER) => process::be_the_worker(),
+        // A worker starts its own program again to start the agent.
+        Some(CONFINED) => panic!("{}", become_confined(&words[2..])),
+        Some("checkpoint") => return checkpoint::rows().iter().for_each(|row| println!("{row}")),
+        _ => {}
     }
     let rows =
         [throughput(), latency(), process::long_lines(), process::large_requests(), gateway()];
-    for row in rows {
+    for row in rows.into_iter().chain(checkpoint::rows()) {
         println!("{row}");
     }
 }

@@ -109,10 +109,10 @@ impl Checkout {
 
     async fn checkpoint(&mut self, order: &SaveOrder, before: &str) -> Result<Saved, GitError> {
         self.repair().await?;
-        let mut left = self.stage().await?;
+        let (mut left, tree) = self.stage().await?;
         let tip = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
         // The ledger must reach the remote with the work it paid for, or alone.
-        self.commit(order).await?;
+        self.commit(order, &tree).await?;
         let push = if self.is_pushed() {
             Push::Nothing
         } else {
@@ -146,26 +146,24 @@ impl Checkout {
     }
 
     /// Stages the tree. After a signal, what takes too long stays out, and the rest goes on.
-    async fn stage(&self) -> Result<Findings, GitError> {
+    async fn stage(&self) -> Result<(Findings, String), GitError> {
         let git = self.git.early();
         let rules = Rules { limits: self.limits, refused: &self.refused };
         match (Tree { git: &git, dir: &self.dir }).stage(rules).await {
             Err(error @ (GitError::Hurried(_) | GitError::Timeout(..))) => {
                 self.journal.log(Level::Error, format!("not everything is committed: {error}"));
                 self.remove_locks();
-                Ok(Findings::new())
+                let tree = Tree { git: &self.git, dir: &self.dir }.written().await?;
+                Ok((Findings::new(), tree))
             }
             other => other,
         }
     }
 
     /// Commits what is staged; an empty commit when only the ledger has changed.
-    async fn commit(&mut self, order: &SaveOrder) -> Result<(), GitError> {
-        // It looks again at files that changed in the moment the index was written.
-        let tree = self.git_inert(&["write-tree"]).await?;
-        let tree = String::from_utf8_lossy(&tree).trim_end().to_owned();
+    async fn commit(&mut self, order: &SaveOrder, tree: &str) -> Result<(), GitError> {
         if tree != self.tree_of("HEAD").await? || order.ledger != self.recorded {
-            self.commit_tree("HEAD", &tree, order).await?;
+            self.commit_tree("HEAD", tree, order).await?;
         }
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
         Ok(())

@@ -98,18 +98,16 @@ impl Checkout {
                 found.push((path, refused_by_remote()));
             }
         }
-        let new = self.new_to_the_remote(bare).await?;
         let (large, small): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|object| object.size > MAX_FILE);
-        let added = small.iter().filter(|object| new.contains(&object.id));
-        let files = added.flat_map(|object| {
-            let names = object.paths.iter().filter(|path| !path.is_empty());
-            names.map(|path| (path.as_os_str(), object.size, true))
-        });
-        let out = too_much(files, self.limits);
-        found.extend(out.into_iter().map(|place| (place, too_many(self.limits))));
-        for object in large.into_iter().filter(|object| new.contains(&object.id)) {
-            found.extend(object.paths.into_iter().map(|path| (path, too_large())));
+        if !large.is_empty() || !self.fits(small.iter()) {
+            let new = self.new_to_the_remote(bare).await?;
+            let is_new = |object: &&Object| new.contains(&object.id);
+            let out = too_much(files(small.iter().filter(is_new)), self.limits);
+            found.extend(out.into_iter().map(|place| (place, too_many(self.limits))));
+            for object in large.iter().filter(is_new) {
+                found.extend(object.paths.iter().map(|path| (path.clone(), too_large())));
+            }
         }
         for object in small {
             bytes += object.size;
@@ -123,6 +121,11 @@ impl Checkout {
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    /// Whether a commit may add all of it, even if all of it is new to the remote.
+    fn fits<'a>(&self, objects: impl Iterator<Item = &'a Object>) -> bool {
+        too_much(files(objects), self.limits).is_empty()
     }
 
     /// Commits between the remote and the copy's, every file that one of them adds or changes, and
@@ -198,6 +201,16 @@ impl Checkout {
         }
         Ok(())
     }
+}
+
+/// Every name of these files, as what a commit adds.
+fn files<'a>(
+    objects: impl Iterator<Item = &'a Object>,
+) -> impl Iterator<Item = (&'a OsStr, u64, bool)> {
+    objects.flat_map(|object| {
+        let names = object.paths.iter().filter(|path| !path.is_empty());
+        names.map(|path| (path.as_os_str(), object.size, true))
+    })
 }
 
 /// How many names a text for a person holds.

@@ -204,10 +204,8 @@ impl Checkout {
         let git: Git = self.git.early().elsewhere(tree.to_path_buf(), git_dir.to_path_buf());
         let there = Tree { git: &git, dir: tree };
         let head = git.text(tree, ["rev-parse", "-q", "--verify", "HEAD^{commit}"]).await?;
-        there.stage(Rules { limits: self.limits, refused: &self.refused }).await?;
-        let inert = there.inert_drivers().await;
-        let written = git.with(tree, inert, ["write-tree"]).await?;
-        let written = String::from_utf8_lossy(&written).trim_end().to_owned();
+        let rules = Rules { limits: self.limits, refused: &self.refused };
+        let (_, written) = there.stage(rules).await?;
         if written == git.text(tree, ["rev-parse", "HEAD^{tree}"]).await? {
             return Ok(head);
         }

@@ -76,10 +76,10 @@ impl Tree<'_> {
         paths(&bytes).map(|name| (name.to_owned(), value(name.as_bytes()).into())).collect()
     }
 
-    /// Stages every change but what must not be committed, which is returned. Links to other
-    /// repositories are left as they were: their commits exist nowhere else, so a link to them
-    /// would be broken for everyone.
-    pub(super) async fn stage(&self, rules: Rules<'_>) -> Result<Findings, GitError> {
+    /// Stages every change but what must not be committed. Returns what that is, and the tree of all
+    /// that is staged. Links to other repositories are left as they were: their commits exist
+    /// nowhere else, so a link to them would be broken for everyone.
+    pub(super) async fn stage(&self, rules: Rules<'_>) -> Result<(Findings, String), GitError> {
         let inert = self.inert_drivers().await;
         let (changed, gone, mut left) = self.changes(&inert, rules).await?;
         let gone = gone.iter().map(|path| path.as_os_str()).collect();
@@ -87,17 +87,27 @@ impl Tree<'_> {
         let changed = changed.iter().map(|file| file.path.as_os_str()).collect();
         self.update(&inert, &["--add", "--replace"], changed, &mut left).await?;
 
-        let staged = ["diff-index", "--cached", "--raw", "-z", "HEAD", "--"];
-        let links = changed_links(&self.git.with(self.dir, inert.clone(), staged).await?);
+        let mut tree = self.written().await?;
+        let differs = ["diff-tree", "-r", "-z", "--no-renames", "HEAD", &tree];
+        let links = changed_links(&self.git.local(self.dir, differs).await?);
         if !links.is_empty() {
             let reset = ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", "HEAD"];
             let list = list(links.iter().map(OsString::as_os_str));
             self.git.fed_with(self.dir, inert, reset, list).await?;
             left.extend(links.into_iter().map(|path| (path, own_repository())));
+            tree = self.written().await?;
         }
         left.sort();
         left.dedup();
-        Ok(left)
+        Ok((left, tree))
+    }
+
+    /// The tree of what is staged.
+    pub(super) async fn written(&self) -> Result<String, GitError> {
+        // Git looks again at files that changed in the moment the index was written.
+        let inert = self.inert_drivers().await;
+        let tree = self.git.with(self.dir, inert, ["write-tree"]).await?;
+        Ok(String::from_utf8_lossy(&tree).trim_end().to_owned())
     }
 
     /// Files to stage, paths that are gone, and what stays out.
@@ -154,10 +164,13 @@ impl Tree<'_> {
     async fn candidates(&self, inert: &[Setting]) -> Result<BTreeMap<OsString, bool>, GitError> {
         let mut candidates = BTreeMap::new();
         // What a merge left open is listed as modified.
-        let (new, old) = (&["--others", "--exclude-standard"][..], &["--modified"][..]);
-        for (args, is_new) in [(new, true), (old, false)] {
-            let args = [&["ls-files", "-z"], args].concat();
-            let bytes = self.git.with(self.dir, inert.to_vec(), args).await?;
+        let new = ["ls-files", "-z", "--others", "--exclude-standard"];
+        let old = ["ls-files", "-z", "--modified"];
+        let (new, old) = tokio::try_join!(
+            self.git.with(self.dir, inert.to_vec(), new),
+            self.git.with(self.dir, inert.to_vec(), old),
+        )?;
+        for (bytes, is_new) in [(new, true), (old, false)] {
             for path in paths(&bytes) {
                 let path = path.as_bytes();
                 // A repository inside this one ends in a slash.
