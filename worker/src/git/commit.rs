@@ -1,7 +1,7 @@
 //! Commits what the agent left in the tree, without running anything the repository configures.
 
 use super::{
-    Checkout, ledger,
+    Checkout, ledger, lfs,
     run::{GitError, Setting},
 };
 use crate::machine::SaveOrder;
@@ -10,8 +10,9 @@ use crate::machine::SaveOrder;
 const PLAIN_MERGE: &str = "git merge-file --marker-size=%L %A %O %B";
 
 impl Checkout {
-    /// Settings that make every filter and merge driver of the checkout's configuration do nothing.
-    async fn inert_drivers(&self) -> Vec<Setting> {
+    /// Settings that make every filter and merge driver of the checkout's configuration do nothing,
+    /// except for LFS, which has a filter of our own.
+    pub(super) async fn inert_drivers(&self) -> Vec<Setting> {
         let names = ["config", "--name-only", "-z", "--get-regexp", r"^(filter|merge)\..*\."];
         let bytes = self.git.local(&self.dir, names).await.unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
@@ -21,7 +22,9 @@ impl Checkout {
             Some("driver") => PLAIN_MERGE,
             _ => "",
         };
-        names.map(|name| (name.to_owned(), value(name).to_owned())).collect()
+        let inert = names.map(|name| (name.to_owned(), value(name).to_owned()));
+        // The last one counts.
+        inert.chain(lfs::settings()).collect()
     }
 
     /// A git command in the checkout that reads or writes its files.
@@ -50,7 +53,7 @@ impl Checkout {
             );
             self.git_inert(&["reset", "-q", "HEAD", "--", &path]).await?;
         }
-        Ok(())
+        self.stage_lfs().await
     }
 
     /// Whether anything is staged.

@@ -9,7 +9,7 @@ use std::{
 
 use ralph_protocol::event::Level;
 
-use super::{Checkout, push::Bare, run::GitError};
+use super::{Checkout, lfs, push::Bare, run::GitError};
 use crate::machine::SaveOrder;
 
 /// Largest file that is pushed. GitHub warns above 50 MiB and refuses above 100.
@@ -19,7 +19,7 @@ pub const MAX_FILE: u64 = 50 << 20;
 const BATCH: u64 = 8 << 20;
 
 /// What must not be pushed: (path, why), sorted; the path is empty for a commit's message.
-type Findings = Vec<(OsString, String)>;
+pub(super) type Findings = Vec<(OsString, String)>;
 
 /// A commit or a file's content, and every name it has in the commits.
 struct Object {
@@ -54,9 +54,13 @@ impl Checkout {
         let (bare, left) = self.replace(order, &[]).await?;
         if left.is_empty() {
             let note = "Your commits were replaced by a single one, because one of them held a \
-                        credential or a file that is too large. Never commit credentials.";
+                        credential, a file that is too large, or one that belongs into LFS. Never \
+                        commit credentials.";
             return Ok((bare, Some(note.to_owned())));
         }
+        // What LFS refuses today it may take tomorrow.
+        let lasting = left.iter().filter(|(_, why)| !why.starts_with(lfs::NOT_STORED));
+        let lasting: Vec<OsString> = lasting.map(|(path, _)| path.clone()).collect();
         let mut paths: Vec<OsString> = left.into_iter().map(|(path, _)| path).collect();
         paths.dedup();
         let (bare, left) = self.replace(order, &paths).await?;
@@ -66,11 +70,11 @@ impl Checkout {
                 stderr: format!("refused by the worker: `{}` {why}", path.display()),
             });
         }
-        self.exclude(&paths);
+        self.exclude(&lasting);
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let note = format!(
-            "These files were not committed, because they are too large or hold a credential: {}. \
-             Remove them or what is wrong in them; never commit credentials.",
+            "These files were not committed, because they are too large, hold a credential or cannot be stored \
+             in LFS: {}. Remove them or what is wrong in them; never commit credentials.",
             names.join(", ")
         );
         Ok((bare, Some(note)))
@@ -134,6 +138,7 @@ impl Checkout {
             }
         }
         self.read_batch(bare, &batch, &mut found).await?;
+        self.inspect_lfs(bare, &mut found).await?;
         found.sort();
         found.dedup();
         Ok(found)

@@ -8,6 +8,7 @@ mod commit;
 mod completion;
 mod guard;
 mod ledger;
+mod lfs;
 mod prepare;
 mod push;
 mod rebuild;
@@ -30,6 +31,7 @@ use crate::{
 };
 
 pub use completion::is_complete;
+pub use lfs::{FILTER as LFS_FILTER, filter as lfs_filter};
 pub use run::{Git, GitError, Patience};
 
 /// The file whose status line ends the loop.

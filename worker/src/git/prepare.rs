@@ -187,7 +187,8 @@ impl Checkout {
         self.fresh_dir()?;
         self.furnish(&bare, "start").await?;
         let dir = self.dir.clone();
-        self.git.local(&dir, ["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
+        self.git_inert(&["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
+        self.furnish_lfs(&bare, "refs/heads/start").await;
         let tip = self.git.text(&dir, ["rev-parse", "HEAD"]).await?;
         self.pushed = refs.has(&self.branch).then(|| tip.clone());
         if self.pushed.is_some() {
@@ -280,6 +281,7 @@ impl Checkout {
             let head = ["symbolic-ref", "refs/remotes/origin/HEAD", &target];
             self.git.local(&self.dir, head).await?;
         }
+        self.install_lfs().await?;
         // One file, however many tags there are.
         self.git.local(&self.dir, ["pack-refs", "--all"]).await?;
         Ok(())

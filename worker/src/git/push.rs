@@ -213,6 +213,7 @@ impl Checkout {
         }
         self.keep_ledger().await?;
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+        self.furnish_lfs(&bare.dir, &theirs).await;
         self.known = theirs;
         *bare = self.bare_copy().await?;
         Ok(Ok(()))

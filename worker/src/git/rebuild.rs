@@ -30,7 +30,8 @@ impl Checkout {
         let from = bare.to_string_lossy();
         let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &from];
         self.git.local(&self.dir, [&fetch[..], &["refs/heads/rescue"]].concat()).await?;
-        self.git.local(&self.dir, ["reset", "-q", "--hard", &found]).await?;
+        self.git_inert(&["reset", "-q", "--hard", &found]).await?;
+        self.furnish_lfs(bare, &found).await;
         self.head = found;
         Ok(())
     }

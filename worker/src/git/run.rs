@@ -117,6 +117,8 @@ impl GitError {
 #[derive(Debug, Clone)]
 pub struct Git {
     program: PathBuf,
+    /// git-lfs, where it is installed.
+    pub(super) lfs: Option<PathBuf>,
     /// The agent's checkout, whose configuration must not say where its own parts are.
     tree: PathBuf,
     allow_file: bool,
@@ -158,11 +160,13 @@ impl Git {
     #[must_use]
     pub fn new(tree: PathBuf, allow_file: bool, hurry: watch::Receiver<Option<u64>>) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let program = std::env::split_paths(&path)
-            .map(|folder| folder.join("git"))
-            .find(|candidate| candidate.is_file())
-            .unwrap_or_else(|| PathBuf::from("git"));
-        Self { program, tree, allow_file, hurry }
+        let find = |name| {
+            std::env::split_paths(&path)
+                .map(|folder| folder.join(name))
+                .find(|candidate| candidate.is_file())
+        };
+        let program = find("git").unwrap_or_else(|| PathBuf::from("git"));
+        Self { program, lfs: find("git-lfs"), tree, allow_file, hurry }
     }
 
     /// A signal has said by when a push must be done.
@@ -189,7 +193,16 @@ impl Git {
     /// Settings go by environment: as arguments, a name that holds `=` could not be set, and other
     /// users could read them.
     fn command(&self, dir: &Path, settings: impl IntoIterator<Item = Setting>) -> Command {
-        let mut command = Command::new(&self.program);
+        self.command_of(&self.program, dir, settings)
+    }
+
+    fn command_of(
+        &self,
+        program: &Path,
+        dir: &Path,
+        settings: impl IntoIterator<Item = Setting>,
+    ) -> Command {
+        let mut command = Command::new(program);
         command
             .current_dir(dir)
             .env_clear()
@@ -268,6 +281,17 @@ impl Git {
         args: impl IntoIterator<Item = A>,
         input: Vec<u8>,
     ) -> Result<Vec<u8>, GitError> {
+        self.fed_with(dir, Vec::new(), args, input).await
+    }
+
+    /// As [`Git::fed`], with more settings.
+    pub(super) async fn fed_with<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        settings: Vec<Setting>,
+        args: impl IntoIterator<Item = A>,
+        input: Vec<u8>,
+    ) -> Result<Vec<u8>, GitError> {
         let args: Vec<A> = args.into_iter().collect();
         // A file, not a pipe: git may write much before it has read all.
         let file = tempfile::tempfile()
@@ -277,7 +301,7 @@ impl Git {
                 Ok(file)
             })
             .map_err(|error| GitError::Start(error.to_string()))?;
-        let mut command = self.command(dir, []);
+        let mut command = self.command(dir, settings);
         command.env("GIT_ALLOW_PROTOCOL", "file").stdin(file);
         finish(command, &args, LOCAL_TIMEOUT).await
     }
@@ -309,10 +333,45 @@ impl Git {
         args: impl IntoIterator<Item = A>,
     ) -> Result<Vec<u8>, GitError> {
         let args: Vec<A> = args.into_iter().collect();
-        let mut settings = vec![
-            ("http.followRedirects".to_owned(), "false".to_owned()),
-            ("credential.helper".to_owned(), String::new()),
+        self.remote_of(&self.program, dir, Vec::new(), (repo, credential), patience, &args).await
+    }
+
+    /// As [`Git::remote`], but `git-lfs`, for the content that belongs to `repo`: nothing in a
+    /// repository says where it goes.
+    pub(super) async fn remote_lfs(
+        &self,
+        dir: &Path,
+        repo: &Url,
+        credential: Option<&GitCredential>,
+        patience: Patience,
+        args: &[&str],
+    ) -> Result<Vec<u8>, GitError> {
+        let Some(program) = &self.lfs else {
+            return Err(GitError::Start("git-lfs is not installed".to_owned()));
+        };
+        let endpoint = lfs_endpoint(repo);
+        let settings = [
+            ("lfs.url", endpoint.as_str()),
+            ("lfs.pushurl", endpoint.as_str()),
+            // No program that a setting names.
+            ("lfs.basictransfersonly", "true"),
+            ("lfs.locksverify", "false"),
         ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        self.remote_of(program, dir, settings, (repo, credential), patience, args).await
+    }
+
+    async fn remote_of<A: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        dir: &Path,
+        mut settings: Vec<Setting>,
+        (repo, credential): (&Url, Option<&GitCredential>),
+        patience: Patience,
+        args: &[A],
+    ) -> Result<Vec<u8>, GitError> {
+        settings.push(("http.followRedirects".to_owned(), "false".to_owned()));
+        settings.push(("credential.helper".to_owned(), String::new()));
         if let Some(credential) = credential {
             let pair = format!("{}:{}", credential.username, credential.token.expose());
             let basic = base64::engine::general_purpose::STANDARD.encode(pair);
@@ -321,7 +380,7 @@ impl Git {
             let name = format!("http.https://{}{port}/.extraHeader", credential.host);
             settings.push((name, format!("Authorization: Basic {basic}")));
         }
-        let mut command = self.command(dir, settings);
+        let mut command = self.command_of(program, dir, settings);
         command.env("GIT_ALLOW_PROTOCOL", if self.allow_file { "https:file" } else { "https" });
         // What OpenSSL, Node and rustls call SSL_CERT_FILE.
         if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
@@ -329,9 +388,9 @@ impl Git {
         }
         let mut hurry = self.hurry.clone();
         match patience {
-            Patience::Fixed(timeout) => finish(command, &args, timeout).await,
+            Patience::Fixed(timeout) => finish(command, args, timeout).await,
             Patience::UntilHurried(timeout) => tokio::select! {
-                done = finish(command, &args, timeout) => done,
+                done = finish(command, args, timeout) => done,
                 () = too_late(&mut hurry) => {
                     let name = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned());
                     Err(GitError::Hurried(name.unwrap_or_default()))
@@ -339,6 +398,17 @@ impl Git {
             },
         }
     }
+}
+
+/// Where a repository's LFS server is: git-lfs, docs/api/server-discovery.md. Of a folder, itself.
+fn lfs_endpoint(repo: &Url) -> Url {
+    let mut url = repo.clone();
+    if repo.scheme() != "file" {
+        let path = repo.path().trim_end_matches('/');
+        let end = if path.ends_with(".git") { "" } else { ".git" };
+        url.set_path(&format!("{path}{end}/info/lfs"));
+    }
+    url
 }
 
 /// Author and committer of the worker's commits. The domain is reserved (RFC 2606).
@@ -406,6 +476,17 @@ fn ends(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_a_repository_has_its_lfs_server() {
+        for (repo, endpoint) in [
+            ("https://h/you/p", "https://h/you/p.git/info/lfs"),
+            ("https://h:8443/you/p.git/", "https://h:8443/you/p.git/info/lfs"),
+            ("file:///r/p.git", "file:///r/p.git"),
+        ] {
+            assert_eq!(lfs_endpoint(&repo.parse().unwrap()).as_str(), endpoint);
+        }
+    }
 
     #[test]
     fn what_an_error_of_the_remote_means() {

@@ -10,6 +10,7 @@ mod honest;
 mod hostile;
 mod https;
 mod interruption;
+mod lfs;
 mod limits;
 mod model;
 mod repository;
