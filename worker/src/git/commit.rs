@@ -35,10 +35,11 @@ impl Checkout {
     /// Stages the tree. Links to other repositories are left as they were: their commits exist
     /// nowhere else, so a link to them would be broken for everyone.
     pub(super) async fn stage(&self) -> Result<(), GitError> {
+        let (paths, links) = self.all_but_links().await?;
         let add = ["-c", "advice.addEmbeddedRepo=false", "add", "-A"];
-        if self.git_inert(&[&add[..], &["--", "."]].concat()).await.is_err() {
+        if self.git_add(&add, paths.clone()).await.is_err() {
             // An unreadable file, or a repository without a commit: everything else still counts.
-            let rest = self.git_inert(&[&add[..], &["--ignore-errors", "--", "."]].concat()).await;
+            let rest = self.git_add(&[&add[..], &["--ignore-errors"]].concat(), paths).await;
             if let Err(error) = rest {
                 let text = format!("not everything could be added: {}", error.stderr());
                 self.journal.log(ralph_protocol::event::Level::Warn, text);
@@ -46,7 +47,8 @@ impl Checkout {
         }
         let bytes =
             self.git_inert(&["diff-index", "--cached", "--raw", "-z", "HEAD", "--"]).await?;
-        for path in changed_links(&bytes) {
+        let moved = self.moved_links(&links).await;
+        for path in changed_links(&bytes).into_iter().chain(moved) {
             self.journal.log(
                 ralph_protocol::event::Level::Warn,
                 format!("`{path}` is a repository of its own; its content is not committed"),
@@ -54,6 +56,13 @@ impl Checkout {
             self.git_inert(&["reset", "-q", "HEAD", "--", &path]).await?;
         }
         self.stage_lfs().await
+    }
+
+    /// `git add` of what a list of pathspecs says.
+    async fn git_add(&self, add: &[&str], paths: Vec<u8>) -> Result<Vec<u8>, GitError> {
+        let list = ["--pathspec-from-file=-", "--pathspec-file-nul"];
+        let args = [&["--no-literal-pathspecs"], add, &list].concat();
+        self.git.fed_with(&self.dir, self.inert_drivers().await, args, paths).await
     }
 
     /// Whether anything is staged.

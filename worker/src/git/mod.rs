@@ -14,6 +14,7 @@ mod push;
 mod rebuild;
 mod repair;
 mod run;
+mod submodules;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 

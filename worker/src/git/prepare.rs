@@ -197,6 +197,9 @@ impl Checkout {
         self.head.clone_from(&tip);
         self.known = tip;
         self.adopt(&refs, &bare).await?;
+        let head = self.head.clone();
+        // Also when it is work that was taken up.
+        self.furnish_submodules(&bare, &head).await;
         self.recorded = match self.earlier {
             Some(ledger) => ledger,
             None => ledger::read(&self.git, &dir, &self.head, &self.run).await?,

@@ -61,6 +61,7 @@ impl Checkout {
         let from = if self.pushed.is_some() { &self.branch } else { &self.start };
         self.download(&bare, from, "start").await?;
 
+        self.set_submodules_aside();
         let broken = self.dir.join(".git");
         let removed = match fs::symlink_metadata(&broken) {
             Ok(kind) if kind.is_dir() => fs::remove_dir_all(&broken),
@@ -75,6 +76,7 @@ impl Checkout {
         fs::create_dir_all(&self.dir).map_err(problem)?;
         self.furnish(&bare, "start").await?;
         self.git.local(&self.dir, ["reset", "-q", "--mixed", &self.known]).await?;
+        self.put_submodules_back().await;
         self.head.clone_from(&self.known);
         if let Some(pushed) = self.pushed.clone() {
             self.keep_origin(&pushed).await;

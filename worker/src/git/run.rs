@@ -121,7 +121,7 @@ pub struct Git {
     pub(super) lfs: Option<PathBuf>,
     /// The agent's checkout, whose configuration must not say where its own parts are.
     tree: PathBuf,
-    allow_file: bool,
+    pub(super) allow_file: bool,
     hurry: watch::Receiver<Option<u64>>,
 }
 

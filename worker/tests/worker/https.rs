@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Fixture, processes_with, progress, write},
-    lfs,
+    lfs, submodules,
 };
 
 const TOKEN: &str = "hunter2-git-token-0123456789";
@@ -131,6 +131,9 @@ fn answer(
     }
     if let Some(oid) = target.strip_prefix("/objects/") {
         return serve_content(stream, method, &content_of(root, oid), &body);
+    }
+    if target.starts_with("/public.git/") {
+        return serve_git(stream, method, target, &field, &body, root);
     }
     let wanted = format!("Basic {}", STANDARD.encode(&rules.login));
     let busy = {
@@ -375,6 +378,27 @@ fn what_lfs_does_not_take_is_withheld_until_it_does() {
     assert_eq!(fixture.file("ralph/docs", "b").as_deref(), Some("2"));
     assert_eq!(fixture.file("ralph/docs", "new.bin"), Some(lfs::pointer("new")));
     assert!(lfs::kept(&fixture.remote(), "new").is_file());
+}
+
+#[test]
+fn submodules_are_fetched_without_the_token() {
+    let (mut fixture, seen) = fixture(Rules::strict());
+    submodules::repository(&fixture, "public", "p", &[]);
+    submodules::repository(&fixture, "private", "q", &[]);
+    let modules = [("a", "../public.git"), ("b", "../private.git")];
+    submodules::link(&fixture, "remote.git", "t", &modules);
+    fixture.calls(json!([[{"run": ["sh", "-c", "cat a/p; ls b"]}, progress(true)]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let text = done.text();
+    assert!(text.contains("content of p"), "{text}");
+    assert!(text.contains("submodule `b` is not fetched: it is not public"), "{text}");
+    let seen = seen.lock().unwrap();
+    for name in ["/public.git", "/private.git"] {
+        let mut asked = seen.iter().filter(|(line, _)| line.contains(name)).peekable();
+        assert!(asked.peek().is_some(), "{name}: {seen:#?}");
+        assert!(asked.all(|(_, authorization)| authorization.is_none()), "{name}: {seen:#?}");
+    }
 }
 
 /// The remote has had too many requests before the run, and again at its push.

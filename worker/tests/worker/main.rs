@@ -17,3 +17,4 @@ mod repository;
 mod rescue;
 mod soak;
 mod states;
+mod submodules;

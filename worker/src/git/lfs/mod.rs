@@ -27,6 +27,7 @@ use super::{
 use pointer::{MAX_POINTER, Pointer};
 
 pub use filter::filter;
+pub(super) use store::room;
 
 /// The hidden command by which git starts the worker as its filter.
 pub const FILTER: &str = "lfs-filter";

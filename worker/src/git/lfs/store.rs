@@ -25,7 +25,7 @@ const PIECE: usize = 1 << 20;
 const OVERLAP: usize = 4 << 10;
 
 /// What the objects of these folders' disks may take, bytes: there are up to three copies of each.
-pub(super) fn room(folders: &[&Path]) -> u64 {
+pub(in crate::git) fn room(folders: &[&Path]) -> u64 {
     let free = folders.iter().filter_map(|folder| rustix::fs::statvfs(*folder).ok());
     free.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) / 3).min().unwrap_or(u64::MAX)
 }
