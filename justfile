@@ -91,7 +91,7 @@ local *args: (need "cargo" "git" "python3" "terraform" "npm")
     @{{ ralph }} local "$@"
 
 # run every test that needs no browser and no image
-test: (need "cargo" "git" "python3" "terraform" "npm" "curl")
+test: (need "cargo" "git" "git-lfs" "python3" "terraform" "npm" "curl")
     cargo test --workspace
     cd viewer && npm ci --no-audit --no-fund && npm run typecheck && npm test
 

@@ -171,7 +171,7 @@ check "the agent's version" "$(arg CLAUDE_CODE_VERSION)" "$(inside claude --vers
 check "uid" "10001" "$(inside id -u)"
 check "capabilities" "0000000000000000" "$(inside sed -n 's/^CapBnd:\t//p' /proc/self/status)"
 check "no new privileges" 1 "$(inside sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)"
-for tool in git curl jq node; do
+for tool in git git-lfs curl jq node; do
     if inside "$tool" --version >/dev/null; then say "ok: $tool runs"; else fail "$tool does not run"; fi
 done
 if inside node -e 'process.exit(parseInt(process.versions.node) >= 22 ? 0 : 1)'; then

@@ -59,7 +59,7 @@ RUN set -eu; \
 # ---- the image --------------------------------------------------------------------------------
 FROM ${NODE_IMAGE}
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates curl git jq less procps ripgrep \
+ && apt-get install -y --no-install-recommends ca-certificates curl git git-lfs jq less procps ripgrep \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 
 # A fixed user, so that volumes and the task definition can name it. Both folders are volumes: on a

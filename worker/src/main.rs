@@ -6,7 +6,7 @@ use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
 use clap::Parser;
 use ralph_protocol::exit::RunExit;
 use ralph_worker::{
-    platform,
+    git, platform,
     validate::{Depth, validate},
 };
 
@@ -28,6 +28,9 @@ enum Command {
     /// Check the environment, the keys, the repository, the permission to push, the prompt and the
     /// agent, without spending anything.
     Validate,
+    /// Answer git, which makes pointers of content that belongs into LFS.
+    #[command(name = git::LFS_FILTER, hide = true)]
+    LfsFilter,
     /// Become a program that cannot reach the process that started this one.
     #[command(name = platform::CONFINED, hide = true)]
     Confined {
@@ -40,6 +43,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(Command::Confined { words }) = &cli.command {
         return become_confined(words);
+    }
+    if let Some(Command::LfsFilter) = &cli.command {
+        return filter();
     }
     let environment = match platform::take_secrets() {
         Ok(environment) => environment,
@@ -54,7 +60,9 @@ fn main() -> ExitCode {
     let exit = match (cli.command, cli.dry_run) {
         (_, true) => validate(&environment, Depth::DryRun),
         (Some(Command::Validate), false) => validate(&environment, Depth::Validate),
-        (Some(Command::Confined { .. }) | None, false) => ralph_worker::run::run(&environment),
+        (Some(Command::Confined { .. } | Command::LfsFilter) | None, false) => {
+            ralph_worker::run::run(&environment)
+        }
     };
     ExitCode::from(exit.code())
 }
@@ -66,6 +74,14 @@ fn become_confined(words: &[OsString]) -> ExitCode {
     eprintln!("error: cannot start the agent `{program}`: {error}");
     eprintln!("hint: check RALPH_AGENT_COMMAND");
     ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 })
+}
+
+/// As a filter of git's, with nothing but what git says.
+fn filter() -> ExitCode {
+    match git::lfs_filter(std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("git was not understood: {error}")),
+    }
 }
 
 fn fail(text: &str) -> ExitCode {

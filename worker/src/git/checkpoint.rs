@@ -149,7 +149,14 @@ impl Checkout {
     async fn stage(&self) -> Result<(Findings, String), GitError> {
         let git = self.git.early();
         let rules = Rules { limits: self.limits, refused: &self.refused };
-        match (Tree { git: &git, dir: &self.dir }).stage(rules).await {
+        let there = Tree { git: &git, dir: &self.dir };
+        let staged = there.stage(rules).await;
+        if let Ok((left, tree)) = &staged
+            && self.stage_lfs(tree).await?
+        {
+            return Ok((left.clone(), there.written().await?));
+        }
+        match staged {
             Err(error @ (GitError::Hurried(_) | GitError::Timeout(..))) => {
                 self.journal.log(Level::Error, format!("not everything is committed: {error}"));
                 self.remove_locks();

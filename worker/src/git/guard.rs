@@ -118,6 +118,7 @@ impl Checkout {
             }
         }
         self.read_batch(bare, &batch, &mut found).await?;
+        self.inspect_lfs(bare, &mut found).await?;
         found.sort();
         found.dedup();
         Ok(found)

@@ -8,6 +8,7 @@ mod checkpoint;
 mod completion;
 mod guard;
 mod ledger;
+mod lfs;
 mod prepare;
 mod push;
 mod rebuild;
@@ -18,6 +19,7 @@ mod side;
 mod space;
 mod stage;
 mod store;
+mod submodules;
 mod volume;
 
 use std::{collections::BTreeSet, ffi::OsString, future::Future, path::PathBuf, time::Duration};
@@ -36,6 +38,7 @@ use crate::{
 };
 
 pub use completion::is_complete;
+pub use lfs::{FILTER as LFS_FILTER, filter as lfs_filter};
 pub use run::{Git, GitError, Patience};
 
 /// The file whose status line ends the loop.

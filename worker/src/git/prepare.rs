@@ -192,7 +192,8 @@ impl Checkout {
         // … and the checkout is made from there.
         self.furnish(&bare, "start").await?;
         let dir = self.dir.clone();
-        self.git.local(&dir, ["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
+        self.git_inert(&["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
+        self.furnish_lfs(&bare, "refs/heads/start").await;
         let tip = self.git.text(&dir, ["rev-parse", "HEAD"]).await?;
         self.pushed = refs.has(&self.branch).then(|| tip.clone());
         if self.pushed.is_some() {
@@ -201,6 +202,9 @@ impl Checkout {
         self.head.clone_from(&tip);
         self.known = tip;
         self.adopt(&refs, &bare).await?;
+        let head = self.head.clone();
+        // Also when it is work that was taken up.
+        self.furnish_submodules(&bare, &head).await;
         self.recorded = match self.earlier {
             Some(ledger) => ledger,
             None => ledger::read(&self.git, &dir, &self.head, &self.run).await?,
@@ -289,6 +293,7 @@ impl Checkout {
             let head = ["symbolic-ref", "refs/remotes/origin/HEAD", &target];
             self.git.local(&self.dir, head).await?;
         }
+        self.install_lfs().await?;
         // One file, however many tags there are.
         self.git.local(&self.dir, ["pack-refs", "--all"]).await?;
         Ok(())

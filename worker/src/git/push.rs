@@ -239,6 +239,7 @@ impl Checkout {
         }
         self.keep_ledger().await?;
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+        self.furnish_lfs(&bare.dir, &theirs).await;
         self.known = theirs;
         self.remember(bare).await;
         let mut whole = self.bare_copy(&self.head).await?;

@@ -32,7 +32,8 @@ impl Checkout {
         let from = bare.to_string_lossy();
         let fetch = ["fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", &from];
         self.git.local(&self.dir, [&fetch[..], &["refs/heads/rescue"]].concat()).await?;
-        self.git.local(&self.dir, ["reset", "-q", "--hard", &found]).await?;
+        self.git_inert(&["reset", "-q", "--hard", &found]).await?;
+        self.furnish_lfs(bare, &found).await;
         self.head = found;
         Ok(())
     }
@@ -79,6 +80,7 @@ impl Checkout {
             self.download(&bare, from, "start").await?;
         }
 
+        self.set_submodules_aside();
         // The old one goes only when the new one is whole.
         let (own, broken) = (self.dir.join(".git"), scratch_beside(&self.dir));
         let problem = |error: std::io::Error| {
@@ -94,6 +96,7 @@ impl Checkout {
         if furnished.is_err() && fs::symlink_metadata(&broken).is_ok() {
             remove(&own).and_then(|()| fs::rename(&broken, &own)).map_err(problem)?;
         }
+        self.put_submodules_back().await;
         furnished?;
         remove(&broken).map_err(problem)?;
         self.head.clone_from(&self.known);

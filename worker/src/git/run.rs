@@ -129,11 +129,13 @@ impl GitError {
 #[derive(Debug, Clone)]
 pub struct Git {
     program: PathBuf,
+    /// git-lfs, where it is installed.
+    pub(super) lfs: Option<PathBuf>,
     /// The agent's checkout, whose configuration must not say where its own parts are.
     tree: PathBuf,
     /// Its git folder.
     git_dir: PathBuf,
-    allow_file: bool,
+    pub(super) allow_file: bool,
     /// By when a push must be done after a signal, ms since the epoch.
     hurry: watch::Receiver<Option<u64>>,
     /// How much earlier than that a local command must be done.
@@ -183,12 +185,15 @@ impl Git {
     #[must_use]
     pub fn new(tree: PathBuf, allow_file: bool, hurry: watch::Receiver<Option<u64>>) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let program = std::env::split_paths(&path)
-            .map(|folder| folder.join("git"))
-            .find(|candidate| candidate.is_file())
-            .unwrap_or_else(|| PathBuf::from("git"));
+        let find = |name| {
+            std::env::split_paths(&path)
+                .map(|folder| folder.join(name))
+                .find(|candidate| candidate.is_file())
+        };
+        let program = find("git").unwrap_or_else(|| PathBuf::from("git"));
         let git_dir = tree.join(".git");
-        Self { program, tree, git_dir, allow_file, hurry, margin: Duration::ZERO }
+        let (lfs, margin) = (find("git-lfs"), Duration::ZERO);
+        Self { program, lfs, tree, git_dir, allow_file, hurry, margin }
     }
 
     /// The same for another working tree of the agent's.
@@ -227,7 +232,16 @@ impl Git {
     /// Settings go by environment: as arguments, a name that holds `=` could not be set, and other
     /// users could read them.
     fn command(&self, dir: &Path, settings: impl IntoIterator<Item = Setting>) -> Command {
-        let mut command = Command::new(&self.program);
+        self.command_of(&self.program, dir, settings)
+    }
+
+    fn command_of(
+        &self,
+        program: &Path,
+        dir: &Path,
+        settings: impl IntoIterator<Item = Setting>,
+    ) -> Command {
+        let mut command = Command::new(program);
         command
             .current_dir(dir)
             .env_clear()
@@ -384,10 +398,45 @@ impl Git {
         args: impl IntoIterator<Item = A>,
     ) -> Result<Vec<u8>, GitError> {
         let args: Vec<A> = args.into_iter().collect();
-        let mut settings = vec![
-            ("http.followRedirects".into(), "false".into()),
-            ("credential.helper".into(), OsString::new()),
+        self.remote_of(&self.program, dir, Vec::new(), (repo, credential), patience, &args).await
+    }
+
+    /// As [`Git::remote`], but `git-lfs`, for the content that belongs to `repo`: nothing in a
+    /// repository says where it goes.
+    pub(super) async fn remote_lfs(
+        &self,
+        dir: &Path,
+        repo: &Url,
+        credential: Option<&GitCredential>,
+        patience: Patience,
+        args: &[&str],
+    ) -> Result<Vec<u8>, GitError> {
+        let Some(program) = &self.lfs else {
+            return Err(GitError::Start("git-lfs is not installed".to_owned()));
+        };
+        let endpoint = lfs_endpoint(repo);
+        let settings = [
+            ("lfs.url", endpoint.as_str()),
+            ("lfs.pushurl", endpoint.as_str()),
+            // No program that a setting names.
+            ("lfs.basictransfersonly", "true"),
+            ("lfs.locksverify", "false"),
         ];
+        let settings = settings.map(|(name, value)| (name.into(), value.into())).to_vec();
+        self.remote_of(program, dir, settings, (repo, credential), patience, args).await
+    }
+
+    async fn remote_of<A: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        dir: &Path,
+        mut settings: Vec<Setting>,
+        (repo, credential): (&Url, Option<&GitCredential>),
+        patience: Patience,
+        args: &[A],
+    ) -> Result<Vec<u8>, GitError> {
+        settings.push(("http.followRedirects".into(), "false".into()));
+        settings.push(("credential.helper".into(), OsString::new()));
         if let Some(credential) = credential {
             let pair = format!("{}:{}", credential.username, credential.token.expose());
             let basic = base64::engine::general_purpose::STANDARD.encode(pair);
@@ -396,7 +445,7 @@ impl Git {
             let name = format!("http.https://{}{port}/.extraHeader", credential.host);
             settings.push((name.into(), format!("Authorization: Basic {basic}").into()));
         }
-        let mut command = self.command(dir, settings);
+        let mut command = self.command_of(program, dir, settings);
         command.env("GIT_ALLOW_PROTOCOL", if self.allow_file { "https:file" } else { "https" });
         // What OpenSSL, Node and rustls call SSL_CERT_FILE.
         if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
@@ -404,15 +453,26 @@ impl Git {
         }
         let mut hurry = self.hurry.clone();
         match patience {
-            Patience::Fixed(timeout) => finish(command, &args, timeout).await,
+            Patience::Fixed(timeout) => finish(command, args, timeout).await,
             Patience::UntilHurried(timeout) => tokio::select! {
-                done = finish(command, &args, timeout) => done,
+                done = finish(command, args, timeout) => done,
                 () = too_late(&mut hurry, Duration::ZERO, Duration::ZERO) => {
-                    Err(GitError::Hurried(first(&args)))
+                    Err(GitError::Hurried(first(args)))
                 }
             },
         }
     }
+}
+
+/// Where a repository's LFS server is: git-lfs, docs/api/server-discovery.md. Of a folder, itself.
+fn lfs_endpoint(repo: &Url) -> Url {
+    let mut url = repo.clone();
+    if repo.scheme() != "file" {
+        let path = repo.path().trim_end_matches('/');
+        let end = if path.ends_with(".git") { "" } else { ".git" };
+        url.set_path(&format!("{path}{end}/info/lfs"));
+    }
+    url
 }
 
 /// Author and committer of the worker's commits. The domain is reserved (RFC 2606).
@@ -486,6 +546,17 @@ fn ends(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_a_repository_has_its_lfs_server() {
+        for (repo, endpoint) in [
+            ("https://h/you/p", "https://h/you/p.git/info/lfs"),
+            ("https://h:8443/you/p.git/", "https://h:8443/you/p.git/info/lfs"),
+            ("file:///r/p.git", "file:///r/p.git"),
+        ] {
+            assert_eq!(lfs_endpoint(&repo.parse().unwrap()).as_str(), endpoint);
+        }
+    }
 
     #[test]
     fn what_an_error_of_the_remote_means() {

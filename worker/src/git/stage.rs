@@ -15,6 +15,7 @@ use std::{
 use rustix::fs::OFlags;
 
 use super::{
+    lfs,
     run::{Git, GitError, Setting},
     volume::{is_within, too_much},
 };
@@ -64,7 +65,8 @@ enum Found {
 }
 
 impl Tree<'_> {
-    /// Settings that make every filter and merge driver of the checkout's configuration do nothing.
+    /// Settings that make every filter and merge driver of the checkout's configuration do nothing,
+    /// except for LFS, which has a filter of our own.
     pub(super) async fn inert_drivers(&self) -> Vec<Setting> {
         let names = ["config", "--name-only", "-z", "--get-regexp", r"^(filter|merge)\..*\."];
         let bytes = self.git.local(self.dir, names).await.unwrap_or_default();
@@ -73,7 +75,9 @@ impl Tree<'_> {
             Some(b"driver") => PLAIN_MERGE,
             _ => "",
         };
-        paths(&bytes).map(|name| (name.to_owned(), value(name.as_bytes()).into())).collect()
+        let inert = paths(&bytes).map(|name| (name.to_owned(), value(name.as_bytes()).into()));
+        // The last one counts.
+        inert.chain(lfs::settings()).collect()
     }
 
     /// Stages every change but what must not be committed. Returns what that is, and the tree of all
@@ -139,9 +143,10 @@ impl Tree<'_> {
         } else {
             self.sizes(&gone).await?
         };
+        let pointers = self.pointers(&large, &found, rules).await?;
         for file in large {
             // A file that was moved has been pushed before.
-            if known.contains(&file.size) {
+            if known.contains(&file.size) || pointers.contains(&file.path) {
                 found.push(file);
             } else {
                 left.push((file.path, too_large()));
@@ -152,12 +157,30 @@ impl Tree<'_> {
             bytes: rules.limits.bytes.saturating_add(known.iter().sum()),
             files: rules.limits.files.saturating_add(gone.len() as u64),
         };
-        let out = too_much(found.iter().map(|f| (f.path.as_os_str(), f.size, f.is_new)), limits);
+        let sizes = found.iter().map(|file| {
+            let size = if pointers.contains(&file.path) { 0 } else { file.size };
+            (file.path.as_os_str(), size, file.is_new)
+        });
+        let out = too_much(sizes, limits);
         if !out.is_empty() {
             found.retain(|file| is_within(&file.path, &out).is_none());
             left.extend(out.into_iter().map(|place| (place, too_many(rules.limits))));
         }
         Ok((found, gone, left))
+    }
+
+    /// Files of which the commit gets no more than a pointer. Asked only when sizes matter.
+    async fn pointers(
+        &self,
+        large: &[Changed],
+        small: &[Changed],
+        rules: Rules<'_>,
+    ) -> Result<BTreeSet<OsString>, GitError> {
+        if large.is_empty() && total(small) <= rules.limits.bytes {
+            return Ok(BTreeSet::new());
+        }
+        let paths = large.iter().chain(small).map(|file| file.path.clone()).collect();
+        lfs::tracked(self.git, self.dir, &[], &paths).await
     }
 
     /// Paths that may differ from the index, and whether the index does not have them.

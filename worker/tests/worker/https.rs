@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Arc, Mutex},
 };
@@ -11,9 +11,12 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ralph_protocol::names::worker_env as env;
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{Fixture, processes_with, progress, write};
+use crate::{
+    harness::{Fixture, processes_with, progress, write},
+    lfs, submodules,
+};
 
 const TOKEN: &str = "hunter2-git-token-0123456789";
 /// A name as the public internet has them; only the worker under test is told that it is this machine.
@@ -30,11 +33,19 @@ struct Rules {
     /// How many of the next requests with a credential it answers as GitHub does when there are
     /// too many: with this status, and the reason as plain text.
     busy: Arc<Mutex<(u32, &'static str)>>,
+    /// Where it keeps content of LFS: the URL of a server; without it there is no LFS.
+    lfs: Arc<Mutex<Option<String>>>,
 }
 
 impl Rules {
     fn strict() -> Self {
-        Self { login: format!("x:{TOKEN}"), may_push: true, elsewhere: None, busy: Arc::default() }
+        Self {
+            login: format!("x:{TOKEN}"),
+            may_push: true,
+            elsewhere: None,
+            busy: Arc::default(),
+            lfs: Arc::default(),
+        }
     }
 }
 
@@ -118,6 +129,12 @@ fn answer(
         );
         return stream.write_all(text.as_bytes());
     }
+    if let Some(oid) = target.strip_prefix("/objects/") {
+        return serve_content(stream, method, &content_of(root, oid), &body);
+    }
+    if target.starts_with("/public.git/") {
+        return serve_git(stream, method, target, &field, &body, root);
+    }
     let wanted = format!("Basic {}", STANDARD.encode(&rules.login));
     let busy = {
         let mut busy = rules.busy.lock().unwrap();
@@ -137,11 +154,69 @@ fn answer(
         "401 Unauthorized\r\nwww-authenticate: Basic realm=\"git\""
     } else if target.contains("git-receive-pack") && !rules.may_push {
         "403 Forbidden"
+    } else if target.contains("/info/lfs/") {
+        match rules.lfs.lock().unwrap().as_deref() {
+            Some(server) if target == "/remote.git/info/lfs/objects/batch" => {
+                return serve_batch(stream, &body, server, root);
+            }
+            _ => "404 Not Found",
+        }
     } else {
         return serve_git(stream, method, target, &field, &body, root);
     };
     let text = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     stream.write_all(text.as_bytes())
+}
+
+fn content_of(root: &Path, oid: &str) -> PathBuf {
+    root.join("remote.git/lfs/objects").join(&oid[..2]).join(&oid[2..4]).join(oid)
+}
+
+/// git-lfs, docs/api/batch.md: where each object comes from, or goes.
+fn serve_batch(
+    stream: &mut impl Write,
+    body: &[u8],
+    server: &str,
+    root: &Path,
+) -> std::io::Result<()> {
+    let request: Value = serde_json::from_slice(body)?;
+    let operation = request["operation"].as_str().unwrap();
+    let object = |object: &Value| {
+        let oid = object["oid"].as_str().unwrap();
+        let mut answer = json!({"oid": oid, "size": object["size"]});
+        if content_of(root, oid).exists() == (operation == "download") {
+            answer["actions"] = json!({operation: {"href": format!("{server}/objects/{oid}")}});
+        } else if operation == "download" {
+            answer["error"] = json!({"code": 404, "message": "there is no such object"});
+        }
+        answer
+    };
+    let objects: Vec<Value> = request["objects"].as_array().unwrap().iter().map(object).collect();
+    let text = json!({"transfer": "basic", "objects": objects}).to_string();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: application/vnd.git-lfs+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
+    )
+}
+
+/// git-lfs, docs/api/basic-transfers.md.
+fn serve_content(
+    stream: &mut impl Write,
+    method: &str,
+    path: &Path,
+    body: &[u8],
+) -> std::io::Result<()> {
+    let mut content = Vec::new();
+    if method == "PUT" {
+        std::fs::create_dir_all(path.parent().unwrap())?;
+        std::fs::write(path, body)?;
+    } else {
+        content = std::fs::read(path)?;
+    }
+    let length = content.len();
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")?;
+    stream.write_all(&content)
 }
 
 /// git-http-backend(1), a CGI program.
@@ -243,6 +318,87 @@ fn a_token_that_may_only_read_is_found_out_at_the_start() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_ne!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("can be read") && text.contains("error: git push failed"), "{text}");
+}
+
+/// As on GitHub: the content is on another server, which must not see the credential; and the
+/// repository cannot send it to a third one.
+#[test]
+fn content_of_lfs_comes_and_goes_without_the_token() {
+    let rules = Rules::strict();
+    let (mut fixture, seen) = fixture(rules.clone());
+    let (content, asked) = serve(&mut fixture, Rules::strict());
+    let (third, third_asked) = serve(&mut fixture, Rules::strict());
+    let content = content.trim_end_matches("/remote.git").to_owned();
+    *rules.lfs.lock().unwrap() = Some(content);
+    let config = format!("[lfs]\n\turl = {third}/info/lfs\n\tpushurl = {third}/info/lfs\n");
+    lfs::keep(&fixture.remote(), "content of old.bin");
+    let old = lfs::pointer("content of old.bin");
+    fixture.seed("main", &[lfs::ATTRIBUTES, ("old.bin", &old), (".lfsconfig", &config)]);
+    let look = "cat old.bin; git -c http.sslCAInfo=$SSL_CERT_FILE lfs fetch --all 2>&1; env";
+    fixture.calls(json!([[{"run": ["sh", "-c", look]}, write("new.bin", "new"), progress(true)]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.text().contains("content of old.bin"), "{}", done.text());
+    assert!(!done.text().contains("[redacted]"), "the agent saw a secret");
+    assert_eq!(fixture.file("ralph/docs", "new.bin"), Some(lfs::pointer("new")));
+    let kept = std::fs::read_to_string(lfs::kept(&fixture.remote(), "new")).unwrap();
+    assert_eq!(kept, "new");
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 2, "{asked:#?}");
+    assert!(asked.iter().all(|(_, authorization)| authorization.is_none()), "{asked:#?}");
+    let third_asked = third_asked.lock().unwrap();
+    assert!(third_asked.iter().all(|(_, authorization)| authorization.is_none()));
+    let seen = seen.lock().unwrap();
+    let batches = seen.iter().filter(|(line, with)| line.contains("/info/lfs/") && with.is_some());
+    assert_eq!(batches.count(), 2, "{seen:#?}");
+    fixture.assert_no_secret_anywhere("after a run with LFS and a token");
+}
+
+#[test]
+fn what_lfs_does_not_take_is_withheld_until_it_does() {
+    let rules = Rules::strict();
+    let (mut fixture, _) = fixture(rules.clone());
+    fixture.seed("main", &[lfs::ATTRIBUTES]);
+    let flag = fixture.path("go").display().to_string();
+    let wait = format!("while ! test -e {flag}; do sleep 0.05; done");
+    fixture.calls(json!([
+        [write("new.bin", "new"), write("a", "1")],
+        [{"text": "prompt was: {prompt}"}, {"run": ["sh", "-c", wait]}, write("b", "2"), progress(true)],
+    ]));
+    let mut running = fixture.spawn();
+    running.until_text("`new.bin` is not pushed: it cannot be stored in LFS: batch response");
+    running.until_text("These files were not committed");
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "new.bin"), None);
+    let url = fixture.env[env::REPO].trim_end_matches("/remote.git").to_owned();
+    *rules.lfs.lock().unwrap() = Some(url);
+    std::fs::write(flag, "").unwrap();
+    let done = running.wait();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(fixture.file("ralph/docs", "b").as_deref(), Some("2"));
+    assert_eq!(fixture.file("ralph/docs", "new.bin"), Some(lfs::pointer("new")));
+    assert!(lfs::kept(&fixture.remote(), "new").is_file());
+}
+
+#[test]
+fn submodules_are_fetched_without_the_token() {
+    let (mut fixture, seen) = fixture(Rules::strict());
+    submodules::repository(&fixture, "public", "p", &[]);
+    submodules::repository(&fixture, "private", "q", &[]);
+    let modules = [("a", "../public.git"), ("b", "../private.git")];
+    submodules::link(&fixture, "remote.git", "t", &modules);
+    fixture.calls(json!([[{"run": ["sh", "-c", "cat a/p; ls b"]}, progress(true)]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let text = done.text();
+    assert!(text.contains("content of p"), "{text}");
+    assert!(text.contains("submodule `b` is not fetched: it is not public"), "{text}");
+    let seen = seen.lock().unwrap();
+    for name in ["/public.git", "/private.git"] {
+        let mut asked = seen.iter().filter(|(line, _)| line.contains(name)).peekable();
+        assert!(asked.peek().is_some(), "{name}: {seen:#?}");
+        assert!(asked.all(|(_, authorization)| authorization.is_none()), "{name}: {seen:#?}");
+    }
 }
 
 /// The remote has had too many requests before the run, and again at its push.
