@@ -194,6 +194,32 @@ fn a_helper_in_the_background_works_and_costs() {
     assert_close(cost(&done, 0), 20.02);
     let tokens = &done.of("iter.end")[0]["tokens"];
     assert_eq!((&tokens["output"], &tokens["cacheRead"]), (&json!(1_000_000), &json!(100_000)));
+    // What it said and did names the call that started it; the agent's own lines do not.
+    let call = done.of("agent.tool").into_iter().find(|event| event["name"] == "Task").unwrap();
+    assert_eq!(call["parent"], Value::Null);
+    let parent = |kind: &str, text: &str| {
+        let holds = |event: &&&Value| event["text"].as_str().unwrap().contains(text);
+        let all = done.of(kind);
+        all.iter().find(holds).unwrap_or_else(|| panic!("{text} {done:#?}"))["parent"].clone()
+    };
+    assert_eq!(parent("agent.text", "I helped."), call["id"]);
+    assert_eq!(parent("agent.tool", "helped.txt"), call["id"]);
+    assert_eq!(parent("agent.text", "Now."), Value::Null);
+}
+
+#[test]
+fn a_compaction_is_shown() {
+    let model = Model::answers(json!([
+        using(bash("true"), json!({"input_tokens": 985_000})),
+        say("<summary>What was done.</summary>"),
+        complete(),
+        say("Done.")
+    ]));
+    let fixture = fixture(&model.url);
+    let (done, _) = run(&fixture, model);
+    assert_eq!((done.exit(), done.outcomes()), (0, vec!["ok"]), "{done:#?}");
+    let said = "replaced its context by a summary: 985";
+    assert!(done.text().contains(said), "{}", done.text());
 }
 
 #[test]
