@@ -291,6 +291,8 @@ fn worker_environment(env: &Environment) -> Vec<(&'static str, Expr<Root, Text>)
         (worker_env::MAX_COMMIT_FILES, limits.max_commit_files.to_string()),
     ];
     all.extend(env.worker.agent_command.clone().map(|c| (worker_env::AGENT_COMMAND, c)));
+    // The worker tells it by itself.
+    all.extend((!env.worker.convention).then(|| (worker_env::CONVENTION, "0".to_owned())));
     all.extend(env.worker.verify_command.clone().map(|c| (worker_env::VERIFY_COMMAND, c)));
     all.sort();
     all.into_iter().map(|(name, value)| (name, value.into())).collect()

@@ -107,6 +107,9 @@ pub enum Kind {
     AgentText {
         /// What.
         text: String,
+        /// Id of the tool call that started the subagent whose line this is; absent: the agent's own.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        parent: Option<String>,
     },
     /// The agent uses a tool.
     #[serde(rename = "agent.tool")]
@@ -117,6 +120,9 @@ pub enum Kind {
         name: String,
         /// Its input, as JSON text.
         text: String,
+        /// As in `agent.text`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        parent: Option<String>,
     },
     /// A tool answered.
     #[serde(rename = "agent.tool_result")]
@@ -127,6 +133,9 @@ pub enum Kind {
         text: String,
         /// Whether it failed.
         is_error: bool,
+        /// As in `agent.text`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        parent: Option<String>,
     },
     /// A line of the agent's stderr.
     #[serde(rename = "agent.stderr")]
@@ -319,7 +328,7 @@ impl Kind {
     /// The text that may be cut into parts, if this kind has one.
     pub fn text_mut(&mut self) -> Option<&mut String> {
         match self {
-            Self::AgentText { text }
+            Self::AgentText { text, .. }
             | Self::AgentTool { text, .. }
             | Self::AgentToolResult { text, .. }
             | Self::AgentStderr { text }
@@ -425,9 +434,9 @@ mod tests {
             Kind::RunStart { attempt: 1, repo: text(), branch: text(), limits },
             Kind::Clone { commit: text(), duration_ms: 1 },
             Kind::IterStart {},
-            Kind::AgentText { text: text() },
-            Kind::AgentTool { id: text(), name: text(), text: text() },
-            Kind::AgentToolResult { id: text(), text: text(), is_error: false },
+            Kind::AgentText { text: text(), parent: None },
+            Kind::AgentTool { id: text(), name: text(), text: text(), parent: None },
+            Kind::AgentToolResult { id: text(), text: text(), is_error: false, parent: None },
             Kind::AgentStderr { text: text() },
             Kind::AgentRetry { attempt: 1, delay_ms: 1, status: None },
             Kind::Limit { status: text(), resets_at: None },

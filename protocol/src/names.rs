@@ -256,6 +256,8 @@ pub mod worker_env {
     pub const MAX_COMMIT_FILES: &str = "RALPH_MAX_COMMIT_FILES";
     /// The agent's command line.
     pub const AGENT_COMMAND: &str = "RALPH_AGENT_COMMAND";
+    /// `0`: the agent is not told how the loop works.
+    pub const CONVENTION: &str = "RALPH_CONVENTION";
     /// A command that must pass before the work counts as complete; may be empty.
     pub const VERIFY_COMMAND: &str = "RALPH_VERIFY_COMMAND";
     /// Secret: [`AnthropicKeys`](crate::secret::AnthropicKeys).

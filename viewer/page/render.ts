@@ -104,6 +104,7 @@ function lineRow(entry: Entry, look: Look): HTMLElement {
   if (look.chosen === key) row.classList.add("chosen");
   const failed = known.type === "agent.tool_result" && known.isError;
   if (failed) row.classList.add("failed");
+  if ("parent" in known && known.parent !== undefined) row.classList.add("subagent");
   row.append(
     h(
       "time",
@@ -180,6 +181,10 @@ function textOf(entry: Entry, look: Look): HTMLElement {
     body.append(
       h("span", { className: "part", title: "a long text comes in parts" }, `${n}/${of}`),
     );
+  }
+  if ("parent" in known && known.parent !== undefined) {
+    const title = `of the subagent that the tool call ${known.parent} started`;
+    body.append(h("span", { className: "part", title }, "subagent"));
   }
   if (long) {
     body.classList.add("foldable");

@@ -46,6 +46,9 @@ pub struct End<'a> {
     pub code: Option<i32>,
     /// Why the worker stopped it, if it did.
     pub stopped: Option<Stopped>,
+    /// Something went on in the background when it was stopped. The agent ends that first, so its
+    /// stream does not show it in the end.
+    pub with_tasks: bool,
     /// What the gateway knows.
     pub gateway: Gateway,
     /// How it began.
@@ -85,7 +88,8 @@ pub fn classify(end: &End) -> Outcome {
 /// A stop cuts an agent off, unless it had given its last result. Then one that it did not cause
 /// itself leaves a good end good.
 fn by_stop(end: &End) -> Option<Outcome> {
-    let result = end.transcript.result.as_ref().filter(|_| !end.transcript.under_way());
+    let cut_off = end.with_tasks || end.transcript.under_way();
+    let result = end.transcript.result.as_ref().filter(|_| !cut_off);
     match (end.stopped?, result) {
         (Stopped::ByRequest, None) => Some(Outcome::Interrupted),
         (Stopped::NoKey, None) => Some(no_key("")),
@@ -342,7 +346,33 @@ mod tests {
     }
 
     fn end_of(transcript: &Transcript, gateway: Gateway) -> End<'_> {
-        End { transcript, code: Some(1), stopped: None, gateway, start: Start::default() }
+        End {
+            transcript,
+            code: Some(1),
+            stopped: None,
+            with_tasks: false,
+            gateway,
+            start: Start::default(),
+        }
+    }
+
+    #[test]
+    fn what_is_ended_in_the_background_was_under_way() {
+        use Stopped::{ByRequest, NoKey, Silent, TooLong};
+        let mut transcript = Transcript::default();
+        for line in [INIT, TASK, OK, NO_TASK] {
+            transcript.take(line.as_bytes());
+        }
+        for (stopped, expected) in [
+            (ByRequest, "interrupted"),
+            (NoKey, "noKey"),
+            (Silent, "timeout"),
+            (TooLong, "timeout"),
+        ] {
+            let end = end_of(&transcript, Gateway::default());
+            let end = End { stopped: Some(stopped), with_tasks: true, code: None, ..end };
+            assert_eq!(classify(&end).name(), expected);
+        }
     }
 
     #[test]

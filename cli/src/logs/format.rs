@@ -48,6 +48,9 @@ pub fn event(out: &mut String, json: &str, extent: Extent) {
     if let Some([n, of]) = details.part {
         let _ = write!(out, "{DIM}[{n}/{of}]{DIM:#} ");
     }
+    if !details.parent.is_empty() {
+        let _ = write!(out, "{DIM}[subagent]{DIM:#} ");
+    }
     match summary(&details) {
         Some(said) => text(out, &said, extent),
         None => text(out, &details.text, extent),
@@ -191,6 +194,10 @@ mod tests {
             (r#""type":"agent.text","text":"hello"#, ""),
             (r#""type":"agent.text","text":"hello""#, "agent.text        hello"),
             (r#""type":"agent.text","part":[2,3],"text":"lo""#, "agent.text        [2/3] lo"),
+            (
+                r#""type":"agent.text","text":"I help","parent":"toolu_1""#,
+                "agent.text        [subagent] I help",
+            ),
             (
                 r#""type":"agent.tool","id":"1","name":"Bash","text":"{\"command\":\"ls\"}""#,
                 r#"agent.tool        Bash {"command":"ls"}"#,

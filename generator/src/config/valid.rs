@@ -165,6 +165,7 @@ pub struct Worker {
     pub images_kept: u32,
     pub untagged_image_days: u32,
     pub agent_command: Option<String>,
+    pub convention: bool,
     pub verify_command: Option<String>,
     /// Limits of one execution.
     #[serde(flatten)]

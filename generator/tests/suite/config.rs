@@ -435,6 +435,18 @@ fn the_role_of_ecs_is_made_where_the_configuration_asks_for_it() {
 }
 
 #[test]
+fn the_worker_is_told_only_when_it_is_not_to_tell_the_agent_how_the_loop_works() {
+    for (line, told) in [("", false), ("convention = true", false), ("convention = false", true)] {
+        let settings = config::parse("ralph.toml", &format!("[env.dev.worker]\n{line}")).unwrap();
+        let files = generate::files(&settings).unwrap();
+        let (_, root) = files.iter().find(|(path, _)| path == "envs/dev/main.tf").unwrap();
+        let mut words = root.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let found = words.any(|words| words == ["RALPH_CONVENTION", "=", "\"0\""]);
+        assert_eq!((found, root.contains("RALPH_CONVENTION")), (told, told), "{root}");
+    }
+}
+
+#[test]
 fn the_schema_and_the_page_hold_every_key() {
     let schema: Value = serde_json::from_str(&reference::schema()).unwrap();
     let page = reference::markdown();

@@ -93,6 +93,9 @@ pub struct Details<'a> {
     /// What was said.
     #[serde(borrow, default)]
     pub text: Cow<'a, str>,
+    /// Id of the tool call that started the subagent whose line this is; empty: the agent's own.
+    #[serde(borrow, default)]
+    pub parent: Cow<'a, str>,
     /// A tool's name.
     #[serde(borrow, default)]
     pub name: Cow<'a, str>,

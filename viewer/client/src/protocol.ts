@@ -163,7 +163,11 @@ durationMs: number, } | { "type": "iter.start", } | { "type": "agent.text",
 /**
  * What.
  */
-text: string, } | { "type": "agent.tool",
+text: string,
+/**
+ * Id of the tool call that started the subagent whose line this is; absent: the agent's own.
+ */
+parent?: string, } | { "type": "agent.tool",
 /**
  * Ties the result to the call.
  */
@@ -175,7 +179,11 @@ name: string,
 /**
  * Its input, as JSON text.
  */
-text: string, } | { "type": "agent.tool_result",
+text: string,
+/**
+ * As in `agent.text`.
+ */
+parent?: string, } | { "type": "agent.tool_result",
 /**
  * The call's id.
  */
@@ -187,7 +195,11 @@ text: string,
 /**
  * Whether it failed.
  */
-isError: boolean, } | { "type": "agent.stderr",
+isError: boolean,
+/**
+ * As in `agent.text`.
+ */
+parent?: string, } | { "type": "agent.stderr",
 /**
  * The line.
  */
@@ -237,7 +249,7 @@ branch: string,
  */
 pushed: boolean, } | { "type": "iter.end",
 /**
- * `ok`, `error`, `timeout`, `limit`, `crash`, …
+ * `ok`, `partial`, `timeout`, `limit`, `crash`, …
  */
 outcome: string,
 /**

@@ -132,6 +132,24 @@ test("events in a shape that nobody expects are shown, and what follows them too
   await expect.poll(async () => (await drawn(page)).length).toBe(10);
 });
 
+test("a subagent's lines are shown as such", async () => {
+  const parent = "toolu_1";
+  at.server.write("demo", [
+    at.writer.event("agent.text", { text: "I ask for help." }),
+    at.writer.event("agent.tool", { id: parent, name: "Task", text: "{}" }),
+    at.writer.event("agent.text", { text: "I help.", parent }),
+    at.writer.event("agent.tool", { id: "toolu_2", name: "Bash", text: "{}", parent }),
+    at.writer.event("agent.tool_result", { id: "toolu_2", text: "ok", isError: false, parent }),
+  ]);
+  const page = await at.look();
+  const labels = () => page.locator(".line.subagent .part").allTextContents();
+  await expect.poll(labels).toEqual(["subagent", "subagent", "subagent"]);
+  const keys = page.locator(".line.subagent");
+  expect(await keys.evaluateAll((rows) => rows.map((row) => row.getAttribute("data-key")))).toEqual(
+    [3, 4, 5].map((n) => `${run}/${n}`),
+  );
+});
+
 test("the chosen line has buttons: JSON, copy, link", async () => {
   at.server.write("demo", at.writer.lines(3));
   const page = await at.look();

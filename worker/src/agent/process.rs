@@ -99,7 +99,7 @@ impl Runner for Process {
 
         let mut transcript = Transcript::default();
         let mut last_words = LastWords::default();
-        let (code, stopped) = match self.spawn(&words, environment) {
+        let (code, stopped, with_tasks) = match self.spawn(&words, environment) {
             Ok(child) => {
                 let watched = Watched {
                     process: self,
@@ -117,7 +117,7 @@ impl Runner for Process {
                         words[0]
                     ),
                 );
-                (Some(127), None)
+                (Some(127), None, false)
             }
         };
         let took = begun.elapsed();
@@ -132,7 +132,7 @@ impl Runner for Process {
             took,
             last_words: last_words.text(),
         };
-        let end = End { transcript: &transcript, code, stopped, gateway, start };
+        let end = End { transcript: &transcript, code, stopped, with_tasks, gateway, start };
         let outcome = classify::classify(&end);
         let result = transcript.result.unwrap_or_default();
         let settled = price::settle(metered.known, metered.unknown, result.cost);
@@ -207,7 +207,7 @@ impl Watched<'_> {
         prompt: String,
         begun: Instant,
         mut no_key: watch::Receiver<bool>,
-    ) -> (Option<i32>, Option<Stopped>) {
+    ) -> (Option<i32>, Option<Stopped>, bool) {
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(mut stdin) = child.stdin.take() {
             // In a task: an agent that does not read its prompt must not block the reader.
@@ -221,13 +221,16 @@ impl Watched<'_> {
 
         let too_long = begun + self.process.timeout;
         let mut heard = begun;
-        let mut stopped = None;
+        let (mut stopped, mut with_tasks) = (None, false);
         let mut kill_at: Option<Instant> = None;
         let mut open = true;
         let status = loop {
             // With its result it has said that it is done, unless something is still under way.
             let lingers = self.transcript.result.is_some() && !self.transcript.under_way();
             let silence = if lingers { LINGER } else { self.process.silence };
+            if stopped.is_none() {
+                with_tasks = self.transcript.tasks > 0;
+            }
             let timer = kill_at.unwrap_or_else(|| too_long.min(heard + silence));
             tokio::select! {
                 status = child.wait() => break status.ok(),
@@ -288,7 +291,7 @@ impl Watched<'_> {
             self.process.journal.log(Level::Error, text);
         }
         self.drain(&mut stdout, &mut stderr).await;
-        (code(status), stopped)
+        (code(status), stopped, with_tasks)
     }
 
     /// What was written before the end and not yet read.

@@ -98,22 +98,26 @@ impl Transcript {
         self.acted = true;
         let text = String::from_utf8_lossy(line).into_owned();
         let level = if self.speaks_json { Level::Warn } else { Level::Info };
-        vec![(level, Kind::AgentText { text })]
+        vec![(level, Kind::AgentText { text, parent: None })]
     }
 
     fn take_value(&mut self, mut value: Value) -> Vec<(Level, Kind)> {
         let kind = text_of(&value, "type");
+        let parent = value.get("parent_tool_use_id").and_then(Value::as_str).map(str::to_owned);
         match kind.as_str() {
             "system" => self.take_system(&value),
             "assistant" => {
                 if let Some(error) = value.get("error").and_then(Value::as_str) {
                     self.assistant_error = Some(error.to_owned());
                 }
-                let events = content(&mut value).into_iter().filter_map(assistant_block).collect();
                 self.acted = true;
-                events
+                let blocks = content(&mut value).into_iter();
+                blocks.filter_map(|block| assistant_block(block, parent.clone())).collect()
             }
-            "user" => content(&mut value).into_iter().filter_map(user_block).collect(),
+            "user" => {
+                let blocks = content(&mut value).into_iter();
+                blocks.filter_map(|block| user_block(block, parent.clone())).collect()
+            }
             "rate_limit_event" => self.take_limit(&value),
             "result" => {
                 self.open_turns = self.open_turns.saturating_sub(1);
@@ -148,6 +152,17 @@ impl Transcript {
                     },
                 )]
             }
+            "compact_boundary" => {
+                let tokens = |name: &str| {
+                    let number = value.get("compact_metadata").and_then(|all| number(all, name));
+                    number.map_or_else(|| "?".to_owned(), |number| number.to_string())
+                };
+                let (before, after) = (tokens("pre_tokens"), tokens("post_tokens"));
+                let text = format!(
+                    "the agent replaced its context by a summary: {before} tokens before, {after} after"
+                );
+                vec![(Level::Info, Kind::Log { text })]
+            }
             "background_tasks_changed" => {
                 let tasks = value.get("tasks").and_then(Value::as_array).into_iter().flatten();
                 // An ambient one only watches: the agent does not wait for it.
@@ -181,12 +196,15 @@ fn content(value: &mut Value) -> Vec<Value> {
     }
 }
 
-fn assistant_block(mut block: Value) -> Option<(Level, Kind)> {
+fn assistant_block(mut block: Value, parent: Option<String>) -> Option<(Level, Kind)> {
     match text_of(&block, "type").as_str() {
-        "text" => Some((Level::Info, Kind::AgentText { text: take_text(&mut block, "text") })),
+        "text" => {
+            let text = take_text(&mut block, "text");
+            Some((Level::Info, Kind::AgentText { text, parent }))
+        }
         "thinking" => {
             let text = take_text(&mut block, "thinking");
-            (!text.is_empty()).then_some((Level::Debug, Kind::AgentText { text }))
+            (!text.is_empty()).then_some((Level::Debug, Kind::AgentText { text, parent }))
         }
         "tool_use" | "server_tool_use" => Some((
             Level::Info,
@@ -194,13 +212,14 @@ fn assistant_block(mut block: Value) -> Option<(Level, Kind)> {
                 id: text_of(&block, "id"),
                 name: text_of(&block, "name"),
                 text: block.get("input").map(Value::to_string).unwrap_or_default(),
+                parent,
             },
         )),
         _ => None,
     }
 }
 
-fn user_block(mut block: Value) -> Option<(Level, Kind)> {
+fn user_block(mut block: Value, parent: Option<String>) -> Option<(Level, Kind)> {
     if text_of(&block, "type") != "tool_result" {
         return None;
     }
@@ -225,6 +244,7 @@ fn user_block(mut block: Value) -> Option<(Level, Kind)> {
             id: text_of(&block, "tool_use_id"),
             text,
             is_error: block.get("is_error").and_then(Value::as_bool).unwrap_or(false),
+            parent,
         },
     ))
 }

@@ -21,14 +21,25 @@ fn text_tools_and_results_become_events() {
     assert_eq!(
         kinds[1..],
         [
-            Kind::AgentText { text: text("hi") },
+            Kind::AgentText { text: text("hi"), parent: None },
             Kind::AgentTool {
                 id: text("t1"),
                 name: text("Bash"),
-                text: text(r#"{"command":"ls"}"#)
+                text: text(r#"{"command":"ls"}"#),
+                parent: None
             },
-            Kind::AgentToolResult { id: text("t1"), text: text("a\nb"), is_error: false },
-            Kind::AgentToolResult { id: text("t2"), text: text("x\n[image]\ny"), is_error: true },
+            Kind::AgentToolResult {
+                id: text("t1"),
+                text: text("a\nb"),
+                is_error: false,
+                parent: None
+            },
+            Kind::AgentToolResult {
+                id: text("t2"),
+                text: text("x\n[image]\ny"),
+                is_error: true,
+                parent: None
+            },
         ]
     );
     let result = transcript.result.unwrap();
@@ -75,7 +86,10 @@ fn broken_lines_are_shown_and_counted() {
 fn plain_text_passes_whatever_its_bytes() {
     let mut transcript = Transcript::default();
     let events = transcript.take(b"plain \xff text");
-    assert_eq!(events, [(Level::Info, Kind::AgentText { text: "plain \u{fffd} text".into() })]);
+    assert_eq!(
+        events,
+        [(Level::Info, Kind::AgentText { text: "plain \u{fffd} text".into(), parent: None })]
+    );
     assert!(!transcript.speaks_json);
 }
 
@@ -85,7 +99,7 @@ fn a_line_of_five_megabytes_is_one_text() {
     let line =
         serde_json::json!({"type":"assistant","message":{"content":[{"type":"text","text":long}]}});
     let events = Transcript::default().take(line.to_string().as_bytes());
-    assert!(matches!(&events[0].1, Kind::AgentText { text } if text.len() == 5 << 20));
+    assert!(matches!(&events[0].1, Kind::AgentText { text, .. } if text.len() == 5 << 20));
 }
 
 #[test]
@@ -122,4 +136,39 @@ fn results_of_several_turns_are_one() {
     // The cost is a sum already.
     assert_eq!((result.turns, result.cost), (5, Some(Usd::from_dollars(0.9))));
     assert_eq!((result.tokens.output, result.text.as_str()), (7, "Done."));
+}
+
+#[test]
+fn what_a_subagent_says_and_does_names_the_call_that_started_it() {
+    // As 2.1.331 writes them; the agent's own lines have null there.
+    let (_, kinds) = take(&[
+        r#"{"type":"assistant","message":{"content":[{"type":"text","text":"I help."},{"type":"tool_use","id":"t2","name":"Bash","input":{}}]},"parent_tool_use_id":"t1","agent_id":"a1"}"#,
+        r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t2","content":"a"}]},"parent_tool_use_id":"t1"}"#,
+        r#"{"type":"assistant","message":{"content":[{"type":"text","text":"Thanks."}]},"parent_tool_use_id":null}"#,
+    ]);
+    let parents: Vec<Option<&str>> = kinds
+        .iter()
+        .map(|kind| match kind {
+            Kind::AgentText { parent, .. }
+            | Kind::AgentTool { parent, .. }
+            | Kind::AgentToolResult { parent, .. } => parent.as_deref(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(parents, [Some("t1"), Some("t1"), Some("t1"), None]);
+}
+
+#[test]
+fn a_compaction_is_said() {
+    let said = |line: &str| match take(&[line]).1.as_slice() {
+        [Kind::Log { text }] => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    let line = r#"{"type":"system","subtype":"compact_boundary","compact_metadata":{"trigger":"auto","pre_tokens":985000,"post_tokens":2538}}"#;
+    assert_eq!(
+        said(line),
+        "the agent replaced its context by a summary: 985000 tokens before, 2538 after"
+    );
+    // Another version may say less.
+    assert!(said(r#"{"type":"system","subtype":"compact_boundary"}"#).contains("? tokens before"));
 }

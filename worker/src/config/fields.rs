@@ -15,8 +15,8 @@ use ralph_protocol::{
 use url::Url;
 
 use super::{
-    CommitLimits, DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE, Environment,
-    RESCUE_PREFIXES, repo,
+    CONVENTION, CommitLimits, DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE,
+    Environment, RESCUE_PREFIXES, repo,
 };
 use crate::machine::{Ledger, Usd};
 
@@ -258,7 +258,8 @@ impl<'a> Reader<'a> {
 
     pub(super) fn agent_command(&mut self) -> Option<Vec<String>> {
         let text = self.optional(env::AGENT_COMMAND).unwrap_or(DEFAULT_AGENT_COMMAND);
-        match shell_words::split(text) {
+        let convention = self.convention()?;
+        match shell_words::split(text).map(|words| tell(words, convention)) {
             Ok(words) if !words.is_empty() => Some(words),
             Ok(_) => {
                 self.problem(
@@ -269,6 +270,21 @@ impl<'a> Reader<'a> {
             }
             Err(_) => {
                 self.problem(env::AGENT_COMMAND, "has a quote that is not closed\nhint: words are split as a shell would, but no shell runs");
+                None
+            }
+        }
+    }
+
+    /// Whether the agent is told how the loop works.
+    fn convention(&mut self) -> Option<bool> {
+        match self.optional(env::CONVENTION) {
+            None | Some("1") => Some(true),
+            Some("0") => Some(false),
+            Some(text) => {
+                self.problem(
+                    env::CONVENTION,
+                    format_args!("`{}` is not a switch\nhint: 1, or 0 for off", clip(text)),
+                );
                 None
             }
         }
@@ -293,6 +309,14 @@ impl<'a> Reader<'a> {
         }
         url
     }
+}
+
+/// Fills in the convention; when it is off, what would hold it is left out.
+fn tell(words: Vec<String>, convention: bool) -> Vec<String> {
+    const PLACEHOLDER: &str = "{convention}";
+    let stays = |word: &String| convention || !word.contains(PLACEHOLDER);
+    let words = words.into_iter().filter(stays);
+    words.map(|word| word.replace(PLACEHOLDER, CONVENTION.trim_end())).collect()
 }
 
 /// The rules of `git check-ref-format --branch`, and nothing that an argument parser or a

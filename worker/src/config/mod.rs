@@ -26,9 +26,14 @@ pub const DEFAULT_WORKDIR: &str = "/workspace";
 pub const DEFAULT_PROMPT_FILE: &str = "PROMPT.md";
 
 /// The agent unless `RALPH_AGENT_COMMAND` names another. `{…}` are placeholders, see
-/// [`crate::agent::command`].
+/// [`crate::agent::command`] and [`CONVENTION`].
 pub const DEFAULT_AGENT_COMMAND: &str = "claude -p --output-format stream-json --verbose \
-     --dangerously-skip-permissions --session-id {session_id} --max-budget-usd {budget_usd}";
+     --dangerously-skip-permissions --session-id {session_id} --max-budget-usd {budget_usd} \
+     --append-system-prompt={convention}";
+
+/// What an agent must know of the loop, whatever its prompt says: it stands for `{convention}` in the
+/// agent's command. docs/operations.md shows it.
+pub const CONVENTION: &str = include_str!("convention.txt");
 
 /// Branches below these prefixes belong to work that could not be pushed to its own branch. The
 /// second and the third are used when a branch of the remote stands in the way of the first.

@@ -94,6 +94,7 @@ fn each_wrong_variable_is_named() {
         (env::MAX_COMMIT_MB, &["0", "x", "100001", "99999999999999999999"]),
         (env::MAX_COMMIT_FILES, &["0", "many", "1000001"]),
         (env::AGENT_COMMAND, &["claude 'x"]),
+        (env::CONVENTION, &["off", "2"]),
         (env::ANTHROPIC_KEYS, &["", "{}", "sk-ant-x"]),
         (env::GIT_TOKEN, &["", "x", r#"{"token":"t"}"#]),
         (env::MODEL_ENDPOINT, &["x", "http://example.com", "ftp://x"]),
@@ -122,4 +123,33 @@ fn all_problems_come_at_once_and_no_secret_with_them() {
 fn the_debug_text_of_secrets_shows_no_value() {
     let (_, secrets) = read(&good()).unwrap();
     assert!(!format!("{secrets:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_agent_is_told_how_the_loop_works_unless_that_is_off() {
+    let words = |command: &str, switch: &str| {
+        let mut environment = good();
+        environment.0.insert(env::AGENT_COMMAND.to_owned(), command.to_owned());
+        environment.0.insert(env::CONVENTION.to_owned(), switch.to_owned());
+        read(&environment).map(|(config, _)| config.agent_command)
+    };
+    let told = format!("--append-system-prompt={}", CONVENTION.trim_end());
+    for switch in ["", "1"] {
+        assert_eq!(words("", switch).unwrap().last(), Some(&told));
+    }
+    assert!(!words("", "0").unwrap().iter().any(|word| word.contains("prompt")));
+    // An agent of one's own is told where its command says so.
+    assert_eq!(words("a {convention} b", "1").unwrap()[1], CONVENTION.trim_end());
+    assert_eq!(words("a {convention} b", "0").unwrap(), ["a", "b"]);
+    assert_eq!(words("a b", "1").unwrap(), ["a", "b"]);
+    assert!(words("{convention}", "0").unwrap_err().to_string().contains("names no program"));
+}
+
+#[test]
+fn the_convention_is_the_one_that_the_documentation_shows() {
+    let page = include_str!("../../../docs/operations.md");
+    assert!(page.contains(&format!("```text the convention\n{CONVENTION}```\n")));
+    // Whoever copies it into PROGRESS.md has not said that the work is complete.
+    assert!(CONVENTION.contains("`## Status: COMPLETE`"));
+    assert!(CONVENTION.lines().all(|line| !line.starts_with('#')));
 }

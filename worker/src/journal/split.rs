@@ -76,8 +76,13 @@ impl Prepared {
 /// Texts that are not cut: they are bounded instead.
 fn fields_mut(kind: &mut Kind) -> Vec<&mut String> {
     match kind {
-        Kind::AgentTool { id, name, .. } => vec![id, name],
-        Kind::AgentToolResult { id, .. } => vec![id],
+        Kind::AgentText { parent, .. } => parent.iter_mut().collect(),
+        Kind::AgentTool { id, name, parent, .. } => {
+            [id, name].into_iter().chain(parent.as_mut()).collect()
+        }
+        Kind::AgentToolResult { id, parent, .. } => {
+            std::iter::once(id).chain(parent.as_mut()).collect()
+        }
         Kind::Limit { status, .. } => vec![status],
         Kind::KeyRotate { from, to, reason } => {
             std::iter::once(from).chain(to.as_mut()).chain(std::iter::once(reason)).collect()

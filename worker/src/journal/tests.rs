@@ -115,9 +115,20 @@ fn a_secret_is_in_no_field() {
     let (sender, receiver) = mpsc::channel();
     let journal = journal(Pipe(sender), None);
     let secret = || "a hunter2-hunter2 b".to_owned();
-    journal.emit(Level::Info, Kind::AgentTool { id: secret(), name: secret(), text: secret() });
-    journal
-        .emit(Level::Info, Kind::AgentToolResult { id: secret(), text: secret(), is_error: false });
+    journal.emit(
+        Level::Info,
+        Kind::AgentTool { id: secret(), name: secret(), text: secret(), parent: Some(secret()) },
+    );
+    journal.emit(
+        Level::Info,
+        Kind::AgentToolResult {
+            id: secret(),
+            text: secret(),
+            is_error: false,
+            parent: Some(secret()),
+        },
+    );
+    journal.emit(Level::Info, Kind::AgentText { text: secret(), parent: Some(secret()) });
     journal.emit(Level::Info, Kind::AgentStderr { text: secret() });
     journal.emit(
         Level::Info,
@@ -145,7 +156,7 @@ proptest! {
         let texts: Vec<String> = texts.into_iter().map(|t| t.repeat(factor)).collect();
         for text in &texts {
             let name = "n\u{1}".repeat(2_000);
-            journal.emit(Level::Info, Kind::AgentTool { id: "\u{1}".repeat(5_000), name, text: text.clone() });
+            journal.emit(Level::Info, Kind::AgentTool { id: "\u{1}".repeat(5_000), name, text: text.clone(), parent: Some("\u{1}".repeat(5_000)) });
         }
         prop_assert!(journal.finish(Level::Info, end()));
         let lines = lines(&receiver);

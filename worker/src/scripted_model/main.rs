@@ -155,8 +155,16 @@ fn seen(parts: &Parts, body: &Value) -> Value {
         "headers": headers,
         "model": body["model"],
         "maxTokens": body["max_tokens"],
+        "system": system(body),
         "fields": body.as_object().map(|fields| fields.keys().collect::<Vec<_>>()),
     })
+}
+
+/// The system prompt, which may also come in blocks.
+fn system(body: &Value) -> String {
+    let blocks = body["system"].as_array().into_iter().flatten();
+    let texts: Vec<&str> = blocks.filter_map(|block| block["text"].as_str()).collect();
+    body["system"].as_str().map_or_else(|| texts.join("\n"), str::to_owned)
 }
 
 impl Model {

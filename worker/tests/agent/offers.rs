@@ -111,7 +111,8 @@ fn offers() -> Value {
     let help = String::from_utf8(help.stdout).unwrap();
     let words: BTreeSet<&str> =
         help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
-    let flags = DEFAULT_AGENT_COMMAND.split(' ').chain(["--model"]).filter(|w| w.starts_with('-'));
+    let flags = DEFAULT_AGENT_COMMAND.split([' ', '=']).chain(["--model"]);
+    let flags = flags.filter(|word| word.starts_with('-'));
 
     let model = Model::answers(json!([say("Yes.")]));
     let lines = claude(&model.url, &[]);

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    thread::JoinHandle,
 };
 
 use ralph_protocol::names::worker_env as env;
@@ -28,7 +29,8 @@ pub fn agent() -> PathBuf {
 pub struct Model {
     child: Child,
     pub url: String,
-    lines: BufReader<std::process::ChildStdout>,
+    /// Reads what it was asked.
+    lines: Option<JoinHandle<Vec<Value>>>,
     _dir: TempDir,
 }
 
@@ -54,15 +56,16 @@ impl Model {
         lines.read_line(&mut first).unwrap();
         let first: Value = serde_json::from_str(&first).unwrap();
         let url = first["listens"].as_str().unwrap().to_owned();
-        Self { child, url, lines, _dir: dir }
+        let lines = std::thread::spawn(|| {
+            lines.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+        });
+        Self { child, url, lines: Some(lines), _dir: dir }
     }
 
-    /// Ends it and says what it was asked. What it writes fits into the pipe: scenarios are short.
+    /// Ends it and says what it was asked.
     pub fn requests(mut self) -> Vec<Value> {
         drop(self.child.stdin.take());
-        self.child.wait().unwrap();
-        let lines = (&mut self.lines).lines().map(Result::unwrap);
-        lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
+        self.lines.take().unwrap().join().unwrap()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ralph_protocol::{event::Tokens, names::worker_env as env};
 use ralph_worker::{
-    config::DEFAULT_AGENT_COMMAND,
+    config::{CONVENTION, DEFAULT_AGENT_COMMAND},
     gateway::price::{self, Used},
 };
 use serde_json::{Value, json};
@@ -20,6 +20,14 @@ fn cost(done: &Done, iteration: usize) -> f64 {
 #[track_caller]
 fn assert_close(found: f64, expected: f64) {
     assert!((found - expected).abs() <= expected * 0.01, "{found} instead of {expected}");
+}
+
+/// The worker's command for a script that gets what it fills in as these arguments.
+fn in_a_script(session: &str, budget: &str) -> String {
+    DEFAULT_AGENT_COMMAND
+        .replace("{session_id}", session)
+        .replace("{budget_usd}", budget)
+        .replace(" --append-system-prompt={convention}", "")
 }
 
 /// What the worker left, and what the model was asked.
@@ -97,7 +105,7 @@ fn what_the_gateway_meters_is_what_the_agent_says() {
     let mut fixture = fixture(&model.url);
     // What it says about its cost is kept elsewhere and reaches the worker as nothing.
     let kept = fixture.path("said");
-    let claude = DEFAULT_AGENT_COMMAND.replace("{session_id}", "$1").replace("{budget_usd}", "$2");
+    let claude = in_a_script("$1", "$2");
     let sed = r#"s/"total_cost_usd":[0-9.e-]*/"total_cost_usd":0/"#;
     let script = format!("{claude} | tee {} | sed '{sed}'\n", kept.display());
     std::fs::write(fixture.path("agent.sh"), script).unwrap();
@@ -149,7 +157,7 @@ fn a_command_in_the_background_that_does_not_end_is_not_a_good_end() {
     let model =
         Model::answers(json!([bash("echo 1 > early.txt"), behind("sleep 987010"), say("I wait.")]));
     let mut fixture = fixture(&model.url);
-    fixture.set(env::SILENCE_SECS, "8");
+    fixture.set(env::SILENCE_SECS, "12");
     let mut running = fixture.spawn_contained();
     let end = running.until(|event| event["type"] == "iter.end");
     assert_eq!(end["outcome"], "timeout", "{end}");
@@ -194,6 +202,32 @@ fn a_helper_in_the_background_works_and_costs() {
     assert_close(cost(&done, 0), 20.02);
     let tokens = &done.of("iter.end")[0]["tokens"];
     assert_eq!((&tokens["output"], &tokens["cacheRead"]), (&json!(1_000_000), &json!(100_000)));
+    // What it said and did names the call that started it; the agent's own lines do not.
+    let call = done.of("agent.tool").into_iter().find(|event| event["name"] == "Task").unwrap();
+    assert_eq!(call["parent"], Value::Null);
+    let parent = |kind: &str, text: &str| {
+        let holds = |event: &&&Value| event["text"].as_str().unwrap().contains(text);
+        let all = done.of(kind);
+        all.iter().find(holds).unwrap_or_else(|| panic!("{text} {done:#?}"))["parent"].clone()
+    };
+    assert_eq!(parent("agent.text", "I helped."), call["id"]);
+    assert_eq!(parent("agent.tool", "helped.txt"), call["id"]);
+    assert_eq!(parent("agent.text", "Now."), Value::Null);
+}
+
+#[test]
+fn a_compaction_is_shown() {
+    let model = Model::answers(json!([
+        using(bash("true"), json!({"input_tokens": 985_000})),
+        say("<summary>What was done.</summary>"),
+        complete(),
+        say("Done.")
+    ]));
+    let fixture = fixture(&model.url);
+    let (done, _) = run(&fixture, model);
+    assert_eq!((done.exit(), done.outcomes()), (0, vec!["ok"]), "{done:#?}");
+    let said = "replaced its context by a summary: 985";
+    assert!(done.text().contains(said), "{}", done.text());
 }
 
 #[test]
@@ -233,7 +267,7 @@ fn each_alias_works_and_costs_what_its_model_costs() {
     let model = Model::answers(answers.into());
     let mut fixture = fixture(&model.url);
     let list: Vec<&str> = names.iter().map(|(alias, _)| alias.as_str()).collect();
-    let claude = DEFAULT_AGENT_COMMAND.replace("{session_id}", "$2").replace("{budget_usd}", "$3");
+    let claude = in_a_script("$2", "$3");
     let script = format!(
         "alias=$(echo '{}' | cut -d' ' -f\"$1\")\nexec {claude} --model \"$alias\"\n",
         list.join(" ")
@@ -253,5 +287,20 @@ fn each_alias_works_and_costs_what_its_model_costs() {
         let tokens = Tokens { output: 1_000_000, ..Tokens::default() };
         let expected = price::estimate(model, Used { tokens, ..Used::default() });
         assert_close(cost(&done, number), expected.dollars());
+    }
+}
+
+#[test]
+fn the_model_reads_how_the_loop_works_unless_that_is_off() {
+    for (switch, told) in [("", true), ("0", false)] {
+        let model = Model::answers(json!([complete(), say("Done.")]));
+        let mut fixture = fixture(&model.url);
+        fixture.set(env::CONVENTION, switch);
+        let (done, requests) = run(&fixture, model);
+        assert_eq!((done.exit(), done.outcomes()), (0, vec!["ok"]), "{done:#?}");
+        for request in &requests {
+            let system = request["system"].as_str().unwrap();
+            assert_eq!(system.contains(CONVENTION.trim_end()), told, "{switch:?} {system}");
+        }
     }
 }

@@ -115,7 +115,11 @@ fn work_inside_a_submodule_is_not_pushed_and_runs_nothing() {
     let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(!std::path::Path::new(&planted).exists(), "a filter of a submodule was run");
-    assert!(done.text().contains("`deps/lib` is not pushed: it is a repository of its own"), "{}", done.text());
+    assert!(
+        done.text().contains("`deps/lib` is not pushed: it is a repository of its own"),
+        "{}",
+        done.text()
+    );
     assert_eq!(linked(&fixture, "ralph/docs"), linked(&fixture, "main"));
     assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
 }
