@@ -15,3 +15,4 @@ mod model;
 mod rescue;
 mod soak;
 mod states;
+mod volume;
