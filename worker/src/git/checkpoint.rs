@@ -98,7 +98,8 @@ impl Checkout {
             self.push(bare, order.give_up).await
         };
         let on_branch = matches!(push, Push::Pushed | Push::Nothing);
-        let complete = on_branch && self.says_complete().await;
+        let (complete, near) = if on_branch { self.completion().await } else { (false, None) };
+        let note = [note, near].into_iter().flatten().reduce(|a, b| format!("{a}\n\n{b}"));
         Ok(Saved { commit: self.head.clone(), progressed, complete, push, note })
     }
 

@@ -29,7 +29,6 @@ use crate::{
     machine::{Failure, Ledger, Prepared, SaveOrder, Saved, Verdict},
 };
 
-pub use completion::is_complete;
 pub use run::{Git, GitError, Patience};
 
 /// The file whose status line ends the loop.
@@ -81,6 +80,10 @@ pub struct Checkout {
     pub start: String,
     /// A commit the remote has, on which our work builds.
     pub known: String,
+    /// HEAD before this run changed anything.
+    pub begin: String,
+    /// What the last checkpoint found that only looks complete.
+    pub near: Option<String>,
     /// HEAD after the last checkpoint, to see progress.
     pub head: String,
     /// What earlier runs have used, if somebody knows better than the commits.
@@ -121,6 +124,8 @@ impl Checkout {
             pushed: None,
             start: String::new(),
             known: String::new(),
+            begin: String::new(),
+            near: None,
             head: String::new(),
             earlier: config.earlier,
             recorded: Ledger::default(),

@@ -7,7 +7,7 @@ use ralph_protocol::exit::RunExit;
 
 use super::{
     Checkout, PROGRESS_FILE,
-    completion::is_complete,
+    completion::{self, Completion},
     ledger,
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
 };
@@ -143,6 +143,7 @@ impl Checkout {
         let tip = self.git.text(&dir, ["rev-parse", "HEAD"]).await?;
         self.pushed = refs.has(&self.branch).then(|| tip.clone());
         self.head.clone_from(&tip);
+        self.begin.clone_from(&tip);
         self.known = tip;
         self.adopt(&refs, &bare).await?;
         self.recorded = match self.earlier {
@@ -230,12 +231,13 @@ impl Checkout {
     }
 
     pub(super) async fn says_complete(&self) -> bool {
-        committed(&self.git, &self.dir, PROGRESS_FILE).await.is_some_and(|text| is_complete(&text))
+        let text = committed(&self.git, &self.dir, PROGRESS_FILE).await;
+        text.is_some_and(|text| completion::read(&text) == Completion::Complete)
     }
 }
 
 /// A file's text at HEAD; `None` when there is no such file, or no plain one, or it is huge.
-async fn committed(git: &Git, dir: &Path, path: &str) -> Option<String> {
+pub(super) async fn committed(git: &Git, dir: &Path, path: &str) -> Option<String> {
     let entry = git.text(dir, ["ls-tree", "--long", "HEAD", "--", path]).await.ok()?;
     // <mode> blob <id> <size>\t<path>; 120000 is a symbolic link.
     let mut fields = entry.lines().next()?.split_ascii_whitespace();

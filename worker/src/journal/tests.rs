@@ -2,6 +2,7 @@ use std::sync::mpsc;
 
 use proptest::prelude::*;
 use ralph_protocol::event::{Envelope, MAX_LINE, SPEND_EVERY, Spend};
+use serde_json::json;
 
 use super::*;
 
@@ -251,17 +252,22 @@ fn is_agents(kind: &Kind) -> bool {
     )
 }
 
+fn agent_text(text: &str) -> Kind {
+    serde_json::from_value(json!({"type": "agent.text", "text": text})).unwrap()
+}
+
 /// One of each that the agent can cause by what it writes.
 fn agents() -> Vec<Kind> {
-    let text = || "x".repeat(1_000);
-    vec![
-        Kind::AgentText { text: text() },
-        Kind::AgentTool { id: text(), name: text(), text: text() },
-        Kind::AgentToolResult { id: text(), text: text(), is_error: false },
-        Kind::AgentStderr { text: text() },
-        Kind::AgentRetry { attempt: 1, delay_ms: 1, status: None },
-        Kind::Log { text: "agent started".to_owned() },
-    ]
+    let text = "x".repeat(1_000);
+    let all = json!([
+        {"type": "agent.text", "text": text},
+        {"type": "agent.tool", "id": text, "name": text, "text": text},
+        {"type": "agent.tool_result", "id": text, "text": text, "isError": false},
+        {"type": "agent.stderr", "text": text},
+        {"type": "agent.retry", "attempt": 1, "delayMs": 1},
+        {"type": "log", "text": "agent started"},
+    ]);
+    serde_json::from_value(all).unwrap()
 }
 
 #[test]
@@ -272,7 +278,7 @@ fn beyond_the_limit_one_line_says_so_and_only_the_workers_own_events_go_on() {
     for _ in 0..400 {
         agents().into_iter().for_each(|kind| journal.emit_of_agent(Level::Info, kind));
         // A text of many lines is written whole, or not at all.
-        journal.emit_of_agent(Level::Info, Kind::AgentText { text: "y".repeat(40_000) });
+        journal.emit_of_agent(Level::Info, agent_text(&"y".repeat(40_000)));
     }
     assert!(journal.is_full());
     journal.emit(Level::Info, Kind::IterStart {});
@@ -355,7 +361,7 @@ fn what_counts_is_what_is_written() {
     let text = "hunter2-hunter2 ".repeat(1_000);
     assert!(text.len() > MAX_LINE);
     journal.limit_to(MAX_LINE as u64 + 1);
-    journal.emit_of_agent(Level::Info, Kind::AgentText { text });
+    journal.emit_of_agent(Level::Info, agent_text(&text));
     assert!(journal.finish(Level::Info, end()));
     assert_eq!(events(&receiver).0.len(), 2, "the text and the end");
 }
