@@ -32,6 +32,9 @@ pub const DEFAULT_AGENT_COMMAND: &str = "claude -p --output-format stream-json -
 /// Branches below this prefix belong to work that could not be pushed to its own branch.
 pub const RESCUE_PREFIX: &str = "ralph/rescue";
 
+/// Bytes of an MB, the unit of some limits.
+pub const MB: u64 = 1_000_000;
+
 /// The service the gateway talks to unless `RALPH_MODEL_ENDPOINT` names another.
 pub const DEFAULT_MODEL_ENDPOINT: &str = "https://api.anthropic.com";
 

@@ -3,12 +3,11 @@
 
 use ralph_protocol::event::Kind;
 
+use crate::config::MB;
+
 /// Beyond the limit: most bytes of those events that the agent can cause as often as it likes.
 /// Without a limit of their own they would let it go on.
 pub const RESERVE: u64 = 500_000;
-
-/// An MB of the setting, bytes.
-const MB: f64 = 1e6;
 
 /// Whose event it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +65,7 @@ impl Volume {
         }
         self.full = true;
         #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-        let mb = |bytes: u64| bytes as f64 / MB;
+        let mb = |bytes: u64| bytes as f64 / MB as f64;
         Some(format!(
             "what the agent says is not logged from here on: the run has written {:.1} of the {} MB that it may log, and adds at most {} MB of its own notes\nhint: `max_log_mb` in ralph.toml, or `ralph run --max-log-mb`, allows more",
             mb(self.written),
