@@ -187,6 +187,12 @@ impl Shared {
 
     /// Says what is left of a reservation that has ended, once that makes a difference.
     fn uncover(&self, state: &mut State) {
+        // What is taken back must be said again before the next request: two events for each one that
+        // cost nothing, without end.
+        if self.journal.is_full() {
+            self.cover(state);
+            return;
+        }
         let (committed, block) = (state.committed(), self.block());
         let too_much = state.said > committed.plus(block).plus(block);
         if too_much || state.spent > state.said_spent.plus(block) {

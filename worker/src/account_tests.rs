@@ -88,6 +88,31 @@ fn what_is_reserved_is_said_before_it_is_spent_and_in_blocks() {
 }
 
 #[test]
+fn beyond_the_log_limit_what_is_reserved_is_said_first_and_not_taken_back() {
+    let (account, out) = account(10.0, None);
+    account.shared.journal.limit_to(1);
+    for _ in 0..1_000 {
+        // The service refuses it: it costs nothing.
+        drop(block_on(account.reserve(usd(1.0))).unwrap_or_else(|_| panic!()));
+    }
+    let mut reservation = block_on(account.reserve(usd(2.0))).unwrap_or_else(|_| panic!());
+    reservation.sent(true);
+    reservation.count(usd(3.0), Tokens::default(), true);
+    let line = account.shared.lock().line;
+    assert!(block_on(account.shared.journal.written(line)));
+    let lines: Vec<String> = out.try_iter().map(|line| String::from_utf8(line).unwrap()).collect();
+    assert!(lines[0].contains("may log"), "{}", lines[0]);
+    let bounds: Vec<f64> = lines[1..]
+        .iter()
+        .map(|line| Details::parse(line).unwrap())
+        .map(|event| event.spent_usd + event.reserved_usd)
+        .collect();
+    assert_eq!(bounds, [1.2, 2.2, 3.2]);
+    account.say(1);
+    assert_eq!(heard(&account, &out), [(3.0, 0.0, 3.0)]);
+}
+
+#[test]
 fn a_request_waits_for_a_stdout_that_is_blocked() {
     let (open, gate) = mpsc::channel();
     let (account, out) = account(10.0, Some(gate));

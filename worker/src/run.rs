@@ -54,6 +54,7 @@ pub fn run(environment: &Environment) -> RunExit {
             return RunExit::Configuration;
         }
     };
+    journal.limit_to(config.max_log_bytes);
     report_panics(&journal);
     for guard in crate::platform::missing_guards() {
         journal.log(Level::Warn, format!("not guarded on this system: {guard}"));

@@ -10,7 +10,7 @@ use ralph_protocol::{exit::RunExit, ids::Run};
 
 use crate::{
     agent::command,
-    config::{Config, Environment, Secrets},
+    config::{Config, Environment, MB, Secrets},
     gateway,
     git::Checkout,
     machine::{Failure, Order, Usd},
@@ -141,6 +141,12 @@ fn plan(config: &Config, used: crate::machine::Ledger, report: &Report) {
             limits.iteration_timeout_secs,
             limits.silence_secs,
             limits.max_stalls
+        ),
+        format!(
+            "at most {} MB of log, and in one commit {} MB of new content and {} new files",
+            config.max_log_bytes / MB,
+            config.commit_limits.bytes / MB,
+            config.commit_limits.files
         ),
         format!("would run: {}", shell_words::join(words)),
     ] {

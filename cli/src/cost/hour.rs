@@ -1,4 +1,4 @@
-//! An hour of a workstream.
+//! An hour of a workstream, and the most that a run logs.
 
 use anyhow::Result;
 use ralph_protocol::names::Handler;
@@ -49,6 +49,16 @@ pub fn items(planned: &Planned, prices: &Prices, hour: Use) -> Result<Vec<Item>>
     Ok(items)
 }
 
+/// What the lines of a run cost that logs as much as it may, while so many people watch.
+pub fn full_log(planned: &Planned, prices: &Prices, viewers: f64) -> Result<Vec<Item>> {
+    let mb = planned.max_log_mb * 1e6 / (1024.0 * 1024.0);
+    let messages = (mb / FRAME_MB).ceil() * viewers;
+    Ok(vec![
+        lines(planned, prices, mb)?,
+        Item::new("messages", messages * prices.of("message_million")? / MILLION),
+    ])
+}
+
 fn task(planned: &Planned, prices: &Prices) -> Result<Vec<Item>> {
     let (cpu, memory) = planned.task()?;
     let architecture = planned.architecture()?;
@@ -66,14 +76,17 @@ fn task(planned: &Planned, prices: &Prices) -> Result<Vec<Item>> {
 }
 
 fn logs(planned: &Planned, prices: &Prices, hour: Use, invocations: f64) -> Result<Vec<Item>> {
-    let gb = hour.log_mb / 1024.0;
-    let months = planned.retention_days()? / 30.0;
     let own = invocations * prices.assumed("function_log_kb")? / 1024.0 / 1024.0;
-    let (taken, kept) = (prices.of("log_gb_in")?, prices.of("log_gb_month")?);
     Ok(vec![
-        Item::new("its lines, taken in and kept", gb * (taken + kept * months)),
-        Item::new("the functions' own lines", own * taken),
+        lines(planned, prices, hour.log_mb)?,
+        Item::new("the functions' own lines", own * prices.of("log_gb_in")?),
     ])
+}
+
+fn lines(planned: &Planned, prices: &Prices, mb: f64) -> Result<Item> {
+    let months = planned.retention_days()? / 30.0;
+    let gb = prices.of("log_gb_in")? + prices.of("log_gb_month")? * months;
+    Ok(Item::new("its lines, taken in and kept", mb / 1024.0 * gb))
 }
 
 fn functions(planned: &Planned, prices: &Prices, pushes: f64, sends: f64) -> Result<Item> {

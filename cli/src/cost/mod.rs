@@ -46,6 +46,11 @@ fn text(name: &str, planned: &Planned, prices: &Prices, use_: hour::Use) -> Resu
     let title =
         format!("an hour of a workstream, {} viewers, {} MB of lines", use_.viewers, use_.log_mb);
     section(&mut text, &title, &hour::items(planned, prices, use_)?, 5);
+    let title = format!(
+        "a run that logs as much as it may, {} MB, {} viewers",
+        planned.max_log_mb, use_.viewers
+    );
+    section(&mut text, &title, &hour::full_log(planned, prices, use_.viewers)?, 5);
     text.push_str("what is off would add\n");
     let mut table = Table::new(["", "a month", "beside that"]);
     for (what, month, beside) in extras(planned, prices)? {
@@ -169,6 +174,25 @@ mod tests {
         ] {
             let cost = total(&idle(&plan(&resources), &prices).unwrap()) - none;
             assert!((cost - usd).abs() < 1e-9, "{resources:?}: {cost}");
+        }
+    }
+
+    #[test]
+    fn the_most_that_a_run_logs_is_the_environments_own_or_the_workers() {
+        let group = json!({"name": "/ralph/workstreams", "retention_in_days": 30});
+        let prices = Prices::read().unwrap();
+        for (environment, mb) in [(json!({}), 200.0), (json!({"RALPH_MAX_LOG_MB": "20"}), 20.0)] {
+            let planned = Planned::read(&json!({
+                "resource_changes": [{
+                    "mode": "managed", "type": "aws_cloudwatch_log_group", "change": {"after": group},
+                }],
+                "configuration": {"root_module": {"module_calls": {"fargate": {
+                    "expressions": {"environment": {"constant_value": environment}},
+                }}}},
+            }));
+            let items = hour::full_log(&planned.unwrap(), &prices, 0.0).unwrap();
+            let expected = mb * 1e6 / 1024.0_f64.powi(3) * (0.5 + 0.03);
+            assert!((total(&items) - expected).abs() < 1e-9, "{items:?}");
         }
     }
 

@@ -3,11 +3,18 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use ralph_protocol::names::Handler;
+use ralph_protocol::{
+    execution::DEFAULT_MAX_LOG_MB,
+    names::{Handler, worker_env},
+};
 use serde_json::Value;
 
 /// The resources of a plan.
-pub struct Planned(Vec<Resource>);
+pub struct Planned {
+    resources: Vec<Resource>,
+    /// Most that a run logs, MB of 10^6 bytes.
+    pub max_log_mb: f64,
+}
 
 struct Resource {
     kind: String,
@@ -20,31 +27,35 @@ impl Planned {
         let changes = plan["resource_changes"].as_array().context("the plan names no resources")?;
         let managed = changes.iter().filter(|change| change["mode"] == "managed");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Ok(Self(
-            managed
-                .map(|change| Resource {
-                    kind: text(&change["type"]),
-                    values: change["change"]["after"].clone(),
-                })
-                .collect(),
-        ))
+        let resources = managed
+            .map(|change| Resource {
+                kind: text(&change["type"]),
+                values: change["change"]["after"].clone(),
+            })
+            .collect();
+        // The task definition has it too, but also ARNs that are not known before an apply.
+        let calls = &plan["configuration"]["root_module"]["module_calls"];
+        let environment = &calls["fargate"]["expressions"]["environment"]["constant_value"];
+        let max_log_mb = environment[worker_env::MAX_LOG_MB].as_str();
+        let max_log_mb = max_log_mb.and_then(|text| text.parse().ok());
+        Ok(Self { resources, max_log_mb: max_log_mb.unwrap_or(DEFAULT_MAX_LOG_MB.into()) })
     }
 
     /// How many there are of each type.
     pub fn counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
-        for resource in &self.0 {
+        for resource in &self.resources {
             *counts.entry(resource.kind.as_str()).or_insert(0) += 1;
         }
         counts
     }
 
     fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Resource> {
-        self.0.iter().filter(move |resource| resource.kind == kind)
+        self.resources.iter().filter(move |resource| resource.kind == kind)
     }
 
     fn one(&self, kind: &str) -> Result<&Value> {
-        let first = self.0.iter().find(|resource| resource.kind == kind);
+        let first = self.resources.iter().find(|resource| resource.kind == kind);
         Ok(&first.with_context(|| format!("the plan has no {kind}"))?.values)
     }
 

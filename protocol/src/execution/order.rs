@@ -23,7 +23,7 @@ pub const MAX_ITERATIONS: u32 = 100_000;
 pub const MAX_DURATION_SECS: u64 = 300 * 24 * 3600;
 /// Most stalls in a row.
 pub const MAX_STALLS: u32 = 1_000;
-/// Most MB of anything. An MB is 10^6 bytes, as CloudWatch Logs bills them.
+/// Most MB of anything. An MB is 10^6 bytes.
 pub const MAX_MB: u32 = 100_000;
 /// Most new files in one commit.
 pub const MAX_COMMIT_FILES: u32 = 1_000_000;

@@ -98,7 +98,7 @@ iterations: number, };
 /**
  * How a run ended.
  */
-export type RunExit = "complete" | "iterations" | "duration" | "budget" | "stalled" | "git" | "pushConflict" | "configuration" | "noKey" | "internal" | "interrupted" | "waiting";
+export type RunExit = "complete" | "iterations" | "duration" | "budget" | "stalled" | "git" | "pushConflict" | "unpushed" | "noSpace" | "configuration" | "noKey" | "internal" | "interrupted" | "waiting";
 
 /**
  * One event, as it is written.

@@ -322,7 +322,7 @@ impl Watched<'_> {
             // It may be large, and its text lives on in the events.
             drop(line);
             for (level, kind) in events {
-                self.process.journal.emit(level, kind);
+                self.process.journal.emit_of_agent(level, kind);
             }
         }
     }
@@ -331,7 +331,7 @@ impl Watched<'_> {
         for line in lines {
             self.last_words.take(&line);
             let text = String::from_utf8_lossy(&line).into_owned();
-            self.process.journal.emit(Level::Warn, Kind::AgentStderr { text });
+            self.process.journal.emit_of_agent(Level::Warn, Kind::AgentStderr { text });
         }
     }
 }

@@ -16,12 +16,9 @@ use url::Url;
 
 use super::{
     CONVENTION, CommitLimits, DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE,
-    Environment, RESCUE_PREFIXES, repo,
+    Environment, MB, RESCUE_PREFIXES, repo,
 };
 use crate::machine::{Ledger, Usd};
-
-/// Bytes, see [`MAX_MB`].
-const MB: u64 = 1_000_000;
 
 pub(super) struct Reader<'a> {
     environment: &'a Environment,

@@ -39,6 +39,9 @@ pub const CONVENTION: &str = include_str!("convention.txt");
 /// second and the third are used when a branch of the remote stands in the way of the first.
 pub const RESCUE_PREFIXES: [&str; 3] = [RESCUE_PREFIX, "ralph-rescue", "ralph-rescue-branches"];
 
+/// Bytes of an MB, the unit of some limits.
+pub const MB: u64 = 1_000_000;
+
 /// The service the gateway talks to unless `RALPH_MODEL_ENDPOINT` names another.
 pub const DEFAULT_MODEL_ENDPOINT: &str = "https://api.anthropic.com";
 

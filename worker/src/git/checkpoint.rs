@@ -134,14 +134,14 @@ impl Checkout {
         left.sort();
         left.dedup();
         let on_branch = matches!(push, Push::Pushed | Push::Nothing);
-        let complete = on_branch && self.says_complete().await;
+        let (complete, near) = if on_branch { self.completion().await } else { (false, None) };
         // What is taken out again each time is not progress.
         let progressed = (left.is_empty() && tip != before)
             || self.tree_of(&self.head).await? != self.tree_of(before).await?;
         self.say(&left);
         let reached = !matches!(push, Push::Denied(_) | Push::Failed(_));
         let sides = if reached { self.save_sides(order).await } else { None };
-        let note = join([guard::note(&left), sides]);
+        let note = join([guard::note(&left), near, sides]);
         Ok(Saved { commit: self.head.clone(), progressed, complete, push, note })
     }
 

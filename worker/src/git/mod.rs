@@ -37,7 +37,6 @@ use crate::{
     machine::{Failure, Ledger, Prepared, SaveOrder, Saved, Verdict},
 };
 
-pub use completion::is_complete;
 pub use lfs::{FILTER as LFS_FILTER, filter as lfs_filter};
 pub use run::{Git, GitError, Patience};
 
@@ -94,6 +93,10 @@ pub struct Checkout {
     pub default: Option<String>,
     /// A commit the remote has, on which our work builds.
     pub known: String,
+    /// HEAD before this run changed anything.
+    pub begin: String,
+    /// What the last checkpoint found that only looks complete.
+    pub near: Option<String>,
     /// HEAD after the last checkpoint, to see progress.
     pub head: String,
     /// What earlier runs have used, if somebody knows better than the commits.
@@ -148,6 +151,8 @@ impl Checkout {
             beside: Vec::new(),
             default: None,
             known: String::new(),
+            begin: String::new(),
+            near: None,
             head: String::new(),
             earlier: config.earlier,
             recorded: Ledger::default(),

@@ -10,7 +10,7 @@ use ralph_protocol::{event::Level, exit::RunExit};
 
 use super::{
     Checkout, PROGRESS_FILE,
-    completion::is_complete,
+    completion::{self, Completion},
     ledger,
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
     store::Store,
@@ -200,6 +200,7 @@ impl Checkout {
             self.keep_origin(&tip).await;
         }
         self.head.clone_from(&tip);
+        self.begin.clone_from(&tip);
         self.known = tip;
         self.adopt(&refs, &bare).await?;
         let head = self.head.clone();
@@ -359,12 +360,13 @@ impl Checkout {
     }
 
     pub(super) async fn says_complete(&self) -> bool {
-        committed(&self.git, &self.dir, PROGRESS_FILE).await.is_some_and(|text| is_complete(&text))
+        let text = committed(&self.git, &self.dir, PROGRESS_FILE).await;
+        text.is_some_and(|text| completion::read(&text) == Completion::Complete)
     }
 }
 
 /// A file's text at HEAD; `None` when there is no such file, or no plain one, or it is huge.
-async fn committed(git: &Git, dir: &Path, path: &str) -> Option<String> {
+pub(super) async fn committed(git: &Git, dir: &Path, path: &str) -> Option<String> {
     let entry = git.text(dir, ["ls-tree", "--long", "HEAD", "--", path]).await.ok()?;
     // <mode> blob <id> <size>\t<path>; 120000 is a symbolic link.
     let mut fields = entry.lines().next()?.split_ascii_whitespace();

@@ -1,6 +1,7 @@
 //! Events: numbered, redacted, cut to line length, and written by a thread of their own, so that
 //! a blocked stdout delays nothing.
 
+mod limit;
 mod split;
 mod writer;
 
@@ -22,6 +23,9 @@ use tokio::sync::watch;
 
 use crate::redact::Redactor;
 
+use limit::{Source, Volume};
+
+pub use limit::RESERVE;
 pub use split::MAX_FIELD;
 
 /// Most bytes that wait to be written. What does not fit is dropped and counted.
@@ -69,6 +73,8 @@ struct Queue {
     iter: u32,
     /// Lines that were queued.
     appended: u64,
+    /// Their bytes, and how many there may be.
+    volume: Volume,
     /// The newest `spend`, and the bytes of the lines since.
     spend: Option<Kind>,
     since_spend: usize,
@@ -115,12 +121,35 @@ impl Journal {
         self.shared.lock().iter = iter;
     }
 
+    /// Beyond so many bytes, what the agent says is not written any more, and what it can cause is
+    /// written up to [`RESERVE`] bytes more. Without this call there is no limit.
+    pub fn limit_to(&self, bytes: u64) {
+        self.shared.lock().volume.limit_to(bytes);
+    }
+
+    /// Whether that limit is reached.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.shared.lock().volume.is_full()
+    }
+
     /// Redacts, numbers and queues an event. Never blocks on the reader of stdout.
     pub fn emit(&self, level: Level, kind: Kind) {
-        let event = split::prepare(kind, &self.shared.redactor);
-        if !self.shared.lock().admit(&self.shared, &event) {
+        self.take(Source::Worker, level, kind);
+    }
+
+    /// The same for an event that was read from the agent's output.
+    pub fn emit_of_agent(&self, level: Level, kind: Kind) {
+        self.take(Source::Agent, level, kind);
+    }
+
+    fn take(&self, source: Source, level: Level, kind: Kind) {
+        // A flood that nobody will see is not worth redacting.
+        if !self.shared.lock().volume.passes(source, &kind) {
             return;
         }
+        let event = split::prepare(kind, &self.shared.redactor);
+        let Some(event) = self.shared.lock().admit(&self.shared, source, event) else { return };
         // The writer takes the first parts of a long text while the last are made.
         event.parts(|kind, part| {
             self.shared.lock().append(&self.shared, level, kind, part);
@@ -133,7 +162,9 @@ impl Journal {
     pub fn emit_at_once(&self, level: Level, kind: Kind) -> u64 {
         let event = split::prepare(kind, &self.shared.redactor);
         let mut queue = self.shared.lock();
-        queue.push(&self.shared, level, event);
+        if let Some(event) = queue.within_limit(&self.shared, Source::Worker, event) {
+            queue.push(&self.shared, level, event);
+        }
         let line = queue.appended;
         drop(queue);
         self.shared.changed.notify_all();
@@ -181,7 +212,9 @@ impl Journal {
     /// Emits from a panic hook: gives up rather than wait for a lock the panicking thread may hold.
     pub fn emit_in_panic(&self, text: String) {
         let event = split::prepare(Kind::Log { text }, &self.shared.redactor);
-        if let Ok(mut queue) = self.shared.queue.try_lock() {
+        if let Ok(mut queue) = self.shared.queue.try_lock()
+            && let Some(event) = queue.within_limit(&self.shared, Source::Worker, event)
+        {
             queue.push(&self.shared, Level::Error, event);
         }
         self.shared.changed.notify_all();
@@ -239,18 +272,39 @@ impl Shared {
 }
 
 impl Queue {
-    /// Whether there is room for all parts of an event: all of them are written, or none.
-    fn admit(&mut self, shared: &Shared, event: &split::Prepared) -> bool {
+    /// The event if there is room for all its parts: all of them are written, or none.
+    fn admit(
+        &mut self,
+        shared: &Shared,
+        source: Source,
+        event: split::Prepared,
+    ) -> Option<split::Prepared> {
         if self.closed {
-            return false;
+            return None;
         }
         // An event larger than the whole queue still gets through when nothing else waits.
         if !self.lines.is_empty() && self.bytes + event.estimate() > QUEUE_BYTES {
             self.dropped += 1;
-            return false;
+            return None;
         }
         self.report_dropped(shared);
-        true
+        self.within_limit(shared, source, event)
+    }
+
+    /// The event, or what is written of it beyond the limit.
+    fn within_limit(
+        &mut self,
+        shared: &Shared,
+        source: Source,
+        mut event: split::Prepared,
+    ) -> Option<split::Prepared> {
+        if let Some(text) = self.volume.fills(event.most()) {
+            self.push(shared, Level::Warn, split::prepare(Kind::Log { text }, &shared.redactor));
+        }
+        if self.volume.is_full() {
+            event.shorten();
+        }
+        self.volume.passes(source, event.kind()).then_some(event)
     }
 
     /// An event that has no time to lose, room or not.
@@ -296,6 +350,7 @@ impl Queue {
         self.appended += 1;
         self.bytes += line.len();
         self.since_spend += line.len();
+        self.volume.count(&event.kind, line.len());
         self.lines.push_back(line);
         match event.kind {
             Kind::Spend(_) => {

@@ -42,6 +42,25 @@ pub(super) fn prepare(mut kind: Kind, redactor: &Redactor) -> Prepared {
 }
 
 impl Prepared {
+    /// What it says, without its long text.
+    pub(super) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Most bytes of its lines, newlines included.
+    pub(super) fn most(&self) -> u64 {
+        let lines = self.text.as_ref().map_or(1, |cut| cut.ends.len());
+        (lines as u64).saturating_mul(MAX_LINE as u64 + 1)
+    }
+
+    /// Leaves the beginning of its long text.
+    pub(super) fn shorten(&mut self) {
+        if let Some(Cut { text, ends }) = &mut self.text {
+            clip(text, MAX_FIELD);
+            *ends = vec![text.len()];
+        }
+    }
+
     /// About how many bytes its lines take in the queue.
     pub(super) fn estimate(&self) -> usize {
         self.text

@@ -2,6 +2,7 @@ use std::sync::mpsc;
 
 use proptest::prelude::*;
 use ralph_protocol::event::{Envelope, MAX_LINE, SPEND_EVERY, Spend};
+use serde_json::json;
 
 use super::*;
 
@@ -231,4 +232,147 @@ fn the_newest_spend_is_never_far_from_the_end() {
     }
     assert!(lines.iter().filter(|line| line.contains(r#""spentUsd":1.5"#)).count() > 10);
     assert!(lines.last().unwrap().contains("run.end"));
+}
+
+/// A limit for these tests; the agent says more than ten times as much.
+const LIMIT: u64 = 100_000;
+const SAID: &str = "is not logged from here on";
+
+/// What was written, as events, and its bytes.
+fn events(receiver: &mpsc::Receiver<Vec<u8>>) -> (Vec<Event>, u64) {
+    let lines = lines(receiver);
+    let bytes = lines.iter().map(|line| line.len() as u64 + 1).sum();
+    (lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect(), bytes)
+}
+
+fn text_of(event: &Event) -> &str {
+    match &event.kind {
+        Kind::Log { text } => text,
+        _ => "",
+    }
+}
+
+fn is_agents(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::AgentText { .. }
+            | Kind::AgentTool { .. }
+            | Kind::AgentToolResult { .. }
+            | Kind::AgentStderr { .. }
+            | Kind::AgentRetry { .. }
+    )
+}
+
+fn agent_text(text: &str) -> Kind {
+    serde_json::from_value(json!({"type": "agent.text", "text": text})).unwrap()
+}
+
+/// One of each that the agent can cause by what it writes.
+fn agents() -> Vec<Kind> {
+    let text = "x".repeat(1_000);
+    let all = json!([
+        {"type": "agent.text", "text": text},
+        {"type": "agent.tool", "id": text, "name": text, "text": text},
+        {"type": "agent.tool_result", "id": text, "text": text, "isError": false},
+        {"type": "agent.stderr", "text": text},
+        {"type": "agent.retry", "attempt": 1, "delayMs": 1},
+        {"type": "log", "text": "agent started"},
+    ]);
+    serde_json::from_value(all).unwrap()
+}
+
+#[test]
+fn beyond_the_limit_one_line_says_so_and_only_the_workers_own_events_go_on() {
+    let (sender, receiver) = mpsc::channel();
+    let journal = journal(Pipe(sender), None);
+    journal.limit_to(LIMIT);
+    for _ in 0..400 {
+        agents().into_iter().for_each(|kind| journal.emit_of_agent(Level::Info, kind));
+        // A text of many lines is written whole, or not at all.
+        journal.emit_of_agent(Level::Info, agent_text(&"y".repeat(40_000)));
+    }
+    assert!(journal.is_full());
+    journal.emit(Level::Info, Kind::IterStart {});
+    journal.log(Level::Warn, "the worker's own");
+    let commit = || "c".repeat(40);
+    journal.emit(
+        Level::Info,
+        Kind::Checkpoint { commit: commit(), branch: "b".to_owned(), pushed: true },
+    );
+    journal.emit_at_once(Level::Debug, Kind::Spend(Spend::default()));
+    assert!(journal.finish(Level::Info, end()));
+    let (events, bytes) = events(&receiver);
+    assert!(events.iter().map(|event| event.seq).eq(1..=events.len() as u64));
+    let at = events.iter().position(|event| text_of(event).contains(SAID)).unwrap();
+    assert_eq!(events.iter().filter(|event| text_of(event).contains(SAID)).count(), 1);
+    let said = &events[at];
+    assert_eq!(said.level, Level::Warn);
+    assert!(text_of(said).contains("of the 0.1 MB") && text_of(said).contains("max_log_mb"));
+    assert!(events[..at].iter().any(|event| is_agents(&event.kind)));
+    let after: Vec<_> = events[at + 1..].iter().map(|event| &event.kind).collect();
+    assert!(
+        matches!(
+            after[..],
+            [
+                Kind::IterStart {},
+                Kind::Log { .. },
+                Kind::Checkpoint { .. },
+                Kind::Spend(_),
+                Kind::RunEnd { .. }
+            ]
+        ),
+        "{after:?}"
+    );
+    assert!(bytes < LIMIT + 5_000, "{bytes} bytes");
+    assert!(bytes > LIMIT / 2, "{bytes} bytes");
+}
+
+#[test]
+fn what_the_agent_can_cause_beyond_the_limit_is_bounded() {
+    type Flood = (&'static str, fn(&Journal));
+    let floods: [Flood; 4] = [
+        ("a usage limit", |journal| {
+            let status = "rejected".repeat(100);
+            journal.emit_of_agent(Level::Warn, Kind::Limit { status, resets_at: None });
+        }),
+        ("warnings", |journal| journal.log(Level::Warn, "z".repeat(50_000))),
+        ("keys", |journal| {
+            let (from, reason) = ("k".repeat(500), "r".to_owned());
+            journal.emit(Level::Warn, Kind::KeyRotate { from, to: None, reason });
+        }),
+        ("panics", |journal| journal.emit_in_panic("panicked".repeat(500))),
+    ];
+    for (name, flood) in floods {
+        let (sender, receiver) = mpsc::channel();
+        let journal = journal(Pipe(sender), None);
+        journal.limit_to(LIMIT);
+        for _ in 0..2_000 {
+            flood(&journal);
+        }
+        // What the agent reports leaves room for the worker's own words.
+        let own = name == "a usage limit";
+        journal.log(Level::Warn, "the worker's own");
+        journal.emit(Level::Info, Kind::IterStart {});
+        assert!(journal.finish(Level::Info, end()));
+        let (events, bytes) = events(&receiver);
+        assert!(events.iter().map(|event| event.seq).eq(1..=events.len() as u64));
+        assert!(bytes < LIMIT + RESERVE + 2 * MAX_LINE as u64, "{name}: {bytes} bytes");
+        assert_eq!(events.iter().filter(|e| text_of(e).contains(SAID)).count(), 1, "{name}");
+        assert_eq!(events.iter().any(|e| text_of(e) == "the worker's own"), own, "{name}");
+        let last = &events[events.len() - 2..];
+        assert!(matches!(last[0].kind, Kind::IterStart {}), "{name}: {last:?}");
+    }
+}
+
+#[test]
+fn what_counts_is_what_is_written() {
+    let (sender, receiver) = mpsc::channel();
+    let journal = journal(Pipe(sender), None);
+    // Two lines before redaction, and one line afterwards.
+    let text = "hunter2-hunter2 ".repeat(1_000);
+    assert!(text.len() > MAX_LINE);
+    journal.limit_to(MAX_LINE as u64 + 1);
+    journal.emit_of_agent(Level::Info, agent_text(&text));
+    assert!(journal.finish(Level::Info, end()));
+    assert_eq!(events(&receiver).0.len(), 2, "the text and the end");
 }

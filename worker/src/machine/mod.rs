@@ -232,12 +232,18 @@ impl Machine {
             Verdict::Failed { tail } => {
                 let text = format!("the verify command failed:\n{tail}");
                 out.push(Effect::Emit(Level::Warn, Kind::Log { text: text.clone() }));
-                self.note = Some(format!(
+                self.add_note(&format!(
                     "PROGRESS.md says COMPLETE, but {text}\nFix that, then set the status again."
                 ));
                 self.next(now, out);
             }
         }
+    }
+
+    /// Adds to what the agent is told, beside what the checkpoint has to say.
+    fn add_note(&mut self, text: &str) {
+        let known = self.note.take().map(|note| note + "\n\n");
+        self.note = Some(known.unwrap_or_default() + text);
     }
 
     fn end(&mut self, exit: RunExit, text: Option<String>, out: &mut Vec<Effect>) {

@@ -58,7 +58,7 @@ impl Machine {
         } else if matches!(after, After::Next { .. }) {
             self.stalls += 1;
             if self.stalls == self.terms.limits.max_stalls {
-                self.note = Some(STUCK.to_owned());
+                self.add_note(STUCK);
             }
         }
         let complete = saved.complete && after == After::Next { ok: true };

@@ -253,6 +253,33 @@ fn a_verify_command_decides() {
 }
 
 #[test]
+fn what_a_checkpoint_has_to_say_stands_beside_what_follows_from_it() {
+    let said = |complete: bool| {
+        let Event::Saved(saved) = pushed(false, complete, Push::Pushed) else { panic!() };
+        Event::Saved(Saved { note: Some("a file was withheld".into()), ..saved })
+    };
+    let mut terms = terms();
+    terms.verifies = true;
+    let verify = [
+        Event::Start,
+        ready(),
+        attempted(Outcome::Ok),
+        said(true),
+        Event::Verified(Verdict::Failed { tail: "3 tests failed".into() }),
+    ];
+    let stuck = [attempted(Outcome::Ok), said(false), attempted(Outcome::Ok), said(false)];
+    let stuck = [Event::Start, ready()].into_iter().chain(stuck);
+    for (events, follows) in
+        [(verify.to_vec(), "3 tests failed"), (stuck.collect(), "changed nothing")]
+    {
+        let (_, effects) = play(terms.clone(), events);
+        let Some(Effect::RunAgent(order)) = effects.last() else { panic!("{effects:?}") };
+        let note = order.note.as_deref().unwrap();
+        assert!(note.contains("a file was withheld\n\n") && note.contains(follows), "{note}");
+    }
+}
+
+#[test]
 fn a_service_that_stays_down_ends_the_task_for_now() {
     let mut events = vec![Event::Start, ready()];
     for _ in 0..policy::MAX_TRANSIENTS {

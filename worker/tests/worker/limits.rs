@@ -3,7 +3,7 @@
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
 
-use crate::harness::{Fixture, cost, git_text, processes_with, progress, write};
+use crate::harness::{Done, Fixture, cost, git_text, processes_with, progress, write};
 
 #[test]
 fn a_run_ends_when_the_committed_progress_says_so() {
@@ -43,6 +43,86 @@ fn work_that_is_complete_at_the_start_costs_nothing() {
     fixture.seed("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
     let done = fixture.run();
     assert_eq!((done.exit(), fixture.count()), (0, 0));
+}
+
+#[test]
+fn a_comment_that_holds_the_line_does_not_end_a_run_before_any_work() {
+    let mut fixture = Fixture::new();
+    let template = "# Tasks\n\n<!-- when all is done:\n\n## Status: COMPLETE\n-->\n";
+    fixture.seed("ralph/docs", &[("PROGRESS.md", template)]);
+    fixture.counted_calls(json!([
+        [write("a", "1")],
+        [write("PROGRESS.md", "\u{feff}## Status: COMPLETE\r\n")],
+    ]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (0, 2), "{done:#?}");
+    assert_eq!(warnings(&done), [""; 0]);
+}
+
+/// What was said about a status that only looks complete.
+fn warnings(done: &Done) -> Vec<&str> {
+    let texts = done.of("log").into_iter().filter(|event| event["level"] == "warn");
+    let texts = texts.filter_map(|event| event["text"].as_str());
+    texts.filter(|text| text.contains("does not end the run")).collect()
+}
+
+/// The prompts that the agent shows.
+fn prompts(done: &Done) -> Vec<&str> {
+    done.of("agent.text").into_iter().filter_map(|event| event["text"].as_str()).collect()
+}
+
+#[test]
+fn a_status_that_only_looks_complete_is_named_once_and_in_each_next_prompt() {
+    let mut fixture = Fixture::new();
+    let prompt = json!({"text": "prompt was: {prompt}"});
+    fixture.calls(json!([
+        [write("PROGRESS.md", "# Tasks\n\n## **Status: COMPLETE**\n"), prompt],
+        [prompt],
+        [prompt],
+        [progress(true), prompt],
+    ]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let [warning] = warnings(&done)[..] else { panic!("{done:#?}") };
+    assert!(warning.starts_with("PROGRESS.md says `## **Status: COMPLETE**`"), "{warning}");
+    assert!(warning.contains("exactly `## Status: COMPLETE`"), "{warning}");
+    let prompts = prompts(&done);
+    let told = |what: &str| -> Vec<bool> { prompts.iter().map(|p| p.contains(what)).collect() };
+    assert_eq!(told("says `## **Status: COMPLETE**`"), [false, true, true, true]);
+    assert_eq!(told("must be exactly `## Status: COMPLETE`"), [false, true, true, true]);
+    assert_eq!(told("changed nothing"), [false, false, false, true], "beside the other note");
+}
+
+#[test]
+fn a_progress_file_of_another_name_or_folder_is_named() {
+    let mut fixture = Fixture::new();
+    // Of somebody else's, and not what this run means.
+    fixture.seed("main", &[("vendor/PROGRESS.md", "## Status: COMPLETE\n"), ("PROGRESS.md", "x")]);
+    let prompt = json!({"text": "prompt was: {prompt}"});
+    let complete = "# All\n\n## Status: COMPLETE\n";
+    fixture.calls(json!([
+        [write("a", "1"), prompt],
+        [write("docs/PROGRESS.md", complete), prompt],
+        [{"run": ["git", "mv", "docs/PROGRESS.md", "Progress.md"]}, prompt],
+        [write("docs/PROGRESS.md", "```\n## Status: COMPLETE\n```\n"), {"run": ["git", "rm", "-q", "-f", "Progress.md"]}, prompt],
+        [{"run": ["git", "mv", "vendor/PROGRESS.md", "progress.md"]}, {"run": ["git", "rm", "-q", "PROGRESS.md"]}, prompt],
+        [progress(true), prompt],
+    ]));
+    fixture.set(env::MAX_ITERATIONS, "8");
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let warnings = warnings(&done);
+    let named: Vec<&str> = warnings.iter().filter_map(|text| text.split('`').nth(1)).collect();
+    assert_eq!(named, ["docs/PROGRESS.md", "Progress.md", "progress.md"], "{warnings:#?}");
+    let prompts = prompts(&done);
+    let told: Vec<bool> =
+        prompts.iter().map(|prompt| prompt.contains("does not count as complete")).collect();
+    assert_eq!(told, [false, false, true, true, false, true]);
+    assert!(
+        prompts[2].contains("`docs/PROGRESS.md` holds `## Status: COMPLETE`"),
+        "{}",
+        prompts[2]
+    );
 }
 
 #[test]

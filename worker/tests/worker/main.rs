@@ -20,3 +20,4 @@ mod soak;
 mod states;
 mod submodules;
 mod traps;
+mod volume;

@@ -453,7 +453,9 @@ fn validate_checks_everything_and_spends_nothing() {
     let (code, text) = output(&fixture, &["--dry-run"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains("would begin with iteration 1 of 5") && text.contains("--scenario"),
+        text.contains("would begin with iteration 1 of 5")
+            && text.contains("at most 200 MB of log")
+            && text.contains("--scenario"),
         "{text}"
     );
     assert_eq!(fixture.count(), 0);
