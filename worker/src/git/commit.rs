@@ -24,7 +24,7 @@ impl Checkout {
         };
         let inert = names.map(|name| (name.to_owned(), value(name).to_owned()));
         // The last one counts.
-        inert.chain(lfs::settings()).collect()
+        inert.chain(lfs::settings(self.git.own.as_deref())).collect()
     }
 
     /// A git command in the checkout that reads or writes its files.
@@ -58,7 +58,7 @@ impl Checkout {
         self.stage_lfs().await
     }
 
-    /// `git add` of what a list of pathspecs says.
+    /// `git add` of what a list of patterns says.
     async fn git_add(&self, add: &[&str], paths: Vec<u8>) -> Result<Vec<u8>, GitError> {
         let list = ["--pathspec-from-file=-", "--pathspec-file-nul"];
         let args = [&["--no-literal-pathspecs"], add, &list].concat();

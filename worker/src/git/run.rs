@@ -119,6 +119,8 @@ pub struct Git {
     program: PathBuf,
     /// git-lfs, where it is installed.
     pub(super) lfs: Option<PathBuf>,
+    /// This program.
+    pub(super) own: Option<PathBuf>,
     /// The agent's checkout, whose configuration must not say where its own parts are.
     tree: PathBuf,
     pub(super) allow_file: bool,
@@ -166,7 +168,8 @@ impl Git {
                 .find(|candidate| candidate.is_file())
         };
         let program = find("git").unwrap_or_else(|| PathBuf::from("git"));
-        Self { program, lfs: find("git-lfs"), tree, allow_file, hurry }
+        let (lfs, own) = (find("git-lfs"), std::env::current_exe().ok());
+        Self { program, lfs, own, tree, allow_file, hurry }
     }
 
     /// A signal has said by when a push must be done.

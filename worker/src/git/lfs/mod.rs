@@ -44,10 +44,10 @@ const BATCH: usize = 200;
 /// How many names a warning has.
 const NAMED: usize = 5;
 
-/// What git has to know of the filter, whatever the checkout's own configuration says. It is
+/// What git has to know of the filter, which is the worker's program, whatever the checkout's own configuration says. It is
 /// required, so that git streams large files through it and never falls back to their content.
-pub(super) fn settings() -> Vec<Setting> {
-    let Ok(program) = std::env::current_exe() else { return Vec::new() };
+pub(super) fn settings(own: Option<&Path>) -> Vec<Setting> {
+    let Some(program) = own else { return Vec::new() };
     let process = format!("{} {FILTER}", shell_words::quote(&program.to_string_lossy()));
     [("process", process.as_str()), ("required", "true")]
         .map(|(name, value)| (format!("filter.lfs.{name}"), value.to_owned()))
@@ -97,7 +97,8 @@ impl Checkout {
         let room = store::room(&[bare, &self.dir]);
         let (wanted, left) = fitting(&missing, room);
         if !left.is_empty() {
-            let why = format!("of git-lfs do not fit: a third of the free space is {room} bytes");
+            let why =
+                format!("files of git-lfs do not fit in a third of the free space, {room} bytes");
             self.warn_of(&left, &why);
         }
         if !wanted.is_empty() {
@@ -112,7 +113,7 @@ impl Checkout {
             .copied()
             .collect();
         if !gone.is_empty() {
-            self.warn_of(&gone, "of git-lfs could not be fetched");
+            self.warn_of(&gone, "files of git-lfs could not be fetched");
         }
         let mut put = Vec::new();
         for (pointer, path) in pointers.iter().filter(|(pointer, _)| is_here(pointer)) {
@@ -176,7 +177,7 @@ impl Checkout {
         if files.len() > NAMED {
             names.push("…".to_owned());
         }
-        let text = format!("{} files {why}: {}", files.len(), names.join(", "));
+        let text = format!("{why} ({}): {}", files.len(), names.join(", "));
         self.journal.log(Level::Warn, text);
     }
 
@@ -234,9 +235,10 @@ impl Checkout {
             match store::collect(&self.store(), &self.dir.join(path), &target, pointer, redactor)
                 .await
             {
-                None => missing.push(named),
-                Some(true) => found.push((path.clone(), "holds a credential".to_owned())),
-                Some(false) => here.push(named),
+                Err(error) => found.push((path.clone(), format!("{NOT_STORED}: {error}"))),
+                Ok(None) => missing.push(named),
+                Ok(Some(true)) => found.push((path.clone(), "holds a credential".to_owned())),
+                Ok(Some(false)) => here.push(named),
             }
         }
         if !found.is_empty() || here.is_empty() && missing.is_empty() {
@@ -245,7 +247,7 @@ impl Checkout {
         if !missing.is_empty() {
             self.warn_of(
                 &missing,
-                "point to content of git-lfs that is not here, and are pushed so",
+                "files point to content of git-lfs that is not here, and are pushed so",
             );
         }
         if let Err(why) = self.store_lfs(bare, &here).await {
