@@ -1,7 +1,7 @@
 //! Git: the checkout, checkpoints, pushes.
 //!
-//! Invariant: git with a credential never runs in the agent's checkout, and never while anything
-//! of the agent's is running.
+//! Invariant: git, or git-lfs, with a credential never runs in the agent's checkout, and never while
+//! anything of the agent's is running.
 
 mod checkpoint;
 mod commit;

@@ -208,6 +208,33 @@ fn content_that_others_push_meanwhile_is_fetched_too() {
     assert_kept(&fixture, "theirs.bin", "theirs");
 }
 
+#[test]
+fn content_that_the_agent_merged_and_cannot_fetch_is_fetched() {
+    let mut fixture = fixture();
+    let flag = fixture.path("go").display().to_string();
+    let wait = format!("while ! test -e {flag}; do sleep 0.05; done");
+    // As where the remote wants a credential.
+    let merge = "export GIT_LFS_SKIP_SMUDGE=1; git fetch -q origin main; git merge -q FETCH_HEAD; \
+        cat theirs.bin";
+    let look = "cat theirs.bin; echo; echo status=$(git status --porcelain)=";
+    fixture.calls(json!([
+        [{"text": "waiting"}, {"run": ["sh", "-c", wait]}, {"run": ["sh", "-c", merge]}],
+        [{"run": ["sh", "-c", look]}, progress(true)],
+    ]));
+    let mut running = fixture.spawn();
+    running.until_text("waiting");
+    keep(&fixture.remote(), "theirs");
+    fixture.seed("main", &[("theirs.bin", &pointer("theirs"))]);
+    fs::write(flag, "").unwrap();
+    let done = running.wait();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let text = done.text();
+    assert!(text.contains(&pointer("theirs")), "{text}");
+    assert!(text.contains("theirs\nstatus=="), "{text}");
+    assert!(!text.contains("pushed so"), "{text}");
+    assert_kept(&fixture, "theirs.bin", "theirs");
+}
+
 /// git-lfs can be told to run programs and to send content, and the credential, elsewhere.
 #[test]
 fn what_the_agent_tells_git_lfs_is_not_heard() {

@@ -91,9 +91,8 @@ impl Checkout {
             return Ok(());
         }
         let store = self.store();
-        let is_here = |pointer: &Pointer| store.join(pointer.place()).is_file();
         let missing: Vec<&Named> =
-            pointers.iter().filter(|(pointer, _)| !is_here(pointer)).collect();
+            pointers.iter().filter(|(pointer, _)| !self.has(pointer)).collect();
         let room = store::room(&[bare, &self.dir]);
         let (wanted, left) = fitting(&missing, room);
         if !left.is_empty() {
@@ -109,14 +108,14 @@ impl Checkout {
         }
         let gone: Vec<&Named> = missing
             .iter()
-            .filter(|(pointer, _)| wanted.contains(pointer) && !is_here(pointer))
+            .filter(|(pointer, _)| wanted.contains(pointer) && !self.has(pointer))
             .copied()
             .collect();
         if !gone.is_empty() {
             self.warn_of(&gone, "files of git-lfs could not be fetched");
         }
         let mut put = Vec::new();
-        for (pointer, path) in pointers.iter().filter(|(pointer, _)| is_here(pointer)) {
+        for (pointer, path) in pointers.iter().filter(|(pointer, _)| self.has(pointer)) {
             if store::put(&store, pointer, &self.dir.join(path)).await {
                 put.push(path.as_os_str());
             }
@@ -138,6 +137,10 @@ impl Checkout {
             let text = "git-lfs is not installed, so the files that it keeps are pointers\n\
                         hint: install it where the worker runs; its image has it";
             self.journal.log(Level::Warn, text);
+            return Ok(());
+        }
+        // What little time is left belongs to the push.
+        if self.git.is_hurried() {
             return Ok(());
         }
         self.alone().await?;
@@ -184,6 +187,10 @@ impl Checkout {
     /// Where the checkout's content is; the agent's git-lfs uses the same place.
     fn store(&self) -> PathBuf {
         self.dir.join(".git/lfs/objects")
+    }
+
+    fn has(&self, pointer: &Pointer) -> bool {
+        store::has(&self.store(), pointer)
     }
 
     /// Makes pointers of what the agent committed as it is although it belongs into LFS.
@@ -245,10 +252,13 @@ impl Checkout {
             return Ok(());
         }
         if !missing.is_empty() {
-            self.warn_of(
-                &missing,
-                "files point to content of git-lfs that is not here, and are pushed so",
-            );
+            // The agent has merged what others pushed, and could not fetch it.
+            self.furnish_lfs(&bare.dir, &bare.commit).await;
+            missing.retain(|(pointer, _)| !self.has(pointer));
+        }
+        if !missing.is_empty() {
+            let why = "files point to content of git-lfs that is not here, and are pushed so";
+            self.warn_of(&missing, why);
         }
         if let Err(why) = self.store_lfs(bare, &here).await {
             found.extend(

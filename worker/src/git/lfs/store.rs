@@ -30,6 +30,12 @@ pub(in crate::git) fn room(folders: &[&Path]) -> u64 {
     free.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) / 3).min().unwrap_or(u64::MAX)
 }
 
+/// Whether a store has an object, by its name and size.
+pub(super) fn has(store: &Path, pointer: &Pointer) -> bool {
+    let found = fs::symlink_metadata(store.join(pointer.place()));
+    found.is_ok_and(|file| file.is_file() && file.len() == pointer.size)
+}
+
 /// Moves an object from a store of ours to another one.
 pub(super) fn take(from: &Path, to: &Path, pointer: &Pointer) {
     let (from, to) = (from.join(pointer.place()), to.join(pointer.place()));
@@ -95,6 +101,8 @@ pub(super) async fn collect(
         fs::remove_file(&target)?;
         copied?;
     }
+    // Something else in its place would be taken for it.
+    let _ = fs::remove_file(&kept);
     Ok(None)
 }
 
@@ -188,10 +196,10 @@ mod tests {
             fs::rename(&kept, at("elsewhere")).unwrap();
             std::os::unix::fs::symlink(at("elsewhere"), &kept).unwrap();
             assert_eq!(collect().await, None);
-            fs::remove_file(&kept).unwrap();
             let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
             rustix::fs::mkfifoat(rustix::fs::CWD, &kept, mode).unwrap();
             assert_eq!(collect().await, None);
+            assert!(!has(&store, &pointer));
         }
         // What is there and cannot be copied is not missing.
         fs::write(&file, &good).unwrap();
