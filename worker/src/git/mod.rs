@@ -66,6 +66,8 @@ pub struct Checkout {
     pub dir: PathBuf,
     /// Prompt file below it.
     pub prompt_file: String,
+    /// Whether to fetch what a build needs beside git's own files: content of LFS, submodules.
+    pub furnish: bool,
     /// The last prompt there was.
     pub prompt: String,
     /// The credential, if there is one.
@@ -116,6 +118,7 @@ impl Checkout {
             run: config.run.clone(),
             dir,
             prompt_file: config.prompt_file.clone(),
+            furnish: true,
             prompt: String::new(),
             credential: match &secrets.git {
                 GitToken::Token(credential) => Some(credential.clone()),
