@@ -102,6 +102,8 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     let Ok(journal) = crate::run::silent_journal(&config, report.redactor.clone()) else { return };
     let (_hurry, hurried) = tokio::sync::watch::channel(None);
     let mut checkout = Checkout::new(&config, secrets, hurried, journal);
+    // Nobody builds in it.
+    checkout.furnish = false;
     let Some(prepared) = report.take(checkout.make().await, |prepared| {
         format!("the repository can be read; work starts from {}", prepared.commit)
     }) else {

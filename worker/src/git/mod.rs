@@ -1,7 +1,7 @@
 //! Git: the checkout, checkpoints, pushes.
 //!
-//! Invariant: git with a credential never runs in the agent's checkout, and never while anything
-//! of the agent's is running.
+//! Invariant: git, or git-lfs, with a credential never runs in the agent's checkout, and never while
+//! anything of the agent's is running.
 
 mod bare;
 mod checkpoint;
@@ -71,6 +71,8 @@ pub struct Checkout {
     pub dir: PathBuf,
     /// Prompt file below it.
     pub prompt_file: String,
+    /// Whether to fetch what a build needs beside git's own files: content of LFS, submodules.
+    pub furnish: bool,
     /// The last prompt there was.
     pub prompt: String,
     /// The credential, if there is one.
@@ -137,6 +139,7 @@ impl Checkout {
             run: config.run.clone(),
             dir,
             prompt_file: config.prompt_file.clone(),
+            furnish: true,
             prompt: String::new(),
             credential: match &secrets.git {
                 GitToken::Token(credential) => Some(credential.clone()),

@@ -131,7 +131,7 @@ impl Checkout {
 /// that are too large. Hooks are never run.
 fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
     let mut traps = Vec::new();
-    walk(git_dir, &mut |path, kind, size| {
+    walk(git_dir, |path, kind, entry| {
         let below = path.strip_prefix(git_dir).unwrap_or(path);
         let most = match below.iter().next().and_then(|name| name.to_str()) {
             Some("hooks") => return false,
@@ -139,7 +139,7 @@ fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
             Some("index") => MAX_INDEX,
             _ => MAX_OWN,
         };
-        if !kind.is_dir() && (!kind.is_file() || size() > most) {
+        if !kind.is_dir() && (!kind.is_file() || size(entry) > most) {
             traps.push(path.to_path_buf());
         }
         kind.is_dir()
@@ -150,10 +150,10 @@ fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
 /// The same for what git opens in the tree. It does not follow links there.
 pub(super) fn traps_in_tree(dir: &Path) -> Vec<PathBuf> {
     let mut traps = Vec::new();
-    walk(dir, &mut |path, kind, size| {
+    walk(dir, |path, kind, entry| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let trap = !kind.is_dir() && !kind.is_symlink() && READ_BY_GIT.contains(&name);
-        if trap && (!kind.is_file() || size() > MAX_READ) {
+        if trap && (!kind.is_file() || size(entry) > MAX_READ) {
             traps.push(path.to_path_buf());
         }
         kind.is_dir() && name != ".git"
@@ -161,15 +161,19 @@ pub(super) fn traps_in_tree(dir: &Path) -> Vec<PathBuf> {
     traps
 }
 
+/// Bytes of a file.
+fn size(entry: &fs::DirEntry) -> u64 {
+    entry.metadata().map_or(0, |meta| meta.len())
+}
+
 /// Visits everything below a folder; the answer says whether to go into it.
-fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, fs::FileType, &dyn Fn() -> u64) -> bool) {
+fn walk(dir: &Path, mut visit: impl FnMut(&Path, fs::FileType, &fs::DirEntry) -> bool) {
     let mut folders = vec![dir.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let Ok(kind) = entry.file_type() else { continue };
-            let size = || entry.metadata().map_or(0, |meta| meta.len());
             let path = entry.path();
-            if visit(&path, kind, &size) {
+            if visit(&path, kind, &entry) {
                 folders.push(path);
             }
         }

@@ -131,6 +131,8 @@ pub struct Git {
     program: PathBuf,
     /// git-lfs, where it is installed.
     pub(super) lfs: Option<PathBuf>,
+    /// This program.
+    pub(super) own: Option<PathBuf>,
     /// The agent's checkout, whose configuration must not say where its own parts are.
     tree: PathBuf,
     /// Its git folder.
@@ -192,8 +194,9 @@ impl Git {
         };
         let program = find("git").unwrap_or_else(|| PathBuf::from("git"));
         let git_dir = tree.join(".git");
-        let (lfs, margin) = (find("git-lfs"), Duration::ZERO);
-        Self { program, lfs, tree, git_dir, allow_file, hurry, margin }
+        let (lfs, own) = (find("git-lfs"), std::env::current_exe().ok());
+        let margin = Duration::ZERO;
+        Self { program, lfs, own, tree, git_dir, allow_file, hurry, margin }
     }
 
     /// The same for another working tree of the agent's.

@@ -15,7 +15,7 @@ use std::{
 use rustix::fs::OFlags;
 
 use super::{
-    lfs,
+    lfs::{self, MAX_LFS_FILE},
     run::{Git, GitError, Setting},
     volume::{is_within, too_much},
 };
@@ -77,7 +77,7 @@ impl Tree<'_> {
         };
         let inert = paths(&bytes).map(|name| (name.to_owned(), value(name.as_bytes()).into()));
         // The last one counts.
-        inert.chain(lfs::settings()).collect()
+        inert.chain(lfs::settings(self.git.own.as_deref())).collect()
     }
 
     /// Stages every change but what must not be committed. Returns what that is, and the tree of all
@@ -179,7 +179,8 @@ impl Tree<'_> {
         if large.is_empty() && total(small) <= rules.limits.bytes {
             return Ok(BTreeSet::new());
         }
-        let paths = large.iter().chain(small).map(|file| file.path.clone()).collect();
+        let files = large.iter().chain(small).filter(|file| file.size <= MAX_LFS_FILE);
+        let paths = files.map(|file| file.path.clone()).collect();
         lfs::tracked(self.git, self.dir, &[], &paths).await
     }
 

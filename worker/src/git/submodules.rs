@@ -57,6 +57,9 @@ impl Checkout {
     /// Fetches the submodules of a commit that is in `bare` and checked out, each at the commit
     /// that it is linked to. Those that cannot be had are named in warnings.
     pub(super) async fn furnish_submodules(&self, bare: &Path, commit: &str) {
+        if !self.furnish {
+            return;
+        }
         let begun = Instant::now();
         let mut parents = vec![Parent {
             dir: self.dir.clone(),

@@ -336,6 +336,9 @@ fn content_of_lfs_comes_and_goes_without_the_token() {
     fixture.seed("main", &[lfs::ATTRIBUTES, ("old.bin", &old), (".lfsconfig", &config)]);
     let look = "cat old.bin; git -c http.sslCAInfo=$SSL_CERT_FILE lfs fetch --all 2>&1; env";
     fixture.calls(json!([[{"run": ["sh", "-c", look]}, write("new.bin", "new"), progress(true)]]));
+    let output = fixture.command().arg("validate").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("can be read") && asked.lock().unwrap().is_empty(), "{said}");
     let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("content of old.bin"), "{}", done.text());

@@ -152,7 +152,7 @@ fn content_that_the_remote_does_not_have_is_named() {
     let done = fixture.run();
     assert_eq!(done.exit(), 0, "{done:#?}");
     let text = done.text();
-    assert!(text.contains("1 files of git-lfs could not be fetched: `lost.bin`"), "{text}");
+    assert!(text.contains("files of git-lfs could not be fetched (1): `lost.bin`"), "{text}");
     assert!(text.contains("content of old.binversion https"), "{text}");
     assert_eq!(fixture.file("ralph/docs", "lost.bin"), Some(pointer("lost")));
 }
@@ -178,7 +178,7 @@ fn without_git_lfs_nothing_is_lost_silently() {
     assert_eq!(done.exit(), 0, "{done:#?}");
     let text = done.text();
     assert!(text.contains("git-lfs is not installed, so the files"), "{text}");
-    assert!(text.contains("1 files of git-lfs could not be fetched: `data/old.bin`"), "{text}");
+    assert!(text.contains("files of git-lfs could not be fetched (1): `data/old.bin`"), "{text}");
     assert!(text.contains("`new.bin` is not pushed: it cannot be stored in LFS"), "{text}");
     assert!(text.contains("These files were not committed"), "{text}");
     assert_eq!(fixture.file("ralph/docs", "data/old.bin"), Some(pointer("content of old.bin")));
@@ -205,6 +205,33 @@ fn content_that_others_push_meanwhile_is_fetched_too() {
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(done.text().contains("theirs\nstatus=="), "{}", done.text());
     assert_kept(&fixture, "ours.bin", "ours");
+    assert_kept(&fixture, "theirs.bin", "theirs");
+}
+
+#[test]
+fn content_that_the_agent_merged_and_cannot_fetch_is_fetched() {
+    let mut fixture = fixture();
+    let flag = fixture.path("go").display().to_string();
+    let wait = format!("while ! test -e {flag}; do sleep 0.05; done");
+    // As where the remote wants a credential.
+    let merge = "export GIT_LFS_SKIP_SMUDGE=1; git fetch -q origin main; git merge -q FETCH_HEAD; \
+        cat theirs.bin";
+    let look = "cat theirs.bin; echo; echo status=$(git status --porcelain)=";
+    fixture.calls(json!([
+        [{"text": "waiting"}, {"run": ["sh", "-c", wait]}, {"run": ["sh", "-c", merge]}],
+        [{"run": ["sh", "-c", look]}, progress(true)],
+    ]));
+    let mut running = fixture.spawn();
+    running.until_text("waiting");
+    keep(&fixture.remote(), "theirs");
+    fixture.seed("main", &[("theirs.bin", &pointer("theirs"))]);
+    fs::write(flag, "").unwrap();
+    let done = running.wait();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let text = done.text();
+    assert!(text.contains(&pointer("theirs")), "{text}");
+    assert!(text.contains("theirs\nstatus=="), "{text}");
+    assert!(!text.contains("pushed so"), "{text}");
     assert_kept(&fixture, "theirs.bin", "theirs");
 }
 
@@ -237,6 +264,6 @@ fn what_the_agent_tells_git_lfs_is_not_heard() {
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert!(!Path::new(&planted).exists(), "{done:#?}");
     assert_kept(&fixture, "new.bin", "new");
-    assert!(done.text().contains("is not here, and are pushed so: `forged.bin`"), "{done:#?}");
+    assert!(done.text().contains("is not here, and are pushed so (1): `forged.bin`"), "{done:#?}");
     assert!(!kept(&fixture.remote(), "forged").exists());
 }

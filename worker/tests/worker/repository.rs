@@ -27,9 +27,12 @@ fn refused(fixture: &Fixture, code: i32, texts: &[&str]) {
 fn a_repository_of_sha_256_is_refused_with_the_reason() {
     let fixture = fixture();
     std::fs::remove_dir_all(fixture.remote()).unwrap();
-    let init = ["init", "-q", "--bare", "-b", "main", "--object-format=sha256", "remote.git"];
-    git(fixture.dir.path(), &init);
-    fixture.seed("main", &[("PROMPT.md", "Do the next task.\n")]);
+    let init = ["init", "-q", "-b", "main", "--object-format=sha256"];
+    git(fixture.dir.path(), &[&init[..], &["--bare", "remote.git"]].concat());
+    git(fixture.dir.path(), &[&init[..], &["seed"]].concat());
+    let seed = fixture.path("seed");
+    git(&seed, &["commit", "-q", "--allow-empty", "-m", "first"]);
+    git(&seed, &["push", "-q", "../remote.git", "main"]);
     refused(
         &fixture,
         20,

@@ -44,10 +44,11 @@ const BATCH: usize = 200;
 /// How many names a warning has.
 const NAMED: usize = 5;
 
-/// What git has to know of the filter, whatever the checkout's own configuration says. It is
-/// required, so that git streams large files through it and never falls back to their content.
-pub(super) fn settings() -> Vec<Setting> {
-    let Ok(program) = std::env::current_exe() else { return Vec::new() };
+/// What git has to know of the filter, which is the worker's own program, whatever the checkout's
+/// configuration says. It is required, so that git streams large files through it and never falls
+/// back to their content.
+pub(super) fn settings(own: Option<&Path>) -> Vec<Setting> {
+    let Some(program) = own else { return Vec::new() };
     let process = format!("{} {FILTER}", shell_words::quote(&program.to_string_lossy()));
     [("process", process.as_str()), ("required", "true")]
         .map(|(name, value)| (format!("filter.lfs.{name}").into(), value.into()))
@@ -79,6 +80,9 @@ impl Checkout {
     /// Puts content in the place of the pointers of a commit that is in `bare`, one of our own
     /// repositories, and checked out. What cannot be had stays a pointer, with a warning.
     pub(super) async fn furnish_lfs(&self, bare: &Path, commit: &str) {
+        if !self.furnish {
+            return;
+        }
         if let Err(error) = self.try_furnish_lfs(bare, commit).await {
             let text = format!("files of git-lfs were not fetched: {error}");
             self.journal.log(Level::Warn, text);
@@ -91,13 +95,13 @@ impl Checkout {
             return Ok(());
         }
         let store = self.lfs_store();
-        let is_here = |pointer: &Pointer| store.join(pointer.place()).is_file();
         let missing: Vec<&Named> =
-            pointers.iter().filter(|(pointer, _)| !is_here(pointer)).collect();
+            pointers.iter().filter(|(pointer, _)| !self.has(pointer)).collect();
         let room = store::room(&[bare, &self.dir]);
         let (wanted, left) = fitting(&missing, room);
         if !left.is_empty() {
-            let why = format!("of git-lfs do not fit: a third of the free space is {room} bytes");
+            let why =
+                format!("files of git-lfs do not fit in a third of the free space, {room} bytes");
             self.warn_of(&left, &why);
         }
         if !wanted.is_empty() {
@@ -108,14 +112,14 @@ impl Checkout {
         }
         let gone: Vec<&Named> = missing
             .iter()
-            .filter(|(pointer, _)| wanted.contains(pointer) && !is_here(pointer))
+            .filter(|(pointer, _)| wanted.contains(pointer) && !self.has(pointer))
             .copied()
             .collect();
         if !gone.is_empty() {
-            self.warn_of(&gone, "of git-lfs could not be fetched");
+            self.warn_of(&gone, "files of git-lfs could not be fetched");
         }
         let mut put = Vec::new();
-        for (pointer, path) in pointers.iter().filter(|(pointer, _)| is_here(pointer)) {
+        for (pointer, path) in pointers.iter().filter(|(pointer, _)| self.has(pointer)) {
             if store::put(&store, pointer, &self.dir.join(path)).await {
                 put.push(path.as_os_str());
             }
@@ -125,7 +129,7 @@ impl Checkout {
             self.journal.log(Level::Info, text);
             // So that git knows them as unchanged.
             let update = ["update-index", "-z", "--stdin"];
-            let paths = list(put.into_iter());
+            let paths = list(put);
             let inert = Tree { git: &self.git, dir: &self.dir }.inert_drivers().await;
             self.git.fed_with(&self.dir, inert, update, paths).await?;
         }
@@ -138,6 +142,10 @@ impl Checkout {
             let text = "git-lfs is not installed, so the files that it keeps are pointers\n\
                         hint: install it where the worker runs; its image has it";
             self.journal.log(Level::Warn, text);
+            return Ok(());
+        }
+        // What little time is left belongs to the push.
+        if self.git.is_hurried() {
             return Ok(());
         }
         self.alone().await?;
@@ -177,13 +185,17 @@ impl Checkout {
         if files.len() > NAMED {
             names.push("…".to_owned());
         }
-        let text = format!("{} files {why}: {}", files.len(), names.join(", "));
+        let text = format!("{why} ({}): {}", files.len(), names.join(", "));
         self.journal.log(Level::Warn, text);
     }
 
     /// Where the checkout's content is; the agent's git-lfs uses the same place.
     fn lfs_store(&self) -> PathBuf {
         self.dir.join(".git/lfs/objects")
+    }
+
+    fn has(&self, pointer: &Pointer) -> bool {
+        store::has(&self.lfs_store(), pointer)
     }
 
     /// Stages pointers in the place of what the agent committed as it is although it belongs into
@@ -243,19 +255,23 @@ impl Checkout {
             )
             .await
             {
-                None => missing.push(named),
-                Some(true) => found.push((path.clone(), "holds a credential".to_owned())),
-                Some(false) => here.push(named),
+                Err(error) => found.push((path.clone(), format!("{NOT_STORED}: {error}"))),
+                Ok(None) => missing.push(named),
+                Ok(Some(true)) => found.push((path.clone(), "holds a credential".to_owned())),
+                Ok(Some(false)) => here.push(named),
             }
         }
         if !found.is_empty() || here.is_empty() && missing.is_empty() {
             return Ok(());
         }
         if !missing.is_empty() {
-            self.warn_of(
-                &missing,
-                "point to content of git-lfs that is not here, and are pushed so",
-            );
+            // The agent has merged what others pushed, and could not fetch it.
+            self.furnish_lfs(&bare.dir, &bare.commit).await;
+            missing.retain(|(pointer, _)| !self.has(pointer));
+        }
+        if !missing.is_empty() {
+            let why = "files point to content of git-lfs that is not here, and are pushed so";
+            self.warn_of(&missing, why);
         }
         if let Err(why) = self.store_lfs(bare, &here).await {
             found.extend(

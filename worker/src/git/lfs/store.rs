@@ -30,12 +30,19 @@ pub(in crate::git) fn room(folders: &[&Path]) -> u64 {
     free.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) / 3).min().unwrap_or(u64::MAX)
 }
 
+/// Whether a store has an object, by its name and size.
+pub(super) fn has(store: &Path, pointer: &Pointer) -> bool {
+    let found = fs::symlink_metadata(store.join(pointer.place()));
+    found.is_ok_and(|file| file.is_file() && file.len() == pointer.size)
+}
+
 /// Moves an object from a store of ours to another one.
 pub(super) fn take(from: &Path, to: &Path, pointer: &Pointer) {
     let (from, to) = (from.join(pointer.place()), to.join(pointer.place()));
     let moved = to.parent().map(fs::create_dir_all).transpose().and_then(|_| {
-        // Another disk wants a copy.
-        fs::rename(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))
+        // Another disk wants a copy, which may not fit.
+        let copy = || fs::copy(&from, &to).map(drop).or_else(|_| fs::remove_file(&to));
+        fs::rename(&from, &to).or_else(|_| copy())
     });
     // What did not arrive is missed by the caller.
     let _ = moved;
@@ -56,7 +63,8 @@ async fn try_put(store: &Path, pointer: &Pointer, path: &Path) -> io::Result<boo
         return Ok(false);
     }
     let mut new = tempfile::Builder::new().prefix(".ralph-lfs-").tempfile_in(folder)?;
-    if copy(&store.join(pointer.place()), new.as_file_mut(), pointer, None).await?.is_none() {
+    let object = open(&store.join(pointer.place()))?;
+    if copy(object, new.as_file_mut(), pointer, None).await?.is_none() {
         return Ok(false);
     }
     new.as_file().set_permissions(fs::Permissions::from_mode(permissions.mode()))?;
@@ -66,29 +74,36 @@ async fn try_put(store: &Path, pointer: &Pointer, path: &Path) -> io::Result<boo
 
 /// Copies an object to `target`, from the checkout's store or from the file that it belongs to,
 /// and keeps it in the store. `None` when it is in neither place, else whether it holds a
-/// credential.
+/// credential. It is an error when there is one and it cannot be copied.
 pub(super) async fn collect(
     store: &Path,
     file: &Path,
     target: &Path,
     pointer: &Pointer,
     redactor: &Redactor,
-) -> Option<bool> {
+) -> io::Result<Option<bool>> {
     let place = pointer.place();
     let (kept, target) = (store.join(&place), target.join(&place));
-    fs::create_dir_all(target.parent()?).ok()?;
-    for source in [&kept, file] {
-        let Ok(mut new) = File::create(&target) else { continue };
-        if let Ok(Some(credential)) = copy(source, &mut new, pointer, Some(redactor)).await {
-            if source == file {
+    if let Some(folder) = target.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    for path in [kept.as_path(), file] {
+        let Ok(source) = open(path) else { continue };
+        let mut new = File::create(&target)?;
+        let copied = copy(source, &mut new, pointer, Some(redactor)).await;
+        if let Ok(Some(credential)) = copied {
+            if path == file {
                 // The file may change before a push succeeds.
                 let _ = keep(&target, &kept);
             }
-            return Some(credential);
+            return Ok(Some(credential));
         }
+        fs::remove_file(&target)?;
+        copied?;
     }
-    let _ = fs::remove_file(&target);
-    None
+    // Something else in its place would be taken for it.
+    let _ = fs::remove_file(&kept);
+    Ok(None)
 }
 
 fn keep(from: &Path, to: &Path) -> io::Result<()> {
@@ -103,12 +118,11 @@ fn keep(from: &Path, to: &Path) -> io::Result<()> {
 /// Copies what must have this pointer. `None` when it has another, else whether a credential was
 /// found by the redactor.
 async fn copy(
-    from: &Path,
+    mut from: File,
     to: &mut File,
     pointer: &Pointer,
     redactor: Option<&Redactor>,
 ) -> io::Result<Option<bool>> {
-    let mut from = open(from)?;
     if from.metadata()?.len() != pointer.size {
         return Ok(None);
     }
@@ -166,7 +180,8 @@ mod tests {
             let pointer = of(content);
             let kept = store.join(pointer.place());
             fs::create_dir_all(kept.parent().unwrap()).unwrap();
-            let collect = || collect(&store, &file, &target, &pointer, &redactor);
+            let collect =
+                async || collect(&store, &file, &target, &pointer, &redactor).await.unwrap();
             assert_eq!(collect().await, None);
             // Of the right size, but another content; then the file itself.
             fs::write(&kept, vec![b'z'; content.len()]).unwrap();
@@ -181,10 +196,14 @@ mod tests {
             fs::rename(&kept, at("elsewhere")).unwrap();
             std::os::unix::fs::symlink(at("elsewhere"), &kept).unwrap();
             assert_eq!(collect().await, None);
-            fs::remove_file(&kept).unwrap();
             let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
             rustix::fs::mkfifoat(rustix::fs::CWD, &kept, mode).unwrap();
             assert_eq!(collect().await, None);
+            assert!(!has(&store, &pointer));
         }
+        // What is there and cannot be copied is not missing.
+        fs::write(&file, &good).unwrap();
+        let full = std::path::Path::new("/dev/full/objects");
+        assert!(collect(&store, &file, full, &of(&good), &redactor).await.is_err());
     }
 }
