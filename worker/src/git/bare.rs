@@ -32,7 +32,7 @@ pub(super) fn scratch() -> Result<TempDir, Failure> {
 
 impl Checkout {
     /// Copies a commit of the checkout into a fresh bare repository: only what the remote lacks, as
-    /// long as the store has the rest. Every object's name is computed anew from its content.
+    /// long as the store has the rest. Every object's name is computed from its content.
     pub(super) async fn bare_copy(&self, commit: &str) -> Result<Bare, GitError> {
         let problem = |error: std::io::Error| GitError::Start(error.to_string());
         let folder = scratch().map_err(|failure| GitError::Start(failure.text))?;
@@ -40,7 +40,7 @@ impl Checkout {
         self.git.local(folder.path(), ["init", "-q", "--bare", "--template=", "push.git"]).await?;
         let mut wanted = format!("{commit}\n");
         if let Some(store) = &self.store {
-            store.lend(&dir).map_err(problem)?;
+            store.link_to(&dir).map_err(problem)?;
             wanted += &format!("^{}\n", self.known);
         }
         let pack = tempfile::tempfile_in(folder.path()).map_err(problem)?;

@@ -115,7 +115,7 @@ pub struct Checkout {
     said: BTreeSet<String>,
     /// Branches and tags of origin as they were at the start, for `git update-ref --stdin`.
     origin: Vec<u8>,
-    /// What the remote has; `None` while it has to be copied anew.
+    /// What the remote has; `None` while it has to be copied again.
     store: Option<store::Store>,
 }
 

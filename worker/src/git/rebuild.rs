@@ -71,7 +71,7 @@ impl Checkout {
         let bare = scratch.path().join("clone.git");
         self.git.local(scratch.path(), ["init", "-q", "--bare", "clone.git"]).await?;
         if let Some(store) = &self.store {
-            store.lend(&bare).map_err(|error| GitError::Start(error.to_string()))?;
+            store.link_to(&bare).map_err(|error| GitError::Start(error.to_string()))?;
             self.git.local(&bare, ["update-ref", "refs/heads/start", &self.known]).await?;
             self.git.fed(&bare, ["update-ref", "--stdin"], self.origin.clone()).await?;
         } else {
@@ -92,7 +92,7 @@ impl Checkout {
         if fs::symlink_metadata(&own).is_ok() {
             fs::rename(&own, &broken).map_err(problem)?;
         }
-        let furnished = self.furnish_anew(&bare).await;
+        let furnished = self.furnish_again(&bare).await;
         if furnished.is_err() && fs::symlink_metadata(&broken).is_ok() {
             remove(&own).and_then(|()| fs::rename(&broken, &own)).map_err(problem)?;
         }
@@ -107,7 +107,7 @@ impl Checkout {
         Ok(())
     }
 
-    async fn furnish_anew(&self, bare: &Path) -> Result<(), GitError> {
+    async fn furnish_again(&self, bare: &Path) -> Result<(), GitError> {
         self.furnish(bare, "start").await?;
         self.git.local(&self.dir, ["reset", "-q", "--mixed", &self.known]).await?;
         Ok(())

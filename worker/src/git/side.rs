@@ -140,7 +140,7 @@ impl Checkout {
         let Ok(folder) = super::bare::scratch() else { return false };
         let init = ["init", "-q", "--bare", "--template=", "."];
         self.git.local(folder.path(), init).await.is_ok()
-            && store.lend(folder.path()).is_ok()
+            && store.link_to(folder.path()).is_ok()
             && self.git.local(folder.path(), ["cat-file", "-e", commit]).await.is_ok()
     }
 

@@ -28,7 +28,7 @@ impl Store {
     }
 
     /// Lets a repository of ours use the objects (gitrepository-layout(5), alternates).
-    pub(super) fn lend(&self, repository: &Path) -> io::Result<()> {
+    pub(super) fn link_to(&self, repository: &Path) -> io::Result<()> {
         let info = repository.join("objects/info");
         fs::create_dir_all(&info)?;
         fs::write(info.join("alternates"), format!("{}\n", self.dir.display()))

@@ -230,7 +230,7 @@ fn a_repository_that_is_larger_than_the_disk_says_so() {
     crate::harness::git(&clone, &["push", "-q", "origin", "main"]);
     let done = on_a_small_volume(&fixture).wait();
     assert_eq!(done.exit(), 23, "{done:#?}");
-    assert!(done.text().contains("disk_gib"), "{done:#?}");
+    assert!(done.text().contains("storage_gib"), "{done:#?}");
 }
 
 #[test]
