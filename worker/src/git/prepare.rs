@@ -94,7 +94,7 @@ impl From<GitError> for Failure {
             }
         };
         if error.is_full() {
-            let hint = "hint: the repository needs more room: storage_gib of the module fargate";
+            let hint = "hint: the repository needs more room: storage_gib in ralph.toml";
             return failure(RunExit::NoSpace, format!("the disk is full: {error}\n{hint}"));
         }
         failure(RunExit::Git, format!("{error}{hint}"))
