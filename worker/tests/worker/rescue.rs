@@ -1,6 +1,10 @@
 //! Work that a signal left no time for: the rescue branch, and who takes it up.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use ralph_protocol::names::worker_env as env;
 use serde_json::json;
@@ -132,4 +136,58 @@ fn a_push_that_never_ends_is_rescued_by_the_timetable() {
     assert_eq!(done.of("checkpoint")[0]["branch"], json!(rescue(1)));
     assert_eq!(fixture.file(&rescue(1), "a").as_deref(), Some("1"));
     println!("rescued and ended {took} s after the signal");
+}
+
+/// Files of the repository that is large, of this many bytes each: 3 GB together.
+const LARGE_FILES: usize = 70;
+const LARGE_BYTES: usize = 45_000_000;
+
+/// Puts 3 GB on the remote's `main`. Nothing is compressed, so that every copy has that size.
+fn make_large(fixture: &Fixture) {
+    fixture.remote_git(&["config", "core.compression", "0"]);
+    let mut import = Command::new("git")
+        .args(["fast-import", "--quiet"])
+        .current_dir(fixture.remote())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = import.stdin.take().unwrap();
+    let tip = fixture.remote_git(&["rev-parse", "main"]);
+    let who = "committer x <x@example.invalid> 1700000000 +0000";
+    write!(input, "commit refs/heads/main\n{who}\ndata 0\nfrom {tip}").unwrap();
+    for file in 0..LARGE_FILES {
+        let content = vec![u8::try_from(file).unwrap(); LARGE_BYTES];
+        write!(input, "M 100644 inline large/{file}\ndata {LARGE_BYTES}\n").unwrap();
+        input.write_all(&content).unwrap();
+        input.write_all(b"\n").unwrap();
+    }
+    drop(input);
+    assert!(import.wait().unwrap().success());
+}
+
+#[test]
+#[ignore = "takes minutes and 15 GB; just soak worker"]
+fn a_large_repository_is_saved_by_the_timetable() {
+    let mut fixture = Fixture::new();
+    make_large(&fixture);
+    let ready = fixture.path("ready");
+    let change = format!("printf x >> large/7; rm large/8; touch {}", ready.display());
+    fixture.calls(json!([[write("a", "1"), {"run": ["sh", "-c", change]}, "hang"]]));
+    fixture.set(env::ITERATION_TIMEOUT_SECS, "600").set(env::SILENCE_SECS, "600");
+    let running = fixture.spawn_contained();
+    let patience = Instant::now() + Duration::from_secs(600);
+    while !ready.exists() {
+        assert!(Instant::now() < patience, "the checkout is not ready");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let begun = Instant::now();
+    running.term();
+    let done = running.wait();
+    let took = begun.elapsed().as_secs();
+    assert_eq!(done.exit(), 75, "{done:#?}");
+    assert!(took < 83, "{took} s");
+    assert_eq!(done.of("checkpoint")[0]["branch"], json!("ralph/docs"), "{done:#?}");
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert!(!fixture.tree("ralph/docs").contains("large/8\n"));
+    println!("3 GB: saved and ended {took} s after the signal");
 }
