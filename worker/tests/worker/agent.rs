@@ -156,6 +156,22 @@ fn an_agent_that_refuses_to_start_ends_the_run_at_once() {
     assert!(text.contains("unknown option '--new'"), "{text}");
 }
 
+#[test]
+fn an_agent_that_has_worked_before_does_not_refuse_to_start() {
+    let mut fixture = Fixture::new();
+    let count = fixture.path("count").display().to_string();
+    let script = format!(
+        r#"n=$(cat {count} || echo 0); echo $((n + 1)) > {count}; test $n != 1 || exit 1
+        echo '{{"type":"system","subtype":"init"}}'; echo $n > $n
+        test $n = 0 || echo '## Status: COMPLETE' > PROGRESS.md
+        echo '{{"type":"result","subtype":"success","is_error":false}}'"#
+    );
+    let command = format!("sh -c {} sh --output-format stream-json", quoted(&script));
+    fixture.set(env::AGENT_COMMAND, command);
+    let done = fixture.run();
+    assert_eq!((done.exit(), done.outcomes()), (0, vec!["ok", "crash", "ok"]), "{done:#?}");
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
