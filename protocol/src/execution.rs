@@ -85,7 +85,7 @@ pub enum Outcome {
     Complete,
     /// A limit was reached (exits 10 to 13; also the task's time limit, as exit 11).
     Limit,
-    /// The worker cannot go on without a person (exits 20, 21, 30, 31).
+    /// The worker cannot go on without a person (exits 20 to 23, 30, 31).
     Blocked,
     /// Someone stopped the task.
     Stopped,

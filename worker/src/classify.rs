@@ -58,6 +58,8 @@ pub struct End<'a> {
 /// What tells a program that refuses to start from one that fails at its work.
 #[derive(Debug, Clone, Default)]
 pub struct Start {
+    /// No attempt of the run before it has begun its work.
+    pub is_first: bool,
     /// The command asks for stream-json.
     pub wants_json: bool,
     /// How long the program ran.
@@ -145,12 +147,12 @@ fn without_result(end: &End) -> Outcome {
 }
 
 /// The next attempt would end in the same way: the program was told to write stream-json, and ended at
-/// once by itself without a line of it and without a request. Codes from 128 on are a shell's names
-/// for signals.
+/// once by itself without a line of it and without a request, and so did each before it. Codes from 128
+/// on are a shell's names for signals.
 fn refused(code: i32, end: &End) -> bool {
     let by_itself = end.stopped.is_none() && code < 128;
-    let Start { wants_json, took, .. } = end.start;
-    by_itself && wants_json && !end.gateway.asked && took < REFUSES_WITHIN
+    let Start { is_first, wants_json, took, .. } = end.start;
+    by_itself && is_first && wants_json && !end.gateway.asked && took < REFUSES_WITHIN
 }
 
 fn crash(code: Option<i32>) -> Outcome {
@@ -398,15 +400,19 @@ mod tests {
             let mut transcript = Transcript::default();
             lines.iter().for_each(|line| drop(transcript.take(line.as_bytes())));
             let start = Start {
+                is_first: true,
                 wants_json: *wants_json,
                 took: Duration::from_secs(*seconds),
                 last_words: "unknown option `--x`".to_owned(),
             };
-            let end = End { code: *code, start, ..end_of(&transcript, gateway.clone()) };
+            let mut end = End { code: *code, start, ..end_of(&transcript, gateway.clone()) };
             let outcome = classify(&end);
             assert_eq!(outcome.name(), *expected, "{lines:?} {code:?} {seconds} s");
             let says = outcome.text().unwrap_or_default().contains("unknown option `--x`");
             assert_eq!(says, *expected == "configuration");
+            // What has worked before is not wrong now.
+            end.start.is_first = false;
+            assert_ne!(classify(&end).name(), "configuration");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Puts the parts together and runs the loop once.
 
 use std::{
-    sync::{Arc, Barrier},
+    sync::{Arc, Barrier, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -223,6 +223,7 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal, account: &Accou
         journal: journal.clone(),
         account: account.clone(),
         gateway,
+        has_begun: AtomicBool::new(false),
     };
     let workplace = Mutex::new(checkout);
     let ports = Ports {

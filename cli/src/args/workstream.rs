@@ -14,7 +14,7 @@ use crate::target::TargetArgs;
 
 #[derive(Debug, ClapArgs)]
 pub struct RunArgs {
-    /// The workstream's name: 1 to 48 characters of a-z, 0-9 and `-`
+    /// The workstream's name: 1 to 48 characters of a-z, 0-9 and `-`, not `rescue`
     pub workstream: Workstream,
     /// The repository: https, without user name or token; in the local cloud also file://
     pub repo: String,

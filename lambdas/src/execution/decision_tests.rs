@@ -148,8 +148,8 @@ fn every_row_of_the_table_in_the_documentation() {
             [10, 11, 12, 13].map(|n| (exits(n), vec![Over(Limit, Some(n))])).into(),
         ),
         (
-            "exit 20, 21, 30, 31",
-            [20, 21, 30, 31].map(|n| (exits(n), vec![Over(Blocked, Some(n))])).into(),
+            "exit 20, 21, 22, 23, 30, 31",
+            [20, 21, 22, 23, 30, 31].map(|n| (exits(n), vec![Over(Blocked, Some(n))])).into(),
         ),
         // See `a_request_to_stop_is_followed_by_no_run`.
         ("any other end, when `ralph stop` was called for the execution", vec![]),

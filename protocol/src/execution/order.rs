@@ -207,7 +207,9 @@ impl Problem {
             return Self::Field(message.chars().take(MAX_MESSAGE).collect());
         }
         let allowed = match path.as_str() {
-            "workstream" => "an id: 1 to 48 characters of a-z, 0-9 and -, not starting with -",
+            "workstream" => {
+                "an id: 1 to 48 characters of a-z, 0-9 and -, not starting with -, and not rescue"
+            }
             "limits" => "an object of limits",
             _ => "a text",
         };
@@ -346,6 +348,7 @@ mod tests {
             (r#"{"workstream":"docs"}"#, "missing field `repo`"),
             (r#"{"workstream":"docs","repo":7}"#, "`repo` is not a text"),
             (r#"{"workstream":"../x","repo":"REPO"}"#, "`workstream` is not an id: 1 to 48"),
+            (r#"{"workstream":"rescue","repo":"REPO"}"#, "and not rescue"),
             (
                 r#"{"workstream":"docs","repo":"REPO","maxCostUsd":1}"#,
                 "unknown field `maxCostUsd`, expected one of `workstream`, ",

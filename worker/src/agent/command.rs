@@ -64,7 +64,8 @@ pub fn fill(template: &[String], order: &Order, home: &Path) -> Vec<String> {
         .iter()
         .map(|word| {
             word.replace("{iteration}", &order.iteration.to_string())
-                .replace("{budget_usd}", &format!("{:.4}", order.budget.dollars()))
+                // All of its digits: an agent refuses to start with a budget of nothing.
+                .replace("{budget_usd}", &format!("{:.6}", order.budget.dollars()))
                 .replace("{session_id}", &session)
                 .replace(PROMPT_FILE, &prompt.to_string_lossy())
         })
@@ -138,8 +139,10 @@ mod tests {
         let template: Vec<String> = template.iter().map(|w| (*w).to_owned()).collect();
         let order = Order { iteration: 3, note: None, budget: Usd::from_dollars(1.5) };
         let words = fill(&template, &order, home);
-        assert_eq!(words[..3], ["a b", "3", "--x=1.5000"]);
+        assert_eq!(words[..3], ["a b", "3", "--x=1.500000"]);
         assert_eq!(words[4..], ["{other}", "@/home/x/prompt.md"]);
+        let last = Order { budget: Usd::from_micros(1), ..order.clone() };
+        assert_eq!(fill(&template, &last, home)[2], "--x=0.000001");
         let parts: Vec<usize> = words[3].split('-').map(str::len).collect();
         assert_eq!(parts, [8, 4, 4, 4, 12]);
         assert_eq!(&words[3][14..15], "4");

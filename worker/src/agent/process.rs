@@ -6,6 +6,7 @@ use std::{
     future::Future,
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -75,6 +76,8 @@ pub struct Process {
     pub account: Account,
     /// How it reaches the model.
     pub gateway: crate::gateway::Gateway,
+    /// An attempt of this run has begun its work, so the command is right.
+    pub has_begun: AtomicBool,
 }
 
 impl Runner for Process {
@@ -127,7 +130,9 @@ impl Runner for Process {
                 format!("{} lines of the agent's output were broken", transcript.broken_lines);
             self.journal.log(Level::Warn, text);
         }
+        let begins = transcript.speaks_json || gateway.asked;
         let start = Start {
+            is_first: !self.has_begun.fetch_or(begins, Ordering::Relaxed),
             wants_json: command::wants_json(&self.template),
             took,
             last_words: last_words.text(),

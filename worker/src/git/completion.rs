@@ -126,11 +126,13 @@ fn advice(found: &str) -> String {
     )
 }
 
-/// The two words alone on a line, with whatever decoration. What asks, quotes or offers a choice
-/// (`COMPLETE?`, `[ ]`, `|`) does not say it.
+/// The two words alone on a line, with whatever decoration, or with a remark after a dash, in brackets
+/// or in a comment. What asks, quotes or offers a choice (`COMPLETE?`, `[ ]`, `|`) does not say it.
 static LOOKS_LIKE_IT: LazyLock<Regex> = LazyLock::new(|| {
     let mark = r#"[^\p{L}\p{N}\[\](){}<>|?~`"']"#;
-    let pattern = format!("(?i)^{mark}*status{mark}{{0,12}}completed?{mark}*$");
+    let whose = r"(?:(?:overall|project|final)\s+)?";
+    let remark = r"(?:\s[-–—(].*|<!--.*)?";
+    let pattern = format!("(?i)^{mark}*{whose}status{mark}{{0,12}}`?completed?`?{mark}*{remark}$");
     Regex::new(&pattern).expect("a pattern that tests compile")
 });
 
@@ -274,6 +276,12 @@ mod tests {
             "##Status: COMPLETE",
             " ## Status: COMPLETE",
             "## Status：COMPLETE",
+            "## Status: COMPLETE - all tasks are done",
+            "## Status: COMPLETE ✅ — all tests pass",
+            "**Status:** COMPLETE (5 of 5 tasks)",
+            "## Status: COMPLETE <!-- really -->",
+            "## Status: `COMPLETE`",
+            "## Overall Status: COMPLETE",
         ] {
             for text in [line.to_owned(), format!("# Tasks\r\n\r\n{line}\r\n\r\n- [x] all\r\n")] {
                 assert_eq!(read(&text), near(&format!("says `{line}`")), "{text:?}");
@@ -313,6 +321,10 @@ mod tests {
             "## Status: <COMPLETE>",
             "## Status: ~~COMPLETE~~",
             "## Status: COMPLETE when all boxes are checked",
+            "## Status: COMPLETE, IN PROGRESS or BLOCKED",
+            "## Status: COMPLETE-ish",
+            "## Status: NOT COMPLETE (2 of 5 tasks)",
+            "## Phase 1 Status: COMPLETE",
             "- [ ] Status: COMPLETE",
             "- task 1\n  Status: complete\n- task 2",
             "| task | status |\n|---|---|\n| 1 | complete |",

@@ -216,6 +216,22 @@ fn a_helper_in_the_background_works_and_costs() {
 }
 
 #[test]
+fn a_wakeup_is_not_waited_for_and_does_not_end_well() {
+    let wakeup = json!({"delaySeconds": 3_600, "reason": "as the test says", "prompt": "Go on."});
+    let model = Model::answers(json!([
+        bash("echo 1 > early.txt"),
+        tool("ScheduleWakeup", wakeup),
+        say("I wait.")
+    ]));
+    let mut fixture = fixture(&model.url);
+    fixture.set(env::MAX_ITERATIONS, "1");
+    let (done, _) = run(&fixture, model);
+    assert_eq!((done.exit(), done.outcomes()), (10, vec!["partial"]), "{done:#?}");
+    assert!(done.text().contains("did not end, and was stopped"), "{}", done.text());
+    assert_eq!(fixture.file("ralph/docs", "early.txt").as_deref(), Some("1\n"));
+}
+
+#[test]
 fn a_compaction_is_shown() {
     let model = Model::answers(json!([
         using(bash("true"), json!({"input_tokens": 985_000})),

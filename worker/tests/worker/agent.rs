@@ -121,6 +121,20 @@ fn an_agent_may_be_silent_while_something_is_under_way() {
 }
 
 #[test]
+fn an_agent_that_goes_on_talking_after_its_result_is_stopped_with_the_iterations_time() {
+    let mut fixture = Fixture::new();
+    fixture.set(env::MAX_ITERATIONS, "1");
+    fixture.set(env::ITERATION_TIMEOUT_SECS, "13").set(env::SILENCE_SECS, "12");
+    let flood = json!({"lines": {"count": 1_000_000, "template": "{n}", "delayMs": 100}});
+    fixture.calls(json!([[write("a", "1"), {"result": {}}, flood]]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), done.outcomes()), (10, vec!["partial"]), "{done:#?}");
+    // Longer than it may stay when it says nothing.
+    let took = done.of("iter.end")[0]["durationMs"].as_u64().unwrap();
+    assert!(took >= 13_000, "{took}");
+}
+
+#[test]
 fn an_agent_that_is_silent_for_too_long_with_something_under_way_has_not_ended_well() {
     let mut fixture = Fixture::new();
     fixture.set(env::SILENCE_SECS, "2").set(env::MAX_STALLS, "1");
@@ -154,6 +168,22 @@ fn an_agent_that_refuses_to_start_ends_the_run_at_once() {
     let text = done.of("run.end")[0]["text"].as_str().unwrap();
     assert!(text.contains("refuses to start (code 1)"), "{text}");
     assert!(text.contains("unknown option '--new'"), "{text}");
+}
+
+#[test]
+fn an_agent_that_has_worked_before_does_not_refuse_to_start() {
+    let mut fixture = Fixture::new();
+    let count = fixture.path("count").display().to_string();
+    let script = format!(
+        r#"n=$(cat {count} || echo 0); echo $((n + 1)) > {count}; test $n != 1 || exit 1
+        echo '{{"type":"system","subtype":"init"}}'; echo $n > $n
+        test $n = 0 || echo '## Status: COMPLETE' > PROGRESS.md
+        echo '{{"type":"result","subtype":"success","is_error":false}}'"#
+    );
+    let command = format!("sh -c {} sh --output-format stream-json", quoted(&script));
+    fixture.set(env::AGENT_COMMAND, command);
+    let done = fixture.run();
+    assert_eq!((done.exit(), done.outcomes()), (0, vec!["ok", "crash", "ok"]), "{done:#?}");
 }
 
 fn quoted(text: &str) -> String {
