@@ -2,18 +2,28 @@
 //! a HEAD somewhere else.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
+    io::Read,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use ralph_protocol::event::Level;
 
-use super::{Checkout, run::GitError};
+use super::{
+    Checkout,
+    run::GitError,
+    stage::{open, paths},
+};
 
 /// Largest file in `.git` that is believed, bytes; an index may be larger. Objects are not looked
 /// at: git reads no more of them than they say they hold.
 const MAX_OWN: u64 = 16 << 20;
 const MAX_INDEX: u64 = 1 << 30;
+
+/// The same in the repository of somebody else's that lies in the tree.
+const MAX_OTHER: u64 = MAX_INDEX;
 
 /// Files that git opens wherever they are in the tree, and the largest that it gets to read.
 const READ_BY_GIT: [&str; 3] = [".gitattributes", ".gitignore", ".gitmodules"];
@@ -34,6 +44,11 @@ impl Checkout {
     /// committed or left in the tree is thrown away, except what an aborted operation had staged.
     pub(super) async fn repair(&self) -> Result<(), GitError> {
         let git_dir = self.dir.join(".git");
+        if fs::symlink_metadata(&git_dir).is_ok_and(|kind| !kind.is_dir()) {
+            // What it leads to could be anything; a new one has all that was pushed.
+            let stderr = "`.git` is not a folder".to_owned();
+            return Err(GitError::Failed { command: "repair".to_owned(), stderr });
+        }
         self.remove_traps(&git_dir).await;
         // The agent is gone, so no lock has an owner.
         let locks = self.remove_locks();
@@ -72,25 +87,29 @@ impl Checkout {
             };
             self.journal.log(Level::Warn, text);
         }
+        // It would say that the rest is somewhere else.
+        if fs::remove_file(git_dir.join("commondir")).is_ok() {
+            let text = "`.git/commondir` was removed: the checkout's repository is all in `.git`";
+            self.journal.log(Level::Warn, text);
+        }
         // A file that is included may be anything anywhere.
-        for file in ["config", "config.worktree"].map(|name| git_dir.join(name)) {
-            if !file.exists() {
-                continue;
-            }
-            let file = file.to_string_lossy().into_owned();
-            let here = |args: &[&str]| -> Vec<String> {
-                let all = ["config", "--no-includes", "--file", &file];
-                all.iter().chain(args).map(|arg| (*arg).to_owned()).collect()
+        let mut files = vec![git_dir.join("config"), git_dir.join("config.worktree")];
+        let trees = fs::read_dir(git_dir.join("worktrees")).into_iter().flatten().flatten();
+        files.extend(trees.map(|entry| entry.path().join("config.worktree")));
+        for file in files.iter().filter(|file| file.exists()) {
+            let here = |args: &[&OsStr]| -> Vec<OsString> {
+                let all = ["config", "--no-includes", "--file"].map(OsStr::new);
+                all.iter().chain([&file.as_os_str()]).chain(args).map(OsString::from).collect()
             };
             let Some(folder) = self.dir.parent() else { continue };
-            let names = here(&["--name-only", "-z", "--get-regexp", r"^include(if)?\."]);
-            let Ok(names) = self.git.local(folder, names).await else { continue };
-            for name in String::from_utf8_lossy(&names).split('\0').filter(|name| !name.is_empty())
-            {
-                self.journal
-                    .log(Level::Warn, format!("`{name}` was removed from the git settings"));
+            let names = ["--name-only", "-z", "--get-regexp", r"^include(if)?\."].map(OsStr::new);
+            let Ok(names) = self.git.local(folder, here(&names)).await else { continue };
+            for name in paths(&names) {
+                let text = format!("`{}` was removed from the git settings", name.display());
+                self.journal.log(Level::Warn, text);
                 // A section that is named twice is gone the first time.
-                let _ = self.git.local(folder, here(&["--unset-all", name])).await;
+                let unset = here(&[OsStr::new("--unset-all"), name]);
+                let _ = self.git.local(folder, unset).await;
             }
         }
         if !git_dir.join("HEAD").exists() && git_dir.is_dir() {
@@ -150,13 +169,46 @@ fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
 /// The same for what git opens in the tree. It does not follow links there.
 pub(super) fn traps_in_tree(dir: &Path) -> Vec<PathBuf> {
     let mut traps = Vec::new();
+    let own = dir.join(".git");
     walk(dir, |path, kind, entry| {
+        if entry.file_name() == ".git" && path != own {
+            // Git looks whether it is a repository.
+            traps.extend(traps_in_other(&repository(path)));
+            return false;
+        }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let trap = !kind.is_dir() && !kind.is_symlink() && READ_BY_GIT.contains(&name);
         if trap && (!kind.is_file() || size(entry) > MAX_READ) {
             traps.push(path.to_path_buf());
         }
         kind.is_dir() && name != ".git"
+    });
+    traps
+}
+
+/// The git folder of a repository in the tree: the one that a `.git` file names, else `.git`.
+fn repository(path: &Path) -> PathBuf {
+    let mut bytes = Vec::new();
+    let read = open(path).and_then(|file| file.take(8 << 10).read_to_end(&mut bytes));
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match line.strip_prefix(b"gitdir: ").filter(|_| read.is_ok()) {
+        Some(to) => path.with_file_name("").join(OsStr::from_bytes(to)),
+        None => path.to_path_buf(),
+    }
+}
+
+/// The same in another repository's folder, which is not ours: links there that lead to a file or a
+/// folder stay. Git looks at its references only.
+fn traps_in_other(git_dir: &Path) -> Vec<PathBuf> {
+    let mut traps = Vec::new();
+    walk(git_dir, |path, kind, entry| {
+        let fits =
+            |meta: fs::Metadata| meta.is_dir() || (meta.is_file() && meta.len() <= MAX_OTHER);
+        if !kind.is_dir() && !fs::metadata(path).is_ok_and(fits) {
+            traps.push(path.to_path_buf());
+        }
+        let name = entry.file_name();
+        kind.is_dir() && !["hooks", "lfs", "objects"].iter().any(|other| name == *other)
     });
     traps
 }
