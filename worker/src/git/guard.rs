@@ -12,7 +12,7 @@ use super::{
     bare::{Bare, PUSH},
     ledger,
     run::GitError,
-    stage::{Change, Findings, MAX_FILE, refused_by_remote, too_large, too_many},
+    stage::{Change, Findings, LINKS, MAX_FILE, refused_by_remote, too_large, too_many},
     volume::{is_within, too_much},
 };
 
@@ -82,7 +82,7 @@ impl Checkout {
 
     /// What differs between the remote's commit and the copy's.
     pub(super) async fn changes(&self, bare: &Bare) -> Result<Vec<Change>, GitError> {
-        let diff = ["diff-tree", "-r", "-z", "--no-renames", &self.known, &bare.commit];
+        let diff = ["diff-tree", "-r", "-z", "--no-renames", LINKS, &self.known, &bare.commit];
         Ok(Change::all(&self.git.local(&bare.dir, diff).await?))
     }
 
@@ -139,8 +139,17 @@ impl Checkout {
             names.entry(id.to_owned()).or_default().push(OsString::new());
         }
         // By name: one content may have several, and the remote may have it under another.
-        let diff =
-            ["diff-tree", "--stdin", "--root", "-r", "-m", "-z", "--no-renames", "--no-commit-id"];
+        let diff = [
+            "diff-tree",
+            "--stdin",
+            "--root",
+            "-r",
+            "-m",
+            "-z",
+            "--no-renames",
+            LINKS,
+            "--no-commit-id",
+        ];
         let mut paths = BTreeSet::new();
         for change in Change::all(&self.git.fed(&bare.dir, diff, commits).await?) {
             let Change { new: (mode, id), path, .. } = change;

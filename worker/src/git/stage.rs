@@ -27,6 +27,9 @@ pub const MAX_FILE: u64 = 50 << 20;
 /// What git does by itself with text, as a merge driver (gitattributes(5)).
 const PLAIN_MERGE: &str = "git merge-file --marker-size=%L %A %O %B";
 
+/// Links to other repositories are never left out of a difference, whatever `.gitmodules` says.
+pub(super) const LINKS: &str = "--ignore-submodules=none";
+
 /// What must not be committed: (path, why), sorted. A path that ends in `/` is a folder; an empty
 /// one is a commit's message.
 pub(super) type Findings = Vec<(OsString, String)>;
@@ -81,8 +84,8 @@ impl Tree<'_> {
     }
 
     /// Stages every change but what must not be committed. Returns what that is, and the tree of all
-    /// that is staged. Links to other repositories are left as they were: their commits exist
-    /// nowhere else, so a link to them would be broken for everyone.
+    /// that is staged. Links to other commits of other repositories are left as they were: those
+    /// commits may exist nowhere else, so a link to them would be broken for everyone.
     pub(super) async fn stage(&self, rules: Rules<'_>) -> Result<(Findings, String), GitError> {
         let inert = self.inert_drivers().await;
         let (changed, gone, mut left) = self.changes(&inert, rules).await?;
@@ -92,7 +95,7 @@ impl Tree<'_> {
         self.update(&inert, &["--add", "--replace"], changed, &mut left).await?;
 
         let mut tree = self.written().await?;
-        let differs = ["diff-tree", "-r", "-z", "--no-renames", "HEAD", &tree];
+        let differs = ["diff-tree", "-r", "-z", "--no-renames", LINKS, "HEAD", &tree];
         let links = changed_links(&self.git.local(self.dir, differs).await?);
         if !links.is_empty() {
             let reset = ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", "HEAD"];
@@ -327,14 +330,15 @@ pub(super) fn list<'a>(paths: impl IntoIterator<Item = &'a OsStr>) -> Vec<u8> {
     paths.into_iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect()
 }
 
-/// Paths of changed gitlinks (mode 160000) in `diff-index --raw -z`.
+/// Paths of gitlinks (mode 160000) to other commits than before, in `diff-index --raw -z`. One that
+/// was removed needs no commit, and one that was moved leads to where it led.
 fn changed_links(raw: &[u8]) -> Vec<OsString> {
-    let is_link = |mode: &str| mode == "160000";
-    let changes = Change::all(raw).into_iter();
-    changes
-        .filter(|change| is_link(&change.old.0) || is_link(&change.new.0))
-        .map(|change| change.path)
-        .collect()
+    let changes = Change::all(raw);
+    let link = |(mode, id): &(String, String)| (mode == "160000").then(|| id.clone());
+    let before: BTreeSet<String> = changes.iter().filter_map(|c| link(&c.old)).collect();
+    let is_other = |id: String| !before.contains(&id);
+    let other = changes.into_iter().filter(|change| link(&change.new).is_some_and(is_other));
+    other.map(|change| change.path).collect()
 }
 
 /// A line of `diff-tree -r -z` or `diff-index --raw -z`:
@@ -370,7 +374,7 @@ mod tests {
 
     #[test]
     fn changed_links_are_found() {
-        let raw = b":100644 100644 a b M\0file\0:000000 160000 0 c A\0sub module\0:160000 160000 a b M\0z\xff\0";
+        let raw = b":100644 100644 a b M\0file\0:000000 160000 0 c A\0sub module\0:160000 160000 a b M\0z\xff\0:160000 000000 d 0 D\0old\0:000000 160000 0 d A\0moved\0";
         assert_eq!(
             changed_links(raw),
             ["sub module".into(), OsString::from_vec(b"z\xff".to_vec())]

@@ -111,6 +111,18 @@ fn a_link_to_another_repository_that_is_named_like_a_credential_is_not_pushed() 
 }
 
 #[test]
+fn no_setting_hides_a_link_to_another_repository() {
+    let mut fixture = Fixture::new();
+    let script = "printf '[submodule \"x\"]\\n\\tpath = sub\\n\\tignore = all\\n' > .gitmodules; git init -q sub; \
+         git -C sub -c user.name=x -c user.email=x commit -q --allow-empty -m x; git add sub";
+    fixture.calls(json!([[sh(script), write("a", "1")], [write("b", "2"), progress(true)]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(!fixture.tree("ralph/docs").contains("160000"), "{done:#?}");
+    assert_eq!(fixture.file("ralph/docs", "b").as_deref(), Some("2"));
+}
+
+#[test]
 fn names_that_are_not_text_hide_nothing() {
     let mut fixture = Fixture::new();
     let mark = fixture.path("mark").display().to_string();
