@@ -39,6 +39,7 @@ impl Workplace for Checkout {
                 if error.is_denied() { Err(Failure::from(error)) } else { Ok(()) }
             })?;
         }
+        self.seal_store();
         Ok(prepared)
     }
 
@@ -70,10 +71,7 @@ impl Workplace for Checkout {
             Saved { commit, progressed: false, complete: false, push, note: None }
         });
         saved.note = join([saved.note, freed]);
-        // Nothing but the worker has run since the last look.
-        if self.store.as_mut().is_some_and(|store| store.seal().is_err()) {
-            self.store = None;
-        }
+        self.seal_store();
         saved
     }
 
@@ -103,6 +101,13 @@ impl Checkout {
         if self.store.as_ref().is_some_and(|store| !store.is_intact()) {
             let text = "the worker's own objects were touched; the whole history is copied";
             self.journal.log(Level::Warn, text);
+            self.store = None;
+        }
+    }
+
+    /// Nothing but the worker has run since the last look.
+    fn seal_store(&mut self) {
+        if self.store.as_mut().is_some_and(|store| store.seal().is_err()) {
             self.store = None;
         }
     }
