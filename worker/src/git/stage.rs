@@ -89,10 +89,14 @@ impl Tree<'_> {
     pub(super) async fn stage(&self, rules: Rules<'_>) -> Result<(Findings, String), GitError> {
         let inert = self.inert_drivers().await;
         let (changed, gone, mut left) = self.changes(&inert, rules).await?;
+        // In portions: when there is no more time, what came before counts. What a file was moved
+        // from goes last, so that it is never in neither place.
+        for some in portions(&changed) {
+            let some = some.iter().map(|file| file.path.as_os_str()).collect();
+            self.update(&inert, &["--add", "--replace"], some, &mut left).await?;
+        }
         let gone = gone.iter().map(|path| path.as_os_str()).collect();
         self.update(&inert, &["--force-remove"], gone, &mut left).await?;
-        let changed = changed.iter().map(|file| file.path.as_os_str()).collect();
-        self.update(&inert, &["--add", "--replace"], changed, &mut left).await?;
 
         let mut tree = self.written().await?;
         let differs = ["diff-tree", "-r", "-z", "--no-renames", LINKS, "HEAD", &tree];
@@ -253,6 +257,22 @@ impl Tree<'_> {
     }
 }
 
+/// Files one after the other, as many at a time as git adds in some seconds.
+fn portions(files: &[Changed]) -> Vec<&[Changed]> {
+    const BYTES: u64 = 16 << 20;
+    const FILES: usize = 2_000;
+    let (mut portions, mut begin, mut bytes) = (Vec::new(), 0, 0);
+    for (end, file) in files.iter().enumerate() {
+        if end > begin && (end - begin == FILES || bytes + file.size > BYTES) {
+            portions.push(&files[begin..end]);
+            (begin, bytes) = (end, 0);
+        }
+        bytes += file.size;
+    }
+    portions.push(&files[begin..]);
+    portions
+}
+
 fn total(files: &[Changed]) -> u64 {
     files.iter().map(|file| file.size).sum()
 }
@@ -380,6 +400,18 @@ mod tests {
             ["sub module".into(), OsString::from_vec(b"z\xff".to_vec())]
         );
         assert!(changed_links(b"").is_empty());
+    }
+
+    #[test]
+    fn portions_hold_every_file_once() {
+        let file = |size| Changed { path: OsString::new(), size, is_new: true };
+        let lengths = |sizes: &[u64]| {
+            let files: Vec<Changed> = sizes.iter().copied().map(file).collect();
+            portions(&files).into_iter().map(<[_]>::len).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(&[]), [0]);
+        assert_eq!(lengths(&[1, 40 << 20, 1, 1]), [1, 1, 2]);
+        assert_eq!(lengths(&vec![1; 4_500]), [2_000, 2_000, 500]);
     }
 
     #[test]
