@@ -11,7 +11,7 @@ use super::{
     guard, ledger,
     push::Parcel,
     run::GitError,
-    stage::{Findings, Rules, Tree, refused_by_remote},
+    stage::{Findings, Tree},
 };
 use crate::{
     agent::{command, sweep},
@@ -124,12 +124,12 @@ impl Checkout {
             let mut whole = self.copy_for_push(order).await?;
             let found = self.guard(&mut whole, order.wip).await?;
             left.extend(found);
-            let mut parcel = Parcel { whole, reduced: None, wip: order.wip };
+            let mut parcel = Parcel::new(whole, order.wip);
             let push = self.push(&mut parcel).await;
             let push = self.name_what_is_lost(push, &parcel).await;
-            let Parcel { whole, reduced, .. } = parcel;
-            left.extend(self.refused.iter().map(|path| (path.clone(), refused_by_remote())));
+            let Parcel { whole, reduced, withheld, .. } = parcel;
             let pushed = reduced.unwrap_or(whole);
+            left.extend(withheld);
             self.follow(&pushed).await?;
             if push == Push::Pushed {
                 self.remember(&pushed).await;
@@ -153,9 +153,8 @@ impl Checkout {
     /// Stages the tree. After a signal, what takes too long stays out, and the rest goes on.
     async fn stage(&self) -> Result<(Findings, String), GitError> {
         let git = self.git.early();
-        let rules = Rules { limits: self.limits, refused: &self.refused };
         let there = Tree { git: &git, dir: &self.dir };
-        let staged = there.stage(rules).await;
+        let staged = there.stage(self.limits).await;
         if let Ok((left, tree)) = &staged
             && self.stage_lfs(tree).await?
         {

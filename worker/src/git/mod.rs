@@ -107,8 +107,8 @@ pub struct Checkout {
     pub recorded: Ledger,
     /// What bounds a commit.
     limits: CommitLimits,
-    /// Paths that the remote has refused.
-    refused: BTreeSet<OsString>,
+    /// What the remote has refused: paths with the content's id.
+    refused: BTreeSet<(OsString, String)>,
     /// Work beside the branch that was pushed.
     sides: side::Sides,
     /// What was logged of the last checkpoint's files that stay out.

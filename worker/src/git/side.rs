@@ -17,7 +17,7 @@ use super::{
     push::Parcel,
     repair::traps_in_tree,
     run::{Git, GitError, Patience, REMOTE_TIMEOUT},
-    stage::{Rules, Tree, open, paths},
+    stage::{Tree, open, paths},
 };
 use crate::machine::SaveOrder;
 
@@ -147,7 +147,7 @@ impl Checkout {
     async fn push_side(&mut self, side: &Side, order: &SaveOrder) -> Result<String, GitError> {
         let mut whole: Bare = self.bare_copy(&side.commit).await?;
         self.guard(&mut whole, order.wip).await?;
-        let mut parcel = Parcel { whole, reduced: None, wip: order.wip };
+        let mut parcel = Parcel::new(whole, order.wip);
         let patience = Patience::UntilHurried(REMOTE_TIMEOUT);
         let mut refused = String::new();
         // The second name is for a side that was rewritten.
@@ -204,8 +204,7 @@ impl Checkout {
         let git: Git = self.git.early().elsewhere(tree.to_path_buf(), git_dir.to_path_buf());
         let there = Tree { git: &git, dir: tree };
         let head = git.text(tree, ["rev-parse", "-q", "--verify", "HEAD^{commit}"]).await?;
-        let rules = Rules { limits: self.limits, refused: &self.refused };
-        let (_, written) = there.stage(rules).await?;
+        let (_, written) = there.stage(self.limits).await?;
         if written == git.text(tree, ["rev-parse", "HEAD^{tree}"]).await? {
             return Ok(head);
         }

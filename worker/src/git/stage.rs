@@ -34,14 +34,6 @@ pub(super) const LINKS: &str = "--ignore-submodules=none";
 /// one is a commit's message.
 pub(super) type Findings = Vec<(OsString, String)>;
 
-/// What bounds a commit.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rules<'a> {
-    pub(super) limits: CommitLimits,
-    /// What the remote has refused.
-    pub(super) refused: &'a BTreeSet<OsString>,
-}
-
 /// A working tree and the git that works in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tree<'a> {
@@ -86,9 +78,9 @@ impl Tree<'_> {
     /// Stages every change but what must not be committed. Returns what that is, and the tree of all
     /// that is staged. Links to other commits of other repositories are left as they were: those
     /// commits may exist nowhere else, so a link to them would be broken for everyone.
-    pub(super) async fn stage(&self, rules: Rules<'_>) -> Result<(Findings, String), GitError> {
+    pub(super) async fn stage(&self, limits: CommitLimits) -> Result<(Findings, String), GitError> {
         let inert = self.inert_drivers().await;
-        let (changed, gone, mut left) = self.changes(&inert, rules).await?;
+        let (changed, gone, mut left) = self.changes(&inert, limits).await?;
         // In portions: when there is no more time, what came before counts. What a file was moved
         // from goes last, so that it is never in neither place.
         for some in portions(&changed) {
@@ -125,16 +117,12 @@ impl Tree<'_> {
     async fn changes(
         &self,
         inert: &[Setting],
-        rules: Rules<'_>,
+        limits: CommitLimits,
     ) -> Result<(Vec<Changed>, BTreeSet<OsString>, Findings), GitError> {
         let (mut found, mut left) = (Vec::new(), Findings::new());
         let (mut gone, mut large) = (BTreeSet::new(), Vec::new());
         let mut folders = BTreeMap::new();
         for (path, is_new) in self.candidates(inert).await? {
-            if is_within(&path, rules.refused).is_some() {
-                left.push((path, refused_by_remote()));
-                continue;
-            }
             match look(self.dir, &path, &mut folders) {
                 Found::File(size) if size > MAX_FILE => large.push(Changed { path, size, is_new }),
                 Found::File(size) => found.push(Changed { path, size, is_new }),
@@ -145,12 +133,12 @@ impl Tree<'_> {
                 Found::Unfit(why) => left.push((path, why)),
             }
         }
-        let known = if large.is_empty() && total(&found) <= rules.limits.bytes {
+        let known = if large.is_empty() && total(&found) <= limits.bytes {
             Vec::new()
         } else {
             self.sizes(&gone).await?
         };
-        let pointers = self.pointers(&large, &found, rules).await?;
+        let pointers = self.pointers(&large, &found, limits).await?;
         for file in large {
             // A file that was moved has been pushed before.
             if known.contains(&file.size) || pointers.contains(&file.path) {
@@ -160,18 +148,18 @@ impl Tree<'_> {
             }
         }
         // What takes the place of other files adds less.
-        let limits = CommitLimits {
-            bytes: rules.limits.bytes.saturating_add(known.iter().sum()),
-            files: rules.limits.files.saturating_add(gone.len() as u64),
+        let all = CommitLimits {
+            bytes: limits.bytes.saturating_add(known.iter().sum()),
+            files: limits.files.saturating_add(gone.len() as u64),
         };
         let sizes = found.iter().map(|file| {
             let size = if pointers.contains(&file.path) { 0 } else { file.size };
             (file.path.as_os_str(), size, file.is_new)
         });
-        let out = too_much(sizes, limits);
+        let out = too_much(sizes, all);
         if !out.is_empty() {
             found.retain(|file| is_within(&file.path, &out).is_none());
-            left.extend(out.into_iter().map(|place| (place, too_many(rules.limits))));
+            left.extend(out.into_iter().map(|place| (place, too_many(limits))));
         }
         Ok((found, gone, left))
     }
@@ -181,9 +169,9 @@ impl Tree<'_> {
         &self,
         large: &[Changed],
         small: &[Changed],
-        rules: Rules<'_>,
+        limits: CommitLimits,
     ) -> Result<BTreeSet<OsString>, GitError> {
-        if large.is_empty() && total(small) <= rules.limits.bytes {
+        if large.is_empty() && total(small) <= limits.bytes {
             return Ok(BTreeSet::new());
         }
         let files = large.iter().chain(small).filter(|file| file.size <= MAX_LFS_FILE);

@@ -265,8 +265,44 @@ fn work_beside_the_branch_is_saved_and_the_agent_is_told() {
         let uncommitted = (what == "a working tree").then_some("3\n");
         assert_eq!(fixture.file(&branch, "t").as_deref(), uncommitted, "{what}");
         // Once is enough.
-        let branches = fixture.remote_git(&["branch", "--list", "ralph/rescue/*"]);
-        assert_eq!(branches.lines().count(), 1, "{what}: {branches}");
+        assert_eq!(rescued(&fixture), [branch], "{what}");
+    }
+}
+
+/// Every rescue branch of the remote, below any prefix.
+fn rescued(fixture: &Fixture) -> Vec<String> {
+    let branches = fixture.remote_git(&["for-each-ref", "--format=%(refname:short)"]);
+    branches.lines().filter(|name| name.contains("rescue")).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_the_remote_refused_is_pushed_when_it_is_right() {
+    let secret = write("conf/keys.py", "BAD");
+    let good = write("conf/keys.py", "good");
+    for (what, first, second) in [
+        ("in the next iteration", json!([secret]), json!([good])),
+        (
+            "in the next commit",
+            json!([secret, {"commit": "one"}, good, {"commit": "two"}]),
+            json!([]),
+        ),
+    ] {
+        let mut fixture = Fixture::new();
+        fixture.hook(
+            "pre-receive",
+            "#!/bin/sh\nwhile read old new ref; do for c in $(git rev-list $new --not --all); do\n\
+             git show $c:conf/keys.py 2>/dev/null | grep -q BAD && \
+             { echo 'a secret in conf/keys.py:1' >&2; exit 1; }\ndone; done; exit 0\n",
+        );
+        fixture.calls(json!([first, second, [write("last", "1"), progress(true)]]));
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+        assert_eq!(
+            fixture.file("ralph/docs", "conf/keys.py").as_deref(),
+            Some("good"),
+            "{what}: {done:#?}"
+        );
+        assert_eq!(rescued(&fixture), [""; 0], "{what}");
     }
 }
 
