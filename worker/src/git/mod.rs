@@ -161,7 +161,7 @@ impl Checkout {
             recorded: Ledger::default(),
             limits: config.commit_limits,
             refused: BTreeSet::new(),
-            sides: side::Sides::new(),
+            sides: side::Sides::default(),
             said: BTreeSet::new(),
             origin: Vec::new(),
             store: None,

@@ -276,6 +276,50 @@ fn rescued(fixture: &Fixture) -> Vec<String> {
 }
 
 #[test]
+fn every_branch_beside_the_work_is_saved_and_named_once() {
+    let mut fixture = Fixture::new();
+    // Two whose names become the same, after many that hold nothing new; more than one checkpoint
+    // pushes.
+    let script = "for i in $(seq 30); do git branch a$i; done; for b in b/1 b-1 $(seq 30); do \
+         git checkout -q -b $b origin/main && echo $b > s && git add s && git commit -qm $b || exit 1; \
+         done; git checkout -q ralph/docs";
+    let tell = json!({"text": "prompt was: {prompt}"});
+    fixture.calls(json!([
+        [write("a", "1"), sh(script)],
+        [tell, write("b", "2")],
+        [tell, write("c", "3")],
+        [tell, write("d", "4"), progress(true)],
+    ]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(rescued(&fixture).len(), 32, "{done:#?}");
+    let prompts: Vec<_> = done.of("agent.text");
+    let named = |name: &str| {
+        let line = format!("the branch `{name}`");
+        prompts.iter().filter(|p| p["text"].as_str().unwrap().contains(&line)).count()
+    };
+    for name in ["b/1", "b-1", "1", "30"] {
+        assert_eq!(named(name), 1, "{name}: {done:#?}");
+    }
+}
+
+#[test]
+fn a_working_tree_that_goes_on_stays_on_one_branch() {
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([
+        [write("a", "1"), sh("git worktree add -q --detach ../wt && echo 1 > ../wt/s")],
+        [sh("echo 2 > ../wt/s")],
+        [write("b", "2")],
+        [write("c", "3"), progress(true)],
+    ]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let branch = format!("{}-worktree-wt", rescue());
+    assert_eq!(rescued(&fixture), std::slice::from_ref(&branch), "{done:#?}");
+    assert_eq!(fixture.file(&branch, "s").as_deref(), Some("2\n"));
+}
+
+#[test]
 fn what_the_remote_refused_is_pushed_when_it_is_right() {
     let secret = write("conf/keys.py", "BAD");
     let good = write("conf/keys.py", "good");
