@@ -67,7 +67,12 @@ impl Checkout {
             let left = git_dir.join(sign);
             let _ = if left.is_dir() { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
         }
-        self.attach_head().await
+        self.attach_head().await?;
+        if !git_dir.join("index").exists() {
+            // Without it every file counts as new, and one that is ignored as gone.
+            self.git_inert(&["read-tree", "HEAD"]).await?;
+        }
+        Ok(())
     }
 
     /// Removes locks whose owner is gone; returns how many.
@@ -117,32 +122,66 @@ impl Checkout {
         }
     }
 
-    /// HEAD on our branch, with the commits it had. The tree and the index stay as they are.
+    /// HEAD on our branch, with the commits it had. The tree and the index stay as they are, unless
+    /// HEAD was at commits beside those of the branch.
     async fn attach_head(&self) -> Result<(), GitError> {
         let wanted = format!("refs/heads/{}", self.branch);
         let on = self.git.text(&self.dir, ["symbolic-ref", "-q", "HEAD"]).await.ok();
-        let commit =
-            self.git.text(&self.dir, ["rev-parse", "-q", "--verify", "HEAD^{commit}"]).await;
-        let target = commit.unwrap_or_else(|_| self.head.clone());
+        let commit = async |name: &str| {
+            let name = format!("{name}^{{commit}}");
+            self.git.text(&self.dir, ["rev-parse", "-q", "--verify", &name]).await.ok()
+        };
+        let base = self.head.as_str();
+        // What the branch has, if that is ours.
+        let tip = match commit(&wanted).await {
+            Some(tip) if self.is_ancestor(base, &tip).await => Some(tip),
+            _ => None,
+        };
+        let ours = tip.clone().unwrap_or_else(|| base.to_owned());
+        let target = commit("HEAD").await.unwrap_or_else(|| ours.clone());
         if on.as_deref() != Some(&wanted) {
-            let was = on.unwrap_or_else(|| "no branch".to_owned());
+            let was = on.clone().unwrap_or_else(|| "no branch".to_owned());
+            if tip.is_some() && !self.is_ancestor(&ours, &target).await {
+                self.keep_beside(&target).await;
+                if self.go_back().await {
+                    let text = format!("the agent left HEAD on {was}; `{}` goes on", self.branch);
+                    self.journal.log(Level::Warn, text);
+                    return Ok(());
+                }
+                self.keep_beside(&ours).await;
+            }
             let text = format!("the agent left HEAD on {was}; its commits go to `{}`", self.branch);
             self.journal.log(Level::Warn, text);
             self.git.local(&self.dir, ["update-ref", &wanted, &target]).await?;
             self.git.local(&self.dir, ["symbolic-ref", "HEAD", &wanted]).await?;
-        } else if self.git.local(&self.dir, ["rev-parse", "-q", "--verify", "HEAD"]).await.is_err()
-        {
+        } else if commit("HEAD").await.is_none() {
             self.git.local(&self.dir, ["update-ref", &wanted, &target]).await?;
         }
         // History that was rewritten would need a forced push: its tree becomes a commit on top.
-        let base = self.head.as_str();
-        let kept = ["merge-base", "--is-ancestor", base, &target];
-        if self.git.local(&self.dir, kept).await.is_err() {
+        if !self.is_ancestor(base, &target).await {
             let text = "the agent rewrote commits that were already pushed; its tree is kept as a new commit";
             self.journal.log(Level::Warn, text);
             self.git.local(&self.dir, ["update-ref", &wanted, base]).await?;
         }
         Ok(())
+    }
+
+    async fn is_ancestor(&self, one: &str, other: &str) -> bool {
+        self.git.local(&self.dir, ["merge-base", "--is-ancestor", one, other]).await.is_ok()
+    }
+
+    /// A branch for commits that may have none: it is looked at with the others.
+    async fn keep_beside(&self, commit: &str) {
+        let name = format!("refs/heads/left-{commit:.8}");
+        let _ = self.git.local(&self.dir, ["update-ref", &name, commit]).await;
+    }
+
+    /// Puts the branch's files into the tree again, with what is not committed on top. Whether that
+    /// worked.
+    async fn go_back(&self) -> bool {
+        // Files that are staged would stop it.
+        self.git_inert(&["reset", "-q", "--mixed"]).await.is_ok()
+            && self.git_inert(&["checkout", "-q", "-m", &self.branch, "--"]).await.is_ok()
     }
 }
 

@@ -351,6 +351,64 @@ fn what_the_remote_refused_is_pushed_when_it_is_right() {
 }
 
 #[test]
+fn a_head_at_other_commits_takes_no_work_away() {
+    let own = "git config user.name x; git config user.email x; echo 2 > own; git add own; git commit -qm own";
+    for (what, script) in [
+        ("at an older commit", format!("{own}; git checkout -q --detach origin/main")),
+        ("on another branch", format!("{own}; git checkout -q -b other origin/main")),
+        ("on no commit", format!("{own}; git checkout -q --orphan other")),
+        (
+            "with a commit of its own",
+            format!(
+                "{own}; git checkout -q --detach origin/main; echo 3 > third; git add third; git commit -qm third"
+            ),
+        ),
+        (
+            "with a file that is in the way",
+            format!("{own}; git checkout -q --detach origin/main; echo mine > own"),
+        ),
+    ] {
+        let mut fixture = Fixture::new();
+        let steps = json!([sh(&script), write("loose", "1")]);
+        fixture.calls(json!([[write("kept", "1")], steps, [write("last", "1"), progress(true)]]));
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+        let everywhere = |path: &str, text: &str| {
+            let beside = rescued(&fixture);
+            let mut branches = beside.iter().map(String::as_str).chain(["ralph/docs"]);
+            branches.any(|branch| fixture.file(branch, path).as_deref() == Some(text))
+        };
+        assert!(everywhere("own", "2\n"), "{what}: {done:#?}");
+        assert!(everywhere("loose", "1"), "{what}: {done:#?}");
+        if what == "with a commit of its own" {
+            assert!(everywhere("third", "3\n"), "{what}: {done:#?}");
+        }
+        if what == "with a file that is in the way" {
+            assert!(everywhere("own", "mine\n"), "{what}: {done:#?}");
+        } else {
+            assert_eq!(fixture.file("ralph/docs", "kept").as_deref(), Some("1"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_index_removes_nothing() {
+    let mut fixture = Fixture::new();
+    let files: Vec<(String, String)> =
+        (0..60).map(|n| (format!("lib/{n}"), format!("{n}\n"))).collect();
+    let mut files: Vec<_> = files.iter().map(|(p, text)| (p.as_str(), text.as_str())).collect();
+    files.push(("kept.log", "1"));
+    fixture.seed("main", &files);
+    fixture.seed("main", &[(".gitignore", "*.log\n")]);
+    fixture.set(env::MAX_COMMIT_FILES, "50");
+    let done = then_complete(&mut fixture, json!([sh("rm .git/index"), write("a", "1")]));
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "lib/59").as_deref(), Some("59\n"));
+    assert_eq!(fixture.file("ralph/docs", "kept.log").as_deref(), Some("1"));
+}
+
+#[test]
 fn work_beside_the_branch_is_looked_at_like_the_rest() {
     let mut fixture = Fixture::new();
     let script = format!(
