@@ -191,10 +191,14 @@ fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
     let mut traps = Vec::new();
     walk(git_dir, |path, kind, entry| {
         let below = path.strip_prefix(git_dir).unwrap_or(path);
-        let most = match below.iter().next().and_then(|name| name.to_str()) {
-            Some("hooks") => return false,
-            Some("objects" | "lfs" | "modules") => u64::MAX,
-            Some("index") => MAX_INDEX,
+        let mut names = below.iter().map(|name| name.to_str().unwrap_or_default());
+        let most = match (names.next(), names.next()) {
+            (Some("hooks"), _) => return false,
+            // Where other objects are: git reads all of it.
+            (Some("objects"), Some("info")) => MAX_OWN,
+            (Some("objects" | "lfs"), _) => u64::MAX,
+            (Some("modules"), _) if names.any(|name| name == "objects") => u64::MAX,
+            (Some("modules" | "index"), _) => MAX_INDEX,
             _ => MAX_OWN,
         };
         if !kind.is_dir() && (!kind.is_file() || size(entry) > most) {
@@ -284,4 +288,29 @@ fn remove_locks(dir: &Path, depth: u32) -> u32 {
         }
     }
     removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_reads_whole_is_not_endless() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, trap) in [
+            ("objects/info/alternates", true),
+            ("objects/pack/a.pack", false),
+            ("modules/m/HEAD", true),
+            ("modules/m/objects/pack/a.pack", false),
+            ("packed-refs", true),
+            ("hooks/h", false),
+        ] {
+            let whole = dir.path().join(path);
+            fs::create_dir_all(whole.parent().unwrap()).unwrap();
+            fs::File::create(&whole).unwrap().set_len(1 << 40).unwrap();
+            let found = traps_in_git(dir.path());
+            assert_eq!(found, if trap { vec![whole.clone()] } else { vec![] }, "{path}");
+            fs::remove_file(whole).unwrap();
+        }
+    }
 }
