@@ -90,19 +90,34 @@ impl Tree<'_> {
         let gone = gone.iter().map(|path| path.as_os_str()).collect();
         self.update(&inert, &["--force-remove"], gone, &mut left).await?;
 
+        // What stays out for its size stays as it was, also where the index has nothing of it.
+        let why = too_many(limits);
+        let large: Vec<&OsStr> =
+            left.iter().filter(|(_, w)| *w == why).map(|(path, _)| path.as_os_str()).collect();
+        if !large.is_empty() {
+            self.reset(&inert, large).await?;
+        }
         let mut tree = self.written().await?;
         let differs = ["diff-tree", "-r", "-z", "--no-renames", LINKS, "HEAD", &tree];
         let links = changed_links(&self.git.local(self.dir, differs).await?);
         if !links.is_empty() {
-            let reset = ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", "HEAD"];
-            let list = list(links.iter().map(OsString::as_os_str));
-            self.git.fed_with(self.dir, inert, reset, list).await?;
+            self.reset(&inert, links.iter().map(OsString::as_os_str)).await?;
             left.extend(links.into_iter().map(|path| (path, own_repository())));
             tree = self.written().await?;
         }
         left.sort();
         left.dedup();
         Ok((left, tree))
+    }
+
+    /// Puts these paths into the index as HEAD has them.
+    async fn reset<'a>(
+        &self,
+        inert: &[Setting],
+        paths: impl IntoIterator<Item = &'a OsStr>,
+    ) -> Result<(), GitError> {
+        let reset = ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", "HEAD"];
+        self.git.fed_with(self.dir, inert.to_vec(), reset, list(paths)).await.map(drop)
     }
 
     /// The tree of what is staged.
@@ -158,6 +173,12 @@ impl Tree<'_> {
         });
         let out = too_much(sizes, all);
         if !out.is_empty() {
+            // What was moved there, by its name, stays where it was.
+            let is_out = |file: &&Changed| is_within(&file.path, &out).is_some();
+            let name = |path: &OsString| Path::new(path).file_name().map(OsStr::to_owned);
+            let moved: BTreeSet<_> =
+                found.iter().filter(is_out).map(|file| name(&file.path)).collect();
+            gone.retain(|path| !moved.contains(&name(path)));
             found.retain(|file| is_within(&file.path, &out).is_none());
             left.extend(out.into_iter().map(|place| (place, too_many(limits))));
         }

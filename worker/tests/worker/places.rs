@@ -469,6 +469,27 @@ fn a_folder_that_is_moved_is_not_too_large() {
 }
 
 #[test]
+fn what_is_withheld_for_its_size_is_not_taken_away_elsewhere() {
+    for (what, script) in [
+        ("moved, with new files", "mv lib new; for i in $(seq 60); do echo x$i > new/n$i; done"),
+        ("taken out of the index", "git rm -rq --cached lib"),
+    ] {
+        let mut fixture = Fixture::new();
+        let files: Vec<(String, String)> =
+            (0..60).map(|n| (format!("lib/{n}"), format!("{n}\n"))).collect();
+        let mut files: Vec<_> = files.iter().map(|(p, text)| (p.as_str(), text.as_str())).collect();
+        files.push(("old", "1"));
+        fixture.seed("main", &files);
+        fixture.set(env::MAX_COMMIT_FILES, "50");
+        let done = then_complete(&mut fixture, json!([sh(script), sh("rm old"), write("a", "1")]));
+        assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+        assert_eq!(fixture.file("ralph/docs", "lib/59").as_deref(), Some("59\n"), "{what}");
+        assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"), "{what}");
+        assert_eq!(fixture.file("ralph/docs", "old"), None, "{what}");
+    }
+}
+
+#[test]
 fn an_iteration_that_only_leaves_what_stays_out_makes_no_progress() {
     let mut fixture = Fixture::new();
     fixture.counted_calls(json!([[write("leak", KEY)]]));
