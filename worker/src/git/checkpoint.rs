@@ -11,7 +11,7 @@ use super::{
     guard, ledger,
     push::Parcel,
     run::GitError,
-    stage::{Findings, Rules, Tree, refused_by_remote},
+    stage::{Findings, Tree},
 };
 use crate::{
     agent::{command, sweep},
@@ -39,6 +39,7 @@ impl Workplace for Checkout {
                 if error.is_denied() { Err(Failure::from(error)) } else { Ok(()) }
             })?;
         }
+        self.seal_store();
         Ok(prepared)
     }
 
@@ -70,10 +71,7 @@ impl Workplace for Checkout {
             Saved { commit, progressed: false, complete: false, push, note: None }
         });
         saved.note = join([saved.note, freed]);
-        // Nothing but the worker has run since the last look.
-        if self.store.as_mut().is_some_and(|store| store.seal().is_err()) {
-            self.store = None;
-        }
+        self.seal_store();
         saved
     }
 
@@ -107,6 +105,13 @@ impl Checkout {
         }
     }
 
+    /// Nothing but the worker has run since the last look.
+    fn seal_store(&mut self) {
+        if self.store.as_mut().is_some_and(|store| store.seal().is_err()) {
+            self.store = None;
+        }
+    }
+
     async fn checkpoint(&mut self, order: &SaveOrder, before: &str) -> Result<Saved, GitError> {
         self.repair().await?;
         let (mut left, tree) = self.stage().await?;
@@ -119,12 +124,12 @@ impl Checkout {
             let mut whole = self.copy_for_push(order).await?;
             let found = self.guard(&mut whole, order.wip).await?;
             left.extend(found);
-            let mut parcel = Parcel { whole, reduced: None, wip: order.wip };
+            let mut parcel = Parcel::new(whole, order.wip);
             let push = self.push(&mut parcel).await;
             let push = self.name_what_is_lost(push, &parcel).await;
-            let Parcel { whole, reduced, .. } = parcel;
-            left.extend(self.refused.iter().map(|path| (path.clone(), refused_by_remote())));
+            let Parcel { whole, reduced, withheld, .. } = parcel;
             let pushed = reduced.unwrap_or(whole);
+            left.extend(withheld);
             self.follow(&pushed).await?;
             if push == Push::Pushed {
                 self.remember(&pushed).await;
@@ -148,9 +153,8 @@ impl Checkout {
     /// Stages the tree. After a signal, what takes too long stays out, and the rest goes on.
     async fn stage(&self) -> Result<(Findings, String), GitError> {
         let git = self.git.early();
-        let rules = Rules { limits: self.limits, refused: &self.refused };
         let there = Tree { git: &git, dir: &self.dir };
-        let staged = there.stage(rules).await;
+        let staged = there.stage(self.limits).await;
         if let Ok((left, tree)) = &staged
             && self.stage_lfs(tree).await?
         {

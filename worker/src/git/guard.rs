@@ -12,7 +12,7 @@ use super::{
     bare::{Bare, PUSH},
     ledger,
     run::GitError,
-    stage::{Change, Findings, MAX_FILE, refused_by_remote, too_large, too_many},
+    stage::{Change, Findings, LINKS, MAX_FILE, refused_by_remote, too_large, too_many},
     volume::{is_within, too_much},
 };
 
@@ -82,7 +82,7 @@ impl Checkout {
 
     /// What differs between the remote's commit and the copy's.
     pub(super) async fn changes(&self, bare: &Bare) -> Result<Vec<Change>, GitError> {
-        let diff = ["diff-tree", "-r", "-z", "--no-renames", &self.known, &bare.commit];
+        let diff = ["diff-tree", "-r", "-z", "--no-renames", LINKS, &self.known, &bare.commit];
         Ok(Change::all(&self.git.local(&bare.dir, diff).await?))
     }
 
@@ -90,12 +90,11 @@ impl Checkout {
         let mut found = Findings::new();
         let mut batch = Vec::new();
         let mut bytes = 0;
-        let (objects, paths) = self.objects(bare).await?;
+        let (objects, paths, refused) = self.objects(bare).await?;
+        found.extend(refused.into_iter().map(|path| (path, refused_by_remote())));
         for path in paths {
             if self.journal.redactor().finds_credential(&path.to_string_lossy()) {
                 found.push((path, "has a credential in its name".to_owned()));
-            } else if is_within(&path, &self.refused).is_some() {
-                found.push((path, refused_by_remote()));
             }
         }
         let (large, small): (Vec<_>, Vec<_>) =
@@ -130,8 +129,11 @@ impl Checkout {
     }
 
     /// Commits between the remote and the copy's, every file that one of them adds or changes, and
-    /// every path.
-    async fn objects(&self, bare: &Bare) -> Result<(Vec<Object>, BTreeSet<OsString>), GitError> {
+    /// every path, and those with which the remote has refused them.
+    async fn objects(
+        &self,
+        bare: &Bare,
+    ) -> Result<(Vec<Object>, BTreeSet<OsString>, BTreeSet<OsString>), GitError> {
         let not = format!("^{}", self.known);
         let commits = self.git.local(&bare.dir, ["rev-list", &bare.commit, &not, "--"]).await?;
         let mut names: BTreeMap<String, Vec<OsString>> = BTreeMap::new();
@@ -139,11 +141,25 @@ impl Checkout {
             names.entry(id.to_owned()).or_default().push(OsString::new());
         }
         // By name: one content may have several, and the remote may have it under another.
-        let diff =
-            ["diff-tree", "--stdin", "--root", "-r", "-m", "-z", "--no-renames", "--no-commit-id"];
-        let mut paths = BTreeSet::new();
+        let diff = [
+            "diff-tree",
+            "--stdin",
+            "--root",
+            "-r",
+            "-m",
+            "-z",
+            "--no-renames",
+            LINKS,
+            "--no-commit-id",
+        ];
+        let (mut paths, mut refused) = (BTreeSet::new(), BTreeSet::new());
         for change in Change::all(&self.git.fed(&bare.dir, diff, commits).await?) {
             let Change { new: (mode, id), path, .. } = change;
+            let content = (path, id);
+            if self.refused.contains(&content) {
+                refused.insert(content.0.clone());
+            }
+            let (path, id) = content;
             // What was deleted, and links to other repositories, have no content here.
             if mode.starts_with("10") || mode == "120000" {
                 names.entry(id).or_default().push(path.clone());
@@ -166,7 +182,7 @@ impl Checkout {
                 stderr: format!("object {id} is missing"),
             });
         }
-        Ok((objects, paths))
+        Ok((objects, paths, refused))
     }
 
     /// Objects that the remote does not have under any name.

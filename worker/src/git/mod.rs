@@ -107,8 +107,8 @@ pub struct Checkout {
     pub recorded: Ledger,
     /// What bounds a commit.
     limits: CommitLimits,
-    /// Paths that the remote has refused.
-    refused: BTreeSet<OsString>,
+    /// What the remote has refused: paths with the content's id.
+    refused: BTreeSet<(OsString, String)>,
     /// Work beside the branch that was pushed.
     sides: side::Sides,
     /// What was logged of the last checkpoint's files that stay out.
@@ -161,7 +161,7 @@ impl Checkout {
             recorded: Ledger::default(),
             limits: config.commit_limits,
             refused: BTreeSet::new(),
-            sides: side::Sides::new(),
+            sides: side::Sides::default(),
             said: BTreeSet::new(),
             origin: Vec::new(),
             store: None,

@@ -14,6 +14,7 @@ use super::{
     ledger,
     refusal::Refusal,
     run::{GitError, Patience, REMOTE_TIMEOUT},
+    stage::{Findings, refused_by_remote},
 };
 use crate::{
     agent::sweep,
@@ -33,8 +34,16 @@ pub(super) struct Parcel {
     pub(super) whole: Bare,
     /// The same without what the remote refused.
     pub(super) reduced: Option<Bare>,
+    /// What that is.
+    pub(super) withheld: Findings,
     /// It was cut off in the middle.
     pub(super) wip: bool,
+}
+
+impl Parcel {
+    pub(super) fn new(whole: Bare, wip: bool) -> Self {
+        Self { whole, reduced: None, withheld: Findings::new(), wip }
+    }
 }
 
 impl Checkout {
@@ -124,21 +133,43 @@ impl Checkout {
         Ok(Some("the remote refused file after file".to_owned()))
     }
 
-    /// Takes out what the remote named. Whether anything was taken out.
+    /// Takes out what the remote may mean: first earlier commits, since the last one may be right,
+    /// then the files that it names. Whether anything was taken out.
     async fn reduce(&mut self, parcel: &mut Parcel, refusal: &Refusal) -> Result<bool, GitError> {
         self.journal.log(Level::Warn, refusal.text());
+        if !matches!(refusal, Refusal::Rejected { .. }) {
+            return Ok(false);
+        }
         let bare = parcel.reduced.as_ref().unwrap_or(&parcel.whole);
+        if parcel.reduced.is_none() && self.count(bare).await? > 1 {
+            let mut reduced = self.bare_copy(&parcel.whole.commit).await?;
+            self.squash(&mut reduced, &BTreeSet::new(), parcel.wip).await?;
+            parcel.reduced = Some(reduced);
+            return Ok(true);
+        }
         let changes = self.changes(bare).await?;
-        let changed: BTreeSet<OsString> = changes.into_iter().map(|change| change.path).collect();
+        let changed: BTreeSet<OsString> =
+            changes.iter().map(|change| change.path.clone()).collect();
         let named = refusal.names(&changed);
         if named.is_empty() {
             return Ok(false);
         }
-        self.refused.extend(named);
+        let refused = changes.into_iter().filter(|change| named.contains(&change.path));
+        self.refused.extend(refused.map(|change| (change.path, change.new.1)));
+        let why = |path: OsString| (path, refused_by_remote());
+        parcel.withheld.extend(named.into_iter().map(why));
+        let places = parcel.withheld.iter().map(|(path, _)| path.clone()).collect();
         let mut reduced = self.bare_copy(&parcel.whole.commit).await?;
-        self.squash(&mut reduced, &self.refused, parcel.wip).await?;
+        self.squash(&mut reduced, &places, parcel.wip).await?;
         parcel.reduced = Some(reduced);
         Ok(true)
+    }
+
+    /// How many commits the remote lacks.
+    async fn count(&self, bare: &Bare) -> Result<usize, GitError> {
+        let not = format!("^{}", self.known);
+        let commits = ["rev-list", "--max-count=2", &bare.commit, &not, "--"];
+        Ok(self.git.text(&bare.dir, commits).await?.lines().count())
     }
 
     /// Saves the work on a branch of its own: whole, else without what the remote refused, under
@@ -169,7 +200,7 @@ impl Checkout {
         patience: Patience,
     ) -> Result<Result<String, String>, GitError> {
         let mut refused = Vec::new();
-        let mut reduced = false;
+        let (mut reduced, mut rounds) = (false, 0);
         loop {
             let bare = match &parcel.reduced {
                 Some(bare) if reduced => bare,
@@ -190,7 +221,10 @@ impl Checkout {
                     break;
                 }
             }
-            if reduced || (parcel.reduced.is_none() && !self.reduce(parcel, &last).await?) {
+            // What was taken out for the branch is tried as it is; then as the remote says here.
+            let ready = !reduced && parcel.reduced.is_some();
+            rounds += 1;
+            if rounds > ROUNDS || (!ready && !self.reduce(parcel, &last).await?) {
                 refused.dedup();
                 return Ok(Err(refused.join("; ")));
             }
@@ -234,6 +268,9 @@ impl Checkout {
         if let Err(error) = self.git_inert(&rebase).await {
             // Back to our own commits; the rescue branch takes them.
             let _ = self.git_inert(&["rebase", "--abort"]).await;
+            if matches!(error, GitError::Hurried(_)) {
+                return Err(error);
+            }
             let text: String = error.stderr().lines().take(5).collect::<Vec<_>>().join("; ");
             return Ok(Err(format!("the work conflicts with what others pushed: {text}")));
         }
@@ -243,8 +280,9 @@ impl Checkout {
         self.known = theirs;
         self.remember(bare).await;
         let mut whole = self.bare_copy(&self.head).await?;
-        self.guard(&mut whole, parcel.wip).await?;
-        *parcel = Parcel { whole, reduced: None, wip: parcel.wip };
+        let mut withheld = std::mem::take(&mut parcel.withheld);
+        withheld.extend(self.guard(&mut whole, parcel.wip).await?);
+        *parcel = Parcel { withheld, ..Parcel::new(whole, parcel.wip) };
         Ok(Ok(()))
     }
 

@@ -41,7 +41,7 @@ impl Checkout {
     /// Pushes to the branch what was taken up, before anything else happens.
     pub(super) async fn push_adopted(&mut self) -> Result<(), Failure> {
         let whole = self.bare_copy(&self.head).await?;
-        let mut parcel = Parcel { whole, reduced: None, wip: false };
+        let mut parcel = Parcel::new(whole, false);
         match self.push(&mut parcel).await {
             Push::Pushed => {
                 let pushed = parcel.reduced.unwrap_or(parcel.whole);

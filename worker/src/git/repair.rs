@@ -2,18 +2,28 @@
 //! a HEAD somewhere else.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
+    io::Read,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use ralph_protocol::event::Level;
 
-use super::{Checkout, run::GitError};
+use super::{
+    Checkout,
+    run::GitError,
+    stage::{open, paths},
+};
 
 /// Largest file in `.git` that is believed, bytes; an index may be larger. Objects are not looked
 /// at: git reads no more of them than they say they hold.
 const MAX_OWN: u64 = 16 << 20;
 const MAX_INDEX: u64 = 1 << 30;
+
+/// The same in the repository of somebody else's that lies in the tree.
+const MAX_OTHER: u64 = MAX_INDEX;
 
 /// Files that git opens wherever they are in the tree, and the largest that it gets to read.
 const READ_BY_GIT: [&str; 3] = [".gitattributes", ".gitignore", ".gitmodules"];
@@ -34,6 +44,11 @@ impl Checkout {
     /// committed or left in the tree is thrown away, except what an aborted operation had staged.
     pub(super) async fn repair(&self) -> Result<(), GitError> {
         let git_dir = self.dir.join(".git");
+        if fs::symlink_metadata(&git_dir).is_ok_and(|kind| !kind.is_dir()) {
+            // What it leads to could be anything; a new one has all that was pushed.
+            let stderr = "`.git` is not a folder".to_owned();
+            return Err(GitError::Failed { command: "repair".to_owned(), stderr });
+        }
         self.remove_traps(&git_dir).await;
         // The agent is gone, so no lock has an owner.
         let locks = self.remove_locks();
@@ -52,7 +67,12 @@ impl Checkout {
             let left = git_dir.join(sign);
             let _ = if left.is_dir() { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
         }
-        self.attach_head().await
+        self.attach_head().await?;
+        if !git_dir.join("index").exists() {
+            // Without it every file counts as new, and one that is ignored as gone.
+            self.git_inert(&["read-tree", "HEAD"]).await?;
+        }
+        Ok(())
     }
 
     /// Removes locks whose owner is gone; returns how many.
@@ -72,25 +92,29 @@ impl Checkout {
             };
             self.journal.log(Level::Warn, text);
         }
+        // It would say that the rest is somewhere else.
+        if fs::remove_file(git_dir.join("commondir")).is_ok() {
+            let text = "`.git/commondir` was removed: the checkout's repository is all in `.git`";
+            self.journal.log(Level::Warn, text);
+        }
         // A file that is included may be anything anywhere.
-        for file in ["config", "config.worktree"].map(|name| git_dir.join(name)) {
-            if !file.exists() {
-                continue;
-            }
-            let file = file.to_string_lossy().into_owned();
-            let here = |args: &[&str]| -> Vec<String> {
-                let all = ["config", "--no-includes", "--file", &file];
-                all.iter().chain(args).map(|arg| (*arg).to_owned()).collect()
+        let mut files = vec![git_dir.join("config"), git_dir.join("config.worktree")];
+        let trees = fs::read_dir(git_dir.join("worktrees")).into_iter().flatten().flatten();
+        files.extend(trees.map(|entry| entry.path().join("config.worktree")));
+        for file in files.iter().filter(|file| file.exists()) {
+            let here = |args: &[&OsStr]| -> Vec<OsString> {
+                let all = ["config", "--no-includes", "--file"].map(OsStr::new);
+                all.iter().chain([&file.as_os_str()]).chain(args).map(OsString::from).collect()
             };
             let Some(folder) = self.dir.parent() else { continue };
-            let names = here(&["--name-only", "-z", "--get-regexp", r"^include(if)?\."]);
-            let Ok(names) = self.git.local(folder, names).await else { continue };
-            for name in String::from_utf8_lossy(&names).split('\0').filter(|name| !name.is_empty())
-            {
-                self.journal
-                    .log(Level::Warn, format!("`{name}` was removed from the git settings"));
+            let names = ["--name-only", "-z", "--get-regexp", r"^include(if)?\."].map(OsStr::new);
+            let Ok(names) = self.git.local(folder, here(&names)).await else { continue };
+            for name in paths(&names) {
+                let text = format!("`{}` was removed from the git settings", name.display());
+                self.journal.log(Level::Warn, text);
                 // A section that is named twice is gone the first time.
-                let _ = self.git.local(folder, here(&["--unset-all", name])).await;
+                let unset = here(&[OsStr::new("--unset-all"), name]);
+                let _ = self.git.local(folder, unset).await;
             }
         }
         if !git_dir.join("HEAD").exists() && git_dir.is_dir() {
@@ -98,32 +122,66 @@ impl Checkout {
         }
     }
 
-    /// HEAD on our branch, with the commits it had. The tree and the index stay as they are.
+    /// HEAD on our branch, with the commits it had. The tree and the index stay as they are, unless
+    /// HEAD was at commits beside those of the branch.
     async fn attach_head(&self) -> Result<(), GitError> {
         let wanted = format!("refs/heads/{}", self.branch);
         let on = self.git.text(&self.dir, ["symbolic-ref", "-q", "HEAD"]).await.ok();
-        let commit =
-            self.git.text(&self.dir, ["rev-parse", "-q", "--verify", "HEAD^{commit}"]).await;
-        let target = commit.unwrap_or_else(|_| self.head.clone());
+        let commit = async |name: &str| {
+            let name = format!("{name}^{{commit}}");
+            self.git.text(&self.dir, ["rev-parse", "-q", "--verify", &name]).await.ok()
+        };
+        let base = self.head.as_str();
+        // What the branch has, if that is ours.
+        let tip = match commit(&wanted).await {
+            Some(tip) if self.is_ancestor(base, &tip).await => Some(tip),
+            _ => None,
+        };
+        let ours = tip.clone().unwrap_or_else(|| base.to_owned());
+        let target = commit("HEAD").await.unwrap_or_else(|| ours.clone());
         if on.as_deref() != Some(&wanted) {
-            let was = on.unwrap_or_else(|| "no branch".to_owned());
+            let was = on.clone().unwrap_or_else(|| "no branch".to_owned());
+            if tip.is_some() && !self.is_ancestor(&ours, &target).await {
+                self.keep_beside(&target).await;
+                if self.go_back().await {
+                    let text = format!("the agent left HEAD on {was}; `{}` goes on", self.branch);
+                    self.journal.log(Level::Warn, text);
+                    return Ok(());
+                }
+                self.keep_beside(&ours).await;
+            }
             let text = format!("the agent left HEAD on {was}; its commits go to `{}`", self.branch);
             self.journal.log(Level::Warn, text);
             self.git.local(&self.dir, ["update-ref", &wanted, &target]).await?;
             self.git.local(&self.dir, ["symbolic-ref", "HEAD", &wanted]).await?;
-        } else if self.git.local(&self.dir, ["rev-parse", "-q", "--verify", "HEAD"]).await.is_err()
-        {
+        } else if commit("HEAD").await.is_none() {
             self.git.local(&self.dir, ["update-ref", &wanted, &target]).await?;
         }
         // History that was rewritten would need a forced push: its tree becomes a commit on top.
-        let base = self.head.as_str();
-        let kept = ["merge-base", "--is-ancestor", base, &target];
-        if self.git.local(&self.dir, kept).await.is_err() {
+        if !self.is_ancestor(base, &target).await {
             let text = "the agent rewrote commits that were already pushed; its tree is kept as a new commit";
             self.journal.log(Level::Warn, text);
             self.git.local(&self.dir, ["update-ref", &wanted, base]).await?;
         }
         Ok(())
+    }
+
+    async fn is_ancestor(&self, one: &str, other: &str) -> bool {
+        self.git.local(&self.dir, ["merge-base", "--is-ancestor", one, other]).await.is_ok()
+    }
+
+    /// A branch for commits that may have none: it is looked at with the others.
+    async fn keep_beside(&self, commit: &str) {
+        let name = format!("refs/heads/left-{commit:.8}");
+        let _ = self.git.local(&self.dir, ["update-ref", &name, commit]).await;
+    }
+
+    /// Puts the branch's files into the tree again, with what is not committed on top. Whether that
+    /// worked.
+    async fn go_back(&self) -> bool {
+        // Files that are staged would stop it.
+        self.git_inert(&["reset", "-q", "--mixed"]).await.is_ok()
+            && self.git_inert(&["checkout", "-q", "-m", &self.branch, "--"]).await.is_ok()
     }
 }
 
@@ -133,10 +191,14 @@ fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
     let mut traps = Vec::new();
     walk(git_dir, |path, kind, entry| {
         let below = path.strip_prefix(git_dir).unwrap_or(path);
-        let most = match below.iter().next().and_then(|name| name.to_str()) {
-            Some("hooks") => return false,
-            Some("objects" | "lfs" | "modules") => u64::MAX,
-            Some("index") => MAX_INDEX,
+        let mut names = below.iter().map(|name| name.to_str().unwrap_or_default());
+        let most = match (names.next(), names.next()) {
+            (Some("hooks"), _) => return false,
+            // Where other objects are: git reads all of it.
+            (Some("objects"), Some("info")) => MAX_OWN,
+            (Some("objects" | "lfs"), _) => u64::MAX,
+            (Some("modules"), _) if names.any(|name| name == "objects") => u64::MAX,
+            (Some("modules" | "index"), _) => MAX_INDEX,
             _ => MAX_OWN,
         };
         if !kind.is_dir() && (!kind.is_file() || size(entry) > most) {
@@ -150,13 +212,46 @@ fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
 /// The same for what git opens in the tree. It does not follow links there.
 pub(super) fn traps_in_tree(dir: &Path) -> Vec<PathBuf> {
     let mut traps = Vec::new();
+    let own = dir.join(".git");
     walk(dir, |path, kind, entry| {
+        if entry.file_name() == ".git" && path != own {
+            // Git looks whether it is a repository.
+            traps.extend(traps_in_other(&repository(path)));
+            return false;
+        }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let trap = !kind.is_dir() && !kind.is_symlink() && READ_BY_GIT.contains(&name);
         if trap && (!kind.is_file() || size(entry) > MAX_READ) {
             traps.push(path.to_path_buf());
         }
         kind.is_dir() && name != ".git"
+    });
+    traps
+}
+
+/// The git folder of a repository in the tree: the one that a `.git` file names, else `.git`.
+fn repository(path: &Path) -> PathBuf {
+    let mut bytes = Vec::new();
+    let read = open(path).and_then(|file| file.take(8 << 10).read_to_end(&mut bytes));
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match line.strip_prefix(b"gitdir: ").filter(|_| read.is_ok()) {
+        Some(to) => path.with_file_name("").join(OsStr::from_bytes(to)),
+        None => path.to_path_buf(),
+    }
+}
+
+/// The same in another repository's folder, which is not ours: links there that lead to a file or a
+/// folder stay. Git looks at its references only.
+fn traps_in_other(git_dir: &Path) -> Vec<PathBuf> {
+    let mut traps = Vec::new();
+    walk(git_dir, |path, kind, entry| {
+        let fits =
+            |meta: fs::Metadata| meta.is_dir() || (meta.is_file() && meta.len() <= MAX_OTHER);
+        if !kind.is_dir() && !fs::metadata(path).is_ok_and(fits) {
+            traps.push(path.to_path_buf());
+        }
+        let name = entry.file_name();
+        kind.is_dir() && !["hooks", "lfs", "objects"].iter().any(|other| name == *other)
     });
     traps
 }
@@ -193,4 +288,29 @@ fn remove_locks(dir: &Path, depth: u32) -> u32 {
         }
     }
     removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_reads_whole_is_not_endless() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, trap) in [
+            ("objects/info/alternates", true),
+            ("objects/pack/a.pack", false),
+            ("modules/m/HEAD", true),
+            ("modules/m/objects/pack/a.pack", false),
+            ("packed-refs", true),
+            ("hooks/h", false),
+        ] {
+            let whole = dir.path().join(path);
+            fs::create_dir_all(whole.parent().unwrap()).unwrap();
+            fs::File::create(&whole).unwrap().set_len(1 << 40).unwrap();
+            let found = traps_in_git(dir.path());
+            assert_eq!(found, if trap { vec![whole.clone()] } else { vec![] }, "{path}");
+            fs::remove_file(whole).unwrap();
+        }
+    }
 }

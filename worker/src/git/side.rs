@@ -2,7 +2,7 @@
 //! to branches beside the rescue branch, and the agent is told.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Read,
     os::unix::ffi::OsStrExt,
@@ -17,18 +17,26 @@ use super::{
     push::Parcel,
     repair::traps_in_tree,
     run::{Git, GitError, Patience, REMOTE_TIMEOUT},
-    stage::{Rules, Tree, open, paths},
+    stage::{Tree, open, paths},
 };
 use crate::machine::SaveOrder;
 
-/// Most of them that one checkpoint looks at.
+/// Most of them that one checkpoint pushes.
 const MOST: usize = 20;
 
 /// Longest name of one in a branch's name.
 const MAX_NAME: usize = 60;
 
-/// What was pushed, by name.
-pub(super) type Sides = BTreeMap<String, String>;
+/// What was found beside the branch.
+#[derive(Debug, Default)]
+pub(super) struct Sides {
+    /// Commits that are pushed, or that the remote or the branch had anyway.
+    done: BTreeSet<String>,
+    /// Commits that could not be pushed, and of which the agent was told.
+    failed: BTreeSet<String>,
+    /// The last commit made of a working tree, by its git folder.
+    trees: BTreeMap<PathBuf, String>,
+}
 
 /// Work beside the branch.
 struct Side {
@@ -43,24 +51,36 @@ impl Checkout {
     /// Pushes what the remote does not have and the run's branch does not hold. Says what is new.
     pub(super) async fn save_sides(&mut self, order: &SaveOrder) -> Option<String> {
         let mut lines = Vec::new();
-        for side in self.sides(order).await {
-            if self.sides.get(&side.name) == Some(&side.commit) || !self.is_new(&side.commit).await
-            {
+        let mut looked_at = 0;
+        let mut sides = self.sides(order).await;
+        sides.retain(|side| !self.sides.done.contains(&side.commit));
+        for side in &sides {
+            if !self.is_new(&side.commit).await {
+                self.sides.done.insert(side.commit.clone());
                 continue;
             }
-            let line = match self.push_side(&side, order).await {
+            looked_at += 1;
+            if looked_at > MOST {
+                let text = format!(
+                    "more than {MOST} branches and stashes are new beside the work; the others are looked at next time"
+                );
+                self.journal.log(Level::Warn, text);
+                break;
+            }
+            match self.push_side(side, order).await {
                 Ok(branch) => {
-                    self.sides.insert(side.name, side.commit);
+                    self.sides.done.insert(side.commit.clone());
                     self.journal.log(Level::Warn, format!("{} is saved on `{branch}`", side.what));
-                    format!("- {} (saved on `{branch}`)", side.what)
+                    lines.push(format!("- {} (saved on `{branch}`)", side.what));
                 }
                 Err(error) => {
                     let text = format!("{} could not be saved: {error}", side.what);
                     self.journal.log(Level::Error, text);
-                    format!("- {} (it could not be saved)", side.what)
+                    if self.sides.failed.insert(side.commit.clone()) {
+                        lines.push(format!("- {} (it could not be saved)", side.what));
+                    }
                 }
-            };
-            lines.push(line);
+            }
         }
         (!lines.is_empty()).then(|| {
             format!(
@@ -73,16 +93,19 @@ impl Checkout {
 
     /// Everything there is, with what is uncommitted in other working trees first: it holds the
     /// branch it was made on.
-    async fn sides(&self, order: &SaveOrder) -> Vec<Side> {
+    async fn sides(&mut self, order: &SaveOrder) -> Vec<Side> {
         let mut sides = Vec::new();
         for (git_dir, tree) in self.worktrees() {
             let name = git_dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
             match self.commit_worktree(&git_dir, &tree, order).await {
-                Ok(commit) => sides.push(Side {
-                    what: format!("the working tree `{}`", tree.display()),
-                    name: format!("worktree-{name}"),
-                    commit,
-                }),
+                Ok(commit) => {
+                    self.sides.trees.insert(git_dir, commit.clone());
+                    sides.push(Side {
+                        what: format!("the working tree `{}`", tree.display()),
+                        name: format!("worktree-{name}"),
+                        commit,
+                    });
+                }
                 Err(error) => {
                     let text = format!("the working tree `{}`: {error}", tree.display());
                     self.journal.log(Level::Warn, text);
@@ -112,12 +135,6 @@ impl Checkout {
                 commit: commit.to_owned(),
             });
         }
-        let more = sides.len().saturating_sub(MOST);
-        if more > 0 {
-            let text = format!("{more} branches and stashes beside the work are not looked at");
-            self.journal.log(Level::Warn, text);
-            sides.truncate(MOST);
-        }
         for side in &mut sides {
             side.name = self.plain(&side.name);
         }
@@ -128,9 +145,14 @@ impl Checkout {
     /// remote has.
     async fn is_new(&self, commit: &str) -> bool {
         let not = ["--not", "HEAD", &self.known, "--remotes"];
-        let saved = self.sides.values().map(String::as_str);
-        let args: Vec<&str> =
-            ["rev-list", "-1", commit].into_iter().chain(not).chain(saved).chain(["--"]).collect();
+        let saved = self.sides.done.iter().map(String::as_str);
+        // A new `.git` does not have all that was saved.
+        let args: Vec<&str> = ["rev-list", "-1", "--ignore-missing", commit]
+            .into_iter()
+            .chain(not)
+            .chain(saved)
+            .chain(["--"])
+            .collect();
         let left = self.git.text(&self.dir, args).await;
         left.is_ok_and(|left| !left.is_empty()) && !self.store_has(commit).await
     }
@@ -147,7 +169,7 @@ impl Checkout {
     async fn push_side(&mut self, side: &Side, order: &SaveOrder) -> Result<String, GitError> {
         let mut whole: Bare = self.bare_copy(&side.commit).await?;
         self.guard(&mut whole, order.wip).await?;
-        let mut parcel = Parcel { whole, reduced: None, wip: order.wip };
+        let mut parcel = Parcel::new(whole, order.wip);
         let patience = Patience::UntilHurried(REMOTE_TIMEOUT);
         let mut refused = String::new();
         // The second name is for a side that was rewritten.
@@ -204,13 +226,24 @@ impl Checkout {
         let git: Git = self.git.early().elsewhere(tree.to_path_buf(), git_dir.to_path_buf());
         let there = Tree { git: &git, dir: tree };
         let head = git.text(tree, ["rev-parse", "-q", "--verify", "HEAD^{commit}"]).await?;
-        let rules = Rules { limits: self.limits, refused: &self.refused };
-        let (_, written) = there.stage(rules).await?;
+        let (_, written) = there.stage(self.limits).await?;
         if written == git.text(tree, ["rev-parse", "HEAD^{tree}"]).await? {
             return Ok(head);
         }
         let message = super::ledger::message(&self.run, &order.ledger, true);
-        git.text(tree, ["commit-tree", "-p", &head, "-m", &message, &written]).await
+        let mut args = vec!["commit-tree", "-p", &head, "-m", &message];
+        if let Some(last) = self.sides.trees.get(git_dir) {
+            let last_tree = git.text(tree, ["rev-parse", &format!("{last}^{{tree}}")]).await;
+            if last_tree.as_ref() == Ok(&written) {
+                return Ok(last.clone());
+            }
+            if last_tree.is_ok() && *last != head {
+                // So that the same branch can take it.
+                args.extend(["-p", last]);
+            }
+        }
+        args.push(&written);
+        git.text(tree, args).await
     }
 }
 

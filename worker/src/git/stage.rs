@@ -27,17 +27,12 @@ pub const MAX_FILE: u64 = 50 << 20;
 /// What git does by itself with text, as a merge driver (gitattributes(5)).
 const PLAIN_MERGE: &str = "git merge-file --marker-size=%L %A %O %B";
 
+/// Links to other repositories are never left out of a difference, whatever `.gitmodules` says.
+pub(super) const LINKS: &str = "--ignore-submodules=none";
+
 /// What must not be committed: (path, why), sorted. A path that ends in `/` is a folder; an empty
 /// one is a commit's message.
 pub(super) type Findings = Vec<(OsString, String)>;
-
-/// What bounds a commit.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rules<'a> {
-    pub(super) limits: CommitLimits,
-    /// What the remote has refused.
-    pub(super) refused: &'a BTreeSet<OsString>,
-}
 
 /// A working tree and the git that works in it.
 #[derive(Debug, Clone, Copy)]
@@ -81,29 +76,48 @@ impl Tree<'_> {
     }
 
     /// Stages every change but what must not be committed. Returns what that is, and the tree of all
-    /// that is staged. Links to other repositories are left as they were: their commits exist
-    /// nowhere else, so a link to them would be broken for everyone.
-    pub(super) async fn stage(&self, rules: Rules<'_>) -> Result<(Findings, String), GitError> {
+    /// that is staged. Links to other commits of other repositories are left as they were: those
+    /// commits may exist nowhere else, so a link to them would be broken for everyone.
+    pub(super) async fn stage(&self, limits: CommitLimits) -> Result<(Findings, String), GitError> {
         let inert = self.inert_drivers().await;
-        let (changed, gone, mut left) = self.changes(&inert, rules).await?;
+        let (changed, gone, mut left) = self.changes(&inert, limits).await?;
+        // In portions: when there is no more time, what came before counts. What a file was moved
+        // from goes last, so that it is never in neither place.
+        for some in portions(&changed) {
+            let some = some.iter().map(|file| file.path.as_os_str()).collect();
+            self.update(&inert, &["--add", "--replace"], some, &mut left).await?;
+        }
         let gone = gone.iter().map(|path| path.as_os_str()).collect();
         self.update(&inert, &["--force-remove"], gone, &mut left).await?;
-        let changed = changed.iter().map(|file| file.path.as_os_str()).collect();
-        self.update(&inert, &["--add", "--replace"], changed, &mut left).await?;
 
+        // What stays out for its size stays as it was, also where the index has nothing of it.
+        let why = too_many(limits);
+        let large: Vec<&OsStr> =
+            left.iter().filter(|(_, w)| *w == why).map(|(path, _)| path.as_os_str()).collect();
+        if !large.is_empty() {
+            self.reset(&inert, large).await?;
+        }
         let mut tree = self.written().await?;
-        let differs = ["diff-tree", "-r", "-z", "--no-renames", "HEAD", &tree];
+        let differs = ["diff-tree", "-r", "-z", "--no-renames", LINKS, "HEAD", &tree];
         let links = changed_links(&self.git.local(self.dir, differs).await?);
         if !links.is_empty() {
-            let reset = ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", "HEAD"];
-            let list = list(links.iter().map(OsString::as_os_str));
-            self.git.fed_with(self.dir, inert, reset, list).await?;
+            self.reset(&inert, links.iter().map(OsString::as_os_str)).await?;
             left.extend(links.into_iter().map(|path| (path, own_repository())));
             tree = self.written().await?;
         }
         left.sort();
         left.dedup();
         Ok((left, tree))
+    }
+
+    /// Puts these paths into the index as HEAD has them.
+    async fn reset<'a>(
+        &self,
+        inert: &[Setting],
+        paths: impl IntoIterator<Item = &'a OsStr>,
+    ) -> Result<(), GitError> {
+        let reset = ["reset", "-q", "--pathspec-from-file=-", "--pathspec-file-nul", "HEAD"];
+        self.git.fed_with(self.dir, inert.to_vec(), reset, list(paths)).await.map(drop)
     }
 
     /// The tree of what is staged.
@@ -118,16 +132,12 @@ impl Tree<'_> {
     async fn changes(
         &self,
         inert: &[Setting],
-        rules: Rules<'_>,
+        limits: CommitLimits,
     ) -> Result<(Vec<Changed>, BTreeSet<OsString>, Findings), GitError> {
         let (mut found, mut left) = (Vec::new(), Findings::new());
         let (mut gone, mut large) = (BTreeSet::new(), Vec::new());
         let mut folders = BTreeMap::new();
         for (path, is_new) in self.candidates(inert).await? {
-            if is_within(&path, rules.refused).is_some() {
-                left.push((path, refused_by_remote()));
-                continue;
-            }
             match look(self.dir, &path, &mut folders) {
                 Found::File(size) if size > MAX_FILE => large.push(Changed { path, size, is_new }),
                 Found::File(size) => found.push(Changed { path, size, is_new }),
@@ -138,12 +148,12 @@ impl Tree<'_> {
                 Found::Unfit(why) => left.push((path, why)),
             }
         }
-        let known = if large.is_empty() && total(&found) <= rules.limits.bytes {
+        let known = if large.is_empty() && total(&found) <= limits.bytes {
             Vec::new()
         } else {
             self.sizes(&gone).await?
         };
-        let pointers = self.pointers(&large, &found, rules).await?;
+        let pointers = self.pointers(&large, &found, limits).await?;
         for file in large {
             // A file that was moved has been pushed before.
             if known.contains(&file.size) || pointers.contains(&file.path) {
@@ -153,18 +163,24 @@ impl Tree<'_> {
             }
         }
         // What takes the place of other files adds less.
-        let limits = CommitLimits {
-            bytes: rules.limits.bytes.saturating_add(known.iter().sum()),
-            files: rules.limits.files.saturating_add(gone.len() as u64),
+        let all = CommitLimits {
+            bytes: limits.bytes.saturating_add(known.iter().sum()),
+            files: limits.files.saturating_add(gone.len() as u64),
         };
         let sizes = found.iter().map(|file| {
             let size = if pointers.contains(&file.path) { 0 } else { file.size };
             (file.path.as_os_str(), size, file.is_new)
         });
-        let out = too_much(sizes, limits);
+        let out = too_much(sizes, all);
         if !out.is_empty() {
+            // What was moved there, by its name, stays where it was.
+            let is_out = |file: &&Changed| is_within(&file.path, &out).is_some();
+            let name = |path: &OsString| Path::new(path).file_name().map(OsStr::to_owned);
+            let moved: BTreeSet<_> =
+                found.iter().filter(is_out).map(|file| name(&file.path)).collect();
+            gone.retain(|path| !moved.contains(&name(path)));
             found.retain(|file| is_within(&file.path, &out).is_none());
-            left.extend(out.into_iter().map(|place| (place, too_many(rules.limits))));
+            left.extend(out.into_iter().map(|place| (place, too_many(limits))));
         }
         Ok((found, gone, left))
     }
@@ -174,9 +190,9 @@ impl Tree<'_> {
         &self,
         large: &[Changed],
         small: &[Changed],
-        rules: Rules<'_>,
+        limits: CommitLimits,
     ) -> Result<BTreeSet<OsString>, GitError> {
-        if large.is_empty() && total(small) <= rules.limits.bytes {
+        if large.is_empty() && total(small) <= limits.bytes {
             return Ok(BTreeSet::new());
         }
         let files = large.iter().chain(small).filter(|file| file.size <= MAX_LFS_FILE);
@@ -248,6 +264,22 @@ impl Tree<'_> {
         }
         Ok(())
     }
+}
+
+/// Files one after the other, as many at a time as git adds in some seconds.
+fn portions(files: &[Changed]) -> Vec<&[Changed]> {
+    const BYTES: u64 = 16 << 20;
+    const FILES: usize = 2_000;
+    let (mut portions, mut begin, mut bytes) = (Vec::new(), 0, 0);
+    for (end, file) in files.iter().enumerate() {
+        if end > begin && (end - begin == FILES || bytes + file.size > BYTES) {
+            portions.push(&files[begin..end]);
+            (begin, bytes) = (end, 0);
+        }
+        bytes += file.size;
+    }
+    portions.push(&files[begin..]);
+    portions
 }
 
 fn total(files: &[Changed]) -> u64 {
@@ -327,14 +359,15 @@ pub(super) fn list<'a>(paths: impl IntoIterator<Item = &'a OsStr>) -> Vec<u8> {
     paths.into_iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect()
 }
 
-/// Paths of changed gitlinks (mode 160000) in `diff-index --raw -z`.
+/// Paths of gitlinks (mode 160000) to other commits than before, in `diff-index --raw -z`. One that
+/// was removed needs no commit, and one that was moved leads to where it led.
 fn changed_links(raw: &[u8]) -> Vec<OsString> {
-    let is_link = |mode: &str| mode == "160000";
-    let changes = Change::all(raw).into_iter();
-    changes
-        .filter(|change| is_link(&change.old.0) || is_link(&change.new.0))
-        .map(|change| change.path)
-        .collect()
+    let changes = Change::all(raw);
+    let link = |(mode, id): &(String, String)| (mode == "160000").then(|| id.clone());
+    let before: BTreeSet<String> = changes.iter().filter_map(|c| link(&c.old)).collect();
+    let is_other = |id: String| !before.contains(&id);
+    let other = changes.into_iter().filter(|change| link(&change.new).is_some_and(is_other));
+    other.map(|change| change.path).collect()
 }
 
 /// A line of `diff-tree -r -z` or `diff-index --raw -z`:
@@ -370,12 +403,24 @@ mod tests {
 
     #[test]
     fn changed_links_are_found() {
-        let raw = b":100644 100644 a b M\0file\0:000000 160000 0 c A\0sub module\0:160000 160000 a b M\0z\xff\0";
+        let raw = b":100644 100644 a b M\0file\0:000000 160000 0 c A\0sub module\0:160000 160000 a b M\0z\xff\0:160000 000000 d 0 D\0old\0:000000 160000 0 d A\0moved\0";
         assert_eq!(
             changed_links(raw),
             ["sub module".into(), OsString::from_vec(b"z\xff".to_vec())]
         );
         assert!(changed_links(b"").is_empty());
+    }
+
+    #[test]
+    fn portions_hold_every_file_once() {
+        let file = |size| Changed { path: OsString::new(), size, is_new: true };
+        let lengths = |sizes: &[u64]| {
+            let files: Vec<Changed> = sizes.iter().copied().map(file).collect();
+            portions(&files).into_iter().map(<[_]>::len).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(&[]), [0]);
+        assert_eq!(lengths(&[1, 40 << 20, 1, 1]), [1, 1, 2]);
+        assert_eq!(lengths(&vec![1; 4_500]), [2_000, 2_000, 500]);
     }
 
     #[test]

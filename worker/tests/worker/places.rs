@@ -265,9 +265,147 @@ fn work_beside_the_branch_is_saved_and_the_agent_is_told() {
         let uncommitted = (what == "a working tree").then_some("3\n");
         assert_eq!(fixture.file(&branch, "t").as_deref(), uncommitted, "{what}");
         // Once is enough.
-        let branches = fixture.remote_git(&["branch", "--list", "ralph/rescue/*"]);
-        assert_eq!(branches.lines().count(), 1, "{what}: {branches}");
+        assert_eq!(rescued(&fixture), [branch], "{what}");
     }
+}
+
+/// Every rescue branch of the remote, below any prefix.
+fn rescued(fixture: &Fixture) -> Vec<String> {
+    let branches = fixture.remote_git(&["for-each-ref", "--format=%(refname:short)"]);
+    branches.lines().filter(|name| name.contains("rescue")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_branch_beside_the_work_is_saved_and_named_once() {
+    let mut fixture = Fixture::new();
+    // Two whose names become the same, after many that hold nothing new; more than one checkpoint
+    // pushes.
+    let script = "for i in $(seq 30); do git branch a$i; done; for b in b/1 b-1 $(seq 30); do \
+         git checkout -q -b $b origin/main && echo $b > s && git add s && git commit -qm $b || exit 1; \
+         done; git checkout -q ralph/docs";
+    let tell = json!({"text": "prompt was: {prompt}"});
+    fixture.calls(json!([
+        [write("a", "1"), sh(script)],
+        [tell, write("b", "2")],
+        [tell, write("c", "3")],
+        [tell, write("d", "4"), progress(true)],
+    ]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(rescued(&fixture).len(), 32, "{done:#?}");
+    let prompts: Vec<_> = done.of("agent.text");
+    let named = |name: &str| {
+        let line = format!("the branch `{name}`");
+        prompts.iter().filter(|p| p["text"].as_str().unwrap().contains(&line)).count()
+    };
+    for name in ["b/1", "b-1", "1", "30"] {
+        assert_eq!(named(name), 1, "{name}: {done:#?}");
+    }
+}
+
+#[test]
+fn a_working_tree_that_goes_on_stays_on_one_branch() {
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([
+        [write("a", "1"), sh("git worktree add -q --detach ../wt && echo 1 > ../wt/s")],
+        [sh("echo 2 > ../wt/s")],
+        [write("b", "2")],
+        [write("c", "3"), progress(true)],
+    ]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let branch = format!("{}-worktree-wt", rescue());
+    assert_eq!(rescued(&fixture), std::slice::from_ref(&branch), "{done:#?}");
+    assert_eq!(fixture.file(&branch, "s").as_deref(), Some("2\n"));
+}
+
+#[test]
+fn what_the_remote_refused_is_pushed_when_it_is_right() {
+    let secret = write("conf/keys.py", "BAD");
+    let good = write("conf/keys.py", "good");
+    for (what, first, second) in [
+        ("in the next iteration", json!([secret]), json!([good])),
+        (
+            "in the next commit",
+            json!([secret, {"commit": "one"}, good, {"commit": "two"}]),
+            json!([]),
+        ),
+    ] {
+        let mut fixture = Fixture::new();
+        fixture.hook(
+            "pre-receive",
+            "#!/bin/sh\nwhile read old new ref; do for c in $(git rev-list $new --not --all); do\n\
+             git show $c:conf/keys.py 2>/dev/null | grep -q BAD && \
+             { echo 'a secret in conf/keys.py:1' >&2; exit 1; }\ndone; done; exit 0\n",
+        );
+        fixture.calls(json!([first, second, [write("last", "1"), progress(true)]]));
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+        assert_eq!(
+            fixture.file("ralph/docs", "conf/keys.py").as_deref(),
+            Some("good"),
+            "{what}: {done:#?}"
+        );
+        assert_eq!(rescued(&fixture), [""; 0], "{what}");
+    }
+}
+
+#[test]
+fn a_head_at_other_commits_takes_no_work_away() {
+    let own = "git config user.name x; git config user.email x; echo 2 > own; git add own; git commit -qm own";
+    for (what, script) in [
+        ("at an older commit", format!("{own}; git checkout -q --detach origin/main")),
+        ("on another branch", format!("{own}; git checkout -q -b other origin/main")),
+        ("on no commit", format!("{own}; git checkout -q --orphan other")),
+        (
+            "with a commit of its own",
+            format!(
+                "{own}; git checkout -q --detach origin/main; echo 3 > third; git add third; git commit -qm third"
+            ),
+        ),
+        (
+            "with a file that is in the way",
+            format!("{own}; git checkout -q --detach origin/main; echo mine > own"),
+        ),
+    ] {
+        let mut fixture = Fixture::new();
+        let steps = json!([sh(&script), write("loose", "1")]);
+        fixture.calls(json!([[write("kept", "1")], steps, [write("last", "1"), progress(true)]]));
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+        let everywhere = |path: &str, text: &str| {
+            let beside = rescued(&fixture);
+            let mut branches = beside.iter().map(String::as_str).chain(["ralph/docs"]);
+            branches.any(|branch| fixture.file(branch, path).as_deref() == Some(text))
+        };
+        assert!(everywhere("own", "2\n"), "{what}: {done:#?}");
+        assert!(everywhere("loose", "1"), "{what}: {done:#?}");
+        if what == "with a commit of its own" {
+            assert!(everywhere("third", "3\n"), "{what}: {done:#?}");
+        }
+        if what == "with a file that is in the way" {
+            assert!(everywhere("own", "mine\n"), "{what}: {done:#?}");
+        } else {
+            assert_eq!(fixture.file("ralph/docs", "kept").as_deref(), Some("1"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_index_removes_nothing() {
+    let mut fixture = Fixture::new();
+    let files: Vec<(String, String)> =
+        (0..60).map(|n| (format!("lib/{n}"), format!("{n}\n"))).collect();
+    let mut files: Vec<_> = files.iter().map(|(p, text)| (p.as_str(), text.as_str())).collect();
+    files.push(("kept.log", "1"));
+    fixture.seed("main", &files);
+    fixture.seed("main", &[(".gitignore", "*.log\n")]);
+    fixture.set(env::MAX_COMMIT_FILES, "50");
+    let done = then_complete(&mut fixture, json!([sh("rm .git/index"), write("a", "1")]));
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"));
+    assert_eq!(fixture.file("ralph/docs", "lib/59").as_deref(), Some("59\n"));
+    assert_eq!(fixture.file("ralph/docs", "kept.log").as_deref(), Some("1"));
 }
 
 #[test]
@@ -328,6 +466,27 @@ fn a_folder_that_is_moved_is_not_too_large() {
     assert_eq!(done.exit(), 0, "{done:#?}");
     assert_eq!(fixture.file("ralph/docs", "vendor/59").as_deref(), Some("59\n"));
     assert_eq!(fixture.file("ralph/docs", "lib/59"), None);
+}
+
+#[test]
+fn what_is_withheld_for_its_size_is_not_taken_away_elsewhere() {
+    for (what, script) in [
+        ("moved, with new files", "mv lib new; for i in $(seq 60); do echo x$i > new/n$i; done"),
+        ("taken out of the index", "git rm -rq --cached lib"),
+    ] {
+        let mut fixture = Fixture::new();
+        let files: Vec<(String, String)> =
+            (0..60).map(|n| (format!("lib/{n}"), format!("{n}\n"))).collect();
+        let mut files: Vec<_> = files.iter().map(|(p, text)| (p.as_str(), text.as_str())).collect();
+        files.push(("old", "1"));
+        fixture.seed("main", &files);
+        fixture.set(env::MAX_COMMIT_FILES, "50");
+        let done = then_complete(&mut fixture, json!([sh(script), sh("rm old"), write("a", "1")]));
+        assert_eq!(done.exit(), 0, "{what}: {done:#?}");
+        assert_eq!(fixture.file("ralph/docs", "lib/59").as_deref(), Some("59\n"), "{what}");
+        assert_eq!(fixture.file("ralph/docs", "a").as_deref(), Some("1"), "{what}");
+        assert_eq!(fixture.file("ralph/docs", "old"), None, "{what}");
+    }
 }
 
 #[test]

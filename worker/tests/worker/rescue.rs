@@ -56,6 +56,21 @@ fn the_next_attempt_takes_up_what_was_rescued() {
 }
 
 #[test]
+fn work_that_is_taken_up_and_put_on_others_leaves_the_objects_in_use() {
+    let mut fixture = Fixture::new();
+    fixture.calls(json!([[write("never", "x")], [write("b", "2"), progress(true)]]));
+    rescued(&fixture, &[("a", "1")]);
+    fixture.seed("ralph/docs", &[("x", "1")]);
+    fixture.set(env::RUN, run_id(2));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    for (path, text) in [("a", "1"), ("b", "2"), ("x", "1")] {
+        assert_eq!(fixture.file("ralph/docs", path).as_deref(), Some(text), "{path}");
+    }
+    assert!(!done.text().contains("objects were touched"), "{done:#?}");
+}
+
+#[test]
 fn a_commit_that_names_a_run_of_the_future_hides_no_rescued_work() {
     for run in ["7ZZZZZZZZZZZZZZZZZZZZZZZZZ-9999", "01M7ZZZZZZ0000000000000001-0001", &run_id(2)] {
         let mut fixture = Fixture::new();

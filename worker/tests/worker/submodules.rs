@@ -146,3 +146,24 @@ fn submodules_outlive_a_new_git_folder() {
         assert!(!kept || there || script == "rm -rf deps", "{script}: {}", done.text());
     }
 }
+
+#[test]
+fn a_submodule_can_be_removed_and_moved() {
+    for (script, now) in [("git rm -qf deps/lib", None), ("git mv deps/lib lib", Some("lib"))] {
+        let mut fixture = fixture();
+        fixture.calls(json!([
+            [{"run": ["sh", "-c", script]}, write("a", "1")],
+            [write("b", "2"), progress(true)],
+        ]));
+        let done = fixture.run();
+        assert_eq!(done.exit(), 0, "{script}: {done:#?}");
+        assert_eq!(linked(&fixture, "ralph/docs"), "", "{script}: {done:#?}");
+        let tree = fixture.tree("ralph/docs");
+        let links: Vec<_> = tree.lines().filter(|line| line.starts_with("160000")).collect();
+        assert_eq!(links.len(), now.iter().count(), "{script}: {links:?}");
+        let said = fixture.file("ralph/docs", ".gitmodules").unwrap_or_default();
+        let path = now.map(|path| format!("path = {path}\n"));
+        assert!(path.is_none_or(|path| said.contains(&path)), "{script}: {said}");
+        assert!(!said.contains("path = deps/lib"), "{script}: {said}");
+    }
+}

@@ -11,7 +11,7 @@ fn sh(script: &str) -> Value {
 }
 
 /// What git would wait for, or read for ever, with or without a write permission.
-const TRAPS: [(&str, &str); 12] = [
+const TRAPS: [(&str, &str); 18] = [
     (
         "exclude file",
         "rm -f .git/info/exclude; mkdir -p .git/info; mkfifo -m 0200 .git/info/exclude; head -c 60000000 /dev/zero > big.bin",
@@ -30,6 +30,24 @@ const TRAPS: [(&str, &str); 12] = [
     ("endless ignore file", "truncate -s 1T .gitignore"),
     ("endless HEAD", "truncate -s 1T .git/HEAD"),
     ("packed references", "rm -f .git/packed-refs; mkfifo .git/packed-refs"),
+    (
+        "settings included on a condition that is not text",
+        "mkfifo ../fifo; printf '[includeIf \"onbranch:[!\\377]*/**\"]\\n\\tpath = %s\\n' $PWD/../fifo >> .git/config",
+    ),
+    ("HEAD of a repository in the tree", "git init -q x; rm x/.git/HEAD; mkfifo x/.git/HEAD"),
+    ("a repository in the tree that is elsewhere", "git init -q x; mkfifo x/.git/commondir"),
+    (
+        "HEAD of a repository that a file names",
+        "git init -q --separate-git-dir=../y x; rm ../y/HEAD; mkfifo ../y/HEAD",
+    ),
+    (
+        "a git folder elsewhere",
+        "mv .git ../e; echo gitdir: $PWD/../e > .git; rm -rf ../e/info; mkdir ../e/info; mkfifo ../e/info/exclude",
+    ),
+    (
+        "a part of the git folder elsewhere",
+        "cp -r .git ../e; rm -rf ../e/info; mkdir ../e/info; mkfifo ../e/info/exclude; echo $PWD/../e > .git/commondir",
+    ),
 ];
 
 #[test]
@@ -90,6 +108,18 @@ fn a_link_to_another_repository_that_is_named_like_a_credential_is_not_pushed() 
     assert_eq!(fixture.file("ralph/docs", "b").as_deref(), Some("2"));
     assert!(!fixture.tree("ralph/docs").contains("160000"));
     fixture.assert_no_secret_in_the_remote("link");
+}
+
+#[test]
+fn no_setting_hides_a_link_to_another_repository() {
+    let mut fixture = Fixture::new();
+    let script = "printf '[submodule \"x\"]\\n\\tpath = sub\\n\\tignore = all\\n' > .gitmodules; git init -q sub; \
+         git -C sub -c user.name=x -c user.email=x commit -q --allow-empty -m x; git add sub";
+    fixture.calls(json!([[sh(script), write("a", "1")], [write("b", "2"), progress(true)]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(!fixture.tree("ralph/docs").contains("160000"), "{done:#?}");
+    assert_eq!(fixture.file("ralph/docs", "b").as_deref(), Some("2"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::{
     Checkout,
     bare::Bare,
     run::{Git, GitError, Patience, REMOTE_TIMEOUT, Setting},
-    stage::{Change, Findings, Tree, list},
+    stage::{Change, Findings, LINKS, Tree, list},
 };
 use pointer::{MAX_POINTER, Pointer};
 
@@ -201,7 +201,7 @@ impl Checkout {
     /// Stages pointers in the place of what the agent committed as it is although it belongs into
     /// LFS. `tree` is what is staged; whether that has changed.
     pub(super) async fn stage_lfs(&self, tree: &str) -> Result<bool, GitError> {
-        let diff = ["diff-tree", "-r", "-z", "--no-renames", &self.known, tree];
+        let diff = ["diff-tree", "-r", "-z", "--no-renames", LINKS, &self.known, tree];
         let changes = plain_files(&self.git.local(&self.dir, diff).await?);
         let paths = changes.iter().map(|(_, path)| path.clone()).collect();
         let tracked = tracked(&self.git, &self.dir, &["--cached"], &paths).await?;
@@ -227,8 +227,17 @@ impl Checkout {
     ) -> Result<(), GitError> {
         let not = format!("^{}", self.known);
         let commits = self.git.local(&bare.dir, ["rev-list", &bare.commit, &not, "--"]).await?;
-        let diff =
-            ["diff-tree", "--stdin", "--root", "-r", "-m", "-z", "--no-renames", "--no-commit-id"];
+        let diff = [
+            "diff-tree",
+            "--stdin",
+            "--root",
+            "-r",
+            "-m",
+            "-z",
+            "--no-renames",
+            LINKS,
+            "--no-commit-id",
+        ];
         let files = plain_files(&self.git.fed(&bare.dir, diff, commits).await?);
         let (pointers, raw) = sorted(&self.git, &bare.dir, &files).await?;
         let paths = raw.iter().map(|(_, path)| path.clone()).collect();
