@@ -79,7 +79,8 @@ impl Workplace for &Fixture<'_> {
         self.takes(self.save).await;
         self.note("saved");
         let (commit, complete) = ("c".to_owned(), self.complete);
-        Saved { commit, progressed: true, complete, push: Push::Pushed, note: None }
+        let push = Push::Pushed;
+        Saved { commit, progressed: true, complete, push, cut_off: false, note: None }
     }
 
     async fn prompt(&mut self) -> String {

@@ -68,7 +68,7 @@ impl Workplace for Checkout {
             let text = format!("the checkpoint could not be made: {error}");
             let push = if self.is_full(&error) { Push::NoSpace(text) } else { Push::Unmade(text) };
             let commit = self.head.clone();
-            Saved { commit, progressed: false, complete: false, push, note: None }
+            Saved { commit, progressed: false, complete: false, push, cut_off: false, note: None }
         });
         saved.note = join([saved.note, freed]);
         self.seal_store();
@@ -114,7 +114,7 @@ impl Checkout {
 
     async fn checkpoint(&mut self, order: &SaveOrder, before: &str) -> Result<Saved, GitError> {
         self.repair().await?;
-        let (mut left, tree) = self.stage().await?;
+        let (mut left, tree, cut_off) = self.stage().await?;
         let tip = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
         // The ledger must reach the remote with the work it paid for, or alone.
         self.commit(order, &tree).await?;
@@ -147,27 +147,29 @@ impl Checkout {
         let reached = !matches!(push, Push::Denied(_) | Push::Failed(_));
         let sides = if reached { self.save_sides(order).await } else { None };
         let note = join([guard::note(&left), near, sides]);
-        Ok(Saved { commit: self.head.clone(), progressed, complete, push, note })
+        Ok(Saved { commit: self.head.clone(), progressed, complete, push, cut_off, note })
     }
 
-    /// Stages the tree. After a signal, what takes too long stays out, and the rest goes on.
-    async fn stage(&self) -> Result<(Findings, String), GitError> {
+    /// Stages the tree. After a signal, what takes too long stays out, and the rest goes on; the last
+    /// answer says whether that was so.
+    async fn stage(&self) -> Result<(Findings, String, bool), GitError> {
         let git = self.git.early();
         let there = Tree { git: &git, dir: &self.dir };
         let staged = there.stage(self.limits).await;
         if let Ok((left, tree)) = &staged
             && self.stage_lfs(tree).await?
         {
-            return Ok((left.clone(), there.written().await?));
+            return Ok((left.clone(), there.written().await?, false));
         }
         match staged {
+            Ok((left, tree)) => Ok((left, tree, false)),
             Err(error @ (GitError::Hurried(_) | GitError::Timeout(..))) => {
                 self.journal.log(Level::Error, format!("not everything is committed: {error}"));
                 self.remove_locks();
                 let tree = Tree { git: &self.git, dir: &self.dir }.written().await?;
-                Ok((Findings::new(), tree))
+                Ok((Findings::new(), tree, true))
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 

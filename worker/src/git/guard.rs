@@ -207,9 +207,15 @@ impl Checkout {
         let mut rest = content.as_slice();
         for object in batch {
             // `<id> <type> <size>\n<content>\n`
-            let Some(head) = memchr::memchr(b'\n', rest) else { break };
             let size = usize::try_from(object.size).unwrap_or(usize::MAX);
-            let Some(body) = rest.get(head + 1..head + 1 + size) else { break };
+            let head = memchr::memchr(b'\n', rest);
+            let body = head.and_then(|head| rest.get(head + 1..(head + 1).checked_add(size)?));
+            let (Some(head), Some(body)) = (head, body) else {
+                return Err(GitError::Failed {
+                    command: "cat-file".to_owned(),
+                    stderr: format!("object {} cannot be read", object.id),
+                });
+            };
             if self.journal.redactor().finds_credential(&String::from_utf8_lossy(body)) {
                 let why = || "holds a credential".to_owned();
                 found.extend(object.paths.iter().map(|path| (path.clone(), why())));

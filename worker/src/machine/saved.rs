@@ -15,7 +15,17 @@ const STUCK: &str = "The last iterations changed nothing. Something is in the wa
     possible, and do that one.";
 
 impl Machine {
-    pub(super) fn saved(&mut self, now: u64, after: After, saved: Saved, out: &mut Vec<Effect>) {
+    pub(super) fn saved(
+        &mut self,
+        now: u64,
+        mut after: After,
+        saved: Saved,
+        out: &mut Vec<Effect>,
+    ) {
+        if saved.cut_off && self.draining.is_some() {
+            let text = "stopped by a signal; there was no time to commit everything";
+            after = After::End { exit: RunExit::Interrupted, text: Some(text.to_owned()) };
+        }
         self.report(&saved, out);
         if let Some(attempt) = self.open.take() {
             let good =

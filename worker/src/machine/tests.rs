@@ -50,7 +50,8 @@ fn saved() -> Event {
 }
 
 fn pushed(progressed: bool, complete: bool, push: Push) -> Event {
-    Event::Saved(Saved { commit: "c1".into(), progressed, complete, push, note: None })
+    let commit = "c1".into();
+    Event::Saved(Saved { commit, progressed, complete, push, cut_off: false, note: None })
 }
 
 /// Runs events one second apart; returns the machine and the last step's effects.
@@ -288,6 +289,22 @@ fn a_service_that_stays_down_ends_the_task_for_now() {
     assert_eq!(last(terms(), events.clone()), "run 1");
     events.extend([costly(Outcome::Transient("x".into()), 0.0), saved()]);
     assert_eq!(last(terms(), events), "end Waiting");
+}
+
+#[test]
+fn after_a_signal_what_was_not_committed_in_time_is_said() {
+    for (cut_off, expected) in [(true, "no time to commit everything"), (false, "is pushed")] {
+        let Event::Saved(saved) = pushed(true, true, Push::Pushed) else { unreachable!() };
+        let cut = Event::Saved(Saved { cut_off, complete: false, ..saved });
+        let term = Event::Signal("SIGTERM");
+        let (_, effects) =
+            play(terms(), [Event::Start, ready(), term, attempted(Outcome::Interrupted), cut]);
+        let Some(Effect::End { exit, text: Some(text) }) = effects.last() else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(*exit, RunExit::Interrupted);
+        assert!(text.contains(expected), "{text}");
+    }
 }
 
 #[test]

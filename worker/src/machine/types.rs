@@ -253,6 +253,8 @@ pub struct Saved {
     pub complete: bool,
     /// What became of the push.
     pub push: Push,
+    /// After a signal there was no time to commit everything.
+    pub cut_off: bool,
     /// What the agent should know about it, for the next prompt.
     pub note: Option<String>,
 }
