@@ -49,16 +49,19 @@ impl Checkout {
             gone.push("temporary files".to_owned());
         }
         self.remove_locks();
-        let mut files = self.untracked(&["--exclude-standard"]).await;
+        let mut files = self.listed(&["--others", "--exclude-standard"]).await;
         let sizes = files.iter().map(|(path, size)| (path.as_os_str(), *size, true));
         let out = too_much(sizes, self.limits);
         let stays_out = |path: &OsString, size| size > MAX_FILE || is_within(path, &out).is_some();
         self.remove_all(&mut files, &mut gone, |path, size| stays_out(path, size));
+        // Files that the branch has are kept, whatever became of them.
+        let changed = self.listed(&["--modified"]).await;
         let needed = |files: &[(OsString, u64)]| {
-            ROOM + COPIES * files.iter().map(|(_, size)| size).sum::<u64>()
+            let all = files.iter().chain(&changed).filter(|(_, size)| *size <= MAX_FILE);
+            ROOM + COPIES * all.map(|(_, size)| size).sum::<u64>()
         };
         if free(&self.dir) < needed(&files) {
-            let mut ignored = self.untracked(&["--ignored", "--exclude-standard"]).await;
+            let mut ignored = self.listed(&["--others", "--ignored", "--exclude-standard"]).await;
             self.remove_all(&mut ignored, &mut gone, |_, _| true);
         }
         files.sort_by_key(|(_, size)| Reverse(*size));
@@ -77,10 +80,10 @@ impl Checkout {
         format!("{text} Keep large files out of the checkout, or free the disk as you go.")
     }
 
-    /// Untracked files and their sizes, bytes.
-    async fn untracked(&self, which: &[&str]) -> Vec<(OsString, u64)> {
+    /// Files that `git ls-files` lists, and their sizes, bytes.
+    async fn listed(&self, which: &[&str]) -> Vec<(OsString, u64)> {
         let inert = Tree { git: &self.git, dir: &self.dir }.inert_drivers().await;
-        let args = [&["ls-files", "-z", "--others"], which].concat();
+        let args = [&["ls-files", "-z"], which].concat();
         let listed = self.git.with(&self.dir, inert, args).await.unwrap_or_default();
         // A repository inside this one ends in a slash, and is left alone.
         let files = paths(&listed).filter(|path| !path.as_bytes().ends_with(b"/"));

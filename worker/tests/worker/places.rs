@@ -194,7 +194,12 @@ fn a_full_disk_loses_no_work() {
     let small = "i=0; while head -c 1000000 /dev/urandom > junk.$i; do i=$((i+1)); done; true";
     let ignored =
         "echo '*.o' > .gitignore; git add .gitignore; head -c 60000000 /dev/urandom > x.o; true";
-    for (what, script) in [("one file", junk), ("many files", small), ("ignored", ignored)] {
+    // What is free without the temporary file is not enough for the file that was changed.
+    let changed = "echo '*.o' > .gitignore; git add .gitignore; head -c 6000000 /dev/urandom > $TMPDIR/t; \
+                   head -c 3000000 /dev/urandom > README.md; head -c 60000000 /dev/urandom > x.o; true";
+    for (what, script) in
+        [("one file", junk), ("many files", small), ("ignored", ignored), ("changed", changed)]
+    {
         let mut fixture = Fixture::new();
         let tmp = fixture.path("work/tmp").display().to_string();
         fixture.set("TMPDIR", tmp);
