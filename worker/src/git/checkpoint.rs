@@ -320,7 +320,7 @@ fn join(notes: impl IntoIterator<Item = Option<String>>) -> Option<String> {
 }
 
 /// The first of many.
-fn name_some(names: impl Iterator<Item = String>) -> String {
+pub(super) fn name_some(names: impl Iterator<Item = String>) -> String {
     const MOST: usize = 20;
     let names: Vec<_> = names.collect();
     let more = names.len().saturating_sub(MOST);

@@ -90,7 +90,8 @@ impl Checkout {
         let mut found = Findings::new();
         let mut batch = Vec::new();
         let mut bytes = 0;
-        let (objects, paths, refused) = self.objects(bare).await?;
+        let (commits, history) = self.history(bare).await?;
+        let (objects, paths, refused) = self.objects(bare, &commits, &history).await?;
         found.extend(refused.into_iter().map(|path| (path, refused_by_remote())));
         for path in paths {
             if self.journal.redactor().finds_credential(&path.to_string_lossy()) {
@@ -117,7 +118,7 @@ impl Checkout {
             }
         }
         self.read_batch(bare, &batch, &mut found).await?;
-        self.inspect_lfs(bare, &mut found).await?;
+        self.inspect_lfs(bare, &history, &mut found).await?;
         found.sort();
         found.dedup();
         Ok(found)
@@ -128,19 +129,10 @@ impl Checkout {
         too_much(files(objects), self.limits).is_empty()
     }
 
-    /// Commits between the remote and the copy's, every file that one of them adds or changes, and
-    /// every path, and those with which the remote has refused them.
-    async fn objects(
-        &self,
-        bare: &Bare,
-    ) -> Result<(Vec<Object>, BTreeSet<OsString>, BTreeSet<OsString>), GitError> {
+    /// Commits between the remote and the copy's, one a line, and what each of them changes.
+    async fn history(&self, bare: &Bare) -> Result<(Vec<u8>, Vec<Change>), GitError> {
         let not = format!("^{}", self.known);
         let commits = self.git.local(&bare.dir, ["rev-list", &bare.commit, &not, "--"]).await?;
-        let mut names: BTreeMap<String, Vec<OsString>> = BTreeMap::new();
-        for id in String::from_utf8_lossy(&commits).lines() {
-            names.entry(id.to_owned()).or_default().push(OsString::new());
-        }
-        // By name: one content may have several, and the remote may have it under another.
         let diff = [
             "diff-tree",
             "--stdin",
@@ -152,20 +144,34 @@ impl Checkout {
             LINKS,
             "--no-commit-id",
         ];
+        let changes = Change::all(&self.git.fed(&bare.dir, diff, commits.clone()).await?);
+        Ok((commits, changes))
+    }
+
+    /// These commits, every file that one of them adds or changes, every path, and those with which
+    /// the remote has refused them.
+    async fn objects(
+        &self,
+        bare: &Bare,
+        commits: &[u8],
+        history: &[Change],
+    ) -> Result<(Vec<Object>, BTreeSet<OsString>, BTreeSet<OsString>), GitError> {
+        let mut names: BTreeMap<String, Vec<OsString>> = BTreeMap::new();
+        for id in String::from_utf8_lossy(commits).lines() {
+            names.entry(id.to_owned()).or_default().push(OsString::new());
+        }
+        // By name: one content may have several, and the remote may have it under another.
         let (mut paths, mut refused) = (BTreeSet::new(), BTreeSet::new());
-        for change in Change::all(&self.git.fed(&bare.dir, diff, commits).await?) {
-            let Change { new: (mode, id), path, .. } = change;
-            let content = (path, id);
-            if self.refused.contains(&content) {
-                refused.insert(content.0.clone());
+        for Change { new: (mode, id), path, .. } in history {
+            if self.refused.contains(&(path.clone(), id.clone())) {
+                refused.insert(path.clone());
             }
-            let (path, id) = content;
             // What was deleted, and links to other repositories, have no content here.
             if mode.starts_with("10") || mode == "120000" {
-                names.entry(id).or_default().push(path.clone());
+                names.entry(id.clone()).or_default().push(path.clone());
             }
             if mode != "000000" {
-                paths.insert(path);
+                paths.insert(path.clone());
             }
         }
         let ids: String = names.keys().map(|id| format!("{id}\n")).collect();

@@ -175,7 +175,7 @@ impl Checkout {
     pub(crate) async fn make(&mut self) -> Result<Prepared, Failure> {
         let begun = Instant::now();
         self.fresh_dir()?;
-        let folder = self.dir.parent().unwrap_or(&self.dir).to_path_buf();
+        let folder = self.folder().to_path_buf();
         let refs = self.refs(&folder).await?;
         self.start = self.start(&refs)?;
         self.default = refs.default.clone().filter(|name| refs.has(name));
@@ -333,7 +333,7 @@ impl Checkout {
                 ),
             )
         };
-        let folder = self.dir.parent().unwrap_or(&self.dir);
+        let folder = self.folder();
         if folder.exists() {
             std::fs::remove_dir_all(folder).map_err(problem)?;
         }

@@ -119,8 +119,8 @@ fn scratch_beside(dir: &Path) -> PathBuf {
     dir.with_extension("broken-git")
 }
 
-/// Removes whatever is there.
-fn remove(path: &Path) -> std::io::Result<()> {
+/// Removes whatever is there, and never what a link leads to.
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(kind) if kind.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

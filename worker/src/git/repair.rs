@@ -75,6 +75,11 @@ impl Checkout {
         Ok(())
     }
 
+    /// The run's folder, which holds the checkout.
+    pub(super) fn folder(&self) -> &Path {
+        self.dir.parent().unwrap_or(&self.dir)
+    }
+
     /// Removes locks whose owner is gone; returns how many.
     pub(super) fn remove_locks(&self) -> u32 {
         remove_locks(&self.dir.join(".git"), 0)
@@ -83,7 +88,7 @@ impl Checkout {
     /// Removes what git would wait for, follow out of the checkout, or read for ever.
     async fn remove_traps(&self, git_dir: &Path) {
         let mut traps = traps_in_git(git_dir);
-        traps.extend(traps_in_tree(&self.dir));
+        traps.extend(traps_in_tree(&self.dir, self.folder()));
         for path in traps {
             let name = path.strip_prefix(&self.dir).unwrap_or(&path).display();
             let text = match fs::remove_file(&path) {
@@ -210,13 +215,22 @@ fn traps_in_git(git_dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The same for what git opens in the tree. It does not follow links there.
-pub(super) fn traps_in_tree(dir: &Path) -> Vec<PathBuf> {
+/// A repository in the tree may have its git folder `within` this folder.
+pub(super) fn traps_in_tree(dir: &Path, within: &Path) -> Vec<PathBuf> {
     let mut traps = Vec::new();
     let own = dir.join(".git");
+    let within = fs::canonicalize(within).unwrap_or_else(|_| within.to_path_buf());
     walk(dir, |path, kind, entry| {
         if entry.file_name() == ".git" && path != own {
-            // Git looks whether it is a repository.
-            traps.extend(traps_in_other(&repository(path)));
+            // Git looks whether it is a repository. One that could be any folder of the machine is
+            // neither searched nor asked.
+            let other = repository(path);
+            let near = |path: &Path| fs::canonicalize(path).is_ok_and(|p| p.starts_with(&within));
+            if other == path || near(&other) {
+                traps.extend(traps_in_other(&other));
+            } else if other.exists() {
+                traps.push(path.to_path_buf());
+            }
             return false;
         }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -219,7 +219,7 @@ impl Checkout {
         tree: &Path,
         order: &SaveOrder,
     ) -> Result<String, GitError> {
-        for path in traps_in_tree(tree) {
+        for path in traps_in_tree(tree, self.folder()) {
             // Git would wait for it.
             let _ = fs::remove_file(path);
         }

@@ -1,18 +1,14 @@
 //! Makes room on a full disk: what git could fetch or a tool could make again goes first, and the
 //! work is committed.
 
-use std::{
-    cmp::Reverse,
-    ffi::OsString,
-    fs, io,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::{cmp::Reverse, ffi::OsString, fs, os::unix::ffi::OsStrExt, path::Path};
 
 use ralph_protocol::event::Level;
 
 use super::{
     Checkout,
+    checkpoint::name_some,
+    rebuild::remove,
     run::GitError,
     stage::{MAX_FILE, Tree, paths},
     volume::{is_within, too_much},
@@ -25,9 +21,6 @@ const NEARLY_NOTHING: u64 = 1 << 20;
 /// in the pack that leaves the checkout and in the repository that is pushed from.
 const ROOM: u64 = 4 << 20;
 const COPIES: u64 = 3;
-
-/// How many names go into one text.
-const MOST_NAMES: usize = 20;
 
 impl Checkout {
     /// Whether a command failed for lack of space. Git does not always say so.
@@ -69,12 +62,9 @@ impl Checkout {
             let mut largest = vec![files.remove(0)];
             self.remove_all(&mut largest, &mut gone, |_, _| true);
         }
-        let more = gone.len().saturating_sub(MOST_NAMES);
-        gone.truncate(MOST_NAMES);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let text = format!(
-            "The disk was full. To save the work, these files were removed: {}{more}.",
-            gone.join(", ")
+            "The disk was full. To save the work, these files were removed: {}.",
+            name_some(gone.into_iter())
         );
         self.journal.log(Level::Error, text.clone());
         format!("{text} Keep large files out of the checkout, or free the disk as you go.")
@@ -105,15 +95,6 @@ impl Checkout {
             }
             !removed
         });
-    }
-}
-
-/// Removes a file, or a folder with all that is in it, and never what a link leads to.
-fn remove(path: &PathBuf) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
     }
 }
 

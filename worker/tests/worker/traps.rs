@@ -157,6 +157,21 @@ fn what_is_neither_a_file_nor_a_folder_is_left_where_it_is() {
 }
 
 #[test]
+fn no_folder_of_the_machine_is_searched_for_a_repository_that_claims_it() {
+    let mut fixture = Fixture::new();
+    let (outside, pipe) = (fixture.path("outside"), fixture.path("outside/pipe"));
+    let script = format!(
+        "mkdir -p {0} in; mkfifo {0}/pipe; echo 'gitdir: {0}' > in/.git; echo 1 > in/file",
+        outside.display()
+    );
+    fixture.calls(json!([[sh(&script), write("a", "1")], [write("b", "2"), progress(true)]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(pipe.exists(), "a file outside of the run's folder was removed");
+    assert_eq!(fixture.file("ralph/docs", "in/file").as_deref(), Some("1\n"));
+}
+
+#[test]
 fn a_store_that_was_touched_is_not_used_again() {
     let mut fixture = Fixture::new();
     let script = "for f in ../objects/pack/*.pack; do chmod u+w $f; : > $f; done";

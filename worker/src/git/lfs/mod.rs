@@ -202,7 +202,7 @@ impl Checkout {
     /// LFS. `tree` is what is staged; whether that has changed.
     pub(super) async fn stage_lfs(&self, tree: &str) -> Result<bool, GitError> {
         let diff = ["diff-tree", "-r", "-z", "--no-renames", LINKS, &self.known, tree];
-        let changes = plain_files(&self.git.local(&self.dir, diff).await?);
+        let changes = plain_files(&Change::all(&self.git.local(&self.dir, diff).await?));
         let paths = changes.iter().map(|(_, path)| path.clone()).collect();
         let tracked = tracked(&self.git, &self.dir, &["--cached"], &paths).await?;
         let files: Vec<(String, OsString)> =
@@ -218,27 +218,15 @@ impl Checkout {
         Ok(true)
     }
 
-    /// Looks at what the commits of a copy have in LFS or should have. When nothing is found, there
+    /// Looks at what the commits of a copy, whose changes are given, have in LFS or should have. When nothing is found, there
     /// or before, the content is stored at the remote, so that a push can follow.
     pub(super) async fn inspect_lfs(
         &self,
         bare: &Bare,
+        history: &[Change],
         found: &mut Findings,
     ) -> Result<(), GitError> {
-        let not = format!("^{}", self.known);
-        let commits = self.git.local(&bare.dir, ["rev-list", &bare.commit, &not, "--"]).await?;
-        let diff = [
-            "diff-tree",
-            "--stdin",
-            "--root",
-            "-r",
-            "-m",
-            "-z",
-            "--no-renames",
-            LINKS,
-            "--no-commit-id",
-        ];
-        let files = plain_files(&self.git.fed(&bare.dir, diff, commits).await?);
+        let files = plain_files(history);
         let (pointers, raw) = sorted(&self.git, &bare.dir, &files).await?;
         let paths = raw.iter().map(|(_, path)| path.clone()).collect();
         for path in tracked_in(&self.git, &bare.dir, &bare.commit, &paths).await? {
@@ -362,10 +350,10 @@ fn small_files(raw: &[u8]) -> Vec<(String, OsString)> {
     files
 }
 
-/// Contents and names of plain files in git's raw form of changes. No filter is asked about a link.
-fn plain_files(raw: &[u8]) -> Vec<(String, OsString)> {
-    let files = Change::all(raw).into_iter().filter(|change| change.new.0.starts_with("10"));
-    files.map(|change| (change.new.1, change.path)).collect()
+/// Contents and names of plain files that are added or changed. No filter is asked about a link.
+fn plain_files(changes: &[Change]) -> Vec<(String, OsString)> {
+    let files = changes.iter().filter(|change| change.new.0.starts_with("10"));
+    files.map(|change| (change.new.1.clone(), change.path.clone())).collect()
 }
 
 /// Files that are pointers, and those that are not and have content.
@@ -498,7 +486,10 @@ mod tests {
     fn plain_files_of_changes() {
         let raw = b":000000 100644 0 a A\0x\0:100644 100755 b e M\0d/y\0:100644 000000 a 0 D\0gone\0:000000 160000 0 c A\0sub\0:000000 120000 0 l A\0link\0";
         let expected = [("a", "x"), ("e", "d/y")];
-        assert_eq!(plain_files(raw), expected.map(|(id, path)| (id.to_owned(), path.into())));
+        assert_eq!(
+            plain_files(&Change::all(raw)),
+            expected.map(|(id, path)| (id.to_owned(), path.into()))
+        );
     }
 
     #[test]
