@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     project::Project,
-    tools::{hex, terraform::Terraform},
+    tools::{hex, invocation::just, terraform::Terraform},
 };
 
 /// How a target is named on the command line.
@@ -130,8 +130,9 @@ impl Target {
         let file = scratch.join(FILE);
         let text = std::fs::read_to_string(&file).with_context(|| {
             format!(
-                "no local cloud runs in {}\nhint: start one with `just local`",
-                scratch.display()
+                "no local cloud runs in {}\nhint: start one with `{}`",
+                scratch.display(),
+                just("local")
             )
         })?;
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))

@@ -2,6 +2,7 @@
 
 pub mod children;
 pub mod hex;
+pub mod invocation;
 pub mod program;
 pub mod python;
 pub mod steps;

@@ -36,6 +36,11 @@ impl Terraform {
         })
     }
 
+    /// The tool's name: `tofu` or `terraform`.
+    pub fn name(&self) -> String {
+        self.program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// Takes every AWS setting of the surroundings away: what runs must not reach an account.
     #[must_use]
     pub fn without_account(mut self) -> Self {
