@@ -39,6 +39,8 @@ pub enum Command {
     Token(TokenArgs),
     /// Set the secrets of an environment
     Keys(KeysArgs),
+    /// Print what an environment consists of, as Terraform's outputs name it
+    Outputs(OutputsArgs),
     /// Say what an environment costs: idle, and an hour of a workstream
     Cost(CostArgs),
     /// Show what `apply` would change
@@ -228,6 +230,14 @@ pub struct TokenArgs {
     /// Print the whole address to connect to
     #[arg(long)]
     pub url: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct OutputsArgs {
+    /// Print this output alone: a text as it is, anything else as JSON
+    pub name: Option<String>,
     #[command(flatten)]
     pub target: TargetArgs,
 }

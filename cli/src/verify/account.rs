@@ -20,8 +20,8 @@ use crate::{
     aws::Aws,
     build,
     keys::signing_keys,
-    project::Project,
-    target::Target,
+    project::{Description, Project},
+    target::{DEFAULT_ENVIRONMENT, Target},
     tools::{
         program::{cargo, find, foreground, run},
         steps::{resources, step, step_with_log},
@@ -47,11 +47,8 @@ pub struct Account {
 impl Account {
     /// Checks everything that costs nothing to check.
     pub async fn check(project: &Project, options: &VerifyArgs) -> Result<Self> {
-        if !Aws::has_credentials().await {
-            bail!(
-                "there are no AWS credentials\nhint: export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of an account for trying things; `eval \"$(aws configure export-credentials --format env)\"` does it for a signed-in profile"
-            );
-        }
+        let region = Description::read(project, DEFAULT_ENVIRONMENT)?.region;
+        Aws::in_region(&region).await.account().await?;
         let Some(repo) = options.repo.clone() else {
             bail!(
                 "--repo is missing\nhint: an https repository with a README.md that the run may push a branch to"
