@@ -55,7 +55,7 @@ fn unanswered(error: &(dyn Error + 'static)) -> (String, Option<&'static str>) {
         let none =
             matches!(chain[at].downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_)));
         return match none {
-            true => ("there are no AWS credentials".to_owned(), Some(SIGN_IN)),
+            true => (no_credentials(), Some(SIGN_IN)),
             false => (text(&chain[at..]), Some(SIGN_IN_AGAIN)),
         };
     }
@@ -66,10 +66,22 @@ fn unanswered(error: &(dyn Error + 'static)) -> (String, Option<&'static str>) {
     }
 }
 
-/// A chain of causes without those that an outer one has said.
+/// The SDK passes over a profile that does not exist, or says nothing of credentials.
+fn no_credentials() -> String {
+    match std::env::var("AWS_PROFILE") {
+        Ok(profile) if !profile.is_empty() => {
+            format!("profile `{profile}` (AWS_PROFILE) gives no AWS credentials")
+        }
+        _ => "there are no AWS credentials".to_owned(),
+    }
+}
+
+/// A chain of causes as one line, without those that an outer one has said.
 fn text(chain: &[&(dyn Error + 'static)]) -> String {
     let mut text = String::new();
-    for next in chain.iter().map(ToString::to_string).filter(|next| !next.is_empty()) {
+    for cause in chain {
+        let cause = cause.to_string();
+        let next = cause.split_whitespace().collect::<Vec<_>>().join(" ");
         if !text.contains(&next) {
             text.push_str(if text.is_empty() { "" } else { ": " });
             text.push_str(&next);

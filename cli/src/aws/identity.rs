@@ -10,7 +10,6 @@ use super::explain;
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
 pub(super) async fn account(config: &SdkConfig) -> Result<String> {
     let answer = Client::new(config).get_caller_identity().send().await;
-    let answer =
-        answer.map_err(|error| explain("AWS does not say whose credentials these are", &error))?;
+    let answer = answer.map_err(|error| explain("the account cannot be looked up", &error))?;
     answer.account.context("AWS names no account")
 }

@@ -59,8 +59,7 @@ impl Aws {
 
     /// The region that the surroundings name: `AWS_REGION`, or the profile's.
     pub async fn region_of_the_surroundings() -> Option<String> {
-        let region = aws_config::default_provider::region::DefaultRegionChain::builder().build();
-        region.region().await.map(|region| region.to_string())
+        defaults().load().await.region().map(ToString::to_string)
     }
 
     /// The account of the credentials, twelve digits.
@@ -107,8 +106,11 @@ impl Aws {
 
 /// The region is always the environment's: a profile may name another, or none.
 fn loader(region: &str) -> ConfigLoader {
+    defaults().region(Region::new(region.to_owned()))
+}
+
+fn defaults() -> ConfigLoader {
     // Later behaviour versions change retries and time-outs; a new one is a decision.
     aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .region(Region::new(region.to_owned()))
         .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
 }

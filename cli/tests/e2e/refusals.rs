@@ -68,7 +68,7 @@ fn a_verification_without_credentials_is_refused_before_anything_is_made() {
         .expect("ralph runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr(&output).contains("there are no AWS credentials\nhint: export AWS_PROFILE"),
+        stderr(&output).contains("there are no AWS credentials\nhint: set AWS_PROFILE"),
         "{}",
         stderr(&output)
     );
