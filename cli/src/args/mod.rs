@@ -148,6 +148,10 @@ pub struct LocalArgs {
     /// End the local cloud that runs with the scratch folder, and what one that was killed left behind
     #[arg(long, conflicts_with_all = ["port", "viewer_port", "env", "no_viewer", "release", "fresh", "containers", "workstreams"])]
     pub stop: bool,
+    /// Start an account with nothing in it, to rehearse a deployment: `just apply` and what follows
+    /// work in it, with a scripted agent that costs nothing
+    #[arg(long, conflicts_with_all = ["no_viewer", "viewer_port", "release", "fresh", "management_base", "workstreams"])]
+    pub empty: bool,
     /// Do not build or serve the page
     #[arg(long)]
     pub no_viewer: bool,

@@ -20,7 +20,7 @@ use aws_smithy_http_client::{
 use anyhow::Result;
 use ralph_protocol::names::output;
 
-use crate::target::Target;
+use crate::target::{AccessKey, Target};
 
 use explain::explain;
 
@@ -41,25 +41,31 @@ impl Aws {
     /// An environment's services: in its region, with the person's own credentials or the local
     /// cloud's.
     pub async fn connect(target: &Target) -> Result<Self> {
-        let mut loader = loader(target.region()?);
-        if let Some(endpoint) = &target.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some(key) = &target.key {
-            let key = Credentials::new(&key.id, &key.secret, None, None, "local cloud");
-            loader = loader.credentials_provider(key);
-        }
-        Ok(Self { config: loader.load().await })
+        Ok(Self::at(target.region()?, target.endpoint.as_deref(), target.key.as_ref()).await)
     }
 
     /// The services of a region, with the person's own credentials.
     pub async fn in_region(region: &str) -> Self {
-        Self { config: loader(region).load().await }
+        Self::at(region, None, None).await
+    }
+
+    /// The services of a region, elsewhere than the surroundings say, or with another key.
+    pub async fn at(region: &str, endpoint: Option<&str>, key: Option<&AccessKey>) -> Self {
+        // The region is always the environment's: a profile may name another, or none.
+        let mut loader = loader().region(Region::new(region.to_owned()));
+        if let Some(endpoint) = endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some(key) = key {
+            let key = Credentials::new(&key.id, &key.secret, None, None, "local cloud");
+            loader = loader.credentials_provider(key);
+        }
+        Self { config: loader.load().await }
     }
 
     /// The region that the surroundings name: `AWS_REGION`, or the profile's.
     pub async fn region_of_the_surroundings() -> Option<String> {
-        defaults().load().await.region().map(ToString::to_string)
+        loader().load().await.region().map(ToString::to_string)
     }
 
     /// The account of the credentials, twelve digits.
@@ -104,12 +110,7 @@ impl Aws {
     }
 }
 
-/// The region is always the environment's: a profile may name another, or none.
-fn loader(region: &str) -> ConfigLoader {
-    defaults().region(Region::new(region.to_owned()))
-}
-
-fn defaults() -> ConfigLoader {
+fn loader() -> ConfigLoader {
     // Later behaviour versions change retries and time-outs; a new one is a decision.
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
