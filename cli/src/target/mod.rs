@@ -144,7 +144,7 @@ impl Target {
 
     /// A local cloud that was killed leaves its file behind.
     fn expect_answer(&self) -> Result<()> {
-        let endpoint = self.endpoint.as_deref().unwrap_or_default();
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
         let address = endpoint.strip_prefix("http://").unwrap_or_default();
         TcpStream::connect(address).map(drop).with_context(|| {
             format!(
