@@ -36,7 +36,9 @@ impl Secrets {
     pub async fn get(&self, arn: &str) -> Result<Option<String>> {
         match self.0.get_secret_value().secret_id(arn).send().await {
             // The local cloud answers with neither where AWS says ResourceNotFoundException.
-            Ok(answer) if answer.secret_binary.is_some() => bail!("the secret holds bytes, not text"),
+            Ok(answer) if answer.secret_binary.is_some() => {
+                bail!("the secret holds bytes, not text")
+            }
             Ok(answer) => Ok(answer.secret_string),
             Err(error)
                 if error

@@ -13,6 +13,7 @@ mod demo;
 mod environments;
 mod fake_aws;
 mod faults;
+mod first_day;
 mod gateway;
 mod guard;
 mod images;
