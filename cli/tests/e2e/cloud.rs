@@ -30,7 +30,8 @@ pub fn cloud() -> &'static Cloud {
 /// `ralph` with arguments, in the project.
 pub fn ralph(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ralph"));
-    command.args(arguments).current_dir(root());
+    // Hints name commands as they are run: here, whoever runs the tests, by the recipes.
+    command.args(arguments).current_dir(root()).env("RALPH_JUST", "just");
     command
 }
 
