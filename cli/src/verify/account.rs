@@ -108,7 +108,6 @@ impl Account {
             endpoint: None,
             key: None,
             viewer: None,
-            workstreams: Vec::new(),
             outputs: self.terraform.outputs().await?,
         };
         self.set_secrets(&target).await?;
