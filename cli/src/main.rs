@@ -4,6 +4,9 @@
 //! or the verification ran, and what it compared differed. `ralph logs --exit-code` and `ralph run --follow` end with the
 //! worker's exit code. A command whose standard output nobody reads any more ends with 0.
 
+// A closed pipe must not be a panic: see `tools::output` and `tools::steps::say`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod aws;
 mod build;
