@@ -7,6 +7,8 @@ set positional-arguments
 ralph := "cargo run" + quiet + " --bin ralph --"
 build_local := "cargo build" + quiet + " --bin ralph --bin ralph-loop-cloud --bin ralph-scripted-agent --bin ralph-lambda"
 cargo_target := env("CARGO_TARGET_DIR", "target")
+# Hints of `ralph` name recipes as they were run (cli/src/tools/invocation.rs).
+export RALPH_JUST := env("RALPH_JUST", "just")
 # The first build takes minutes and shows cargo's own progress.
 quiet := if path_exists(cargo_target / "debug/ralph") == "true" { " --quiet" } else { "" }
 
@@ -89,6 +91,11 @@ demo *args: (need "cargo" "git" "python3" "terraform")
 # run the local cloud with the viewer until Ctrl-C
 local *args: (need "cargo" "git" "python3" "terraform" "npm")
     @{{ ralph }} local "$@"
+
+# run `ralph` itself: run, logs, ps, stop, view, keys, cost and more (`--help` lists them)
+[no-exit-message]
+ralph *args:
+    @{{ ralph }} "$@"
 
 # run every test that needs no browser and no image
 test: (need "cargo" "git" "git-lfs" "python3" "terraform" "npm" "curl")

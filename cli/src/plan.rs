@@ -10,6 +10,7 @@ use crate::{
     args::{EnvironmentArgs, PlanArgs},
     project::Project,
     tools::{
+        invocation::just,
         steps::step,
         terraform::{Terraform, copy_tree},
     },
@@ -36,14 +37,12 @@ pub async fn plan(options: PlanArgs) -> Result<()> {
     if !options.offline {
         let terraform = Terraform::new(folder)?;
         step("init", terraform.init(&logs.join("init.log"))).await?;
-        return terraform.foreground(&["plan"], &options.environment.rest).await;
+        return terraform.shown(&["plan"], &options.environment.rest).await;
     }
     let scratch = tempfile::tempdir()?;
     let terraform = offline(&project, name, scratch.path())?;
     step("init", terraform.init(&logs.join("init.log"))).await?;
-    terraform
-        .foreground(&["plan", "-refresh=false", "-lock=false"], &options.environment.rest)
-        .await
+    terraform.shown(&["plan", "-refresh=false", "-lock=false"], &options.environment.rest).await
 }
 
 /// An environment in a scratch copy, with fake credentials.
@@ -82,7 +81,8 @@ async fn change(options: EnvironmentArgs, command: &str) -> Result<()> {
     let project = Project::find()?;
     if options.environment == "prod" {
         bail!(
-            "prod is not deployed yet: nobody has run it on an AWS account\nhint: use dev; terraform/envs/prod can be planned with `just plan prod --offline`"
+            "prod is not deployed yet: nobody has run it on an AWS account\nhint: use dev; terraform/envs/prod can be planned with `{}`",
+            just("plan prod --offline")
         );
     }
     let terraform = Terraform::new(project.environment(&options.environment)?)?;

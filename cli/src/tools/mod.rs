@@ -3,6 +3,7 @@
 pub mod children;
 pub mod hex;
 pub mod invocation;
+pub mod output;
 pub mod program;
 pub mod python;
 pub mod steps;

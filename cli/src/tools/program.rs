@@ -3,15 +3,18 @@
 use std::{
     ffi::OsStr,
     fs::File,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use tokio::process::Command;
 
 use crate::tools::{
     children::Group,
+    output::ReaderLeft,
     supervise::{Handover, supervised_copy},
 };
 
@@ -132,12 +135,29 @@ pub async fn output(command: &mut Command) -> Result<String> {
 
 /// Runs a command that speaks with the person at the terminal.
 pub async fn foreground(command: &mut Command) -> Result<()> {
-    let name = name_of(command);
-    let status = command.status().await.with_context(|| format!("{name} cannot be started"))?;
+    let status = status(command).await?;
+    checked(command, status)
+}
+
+/// Runs a command that only shows something. Its reader may go away, as ours may.
+pub async fn shown(command: &mut Command) -> Result<()> {
+    let status = status(command).await?;
+    if status.signal() == Some(Signal::PIPE.as_raw()) {
+        bail!(ReaderLeft);
+    }
+    checked(command, status)
+}
+
+fn checked(command: &Command, status: ExitStatus) -> Result<()> {
     if !status.success() {
-        bail!("{name} failed ({status})");
+        bail!("{} failed ({status})", name_of(command));
     }
     Ok(())
+}
+
+async fn status(command: &mut Command) -> Result<ExitStatus> {
+    let name = name_of(command);
+    command.status().await.with_context(|| format!("{name} cannot be started"))
 }
 
 fn name_of(command: &Command) -> String {

@@ -105,7 +105,6 @@ impl Account {
             endpoint: None,
             key: None,
             viewer: None,
-            workstreams: Vec::new(),
             outputs: self.terraform.outputs().await?,
         };
         self.set_secrets(&target).await?;

@@ -12,7 +12,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::{
-    args::VerifyArgs, demo::Repository, local::Interrupt, project::Project, target::Target,
+    args::VerifyArgs,
+    demo::Repository,
+    local::Interrupt,
+    project::Project,
+    target::Target,
+    tools::{output, steps::say},
 };
 
 use account::Account;
@@ -39,7 +44,7 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
         }
         None => on_aws(&project, &options, &mut interrupt).await?,
     };
-    print!("{report}");
+    output::print(&report)?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERED) })
 }
 
@@ -56,13 +61,13 @@ async fn on_aws(
     };
     // Whatever came of it: what is left on an account costs money.
     if options.keep {
-        eprintln!("kept, as asked; remove it with\n  {}", account.destroy_command());
+        say(&format!("kept, as asked; remove it with\n  {}", account.destroy_command()));
     } else {
         account.destroy(&mut report).await?;
     }
     // What was found out so far is worth seeing, also when the rest failed.
     if result.is_err() {
-        print!("{report}");
+        output::print(&report)?;
     }
     result.map(|()| report)
 }

@@ -8,7 +8,12 @@ use anyhow::{Result, bail};
 use ralph_protocol::names::output;
 use tokio::time::Instant;
 
-use crate::{args::StopArgs, aws::Aws, watch::now_ms};
+use crate::{
+    args::StopArgs,
+    aws::Aws,
+    tools::{invocation::ralph_there, steps::say},
+    watch::now_ms,
+};
 
 const REASON: &str = "stopped with `ralph stop`";
 /// How often it is looked at.
@@ -26,7 +31,7 @@ pub async fn run(options: StopArgs) -> Result<()> {
     let running = executions.running().await?;
     let ours: Vec<_> = running.iter().filter(|one| one.workstream == *workstream).collect();
     if ours.is_empty() {
-        bail!("{workstream} does not run\nhint: `ralph ps` shows what runs");
+        bail!("{workstream} does not run\nhint: `{}` shows what runs", ralph_there("ps"));
     }
     let deadline = Instant::now() + Duration::from_secs(options.wait);
     for execution in ours {
@@ -39,18 +44,19 @@ pub async fn run(options: StopArgs) -> Result<()> {
                 found.iter().filter(|task| !asked.contains(*task)).cloned().collect::<Vec<_>>()
             {
                 tasks.stop(cluster, &task, REASON).await?;
-                eprintln!("the task is asked to end; the worker commits and pushes what it has");
+                say("the task is asked to end; the worker commits and pushes what it has");
                 asked.push(task);
             }
             without = if found.is_empty() { without + 1 } else { 0 };
             if without == WITHOUT_TASK && asked.is_empty() {
                 executions.stop(execution, REASON).await?;
-                eprintln!("there is no task; the execution is stopped");
+                say("there is no task; the execution is stopped");
             }
             if Instant::now() >= deadline {
                 bail!(
-                    "{workstream} has not stopped within {} s\nhint: it is asked to; `ralph ps` shows whether it did",
-                    options.wait
+                    "{workstream} has not stopped within {} s\nhint: it is asked to; `{}` shows whether it did",
+                    options.wait,
+                    ralph_there("ps")
                 );
             }
             tokio::time::sleep(LOOK).await;
@@ -60,6 +66,6 @@ pub async fn run(options: StopArgs) -> Result<()> {
             tasks.stop(cluster, &task, REASON).await?;
         }
     }
-    eprintln!("{workstream} is stopped");
+    say(&format!("{workstream} is stopped"));
     Ok(())
 }
