@@ -17,7 +17,7 @@ const NAMES: usize = 3;
 /// Says why a workstream without a run has none.
 ///
 /// # Errors
-/// Unless it was started a moment ago: nothing is known of it, or nothing is left.
+/// Unless it was started a moment ago: it never ran, or nothing of it is left.
 pub async fn explain(executions: &Executions, workstream: &Workstream) -> Result<()> {
     let known = executions.newest().await.with_context(|| format!("`{workstream}` has no run"))?;
     match known.iter().find(|execution| execution.workstream == *workstream) {
