@@ -9,6 +9,7 @@ mod commands;
 mod connections;
 mod cost;
 mod demo;
+mod engines;
 mod environments;
 mod faults;
 mod gateway;
