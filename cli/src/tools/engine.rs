@@ -54,7 +54,7 @@ pub fn unwanted() -> Option<&'static str> {
     (!Path::new(&named).exists()).then_some(CONFIGURATION)
 }
 
-/// What a tool says of itself. Its file may have any name.
+/// What a tool is, in its own words. Its file may have any name.
 #[derive(Debug)]
 pub struct Engine {
     opentofu: bool,

@@ -195,7 +195,7 @@ fn a_mirror_is_used_only_after_a_plain_init_that_could_not_fetch_the_provider() 
 #[test]
 fn settings_count_as_the_tool_reads_them() {
     let set_up = "provider_installation {\n  direct {}\n}\n";
-    // Whether TF_CLI_CONFIG_FILE and ~/.tofurc set up where providers come from.
+    // Whether TF_CLI_CONFIG_FILE and `~/.tofurc` set up where providers come from.
     for (named, own, tried) in [
         (Some(set_up), "", PLAIN),
         (Some("{\"provider_installation\": []}"), "", PLAIN),
