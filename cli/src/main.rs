@@ -68,6 +68,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Destroy(options) => plan::destroy(options).await?,
         Command::VerifyAws(options) => return verify::run(options).await,
         Command::Supervise(options) => return tools::supervise::run(options).await,
+        Command::Terraform(options) => {
+            tools::terraform::Terraform::new(options.folder)?.pass(&options.arguments).await?;
+        }
         Command::BuildLambdas => build::lambdas_command().await?,
         Command::Completions { shell } => tools::output::print(args::completions(shell))?,
     }

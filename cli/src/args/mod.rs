@@ -102,6 +102,18 @@ pub enum Command {
     /// Run a program that must not outlive whoever asked for it
     #[command(hide = true)]
     Supervise(SuperviseArgs),
+    /// Run the tofu or terraform that every command uses, for this project's own tests
+    #[command(hide = true)]
+    Terraform(TerraformArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct TerraformArgs {
+    /// The root module
+    pub folder: PathBuf,
+    /// What it is asked to do
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub arguments: Vec<String>,
 }
 
 impl Command {
@@ -115,6 +127,7 @@ impl Command {
             | Self::Stop(StopArgs { target, .. })
             | Self::View(ViewArgs { target, .. })
             | Self::Token(TokenArgs { target, .. })
+            | Self::Outputs(OutputsArgs { target, .. })
             | Self::Keys(KeysArgs {
                 command:
                     KeysCommand::Set { target, .. }

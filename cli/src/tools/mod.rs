@@ -1,6 +1,7 @@
 //! Programs this one drives.
 
 pub mod children;
+pub mod engine;
 pub mod hex;
 pub mod invocation;
 pub mod output;

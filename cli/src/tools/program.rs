@@ -8,12 +8,13 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use rustix::process::Signal;
 use tokio::process::Command;
 
 use crate::tools::{
     children::Group,
+    engine,
     output::ReaderLeft,
     supervise::{Handover, supervised_copy},
 };
@@ -24,11 +25,7 @@ struct Needed {
     hint: &'static str,
 }
 
-const NEEDED: [Needed; 6] = [
-    Needed {
-        names: &["tofu", "terraform"],
-        hint: "install OpenTofu (opentofu.org) or Terraform (developer.hashicorp.com/terraform)",
-    },
+const NEEDED: [Needed; 5] = [
     Needed { names: &["python3", "python"], hint: "install Python 3.10 or later (python.org)" },
     Needed { names: &["cargo"], hint: "install Rust (rustup.rs)" },
     Needed { names: &["npm"], hint: "install Node.js with npm (nodejs.org)" },
@@ -39,26 +36,18 @@ const NEEDED: [Needed; 6] = [
     },
 ];
 
-/// The first of `names` on PATH.
+/// A program on PATH; for `terraform` the tool that is used in its place.
 pub fn find(name: &str) -> Result<PathBuf> {
+    if name == "terraform" {
+        return engine::program().map_err(Error::msg);
+    }
     let needed = NEEDED.iter().find(|needed| needed.names.contains(&name));
     let names = needed.map_or(std::slice::from_ref(&name), |needed| needed.names);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    for name in names {
-        for folder in std::env::split_paths(&path) {
-            let file = folder.join(name);
-            if is_program(&file) {
-                return Ok(file);
-            }
-        }
+    if let Some(file) = names.iter().find_map(|name| engine::on_path(Path::new(name))) {
+        return Ok(file);
     }
     let hint = needed.map_or("put it on PATH", |needed| needed.hint);
     bail!("{} is not on PATH\nhint: {hint}", names.join(" or "))
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// `cargo` without what cargo sets for the programs it runs: build scripts watch some of those

@@ -23,6 +23,7 @@ use crate::{
     project::{Description, Project},
     target::{DEFAULT_ENVIRONMENT, Target},
     tools::{
+        engine,
         program::{cargo, find, foreground, run},
         steps::{resources, step, step_with_log},
         terraform::Terraform,
@@ -135,7 +136,9 @@ impl Account {
 
     async fn push_image(&self) -> Result<()> {
         let mut push = Command::new(self.project.root().join("docker/push.sh"));
-        push.arg(NAME).env("RALPH_TERRAFORM", self.folder.join("terraform"));
+        push.arg(NAME)
+            .env("RALPH_TERRAFORM_DIR", self.folder.join("terraform"))
+            .env(engine::CHOICE, self.terraform.program());
         // It shows its own progress at the terminal.
         foreground(&mut push).await
     }

@@ -10,6 +10,7 @@ mod connections;
 mod cost;
 mod credentials;
 mod demo;
+mod engines;
 mod environments;
 mod fake_aws;
 mod faults;
