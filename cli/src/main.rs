@@ -14,6 +14,7 @@ mod keys;
 mod local;
 mod logs;
 mod plan;
+mod preparation;
 mod project;
 mod table;
 mod target;

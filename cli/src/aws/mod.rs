@@ -1,5 +1,6 @@
 //! The one door to AWS.
 
+mod account;
 mod executions;
 mod functions;
 mod logs;
@@ -19,6 +20,7 @@ use ralph_protocol::names::output;
 
 use crate::target::Target;
 
+pub use account::{Account, Concurrency};
 pub use executions::{Execution, Executions, Status};
 pub use functions::Functions;
 pub use logs::{LogReader, LogWriter};
@@ -45,6 +47,15 @@ impl Aws {
             loader = loader.endpoint_url(endpoint).region(region).credentials_provider(key);
         }
         Ok(Self { config: loader.load().await })
+    }
+
+    /// With the person's own credentials in a Region, before there is an environment.
+    pub async fn of_region(region: &str) -> Self {
+        Self { config: loader().region(Region::new(region.to_owned())).load().await }
+    }
+
+    pub fn account(&self) -> Account {
+        Account::new(&self.config)
     }
 
     /// Whether the surroundings hold credentials of an account.

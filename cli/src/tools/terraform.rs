@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::tools::{
-    program::{find, foreground, output, run_with},
+    program::{find, foreground, heard, output, run_with},
     supervise::Handover,
 };
 
@@ -131,6 +131,11 @@ impl Terraform {
     /// A command at the terminal.
     pub async fn foreground(&self, arguments: &[&str], rest: &[String]) -> Result<()> {
         foreground(self.command(arguments).args(rest)).await
+    }
+
+    /// A command at the terminal; when it fails, what it said on standard error, which was shown.
+    pub async fn heard(&self, arguments: &[&str], rest: &[String]) -> Result<Result<(), String>> {
+        heard(self.command(arguments).args(rest)).await
     }
 
     /// The root module's outputs.

@@ -12,7 +12,15 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::{
-    args::VerifyArgs, demo::Repository, local::Interrupt, project::Project, target::Target,
+    args::VerifyArgs,
+    aws::Aws,
+    complaint,
+    demo::Repository,
+    local::Interrupt,
+    preparation::STAYS,
+    project::{Description, Project},
+    target::Target,
+    tools::steps::say,
 };
 
 use account::Account;
@@ -31,8 +39,14 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
             let repository = Repository::new(&crate::local::repositories(scratch)).await?;
             let setup = Setup { target: &target, scratch: Some(scratch), repo: repository.url() };
             let mut report = Report::new(Place::Local);
+            let description = Description::read(&project, &target.environment)?;
+            let account = Aws::connect(&target).await?.account();
+            let verify = async {
+                steps::account(&account, &description, &mut report).await?;
+                steps::run(&setup, &mut report).await
+            };
             tokio::select! {
-                result = steps::run(&setup, &mut report) => result?,
+                result = verify => result?,
                 () = interrupt.wait() => bail!("interrupted"),
             }
             report
@@ -40,6 +54,9 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
         None => on_aws(&project, &options, &mut interrupt).await?,
     };
     print!("{report}");
+    if options.scratch.is_none() && !options.keep {
+        println!("\n{STAYS}");
+    }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERED) })
 }
 
@@ -55,14 +72,27 @@ async fn on_aws(
         () = interrupt.wait() => Err(anyhow::anyhow!("interrupted")),
     };
     // Whatever came of it: what is left on an account costs money.
-    if options.keep {
-        eprintln!("kept, as asked; remove it with\n  {}", account.destroy_command());
-    } else {
-        account.destroy(&mut report).await?;
-    }
-    // What was found out so far is worth seeing, also when the rest failed.
-    if result.is_err() {
-        print!("{report}");
-    }
-    result.map(|()| report)
+    let removed = match options.keep {
+        true => {
+            eprintln!("kept, as asked; remove it with\n  {}", account.destroy_command());
+            Ok(())
+        }
+        false => account.destroy(&mut report).await,
+    };
+    ended(report, result, removed)
+}
+
+/// The report, when all went well. Otherwise it is printed, because what was found out is worth seeing
+/// also when the rest failed; and so are both errors: the second does not explain the first.
+fn ended(report: Report, result: Result<()>, removed: Result<()>) -> Result<Report> {
+    let error = match (result, removed) {
+        (Ok(()), Ok(())) => return Ok(report),
+        (Err(error), Ok(())) | (Ok(()), Err(error)) => error,
+        (Err(first), Err(second)) => {
+            say(&format!("error: {}", complaint::text(&first)));
+            second
+        }
+    };
+    print!("{report}");
+    Err(error)
 }

@@ -20,7 +20,7 @@ struct Ran {
 }
 
 fn logs(more: &[&str]) -> Output {
-    ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text()])
+    ralph(&["logs", WORKSTREAM, "--scratch", cloud().operator().scratch()])
         .args(more)
         .output()
         .expect("ralph runs")
@@ -31,7 +31,7 @@ fn ran() -> &'static Ran {
     static RAN: OnceLock<Result<Ran, String>> = OnceLock::new();
     RAN.get_or_init(|| {
         let mut follower =
-            ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text(), "--json"])
+            ralph(&["logs", WORKSTREAM, "--scratch", cloud().operator().scratch(), "--json"])
                 .args(["--exit-code"])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
@@ -134,7 +134,7 @@ fn for_people_there_is_a_heading_and_colour_only_where_it_is_wanted() {
 #[test]
 fn a_reader_that_goes_away_is_not_an_error() {
     ran();
-    let mut child = ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text()])
+    let mut child = ralph(&["logs", WORKSTREAM, "--scratch", cloud().operator().scratch()])
         .args(["--json", "--since", "1h"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -147,7 +147,7 @@ fn a_reader_that_goes_away_is_not_an_error() {
 
 #[test]
 fn a_workstream_without_lines_is_not_an_error() {
-    let output = ralph(&["logs", "never-ran", "--scratch", cloud().scratch_text()])
+    let output = ralph(&["logs", "never-ran", "--scratch", cloud().operator().scratch()])
         .output()
         .expect("ralph runs");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

@@ -1,6 +1,7 @@
 //! End to end through the real binaries, the real Terraform, the functions and the local
 //! cloud with IAM enforced. One local cloud serves every test here.
 
+mod answers;
 mod bench;
 mod build;
 mod busy;
@@ -9,6 +10,7 @@ mod commands;
 mod connections;
 mod cost;
 mod demo;
+mod deployment;
 mod environments;
 mod faults;
 mod gateway;
@@ -30,5 +32,6 @@ mod steps;
 mod stopping;
 mod task_events;
 mod tasks;
+mod users;
 mod view;
 mod workstream;

@@ -1,11 +1,9 @@
 //! What the commands refuse, and what they say.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+use crate::{
+    answers::answering,
+    cloud::{cloud, ralph, stderr, stdout},
 };
-
-use crate::cloud::{cloud, ralph, stderr, stdout};
 
 /// Words of the command line, the exit code, and what standard error holds.
 type Case = (&'static [&'static str], i32, &'static str);
@@ -88,7 +86,7 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
         (&["https://example.com/x", "--max-duration", "9000h"], "`limits.maxDurationSecs`"),
     ];
     for (words, said) in cases {
-        let output = ralph(&["run", "refused", "--scratch", cloud().scratch_text()])
+        let output = ralph(&["run", "refused", "--scratch", cloud().operator().scratch()])
             .args(words)
             .output()
             .expect("ralph runs");
@@ -101,12 +99,9 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
 
 /// An environment of which only one thing is known: its secrets have no values.
 fn without_values() -> tempfile::TempDir {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || listener.incoming().flatten().for_each(say_not_found));
     let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}");
     let description = serde_json::json!({
-        "environment": "dev", "endpoint": format!("http://{address}"), "viewer": null,
+        "environment": "dev", "endpoint": answering(without_value), "viewer": null,
         "key": {"id": "any", "secret": "any"},
         "outputs": {
             "websocket_api_id": "api", "websocket_stage": "dev",
@@ -122,23 +117,12 @@ fn without_values() -> tempfile::TempDir {
     scratch
 }
 
-/// Reads one request and answers as Secrets Manager does for a secret without a value.
-fn say_not_found(stream: TcpStream) {
-    let mut reader = BufReader::new(&stream);
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a number");
-        }
-        line.clear();
+/// Answers as Secrets Manager does for a secret without a value.
+fn without_value(request: &str) -> (u16, String) {
+    match request.contains("secretsmanager.DescribeSecret") {
+        true => (200, r#"{"Name":"any"}"#.to_owned()),
+        false => (400, r#"{"__type":"ResourceNotFoundException","message":"no value"}"#.to_owned()),
     }
-    let _ = reader.read_exact(&mut vec![0; length]);
-    let body = r#"{"__type":"ResourceNotFoundException","message":"no value"}"#;
-    let _ = write!(
-        &stream,
-        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
 }
 
 #[test]
