@@ -155,7 +155,7 @@ fn meaning(found: Concurrency, region: &str) -> String {
     )
 }
 
-/// Before an apply. Who may not look may apply all the same: only what Lambda is known to refuse is an error.
+/// Before an apply. Who may not look may still apply: only what Lambda is known to refuse is an error.
 pub async fn prepare(
     account: &Account,
     environment: &str,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use anyhow::{Context, Result, bail};
 
-/// What must be known of an environment before it is applied.
+/// What an environment's table in `ralph.toml` says about it before it is applied.
 #[derive(Debug, Deserialize)]
 pub struct Description {
     /// Its region.

@@ -36,9 +36,10 @@ impl Account {
         match self.iam.get_role().role_name(ECS_ROLE).send().await {
             Ok(_) => Ok(true),
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(GetRoleError::is_no_such_entity_exception) =>
+                if matches!(
+                    error.as_service_error(),
+                    Some(GetRoleError::NoSuchEntityException(_))
+                ) =>
             {
                 Ok(false)
             }

@@ -9,7 +9,7 @@ mod steps;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 
 use crate::{
     args::VerifyArgs,
@@ -20,7 +20,6 @@ use crate::{
     preparation::STAYS,
     project::{Description, Project},
     target::Target,
-    tools::steps::say,
 };
 
 use account::Account;
@@ -69,7 +68,7 @@ async fn on_aws(
     let mut report = Report::new(Place::Aws);
     let result = tokio::select! {
         result = account.verify(&mut report) => result,
-        () = interrupt.wait() => Err(anyhow::anyhow!("interrupted")),
+        () = interrupt.wait() => Err(anyhow!("interrupted")),
     };
     // Whatever came of it: what is left on an account costs money.
     let removed = match options.keep {
@@ -79,20 +78,42 @@ async fn on_aws(
         }
         false => account.destroy(&mut report).await,
     };
-    ended(report, result, removed)
+    match failure(result, removed) {
+        None => Ok(report),
+        Some(error) => {
+            // What was found out is worth seeing, also when the rest failed.
+            print!("{report}");
+            Err(error)
+        }
+    }
 }
 
-/// The report, when all went well. Otherwise it is printed, because what was found out is worth seeing
-/// also when the rest failed; and so are both errors: the second does not explain the first.
-fn ended(report: Report, result: Result<()>, removed: Result<()>) -> Result<Report> {
-    let error = match (result, removed) {
-        (Ok(()), Ok(())) => return Ok(report),
-        (Err(error), Ok(())) | (Ok(()), Err(error)) => error,
-        (Err(first), Err(second)) => {
-            say(&format!("error: {}", complaint::text(&first)));
-            second
+/// What went wrong first, and what went wrong with the destroy: one does not explain the other.
+fn failure(result: Result<()>, removed: Result<()>) -> Option<Error> {
+    match (result.err(), removed.err()) {
+        (Some(first), Some(second)) => {
+            Some(anyhow!("{}\nerror: {}", complaint::text(&first), complaint::text(&second)))
         }
-    };
-    print!("{report}");
-    Err(error)
+        (first, second) => first.or(second),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destroy_that_fails_hides_no_error() {
+        let failed = || Err(anyhow!("a\nhint: do b"));
+        let kept = || Err(anyhow!("inner").context("c\nhint: do d"));
+        for (result, removed, said) in [
+            (Ok(()), Ok(()), None),
+            (failed(), Ok(()), Some("a\nhint: do b")),
+            (Ok(()), kept(), Some("c: inner\nhint: do d")),
+            (failed(), kept(), Some("a\nhint: do b\nerror: c: inner\nhint: do d")),
+        ] {
+            let error = failure(result, removed).map(|error| complaint::text(&error));
+            assert_eq!(error.as_deref(), said);
+        }
+    }
 }

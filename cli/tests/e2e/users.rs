@@ -23,7 +23,7 @@ pub struct User {
     scratch: PathBuf,
 }
 
-/// What of a statement the local cloud cannot judge, and why: it is widened here.
+/// The parts of statements that the local cloud cannot judge, and why: they are widened here.
 const UNJUDGED: [(&str, &str, &str); 2] = [
     ("ListTasks", "Condition", "it knows no ecs:cluster"),
     ("DescribeAndStopTasks", "Resource", "it asks ECS's actions without a resource"),
@@ -74,6 +74,8 @@ impl User {
         let own = scratch.with_file_name(format!("e2e-{part}"));
         let _ = std::fs::remove_dir_all(&own);
         std::fs::create_dir_all(&own).expect("made");
+        // The first task makes it otherwise, and `ralph run --scripted` before that.
+        std::fs::create_dir_all(scratch.join("tasks")).expect("made");
         for entry in std::fs::read_dir(scratch).expect("a folder").flatten() {
             if entry.file_name() != "cloud.json" {
                 let link = own.join(entry.file_name());
