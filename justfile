@@ -124,6 +124,15 @@ deploy-policy environment="dev" policy="network":
     fi
     cat "$file"
 
+# run every command of docs/first-day.md, in an empty account of the local cloud
+test-first-day: (need "cargo" "git" "python3" "terraform")
+    #!/usr/bin/env sh
+    set -eu
+    RALPH_TEST_AWS=$(python3 cli/tools/install.py .tools/venv-aws <cli/tools/aws.txt)
+    export RALPH_TEST_AWS RALPH_TEST_JUST="{{ just_executable() }}"
+    {{ build_local }} --bin generator
+    cargo test --test e2e first_day -- --ignored --nocapture
+
 # apply, plan, change, destroy and apply again in the local cloud, with the deploy policy alone
 test-lifecycle: (need "cargo" "curl" "python3" "terraform")
     python3 cli/tests/lifecycle/run.py

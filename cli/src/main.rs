@@ -13,6 +13,7 @@ mod demo;
 mod keys;
 mod local;
 mod logs;
+mod outputs;
 mod plan;
 mod preparation;
 mod project;
@@ -56,6 +57,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Local(options) => local::run(options).await?,
         Command::Token(options) => token::run(options).await?,
         Command::Keys(options) => keys::run(options).await?,
+        Command::Outputs(options) => outputs::run(options).await?,
         Command::Cost(options) => cost::run(options).await?,
         Command::Plan(options) => plan::plan(options).await?,
         Command::Apply(options) => plan::apply(options).await?,

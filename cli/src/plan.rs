@@ -79,8 +79,8 @@ pub async fn apply(options: EnvironmentArgs) -> Result<()> {
     let EnvironmentArgs { environment, rest } = options;
     let (project, terraform) = deployed(&environment)?;
     let description = Description::read(&project, &environment)?;
-    let aws = Aws::of_region(&description.region).await;
-    preparation::prepare(&aws.account(), &environment, &description).await?;
+    let aws = Aws::in_region(&description.region).await;
+    preparation::prepare(&aws.prerequisites(), &environment, &description).await?;
     step("init", terraform.init(&project.tools().join("init.log"))).await?;
     let mut result = terraform.heard(&["apply"], &rest).await?;
     if result.as_ref().is_err_and(|said| preparation::is_about_the_role(said)) {
@@ -103,7 +103,9 @@ pub async fn destroy(options: DestroyArgs) -> Result<()> {
         viewer: None,
         workstreams: Vec::new(),
     };
-    let aws = Aws::connect(&target).await?;
+    // Not the outputs' region: what is half destroyed has none.
+    let region = Description::read(&project, &target.environment)?.region;
+    let aws = Aws::in_region(&region).await;
     let recipe = format!("destroy {}", target.environment);
     if stop {
         step("everything stopped", everything(&aws, &target, "`ralph destroy --stop`")).await?;

@@ -7,7 +7,7 @@ use ralph_protocol::names::{Handler, Resources};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    aws::{Account, Concurrency},
+    aws::{Concurrency, Prerequisites},
     complaint,
     project::Description,
     tools::{
@@ -59,7 +59,7 @@ impl fmt::Display for Role {
 
 /// Makes sure that ECS's role is there: otherwise ECS makes it during the apply, and may be asked for what
 /// takes the role before it can assume it.
-pub async fn ecs_role(account: &Account, description: &Description) -> Result<Role> {
+pub async fn ecs_role(account: &Prerequisites, description: &Description) -> Result<Role> {
     if description.create_service_linked_role {
         return Ok(Role::Terraforms);
     }
@@ -105,7 +105,7 @@ pub async fn pause_for_the_role() {
 
 /// The account's limit, and what the environment has reserved of it already.
 async fn limit(
-    account: &Account,
+    account: &Prerequisites,
     environment: &str,
     description: &Description,
 ) -> Result<(Concurrency, i32)> {
@@ -157,7 +157,7 @@ fn meaning(found: Concurrency, region: &str) -> String {
 
 /// Before an apply. Who may not look may still apply: only what Lambda is known to refuse is an error.
 pub async fn prepare(
-    account: &Account,
+    account: &Prerequisites,
     environment: &str,
     description: &Description,
 ) -> Result<()> {

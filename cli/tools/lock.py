@@ -1,7 +1,7 @@
 """Write the pinned requirement files beside this script: every file of each release by its hash.
 
-Run it in a virtual environment that holds the wanted versions (`pip install ministack
-cargo-lambda rust-just awslogs`), with the address of a package index that has a simple HTML listing: it
+Run it in a virtual environment that holds the wanted versions (`pip install awscli
+ministack cargo-lambda rust-just awslogs`), with the address of a package index that has a simple HTML listing: it
 asks there for the hashes of what is installed.
 """
 
@@ -15,6 +15,7 @@ from importlib import metadata
 HERE = pathlib.Path(__file__).parent
 # A file and the packages it installs, with everything they need.
 FILES = {
+    "aws.txt": ["awscli"],
     "awslogs.txt": ["awslogs"],
     "just.txt": ["rust-just"],
     "cargo-lambda.txt": ["cargo-lambda"],

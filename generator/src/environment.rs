@@ -1,15 +1,17 @@
 //! A root: which modules an environment has, and how they are wired.
 
 use ralph_protocol::names::{
-    Handler, SecretName, output, variable, variable::CONFIRMATION, worker_env,
+    Handler, Resources, SecretName, output, variable, variable::CONFIRMATION, worker_env,
 };
 
+use crate::aws::ssm::Parameter;
 use crate::config::{Architecture, Environment, NetworkMode, State};
 use crate::hcl::prelude::*;
 use crate::modules::fargate::{self, FargateInputs};
 use crate::modules::vpc::{Existing, FlowLogs, VpcInputs};
 use crate::modules::websocket::{self, WebsocketInputs};
 use crate::modules::{Fargate, Roles, Secrets, SecretsInputs, Vpc, Websocket};
+use crate::skips;
 
 /// Marks expressions of a root.
 pub struct Root;
@@ -153,27 +155,67 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
         },
     );
 
-    m.output(output::WEBSOCKET_URL, "URL that clients connect to.", api.url);
-    m.output(output::WEBSOCKET_API_ID, "Id of the WebSocket API.", api.api_id);
-    m.output(output::WEBSOCKET_STAGE, "Stage of the WebSocket API.", api.stage_name);
-    m.output(output::CONNECTIONS_TABLE, "Table of connections and runs.", api.table_name);
-    m.output(output::CLUSTER, "Cluster that tasks run on.", tasks.cluster_name);
-    m.output(
-        output::TASK_DEFINITION,
-        "ARN of the task definition, with revision.",
-        tasks.task_definition_arn,
-    );
-    m.output(output::ECR_REPOSITORY_URL, "Repository of the worker's image.", tasks.repository_url);
-    m.output(output::WORKER_IMAGE, "Image that `just push-worker` pushes.", tasks.worker_image);
-    m.output(output::LOG_GROUP, "Log group of the workers.", tasks.log_group_name);
-    m.output(output::STATE_MACHINE_ARN, "ARN of the state machine.", tasks.state_machine_arn);
     let short_names = SecretName::ALL.map(SecretName::as_str).join(", ");
-    m.output(output::SECRET_ARNS, &format!("ARN of each secret: {short_names}."), arns.arns);
-    m.output(output::SUBNET_IDS, "Subnets for tasks.", network.subnet_ids);
-    m.output(
-        output::WORKER_SECURITY_GROUP_ID,
-        "Security group for tasks.",
-        network.worker_security_group_id,
+    let arns_of_secrets = format!("ARN of each secret: {short_names}.");
+    let outputs = [
+        (output::CLUSTER, "Cluster that tasks run on.", tasks.cluster_name.any()),
+        (output::CONNECTIONS_TABLE, "Table of connections and runs.", api.table_name.any()),
+        (
+            output::ECR_REPOSITORY_URL,
+            "Repository of the worker's image.",
+            tasks.repository_url.any(),
+        ),
+        (output::LOG_GROUP, "Log group of the workers.", tasks.log_group_name.any()),
+        (output::SECRET_ARNS, arns_of_secrets.as_str(), arns.arns.any()),
+        (output::STATE_MACHINE_ARN, "ARN of the state machine.", tasks.state_machine_arn.any()),
+        (output::SUBNET_IDS, "Subnets for tasks.", network.subnet_ids.any()),
+        (
+            output::TASK_DEFINITION,
+            "ARN of the task definition, with revision.",
+            tasks.task_definition_arn.any(),
+        ),
+        (output::WEBSOCKET_API_ID, "Id of the WebSocket API.", api.api_id.any()),
+        (output::WEBSOCKET_STAGE, "Stage of the WebSocket API.", api.stage_name.any()),
+        (output::WEBSOCKET_URL, "URL that clients connect to.", api.url.any()),
+        (output::WORKER_IMAGE, "Image that `just push-worker` pushes.", tasks.worker_image.any()),
+        (
+            output::WORKER_SECURITY_GROUP_ID,
+            "Security group for tasks.",
+            network.worker_security_group_id.any(),
+        ),
+    ];
+    for (name, description, value) in &outputs {
+        m.output(name, description, value.clone());
+    }
+    publish(m, names, outputs.map(|(name, _, value)| (name, value)));
+}
+
+/// A standard parameter takes this many characters, and costs nothing.
+/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html>
+const PARAMETER_SIZE: u32 = 4096;
+
+/// Writes the outputs where `ralph` finds them without the state.
+fn publish(
+    m: &mut Module<Root>,
+    names: &Resources,
+    outputs: impl IntoIterator<Item = (&'static str, Expr<Root, Any>)>,
+) {
+    let outputs = m.local_here(
+        "outputs",
+        "What `ralph` must know of this environment, also where the state is not: names, no secret.",
+        func::json_encode(object(outputs)),
+    );
+    m.add(
+        Parameter::new("outputs")
+            .skip(&[&skips::PARAMETER_IN_CLEAR, &skips::PARAMETER_KEY])
+            .name(names.outputs_parameter())
+            .description("Outputs of Terraform, for ralph.")
+            .r#type("String")
+            .insecure_value(&outputs)
+            .precondition(
+                &func::text_length(outputs).at_most(PARAMETER_SIZE),
+                format!("The outputs are longer than the {PARAMETER_SIZE} characters that an SSM parameter takes."),
+            ),
     );
 }
 

@@ -65,8 +65,10 @@ fn terraform(settings: &Settings) -> Result<(Vec<File>, Skipped), Vec<Error>> {
         let name = env.names.environment();
         let mut root = Module::<Root>::new(&format!("envs/{name}"));
         environment::build(&mut root, env, settings.architecture);
-        ("", root.finish(&header("ralph.toml", &format!("Environment {name}."))))
+        let header = header("ralph.toml", &format!("Environment {name}."));
+        (format!("envs/{name}"), root.finish(&header))
     });
+    let folders = folders.map(|(name, result)| (name.to_owned(), result));
     for (name, result) in folders.into_iter().chain(roots) {
         match result {
             Ok(finished) => {

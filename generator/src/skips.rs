@@ -42,6 +42,8 @@ skips! {
     NO_VPC = "CKV_AWS_117", "nothing private to reach, and a VPC would need NAT";
     NO_EXECUTION_DATA = "CKV_AWS_285",
         "a command or a reason can quote what a repository says; the execution's history holds it";
+    PARAMETER_IN_CLEAR = "CKV2_AWS_34", "it holds names and ARNs, no secret";
+    PARAMETER_KEY = "CKV_AWS_337", "it holds names and ARNs, no secret";
     SHORT_RETENTION = "CKV_AWS_338", "the retention is an input, and a year is not the default";
     TABLE_BACKUPS = "CKV_AWS_28", "a switch: rows of connections and runs expire by themselves";
     TABLE_KEY = "CKV_AWS_119", "AWS's own key, unless the input kms_key_arn names another";

@@ -44,6 +44,12 @@ impl Resources {
         format!("{}-worker", self.prefix())
     }
 
+    /// The SSM parameter that holds the root module's outputs.
+    #[must_use]
+    pub fn outputs_parameter(&self) -> String {
+        format!("/ralph/{}/outputs", self.environment)
+    }
+
     /// The log group of the workers: `/ralph/workstreams`.
     #[must_use]
     pub fn log_group(&self) -> String {
@@ -389,6 +395,7 @@ mod tests {
         assert_eq!(dev.cluster(), "ralph-dev");
         assert_eq!(dev.log_group(), "/ralph/workstreams");
         assert_eq!(dev.ecr_repository(), "ralph-worker");
+        assert_eq!(dev.outputs_parameter(), "/ralph/dev/outputs");
         assert_eq!(dev.secret(SecretName::GitToken), "ralph/dev/git-token");
         assert_eq!(dev.function(Handler::PushLogs), "ralph-dev-push-logs");
         let staging = Resources::new("staging");

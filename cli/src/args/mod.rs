@@ -39,6 +39,8 @@ pub enum Command {
     Token(TokenArgs),
     /// Set the secrets of an environment
     Keys(KeysArgs),
+    /// Print what an environment consists of, as Terraform's outputs name it
+    Outputs(OutputsArgs),
     /// Say what an environment costs: idle, and an hour of a workstream
     Cost(CostArgs),
     /// Show what `apply` would change
@@ -146,6 +148,10 @@ pub struct LocalArgs {
     /// End the local cloud that runs with the scratch folder, and what one that was killed left behind
     #[arg(long, conflicts_with_all = ["port", "viewer_port", "env", "no_viewer", "release", "fresh", "containers", "workstreams"])]
     pub stop: bool,
+    /// Start an account with nothing in it, to rehearse a deployment: `just apply` and what follows
+    /// work in it, with a scripted agent that costs nothing
+    #[arg(long, conflicts_with_all = ["no_viewer", "viewer_port", "release", "fresh", "management_base", "workstreams"])]
+    pub empty: bool,
     /// Do not build or serve the page
     #[arg(long)]
     pub no_viewer: bool,
@@ -228,6 +234,14 @@ pub struct TokenArgs {
     /// Print the whole address to connect to
     #[arg(long)]
     pub url: bool,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct OutputsArgs {
+    /// Print this output alone: a text as it is, anything else as JSON
+    pub name: Option<String>,
     #[command(flatten)]
     pub target: TargetArgs,
 }

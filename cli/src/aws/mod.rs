@@ -1,70 +1,86 @@
 //! The one door to AWS.
 
-mod account;
 mod executions;
+mod explain;
 mod functions;
+mod identity;
 mod logs;
+mod parameters;
+mod prerequisites;
 mod secrets;
 mod table;
 mod tasks;
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::ProvideCredentials};
+use aws_credential_types::Credentials;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ralph_protocol::names::output;
 
-use crate::target::Target;
+use crate::target::{AccessKey, Target};
 
-pub use account::{Account, Concurrency};
+use explain::explain;
+
 pub use executions::{Execution, Executions, Status};
 pub use functions::Functions;
 pub use logs::{LogReader, LogWriter};
+pub use parameters::{Parameter, Parameters};
+pub use prerequisites::{Concurrency, Prerequisites};
 pub use secrets::Secrets;
 pub use table::{RunRow, Runs};
 pub use tasks::{Mount, TaskSpec, Tasks};
 
-/// An environment's AWS services.
+/// AWS's services in one region, or the local cloud's.
 pub struct Aws {
     config: SdkConfig,
 }
 
 impl Aws {
-    /// With the person's own credentials, or with the local cloud's.
+    /// An environment's services: in its region, with the person's own credentials or the local
+    /// cloud's.
     pub async fn connect(target: &Target) -> Result<Self> {
-        let mut loader = loader();
-        if let Some(endpoint) = &target.endpoint {
-            let key = target
-                .key
-                .as_ref()
-                .context("this local cloud is of another version of ralph\nhint: start it again")?;
+        Ok(Self::at(target.region()?, target.endpoint.as_deref(), target.key.as_ref()).await)
+    }
+
+    /// The services of a region, with the person's own credentials.
+    pub async fn in_region(region: &str) -> Self {
+        Self::at(region, None, None).await
+    }
+
+    /// The services of a region, elsewhere than the surroundings say, or with another key.
+    pub async fn at(region: &str, endpoint: Option<&str>, key: Option<&AccessKey>) -> Self {
+        // The region is always the environment's: a profile may name another, or none.
+        let mut loader = loader().region(Region::new(region.to_owned()));
+        if let Some(endpoint) = endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some(key) = key {
             let key = Credentials::new(&key.id, &key.secret, None, None, "local cloud");
-            let region = Region::new(target.region()?.to_owned());
-            loader = loader.endpoint_url(endpoint).region(region).credentials_provider(key);
+            loader = loader.credentials_provider(key);
         }
-        Ok(Self { config: loader.load().await })
+        Self { config: loader.load().await }
     }
 
-    /// With the person's own credentials in a Region, before there is an environment.
-    pub async fn of_region(region: &str) -> Self {
-        Self { config: loader().region(Region::new(region.to_owned())).load().await }
+    /// The region that the surroundings name: `AWS_REGION`, or the profile's.
+    pub async fn region_of_the_surroundings() -> Option<String> {
+        loader().load().await.region().map(ToString::to_string)
     }
 
-    pub fn account(&self) -> Account {
-        Account::new(&self.config)
+    /// The account of the credentials, twelve digits.
+    pub async fn account(&self) -> Result<String> {
+        identity::account(&self.config).await
     }
 
-    /// Whether the surroundings hold credentials of an account.
-    pub async fn has_credentials() -> bool {
-        let config = loader().load().await;
-        match config.credentials_provider() {
-            Some(provider) => provider.provide_credentials().await.is_ok(),
-            None => false,
-        }
+    pub fn prerequisites(&self) -> Prerequisites {
+        Prerequisites::new(&self.config)
+    }
+
+    pub fn parameters(&self) -> Parameters {
+        Parameters::new(&self.config)
     }
 
     pub fn secrets(&self) -> Secrets {
@@ -104,24 +120,4 @@ fn loader() -> ConfigLoader {
     // Later behaviour versions change retries and time-outs; a new one is a decision.
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
-}
-
-/// An SDK error as one line with its cause: the SDK's own `Display` says only "service error".
-pub(crate) fn explain<E>(what: &str, error: &E) -> anyhow::Error
-where
-    E: std::error::Error,
-{
-    let mut text = String::new();
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&next);
-        }
-        source = error.source();
-    }
-    anyhow::anyhow!("{what}: {text}")
 }

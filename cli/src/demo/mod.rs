@@ -232,6 +232,7 @@ async fn cloud(project: &Project, options: &DemoArgs, interrupt: &mut Interrupt)
         containers: options.containers,
         fresh: options.fresh,
         management_base: None,
+        empty: false,
         viewer: false,
     };
     Ok(Cloud::Own(Box::new(Local::up(project, up, interrupt).await?)))

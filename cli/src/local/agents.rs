@@ -13,13 +13,25 @@ use ralph_protocol::ids::Workstream;
 
 use crate::{build, project::Project};
 
+/// Stands for every workstream that has no file of its own. No workstream has this name.
+const EVERY: &str = "*";
+
 fn file(tasks: &Path, workstream: &str) -> PathBuf {
     tasks.join("agents").join(workstream)
 }
 
 /// Lets a command be the agent of a workstream's tasks from now on.
 pub fn set(scratch: &Path, workstream: &Workstream, command: &str) -> Result<()> {
-    let file = file(&super::tasks(scratch), workstream.as_str());
+    write(scratch, workstream.as_str(), command)
+}
+
+/// Lets a command be the agent of every workstream that none was set for.
+pub fn set_for_all(scratch: &Path, command: &str) -> Result<()> {
+    write(scratch, EVERY, command)
+}
+
+fn write(scratch: &Path, name: &str, command: &str) -> Result<()> {
+    let file = file(&super::tasks(scratch), name);
     let folder = file.parent().context("a file has a folder")?;
     fs::create_dir_all(folder)?;
     fs::write(&file, command).with_context(|| format!("{} cannot be written", file.display()))
@@ -36,7 +48,8 @@ pub fn unset(scratch: &Path, workstream: &Workstream) -> Result<()> {
 /// The command that was set for a workstream; `tasks` is where the stand-in keeps its tasks.
 pub fn of(tasks: &Path, workstream: &str) -> Option<String> {
     let workstream: Workstream = workstream.parse().ok()?;
-    fs::read_to_string(file(tasks, workstream.as_str())).ok()
+    let read = |name| fs::read_to_string(file(tasks, name)).ok();
+    read(workstream.as_str()).or_else(|| read(EVERY))
 }
 
 /// The command of the scripted agent: three iterations on a small list of tasks.
@@ -67,5 +80,9 @@ mod tests {
         unset(scratch.path(), &docs).unwrap();
         unset(scratch.path(), &docs).unwrap();
         assert_eq!(of(&tasks, "docs"), None);
+        set_for_all(scratch.path(), "agent --all").unwrap();
+        set(scratch.path(), &docs, "agent --x").unwrap();
+        assert_eq!(of(&tasks, "docs").as_deref(), Some("agent --x"));
+        assert_eq!(of(&tasks, "other").as_deref(), Some("agent --all"));
     }
 }

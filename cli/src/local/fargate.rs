@@ -17,13 +17,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use ralph_protocol::names::{output as outputs, worker_env};
+use ralph_protocol::names::{Resources, worker_env};
 use tokio::{process::Command, sync::watch, task::JoinSet};
 
 use super::{PATIENCE, agents};
 use crate::{
     aws::{self, Aws, LogWriter, TaskSpec, Tasks},
-    target::Target,
     tools::{
         children::Group,
         program::output,
@@ -97,24 +96,24 @@ impl Fargate {
     /// Watches an environment's cluster and runs its tasks, each in a folder of its own.
     pub fn start(
         aws: &Aws,
-        target: &Target,
+        names: &Resources,
         how: How,
         folder: PathBuf,
         repositories: [PathBuf; 2],
-    ) -> Result<Self> {
+    ) -> Self {
         let shared = Arc::new(Shared {
             tasks: aws.tasks(),
             secrets: aws.secrets(),
             logs: aws.logs(),
-            events: Events::new(aws.functions(), &target.environment),
-            cluster: target.text(outputs::CLUSTER)?.to_owned(),
+            events: Events::new(aws.functions(), names),
+            cluster: names.cluster(),
             how,
             folder,
             repositories,
         });
         let (stop, stopped) = watch::channel(Stop::No);
         let watcher = tokio::spawn(watch_cluster(shared, stopped));
-        Ok(Self { stop, watcher })
+        Self { stop, watcher }
     }
 
     /// Stops every task as StopTask would, and the watching. Without a cloud tasks still get their

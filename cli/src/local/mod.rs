@@ -5,6 +5,7 @@ mod cloud;
 mod environment;
 mod fargate;
 mod kept;
+mod rehearsal;
 mod scratch;
 pub mod server;
 
@@ -16,7 +17,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use ralph_protocol::names::{SecretName, output};
+use ralph_protocol::names::{Resources, SecretName, output};
 
 use crate::{
     args::LocalArgs,
@@ -40,6 +41,7 @@ use fargate::{
     Fargate, How,
     container::{self, Engine, Image},
 };
+use kept::Outputs;
 use scratch::Scratch;
 
 /// The server and its guard, in the project.
@@ -63,6 +65,8 @@ pub struct Options {
     pub containers: bool,
     /// Where the functions post to; `None`: the local cloud itself.
     pub management_base: Option<String>,
+    /// Apply nothing: the account is empty.
+    pub empty: bool,
 }
 
 /// A local cloud that runs.
@@ -116,7 +120,10 @@ impl Local {
         options: Options,
         scratch: &Path,
     ) -> Result<(Target, Cloud, Fargate)> {
-        let environment = Environment::copy(project, description, &options, scratch)?;
+        let environment = match options.empty {
+            true => None,
+            false => Some(Environment::copy(project, description, &options, scratch)?),
+        };
 
         let server = async {
             let name = "local cloud installed (pip)";
@@ -146,8 +153,14 @@ impl Local {
             let name = format!("worker image ({})", engine.program());
             step(&name, container::build(project, engine)).await.map(Some)
         };
+        let prepared = async {
+            match &environment {
+                Some(environment) => environment.prepare().await,
+                None => Ok(()),
+            }
+        };
         let (python, (programs, zip), (), image, ()) =
-            tokio::try_join!(server, functions, page, image, environment.prepare())?;
+            tokio::try_join!(server, functions, page, image, prepared)?;
 
         let key = AccessKey::generate()?;
         let start = Start {
@@ -162,23 +175,25 @@ impl Local {
             restore: None,
             save: None,
         };
-        let (cloud, outputs) = environment.make(start, &zip).await?;
+        let (cloud, outputs) = match environment {
+            Some(environment) => environment.make(start, &zip).await?,
+            None => {
+                let cloud = step("local cloud started", Cloud::start(start)).await?;
+                rehearsal::prepare(project, &cloud, &zip, scratch).await?;
+                (cloud, Outputs::new())
+            }
+        };
         let target = Target {
             environment: options.environment,
             endpoint: Some(cloud.endpoint()),
-            key: Some(key),
+            key: Some(key.clone()),
             viewer: None,
             workstreams: Vec::new(),
             outputs,
         };
-        let aws = Aws::connect(&target).await?;
-        let signing = serde_json::to_string(&signing_keys()?)?;
-        for (name, value) in [
-            (SecretName::WebsocketSigningKeys, signing.as_str()),
-            (SecretName::AnthropicKeys, &options.anthropic_keys),
-            (SecretName::GitToken, "{}"),
-        ] {
-            aws.secrets().put(target.secret_arn(name)?, value).await?;
+        let aws = Aws::at(&description.region, target.endpoint.as_deref(), Some(&key)).await;
+        if !options.empty {
+            set_secrets(&aws, &target, &options.anthropic_keys).await?;
         }
         let how = match engine {
             Some(engine) => {
@@ -189,7 +204,8 @@ impl Local {
             None => How::Process(programs.worker),
         };
         let given = [repositories(scratch), copies(project)?];
-        let fargate = Fargate::start(&aws, &target, how, tasks(scratch), given)?;
+        let names = Resources::new(&target.environment);
+        let fargate = Fargate::start(&aws, &names, how, tasks(scratch), given);
         Ok((target, cloud, fargate))
     }
 
@@ -220,6 +236,18 @@ impl Local {
             () = interrupt.again() => Err(interrupted_twice(scratch.folder())),
         }
     }
+}
+
+async fn set_secrets(aws: &Aws, target: &Target, anthropic_keys: &str) -> Result<()> {
+    let signing = serde_json::to_string(&signing_keys()?)?;
+    for (name, value) in [
+        (SecretName::WebsocketSigningKeys, signing.as_str()),
+        (SecretName::AnthropicKeys, anthropic_keys),
+        (SecretName::GitToken, "{}"),
+    ] {
+        aws.secrets().put(target.secret_arn(name)?, value).await?;
+    }
+    Ok(())
 }
 
 fn interrupted_twice(scratch: &Path) -> anyhow::Error {
@@ -261,15 +289,19 @@ pub async fn run(options: LocalArgs) -> Result<()> {
         scratch,
         port: options.port,
         anthropic_keys: anthropic_keys(true),
-        viewer: !options.no_viewer,
+        viewer: !options.no_viewer && !options.empty,
         release: options.release,
         containers: options.containers,
         fresh: options.fresh,
         management_base: options.management_base.clone(),
+        empty: options.empty,
     };
     let mut interrupt = Interrupt::new()?;
     let mut local = Local::up(&project, up, &mut interrupt).await?;
-    let result = serve(&project, &options, &mut local, &mut interrupt).await;
+    let result = match options.empty {
+        true => rehearsal::wait(&mut local, &mut interrupt).await,
+        false => serve(&project, &options, &mut local, &mut interrupt).await,
+    };
     say("stopping …");
     local.down(&mut interrupt).await.and(result)
 }

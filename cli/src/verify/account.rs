@@ -22,7 +22,7 @@ use crate::{
     keys::signing_keys,
     preparation,
     project::{Description, Project},
-    target::Target,
+    target::{DEFAULT_ENVIRONMENT, Target},
     tools::{
         program::{cargo, find, foreground, run},
         steps::{resources, say, step, step_with_log},
@@ -50,11 +50,10 @@ pub struct Account {
 impl Account {
     /// Checks everything that costs nothing to check.
     pub async fn check(project: &Project, options: &VerifyArgs) -> Result<Self> {
-        if !Aws::has_credentials().await {
-            bail!(
-                "there are no AWS credentials\nhint: export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of an account for trying things; `eval \"$(aws configure export-credentials --format env)\"` does it for a signed-in profile"
-            );
-        }
+        let mut description = Description::read(project, DEFAULT_ENVIRONMENT)?;
+        // As `configuration` writes it.
+        description.create_service_linked_role = false;
+        Aws::in_region(&description.region).await.account().await?;
         let Some(repo) = options.repo.clone() else {
             bail!(
                 "--repo is missing\nhint: an https repository with a README.md that the run may push a branch to"
@@ -82,9 +81,6 @@ impl Account {
         }
         let folder = project.tools().join("verify-aws");
         let root = generate(project, &folder).await?;
-        // As `configuration` writes it.
-        let mut description = Description::read(project, "dev")?;
-        description.create_service_linked_role = false;
         let terraform = Terraform::new(root)?.env("TF_VAR_lambda_zip", project.lambda_zip());
         Ok(Self {
             project: project.clone(),
@@ -99,9 +95,9 @@ impl Account {
     pub async fn verify(&self, report: &mut Report) -> Result<()> {
         build::lambdas_step(&self.project).await?;
         step("init", self.terraform.init(&self.folder.join("init.log"))).await?;
-        let aws = Aws::of_region(&self.description.region).await;
-        steps::account(&aws.account(), &self.description, report).await?;
-        preparation::prepare(&aws.account(), NAME, &self.description).await?;
+        let aws = Aws::in_region(&self.description.region).await;
+        steps::account(&aws.prerequisites(), &self.description, report).await?;
+        preparation::prepare(&aws.prerequisites(), NAME, &self.description).await?;
         let log = self.folder.join("apply.log");
         let apply = || step_with_log("apply", &log, resources, self.terraform.apply(&log));
         if let Err(error) = apply().await {
@@ -186,7 +182,7 @@ impl Account {
 
     async fn remove(&self) -> Result<()> {
         let target = self.target().await?;
-        let aws = Aws::of_region(&self.description.region).await;
+        let aws = Aws::in_region(&self.description.region).await;
         let stopped = everything(&aws, &target, "`ralph verify-aws`");
         // What still runs may yet end while the rest is removed.
         if let Err(error) = step("everything stopped", stopped).await {

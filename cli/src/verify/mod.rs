@@ -39,7 +39,7 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
             let setup = Setup { target: &target, scratch: Some(scratch), repo: repository.url() };
             let mut report = Report::new(Place::Local);
             let description = Description::read(&project, &target.environment)?;
-            let account = Aws::connect(&target).await?.account();
+            let account = Aws::connect(&target).await?.prerequisites();
             let verify = async {
                 steps::account(&account, &description, &mut report).await?;
                 steps::run(&setup, &mut report).await

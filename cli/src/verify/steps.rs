@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{agent, report::Report};
 use crate::{
-    aws::{Account, Aws, Execution, Executions, Status},
+    aws::{Aws, Execution, Executions, Prerequisites, Status},
     demo::{Viewing, compare},
     local::agents,
     logs, preparation,
@@ -41,7 +41,7 @@ pub struct Setup<'a> {
 
 /// What the account offers before anything is applied. What is missing of it is made.
 pub async fn account(
-    account: &Account,
+    account: &Prerequisites,
     description: &Description,
     report: &mut Report,
 ) -> Result<()> {

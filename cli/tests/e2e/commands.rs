@@ -176,7 +176,7 @@ impl FakeProject {
         self.folder.path().join(name)
     }
 
-    fn program(&self, name: &str, script: &str) {
+    pub fn program(&self, name: &str, script: &str) {
         let file = self.path(name);
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
         std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");

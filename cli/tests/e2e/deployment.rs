@@ -2,18 +2,18 @@
 
 use std::{
     process::{Command, Output},
-    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
+use axum::http::StatusCode;
 use ralph_protocol::execution;
 use serde_json::{Value, json};
 
 use crate::{
-    answers::answering,
-    cloud::{cloud, ralph, stderr, stdout},
+    cloud::{cloud, stderr, stdout},
     commands::FakeProject,
+    fake_aws::FakeAws,
     install::FakePython,
     steps::{applied, call},
 };
@@ -43,49 +43,36 @@ fn calls(project: &FakeProject) -> Vec<String> {
 }
 
 /// An account: whether it has ECS's role (`None`: nobody may look), and Lambda's limit.
-fn account(has_role: Option<bool>, limit: i32) -> String {
-    let asked = AtomicUsize::new(0);
-    answering(move |request| {
-        let role = "<Role><Path>/</Path><RoleName>r</RoleName><RoleId>i</RoleId><Arn>a</Arn>\
-                    <CreateDate>2026-11-30T00:00:00Z</CreateDate></Role>";
-        let error = |code: &str| {
-            format!(
-                "<ErrorResponse><Error><Code>{code}</Code><Message>{code}</Message></Error></ErrorResponse>"
-            )
-        };
-        if request.contains("account-settings") {
-            let all =
-                json!({"ConcurrentExecutions": limit, "UnreservedConcurrentExecutions": limit});
-            (200, json!({"AccountLimit": all}).to_string())
-        } else if request.contains("/functions/") {
-            (404, json!({"__type": "ResourceNotFoundException", "Message": "none"}).to_string())
-        } else if request.contains("Action=CreateServiceLinkedRole") {
-            assert!(request.contains("AWSServiceName=ecs.amazonaws.com"), "{request}");
-            let answer =
-                format!("<CreateServiceLinkedRoleResult>{role}</CreateServiceLinkedRoleResult>");
-            (
-                200,
-                format!(
-                    "<CreateServiceLinkedRoleResponse>{answer}</CreateServiceLinkedRoleResponse>"
-                ),
-            )
-        } else {
-            assert!(request.contains("RoleName=AWSServiceRoleForECS"), "{request}");
-            match has_role {
-                None => (403, error("AccessDenied")),
-                // IAM shows a new role after a moment.
-                Some(false) if asked.fetch_add(1, Ordering::Relaxed) < 2 => {
-                    (404, error("NoSuchEntity"))
-                }
-                _ => (
-                    200,
-                    format!(
-                        "<GetRoleResponse><GetRoleResult>{role}</GetRoleResult></GetRoleResponse>"
-                    ),
-                ),
-            }
-        }
-    })
+fn account(has_role: Option<bool>, limit: i32) -> FakeAws {
+    let role = "<Role><Path>/</Path><RoleName>r</RoleName><RoleId>i</RoleId><Arn>a</Arn>\
+                <CreateDate>2026-11-30T00:00:00Z</CreateDate></Role>";
+    let there = |action: &str| {
+        let answer = format!("<{action}Result>{role}</{action}Result>");
+        (StatusCode::OK, format!("<{action}Response>{answer}</{action}Response>"))
+    };
+    let error = |status: StatusCode, code: &str| {
+        let error = format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>");
+        (status, format!("<ErrorResponse>{error}</ErrorResponse>"))
+    };
+    let missing = || error(StatusCode::NOT_FOUND, "NoSuchEntity");
+    let fake = FakeAws::start();
+    match has_role {
+        None => fake.in_order("iam.GetRole", [error(StatusCode::FORBIDDEN, "AccessDenied")]),
+        Some(true) => fake.in_order("iam.GetRole", [there("GetRole")]),
+        // IAM shows a new role after a moment.
+        Some(false) => fake.in_order("iam.GetRole", [missing(), missing(), there("GetRole")]),
+    }
+    fake.in_order("iam.CreateServiceLinkedRole", [there("CreateServiceLinkedRole")]);
+    let all = json!({"ConcurrentExecutions": limit, "UnreservedConcurrentExecutions": limit});
+    let settings = json!({"AccountLimit": all}).to_string();
+    fake.answer("GET /2016-08-19/account-settings/", &settings);
+    fake.refuse(
+        "GET /2015-03-31/functions/ralph-dev-push-logs",
+        404,
+        "ResourceNotFoundException",
+        "none",
+    );
+    fake
 }
 
 #[test]
@@ -125,9 +112,13 @@ fn an_apply_looks_first_at_what_the_account_has() {
         let project = FakeProject::new(&[("tofu", TERRAFORM)]);
         std::fs::write(project.path("ralph.toml"), text).expect("written");
         let words = ["apply", "dev", "-auto-approve", "-no-color"];
-        let endpoint = account(role, limit);
-        let output = in_account(&project, &words, &endpoint, "any:any").output().expect("runs");
+        let account = account(role, limit);
+        let output =
+            in_account(&project, &words, &account.endpoint(), "any:any").output().expect("runs");
         let said = stderr(&output);
+        let asked: Vec<_> = account.asked().into_iter().map(|asked| asked.what).collect();
+        let makes = asked.iter().any(|what| what == "iam.CreateServiceLinkedRole");
+        assert_eq!(makes, expected.is_ok_and(|lines| lines.contains(&made)), "{asked:?}");
         let begins_well = match expected {
             Ok(lines) => {
                 assert_eq!(calls(&project), ["apply -auto-approve -no-color"], "{text}: {said}");
@@ -158,8 +149,9 @@ fn an_apply_that_comes_too_early_for_ecss_role_is_tried_once_more() {
         );
         let project = FakeProject::new(&[("tofu", &script)]);
         let words = ["apply", "dev", "-auto-approve"];
-        let endpoint = account(Some(true), 1000);
-        let output = in_account(&project, &words, &endpoint, "any:any").output().expect("runs");
+        let account = account(Some(true), 1000);
+        let output =
+            in_account(&project, &words, &account.endpoint(), "any:any").output().expect("runs");
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert_eq!(calls(&project), vec!["apply -auto-approve"; times], "{said}");
@@ -307,7 +299,4 @@ fn every_recipe_hands_its_words_to_ralph_as_they_are() {
         let body = format!("{recipe} *args:\n    @{{{{ ralph }}}} {recipe} \"$@\"\n");
         assert!(recipes.contains(&body), "{body}");
     }
-    // An option of ralph's and one of Terraform's.
-    let output = ralph(&["destroy", "moon", "--stop", "-auto-approve"]).output().expect("runs");
-    assert!(stderr(&output).contains("there is no environment `moon`"), "{}", stderr(&output));
 }

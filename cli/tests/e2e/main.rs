@@ -1,7 +1,6 @@
 //! End to end through the real binaries, the real Terraform, the functions and the local
 //! cloud with IAM enforced. One local cloud serves every test here.
 
-mod answers;
 mod bench;
 mod build;
 mod busy;
@@ -9,10 +8,13 @@ mod cloud;
 mod commands;
 mod connections;
 mod cost;
+mod credentials;
 mod demo;
 mod deployment;
 mod environments;
+mod fake_aws;
 mod faults;
+mod first_day;
 mod gateway;
 mod guard;
 mod images;
@@ -21,6 +23,7 @@ mod kills;
 mod least_privilege;
 mod load;
 mod logs;
+mod outputs;
 mod plan;
 mod processes;
 mod refusals;

@@ -1,8 +1,8 @@
 //! What the commands refuse, and what they say.
 
 use crate::{
-    answers::answering,
     cloud::{cloud, ralph, stderr, stdout},
+    fake_aws::FakeAws,
 };
 
 /// Words of the command line, the exit code, and what standard error holds.
@@ -66,7 +66,7 @@ fn a_verification_without_credentials_is_refused_before_anything_is_made() {
         .expect("ralph runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr(&output).contains("there are no AWS credentials\nhint: export AWS_PROFILE"),
+        stderr(&output).contains("there are no AWS credentials\nhint: set AWS_PROFILE"),
         "{}",
         stderr(&output)
     );
@@ -99,9 +99,12 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
 
 /// An environment of which only one thing is known: its secrets have no values.
 fn without_values() -> tempfile::TempDir {
+    let fake = FakeAws::start();
+    fake.answer("secretsmanager.DescribeSecret", r#"{"Name":"any"}"#);
+    fake.refuse("secretsmanager.GetSecretValue", 400, "ResourceNotFoundException", "no value");
     let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}");
     let description = serde_json::json!({
-        "environment": "dev", "endpoint": answering(without_value), "viewer": null,
+        "environment": "dev", "endpoint": fake.endpoint(), "viewer": null,
         "key": {"id": "any", "secret": "any"},
         "outputs": {
             "websocket_api_id": "api", "websocket_stage": "dev",
@@ -115,14 +118,6 @@ fn without_values() -> tempfile::TempDir {
     let scratch = tempfile::tempdir().expect("a folder");
     std::fs::write(scratch.path().join("cloud.json"), description.to_string()).expect("written");
     scratch
-}
-
-/// Answers as Secrets Manager does for a secret without a value.
-fn without_value(request: &str) -> (u16, String) {
-    match request.contains("secretsmanager.DescribeSecret") {
-        true => (200, r#"{"Name":"any"}"#.to_owned()),
-        false => (400, r#"{"__type":"ResourceNotFoundException","message":"no value"}"#.to_owned()),
-    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod inventory;
 mod meaning;
 mod model;
 mod modules;
+mod outputs;
 mod policies;
 mod provider;
 mod published;

@@ -98,3 +98,38 @@ module "websocket" {
     log_retention_in_days = 30
   }
 }
+
+locals {
+  # What `ralph` must know of this environment, also where the state is not: names, no secret.
+  outputs = jsonencode({
+    cluster                  = module.fargate.cluster_name
+    connections_table        = module.websocket.table_name
+    ecr_repository_url       = module.fargate.repository_url
+    log_group                = module.fargate.log_group_name
+    secret_arns              = module.secrets.arns
+    state_machine_arn        = module.fargate.state_machine_arn
+    subnet_ids               = module.vpc.subnet_ids
+    task_definition          = module.fargate.task_definition_arn
+    websocket_api_id         = module.websocket.api_id
+    websocket_stage          = module.websocket.stage_name
+    websocket_url            = module.websocket.url
+    worker_image             = module.fargate.worker_image
+    worker_security_group_id = module.vpc.worker_security_group_id
+  })
+}
+
+resource "aws_ssm_parameter" "outputs" {
+  # checkov:skip=CKV2_AWS_34:it holds names and ARNs, no secret
+  # checkov:skip=CKV_AWS_337:it holds names and ARNs, no secret
+  name           = "/ralph/prod/outputs"
+  description    = "Outputs of Terraform, for ralph."
+  type           = "String"
+  insecure_value = local.outputs
+
+  lifecycle {
+    precondition {
+      condition     = length(local.outputs) <= 4096
+      error_message = "The outputs are longer than the 4096 characters that an SSM parameter takes."
+    }
+  }
+}

@@ -41,8 +41,8 @@ pub struct Whose<'a> {
 }
 
 impl Events {
-    pub fn new(functions: Functions, environment: &str) -> Self {
-        let function = Resources::new(environment).function(Handler::TaskEvents);
+    pub fn new(functions: Functions, names: &Resources) -> Self {
+        let function = names.function(Handler::TaskEvents);
         Self { functions, function }
     }
 

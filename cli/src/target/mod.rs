@@ -1,7 +1,11 @@
 //! Which environment a command speaks to: one on AWS, or the local cloud.
 
+mod checks;
+mod on_aws;
+
 use std::{
     collections::BTreeMap,
+    net::TcpStream,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +20,7 @@ use serde_json::Value;
 
 use crate::{
     project::Project,
-    tools::{hex, invocation::just, terraform::Terraform},
+    tools::{hex, invocation::just},
 };
 
 /// How a target is named on the command line.
@@ -25,6 +29,13 @@ pub struct TargetArgs {
     /// The environment on AWS
     #[arg(long, default_value = DEFAULT_ENVIRONMENT, conflicts_with_all = ["local", "scratch"])]
     pub env: String,
+    /// The region to look the environment up in [default: ralph.toml's in a checkout, else AWS_REGION
+    /// or the profile's]
+    #[arg(long, conflicts_with_all = ["local", "scratch", "outputs"])]
+    pub region: Option<String>,
+    /// A file with the environment's outputs, as `ralph outputs` or `tofu output -json` prints them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "scratch"])]
+    pub outputs: Option<PathBuf>,
     /// The local cloud that `ralph local` runs
     #[arg(long)]
     pub local: bool,
@@ -38,7 +49,7 @@ pub struct TargetArgs {
 pub struct Target {
     /// Its name.
     pub environment: String,
-    /// Where the local cloud listens; `None`: AWS.
+    /// Where the local cloud listens, or what AWS_ENDPOINT_URL names; `None`: AWS.
     pub endpoint: Option<String>,
     /// The operator's key in the local cloud.
     pub key: Option<AccessKey>,
@@ -87,40 +98,30 @@ impl TargetArgs {
 
     /// How another command names the same target.
     pub fn words(&self) -> String {
-        match &self.scratch {
+        let mut words = match &self.scratch {
             Some(scratch) => format!(" --scratch {}", scratch.display()),
             None if self.local => " --local".to_owned(),
             None if self.env == DEFAULT_ENVIRONMENT => String::new(),
             None => format!(" --env {}", self.env),
+        };
+        if let Some(region) = &self.region {
+            words += &format!(" --region {region}");
         }
+        if let Some(file) = &self.outputs {
+            words += &format!(" --outputs {}", file.display());
+        }
+        words
     }
 
-    /// Reads the target's outputs.
+    /// Finds the target's outputs.
     pub async fn resolve(&self) -> Result<Target> {
         if let Some(scratch) = &self.scratch {
             return Target::read(scratch);
         }
-        let project = Project::find()?;
         if self.local {
-            return Target::read(&default_scratch(&project));
+            return Target::read(&default_scratch(&Project::find()?));
         }
-        let terraform = Terraform::new(project.environment(&self.env)?)?;
-        let outputs = terraform.outputs().await?;
-        let target = Target {
-            environment: self.env.clone(),
-            endpoint: None,
-            key: None,
-            viewer: None,
-            workstreams: Vec::new(),
-            outputs,
-        };
-        target.text(output::WEBSOCKET_URL).with_context(|| {
-            format!(
-                "{} has not been applied\nhint: `just apply {}`, or --local",
-                self.env, self.env
-            )
-        })?;
-        Ok(target)
+        on_aws::resolve(self).await
     }
 }
 
@@ -135,7 +136,22 @@ impl Target {
                 just("local")
             )
         })?;
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))
+        let target: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is damaged", file.display()))?;
+        target.expect_answer()?;
+        Ok(target)
+    }
+
+    /// A local cloud that was killed leaves its file behind.
+    fn expect_answer(&self) -> Result<()> {
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
+        let address = endpoint.strip_prefix("http://").unwrap_or_default();
+        TcpStream::connect(address).map(drop).with_context(|| {
+            format!(
+                "the local cloud at {endpoint} does not answer\nhint: start it again with `{}`",
+                just("local")
+            )
+        })
     }
 
     /// Lets other commands of this user find this local cloud. Nobody else may read the file: it

@@ -9,7 +9,7 @@ use aws_sdk_lambda::operation::get_function::GetFunctionError;
 use super::explain;
 
 /// An account in a Region.
-pub struct Account {
+pub struct Prerequisites {
     iam: aws_sdk_iam::Client,
     lambda: aws_sdk_lambda::Client,
 }
@@ -26,7 +26,7 @@ pub struct Concurrency {
 const ECS: &str = "ecs.amazonaws.com";
 const ECS_ROLE: &str = "AWSServiceRoleForECS";
 
-impl Account {
+impl Prerequisites {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self { iam: aws_sdk_iam::Client::new(config), lambda: aws_sdk_lambda::Client::new(config) }
     }

@@ -1,0 +1,214 @@
+//! `just test-first-day`: every block of commands in docs/first-day.md, in its order, in a copy of the
+//! checkout and an empty account of the local cloud, with the real Terraform and the real AWS CLI. A
+//! fake `docker` stands in for the registry: what it is given to push, it names to ECR.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use crate::cloud::{ralph, root, stderr, stdout, watchdog};
+
+const PAGE: &str = include_str!("../../../docs/first-day.md");
+/// What stands in the page for the reader's own repository.
+const REPOSITORY: &str = "https://github.com/you/project";
+
+/// A block of the page: what follows its fence, and its text.
+fn blocks() -> Vec<(&'static str, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(&str, String)> = None;
+    for line in PAGE.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(kind)) => open = Some((kind, String::new())),
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some((_, text)), None) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// Where the reader works.
+struct Place {
+    folder: PathBuf,
+    checkout: PathBuf,
+}
+
+impl Place {
+    /// A copy of what git knows of the checkout. It has the same path each time, so that what is compiled
+    /// in it is compiled once.
+    fn new() -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first-day");
+        let checkout = folder.join("checkout");
+        let tools = folder.join("tools");
+        let _ = fs::rename(checkout.join(".tools"), &tools);
+        let _ = fs::remove_dir_all(&checkout);
+        fs::create_dir_all(&checkout).expect("made");
+        let _ = fs::rename(&tools, checkout.join(".tools"));
+        let copy = "git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents -t \"$1\"";
+        shell(copy, root(), &[checkout.to_str().expect("UTF-8")]);
+        let place = Self { folder, checkout };
+        let repository = place.folder.join("repository");
+        let make = "rm -rf \"$1\" && git init -q -b main \"$1\" && cd \"$1\" && echo 'Do the tasks.' >PROMPT.md && git add . \
+            && git -c user.name=ada -c user.email=ada@example.com commit -qm begin && git config receive.denyCurrentBranch ignore";
+        shell(make, &place.folder, &[repository.to_str().expect("UTF-8")]);
+        place
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        let file = self.folder.join("bin").join(name);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("set");
+    }
+
+    fn repository(&self) -> String {
+        format!("file://{}", self.folder.join("repository").display())
+    }
+}
+
+fn shell(script: &str, folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("sh");
+    command.args(["-euc", script, "sh"]).args(arguments).current_dir(folder);
+    let output = command.output().expect("sh runs");
+    assert!(output.status.success(), "{script}: {}", stderr(&output));
+    stdout(&output)
+}
+
+/// The empty account, until the test program ends.
+fn account(scratch: &Path) -> Child {
+    let mut child = ralph(&["local", "--empty", "--scratch"])
+        .arg(scratch)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("ralph starts");
+    let watchdog = watchdog(child.id());
+    let out = BufReader::new(child.stdout.take().expect("a pipe"));
+    let ready = out.lines().map_while(Result::ok).any(|line| line.starts_with("ready"));
+    assert!(ready, "the account did not come up: {:?}", child.wait());
+    watchdog
+}
+
+#[test]
+#[ignore = "takes minutes: `just test-first-day`"]
+fn every_command_of_the_first_day_works() {
+    let just =
+        std::env::var("RALPH_TEST_JUST").expect("RALPH_TEST_JUST, set by `just test-first-day`");
+    let aws = std::env::var("RALPH_TEST_AWS").expect("RALPH_TEST_AWS, the folder of the AWS CLI");
+    let place = Place::new();
+    let scratch = place.folder.join("cloud");
+    let _account = account(&scratch);
+
+    let built = Path::new(env!("CARGO_BIN_EXE_ralph")).parent().expect("a folder");
+    // What a checkout compiles with cargo is compiled already.
+    place.program(
+        "cargo",
+        &format!(
+            r#"case "$*" in
+*"--bin ralph --"*) program=ralph ;;
+*"--bin generator --"*) program=generator ;;
+*) exec "{}" "$@" ;;
+esac
+while [ "$1" != -- ]; do shift; done
+shift
+exec "{}/$program" "$@""#,
+            env!("CARGO"),
+            built.display()
+        ),
+    );
+    let registry = place.folder.join("registry");
+    let _ = fs::remove_file(&registry);
+    place.program(
+        "docker",
+        &format!(
+            r#"case $1 in
+login) [ -n "$(cat)" ] || exit 1 ;;
+push) image=${{2#*/}}
+    aws ecr put-image --region us-east-1 --repository-name "${{image%:*}}" --image-tag "${{image#*:}}" --image-manifest '{{"schemaVersion":2}}' ;;
+esac
+echo "$@" >>"{}""#,
+            registry.display()
+        ),
+    );
+    let path = [
+        place.folder.join("bin").display().to_string(),
+        built.display().to_string(),
+        aws,
+        Path::new(&just).parent().expect("a folder").display().to_string(),
+        std::env::var("PATH").expect("a PATH"),
+    ];
+
+    let mut said = String::new();
+    for (kind, text) in blocks() {
+        let name = kind.split_once(' ').map(|(_, name)| name);
+        match (kind, name) {
+            ("sh", _) => {
+                assert!(!text.contains('…'), "{text}");
+                let script = text.replace(REPOSITORY, &place.repository());
+                eprintln!("$ {}", script.trim_end().replace('\n', "\n  "));
+                said += &run(&place, &scratch, &path.join(":"), &script);
+            }
+            ("text", _) => {}
+            (_, Some(file)) => {
+                fs::write(place.checkout.join(file), text).expect("written");
+            }
+            _ => panic!("a block of docs/first-day.md is neither sh, text nor a file: {kind}"),
+        }
+    }
+
+    for expected in [
+        "\"arn:aws:iam::000000000000:policy/ralph-dev-network\"",
+        "\"arn:aws:iam::000000000000:policy/ralph-dev-operate\"",
+        "Apply complete!",
+        "a signing key was made",
+        "digest sha256:",
+        "the execution is over (complete",
+        "docs        complete",
+        "run.end           complete (exit 0)",
+        ".execute-api.us-east-1.amazonaws.com/dev",
+        "Destroy complete!",
+    ] {
+        assert!(said.contains(expected), "`{expected}` was not said:\n{said}");
+    }
+    let pushed = fs::read_to_string(&registry).expect("docker was called");
+    assert!(pushed.contains("push 000000000000.dkr.ecr.us-east-1.amazonaws.com/ralph-worker:"));
+    let branch = "git log --format=%s ralph/docs";
+    assert!(shell(branch, &place.folder.join("repository"), &[]).lines().count() > 2);
+    let state =
+        fs::read(place.checkout.join("terraform/envs/dev/terraform.tfstate")).expect("a state");
+    let state: serde_json::Value = serde_json::from_slice(&state).expect("JSON");
+    assert_eq!(state["resources"], serde_json::json!([]));
+}
+
+/// Runs a block as a person does who answers `yes`; what it said.
+fn run(place: &Place, scratch: &Path, path: &str, script: &str) -> String {
+    let log = place.folder.join("said.log");
+    let file = File::create(&log).expect("made");
+    let mut child = Command::new("sh")
+        .args(["-euc", &format!(". '{}/account.sh'\n{script}", scratch.display())])
+        .current_dir(&place.checkout)
+        .env("PATH", path)
+        // A copy compiles where everything else is compiled.
+        .env("CARGO_TARGET_DIR", root().join("target"))
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("RALPH_BUILDER", "docker")
+        .stdin(Stdio::piped())
+        .stdout(file.try_clone().expect("a file"))
+        .stderr(file)
+        .spawn()
+        .expect("sh starts");
+    // Whoever asks nothing does not read it.
+    let _ = child.stdin.take().expect("a pipe").write_all(b"yes\n");
+    let status = child.wait().expect("sh ends");
+    let said = fs::read_to_string(&log).expect("text");
+    assert!(status.success(), "{status}: {script}\n{said}");
+    said
+}

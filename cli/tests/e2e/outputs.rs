@@ -1,0 +1,217 @@
+//! Finding an environment away from its checkout, and not believing everything that is found.
+
+use std::{path::Path, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::{
+    cloud::{stderr, stdout},
+    commands::FakeProject,
+    fake_aws::{ACCOUNT, FakeAws, REGION, caller, outputs},
+};
+
+const KEYS: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", "AKIAANY"), ("AWS_SECRET_ACCESS_KEY", "any")];
+
+fn ralph(aws: &FakeAws, folder: &Path, words: &[&str]) -> Command {
+    let mut command = aws.ralph(folder, folder, words);
+    command.envs(KEYS);
+    command
+}
+
+/// What `ralph` says in a folder that is not a checkout.
+fn said(aws: &FakeAws, words: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = ralph(aws, folder.path(), words).output().expect("ralph runs");
+    assert!(!output.status.success(), "{}", stdout(&output));
+    assert_eq!(stdout(&output), "");
+    stderr(&output)
+}
+
+#[test]
+fn outputs_are_printed_whole_or_one_by_one_from_the_parameter_and_from_files() {
+    let all = outputs(ACCOUNT, REGION);
+    let aws = FakeAws::with(&all);
+    let folder = tempfile::tempdir().expect("a folder");
+    let print = |words: &[&str]| {
+        let output = ralph(&aws, folder.path(), &["outputs"]).args(words).output().expect("runs");
+        assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let whole = print(&["--region", REGION]);
+    assert_eq!(serde_json::from_str::<Value>(&whole).expect("JSON"), all);
+    // As `ralph outputs` and as `tofu output -json` print them.
+    std::fs::write(folder.path().join("ours.json"), whole).expect("written");
+    let output = |value: &Value| json!({"sensitive": false, "type": "string", "value": value});
+    let theirs: serde_json::Map<_, _> = all
+        .as_object()
+        .expect("an object")
+        .iter()
+        .map(|(name, value)| (name.clone(), output(value)))
+        .collect();
+    std::fs::write(folder.path().join("theirs.json"), Value::Object(theirs).to_string())
+        .expect("written");
+    for from in [["--region", REGION], ["--outputs", "ours.json"], ["--outputs", "theirs.json"]] {
+        let text = print(&[&["cluster"], &from[..]].concat());
+        assert_eq!(text, "ralph-dev\n", "{from:?}");
+        let list: Value =
+            serde_json::from_str(&print(&[&["subnet_ids"], &from[..]].concat())).expect("JSON");
+        assert_eq!(list, all["subnet_ids"], "{from:?}");
+    }
+    let text = said(&aws, &["outputs", "clutser", "--region", REGION]);
+    assert!(text.contains("there is no output `clutser`\nhint: there are cluster, "), "{text}");
+}
+
+#[test]
+fn outputs_that_name_anything_of_somebody_else_are_refused() {
+    let secret = |account: &str| format!("arn:aws:secretsmanager:{REGION}:{account}:secret:x");
+    let cases = [
+        ("/secret_arns/git-token", json!(secret("999999999999")), "output `secret_arns` names"),
+        (
+            "/task_definition",
+            json!("arn:aws:ecs:eu-west-1:123456789012:task-definition/x:1"),
+            "output `task_definition` names",
+        ),
+        ("/task_definition", json!("arn:aws:ecs"), "output `task_definition` names"),
+        ("/websocket_url", json!("wss://evil.example/dev"), "not a socket of API Gateway"),
+        (
+            "/websocket_url",
+            json!("ws://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/dev"),
+            "not a socket of API Gateway",
+        ),
+        (
+            "/websocket_url",
+            json!("wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com.evil.example/dev"),
+            "not a socket of API Gateway",
+        ),
+        (
+            "/websocket_url",
+            json!("wss://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com@evil.example/dev"),
+            "not a socket of API Gateway",
+        ),
+        (
+            "/websocket_url",
+            json!("wss://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/dev"),
+            "not a socket of API Gateway",
+        ),
+        ("/websocket_api_id", json!("evil.example/?"), "not a socket of API Gateway"),
+        (
+            "/worker_image",
+            json!("evil.example/ralph-worker:0.1.0"),
+            "not in the registry of account 123456789012",
+        ),
+        (
+            "/worker_image",
+            json!("999999999999.dkr.ecr.us-east-1.amazonaws.com/x:1"),
+            "not in the registry of account 123456789012",
+        ),
+        (
+            "/state_machine_arn",
+            json!("arn:aws:states:us-east-1:123456789012:stateMachine:ralph-prod-workstream"),
+            "not of environment `dev`",
+        ),
+    ];
+    for (place, value, why) in cases {
+        let mut all = outputs(ACCOUNT, REGION);
+        *all.pointer_mut(place).expect("an output") = value.clone();
+        let aws = FakeAws::with(&all);
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("outputs.json");
+        std::fs::write(&file, all.to_string()).expect("written");
+        let file = file.to_str().expect("UTF-8");
+        for from in [["--region", REGION], ["--outputs", file]] {
+            // With a token, the first thing that would be given away.
+            let text = said(&aws, &["token", "docs", "--url", from[0], from[1]]);
+            assert!(text.contains(why) && text.contains("\nhint: "), "{place} {value}: {text}");
+            let asked = aws.asked();
+            assert!(asked.iter().all(|asked| !asked.what.contains("secret")), "{asked:?}");
+        }
+    }
+    // All of it is somebody else's.
+    let aws = FakeAws::with(&outputs(ACCOUNT, REGION));
+    aws.answer("sts.GetCallerIdentity", &caller("999999999999"));
+    let text = said(&aws, &["token", "docs", "--region", REGION]);
+    assert!(text.contains("not in account 999999999999 and region us-east-1\nhint: use credentials of the environment's account"), "{text}");
+}
+
+#[test]
+fn an_environment_that_is_not_there_is_named_with_the_place_that_was_looked_in() {
+    let text = said(&FakeAws::start(), &["ps", "--env", "moon", "--region", REGION]);
+    assert!(text.contains("account 123456789012 has no environment `moon` in us-east-1: there is no parameter /ralph/moon/outputs\nhint: --region"), "{text}");
+    let aws = FakeAws::start();
+    aws.answer("AmazonSSM.GetParameter", r#"{"Parameter":{"Value":"not json"}}"#);
+    let text = said(&aws, &["ps", "--region", REGION]);
+    assert!(text.contains("parameter /ralph/dev/outputs is not JSON"), "{text}");
+    aws.parameter(&json!({"cluster": "x"}));
+    let text = said(&aws, &["ps", "--region", REGION]);
+    assert!(text.contains("there is no output `state_machine_arn`"), "{text}");
+}
+
+/// A tool that needs `init` before it can read the state.
+const KEPT_ELSEWHERE: &str = r#"case "$2" in
+    init) touch "${0%/bin/*}/initialised" ;;
+    output) [ -e "${0%/bin/*}/initialised" ] || { echo "Error: Backend initialization required" >&2; exit 1; }
+        cat "${0%/bin/*}/outputs.json" ;;
+esac"#;
+
+#[test]
+fn in_a_checkout_the_region_is_ralph_tomls_and_the_state_is_read_when_there_is_no_parameter() {
+    let project = FakeProject::new(&[("tofu", KEPT_ELSEWHERE), ("terraform", KEPT_ELSEWHERE)]);
+    std::fs::write(project.path("ralph.toml"), "[env.dev]\nregion = \"us-east-1\"\n")
+        .expect("written");
+    let path =
+        format!("{}:{}", project.path("bin").display(), std::env::var("PATH").expect("a PATH"));
+    let ps = |aws: &FakeAws, environment: &str| {
+        let mut command = ralph(aws, &project.path(""), &["ps", "--env", environment]);
+        command.env("PATH", &path).env("AWS_REGION", "eu-west-1").output().expect("ralph runs")
+    };
+    // The parameter is enough.
+    let aws = FakeAws::with(&outputs(ACCOUNT, REGION));
+    let output = ps(&aws, "dev");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(aws.asked().iter().all(|asked| asked.region == REGION));
+    assert!(!project.path("initialised").exists());
+
+    // An older version has applied it: the state is read, after the init that it needs.
+    std::fs::write(
+        project.path("outputs.json"),
+        json!(
+            outputs(ACCOUNT, REGION)
+                .as_object()
+                .expect("an object")
+                .iter()
+                .map(|(name, value)| (name.clone(), json!({"value": value})))
+                .collect::<serde_json::Map<_, _>>()
+        )
+        .to_string(),
+    )
+    .expect("written");
+    for denied in [false, true] {
+        let aws = FakeAws::start();
+        if denied {
+            aws.refuse("AmazonSSM.GetParameter", 400, "AccessDeniedException", "no");
+        }
+        let _ = std::fs::remove_file(project.path("initialised"));
+        let output = ps(&aws, "dev");
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(project.path("initialised").exists());
+    }
+
+    // Never applied: the state is read, and is empty.
+    std::fs::write(project.path("outputs.json"), "{}").expect("written");
+    let text = stderr(&ps(&FakeAws::start(), "dev"));
+    assert!(text.contains("dev has never been applied: account 123456789012 has no parameter /ralph/dev/outputs in us-east-1"), "{text}");
+    assert!(text.contains("\nhint: `just apply dev` makes it"), "{text}");
+
+    // Its state is elsewhere, and cannot be read from here.
+    project.program(
+        "bin/tofu",
+        "echo 'Error: Failed to get existing workspaces: AccessDenied' >&2; exit 1",
+    );
+    let text = stderr(&ps(&FakeAws::start(), "dev"));
+    assert!(text.contains("the state of dev is elsewhere and cannot be read"), "{text}");
+    assert!(text.contains("Failed to get existing workspaces: AccessDenied"), "{text}");
+
+    let text = stderr(&ps(&FakeAws::start(), "moon"));
+    assert!(text.contains("there is no environment `moon`\nhint: known are dev"), "{text}");
+}
