@@ -33,12 +33,12 @@ plan *args:
     @{{ ralph }} plan "$@"
 
 # create or change an environment on AWS
-apply environment="dev" *args:
-    @environment="$1" && shift && {{ ralph }} apply "$environment" -- "$@"
+apply *args:
+    @{{ ralph }} apply "$@"
 
-# remove an environment from AWS
-destroy environment="dev" *args:
-    @environment="$1" && shift && {{ ralph }} destroy "$environment" -- "$@"
+# remove an environment from AWS (--stop: end what runs first)
+destroy *args:
+    @{{ ralph }} destroy "$@"
 
 # try the whole path on a real account, in an environment of its own (--scratch DIR: in a local cloud)
 verify-aws *args:
@@ -121,14 +121,14 @@ test-browser *args:
     cd viewer && npm ci --no-audit --no-fund && npm run build && npm run test:browser -- "$@"
     viewer/test/browser/local-cloud.sh
 
-# print a deploy policy (docs/deploy-policy.md): network, tasks or delivery
+# print a policy (docs/deploy-policy.md): network, tasks and delivery deploy; push, operate, keys
 deploy-policy environment="dev" policy="network":
     #!/usr/bin/env sh
     set -eu
     file="docs/policies/$1-$2.json"
     if [ ! -e "$file" ]; then
-        echo "error: there is no deploy policy \`$2\` for environment \`$1\`: $file is missing" >&2
-        echo "hint: run \`just gen\`; the policies of an environment are network, tasks and delivery" >&2
+        echo "error: there is no policy \`$2\` for environment \`$1\`: $file is missing" >&2
+        echo "hint: run \`just gen\`; the policies are network, tasks, delivery, push, operate and keys" >&2
         exit 1
     fi
     cat "$file"

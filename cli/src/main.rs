@@ -18,6 +18,7 @@ mod local;
 mod logs;
 mod outputs;
 mod plan;
+mod preparation;
 mod project;
 mod table;
 mod target;

@@ -2,18 +2,22 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ralph_protocol::names::variable;
 use serde_json::Value;
 
 use crate::{
-    args::{EnvironmentArgs, PlanArgs},
-    project::Project,
+    args::{DestroyArgs, EnvironmentArgs, PlanArgs},
+    aws::Aws,
+    preparation,
+    project::{Description, Project},
+    target::Target,
     tools::{
         invocation::just,
-        steps::step,
+        steps::{say, step},
         terraform::{Terraform, copy_tree},
     },
+    workstream::stop::{Running, everything},
 };
 
 /// No call to AWS: the provider would otherwise look up the account even for a plan.
@@ -70,22 +74,68 @@ pub async fn offline_json(project: &Project, name: &str) -> Result<Value> {
 }
 
 pub async fn apply(options: EnvironmentArgs) -> Result<()> {
-    change(options, "apply").await
+    let EnvironmentArgs { environment, rest } = options;
+    let (project, terraform) = deployed(&environment)?;
+    let description = Description::read(&project, &environment)?;
+    let aws = Aws::in_region(&description.region).await;
+    preparation::prepare(&aws.prerequisites(), &environment, &description).await?;
+    step("init", terraform.init(&project.tools().join("init.log"))).await?;
+    let mut result = terraform.heard(&["apply"], &rest).await?;
+    if result.as_ref().is_err_and(|said| preparation::is_about_the_role(said)) {
+        preparation::pause_for_the_role().await;
+        // It asks again before it makes what is missing, unless `-auto-approve` is among the arguments.
+        result = terraform.heard(&["apply"], &rest).await?;
+    }
+    result.map_err(|_| anyhow!("`{} apply` failed", terraform.name()))
 }
 
-pub async fn destroy(options: EnvironmentArgs) -> Result<()> {
-    change(options, "destroy").await
+pub async fn destroy(options: DestroyArgs) -> Result<()> {
+    let DestroyArgs { stop, environment: EnvironmentArgs { environment, rest } } = options;
+    let (project, terraform) = deployed(&environment)?;
+    step("init", terraform.init(&project.tools().join("init.log"))).await?;
+    let target = Target {
+        outputs: terraform.outputs().await?,
+        environment,
+        endpoint: None,
+        key: None,
+        viewer: None,
+    };
+    // Not the outputs' region: what is half destroyed has none.
+    let region = Description::read(&project, &target.environment)?.region;
+    let aws = Aws::in_region(&region).await;
+    let recipe = format!("destroy {}", target.environment);
+    if stop {
+        step("everything stopped", everything(&aws, &target, "`ralph destroy --stop`")).await?;
+    } else {
+        let running = match Running::of(&aws, &target).await {
+            // What was never applied needs no account.
+            Err(_) if target.outputs.is_empty() => None,
+            running => Some(running.with_context(|| {
+                format!("nobody can tell whether {} is in use", target.environment)
+            })?),
+        };
+        if let Some(running) = running.filter(|running| !running.is_empty()) {
+            bail!(
+                "{} is in use, by these {running}\nhint: `{}` ends them first; their workers commit and push what they have",
+                target.environment,
+                just(&format!("{recipe} --stop"))
+            );
+        }
+    }
+    terraform.foreground(&["destroy"], &rest).await?;
+    say(&format!("note: {}", preparation::STAYS));
+    Ok(())
 }
 
-async fn change(options: EnvironmentArgs, command: &str) -> Result<()> {
-    let project = Project::find()?;
-    if options.environment == "prod" {
+/// An environment that is on AWS, or will be.
+fn deployed(environment: &str) -> Result<(Project, Terraform)> {
+    if environment == "prod" {
         bail!(
             "prod is not deployed yet: nobody has run it on an AWS account\nhint: use dev; terraform/envs/prod can be planned with `{}`",
             just("plan prod --offline")
         );
     }
-    let terraform = Terraform::new(project.environment(&options.environment)?)?;
-    step("init", terraform.init(&project.tools().join("init.log"))).await?;
-    terraform.foreground(&[command], &options.rest).await
+    let project = Project::find()?;
+    let terraform = Terraform::new(project.environment(environment)?)?;
+    Ok((project, terraform))
 }

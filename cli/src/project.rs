@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use anyhow::{Context, Result, bail};
 
-/// What the local cloud needs to know of an environment before it is applied.
+/// What an environment's table in `ralph.toml` says about it before it is applied.
 #[derive(Debug, Deserialize)]
 pub struct Description {
     /// Its region.
@@ -14,8 +14,18 @@ pub struct Description {
     pub region: String,
     /// The account that the HCL insists on.
     pub account_id: Option<String>,
+    /// Whether Terraform makes ECS's service-linked role.
+    #[serde(default)]
+    pub create_service_linked_role: bool,
     #[serde(default)]
     network: Network,
+    #[serde(default)]
+    websocket: Websocket,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Websocket {
+    push_logs_concurrency: Option<i32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -40,6 +50,11 @@ impl Description {
             format!("ralph.toml has no environment `{environment}`\nhint: write terraform/ again with `just gen`")
         })?;
         table.try_into().context("ralph.toml is not as `just gen` takes it")
+    }
+
+    /// Instances that are reserved for push-logs.
+    pub fn push_logs_concurrency(&self) -> Option<i32> {
+        self.websocket.push_logs_concurrency
     }
 
     /// The network that the HCL expects to find, for `cli/tools/local_cloud/network.py`; `None` where

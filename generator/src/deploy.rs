@@ -1,6 +1,7 @@
-//! The deploy policies: the least that a person or a CI needs to apply, change and destroy an
-//! environment. Each is a file of `docs/policies/`; `docs/deploy-policy.md` explains them.
-//! `deploy/statements.toml` holds their statements, which are filled in here.
+//! The policies of an environment: the least that a person or a CI needs to apply, change and destroy it, to
+//! push its image, to operate it, and to set its secrets. Each is a file of `docs/policies/`;
+//! `docs/deploy-policy.md` explains them. `deploy/statements.toml` holds their statements, which are filled
+//! in here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,14 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Environment, NetworkMode, Settings};
 
-/// Three policies for each environment, because IAM limits the length of one.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    network: Vec<Statement>,
-    tasks: Vec<Statement>,
-    delivery: Vec<Statement>,
-}
+/// The first three are for a deployment, because IAM limits the length of one. The others are each for a
+/// person who uses the environment.
+const POLICIES: [&str; 6] = ["network", "tasks", "delivery", "push", "operate", "keys"];
+
+/// The statements of each policy, by its name.
+type Document = BTreeMap<String, Vec<Statement>>;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -176,11 +175,12 @@ fn partition(region: &str) -> &'static str {
 
 fn policies(settings: &Settings) -> impl Iterator<Item = Policy> {
     settings.environments.iter().flat_map(|env| {
-        let document = toml::from_str(include_str!("deploy/statements.toml"));
-        let Document { network, tasks, delivery } =
+        let document = toml::from_str::<Document>(include_str!("deploy/statements.toml"));
+        let mut document =
             document.unwrap_or_else(|error| panic!("deploy/statements.toml: {error}"));
         let mut values = Values::new(env);
-        [("network", network), ("tasks", tasks), ("delivery", delivery)].map(|(part, mut all)| {
+        POLICIES.map(|part| {
+            let mut all = document.remove(part).expect("every policy has statements");
             all.retain(|own| own.r#if.as_ref().is_none_or(|name| !values.get(name).is_empty()));
             let name = format!("{}-{part}", env.names.environment());
             let statement = all.into_iter().map(|own| values.statement(own)).collect();

@@ -87,7 +87,7 @@ pub enum Command {
     Outputs(OutputsArgs),
     /// Remove an environment
     #[command(after_help = examples::DESTROY)]
-    Destroy(EnvironmentArgs),
+    Destroy(DestroyArgs),
     /// Try the whole path on a real account, in an environment of its own that is removed again
     #[command(after_help = examples::VERIFY_AWS)]
     VerifyAws(VerifyArgs),
@@ -395,7 +395,16 @@ pub struct EnvironmentArgs {
     /// The environment: a folder of terraform/envs
     #[arg(default_value = "dev")]
     pub environment: String,
-    /// Handed on to tofu or terraform
-    #[arg(last = true)]
+    /// Handed on to tofu or terraform: everything from the first word that is not an option of ralph's
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub rest: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct DestroyArgs {
+    /// End what runs first: workers commit and push what they have
+    #[arg(long)]
+    pub stop: bool,
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
 }

@@ -87,6 +87,15 @@ impl Executions {
         self.list(Some(ExecutionStatus::Running), usize::MAX).await
     }
 
+    /// The names of those that run, also of those that have not begun.
+    pub async fn running_names(&self) -> Result<Vec<String>> {
+        let request = self.client.list_executions().state_machine_arn(&self.machine);
+        let request = request.status_filter(ExecutionStatus::Running);
+        let items: Result<Vec<_>, _> = request.into_paginator().items().send().collect().await;
+        let items = items.map_err(|error| explain("executions cannot be listed", &error))?;
+        Ok(items.into_iter().map(|item| item.name).collect())
+    }
+
     /// The newest, whether they run or not, newest first.
     pub async fn newest(&self) -> Result<Vec<Execution>> {
         self.list(None, ENDED).await

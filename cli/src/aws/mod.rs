@@ -6,6 +6,7 @@ mod functions;
 mod identity;
 mod logs;
 mod parameters;
+mod prerequisites;
 mod secrets;
 mod table;
 mod tasks;
@@ -28,6 +29,7 @@ pub use executions::{Execution, Executions, Status};
 pub use functions::Functions;
 pub use logs::{LogReader, LogWriter};
 pub use parameters::{Parameter, Parameters};
+pub use prerequisites::{Concurrency, Prerequisites};
 pub use secrets::Secrets;
 pub use table::{RunRow, Runs};
 pub use tasks::{Mount, TaskSpec, Tasks};
@@ -71,6 +73,10 @@ impl Aws {
     /// The account of the credentials, twelve digits.
     pub async fn account(&self) -> Result<String> {
         identity::account(&self.config).await
+    }
+
+    pub fn prerequisites(&self) -> Prerequisites {
+        Prerequisites::new(&self.config)
     }
 
     pub fn parameters(&self) -> Parameters {

@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail};
 use aws_config::SdkConfig;
-use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
+use aws_sdk_secretsmanager::{
+    Client, error::ProvideErrorMetadata, operation::get_secret_value::GetSecretValueError,
+};
 
 use super::explain;
 
@@ -48,6 +50,15 @@ impl Secrets {
                 Ok(None)
             }
             Err(error) => Err(explain("the secret cannot be read", &error)),
+        }
+    }
+
+    /// A secret's value; `None` also for who may not read it.
+    pub async fn get_if_allowed(&self, arn: &str) -> Result<Option<String>> {
+        match self.0.get_secret_value().secret_id(arn).send().await {
+            Err(error) if error.code() == Some("AccessDeniedException") => Ok(None),
+            Err(error) => Err(explain("the secret cannot be read", &error)),
+            Ok(answer) => Ok(answer.secret_string),
         }
     }
 

@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use aws_config::SdkConfig;
 use aws_sdk_ecs::{
     Client,
+    operation::list_tasks::ListTasksError,
     types::{
         ContainerDefinition, ContainerOverride, ContainerStateChange, DesiredStatus, KeyValuePair,
-        TaskOverride,
+        Task, TaskOverride,
     },
 };
 use ralph_protocol::names::{CONTAINER, worker_env};
@@ -60,28 +61,53 @@ impl Tasks {
 
     /// ARNs of the tasks that are meant to run.
     pub async fn running(&self, cluster: &str) -> Result<Vec<String>> {
-        let request = self.0.list_tasks().cluster(cluster).desired_status(DesiredStatus::Running);
-        let pages = request.into_paginator().items().send();
-        pages
-            .collect::<Result<Vec<String>, _>>()
-            .await
-            .map_err(|error| explain("tasks cannot be listed", &error))
+        self.list(cluster, DesiredStatus::Running).await
+    }
+
+    /// ARNs of a cluster's tasks that have not ended, also of those that are ending: they keep their
+    /// cluster and their addresses. None where there is no such cluster.
+    pub async fn not_ended(&self, cluster: &str) -> Result<Vec<String>> {
+        let mut all = self.list(cluster, DesiredStatus::Running).await?;
+        all.extend(self.list(cluster, DesiredStatus::Stopped).await?);
+        let found = self.describe(cluster, &all).await?;
+        let found = found.iter().filter(|task| task.last_status() != Some("STOPPED"));
+        Ok(found.filter_map(|task| task.task_arn().map(str::to_owned)).collect())
+    }
+
+    async fn list(&self, cluster: &str, desired: DesiredStatus) -> Result<Vec<String>> {
+        let request = self.0.list_tasks().cluster(cluster).desired_status(desired);
+        let found: Result<Vec<String>, _> = request.into_paginator().items().send().collect().await;
+        match found {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(ListTasksError::is_cluster_not_found_exception) =>
+            {
+                Ok(Vec::new())
+            }
+            found => found.map_err(|error| explain("tasks cannot be listed", &error)),
+        }
+    }
+
+    async fn describe(&self, cluster: &str, tasks: &[String]) -> Result<Vec<Task>> {
+        let mut found = Vec::new();
+        for arns in tasks.chunks(DESCRIBED_AT_ONCE) {
+            let request = self.0.describe_tasks().cluster(cluster).set_tasks(Some(arns.to_vec()));
+            let answer = request.send().await;
+            let answer = answer.map_err(|error| explain("tasks cannot be read", &error))?;
+            found.extend(answer.tasks.unwrap_or_default());
+        }
+        Ok(found)
     }
 
     /// ARNs of the running tasks of an execution: their runs begin with its ULID.
     pub async fn of_execution(&self, cluster: &str, ulid: ulid::Ulid) -> Result<Vec<String>> {
         let prefix = format!("{ulid}-");
-        let mut found = Vec::new();
-        for arns in self.running(cluster).await?.chunks(DESCRIBED_AT_ONCE) {
-            let request = self.0.describe_tasks().cluster(cluster).set_tasks(Some(arns.to_vec()));
-            let answer =
-                request.send().await.map_err(|error| explain("tasks cannot be read", &error))?;
-            let ours = answer.tasks().iter().filter(|task| {
-                run_of(task.overrides()).is_some_and(|run| run.starts_with(&prefix))
-            });
-            found.extend(ours.filter_map(|task| task.task_arn().map(str::to_owned)));
-        }
-        Ok(found)
+        let all = self.describe(cluster, &self.running(cluster).await?).await?;
+        let ours = all
+            .iter()
+            .filter(|task| run_of(task.overrides()).is_some_and(|run| run.starts_with(&prefix)));
+        Ok(ours.filter_map(|task| task.task_arn().map(str::to_owned)).collect())
     }
 
     /// Ends a task.

@@ -3,14 +3,19 @@
 use std::{
     ffi::OsStr,
     fs::File,
+    io::{Read, Write},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Error, Result, bail};
 use rustix::process::Signal;
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::tools::{
     children::Group,
@@ -147,6 +152,35 @@ fn checked(command: &Command, status: ExitStatus) -> Result<()> {
 async fn status(command: &mut Command) -> Result<ExitStatus> {
     let name = name_of(command);
     command.status().await.with_context(|| format!("{name} cannot be started"))
+}
+
+/// How often what a program says on standard error is passed on.
+const PASS_ON: Duration = Duration::from_millis(100);
+
+/// [`foreground`] for who must know what the command says on standard error, when it fails. It writes
+/// to a file: a program that writes to a pipe ends with whoever reads it, and this one has a state to save.
+pub async fn heard(command: &mut Command) -> Result<Result<(), String>> {
+    let name = name_of(command);
+    // The terminal sends Ctrl-C to the program, too, which then ends in order. It is waited for.
+    let _interrupts = signal(SignalKind::interrupt())?;
+    let mut file = tempfile::NamedTempFile::new()?;
+    let spawned = command.stderr(file.reopen()?).spawn();
+    let mut child = spawned.with_context(|| format!("{name} cannot be started"))?;
+    let mut said = Vec::new();
+    loop {
+        let status = tokio::time::timeout(PASS_ON, child.wait()).await;
+        let begin = said.len();
+        file.read_to_end(&mut said)?;
+        std::io::stderr().write_all(&said[begin..])?;
+        if let Ok(status) = status {
+            let success = status.with_context(|| format!("{name} cannot be waited for"))?.success();
+            return Ok(if success {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&said).into_owned())
+            });
+        }
+    }
 }
 
 fn name_of(command: &Command) -> String {

@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::tools::{
     engine::{self, Engine},
-    program::{find, foreground, output, run_with, shown},
+    program::{find, foreground, heard, output, run_with, shown},
     supervise::Handover,
 };
 
@@ -182,6 +182,11 @@ impl Terraform {
     /// A command that only shows something.
     pub async fn shown(&self, arguments: &[&str], rest: &[String]) -> Result<()> {
         shown(self.command(arguments).args(rest)).await
+    }
+
+    /// A command at the terminal; when it fails, what it said on standard error, which was shown.
+    pub async fn heard(&self, arguments: &[&str], rest: &[String]) -> Result<Result<(), String>> {
+        heard(self.command(arguments).args(rest)).await
     }
 
     /// The root module's outputs.

@@ -18,16 +18,18 @@ use super::{
 use crate::{
     args::VerifyArgs,
     aws::Aws,
-    build,
+    build, complaint,
     keys::signing_keys,
+    preparation,
     project::{Description, Project},
     target::{DEFAULT_ENVIRONMENT, Target},
     tools::{
         engine,
         program::{cargo, find, foreground, run},
-        steps::{resources, step, step_with_log},
+        steps::{resources, say, step, step_with_log},
         terraform::Terraform,
     },
+    workstream::stop::everything,
 };
 
 /// The environment's name.
@@ -38,6 +40,7 @@ const NO_KEY: &str = r#"{"keys":[{"id":"verify","value":"the-scripted-agent-need
 /// Where to verify; everything that can be checked in advance has been.
 pub struct Account {
     project: Project,
+    description: Description,
     /// Keeps the generated tree and the state: what was made can be removed later, too.
     folder: PathBuf,
     terraform: Terraform,
@@ -48,8 +51,10 @@ pub struct Account {
 impl Account {
     /// Checks everything that costs nothing to check.
     pub async fn check(project: &Project, options: &VerifyArgs) -> Result<Self> {
-        let region = Description::read(project, DEFAULT_ENVIRONMENT)?.region;
-        Aws::in_region(&region).await.account().await?;
+        let mut description = Description::read(project, DEFAULT_ENVIRONMENT)?;
+        // As `configuration` writes it.
+        description.create_service_linked_role = false;
+        Aws::in_region(&description.region).await.account().await?;
         let Some(repo) = options.repo.clone() else {
             bail!(
                 "--repo is missing\nhint: an https repository with a README.md that the run may push a branch to"
@@ -80,6 +85,7 @@ impl Account {
         let terraform = Terraform::new(root)?.env("TF_VAR_lambda_zip", project.lambda_zip());
         Ok(Self {
             project: project.clone(),
+            description,
             folder,
             terraform,
             repo,
@@ -90,8 +96,18 @@ impl Account {
     pub async fn verify(&self, report: &mut Report) -> Result<()> {
         build::lambdas_step(&self.project).await?;
         step("init", self.terraform.init(&self.folder.join("init.log"))).await?;
+        let aws = Aws::in_region(&self.description.region).await;
+        steps::account(&aws.prerequisites(), &self.description, report).await?;
+        preparation::prepare(&aws.prerequisites(), NAME, &self.description).await?;
         let log = self.folder.join("apply.log");
-        step_with_log("apply", &log, resources, self.terraform.apply(&log)).await?;
+        let apply = || step_with_log("apply", &log, resources, self.terraform.apply(&log));
+        if let Err(error) = apply().await {
+            if !preparation::is_about_the_role(&fs::read_to_string(&log)?) {
+                return Err(error);
+            }
+            preparation::pause_for_the_role().await;
+            apply().await?;
+        }
         report.add("apply", "creates everything", "the same", "created", true);
         let changes = self.terraform.has_changes(&self.folder.join("plan.log")).await?;
         report.add(
@@ -101,13 +117,7 @@ impl Account {
             if changes { "there are changes: plan.log" } else { "no changes" },
             !changes,
         );
-        let target = Target {
-            environment: NAME.to_owned(),
-            endpoint: None,
-            key: None,
-            viewer: None,
-            outputs: self.terraform.outputs().await?,
-        };
+        let target = self.target().await?;
         self.set_secrets(&target).await?;
         self.push_image().await?;
         report.add(
@@ -119,6 +129,17 @@ impl Account {
         );
         let setup = Setup { target: &target, scratch: None, repo: self.repo.clone() };
         steps::run(&setup, report).await
+    }
+
+    /// As much of the environment as there is.
+    async fn target(&self) -> Result<Target> {
+        Ok(Target {
+            environment: NAME.to_owned(),
+            endpoint: None,
+            key: None,
+            viewer: None,
+            outputs: self.terraform.outputs().await?,
+        })
     }
 
     async fn set_secrets(&self, target: &Target) -> Result<()> {
@@ -143,25 +164,44 @@ impl Account {
         foreground(&mut push).await
     }
 
-    /// Removes everything, and says whether it is gone.
+    /// Stops what runs, removes everything, and says whether it is gone.
     pub async fn destroy(&self, report: &mut Report) -> Result<()> {
-        let log = self.folder.join("destroy.log");
-        let gone = step_with_log("destroy", &log, resources, self.terraform.destroy(&log)).await;
-        let gone = gone.with_context(|| {
+        let gone = self.remove().await.with_context(|| {
             format!(
-                "not everything is removed, and what is left costs money; again with\n  {}",
+                "not everything is removed, and what is left costs money\nhint: again with `{}`",
                 self.destroy_command()
             )
         });
-        report.add("destroy", "removes everything", "the same", "removed", gone.is_ok());
+        report.add(
+            "destroy, once nothing runs",
+            "removes everything that Terraform made",
+            "is not tried",
+            if gone.is_ok() { "removed" } else { "failed" },
+            gone.is_ok(),
+        );
         gone
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let target = self.target().await?;
+        let aws = Aws::in_region(&self.description.region).await;
+        let stopped = everything(&aws, &target, "`ralph verify-aws`");
+        // What still runs may yet end while the rest is removed.
+        if let Err(error) = step("everything stopped", stopped).await {
+            say(&format!("note: {}", complaint::text(&error)));
+        }
+        let log = self.folder.join("destroy.log");
+        step_with_log("destroy", &log, resources, self.terraform.destroy(&log)).await
     }
 
     /// How a person removes it.
     pub fn destroy_command(&self) -> String {
-        let root = self.folder.join("terraform/envs").join(NAME);
-        format!("terraform -chdir={} destroy", root.display())
+        destroy_command(&self.terraform, &self.folder.join("terraform/envs").join(NAME))
     }
+}
+
+fn destroy_command(terraform: &Terraform, root: &Path) -> String {
+    format!("{} -chdir={} destroy", terraform.name(), root.display())
 }
 
 /// Writes the environment from ralph.toml's dev, with the scripted agent, and gives its root module.
@@ -172,8 +212,8 @@ async fn generate(project: &Project, folder: &Path) -> Result<PathBuf> {
         let state = fs::read_to_string(root.join("terraform.tfstate"))?;
         if state.contains("\"mode\": \"managed\"") {
             bail!(
-                "the last verification left something on an account\nhint: terraform -chdir={} destroy",
-                root.display()
+                "the last verification left something on an account\nhint: `{}` removes it",
+                destroy_command(&Terraform::new(&root)?, &root)
             );
         }
     }
@@ -201,6 +241,8 @@ fn configuration(text: &str) -> Result<String> {
     let table = dev.as_table_mut().context("dev is not a table")?;
     // Its state is kept here and removed with it.
     table.remove("state");
+    // The role is the account's: `prepare` makes it if it is missing, and no destroy may take it from dev.
+    table.remove("create_service_linked_role");
     let worker = table.entry("worker").or_insert_with(|| toml::Table::new().into());
     let worker = worker.as_table_mut().context("dev.worker is not a table")?;
     worker.insert("agent_command".to_owned(), agent::command().into());
@@ -216,11 +258,14 @@ mod tests {
     #[test]
     fn the_environment_is_dev_under_another_name_with_another_agent() {
         let text = include_str!("../../../ralph.toml");
+        let text = &text.replace("[env.dev]\n", "[env.dev]\ncreate_service_linked_role = true\n");
         let config: toml::Table = configuration(text).unwrap().parse().unwrap();
         let environments = config["env"].as_table().unwrap();
         assert_eq!(environments.keys().collect::<Vec<_>>(), [NAME]);
         let dev: toml::Table = text.parse().unwrap();
         assert_eq!(environments[NAME]["region"], dev["env"]["dev"]["region"]);
+        assert_eq!(dev["env"]["dev"]["create_service_linked_role"].as_bool(), Some(true));
+        assert!(environments[NAME].get("create_service_linked_role").is_none(), "{config}");
         assert_eq!(
             environments[NAME]["worker"]["agent_command"].as_str(),
             Some(&*agent::command())

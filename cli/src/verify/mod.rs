@@ -9,13 +9,16 @@ mod steps;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 
 use crate::{
     args::VerifyArgs,
+    aws::Aws,
+    complaint,
     demo::Repository,
     local::Interrupt,
-    project::Project,
+    preparation::STAYS,
+    project::{Description, Project},
     target::Target,
     tools::{output, steps::say},
 };
@@ -36,8 +39,14 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
             let repository = Repository::new(&crate::local::repositories(scratch)).await?;
             let setup = Setup { target: &target, scratch: Some(scratch), repo: repository.url() };
             let mut report = Report::new(Place::Local);
+            let description = Description::read(&project, &target.environment)?;
+            let account = Aws::connect(&target).await?.prerequisites();
+            let verify = async {
+                steps::account(&account, &description, &mut report).await?;
+                steps::run(&setup, &mut report).await
+            };
             tokio::select! {
-                result = steps::run(&setup, &mut report) => result?,
+                result = verify => result?,
                 () = interrupt.wait() => bail!("interrupted"),
             }
             report
@@ -45,6 +54,9 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
         None => on_aws(&project, &options, &mut interrupt).await?,
     };
     output::print(&report)?;
+    if options.scratch.is_none() && !options.keep {
+        output::print(format!("\n{STAYS}\n"))?;
+    }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERED) })
 }
 
@@ -57,17 +69,52 @@ async fn on_aws(
     let mut report = Report::new(Place::Aws);
     let result = tokio::select! {
         result = account.verify(&mut report) => result,
-        () = interrupt.wait() => Err(anyhow::anyhow!("interrupted")),
+        () = interrupt.wait() => Err(anyhow!("interrupted")),
     };
     // Whatever came of it: what is left on an account costs money.
-    if options.keep {
-        say(&format!("kept, as asked; remove it with\n  {}", account.destroy_command()));
-    } else {
-        account.destroy(&mut report).await?;
+    let removed = match options.keep {
+        true => {
+            say(&format!("kept, as asked; remove it with\n  {}", account.destroy_command()));
+            Ok(())
+        }
+        false => account.destroy(&mut report).await,
+    };
+    match failure(result, removed) {
+        None => Ok(report),
+        Some(error) => {
+            // What was found out is worth seeing, also when the rest failed.
+            output::print(&report)?;
+            Err(error)
+        }
     }
-    // What was found out so far is worth seeing, also when the rest failed.
-    if result.is_err() {
-        output::print(&report)?;
+}
+
+/// What went wrong first, and what went wrong with the destroy: one does not explain the other.
+fn failure(result: Result<()>, removed: Result<()>) -> Option<Error> {
+    match (result.err(), removed.err()) {
+        (Some(first), Some(second)) => {
+            Some(anyhow!("{}\nerror: {}", complaint::text(&first), complaint::text(&second)))
+        }
+        (first, second) => first.or(second),
     }
-    result.map(|()| report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destroy_that_fails_hides_no_error() {
+        let failed = || Err(anyhow!("a\nhint: do b"));
+        let kept = || Err(anyhow!("inner").context("c\nhint: do d"));
+        for (result, removed, said) in [
+            (Ok(()), Ok(()), None),
+            (failed(), Ok(()), Some("a\nhint: do b")),
+            (Ok(()), kept(), Some("c: inner\nhint: do d")),
+            (failed(), kept(), Some("a\nhint: do b\nerror: c: inner\nhint: do d")),
+        ] {
+            let error = failure(result, removed).map(|error| complaint::text(&error));
+            assert_eq!(error.as_deref(), said);
+        }
+    }
 }

@@ -7,18 +7,21 @@ use anyhow::{Context, Result, bail};
 use ralph_protocol::{
     execution::{Limits, Order, Outcome},
     ids::{Run, Workstream},
+    names::output,
     reassembly::{Client, Options},
 };
 use tokio::time::{Instant, sleep};
 
 use super::{agent, report::Report};
 use crate::{
-    aws::{Aws, Execution, Executions, Status},
+    aws::{Aws, Execution, Executions, Prerequisites, Status},
     demo::{Viewing, compare},
     local::agents,
-    logs,
+    logs, preparation,
+    project::Description,
     target::Target,
     watch::{Reader, now_ms},
+    workstream::stop::Stopping,
 };
 
 /// Longest the run may take: pulling the image, two attempts, and the pauses between them.
@@ -36,10 +39,34 @@ pub struct Setup<'a> {
     pub repo: String,
 }
 
+/// What the account offers before anything is applied. What is missing of it is made.
+pub async fn account(
+    account: &Prerequisites,
+    description: &Description,
+    report: &mut Report,
+) -> Result<()> {
+    let found = account.concurrency().await?;
+    report.add(
+        "functions at the same time",
+        "at least 100 without a reservation; 10 in a new account",
+        "1000",
+        format!("{}, of them {} without a reservation", found.limit, found.unreserved),
+        preparation::is_enough(found),
+    );
+    let role = preparation::ecs_role(account, description).await?;
+    report.add(
+        "ECS's service-linked role",
+        "is there, or is made before the apply",
+        "the same",
+        role.to_string(),
+        true,
+    );
+    Ok(())
+}
+
 pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
     let ulid = ulid::Ulid::generate();
-    let name = format!("verify-{}", &ulid.to_string()[20..].to_ascii_lowercase());
-    let workstream: Workstream = name.parse()?;
+    let workstream = workstream(ulid)?;
     if let Some(scratch) = setup.scratch {
         agents::set(scratch, &workstream, &agent::command())?;
     }
@@ -56,16 +83,7 @@ pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
     viewing.caught_up().await?;
     report.add("a viewer", "connects with a signed token", "the same", "connected", true);
 
-    let order = Order {
-        workstream: workstream.clone(),
-        repo: setup.repo.clone(),
-        base: None,
-        branch: None,
-        prompt_file: Some("README.md".to_owned()),
-        verify_command: None,
-        limits: Limits { max_duration_secs: Some(LONGEST.as_secs()), ..Limits::default() },
-    };
-    executions.start(ulid, &order).await?;
+    executions.start(ulid, &order(setup, &workstream)).await?;
     let shown = viewing.until_over(over(&executions, &workstream, ulid)).await?;
     over(&executions, &workstream, ulid).await?;
     let execution = executions.find(&workstream, ulid).await?.context("the execution is gone")?;
@@ -96,7 +114,55 @@ pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
         true,
     );
     waiting(report, &execution, compared.attempts, compared.exit);
+    stopping(setup, &aws, &executions, report).await
+}
+
+/// Another execution, which is stopped in the middle.
+async fn stopping(
+    setup: &Setup<'_>,
+    aws: &Aws,
+    executions: &Executions,
+    report: &mut Report,
+) -> Result<()> {
+    let ulid = ulid::Ulid::generate();
+    let workstream = workstream(ulid)?;
+    if let Some(scratch) = setup.scratch {
+        agents::set(scratch, &workstream, "sleep 600")?;
+    }
+    executions.start(ulid, &order(setup, &workstream)).await?;
+    let execution = executions.find(&workstream, ulid).await?.context("the execution is gone")?;
+    Stopping::new(aws, setup.target, "`ralph verify-aws`")?
+        .one(&execution, Instant::now() + LONGEST)
+        .await?;
+    let tasks = aws.tasks().of_execution(setup.target.text(output::CLUSTER)?, ulid).await?;
+    let runs = executions.is_running(&execution).await?;
+    report.add(
+        "an execution that is stopped",
+        "ends, and no task of it goes on",
+        "the same",
+        format!("{}, {} tasks", if runs { "runs" } else { "ended" }, tasks.len()),
+        !runs && tasks.is_empty(),
+    );
     Ok(())
+}
+
+/// A name that no other verification has.
+fn workstream(ulid: ulid::Ulid) -> Result<Workstream> {
+    let name = format!("verify-{}", &ulid.to_string()[20..].to_ascii_lowercase());
+    Ok(name.parse()?)
+}
+
+/// The README.md of the repository is the prompt.
+fn order(setup: &Setup<'_>, workstream: &Workstream) -> Order {
+    Order {
+        workstream: workstream.clone(),
+        repo: setup.repo.clone(),
+        base: None,
+        branch: None,
+        prompt_file: Some("README.md".to_owned()),
+        verify_command: None,
+        limits: Limits { max_duration_secs: Some(LONGEST.as_secs()), ..Limits::default() },
+    }
 }
 
 /// The worker ended with 76 once, and was started again when the limit was over.

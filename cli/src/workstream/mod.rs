@@ -2,7 +2,7 @@
 
 mod ps;
 mod run;
-mod stop;
+pub mod stop;
 
 pub use ps::run as ps;
 pub use run::run;

@@ -3,11 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ralph_protocol::{
-    execution::Order,
-    names::SecretName,
-    secret::{AnthropicKeys, GitToken},
-};
+use ralph_protocol::{execution::Order, names::SecretName, secret::GitToken};
 
 use crate::{
     args::RunArgs,
@@ -64,24 +60,22 @@ fn check_form(order: &Order, files: bool) -> Result<()> {
 }
 
 /// A task whose secret has no value does not start, and one whose token is for another host ends
-/// before its first iteration.
+/// before its first iteration. An operator need not read a value: who may not read the token leaves the
+/// comparison to the worker.
 async fn check_secrets(target: &Target, secrets: &Secrets, order: &Order) -> Result<()> {
-    let value = async |name: SecretName, hint: &str| {
-        let value = secrets.get(target.secret_arn(name)?).await?;
-        let name = name.as_str();
-        value.with_context(|| {
-            format!("the secret {name} has no value: no task can start\nhint: {hint}")
-        })
-    };
-    let keys =
-        value(SecretName::AnthropicKeys, "`ralph keys set anthropic-keys < anthropic-keys.json`")
-            .await?;
-    AnthropicKeys::parse(&keys).context("the secret anthropic-keys has another shape")?;
-    let token = value(
-        SecretName::GitToken,
-        "`ralph keys set git-token < git-token.json`, with {} in it for public repositories",
-    )
-    .await?;
+    for (name, hint) in [
+        (SecretName::AnthropicKeys, "`ralph keys set anthropic-keys < anthropic-keys.json`"),
+        (
+            SecretName::GitToken,
+            "`ralph keys set git-token < git-token.json`, with {} in it for public repositories",
+        ),
+    ] {
+        if secrets.about(target.secret_arn(name)?).await?.version.is_none() {
+            bail!("the secret {} has no value: no task can start\nhint: {hint}", name.as_str());
+        }
+    }
+    let token = secrets.get_if_allowed(target.secret_arn(SecretName::GitToken)?).await?;
+    let Some(token) = token else { return Ok(()) };
     let token = GitToken::parse(&token).context("the secret git-token has another shape")?;
     check_host(&token, &order.repo)
 }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, users::User};
 
 /// A running `ralph local`.
 pub struct Cloud {
@@ -19,6 +19,8 @@ pub struct Cloud {
     /// The link of its server, which gives tokens.
     server: String,
     gateway: Gateway,
+    /// Who runs workstreams, who keeps the secrets, and who pushes the image.
+    users: [User; 3],
     /// Ends the cloud when the pipe to it closes, that is, with this program.
     _watchdog: Child,
 }
@@ -82,8 +84,12 @@ impl Cloud {
         let status = (!ready).then(|| child.wait());
         assert!(ready, "the local cloud did not come up: {status:?}");
         let text = std::fs::read(scratch.join("cloud.json")).expect("cloud.json");
-        let description = serde_json::from_slice(&text).expect("JSON");
-        Self { scratch, description, server, gateway, _watchdog: watchdog }
+        let description: Value = serde_json::from_slice(&text).expect("JSON");
+        let key = |part: &str| description["key"][part].as_str().expect("a key");
+        let endpoint = description["endpoint"].as_str().expect("an endpoint");
+        let root = (endpoint, &*format!("{}:{}", key("id"), key("secret")));
+        let users = ["operate", "keys", "push"].map(|part| User::new(part, &scratch, root));
+        Self { scratch, description, server, gateway, users, _watchdog: watchdog }
     }
 
     /// The gateway that the functions post to.
@@ -91,12 +97,28 @@ impl Cloud {
         &self.gateway
     }
 
+    /// Who holds the policy `operate`.
+    pub fn operator(&self) -> &User {
+        &self.users[0]
+    }
+
+    /// Who holds the policy `keys`.
+    pub fn keeper(&self) -> &User {
+        &self.users[1]
+    }
+
+    /// Who holds the policy `push`.
+    pub fn pusher(&self) -> &User {
+        &self.users[2]
+    }
+
     /// Its scratch folder.
     pub fn scratch(&self) -> &Path {
         &self.scratch
     }
 
-    /// Its scratch folder as an argument.
+    /// Its scratch folder as an argument: with it, `ralph` has every permission. What an operator does is
+    /// done with [`Cloud::operator`]'s.
     pub fn scratch_text(&self) -> &str {
         self.scratch.to_str().expect("UTF-8")
     }
@@ -106,7 +128,7 @@ impl Cloud {
         self.description["outputs"][name].as_str().unwrap_or_else(|| panic!("no output {name}"))
     }
 
-    /// The operator's key, as curl takes a user.
+    /// The key of its root, as curl takes a user.
     pub fn user(&self) -> String {
         let part = |name: &str| self.description["key"][name].as_str().expect("a key");
         format!("{}:{}", part("id"), part("secret"))
@@ -134,7 +156,7 @@ impl Cloud {
 
     /// A token from `ralph token`.
     pub fn token(&self, workstreams: &[&str]) -> String {
-        let output = ralph(&["token", "--scratch", self.scratch_text()])
+        let output = ralph(&["token", "--scratch", self.operator().scratch()])
             .args(workstreams)
             .output()
             .expect("ralph runs");

@@ -152,7 +152,7 @@ fn the_page_server_hands_tokens_to_its_own_pages_only() {
 
 #[test]
 fn ralph_token_prints_an_address_that_opens() {
-    let output = ralph(&["token", "--scratch", cloud().scratch_text(), "--url", "direct"])
+    let output = ralph(&["token", "--scratch", cloud().operator().scratch(), "--url", "direct"])
         .output()
         .expect("runs");
     let url = stdout(&output);

@@ -1,7 +1,7 @@
 //! A server that answers as AWS's services document it, and writes down who asked for what, where.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     path::Path,
     process::Command,
@@ -30,7 +30,8 @@ pub struct Asked {
     pub key: String,
 }
 
-type Answers = BTreeMap<&'static str, (StatusCode, String)>;
+/// The answers to a call, in their order; the last is given again and again.
+type Answers = BTreeMap<&'static str, VecDeque<(StatusCode, String)>>;
 
 #[derive(Clone)]
 pub struct FakeAws {
@@ -85,7 +86,21 @@ impl FakeAws {
     }
 
     fn set(&self, what: &'static str, status: StatusCode, body: String) {
-        self.answers.lock().expect("a lock").insert(what, (status, body));
+        self.in_order(what, [(status, body)]);
+    }
+
+    /// The answers to the next calls, of which the last stays.
+    pub fn in_order(
+        &self,
+        what: &'static str,
+        answers: impl IntoIterator<Item = (StatusCode, String)>,
+    ) {
+        self.answers.lock().expect("a lock").insert(what, answers.into_iter().collect());
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// What was asked since the last call of this.
@@ -106,7 +121,7 @@ impl FakeAws {
             .current_dir(folder)
             .env("HOME", home)
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("AWS_ENDPOINT_URL", format!("http://{}", self.address));
+            .env("AWS_ENDPOINT_URL", self.endpoint());
         command
     }
 }
@@ -158,6 +173,7 @@ async fn answer(
     // JSON protocols name the call in a header, the query protocol in the body, REST in the path.
     let what = match (header("x-amz-target"), action) {
         (Some(target), _) => target.to_owned(),
+        (None, Some(action)) if action.ends_with("Role") => format!("iam.{action}"),
         (None, Some(action)) => format!("sts.{action}"),
         (None, None) => format!("{method} {}", uri.path()),
     };
@@ -167,9 +183,11 @@ async fn answer(
     let part = |at: usize| scope.get(at).copied().unwrap_or_default().to_owned();
     let asked = Asked { what: what.clone(), region: part(2), key: part(0) };
     fake.asked.lock().expect("a lock").push(asked);
-    let answers = fake.answers.lock().expect("a lock");
-    match answers.get(what.as_str()) {
-        Some((status, body)) => (*status, body.clone()).into_response(),
+    let mut answers = fake.answers.lock().expect("a lock");
+    let answers = answers.get_mut(what.as_str());
+    match answers.and_then(|all| if all.len() > 1 { all.pop_front() } else { all.front().cloned() })
+    {
+        Some(answer) => answer.into_response(),
         None => (StatusCode::NOT_FOUND, format!("nobody answers {what}")).into_response(),
     }
 }

@@ -20,7 +20,7 @@ struct Ran {
 }
 
 fn logs(more: &[&str]) -> Output {
-    ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text()])
+    ralph(&["logs", WORKSTREAM, "--scratch", cloud().operator().scratch()])
         .args(more)
         .output()
         .expect("ralph runs")
@@ -31,7 +31,7 @@ fn ran() -> &'static Ran {
     static RAN: OnceLock<Result<Ran, String>> = OnceLock::new();
     RAN.get_or_init(|| {
         let mut follower =
-            ralph(&["logs", WORKSTREAM, "--scratch", cloud().scratch_text(), "--json"])
+            ralph(&["logs", WORKSTREAM, "--scratch", cloud().operator().scratch(), "--json"])
                 .args(["--exit-code"])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())

@@ -1,12 +1,11 @@
 //! What the commands refuse, and what they say.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    process::Command,
-};
+use std::process::Command;
 
-use crate::cloud::{cloud, ralph, stderr, stdout};
+use crate::{
+    cloud::{cloud, ralph, stderr, stdout},
+    fake_aws::FakeAws,
+};
 
 /// Words of the command line, the exit code, and what standard error holds.
 type Case = (&'static [&'static str], i32, &'static str);
@@ -148,7 +147,7 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
         (&["https://example.com/x", "--max-duration", "9000h"], "`limits.maxDurationSecs`"),
     ];
     for (words, said) in cases {
-        let output = ralph(&["run", "refused", "--scratch", cloud().scratch_text()])
+        let output = ralph(&["run", "refused", "--scratch", cloud().operator().scratch()])
             .args(words)
             .output()
             .expect("ralph runs");
@@ -161,12 +160,12 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
 
 /// An environment of which only one thing is known: its secrets have no values.
 fn without_values() -> tempfile::TempDir {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || listener.incoming().flatten().for_each(say_not_found));
+    let fake = FakeAws::start();
+    fake.answer("secretsmanager.DescribeSecret", r#"{"Name":"any"}"#);
+    fake.refuse("secretsmanager.GetSecretValue", 400, "ResourceNotFoundException", "no value");
     let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}");
     let description = serde_json::json!({
-        "environment": "dev", "endpoint": format!("http://{address}"), "viewer": null,
+        "environment": "dev", "endpoint": fake.endpoint(), "viewer": null,
         "key": {"id": "any", "secret": "any"},
         "outputs": {
             "websocket_api_id": "api", "websocket_stage": "dev",
@@ -180,25 +179,6 @@ fn without_values() -> tempfile::TempDir {
     let scratch = tempfile::tempdir().expect("a folder");
     std::fs::write(scratch.path().join("cloud.json"), description.to_string()).expect("written");
     scratch
-}
-
-/// Reads one request and answers as Secrets Manager does for a secret without a value.
-fn say_not_found(stream: TcpStream) {
-    let mut reader = BufReader::new(&stream);
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a number");
-        }
-        line.clear();
-    }
-    let _ = reader.read_exact(&mut vec![0; length]);
-    let body = r#"{"__type":"ResourceNotFoundException","message":"no value"}"#;
-    let _ = write!(
-        &stream,
-        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn secret_value(cloud: &Cloud, arn: &str) -> String {
 }
 
 fn set(secret: &str, text: &str) -> Output {
-    let mut child = ralph(&["keys", "set", secret, "--scratch", cloud().scratch_text()])
+    let mut child = ralph(&["keys", "set", secret, "--scratch", cloud().keeper().scratch()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -89,7 +89,7 @@ fn wrong_shapes_are_refused() {
 fn keys(arguments: &[&str]) -> Output {
     ralph(&["keys"])
         .args(arguments)
-        .args(["--scratch", cloud().scratch_text()])
+        .args(["--scratch", cloud().keeper().scratch()])
         .output()
         .expect("ralph runs")
 }

@@ -23,7 +23,7 @@ pub fn curl(arguments: &[&str]) -> String {
 fn the_page_is_served_with_tokens_that_connect() {
     let page = tempfile::tempdir().expect("a folder");
     std::fs::write(page.path().join("index.html"), "the page").expect("written");
-    let mut child = ralph(&["view", "docs", "--scratch", cloud().scratch_text(), "--page"])
+    let mut child = ralph(&["view", "docs", "--scratch", cloud().operator().scratch(), "--page"])
         .arg(page.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -86,7 +86,7 @@ fn the_page_is_served_with_tokens_that_connect() {
 #[test]
 fn a_folder_without_a_page_is_refused() {
     let empty = tempfile::tempdir().expect("a folder");
-    let output = ralph(&["view", "docs", "--scratch", cloud().scratch_text(), "--page"])
+    let output = ralph(&["view", "docs", "--scratch", cloud().operator().scratch(), "--page"])
         .arg(empty.path())
         .output()
         .expect("ralph runs");

@@ -35,7 +35,7 @@ fn repository(name: &str) -> String {
 
 fn command(words: &[&str]) -> Command {
     let mut command = ralph(words);
-    command.args(["--scratch", cloud().scratch_text()]);
+    command.args(["--scratch", cloud().operator().scratch()]);
     command
 }
 
@@ -255,13 +255,19 @@ fn an_order_that_admit_refuses_shows_why() {
 
 #[test]
 fn the_verification_does_in_the_local_cloud_what_it_does_on_aws() {
-    let output = run(&["verify-aws"]);
+    let verify = ["verify-aws", "--scratch", cloud().scratch_text()];
+    let output = ralph(&verify).output().expect("ralph runs");
     let text = stdout(&output);
     eprintln!("{text}");
     assert_eq!(output.status.code(), Some(0), "{text}\n{}", stderr(&output));
-    for row in
-        ["a viewer", "what was written, against what was shown", "a worker that waits for a limit"]
-    {
+    for row in [
+        "functions at the same time",
+        "ECS's service-linked role",
+        "a viewer",
+        "what was written, against what was shown",
+        "a worker that waits for a limit",
+        "an execution that is stopped",
+    ] {
         assert!(text.contains(&format!("| {row}")), "{text}");
     }
     assert!(text.contains("lost=0 duplicated=0"), "{text}");

@@ -11,7 +11,7 @@ MiniStack's own variables set the rest. --network describes a network that is th
 such a folder holds, with ZIP as every function's code (snapshot.py).
 
 MiniStack (1.5.33, pinned) is changed in memory where it differs from AWS in what we rely on:
-guard.py, keys.py and tasks.py each say what and why.
+guard.py, keys.py, roles.py and tasks.py each say what and why.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from hypercorn.config import Config
 
 import guard
 import keys
+import roles
 import tasks
 
 
@@ -49,6 +50,7 @@ def main():
     from ministack.app import app
 
     keys.install()
+    roles.install()
     tasks.install()
     guard.install()
     if options.restore:

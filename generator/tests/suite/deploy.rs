@@ -1,8 +1,9 @@
-//! The deploy policies: every network, every switch, and names of every length.
+//! The policies: every network, every switch, and names of every length.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use ralph_generator::{config, deploy};
+use ralph_protocol::table::{self, attribute};
 use serde_json::Value;
 
 use crate::support::generator;
@@ -87,12 +88,12 @@ fn conditions(text: &str, action: &str) -> Vec<Value> {
 }
 
 #[test]
-fn an_environment_has_three_policies_named_after_it() {
+fn an_environment_has_six_policies_named_after_it() {
     let both = format!("{SMALLEST}\n[env.prod]\nregion = \"eu-west-1\"\n");
     let names: Vec<String> = policies(&both).into_iter().map(|(name, _)| name).collect();
-    let expected =
-        ["dev-network", "dev-tasks", "dev-delivery", "prod-network", "prod-tasks", "prod-delivery"];
-    assert_eq!(names, expected.map(|name| format!("{name}.json")));
+    let parts = ["network", "tasks", "delivery", "push", "operate", "keys"];
+    let expected = ["dev", "prod"].map(|env| parts.map(|part| format!("{env}-{part}.json")));
+    assert_eq!(names, expected.concat());
 }
 
 #[test]
@@ -173,7 +174,8 @@ fn every_placeholder_of_the_statements_is_filled() {
     all.sort();
     all.dedup();
     let file = include_str!("../../src/deploy/statements.toml");
-    assert_eq!(all.len(), file.lines().filter(|line| line.starts_with("sid = ")).count());
+    let sids = file.lines().filter(|line| line.starts_with("sid = "));
+    assert_eq!(all.len(), sids.collect::<BTreeSet<_>>().len());
 }
 
 #[test]
@@ -193,17 +195,91 @@ fn a_deploy_policy_reads_and_changes_no_value_and_starts_nothing() {
         "sqs:ReceiveMessage",
         "states:StartExecution",
     ];
-    for Statement { policy, sid, actions, .. } in every_statement() {
+    let deploys = |own: &Statement| !USES.iter().any(|part| own.policy.ends_with(part));
+    for Statement { policy, sid, actions, .. } in every_statement().into_iter().filter(deploys) {
         let bad = actions.iter().find(|action| NEVER.contains(&action.as_str()));
         assert_eq!(bad, None, "{policy} {sid}");
     }
 }
 
+/// The policies of those who use an environment.
+const USES: [&str; 3] = ["-push.json", "-operate.json", "-keys.json"];
+
+#[test]
+fn who_uses_an_environment_does_one_thing_and_changes_nothing_of_the_environment() {
+    let allowed: [(&str, &[&str]); 3] = [
+        ("-push.json", &["ecr:", "ssm:GetParameter"]),
+        (
+            "-operate.json",
+            &[
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "ecs:DescribeTasks",
+                "ecs:ListTasks",
+                "ecs:StopTask",
+                "kms:Decrypt",
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetSecretValue",
+                "ssm:GetParameter",
+                "states:DescribeExecution",
+                "states:ListExecutions",
+                "states:StartExecution",
+                "states:StopExecution",
+            ],
+        ),
+        (
+            "-keys.json",
+            &["kms:Decrypt", "kms:GenerateDataKey", "secretsmanager:", "ssm:GetParameter"],
+        ),
+    ];
+    for Statement { policy, sid, actions, .. } in every_statement() {
+        let Some((_, allowed)) = allowed.iter().find(|(part, _)| policy.ends_with(part)) else {
+            continue;
+        };
+        for action in actions {
+            let known = allowed.iter().any(|known| action.starts_with(known));
+            let never = action.contains(":Delete") || action.contains(":Create");
+            assert!(known && !never, "{policy} {sid}: {action}");
+        }
+    }
+}
+
+#[test]
+fn an_operator_reads_the_signing_keys_and_no_other_secret() {
+    let reads = |own: &Statement| {
+        own.policy == "dev-operate.json"
+            && own.actions.iter().any(|action| action == "secretsmanager:GetSecretValue")
+    };
+    let found: Vec<Statement> = statements(SMALLEST).into_iter().filter(reads).collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].actions.len(), 1, "{:?}", found[0].actions);
+    let arn = "arn:aws:secretsmanager:eu-west-1:*:secret:ralph/dev/websocket-signing-keys-*";
+    assert_eq!(found[0].resources, [arn]);
+}
+
+#[test]
+fn an_operator_writes_only_the_request_to_stop() {
+    // The rows and their attributes, as `ralph stop` writes them.
+    let row =
+        [table::PK, table::SK, attribute::EXECUTION, attribute::REQUESTED_AT, table::EXPIRES_AT];
+    let expected = serde_json::json!({
+        "ForAllValues:StringEquals": { "dynamodb:Attributes": row },
+        "ForAllValues:StringLike": {
+            "dynamodb:LeadingKeys": [format!("{}*", table::WORKSTREAM_PREFIX)],
+        },
+    });
+    assert_eq!(conditions(SMALLEST, "dynamodb:PutItem"), [expected]);
+}
+
 #[test]
 fn a_deploy_policy_changes_on_every_resource_only_what_aws_checks_without_one() {
-    const WITHOUT: [&str; 4] = [
+    const WITHOUT: [&str; 7] = [
+        "ecr:GetAuthorizationToken",
         "ecs:DeregisterTaskDefinition",
+        "ecs:ListTasks",
         "ecs:RegisterTaskDefinition",
+        "lambda:GetAccountSettings",
         "logs:DescribeLogGroups",
         "states:ValidateStateMachineDefinition",
     ];
