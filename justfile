@@ -54,7 +54,7 @@ build-worker *args:
 
 # push the worker image to where output `worker_image` says
 push-worker *args:
-    docker/push.sh "$@"
+    @RALPH="{{ ralph }}" docker/push.sh "$@"
 
 # build the page into viewer/dist
 build-viewer:

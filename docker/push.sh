@@ -2,7 +2,8 @@
 # Builds the worker image and pushes it under exactly the name the task definition uses: output
 # `worker_image` of an environment. A tag is never overwritten.
 #   docker/push.sh [environment]       default: dev
-# RALPH_TERRAFORM_DIR names the folder that holds envs; terraform/ by default. RALPH_TERRAFORM is for
+# The name is what `ralph outputs` says; RALPH is how to run that program, ralph by default. With
+# RALPH_TERRAFORM_DIR, a folder that holds envs, it is what the state there says. RALPH_TERRAFORM is for
 # cli/tools/terraform.sh, RALPH_BUILDER for docker/engine.sh.
 set -eu
 cd "$(dirname "$0")/.."
@@ -16,19 +17,25 @@ need() {
     fi
 }
 
-terraform=$(cli/tools/terraform.sh)
 need aws "install the AWS CLI: it logs in to the registry and looks the tag up"
 builder=$(docker/engine.sh build)
 
-root=${RALPH_TERRAFORM_DIR:-terraform}/envs/$environment
-# A state that lies elsewhere can only be read from a folder that was initialised.
-if [ -e "$root/backend.tf" ] && [ ! -e "$root/.terraform" ]; then
-    "$terraform" -chdir="$root" init -input=false >&2
-fi
-if ! image=$("$terraform" -chdir="$root" output -raw worker_image 2>/dev/null) || [ -z "$image" ]; then
-    echo "error: $root has no output worker_image yet" >&2
-    echo "hint: apply it first: just apply $environment" >&2
-    exit 1
+if [ -n "${RALPH_TERRAFORM_DIR:-}" ]; then
+    terraform=$(cli/tools/terraform.sh)
+    root=$RALPH_TERRAFORM_DIR/envs/$environment
+    # A state that lies elsewhere can only be read from a folder that was initialised.
+    if [ -e "$root/backend.tf" ] && [ ! -e "$root/.terraform" ]; then
+        "$terraform" -chdir="$root" init -input=false >&2
+    fi
+    if ! image=$("$terraform" -chdir="$root" output -raw worker_image 2>/dev/null) || [ -z "$image" ]; then
+        echo "error: $root has no output worker_image yet" >&2
+        echo "hint: apply it first" >&2
+        exit 1
+    fi
+else
+    # It needs no state, and expects the registry to be the account's own: the password goes there.
+    # shellcheck disable=SC2086 # a program and its arguments, on purpose
+    image=$(${RALPH:-ralph} outputs worker_image --env "$environment")
 fi
 # <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>[@<digest>]
 name=${image%@*}

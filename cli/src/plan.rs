@@ -3,12 +3,12 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
-use ralph_protocol::names::variable;
+use ralph_protocol::names::{Resources, variable};
 use serde_json::Value;
 
 use crate::{
     args::{DestroyArgs, EnvironmentArgs, PlanArgs},
-    aws::Aws,
+    aws::{Aws, Parameter},
     preparation,
     project::{Description, Project},
     target::Target,
@@ -41,6 +41,7 @@ pub async fn plan(options: PlanArgs) -> Result<()> {
     if !options.offline {
         let terraform = Terraform::new(folder)?;
         step("init", terraform.init(&logs.join("init.log"))).await?;
+        expect_state(&project, &terraform, name).await?;
         return terraform.shown(&["plan"], &options.environment.rest).await;
     }
     let scratch = tempfile::tempdir()?;
@@ -80,6 +81,7 @@ pub async fn apply(options: EnvironmentArgs) -> Result<()> {
     let aws = Aws::in_region(&description.region).await;
     preparation::prepare(&aws.prerequisites(), &environment, &description).await?;
     step("init", terraform.init(&project.tools().join("init.log"))).await?;
+    expect_state(&project, &terraform, &environment).await?;
     let mut result = terraform.heard(&["apply"], &rest).await?;
     if result.as_ref().is_err_and(|said| preparation::is_about_the_role(said)) {
         preparation::pause_for_the_role().await;
@@ -93,6 +95,7 @@ pub async fn destroy(options: DestroyArgs) -> Result<()> {
     let DestroyArgs { stop, environment: EnvironmentArgs { environment, rest } } = options;
     let (project, terraform) = deployed(&environment)?;
     step("init", terraform.init(&project.tools().join("init.log"))).await?;
+    expect_state(&project, &terraform, &environment).await?;
     let target = Target {
         outputs: terraform.outputs().await?,
         environment,
@@ -124,6 +127,25 @@ pub async fn destroy(options: DestroyArgs) -> Result<()> {
     }
     terraform.foreground(&["destroy"], &rest).await?;
     say(&format!("note: {}", preparation::STAYS));
+    Ok(())
+}
+
+/// Refuses to go on when this checkout's state is empty although the environment is there: Terraform would
+/// make everything a second time, or remove nothing.
+async fn expect_state(project: &Project, terraform: &Terraform, environment: &str) -> Result<()> {
+    // A state that cannot be read is Terraform's to complain of.
+    if !terraform.is_empty().await.unwrap_or(false) {
+        return Ok(());
+    }
+    let region = Description::read(project, environment)?.region;
+    let name = Resources::new(environment).outputs_parameter();
+    // Who may not look is told by Terraform what is missing.
+    let found = Aws::in_region(&region).await.parameters().get(&name).await;
+    if matches!(found, Ok(Parameter::Value(_))) {
+        bail!(
+            "{environment} is deployed, as the parameter {name} in {region} shows, but its state is elsewhere: the one of this checkout is empty\nhint: work where it was deployed from, or keep the state in S3 (`state.bucket` in ralph.toml); if it is lost, remove what it made by hand, the parameter last"
+        );
+    }
     Ok(())
 }
 

@@ -174,6 +174,13 @@ impl Terraform {
         serde_json::from_str(&text).context("the plan is not JSON")
     }
 
+    /// Whether the state holds nothing that Terraform made.
+    pub async fn is_empty(&self) -> Result<bool> {
+        let text = output(&mut self.command(&["show", "-json", "-no-color"])).await?;
+        let state: Value = serde_json::from_str(&text).context("the state is not JSON")?;
+        Ok(state["values"]["root_module"].is_null())
+    }
+
     /// A command at the terminal.
     pub async fn foreground(&self, arguments: &[&str], rest: &[String]) -> Result<()> {
         foreground(self.command(arguments).args(rest)).await

@@ -92,7 +92,8 @@ impl Machine {
             let mirror = if mirror { " from the mirror" } else { "" };
             format!("{} {}{mirror}", words[0], words[2])
         };
-        calls.lines().map(call).collect()
+        // Whether the state is empty does not matter here.
+        calls.lines().filter(|line| !line.contains(" show ")).map(call).collect()
     }
 }
 

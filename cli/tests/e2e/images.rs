@@ -183,7 +183,7 @@ fn an_image_is_built_with_the_engine_that_answers() {
 #[test]
 fn an_image_is_pushed_with_the_engine_that_built_it() {
     const IMAGE: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ralph-worker:1";
-    let terraform = format!("echo {IMAGE}@sha256:0");
+    let ralph = format!("echo {IMAGE}@sha256:0");
     // The tag does not exist until something was pushed.
     let aws = r#"case $2 in
 get-login-password) echo the-password ;;
@@ -203,7 +203,7 @@ esac"#;
             ("docker", &docker),
             ("podman", engine),
             ("buildah", engine),
-            ("terraform", &terraform),
+            ("ralph", &ralph),
             ("aws", aws),
         ]);
         let output = machine.run("push.sh", &[], builder);
@@ -214,7 +214,7 @@ esac"#;
         assert!(calls.iter().all(|call| !call.contains("the-password")), "{calls:?}");
         let engines: Vec<_> = calls
             .iter()
-            .filter(|call| !call.starts_with("aws ") && !call.starts_with("terraform "))
+            .filter(|call| !call.starts_with("aws ") && !call.starts_with("ralph "))
             .map(|call| call.split(' ').take(2).collect::<Vec<_>>().join(" "))
             .collect();
         assert_eq!(engines, ["build", "login", "push"].map(|step| format!("{expected} {step}")));
@@ -222,7 +222,7 @@ esac"#;
 }
 
 #[test]
-fn the_image_is_named_by_the_chosen_tool_in_the_chosen_folder() {
+fn the_image_is_named_by_ralph_or_by_the_chosen_tool_in_the_chosen_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     // A state that lies elsewhere is read after an `init`, which happens once.
     for (environment, file) in [("local", "main.tf"), ("s3", "backend.tf"), ("ready", "backend.tf")]
@@ -235,24 +235,25 @@ fn the_image_is_named_by_the_chosen_tool_in_the_chosen_folder() {
     let folder = folder.path().to_str().expect("UTF-8");
     let here = ("RALPH_TERRAFORM_DIR", folder);
     // What is installed, the environment, what the person chose, and what the tools are asked to do.
-    let table: [(&[&str], _, &[(_, _)], &[_]); 7] = [
+    let table: [(&[&str], _, &[(_, _)], &[_]); 8] = [
+        (&["ralph"], "dev", &[], &["ralph outputs worker_image --env dev"]),
         (
             &["terraform"],
-            "dev",
-            &[],
-            &["terraform -chdir=terraform/envs/dev output -raw worker_image"],
+            "local",
+            &[here],
+            &["terraform -chdir=DIR/envs/local output -raw worker_image"],
         ),
         (
             &["terraform", "tofu"],
-            "dev",
-            &[],
-            &["tofu -chdir=terraform/envs/dev output -raw worker_image"],
+            "local",
+            &[here],
+            &["tofu -chdir=DIR/envs/local output -raw worker_image"],
         ),
         (
             &["terraform", "tofu"],
-            "dev",
-            &[("RALPH_TERRAFORM", "terraform")],
-            &["terraform -chdir=terraform/envs/dev output -raw worker_image"],
+            "local",
+            &[("RALPH_TERRAFORM", "terraform"), here],
+            &["terraform -chdir=DIR/envs/local output -raw worker_image"],
         ),
         (
             &["terraform", "wrapped"],
@@ -271,7 +272,7 @@ fn the_image_is_named_by_the_chosen_tool_in_the_chosen_folder() {
         ),
         (&["tofu"], "ready", &[here], &["tofu -chdir=DIR/envs/ready output -raw worker_image"]),
         // What the variable meant before.
-        (&["tofu"], "local", &[("RALPH_TERRAFORM", folder)], &[]),
+        (&["tofu"], "local", &[("RALPH_TERRAFORM", folder), here], &[]),
     ];
     for (tools, environment, chosen, expected) in table {
         let mut programs = vec![("docker", WORKS), ("aws", WORKS)];
@@ -281,6 +282,10 @@ fn the_image_is_named_by_the_chosen_tool_in_the_chosen_folder() {
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         let said = match expected {
+            // Its own errors say more.
+            ["ralph outputs worker_image --env dev"] => {
+                "error: `` is not an image in ECR with a tag".to_owned()
+            }
             [] => format!("error: RALPH_TERRAFORM is `{folder}`, a folder\nhint: "),
             _ => "has no output worker_image yet\nhint: ".to_owned(),
         };

@@ -215,3 +215,35 @@ fn in_a_checkout_the_region_is_ralph_tomls_and_the_state_is_read_when_there_is_n
     let text = stderr(&ps(&FakeAws::start(), "moon"));
     assert!(text.contains("there is no environment `moon`\nhint: known are dev"), "{text}");
 }
+
+/// A tool whose state is a file of the project. It writes down what it is asked to change.
+const STATE: &str = r#"case "$2" in
+    show) cat state.json ;;
+    output) echo '{}' ;;
+    plan | apply | destroy) echo "$2" >>calls ;;
+esac"#;
+
+#[test]
+fn terraform_is_not_let_loose_on_an_environment_whose_state_is_elsewhere() {
+    let there = || FakeAws::with(&outputs(ACCOUNT, REGION));
+    let empty = r#"{"format_version":"1.0"}"#;
+    let full = r#"{"format_version":"1.0","values":{"root_module":{}}}"#;
+    // The state, the account, and whether Terraform may begin.
+    for (state, aws, begins) in
+        [(empty, there(), false), (empty, FakeAws::start(), true), (full, there(), true)]
+    {
+        for command in ["plan", "apply", "destroy"] {
+            let project = FakeProject::new(&[("tofu", STATE)]);
+            std::fs::write(project.path("state.json"), state).expect("written");
+            let path = std::env::var("PATH").expect("a PATH");
+            let mut ralph = ralph(&aws, &project.path(""), &[command]);
+            ralph.env("PATH", format!("{}:{path}", project.path("bin").display()));
+            let output = ralph.output().expect("ralph runs");
+            let text = stderr(&output);
+            let refused = text.contains("dev is deployed, as the parameter /ralph/dev/outputs in us-east-1 shows, but its state is elsewhere");
+            assert_eq!(refused, !begins, "{command} {state}: {text}");
+            let called = std::fs::read_to_string(project.path("calls")).unwrap_or_default();
+            assert_eq!(called == format!("{command}\n"), begins, "{command} {state}: {text}");
+        }
+    }
+}
