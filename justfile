@@ -7,6 +7,8 @@ set positional-arguments
 ralph := "cargo run" + quiet + " --bin ralph --"
 build_local := "cargo build" + quiet + " --bin ralph --bin ralph-loop-cloud --bin ralph-scripted-agent --bin ralph-lambda"
 cargo_target := env("CARGO_TARGET_DIR", "target")
+# Hints of `ralph` name recipes as they were run (cli/src/tools/invocation.rs).
+export RALPH_JUST := env("RALPH_JUST", "just")
 # The first build takes minutes and shows cargo's own progress.
 quiet := if path_exists(cargo_target / "debug/ralph") == "true" { " --quiet" } else { "" }
 
@@ -58,19 +60,21 @@ push-worker *args:
 build-viewer:
     cd viewer && npm ci --no-audit --no-fund && npm run build
 
-# name what is missing, with how to get it
+# name what is missing or too old, with how to get it; "terraform 1.7 1.8" is Terraform 1.7 or OpenTofu 1.8
 [private]
 need +programs:
     #!/usr/bin/env sh
     missing=0
     for program in "$@"; do
+        case $program in
+            terraform\ *) cli/tools/terraform.sh ${program#* } >/dev/null || missing=1
+                continue ;;
+        esac
         command -v "$program" >/dev/null && continue
         case $program in
             cargo) hint="install Rust 1.95 or later (rustup.rs)" ;;
             npm) hint="install Node.js with npm (nodejs.org)" ;;
             python3) hint="install Python 3.10 or later (python.org)" ;;
-            terraform) command -v tofu >/dev/null && continue
-                hint="install OpenTofu (opentofu.org) or Terraform (developer.hashicorp.com/terraform)" ;;
             *) hint="install it with your system's packages" ;;
         esac
         printf 'error: %s is not on PATH\nhint: %s\n' "$program" "$hint" >&2
@@ -79,7 +83,7 @@ need +programs:
     exit $missing
 
 # run the whole path once here and compare what was written with what was shown (--release: as shipped)
-demo *args: (need "cargo" "git" "python3" "terraform")
+demo *args: (need "cargo" "git" "python3" "terraform 1.6")
     #!/usr/bin/env sh
     set -eu
     [ -e "{{ cargo_target }}/debug/ralph" ] || echo "first run: compiling everything takes 4 to 8 minutes on two cores"
@@ -87,11 +91,16 @@ demo *args: (need "cargo" "git" "python3" "terraform")
     exec "{{ cargo_target }}/debug/ralph" demo "$@"
 
 # run the local cloud with the viewer until Ctrl-C
-local *args: (need "cargo" "git" "python3" "terraform" "npm")
+local *args: (need "cargo" "git" "python3" "terraform 1.6" "npm")
     @{{ ralph }} local "$@"
 
+# run `ralph` itself: run, logs, ps, stop, view, keys, cost and more (`--help` lists them)
+[no-exit-message]
+ralph *args:
+    @{{ ralph }} "$@"
+
 # run every test that needs no browser and no image
-test: (need "cargo" "git" "git-lfs" "python3" "terraform" "npm" "curl")
+test: (need "cargo" "git" "git-lfs" "python3" "terraform 1.10" "npm" "curl")
     cargo test --workspace
     cd viewer && npm ci --no-audit --no-fund && npm run typecheck && npm test
 
@@ -134,24 +143,24 @@ test-first-day: (need "cargo" "git" "python3" "terraform")
     cargo test --test e2e first_day -- --ignored --nocapture
 
 # apply, plan, change, destroy and apply again in the local cloud, with the deploy policy alone
-test-lifecycle: (need "cargo" "curl" "python3" "terraform")
+test-lifecycle: (need "cargo" "curl" "python3" "terraform 1.6")
     python3 cli/tests/lifecycle/run.py
 
 # kill the local cloud, the demo, the server and workers at twenty random moments (RALPH_KILLS_SEED=N: again)
-test-kills: (need "cargo" "git" "python3" "terraform")
+test-kills: (need "cargo" "git" "python3" "terraform 1.6")
     cargo test --test e2e kills -- --ignored --nocapture
 
 # take each action that a function is granted away, one at a time: something must fail
-test-least-privilege: (need "cargo" "python3" "terraform" "curl")
+test-least-privilege: (need "cargo" "python3" "terraform 1.6" "curl")
     cargo test --test e2e least_privilege -- --ignored --nocapture
 
 # scan the HCL with checkov, and judge every policy by AWS's reference of its services
-test-policy: (need "cargo" "npm" "python3" "terraform")
+test-policy: (need "cargo" "npm" "python3" "terraform 1.7 1.8")
     cli/tools/checkov.sh
     cd cli/tools/policies && npm ci --no-audit --no-fund && npm test --silent && npm run --silent check
 
 # validate the HCL on the oldest and the newest Terraform, and run the modules' tests on the newest
-test-versions *args: (need "python3")
+test-versions *args: (need "cargo" "python3")
     python3 cli/tests/lifecycle/versions.py "$@"
 
 # build the worker image and test it
@@ -159,7 +168,7 @@ test-image *args:
     docker/test-image.sh "$@"
 
 # run the demo in containers of the image, with docker or podman, and kill it
-test-containers: (need "cargo" "git" "python3" "terraform")
+test-containers: (need "cargo" "git" "python3" "terraform 1.6")
     docker/test-containers.sh
 
 # try the properties for a long time: every part, or those named

@@ -2,7 +2,8 @@
 # Builds the worker image and pushes it under exactly the name the task definition uses: output
 # `worker_image` of an environment. A tag is never overwritten.
 #   docker/push.sh [environment]       default: dev
-# RALPH_TERRAFORM names the folder; terraform/ by default. RALPH_BUILDER is for docker/engine.sh.
+# RALPH_TERRAFORM_DIR names the folder that holds envs; terraform/ by default. RALPH_TERRAFORM is for
+# cli/tools/terraform.sh, RALPH_BUILDER for docker/engine.sh.
 set -eu
 cd "$(dirname "$0")/.."
 environment=${1:-dev}
@@ -15,13 +16,15 @@ need() {
     fi
 }
 
-terraform=terraform
-if command -v tofu >/dev/null 2>&1; then terraform=tofu; fi
-need "$terraform" "install Terraform or OpenTofu"
+terraform=$(cli/tools/terraform.sh)
 need aws "install the AWS CLI: it logs in to the registry and looks the tag up"
 builder=$(docker/engine.sh build)
 
-root=${RALPH_TERRAFORM:-terraform}/envs/$environment
+root=${RALPH_TERRAFORM_DIR:-terraform}/envs/$environment
+# A state that lies elsewhere can only be read from a folder that was initialised.
+if [ -e "$root/backend.tf" ] && [ ! -e "$root/.terraform" ]; then
+    "$terraform" -chdir="$root" init -input=false >&2
+fi
 if ! image=$("$terraform" -chdir="$root" output -raw worker_image 2>/dev/null) || [ -z "$image" ]; then
     echo "error: $root has no output worker_image yet" >&2
     echo "hint: apply it first: just apply $environment" >&2

@@ -13,6 +13,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 use crate::{
     project::Project,
     tools::{
+        output,
         program::{cargo, find, run},
         python::{self, CARGO_LAMBDA},
         steps::{crates, say, step_with_log},
@@ -67,8 +68,7 @@ pub async fn lambdas_command() -> Result<()> {
     let project = Project::find()?;
     let zip = lambdas_step(&project).await?;
     let size = zip.metadata()?.len();
-    println!("{} ({:.1} MB)", zip.display(), size as f64 / 1e6);
-    Ok(())
+    output::print(format_args!("{} ({:.1} MB)\n", zip.display(), size as f64 / 1e6))
 }
 
 /// [`lambdas`] as a step.

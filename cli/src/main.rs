@@ -2,7 +2,10 @@
 //!
 //! Exit codes: 0 done; 1 it failed, the message says why; 2 the command line is wrong; 3 the demo
 //! or the verification ran, and what it compared differed. `ralph logs --exit-code` and `ralph run --follow` end with the
-//! worker's exit code.
+//! worker's exit code. A command whose standard output nobody reads any more ends with 0.
+
+// A closed pipe must not be a panic: see `tools::output` and `tools::steps::say`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod aws;
@@ -34,8 +37,10 @@ use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    tools::invocation::remember(args.command.target());
     match run(args) {
         Ok(code) => code,
+        Err(error) if tools::output::reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
             tools::steps::say(&format!("error: {}", complaint::text(&error)));
             ExitCode::FAILURE
@@ -64,7 +69,11 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Destroy(options) => plan::destroy(options).await?,
         Command::VerifyAws(options) => return verify::run(options).await,
         Command::Supervise(options) => return tools::supervise::run(options).await,
+        Command::Terraform(options) => {
+            tools::terraform::Terraform::new(options.folder)?.pass(&options.arguments).await?;
+        }
         Command::BuildLambdas => build::lambdas_command().await?,
+        Command::Completions { shell } => tools::output::print(args::completions(shell))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,13 +3,12 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{args::OutputsArgs, tools::steps::print};
+use crate::{args::OutputsArgs, tools::output::print};
 
 pub async fn run(options: OutputsArgs) -> Result<()> {
     let outputs = options.target.resolve().await?.outputs;
     let Some(name) = &options.name else {
-        print(&serde_json::to_string_pretty(&outputs)?);
-        return Ok(());
+        return print(format!("{}\n", serde_json::to_string_pretty(&outputs)?));
     };
     let value = outputs.get(name).with_context(|| {
         let known: Vec<&str> = outputs.keys().map(String::as_str).collect();
@@ -17,8 +16,7 @@ pub async fn run(options: OutputsArgs) -> Result<()> {
     })?;
     // As a shell wants it.
     match value {
-        Value::String(text) => print(text),
-        other => print(&other.to_string()),
+        Value::String(text) => print(format!("{text}\n")),
+        other => print(format!("{other}\n")),
     }
-    Ok(())
 }

@@ -41,14 +41,12 @@ pub async fn plan(options: PlanArgs) -> Result<()> {
     if !options.offline {
         let terraform = Terraform::new(folder)?;
         step("init", terraform.init(&logs.join("init.log"))).await?;
-        return terraform.foreground(&["plan"], &options.environment.rest).await;
+        return terraform.shown(&["plan"], &options.environment.rest).await;
     }
     let scratch = tempfile::tempdir()?;
     let terraform = offline(&project, name, scratch.path())?;
     step("init", terraform.init(&logs.join("init.log"))).await?;
-    terraform
-        .foreground(&["plan", "-refresh=false", "-lock=false"], &options.environment.rest)
-        .await
+    terraform.shown(&["plan", "-refresh=false", "-lock=false"], &options.environment.rest).await
 }
 
 /// An environment in a scratch copy, with fake credentials.
@@ -101,7 +99,6 @@ pub async fn destroy(options: DestroyArgs) -> Result<()> {
         endpoint: None,
         key: None,
         viewer: None,
-        workstreams: Vec::new(),
     };
     // Not the outputs' region: what is half destroyed has none.
     let region = Description::read(&project, &target.environment)?.region;
@@ -134,7 +131,8 @@ pub async fn destroy(options: DestroyArgs) -> Result<()> {
 fn deployed(environment: &str) -> Result<(Project, Terraform)> {
     if environment == "prod" {
         bail!(
-            "prod is not deployed yet: nobody has run it on an AWS account\nhint: use dev; terraform/envs/prod can be planned with `just plan prod --offline`"
+            "prod is not deployed yet: nobody has run it on an AWS account\nhint: use dev; terraform/envs/prod can be planned with `{}`",
+            just("plan prod --offline")
         );
     }
     let project = Project::find()?;

@@ -1,6 +1,8 @@
 //! Tables for a terminal: left-aligned columns, two spaces between them.
 
-use std::io::Write;
+use anyhow::Result;
+
+use crate::tools::output;
 
 /// A table with a header.
 pub struct Table<const N: usize> {
@@ -16,9 +18,8 @@ impl<const N: usize> Table<N> {
         self.rows.push(cells);
     }
 
-    /// Prints it; a reader that went away is not an error.
-    pub fn print(&self) {
-        let _ = std::io::stdout().write_all(self.text().as_bytes());
+    pub fn print(&self) -> Result<()> {
+        output::print(self.text())
     }
 
     pub fn text(&self) -> String {

@@ -10,7 +10,12 @@ use ralph_protocol::{
     token::{Claims, ISSUER, MAX_LIFETIME_SECS, Scope, mint},
 };
 
-use crate::{args::TokenArgs, aws::Aws, target::Target};
+use crate::{
+    args::TokenArgs,
+    aws::Aws,
+    target::Target,
+    tools::{invocation::ralph_there, output},
+};
 
 /// Mints tokens for an environment.
 #[derive(Clone)]
@@ -23,9 +28,12 @@ impl Minter {
     /// Reads the environment's signing keys.
     pub async fn connect(target: &Target, aws: &Aws) -> Result<Self> {
         let arn = target.secret_arn(SecretName::WebsocketSigningKeys)?;
-        let text = aws.secrets().get(arn).await?.context(
-            "the environment has no signing key yet\nhint: make one with `ralph keys init-signing`",
-        )?;
+        let text = aws.secrets().get(arn).await?.with_context(|| {
+            format!(
+                "the environment has no signing key yet\nhint: make one with `{}`",
+                ralph_there("keys init-signing")
+            )
+        })?;
         Ok(Self::new(SigningKeys::parse(&text)?, &target.environment))
     }
 
@@ -60,10 +68,8 @@ pub async fn run(options: TokenArgs) -> Result<()> {
     let minter = Minter::connect(&target, &Aws::connect(&target).await?).await?;
     let scope = if options.all { Scope::ALL } else { scope_of(&options.workstreams) };
     let token = minter.mint(&options.user, scope)?;
-    if options.url {
-        println!("{}?token={token}", target.websocket_url()?);
-    } else {
-        println!("{token}");
+    match options.url {
+        true => output::print(format_args!("{}?token={token}\n", target.websocket_url()?)),
+        false => output::print(format_args!("{token}\n")),
     }
-    Ok(())
 }

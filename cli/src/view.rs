@@ -8,10 +8,13 @@ use crate::{
     args::ViewArgs,
     aws::Aws,
     build,
-    local::{Interrupt, claim, server},
+    local::{Interrupt, Shown, claim, server},
     project::Project,
     token::Minter,
-    tools::steps::{print, step},
+    tools::{
+        invocation::just,
+        steps::{print, step},
+    },
 };
 
 pub async fn run(options: ViewArgs) -> Result<()> {
@@ -27,7 +30,7 @@ pub async fn run(options: ViewArgs) -> Result<()> {
     let site = server::Site {
         page: Some(page),
         websocket_url: target.websocket_url()?,
-        workstreams: options.workstreams.clone(),
+        workstreams: Shown::only(options.workstreams.clone()),
         minter,
     };
     let server = server::bind(options.viewer_port, site).await?;
@@ -44,8 +47,9 @@ async fn page(given: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(page) = given {
         if !page.join("index.html").is_file() {
             bail!(
-                "{} holds no index.html\nhint: name a folder that `just build-viewer` made",
-                page.display()
+                "{} holds no index.html\nhint: name a folder that `{}` made",
+                page.display(),
+                just("build-viewer")
             );
         }
         return Ok(page);

@@ -1,61 +1,147 @@
 //! The command line.
 
+mod completions;
+mod examples;
 mod workstream;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use ralph_protocol::ids::Workstream;
 
 use crate::target::{DEFAULT_ENVIRONMENT, TargetArgs};
 
+pub use completions::script as completions;
 pub use workstream::{LogsArgs, PsArgs, RunArgs, StopArgs};
 
-/// Runs coding-agent workstreams and shows their logs live.
+/// Runs coding agents on git repositories until their work is done, and shows their lines live.
+///
+/// A workstream is an agent that starts again and again on a checkout until PROGRESS.md says that the
+/// work is complete. It runs as a task on Fargate Spot in your own AWS account, or in a local cloud on
+/// this machine, which needs no account.
+///
+/// While nothing runs, an environment on AWS costs less than 2 dollars a month (`ralph cost`). What a
+/// workstream costs is what the model costs, and `--max-cost-usd` limits it.
 #[derive(Debug, Parser)]
-#[command(name = "ralph", version, about, max_term_width = 100)]
+#[command(name = "ralph", version, about, max_term_width = 100, after_help = BEGIN)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// Where to begin. In a checkout, a recipe runs `ralph`.
+const BEGIN: &str = "\
+Where to begin, without an AWS account:
+  ralph demo                            the whole path once, with a scripted agent, for nothing
+  ralph local                           a local cloud with the page; then, in another terminal:
+  ralph run demo https://… --local      a workstream in it
+  ralph logs demo -f --local            its lines
+
+In a checkout, write `./justw ralph` for `ralph`.";
+
+// In the order in which a newcomer needs them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the whole path once on this machine and compare what was written with what was shown
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
     /// Run the local cloud with the viewer until Ctrl-C
+    #[command(after_help = examples::LOCAL)]
     Local(LocalArgs),
     /// Start a workstream
+    #[command(after_help = examples::RUN)]
     Run(RunArgs),
-    /// Show the workstreams: where they stand, what they cost
-    Ps(PsArgs),
     /// Show a workstream's lines; with -f, as they come
+    #[command(after_help = examples::LOGS)]
     Logs(LogsArgs),
+    /// Show the workstreams: where they stand, what they cost
+    #[command(after_help = examples::PS)]
+    Ps(PsArgs),
     /// Stop a workstream; what it has done is kept
+    #[command(after_help = examples::STOP)]
     Stop(StopArgs),
     /// Serve the page on this machine, against an environment on AWS or the local cloud
+    #[command(after_help = examples::VIEW)]
     View(ViewArgs),
-    /// Print a connection token, good for one handshake within a minute
-    Token(TokenArgs),
-    /// Set the secrets of an environment
-    Keys(KeysArgs),
-    /// Print what an environment consists of, as Terraform's outputs name it
-    Outputs(OutputsArgs),
     /// Say what an environment costs: idle, and an hour of a workstream
+    #[command(after_help = examples::COST)]
     Cost(CostArgs),
     /// Show what `apply` would change
+    #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
     /// Create or change an environment
+    #[command(after_help = examples::APPLY)]
     Apply(EnvironmentArgs),
+    /// Set the secrets of an environment
+    #[command(after_help = examples::KEYS)]
+    Keys(KeysArgs),
+    /// Print a connection token, good for one handshake within a minute
+    #[command(after_help = examples::TOKEN)]
+    Token(TokenArgs),
+    /// Print what an environment consists of, as Terraform's outputs name it
+    #[command(after_help = examples::OUTPUTS)]
+    Outputs(OutputsArgs),
     /// Remove an environment
+    #[command(after_help = examples::DESTROY)]
     Destroy(DestroyArgs),
     /// Try the whole path on a real account, in an environment of its own that is removed again
+    #[command(after_help = examples::VERIFY_AWS)]
     VerifyAws(VerifyArgs),
     /// Build dist/ralph-lambda.zip
     BuildLambdas,
+    /// Print a script that completes the words of `ralph` in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
     /// Run a program that must not outlive whoever asked for it
     #[command(hide = true)]
     Supervise(SuperviseArgs),
+    /// Run the tofu or terraform that every command uses, for this project's own tests
+    #[command(hide = true)]
+    Terraform(TerraformArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct TerraformArgs {
+    /// The root module
+    pub folder: PathBuf,
+    /// What it is asked to do
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub arguments: Vec<String>,
+}
+
+impl Command {
+    /// How another command names the same target, with a space before it; empty where there is none.
+    pub fn target(&self) -> String {
+        let folder = |scratch: &Path| format!(" --scratch {}", scratch.display());
+        match self {
+            Self::Run(RunArgs { target, .. })
+            | Self::Logs(LogsArgs { target, .. })
+            | Self::Ps(PsArgs { target, .. })
+            | Self::Stop(StopArgs { target, .. })
+            | Self::View(ViewArgs { target, .. })
+            | Self::Token(TokenArgs { target, .. })
+            | Self::Outputs(OutputsArgs { target, .. })
+            | Self::Keys(KeysArgs {
+                command:
+                    KeysCommand::Set { target, .. }
+                    | KeysCommand::List { target }
+                    | KeysCommand::InitSigning { target }
+                    | KeysCommand::RotateSigning { target, .. },
+            }) => target.words(),
+            Self::Local(LocalArgs { scratch: None, .. }) => " --local".to_owned(),
+            Self::Local(LocalArgs { scratch: Some(scratch), .. })
+            | Self::Demo(DemoArgs { join: Some(scratch), .. })
+            | Self::VerifyAws(VerifyArgs { scratch: Some(scratch), .. }) => folder(scratch),
+            _ => String::new(),
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 
-use crate::{args::CostArgs, project::Project, table::Table};
+use crate::{args::CostArgs, project::Project, table::Table, tools::output};
 
 use plan::Planned;
 use prices::Prices;
@@ -33,8 +33,7 @@ pub async fn run(options: CostArgs) -> Result<()> {
     let planned = Planned::read(&json)?;
     let prices = Prices::read()?;
     let use_ = hour::Use { viewers: options.viewers.into(), log_mb: options.log_mb };
-    print!("{}", text(&options.environment, &planned, &prices, use_)?);
-    Ok(())
+    output::print(text(&options.environment, &planned, &prices, use_)?)
 }
 
 fn text(name: &str, planned: &Planned, prices: &Prices, use_: hour::Use) -> Result<String> {

@@ -28,6 +28,7 @@ use crate::{
     project::Project,
     target::Target,
     tools::{
+        invocation::ralph_there,
         program::find,
         steps::{print, say, step},
     },
@@ -85,9 +86,9 @@ impl Cloud {
     fn interrupted(&self, workstream: &Workstream) -> anyhow::Error {
         match self {
             Self::Own(_) => anyhow::anyhow!("interrupted; nothing is left running"),
-            Self::Joined(_, scratch) => anyhow::anyhow!(
-                "interrupted; the workstream goes on if it was started\nhint: `ralph stop {workstream} --scratch {}` ends it",
-                scratch.display()
+            Self::Joined(..) => anyhow::anyhow!(
+                "interrupted; the workstream goes on if it was started\nhint: `{}` ends it",
+                ralph_there(&format!("stop {workstream}"))
             ),
         }
     }
@@ -334,8 +335,9 @@ fn written(tasks: &Path, workstream: &Workstream) -> Result<String> {
     }
     if written.is_empty() {
         bail!(
-            "no worker left a journal in {}\nhint: `ralph ps -a` and the cloud's log say why",
-            tasks.display()
+            "no worker left a journal in {}\nhint: `{}` and the cloud's log say why",
+            tasks.display(),
+            ralph_there("ps -a")
         );
     }
     Ok(written)

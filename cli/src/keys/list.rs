@@ -7,7 +7,7 @@ use ralph_protocol::{
     secret::{AnthropicKeys, GitToken, SigningKeys},
 };
 
-use crate::{aws::Secrets, table::Table, target::Target};
+use crate::{aws::Secrets, table::Table, target::Target, tools::invocation::ralph_there};
 
 /// How much of a version id tells two apart.
 const VERSION_SHOWN: usize = 8;
@@ -27,8 +27,7 @@ pub async fn run(target: &Target, secrets: &Secrets) -> Result<()> {
         let version = version.chars().take(VERSION_SHOWN).collect();
         table.row([about.name, changed, version, holds]);
     }
-    table.print();
-    Ok(())
+    table.print()
 }
 
 /// The ids in a secret. They are names for people; nothing of a value is in them.
@@ -47,7 +46,9 @@ fn describe(name: SecretName, text: &str) -> String {
             format!("current {}, previous {previous}", keys.current.kid)
         }),
     };
-    described.unwrap_or_else(|_| format!("another shape: `ralph keys set {}`", name.as_str()))
+    described.unwrap_or_else(|_| {
+        format!("another shape: `{}`", ralph_there(&format!("keys set {}", name.as_str())))
+    })
 }
 
 #[cfg(test)]
@@ -57,6 +58,7 @@ mod tests {
     #[test]
     fn ids_are_shown_and_values_are_not() {
         let hidden = "hidden-hidden-hidden-hidden-hidden";
+        let other = format!("another shape: `{}`", ralph_there("keys set anthropic-keys"));
         for (name, text, shown) in [
             (
                 SecretName::AnthropicKeys,
@@ -78,11 +80,7 @@ mod tests {
                 ),
                 "current k2, previous k1",
             ),
-            (
-                SecretName::AnthropicKeys,
-                hidden.to_owned(),
-                "another shape: `ralph keys set anthropic-keys`",
-            ),
+            (SecretName::AnthropicKeys, hidden.to_owned(), &other),
         ] {
             assert_eq!(describe(name, &text), shown);
         }

@@ -15,7 +15,7 @@ use ralph_protocol::{
 use crate::{
     args::{KeysArgs, KeysCommand, Secret},
     aws::Aws,
-    tools::hex,
+    tools::{hex, invocation::ralph_there, steps::say},
 };
 
 /// Most bytes a secret holds in Secrets Manager.
@@ -24,12 +24,12 @@ const MAX_SECRET: u64 = 65_536;
 pub async fn run(options: KeysArgs) -> Result<()> {
     match options.command {
         KeysCommand::Set { secret, target } => {
-            let text = from_stdin()?;
+            let text = from_stdin(secret)?;
             let name = check(secret, &text)?;
             let target = target.resolve().await?;
             let aws = Aws::connect(&target).await?;
             aws.secrets().put(target.secret_arn(name)?, &text).await?;
-            eprintln!("{} is set", name.as_str());
+            say(&format!("{} is set", name.as_str()));
         }
         KeysCommand::List { target } => {
             let target = target.resolve().await?;
@@ -40,10 +40,10 @@ pub async fn run(options: KeysArgs) -> Result<()> {
             let secrets = Aws::connect(&target).await?.secrets();
             let arn = target.secret_arn(SecretName::WebsocketSigningKeys)?;
             if secrets.get(arn).await?.is_some() {
-                eprintln!("there is a signing key already; nothing was changed");
+                say("there is a signing key already; nothing was changed");
             } else {
                 secrets.put(arn, &serde_json::to_string(&signing_keys()?)?).await?;
-                eprintln!("a signing key was made");
+                say("a signing key was made");
             }
         }
         KeysCommand::RotateSigning { revoke, force, target } => {
@@ -55,12 +55,13 @@ pub async fn run(options: KeysArgs) -> Result<()> {
     Ok(())
 }
 
-fn from_stdin() -> Result<String> {
+fn from_stdin(secret: Secret) -> Result<String> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         // A terminal would echo the secret and keep it in its history.
         bail!(
-            "the secret's JSON is read from standard input\nhint: `ralph keys set … < file`, or pipe it in"
+            "the secret's JSON is read from standard input\nhint: `{} < file`, or pipe it in",
+            ralph_there(&format!("keys set {}", name(secret).as_str()))
         );
     }
     let mut text = String::new();
@@ -76,15 +77,22 @@ fn from_stdin() -> Result<String> {
 }
 
 fn check(secret: Secret, text: &str) -> Result<SecretName> {
-    let (name, result) = match secret {
-        Secret::AnthropicKeys => (SecretName::AnthropicKeys, AnthropicKeys::parse(text).map(drop)),
-        Secret::GitToken => (SecretName::GitToken, GitToken::parse(text).map(drop)),
-        Secret::WebsocketSigningKeys => {
-            (SecretName::WebsocketSigningKeys, SigningKeys::parse(text).map(drop))
-        }
+    let name = name(secret);
+    let result = match name {
+        SecretName::AnthropicKeys => AnthropicKeys::parse(text).map(drop),
+        SecretName::GitToken => GitToken::parse(text).map(drop),
+        SecretName::WebsocketSigningKeys => SigningKeys::parse(text).map(drop),
     };
     result.with_context(|| format!("{} was not set", name.as_str()))?;
     Ok(name)
+}
+
+const fn name(secret: Secret) -> SecretName {
+    match secret {
+        Secret::AnthropicKeys => SecretName::AnthropicKeys,
+        Secret::GitToken => SecretName::GitToken,
+        Secret::WebsocketSigningKeys => SecretName::WebsocketSigningKeys,
+    }
 }
 
 /// Fresh signing keys: one, without a predecessor.

@@ -8,7 +8,12 @@ use anyhow::{Context, Result, bail};
 use ralph_protocol::{names::SecretName, secret::SigningKeys};
 
 use super::signing_key;
-use crate::{aws::Secrets, target::Target, watch::now_ms};
+use crate::{
+    aws::Secrets,
+    target::Target,
+    tools::{invocation::ralph_there, steps::say},
+    watch::now_ms,
+};
 
 /// By then the functions' caches have expired and a back end has read the secret again.
 const GRACE_MS: u64 = 10 * 60_000;
@@ -24,16 +29,19 @@ pub struct Rotation {
 
 pub async fn run(target: &Target, secrets: &Secrets, rotation: Rotation) -> Result<()> {
     let arn = target.secret_arn(SecretName::WebsocketSigningKeys)?;
-    let text = secrets.get(arn).await?.context(
-        "there is no signing key to rotate\nhint: make the first with `ralph keys init-signing`",
-    )?;
+    let text = secrets.get(arn).await?.with_context(|| {
+        format!(
+            "there is no signing key to rotate\nhint: make the first with `{}`",
+            ralph_there("keys init-signing")
+        )
+    })?;
     let old = SigningKeys::parse(&text)?;
     let new = rotated(old, rotation, now_ms())?;
     secrets.put(arn, &serde_json::to_string(&new)?).await?;
-    eprintln!("{} signs from now on", new.current.kid);
+    say(&format!("{} signs from now on", new.current.kid));
     match &new.previous {
-        Some(previous) => eprintln!("{} is accepted until the next rotation", previous.kid),
-        None => eprintln!("no other key is accepted once the functions' caches end, in 5 minutes"),
+        Some(previous) => say(&format!("{} is accepted until the next rotation", previous.kid)),
+        None => say("no other key is accepted once the functions' caches end, in 5 minutes"),
     }
     Ok(())
 }

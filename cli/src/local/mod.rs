@@ -8,6 +8,7 @@ mod kept;
 mod rehearsal;
 mod scratch;
 pub mod server;
+mod shown;
 
 use std::{
     fs,
@@ -28,6 +29,7 @@ use crate::{
     target::{AccessKey, Target, default_scratch},
     token::Minter,
     tools::{
+        invocation::{just, ralph, ralph_there},
         python::{self, LOCAL_CLOUD},
         steps::{crates, print, say, step, step_with_log},
     },
@@ -43,6 +45,7 @@ use fargate::{
 };
 use kept::Outputs;
 use scratch::Scratch;
+pub use shown::{Shown, add as show};
 
 /// The server and its guard, in the project.
 const STARTER: &str = "cli/tools/local_cloud";
@@ -188,7 +191,6 @@ impl Local {
             endpoint: Some(cloud.endpoint()),
             key: Some(key.clone()),
             viewer: None,
-            workstreams: Vec::new(),
             outputs,
         };
         let aws = Aws::at(&description.region, target.endpoint.as_deref(), Some(&key)).await;
@@ -252,8 +254,8 @@ async fn set_secrets(aws: &Aws, target: &Target, anthropic_keys: &str) -> Result
 
 fn interrupted_twice(scratch: &Path) -> anyhow::Error {
     anyhow!(
-        "interrupted while it stopped\nhint: `ralph local --stop --scratch {}` waits for what is left",
-        scratch.display()
+        "interrupted while it stopped\nhint: `{}` waits for what is left",
+        ralph(&format!("local --stop --scratch {}", scratch.display()))
     )
 }
 
@@ -320,17 +322,20 @@ async fn serve(
         server::Site {
             page,
             websocket_url: local.target.websocket_url()?,
-            workstreams: options.workstreams.clone(),
+            workstreams: Shown::with_added(options.workstreams.clone(), local.scratch()),
             minter,
         },
     )
     .await?;
-    local.target.viewer = Some(server.link());
-    local.target.workstreams.clone_from(&options.workstreams);
+    // Without a page it gives tokens alone, and its link opens nothing.
+    local.target.viewer = (!options.no_viewer).then(|| server.link());
     local.target.write(local.scratch())?;
     print(&format!("cloud   {}", local.target.endpoint.as_deref().unwrap_or_default()));
-    print(&format!("viewer  {}", server.link()));
-    print(&format!("try     just demo --join {}", local.scratch().display()));
+    let what = if options.no_viewer { "tokens" } else { "viewer" };
+    print(&format!("{what}  {}", server.link()));
+    let joined = format!("demo --join {}", local.scratch().display());
+    print(&format!("try     {}", just(&joined)));
+    print(&format!("run     {}", ralph_there("run demo https://…")));
     print("ready; Ctrl-C ends it");
     tokio::select! {
         result = server.run() => result,

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::tools::{
+    invocation::ralph,
     steps::{print, step},
     supervise::{self, announce_in, still_running},
 };
@@ -51,12 +52,13 @@ impl Scratch {
         match mark.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!(
-                "a local cloud already runs with {}{}\nhint: end it with Ctrl-C or `ralph local --stop`, or name another folder with --scratch",
+                "a local cloud already runs with {}{}\nhint: end it with Ctrl-C or `{}`, or name another folder with --scratch",
                 folder.display(),
                 named_soon(&mut mark)
                     .await
                     .map(|pid| format!(", process {pid}"))
-                    .unwrap_or_default()
+                    .unwrap_or_default(),
+                ralph(&format!("local --stop --scratch {}", folder.display()))
             ),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }

@@ -18,9 +18,13 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
+use super::shown::Shown;
 use crate::{
     token::{Minter, scope_of},
-    tools::hex,
+    tools::{
+        hex,
+        invocation::{ralph, ralph_there},
+    },
 };
 
 /// What is served.
@@ -29,7 +33,7 @@ pub struct Site {
     pub page: Option<PathBuf>,
     pub websocket_url: String,
     /// The page gets tokens for these alone.
-    pub workstreams: Vec<Workstream>,
+    pub workstreams: Shown,
     pub minter: Minter,
 }
 
@@ -130,8 +134,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 /// How a person gets a page with more workstreams.
-const TO_ADD: &str = "name it when you start the page, as in `ralph view WORKSTREAM` or \
-                      `ralph local --workstream WORKSTREAM`";
+fn to_add() -> String {
+    format!(
+        "name it when you start the page, as in `{}` or `{}`",
+        ralph_there("view WORKSTREAM"),
+        ralph("local --workstream WORKSTREAM")
+    )
+}
 
 /// What the page needs to know before it asks for a token; no secret.
 async fn config(State(guarded): State<Arc<Guarded>>) -> Json<serde_json::Value> {
@@ -139,8 +148,8 @@ async fn config(State(guarded): State<Arc<Guarded>>) -> Json<serde_json::Value> 
     Json(json!({
         "websocketUrl": site.websocket_url,
         "tokenEndpoint": "/token",
-        "workstreams": site.workstreams,
-        "otherWorkstreams": TO_ADD,
+        "workstreams": site.workstreams.all(),
+        "otherWorkstreams": to_add(),
     }))
 }
 
@@ -191,8 +200,9 @@ fn mint(
         let hint = r#"POST {"workstreams":["NAME"]} as application/json"#;
         (status, format!("{}\nhint: {hint}\n", rejection.body_text()))
     })?;
-    if let Some(other) = workstreams.iter().find(|asked| !site.workstreams.contains(asked)) {
-        let words = format!("`{other}` is not a workstream of this page\nhint: {TO_ADD}\n");
+    let shown = site.workstreams.all();
+    if let Some(other) = workstreams.iter().find(|asked| !shown.contains(asked)) {
+        let words = format!("`{other}` is not a workstream of this page\nhint: {}\n", to_add());
         return Err((StatusCode::FORBIDDEN, words));
     }
     site.minter
@@ -222,7 +232,7 @@ mod tests {
         let site = Site {
             page: None,
             websocket_url: "ws://127.0.0.1:1".to_owned(),
-            workstreams: vec!["docs".parse().unwrap(), "parser".parse().unwrap()],
+            workstreams: Shown::only(vec!["docs".parse().unwrap(), "parser".parse().unwrap()]),
             minter: Minter::new(crate::keys::signing_keys().unwrap(), "dev"),
         };
         let mut map = HeaderMap::new();

@@ -14,7 +14,10 @@ use ralph_protocol::{
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{exit::Ends, screen::Screen};
-use crate::watch::{Place, Reader, Seen, channel, watch};
+use crate::{
+    tools::steps::say,
+    watch::{Place, Reader, Seen, channel, watch},
+};
 
 /// How long what is known to exist may take to arrive when nobody follows.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -35,13 +38,21 @@ pub enum Until {
     ExecutionOver(Ends, Option<String>),
 }
 
-/// Shows lines until `until`. Gives the exit code of the last worker; `None` where it left none.
+/// What was followed.
+pub struct Followed {
+    /// The exit code of the last worker; `None` where it left none.
+    pub exit: Option<u8>,
+    /// The workstream has a run.
+    pub has_run: bool,
+}
+
+/// Shows lines until `until`.
 pub async fn follow<W: Write>(
     place: Place,
     options: Options,
     until: Until,
     screen: &mut Screen<W>,
-) -> Result<Option<u8>> {
+) -> Result<Followed> {
     let workstream = options.workstream.clone();
     let mut reader = Reader::Rules(Box::new(Client::new(options)));
     let (seen, sights) = channel();
@@ -67,10 +78,13 @@ pub async fn follow<W: Write>(
     screen.flush()?;
     match result {
         // The watcher ended by itself: only an error makes it.
-        Ok(End::Unwatched) => watching.await.context("the watcher panicked")?.map(|()| None),
-        Ok(End::Over(exit)) => {
+        Ok(End::Unwatched) => watching
+            .await
+            .context("the watcher panicked")?
+            .map(|()| Followed { exit: None, has_run: true }),
+        Ok(End::Over(followed)) => {
             watching.abort();
-            Ok(exit)
+            Ok(followed)
         }
         Err(error) => {
             watching.abort();
@@ -80,7 +94,7 @@ pub async fn follow<W: Write>(
 }
 
 enum End {
-    Over(Option<u8>),
+    Over(Followed),
     Unwatched,
 }
 
@@ -115,7 +129,8 @@ impl Showing {
                 Err(_) => {
                     screen.flush()?;
                     if let Some(exit) = self.is_over().await? {
-                        return Ok(End::Over(exit));
+                        let has_run = self.shown > 0 || !self.runs.is_empty();
+                        return Ok(End::Over(Followed { exit, has_run }));
                     }
                     match tokio::time::timeout(self.pause(), sights.recv()).await {
                         Ok(Some(sight)) => sight,
@@ -153,8 +168,10 @@ impl Showing {
             Seen::Output(Output::CaughtUp) => {
                 self.page = true;
                 self.deadline = Some(Instant::now() + SETTLE);
-                if self.shown == 0 && self.runs.is_empty() {
-                    eprintln!("note: {} has written nothing yet", self.workstream);
+                let waits = !matches!(self.until, Until::CaughtUp);
+                if waits && self.shown == 0 && self.runs.is_empty() {
+                    let name = &self.workstream;
+                    say(&format!("note: `{name}` has no run yet; waiting for its first line"));
                 }
             }
             Seen::CaughtUp(is) => self.caught_up = is,
@@ -164,10 +181,10 @@ impl Showing {
                 }
             }
             Seen::Task { run, status, reason: Some(reason) } if self.wants(&run) => {
-                eprintln!("note: the task of {run} is {status}: {reason}");
+                say(&format!("note: the task of {run} is {status}: {reason}"));
             }
-            Seen::Disconnected => eprintln!("note: the connection is gone; connecting again"),
-            Seen::Error(message) => eprintln!("note: the environment says: {message}"),
+            Seen::Disconnected => say("note: the connection is gone; connecting again"),
+            Seen::Error(message) => say(&format!("note: the environment says: {message}")),
             Seen::Connected | Seen::Output(_) | Seen::Task { .. } => {}
         }
         Ok(())
@@ -204,7 +221,7 @@ impl Showing {
             Until::CaughtUp => {
                 let over = self.caught_up || self.deadline.is_some_and(|at| Instant::now() >= at);
                 if over && !self.caught_up {
-                    eprintln!("note: some lines have not arrived yet; -f waits for them");
+                    say("note: some lines have not arrived yet; -f waits for them");
                 }
                 Ok(over.then_some(None))
             }

@@ -6,6 +6,7 @@ mod following;
 pub mod format;
 mod reading;
 pub mod screen;
+mod unknown;
 mod whole;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use crate::{
     aws::Aws,
     target::Target,
     token::Minter,
+    tools::steps::say,
     watch::{Place, now_ms},
 };
 
@@ -51,22 +53,25 @@ pub async fn run(options: LogsArgs) -> Result<ExitCode> {
     let place = place(&target, &aws).await?;
     let form = if options.json { Form::Json } else { Form::Text(Extent::Whole) };
     let mut screen = stdout(form, options.color.into());
+    if let Some(run) = &options.run {
+        unknown::check_run(&aws, &target, &options.workstream, run).await?;
+    }
 
     let bounded = options.run.is_some() || options.since.is_some();
     let follows = options.follow || options.exit_code;
-    let result = if !follows && bounded && options.tail.is_none() {
+    let (exit, has_run) = if !follows && bounded && options.tail.is_none() {
         let selection = reading::Selection {
             workstream: &options.workstream,
             run: options.run.as_ref(),
             since: options.since,
         };
         let read = reading::read(&place, &selection, &mut screen).await;
-        screen.flush().map_err(anyhow::Error::from).and(read).map(|count| {
-            if count == 0 {
-                eprintln!("note: {} has written nothing there", options.workstream);
-            }
-            None
-        })
+        screen.flush()?;
+        let read = read?;
+        if read.has_run && read.lines == 0 {
+            say(&format!("note: {} has written nothing there", options.workstream));
+        }
+        (None, read.has_run)
     } else {
         let limit = options.tail.unwrap_or(if bounded { MAX_LIMIT } else { DEFAULT_LIMIT });
         let until = match (&options.run, options.exit_code, options.follow) {
@@ -82,14 +87,13 @@ pub async fn run(options: LogsArgs) -> Result<ExitCode> {
             seed: now_ms(),
             ..Options::new(options.workstream.clone())
         };
-        following::follow(place, rules, until, &mut screen).await
+        let followed = following::follow(place, rules, until, &mut screen).await?;
+        (followed.exit, followed.has_run)
     };
-    match result {
-        Ok(exit) if options.exit_code => Ok(code(exit)),
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(error),
+    if !has_run {
+        unknown::explain(&aws.executions(&target)?, &options.workstream).await?;
     }
+    Ok(if options.exit_code { code(exit) } else { ExitCode::SUCCESS })
 }
 
 /// Follows one execution from its beginning to its end; its worker's exit code.
@@ -108,17 +112,11 @@ pub async fn follow_execution(
         since: Some(ulid.timestamp_ms()),
         ..Options::new(workstream.clone())
     };
-    match following::follow(place, rules, until, &mut screen).await {
-        Ok(exit) => {
-            let output = executions.find(&workstream, ulid).await?.and_then(|one| one.output());
-            if let Some(output) = output {
-                eprintln!("{}", over(&output));
-            }
-            Ok(code(exit))
-        }
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(error),
+    let followed = following::follow(place, rules, until, &mut screen).await?;
+    if let Some(output) = executions.find(&workstream, ulid).await?.and_then(|one| one.output()) {
+        say(&over(&output));
     }
+    Ok(code(followed.exit))
 }
 
 /// How an execution ended, what it has cost, and why it failed: without a worker's own end, the lines
@@ -141,15 +139,6 @@ pub fn over(output: &Output) -> String {
 /// A worker that left no exit code did not end well.
 fn code(exit: Option<u8>) -> ExitCode {
     exit.map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-/// `ralph logs … | head`: the reader has what it wants.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    })
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ use super::{
     screen::Screen,
     whole::{Item, Next, Whole},
 };
-use crate::watch::{Place, Socket, connect, encode};
+use crate::{
+    tools::invocation::ralph_there,
+    watch::{Place, Socket, connect, encode},
+};
 
 /// How long an answer may take; API Gateway's own limit is 29 s.
 const ANSWER: Duration = Duration::from_secs(35);
@@ -39,34 +42,43 @@ struct Answer {
     complete: bool,
 }
 
-/// Shows everything that is selected. Gives the number of lines.
+/// What was read.
+pub struct Read {
+    /// The workstream has a run.
+    pub has_run: bool,
+    pub lines: usize,
+}
+
+/// Shows everything that is selected.
 pub async fn read<W: Write>(
     place: &Place,
     selection: &Selection<'_>,
     screen: &mut Screen<W>,
-) -> Result<usize> {
+) -> Result<Read> {
     let mut line = Connection { place, workstream: selection.workstream, socket: None, id: 0 };
-    let mut count = 0;
-    for run in runs(&mut line, selection).await? {
-        count += read_run(&mut line, selection, run, screen).await?;
+    let infos = runs(&mut line, selection).await?;
+    let mut read = Read { has_run: selection.run.is_some() || !infos.is_empty(), lines: 0 };
+    let over_before = |info: &RunInfo| {
+        selection.since.is_some_and(|since| info.state.is_over() && info.last_ts < since)
+    };
+    let wanted = infos.into_iter().filter(|info| !over_before(info)).map(|info| info.run);
+    for run in selection.run.cloned().into_iter().chain(wanted) {
+        read.lines += read_run(&mut line, selection, run, screen).await?;
     }
-    Ok(count)
+    Ok(read)
 }
 
-/// The runs that may hold a wanted line, oldest first.
-async fn runs(line: &mut Connection<'_>, selection: &Selection<'_>) -> Result<Vec<Run>> {
-    if let Some(run) = selection.run {
-        return Ok(vec![run.clone()]);
+/// All runs, oldest first; none are asked for where the selection names one.
+async fn runs(line: &mut Connection<'_>, selection: &Selection<'_>) -> Result<Vec<RunInfo>> {
+    if selection.run.is_some() {
+        return Ok(Vec::new());
     }
     // A page of one line: it is asked for because its answer lists the runs.
     let ask = SendLogs { limit: Some(1), ..SendLogs::new(selection.workstream.clone()) };
     let mut infos = line.ask(ask).await?.runs;
     infos.sort_by(|a, b| a.run.cmp(&b.run));
     infos.dedup_by(|a, b| a.run == b.run);
-    let over_before = |info: &RunInfo| {
-        selection.since.is_some_and(|since| info.state.is_over() && info.last_ts < since)
-    };
-    Ok(infos.into_iter().filter(|info| !over_before(info)).map(|info| info.run).collect())
+    Ok(infos)
 }
 
 async fn read_run<W: Write>(
@@ -105,7 +117,8 @@ async fn read_run<W: Write>(
                 tries += 1;
                 if tries == TRIES {
                     bail!(
-                        "the lines of {run} cannot be read to their end\nhint: has the run expired with the log group's retention? `ralph ps -a` shows what is known"
+                        "the lines of {run} cannot be read to their end\nhint: has the run expired with the log group's retention? `{}` shows what is known",
+                        ralph_there("ps -a")
                     );
                 }
                 tokio::time::sleep(PAUSE).await;

@@ -2,12 +2,13 @@
 
 use std::io::{self, BufWriter, Write};
 
-use anstream::{AutoStream, ColorChoice};
+use anstream::ColorChoice;
 use ralph_protocol::{
     event::timestamp_text, ids::Run, message::RawLine, reassembly::Line, table::RunState,
 };
 
 use super::format::{self, Extent};
+use crate::tools::{output::Stdout, steps::say};
 
 /// Bytes gathered before they are written when more is at hand.
 const BUFFER: usize = 64 * 1024;
@@ -30,9 +31,9 @@ pub struct Screen<W: Write> {
     line: String,
 }
 
-/// Standard output, locked, with or without styles.
-pub fn stdout(form: Form, colour: ColorChoice) -> Screen<AutoStream<io::StdoutLock<'static>>> {
-    Screen::new(AutoStream::new(io::stdout().lock(), colour), form)
+/// Standard output, with or without styles.
+pub fn stdout(form: Form, colour: ColorChoice) -> Screen<Stdout> {
+    Screen::new(Stdout::new(colour), form)
 }
 
 impl<W: Write> Screen<W> {
@@ -87,7 +88,7 @@ impl<W: Write> Screen<W> {
     fn note(&mut self, run: &Run, said: &str) -> io::Result<()> {
         let clean: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         match self.form {
-            Form::Json => eprintln!("note: {run}: {clean}"),
+            Form::Json => say(&format!("note: {run}: {clean}")),
             Form::Text(_) => {
                 self.heading(run)?;
                 writeln!(self.out, "--- {clean}")?;
@@ -119,6 +120,8 @@ impl<W: Write> Screen<W> {
 
 #[cfg(test)]
 mod tests {
+    use anstream::AutoStream;
+
     use super::*;
 
     fn line(attempt: u32, seq: u64) -> Line {

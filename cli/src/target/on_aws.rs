@@ -11,7 +11,10 @@ use super::{Target, TargetArgs};
 use crate::{
     aws::{Aws, Parameter},
     project::{Description, Project},
-    tools::{invocation::just, terraform::Terraform},
+    tools::{
+        invocation::{just, ralph},
+        terraform::Terraform,
+    },
 };
 
 type Outputs = BTreeMap<String, Value>;
@@ -23,7 +26,6 @@ pub(super) async fn resolve(args: &TargetArgs) -> Result<Target> {
         endpoint: std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()),
         key: None,
         viewer: None,
-        workstreams: Vec::new(),
         outputs,
     };
     let target = match &args.outputs {
@@ -41,8 +43,9 @@ fn read(file: &Path) -> Result<Outputs> {
         .with_context(|| format!("{} cannot be read", file.display()))?;
     parse(&text).with_context(|| {
         format!(
-            "{} does not hold outputs\nhint: `ralph outputs` and `tofu output -json` print them",
-            file.display()
+            "{} does not hold outputs\nhint: `{}` and `tofu output -json` print them",
+            file.display(),
+            ralph("outputs")
         )
     })
 }

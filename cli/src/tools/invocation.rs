@@ -1,7 +1,67 @@
 //! How a person runs the project's commands, so that a hint can be copied as it stands.
 
-/// A recipe as the person would run it: `./justw <recipe>` for who started us so, else `just <recipe>`.
+use std::{env, sync::OnceLock};
+
+/// What names the target of this command line, with a space before it: ` --local`.
+static TARGET: OnceLock<String> = OnceLock::new();
+
+/// The program that runs recipes; `justw` and the justfile say it.
+const JUST: &str = "RALPH_JUST";
+
+/// Notes how this command line names its target.
+pub fn remember(target: String) {
+    let _ = TARGET.set(target);
+}
+
+/// A recipe as the person would run it: `just <recipe>`, or `./justw <recipe>` for who started us so
+/// or has no `just`.
 pub fn just(recipe: &str) -> String {
-    let program = std::env::var("RALPH_JUST").unwrap_or_else(|_| "just".to_owned());
+    let has_just = || {
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&path).any(|folder| folder.join("just").is_file())
+    };
+    let program = env::var(JUST).unwrap_or_else(|_| {
+        let program = if has_just() { "just" } else { "./justw" };
+        program.to_owned()
+    });
     format!("{program} {recipe}")
+}
+
+/// A command of `ralph` as the person would run it.
+pub fn ralph(words: &str) -> String {
+    let (just, own) = (env::var(JUST).ok(), env::args().next());
+    format!("{} {words}", program(just.as_deref(), own.as_deref()))
+}
+
+/// The same, for the target that this command line names.
+pub fn ralph_there(words: &str) -> String {
+    ralph(words) + TARGET.get().map(String::as_str).unwrap_or_default()
+}
+
+/// `ralph` as it was run: by a recipe, or by this name.
+fn program(just: Option<&str>, own: Option<&str>) -> String {
+    match (just, own) {
+        (Some(just), _) => format!("{just} ralph"),
+        (None, Some(own)) => shell_words::quote(own).into_owned(),
+        (None, None) => "ralph".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_named_as_it_was_run() {
+        for (just, own, named) in [
+            (Some("./justw"), Some("target/debug/ralph"), "./justw ralph"),
+            (Some("just"), None, "just ralph"),
+            (None, Some("ralph"), "ralph"),
+            (None, Some("target/debug/ralph"), "target/debug/ralph"),
+            (None, Some("/my tools/ralph"), "'/my tools/ralph'"),
+            (None, None, "ralph"),
+        ] {
+            assert_eq!(program(just, own), named);
+        }
+    }
 }

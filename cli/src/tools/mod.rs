@@ -1,8 +1,10 @@
 //! Programs this one drives.
 
 pub mod children;
+pub mod engine;
 pub mod hex;
 pub mod invocation;
+pub mod output;
 pub mod program;
 pub mod python;
 pub mod steps;

@@ -4,12 +4,14 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{Read, Write},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
+use rustix::process::Signal;
 use tokio::{
     process::Command,
     signal::unix::{SignalKind, signal},
@@ -17,6 +19,8 @@ use tokio::{
 
 use crate::tools::{
     children::Group,
+    engine,
+    output::ReaderLeft,
     supervise::{Handover, supervised_copy},
 };
 
@@ -26,11 +30,7 @@ struct Needed {
     hint: &'static str,
 }
 
-const NEEDED: [Needed; 6] = [
-    Needed {
-        names: &["tofu", "terraform"],
-        hint: "install OpenTofu (opentofu.org) or Terraform (developer.hashicorp.com/terraform)",
-    },
+const NEEDED: [Needed; 5] = [
     Needed { names: &["python3", "python"], hint: "install Python 3.10 or later (python.org)" },
     Needed { names: &["cargo"], hint: "install Rust (rustup.rs)" },
     Needed { names: &["npm"], hint: "install Node.js with npm (nodejs.org)" },
@@ -41,26 +41,18 @@ const NEEDED: [Needed; 6] = [
     },
 ];
 
-/// The first of `names` on PATH.
+/// A program on PATH; for `terraform` the tool that is used in its place.
 pub fn find(name: &str) -> Result<PathBuf> {
+    if name == "terraform" {
+        return engine::program().map_err(Error::msg);
+    }
     let needed = NEEDED.iter().find(|needed| needed.names.contains(&name));
     let names = needed.map_or(std::slice::from_ref(&name), |needed| needed.names);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    for name in names {
-        for folder in std::env::split_paths(&path) {
-            let file = folder.join(name);
-            if is_program(&file) {
-                return Ok(file);
-            }
-        }
+    if let Some(file) = names.iter().find_map(|name| engine::on_path(Path::new(name))) {
+        return Ok(file);
     }
     let hint = needed.map_or("put it on PATH", |needed| needed.hint);
     bail!("{} is not on PATH\nhint: {hint}", names.join(" or "))
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// `cargo` without what cargo sets for the programs it runs: build scripts watch some of those
@@ -137,10 +129,22 @@ pub async fn output(command: &mut Command) -> Result<String> {
 
 /// Runs a command that speaks with the person at the terminal.
 pub async fn foreground(command: &mut Command) -> Result<()> {
-    let name = name_of(command);
-    let status = command.status().await.with_context(|| format!("{name} cannot be started"))?;
+    let status = status(command).await?;
+    checked(command, status)
+}
+
+/// Runs a command that only shows something. Its reader may go away, as ours may.
+pub async fn shown(command: &mut Command) -> Result<()> {
+    let status = status(command).await?;
+    if status.signal() == Some(Signal::PIPE.as_raw()) {
+        bail!(ReaderLeft);
+    }
+    checked(command, status)
+}
+
+fn checked(command: &Command, status: ExitStatus) -> Result<()> {
     if !status.success() {
-        bail!("{name} failed ({status})");
+        bail!("{} failed ({status})", name_of(command));
     }
     Ok(())
 }
@@ -162,7 +166,8 @@ pub async fn heard(command: &mut Command) -> Result<Result<(), String>> {
         let status = tokio::time::timeout(PASS_ON, child.wait()).await;
         let begin = said.len();
         file.read_to_end(&mut said)?;
-        std::io::stderr().write_all(&said[begin..])?;
+        // Nobody has to read it.
+        std::io::stderr().write_all(&said[begin..]).unwrap_or_default();
         if let Ok(status) = status {
             let success = status.with_context(|| format!("{name} cannot be waited for"))?.success();
             return Ok(if success {
@@ -172,6 +177,11 @@ pub async fn heard(command: &mut Command) -> Result<Result<(), String>> {
             });
         }
     }
+}
+
+async fn status(command: &mut Command) -> Result<ExitStatus> {
+    let name = name_of(command);
+    command.status().await.with_context(|| format!("{name} cannot be started"))
 }
 
 fn name_of(command: &Command) -> String {

@@ -55,7 +55,8 @@ pub fn say(line: &str) {
     BARS.suspend(|| writeln!(std::io::stderr(), "{line}").unwrap_or_default());
 }
 
-/// Prints a line on standard output.
+/// Prints a line on standard output, for a command that goes on when its reader has gone away: a demo,
+/// a server. Others print with [`output::print`](super::output::print).
 pub fn print(line: &str) {
     BARS.suspend(|| writeln!(std::io::stdout(), "{line}").unwrap_or_default());
 }

@@ -235,7 +235,8 @@ pub struct Process {
 impl Process {
     /// From a folder of /proc; see proc_pid_stat(5).
     fn read(folder: &Path) -> Option<Self> {
-        let number = |text: &str| Pid::from_raw(text.parse().ok()?);
+        // The kernel says -1 of a process that is just being reaped.
+        let number = |text: &str| Pid::from_raw(text.parse().ok().filter(|number| *number > 0)?);
         let stat = fs::read_to_string(folder.join("stat")).ok()?;
         // The second field, the name in brackets, may hold spaces and brackets.
         let (start, rest) = stat.rsplit_once(')')?;
@@ -292,6 +293,16 @@ pub fn still_running(pids: &Path) -> Vec<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_is_just_being_reaped_has_no_group() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("stat"), "17 (a (b) c) Z 4 -1 -1 0 -1\n").unwrap();
+        let process = Process::read(folder.path()).unwrap();
+        let ids = (process.pid.as_raw_pid(), process.parent.map(Pid::as_raw_pid), process.group);
+        assert_eq!(ids, (17, Some(4), None));
+    }
 
     #[test]
     fn a_program_that_a_signal_ended_has_a_containers_exit_code() {

@@ -7,12 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, bail};
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::tools::{
-    program::{find, foreground, heard, output, run_with},
+    engine::{self, Engine},
+    program::{find, foreground, heard, output, run_with, shown},
     supervise::Handover,
 };
 
@@ -36,7 +37,12 @@ impl Terraform {
         })
     }
 
-    /// The tool's name: `tofu` or `terraform`.
+    /// The tool's file.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The tool's name as a person types it: `tofu`, `terraform`, or what `RALPH_TERRAFORM` names.
     pub fn name(&self) -> String {
         self.program.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -68,9 +74,8 @@ impl Terraform {
                 }
             }
         }
-        // A configuration that is named but does not exist is only good for a warning.
-        if std::env::var_os("TF_CLI_CONFIG_FILE").is_some_and(|file| !Path::new(&file).exists()) {
-            command.env_remove("TF_CLI_CONFIG_FILE");
+        if let Some(name) = engine::unwanted() {
+            command.env_remove(name);
         }
         command.envs([("CHECKPOINT_DISABLE", "1"), ("TF_IN_AUTOMATION", "1")]);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -82,13 +87,54 @@ impl Terraform {
         run_with(command, log, &Handover { at_once: self.cleared, ..Handover::default() }).await
     }
 
-    /// `init`, from a provider mirror on this machine if there is one.
+    /// `init`: plain first, and from a provider mirror of this machine if the provider cannot be fetched.
     pub async fn init(&self, log: &Path) -> Result<()> {
-        let mut command = self.command(&["init", "-input=false", "-no-color"]);
-        if let Some(mirror) = mirror() {
-            command.arg(format!("-plugin-dir={}", mirror.display()));
+        self.init_with(&[], log).await
+    }
+
+    async fn init_with(&self, arguments: &[String], log: &Path) -> Result<()> {
+        // Before minutes are spent on what then turns out to be too old.
+        self.run(&self.command(&["version"]), log).await.with_context(
+            || match std::env::var_os(engine::CHOICE) {
+                Some(_) => format!("what {} names does not run", engine::CHOICE),
+                None => format!("{} does not run", self.program.display()),
+            },
+        )?;
+        let engine = Engine::read(&fs::read_to_string(log)?);
+        if let Some(engine) = &engine {
+            engine.check(&self.name(), &self.folder).map_err(Error::msg)?;
         }
-        self.run(&command, log).await
+        let mut command = self.command(&["init", "-input=false", "-no-color"]);
+        let Err(error) = self.run(command.args(arguments), log).await else { return Ok(()) };
+        let said = fs::read_to_string(log)?;
+        let hint = match engine.and_then(|engine| engine.mirror(&said, &self.folder)) {
+            None => return Err(error),
+            Some(Err(hint)) => hint,
+            Some(Ok(mirror)) => {
+                let log = log.with_extension("mirror.log");
+                if self.run(command.arg(&mirror), &log).await.is_ok() {
+                    return Ok(());
+                }
+                format!("`{mirror}` did not help: {}", log.display())
+            }
+        };
+        // What went wrong first is what a person can change.
+        bail!("{error:#}\nhint: {hint}")
+    }
+
+    /// Any command at the terminal; `init` as [`Terraform::init`] does it.
+    pub async fn pass(&self, arguments: &[String]) -> Result<()> {
+        let Some(("init", rest)) = arguments.split_first().map(|(word, rest)| (&**word, rest))
+        else {
+            return self.foreground(&[], arguments).await;
+        };
+        let folder = tempfile::tempdir()?;
+        let done = self.init_with(rest, &folder.path().join("init.log")).await;
+        if done.is_err() {
+            // The error names the file.
+            let _ = folder.keep();
+        }
+        done
     }
 
     /// `apply` without questions, its output in `log`.
@@ -138,6 +184,11 @@ impl Terraform {
         heard(self.command(arguments).args(rest)).await
     }
 
+    /// A command that only shows something.
+    pub async fn shown(&self, arguments: &[&str], rest: &[String]) -> Result<()> {
+        shown(self.command(arguments).args(rest)).await
+    }
+
     /// The root module's outputs.
     pub async fn outputs(&self) -> Result<BTreeMap<String, Value>> {
         let text = output(&mut self.command(&["output", "-json", "-no-color"])).await?;
@@ -145,24 +196,6 @@ impl Terraform {
             serde_json::from_str(&text).context("the outputs are not JSON")?;
         Ok(all.into_iter().map(|(name, mut output)| (name, output["value"].take())).collect())
     }
-}
-
-/// A filesystem mirror of providers in one of the usual places.
-fn mirror() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let mut places = vec![
-        home.join(".terraform.d/plugins"),
-        home.join(".local/share/terraform/plugins"),
-        PathBuf::from("/usr/local/share/terraform/plugins"),
-        PathBuf::from("/usr/share/terraform/plugins"),
-    ];
-    let opt = fs::read_dir("/opt").into_iter().flatten().flatten().map(|entry| entry.path());
-    places.extend(opt);
-    places.into_iter().find(|place| {
-        ["registry.terraform.io", "registry.opentofu.org"]
-            .iter()
-            .any(|registry| place.join(registry).join("hashicorp/aws").is_dir())
-    })
 }
 
 /// Copies the generated tree without what Terraform left in it.

@@ -24,6 +24,7 @@ use crate::{
     project::{Description, Project},
     target::{DEFAULT_ENVIRONMENT, Target},
     tools::{
+        engine,
         program::{cargo, find, foreground, run},
         steps::{resources, say, step, step_with_log},
         terraform::Terraform,
@@ -137,7 +138,6 @@ impl Account {
             endpoint: None,
             key: None,
             viewer: None,
-            workstreams: Vec::new(),
             outputs: self.terraform.outputs().await?,
         })
     }
@@ -157,7 +157,9 @@ impl Account {
 
     async fn push_image(&self) -> Result<()> {
         let mut push = Command::new(self.project.root().join("docker/push.sh"));
-        push.arg(NAME).env("RALPH_TERRAFORM", self.folder.join("terraform"));
+        push.arg(NAME)
+            .env("RALPH_TERRAFORM_DIR", self.folder.join("terraform"))
+            .env(engine::CHOICE, self.terraform.program());
         // It shows its own progress at the terminal.
         foreground(&mut push).await
     }

@@ -20,6 +20,7 @@ use crate::{
     preparation::STAYS,
     project::{Description, Project},
     target::Target,
+    tools::{output, steps::say},
 };
 
 use account::Account;
@@ -52,9 +53,9 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
         }
         None => on_aws(&project, &options, &mut interrupt).await?,
     };
-    print!("{report}");
+    output::print(&report)?;
     if options.scratch.is_none() && !options.keep {
-        println!("\n{STAYS}");
+        say(&format!("note: {STAYS}"));
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERED) })
 }
@@ -73,7 +74,7 @@ async fn on_aws(
     // Whatever came of it: what is left on an account costs money.
     let removed = match options.keep {
         true => {
-            eprintln!("kept, as asked; remove it with\n  {}", account.destroy_command());
+            say(&format!("kept, as asked; remove it with\n  {}", account.destroy_command()));
             Ok(())
         }
         false => account.destroy(&mut report).await,
@@ -82,7 +83,7 @@ async fn on_aws(
         None => Ok(report),
         Some(error) => {
             // What was found out is worth seeing, also when the rest failed.
-            print!("{report}");
+            output::print(&report)?;
             Err(error)
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::tools::steps::say;
+
 /// Where it was verified.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
@@ -38,7 +40,7 @@ impl Report {
         good: bool,
     ) {
         let row = Row { what, aws, local, seen: seen.into(), good };
-        eprintln!("  {} {}: {}", if good { "good" } else { "BAD " }, row.what, row.seen);
+        say(&format!("  {} {}: {}", if good { "good" } else { "BAD " }, row.what, row.seen));
         self.rows.push(row);
     }
 

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt};
-use ralph_protocol::{event::timestamp_text, execution::Output};
+use ralph_protocol::{
+    event::timestamp_text,
+    execution::{End, EndKind, Output},
+};
 use serde::Serialize;
 
 use crate::{
     args::PsArgs,
     aws::{Aws, Execution, Executions, RunRow, Runs, Status},
     table::Table,
+    tools::{output, steps::say},
     watch::now_ms,
 };
 
@@ -53,16 +57,18 @@ pub async fn run(options: PsArgs) -> Result<()> {
     let mut all: Vec<Shown> = futures::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
     all.sort_by(|a, b| a.workstream.cmp(&b.workstream));
     if options.json {
+        let mut lines = String::new();
         for one in &all {
-            println!("{}", serde_json::to_string(one)?);
+            lines += &serde_json::to_string(one)?;
+            lines.push('\n');
         }
-    } else if all.is_empty() {
-        let more = if options.all { "" } else { "; -a shows what ran" };
-        eprintln!("nothing runs{more}");
-    } else {
-        print!("{}", table(&all, now_ms()));
+        return output::print(lines);
     }
-    Ok(())
+    if all.is_empty() {
+        say(if options.all { "nothing has run" } else { "nothing runs; -a shows what ran" });
+        return Ok(());
+    }
+    table(&all, now_ms()).print()
 }
 
 /// The list is newest first.
@@ -79,15 +85,7 @@ async fn shown(execution: Execution, executions: &Executions, runs: &Runs) -> Re
         _ => executions.find(&execution.workstream, execution.ulid).await?.and_then(|e| e.output()),
     };
     let newest = rows.first();
-    let (state, reason) = match (&output, execution.status) {
-        (Some(output), _) => (output.outcome.as_str().to_owned(), Some(output.reason.clone())),
-        (None, Status::Running) => running(newest),
-        // Ended before it could say anything, or was stopped from outside.
-        (None, Status::Stopped) => {
-            ("stopped".to_owned(), newest.and_then(|row| row.reason.clone()))
-        }
-        (None, _) => ("failed".to_owned(), newest.and_then(|row| row.reason.clone())),
-    };
+    let Standing { state, exit, reason } = standing(execution.status, output.as_ref(), newest);
     Ok(Shown {
         workstream: execution.workstream.to_string(),
         execution: execution.name().to_owned(),
@@ -97,23 +95,56 @@ async fn shown(execution: Execution, executions: &Executions, runs: &Runs) -> Re
         started_at: execution.ulid.timestamp_ms(),
         last_line_at: newest.map(|row| row.last_ts).filter(|&ts| ts > 0),
         cost_usd: cost(output.as_ref(), &rows),
-        exit: output.and_then(|output| output.exit).or(newest.and_then(|row| row.exit)),
+        exit,
         reason,
     })
 }
 
-/// Where an execution stands that runs.
-fn running(newest: Option<&RunRow>) -> (String, Option<String>) {
-    let Some(row) = newest else { return ("starting".to_owned(), None) };
-    let state = match row.wait_until {
-        Some(until) if row.state.is_over() => {
-            format!("waits until {}", &timestamp_text(until)[11..16])
+/// Where an execution stands. The exit code and the reason are of one end: the execution's own, or that
+/// of its newest run.
+#[derive(Debug, Default, PartialEq)]
+struct Standing {
+    state: String,
+    exit: Option<i64>,
+    reason: Option<String>,
+}
+
+fn standing(status: Status, output: Option<&Output>, newest: Option<&RunRow>) -> Standing {
+    if let Some(output) = output {
+        return Standing {
+            state: output.outcome.as_str().to_owned(),
+            exit: output.exit,
+            reason: Some(output.reason.clone()),
+        };
+    }
+    let state = match (status, newest) {
+        (Status::Running, None) => "starting".to_owned(),
+        (Status::Running, Some(row)) => running(row),
+        (Status::Stopped, _) => "stopped".to_owned(),
+        // It ended before it could say anything, perhaps after a run that ended well.
+        (Status::Succeeded | Status::Failed, _) => {
+            let reason = Some("the state machine failed; its last event says why".to_owned());
+            return Standing { state: "failed".to_owned(), exit: None, reason };
         }
-        // The execution runs, so another attempt follows.
-        _ if row.state.is_over() => "restarting".to_owned(),
-        _ => row.state.as_str().to_owned(),
     };
-    (state, row.reason.clone())
+    let (exit, reason) = newest.map(|row| (row.exit, row.reason.clone())).unwrap_or_default();
+    Standing { state, exit, reason }
+}
+
+/// What an execution that runs does, by its newest run. What follows a run that is over is decided by
+/// the same [`End::kind`].
+fn running(row: &RunRow) -> String {
+    if !row.state.is_over() {
+        return row.state.as_str().to_owned();
+    }
+    let reason = row.reason.clone().unwrap_or_default();
+    let kind = End { exit: row.exit, reason, ..End::default() }.kind();
+    match (kind, row.wait_until) {
+        // What it has cost is being settled.
+        (EndKind::Final(_), _) => "ending".to_owned(),
+        (_, Some(until)) => format!("waits until {}", &timestamp_text(until)[11..16]),
+        (_, None) => "restarting".to_owned(),
+    }
 }
 
 /// What the execution has cost, US dollars: at its end by its output, before it by the newest row
@@ -122,7 +153,7 @@ fn cost(output: Option<&Output>, rows: &[RunRow]) -> Option<f64> {
     output.and_then(|output| output.spent_usd).or(rows.iter().find_map(|row| row.spent_usd))
 }
 
-fn table(all: &[Shown], now: u64) -> String {
+fn table(all: &[Shown], now: u64) -> Table<7> {
     let mut table =
         Table::new(["workstream", "state", "attempt", "started", "last line", "cost", "reason"]);
     for one in all {
@@ -146,7 +177,7 @@ fn table(all: &[Shown], now: u64) -> String {
             reason,
         ]);
     }
-    table.text()
+    table
 }
 
 /// How long ago: the largest unit, and the next.
@@ -221,15 +252,55 @@ mod tests {
     }
 
     #[test]
-    fn what_a_running_execution_is_doing() {
-        for (row, said) in [
-            (None, "starting"),
-            (Some(row("starting", None)), "starting"),
-            (Some(row("running", None)), "running"),
-            (Some(row("failed", None)), "restarting"),
-            (Some(row("waiting", Some(1_700_000_000_000))), "waits until 22:13"),
+    fn what_an_execution_that_runs_does_follows_from_its_newest_run() {
+        let until = Some(1_700_000_000_000);
+        for (row, exit, said) in [
+            (None, None, "starting"),
+            (Some(row("starting", None)), None, "starting"),
+            (Some(row("running", None)), None, "running"),
+            (Some(row("failed", None)), None, "restarting"),
+            (Some(row("failed", None)), Some(137), "restarting"),
+            (Some(row("ended", None)), Some(75), "restarting"),
+            (Some(row("ended", None)), Some(50), "restarting"),
+            (Some(row("waiting", until)), Some(76), "waits until 22:13"),
+            (Some(row("ended", None)), Some(0), "ending"),
+            (Some(row("ended", None)), Some(12), "ending"),
+            (Some(row("ended", None)), Some(20), "ending"),
+            // It waited, and ended for another reason.
+            (Some(row("waiting", until)), Some(30), "ending"),
         ] {
-            assert_eq!(running(row.as_ref()).0, said);
+            let row = row.map(|row| RunRow { exit, reason: Some("why".into()), ..row });
+            let stands = standing(Status::Running, None, row.as_ref());
+            let reason = row.map(|_| "why".to_owned());
+            assert_eq!(stands, Standing { state: said.into(), exit, reason }, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn an_exit_code_and_its_reason_are_of_one_end() {
+        let output = |outcome: &str, exit: &str| {
+            let text = format!(
+                r#"{{"workstream":"w","outcome":"{outcome}","exit":{exit},"reason":"own","attempts":2,"run":null}}"#
+            );
+            Output::parse(&text).unwrap()
+        };
+        let complete =
+            RunRow { exit: Some(0), reason: Some("complete".into()), ..row("ended", None) };
+        for (status, output, said) in [
+            (Status::Succeeded, Some(output("blocked", "20")), ("blocked", Some(20), "own")),
+            // Of the last run it knows no code; an earlier one's is another matter.
+            (Status::Failed, Some(output("gaveUp", "null")), ("gaveUp", None, "own")),
+            (Status::Succeeded, Some(output("stopped", "null")), ("stopped", None, "own")),
+            (Status::Stopped, None, ("stopped", Some(0), "complete")),
+            (
+                Status::Failed,
+                None,
+                ("failed", None, "the state machine failed; its last event says why"),
+            ),
+        ] {
+            let Standing { state, exit, reason } =
+                standing(status, output.as_ref(), Some(&complete));
+            assert_eq!((state.as_str(), exit, reason.as_deref()), (said.0, said.1, Some(said.2)));
         }
     }
 
@@ -248,7 +319,7 @@ mod tests {
             reason: Some("the cost\nlimit".into()),
         };
         assert_eq!(
-            table(&[one], 120_000),
+            table(&[one], 120_000).text(),
             "workstream  state  attempt  started    last line  cost   reason\n\
              docs        limit  2        2m00s ago  1m00s ago  $1.23  exit 12: the cost limit\n"
         );

@@ -8,10 +8,11 @@ use ralph_protocol::{execution::Order, names::SecretName, secret::GitToken};
 use crate::{
     args::RunArgs,
     aws::{Aws, Executions, Secrets},
-    local::agents,
+    local::{self, agents},
     logs,
     project::Project,
     target::Target,
+    tools::{invocation::ralph_there, steps::say},
 };
 
 pub async fn run(options: RunArgs) -> Result<ExitCode> {
@@ -26,24 +27,26 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
     check_secrets(&target, &aws.secrets(), &order).await?;
     let executions = aws.executions(&target)?;
     check_free(&executions, &order).await?;
-    if let Some(scratch) = scratch.filter(|_| options.scripted) {
+    if let Some(scratch) = scratch.as_ref().filter(|_| options.scripted) {
         let command = agents::scripted(&Project::find()?).await?;
-        agents::set(&scratch, &order.workstream, &command)?;
+        agents::set(scratch, &order.workstream, &command)?;
+    }
+    if let Some(scratch) = &scratch {
+        local::show(scratch, &order.workstream)?;
     }
     let ulid = ulid::Ulid::generate();
     executions.start(ulid, &order).await?;
-    let (workstream, to) = (&order.workstream, options.target.words());
-    eprintln!("{workstream} is started (execution {workstream}-{ulid})");
+    let workstream = &order.workstream;
+    say(&format!("{workstream} is started (execution {workstream}-{ulid})"));
     if options.follow {
         return logs::follow_execution(&target, &aws, order.workstream, ulid).await;
     }
-    eprintln!("lines   ralph logs {workstream} -f{to}");
-    match target.link_to(workstream) {
-        Some(link) => eprintln!("page    {link}"),
-        None => eprintln!("page    ralph view {workstream}{to}"),
-    }
-    eprintln!("state   ralph ps{to}");
-    eprintln!("stop    ralph stop {workstream}{to}");
+    let page = target.link_to(workstream);
+    let page = page.unwrap_or_else(|| ralph_there(&format!("view {workstream}")));
+    say(&format!("lines   {}", ralph_there(&format!("logs {workstream} -f"))));
+    say(&format!("page    {page}"));
+    say(&format!("state   {}", ralph_there("ps")));
+    say(&format!("stop    {}", ralph_there(&format!("stop {workstream}"))));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,8 +100,10 @@ async fn check_free(executions: &Executions, order: &Order) -> Result<()> {
     let running = executions.running().await?;
     if let Some(other) = running.iter().find(|other| other.workstream == *workstream) {
         bail!(
-            "{workstream} runs already (execution {})\nhint: `ralph logs {workstream} -f` shows it, `ralph stop {workstream}` ends it",
-            other.name()
+            "{workstream} runs already (execution {})\nhint: `{}` shows it, `{}` ends it",
+            other.name(),
+            ralph_there(&format!("logs {workstream} -f")),
+            ralph_there(&format!("stop {workstream}"))
         );
     }
     Ok(())

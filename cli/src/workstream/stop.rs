@@ -13,7 +13,7 @@ use crate::{
     args::StopArgs,
     aws::{Aws, Execution, Executions, Runs, Tasks},
     target::Target,
-    tools::steps::say,
+    tools::{invocation::ralph_there, steps::say},
     watch::now_ms,
 };
 
@@ -33,13 +33,13 @@ pub async fn run(options: StopArgs) -> Result<()> {
     let running = stopping.executions.running().await?;
     let ours: Vec<_> = running.iter().filter(|one| one.workstream == *workstream).collect();
     if ours.is_empty() {
-        bail!("{workstream} does not run\nhint: `ralph ps` shows what runs");
+        bail!("{workstream} does not run\nhint: `{}` shows what runs", ralph_there("ps"));
     }
     let wait = Duration::from_secs(options.wait);
     for execution in ours {
         stopping.one(execution, Instant::now() + wait).await?;
     }
-    eprintln!("{workstream} is stopped");
+    say(&format!("{workstream} is stopped"));
     Ok(())
 }
 
@@ -89,8 +89,9 @@ impl Stopping {
             }
             if Instant::now() >= deadline {
                 bail!(
-                    "{workstream} has not stopped within {} s\nhint: it is asked to; `ralph ps` shows whether it did",
-                    begun.elapsed().as_secs()
+                    "{workstream} has not stopped within {} s\nhint: it is asked to; `{}` shows whether it did",
+                    begun.elapsed().as_secs(),
+                    ralph_there("ps")
                 );
             }
             tokio::time::sleep(LOOK).await;

@@ -16,6 +16,8 @@ use crate::{gateway::Gateway, users::User};
 pub struct Cloud {
     scratch: PathBuf,
     description: Value,
+    /// The link of its server, which gives tokens.
+    server: String,
     gateway: Gateway,
     /// Who runs workstreams, who keeps the secrets, and who pushes the image.
     users: [User; 3],
@@ -32,7 +34,8 @@ pub fn cloud() -> &'static Cloud {
 /// `ralph` with arguments, in the project.
 pub fn ralph(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ralph"));
-    command.args(arguments).current_dir(root());
+    // Hints name commands as they are run: here, whoever runs the tests, by the recipes.
+    command.args(arguments).current_dir(root()).env("RALPH_JUST", "just");
     command
 }
 
@@ -71,10 +74,12 @@ impl Cloud {
             .expect("ralph starts");
         let stdout = child.stdout.take().expect("a pipe");
         let watchdog = watchdog(child.id());
+        let mut server = String::new();
         let ready = BufReader::new(stdout)
             .lines()
             .map_while(Result::ok)
             .inspect(|line| eprintln!("local: {line}"))
+            .inspect(|line| server.extend(line.strip_prefix("tokens  ")))
             .any(|line| line.starts_with("ready"));
         let status = (!ready).then(|| child.wait());
         assert!(ready, "the local cloud did not come up: {status:?}");
@@ -84,7 +89,7 @@ impl Cloud {
         let endpoint = description["endpoint"].as_str().expect("an endpoint");
         let root = (endpoint, &*format!("{}:{}", key("id"), key("secret")));
         let users = ["operate", "keys", "push"].map(|part| User::new(part, &scratch, root));
-        Self { scratch, description, gateway, users, _watchdog: watchdog }
+        Self { scratch, description, server, gateway, users, _watchdog: watchdog }
     }
 
     /// The gateway that the functions post to.
@@ -136,8 +141,7 @@ impl Cloud {
 
     /// The page's server and its secret.
     pub fn viewer(&self) -> (&str, &str) {
-        let link = self.description["viewer"].as_str().expect("a viewer");
-        link.split_once("/#secret=").expect("a secret")
+        self.server.split_once("/#secret=").expect("a secret")
     }
 
     /// The WebSocket's address without a token.

@@ -81,19 +81,32 @@ fn shell(script: &str, folder: &Path, arguments: &[&str]) -> String {
     stdout(&output)
 }
 
-/// The empty account, until the test program ends.
-fn account(scratch: &Path) -> Child {
-    let mut child = ralph(&["local", "--empty", "--scratch"])
+/// The empty account, until this is dropped or the test program ends.
+struct Account {
+    local: Child,
+    _watchdog: Child,
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.local);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        let _ = self.local.wait();
+    }
+}
+
+fn account(scratch: &Path) -> Account {
+    let mut local = ralph(&["local", "--empty", "--scratch"])
         .arg(scratch)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .expect("ralph starts");
-    let watchdog = watchdog(child.id());
-    let out = BufReader::new(child.stdout.take().expect("a pipe"));
+    let out = BufReader::new(local.stdout.take().expect("a pipe"));
+    let account = Account { _watchdog: watchdog(local.id()), local };
     let ready = out.lines().map_while(Result::ok).any(|line| line.starts_with("ready"));
-    assert!(ready, "the account did not come up: {:?}", child.wait());
-    watchdog
+    assert!(ready, "the account did not come up");
+    account
 }
 
 #[test]

@@ -41,6 +41,10 @@ impl Machine {
 
     /// Runs a script of docker/, with what a person chose as `RALPH_BUILDER`.
     fn run(&self, script: &str, arguments: &[&str], builder: Option<&str>) -> Output {
+        self.run_with(script, arguments, builder.map(|name| ("RALPH_BUILDER", name)).as_slice())
+    }
+
+    fn run_with(&self, script: &str, arguments: &[&str], chosen: &[(&str, &str)]) -> Output {
         let mut command = Command::new(root().join("docker").join(script));
         command
             .args(arguments)
@@ -48,7 +52,9 @@ impl Machine {
             .env("CALLS", self.folder.path().join("calls"))
             .env_remove("RALPH_BUILD_ARGS")
             .env_remove("RALPH_BUILDER")
-            .envs(builder.map(|name| ("RALPH_BUILDER", name)));
+            .env_remove("RALPH_TERRAFORM")
+            .env_remove("RALPH_TERRAFORM_DIR")
+            .envs(chosen.iter().copied());
         command.output().expect("the script runs")
     }
 
@@ -212,5 +218,74 @@ esac"#;
             .map(|call| call.split(' ').take(2).collect::<Vec<_>>().join(" "))
             .collect();
         assert_eq!(engines, ["build", "login", "push"].map(|step| format!("{expected} {step}")));
+    }
+}
+
+#[test]
+fn the_image_is_named_by_the_chosen_tool_in_the_chosen_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A state that lies elsewhere is read after an `init`, which happens once.
+    for (environment, file) in [("local", "main.tf"), ("s3", "backend.tf"), ("ready", "backend.tf")]
+    {
+        let root = folder.path().join("envs").join(environment);
+        std::fs::create_dir_all(&root).expect("made");
+        std::fs::write(root.join(file), "").expect("written");
+    }
+    std::fs::create_dir(folder.path().join("envs/ready/.terraform")).expect("made");
+    let folder = folder.path().to_str().expect("UTF-8");
+    let here = ("RALPH_TERRAFORM_DIR", folder);
+    // What is installed, the environment, what the person chose, and what the tools are asked to do.
+    let table: [(&[&str], _, &[(_, _)], &[_]); 7] = [
+        (
+            &["terraform"],
+            "dev",
+            &[],
+            &["terraform -chdir=terraform/envs/dev output -raw worker_image"],
+        ),
+        (
+            &["terraform", "tofu"],
+            "dev",
+            &[],
+            &["tofu -chdir=terraform/envs/dev output -raw worker_image"],
+        ),
+        (
+            &["terraform", "tofu"],
+            "dev",
+            &[("RALPH_TERRAFORM", "terraform")],
+            &["terraform -chdir=terraform/envs/dev output -raw worker_image"],
+        ),
+        (
+            &["terraform", "wrapped"],
+            "local",
+            &[("RALPH_TERRAFORM", "wrapped"), here],
+            &["wrapped -chdir=DIR/envs/local output -raw worker_image"],
+        ),
+        (
+            &["tofu"],
+            "s3",
+            &[here],
+            &[
+                "tofu -chdir=DIR/envs/s3 init -input=false",
+                "tofu -chdir=DIR/envs/s3 output -raw worker_image",
+            ],
+        ),
+        (&["tofu"], "ready", &[here], &["tofu -chdir=DIR/envs/ready output -raw worker_image"]),
+        // What the variable meant before.
+        (&["tofu"], "local", &[("RALPH_TERRAFORM", folder)], &[]),
+    ];
+    for (tools, environment, chosen, expected) in table {
+        let mut programs = vec![("docker", WORKS), ("aws", WORKS)];
+        programs.extend(tools.iter().map(|tool| (*tool, WORKS)));
+        let machine = Machine::with(&programs);
+        let output = machine.run_with("push.sh", &[environment], chosen);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let said = match expected {
+            [] => format!("error: RALPH_TERRAFORM is `{folder}`, a folder\nhint: "),
+            _ => "has no output worker_image yet\nhint: ".to_owned(),
+        };
+        assert!(text.contains(&said), "{text}");
+        let calls = machine.calls().into_iter().map(|call| call.replace(folder, "DIR"));
+        assert_eq!(calls.collect::<Vec<_>>(), expected, "{tools:?} {chosen:?}");
     }
 }

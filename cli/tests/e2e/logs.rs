@@ -41,7 +41,7 @@ fn ran() -> &'static Ran {
         let mut said = BufReader::new(follower.stderr.take().expect("a pipe"));
         let mut first = String::new();
         said.read_line(&mut first).expect("text");
-        assert!(first.contains("logs has written nothing yet"), "{first}");
+        assert!(first.contains("`logs` has no run yet; waiting for its first line"), "{first}");
         let demo = ralph(&["demo", "--quiet", "--join", cloud().scratch_text()])
             .args(["--workstream", WORKSTREAM])
             .output()
@@ -134,22 +134,89 @@ fn for_people_there_is_a_heading_and_colour_only_where_it_is_wanted() {
 #[test]
 fn a_reader_that_goes_away_is_not_an_error() {
     ran();
-    let mut child = ralph(&["logs", WORKSTREAM, "--scratch", cloud().operator().scratch()])
-        .args(["--json", "--since", "1h"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("ralph starts");
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("ralph ends");
-    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let scratch = cloud().operator().scratch();
+    let cases: [&[&str]; 16] = [
+        &["--help"],
+        &["help", "run"],
+        &["--version"],
+        &["completions", "bash"],
+        &["cost"],
+        &["plan", "--offline", "--", "-no-color"],
+        &["ps", "-a", "--scratch", scratch],
+        &["ps", "-a", "--json", "--scratch", scratch],
+        &["token", "docs", "--scratch", scratch],
+        &["token", "docs", "--url", "--scratch", scratch],
+        &["keys", "list", "--scratch", cloud().keeper().scratch()],
+        &["logs", WORKSTREAM, "--scratch", scratch],
+        &["logs", WORKSTREAM, "--scratch", scratch, "--json", "--since", "1h"],
+        &["logs", WORKSTREAM, "--scratch", scratch, "-f"],
+        &["logs", WORKSTREAM, "--scratch", scratch, "--exit-code"],
+        &["logs", WORKSTREAM, "--scratch", scratch, "--color", "always"],
+    ];
+    for words in cases {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = ralph(words).stdout(writer).output().expect("ralph runs");
+        let said = stderr(&output);
+        // Steps say how long they took.
+        let quiet = said.lines().all(|line| line.starts_with("  done  "));
+        assert!(output.status.code() == Some(0) && quiet, "{words:?}: {:?} {said}", output.status);
+    }
 }
 
 #[test]
-fn a_workstream_without_lines_is_not_an_error() {
-    let output = ralph(&["logs", "never-ran", "--scratch", cloud().operator().scratch()])
-        .output()
-        .expect("ralph runs");
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).contains("never-ran has written nothing yet"), "{}", stderr(&output));
+fn nobody_has_to_read_what_is_said_on_standard_error() {
+    for (words, code) in [(&["ps", "--env", "moon"][..], 1), (&["fly"], 2)] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let status = ralph(words).stderr(writer).status().expect("ralph runs");
+        assert_eq!(status.code(), Some(code), "{words:?}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let Ok(full) = full else { return };
+    let output = ralph(&["completions", "fish"]).stdout(full).output().expect("ralph runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot write to standard output: "), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_unknown_is_an_error_with_a_way_out() {
+    let ran = ran();
+    let run = field(&ran.journal[0], "run");
+    let run = run.as_str().expect("a run");
+    let next = run.replace("-0001", "-0002");
+    let other = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";
+    let shows = format!("`just ralph ps -a --scratch {}` shows", cloud().operator().scratch());
+    let unknown =
+        |name: &str| format!("there is no workstream `{name}`, or its lines have expired");
+    let no_run = |run: &str| format!("logs has no run {run}, or it has expired\nhint: ");
+    let cases: [(&[&str], String); 8] = [
+        (&["never-ran"], format!("{}\nhint: {shows}", unknown("never-ran"))),
+        (&["lgos"], format!("{}\nhint: is it `logs`? {shows}", unknown("lgos"))),
+        (&["never-ran", "--since", "1h"], unknown("never-ran")),
+        (&["never-ran", "--tail", "3", "--json"], unknown("never-ran")),
+        (&["logs", "--run", &next], no_run(&next)),
+        (&["logs", "--run", other], no_run(other)),
+        // Nothing waits for what cannot come.
+        (&["logs", "-f", "--run", other], no_run(other)),
+        (&["logs", "--exit-code", "--run", &next], no_run(&next)),
+    ];
+    for (words, said) in cases {
+        let output = ralph(&["logs"])
+            .args(words)
+            .args(["--scratch", cloud().operator().scratch()])
+            .output()
+            .expect("ralph runs");
+        let text = stderr(&output);
+        assert_eq!(
+            (output.status.code(), stdout(&output).as_str()),
+            (Some(1), ""),
+            "{words:?}: {text}"
+        );
+        assert!(text.contains(&said), "{words:?}: {text}\nexpected: {said}");
+    }
 }

@@ -11,6 +11,7 @@ mod cost;
 mod credentials;
 mod demo;
 mod deployment;
+mod engines;
 mod environments;
 mod fake_aws;
 mod faults;

@@ -1,10 +1,8 @@
 //! What Terraform plans for the environment that it has just created.
 
-use std::process::Command;
-
 use serde_json::Value;
 
-use crate::cloud::{cloud, stderr, stdout};
+use crate::cloud::{cloud, ralph, stderr, stdout};
 
 /// What the local cloud reports differently from what was set, so that a second plan sees a change.
 const MISREPORTED: [&str; 2] = [
@@ -18,19 +16,16 @@ const MISREPORTED: [&str; 2] = [
 fn a_second_plan_changes_nothing_but_what_the_local_cloud_misreports() {
     let cloud = cloud();
     let folder = cloud.scratch().join("terraform/envs/dev");
-    let program =
-        if Command::new("tofu").arg("version").output().is_ok() { "tofu" } else { "terraform" };
     let user = cloud.user();
     let (id, secret) = user.split_once(':').expect("a key");
     let terraform = |arguments: &[&str]| {
-        let mut command = Command::new(program);
+        let mut command = ralph(&["terraform"]);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
             command.env_remove(name);
         }
         let output = command
-            .arg(format!("-chdir={}", folder.display()))
+            .arg(&folder)
             .args(arguments)
-            .env_remove("TF_CLI_CONFIG_FILE")
             .envs([
                 ("AWS_ACCESS_KEY_ID", id),
                 ("AWS_SECRET_ACCESS_KEY", secret),

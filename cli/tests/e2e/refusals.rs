@@ -1,5 +1,7 @@
 //! What the commands refuse, and what they say.
 
+use std::process::Command;
+
 use crate::{
     cloud::{cloud, ralph, stderr, stdout},
     fake_aws::FakeAws,
@@ -38,17 +40,76 @@ fn a_wrong_command_line_says_what_is_allowed() {
 #[test]
 fn every_command_has_a_help_of_its_own() {
     let help = stdout(&ralph(&["--help"]).output().expect("ralph runs"));
+    assert!(help.contains("Fargate Spot in your own AWS account"), "{help}");
+    assert!(help.contains("Where to begin, without an AWS account:\n  ralph demo "), "{help}");
     let commands: Vec<&str> = help
         .lines()
         .skip_while(|line| !line.starts_with("Commands:"))
         .skip(1)
+        // A description's further lines are indented more.
         .take_while(|line| line.starts_with("  "))
+        .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(commands.len() > 14, "{help}");
+    assert_eq!(commands[..6], ["demo", "local", "run", "logs", "ps", "stop"]);
     for command in commands {
         let output = ralph(&["help", command]).output().expect("ralph runs");
-        assert!(output.status.success() && stdout(&output).contains("Usage: ralph"), "{command}");
+        let text = stdout(&output);
+        assert!(output.status.success() && text.contains("Usage: ralph"), "{command}");
+        let has_example = text.contains(&format!("Examples:\n  ralph {command}"));
+        let explains_itself = ["build-lambdas", "help"].contains(&command);
+        assert!(has_example || explains_itself, "{command}: {text}");
+    }
+}
+
+#[test]
+fn help_is_as_wide_as_the_terminal_and_no_wider_than_people_read() {
+    for (columns, widest) in [("60", 60), ("300", 100)] {
+        // clap asks the terminal, and without one this variable.
+        let help = ralph(&["run", "--help"]).env("COLUMNS", columns).output().expect("ralph runs");
+        let text = stdout(&help);
+        let options = text.split("Examples:").next().expect("a text");
+        let width = options.lines().map(|line| line.chars().count()).max();
+        assert!(width <= Some(widest) && width > Some(widest / 2), "{columns}: {width:?}\n{text}");
+    }
+}
+
+#[test]
+fn bash_completes_what_the_help_shows() {
+    let script = stdout(&ralph(&["completions", "bash"]).output().expect("ralph runs"));
+    for (words, completed) in [
+        (&["ralph", "lo"][..], "local logs"),
+        (&["ralph", "keys", "init"], "init-signing"),
+        (&["ralph", "run", "--max-c"], "--max-cost-usd --max-commit-mb --max-commit-files"),
+        // Hidden.
+        (&["ralph", "sup"], ""),
+        (&["ralph", "local", "--man"], ""),
+    ] {
+        let ask = r#"eval "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+            _ralph ralph "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[*]}""#;
+        let bash = Command::new("bash").args(["-c", ask, "bash", &script]).args(words).output();
+        assert_eq!(stdout(&bash.expect("bash runs")).trim(), completed, "{words:?}");
+    }
+}
+
+#[test]
+fn hints_name_commands_as_they_were_run() {
+    let scratch = without_values();
+    let folder = scratch.path().display();
+    let own = env!("CARGO_BIN_EXE_ralph");
+    for (just, program) in
+        [(Some("./justw"), "./justw ralph"), (Some("just"), "just ralph"), (None, own)]
+    {
+        let mut command = ralph(&["logs", "docs", "--scratch"]);
+        command.arg(scratch.path());
+        match just {
+            Some(just) => command.env("RALPH_JUST", just),
+            None => command.env_remove("RALPH_JUST"),
+        };
+        let text = stderr(&command.output().expect("ralph runs"));
+        let hint = format!("hint: make one with `{program} keys init-signing --scratch {folder}`");
+        assert!(text.contains(&hint), "{text}");
     }
 }
 
@@ -128,9 +189,9 @@ fn without_secret_values_nothing_is_started_and_the_way_out_is_named() {
             &["run", "docs", "https://example.com/x/y"],
             "the secret anthropic-keys has no value: no task can start\nhint: `ralph keys set",
         ),
-        (&["logs", "docs"], "hint: make one with `ralph keys init-signing`"),
-        (&["view", "docs"], "hint: make one with `ralph keys init-signing`"),
-        (&["keys", "rotate-signing"], "hint: make the first with `ralph keys init-signing`"),
+        (&["logs", "docs"], "hint: make one with `just ralph keys init-signing"),
+        (&["view", "docs"], "hint: make one with `just ralph keys init-signing"),
+        (&["keys", "rotate-signing"], "hint: make the first with `just ralph keys init-signing"),
     ];
     for (words, said) in cases {
         let output =

@@ -12,7 +12,8 @@ use crate::{
     socket::handshake,
 };
 
-fn curl(arguments: &[&str]) -> String {
+/// What curl prints.
+pub fn curl(arguments: &[&str]) -> String {
     let output = Command::new("curl").arg("-sS").args(arguments).output().expect("curl runs");
     assert!(output.status.success(), "{}", stderr(&output));
     stdout(&output)

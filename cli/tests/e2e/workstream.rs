@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     cloud::{cloud, ralph, root, stderr, stdout},
     requests::aws,
+    view::curl,
 };
 
 /// A repository with a prompt and a list of tasks, and its URL.
@@ -98,7 +99,25 @@ fn a_workstream_is_run_seen_and_followed_to_its_end() {
     // One execution at a time.
     let second = run(&["run", "run", &repo]);
     assert_eq!(second.status.code(), Some(1));
-    assert!(stderr(&second).contains("run runs already"), "{}", stderr(&second));
+    let scratch = cloud().operator().scratch();
+    let hint = format!(
+        "hint: `just ralph logs run -f --scratch {scratch}` shows it, `just ralph stop run --scratch {scratch}` ends it"
+    );
+    let said = stderr(&second);
+    assert!(said.contains("run runs already") && said.contains(&hint), "{said}");
+    // A page that was opened with another workstream can show it from now on.
+    let (page, secret) = cloud().viewer();
+    let config: Value =
+        serde_json::from_str(&curl(&[&format!("{page}/config.json")])).expect("JSON");
+    let shown = config["workstreams"].as_array().expect("a list");
+    assert!(shown[0] == "demo" && shown.contains(&json!("run")), "{config}");
+    let (bearer, token) = (format!("Authorization: Bearer {secret}"), format!("{page}/token"));
+    let asks = |body: &str| {
+        let json = ["-H", "content-type: application/json", "-H", &bearer];
+        curl(&[&json[..], &["-d", body, &token]].concat())
+    };
+    assert!(asks(r#"{"workstreams":["run"]}"#).starts_with(r#"{"token":"#));
+    assert!(asks(r#"{"workstreams":["never-run"]}"#).contains("is not a workstream of this page"));
 
     let output = child.wait_with_output().expect("ralph ends");
     let text = stdout(&output);
@@ -120,7 +139,7 @@ fn a_workstream_is_stopped_and_keeps_its_work() {
     set_agent("stop", "bash -c 'echo half > half.txt; exec sleep 600'");
     let output = run(&["run", "stop", &repo]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stderr(&output).contains("ralph logs stop -f --scratch "), "{}", stderr(&output));
+    assert!(stderr(&output).contains("just ralph logs stop -f --scratch "), "{}", stderr(&output));
     until("the first iteration", || wrote("stop", "iter.start"));
     let output = run(&["stop", "stop"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -140,6 +159,35 @@ fn a_workstream_is_stopped_and_keeps_its_work() {
     let again = run(&["stop", "stop"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("stop does not run\nhint: "), "{}", stderr(&again));
+}
+
+#[test]
+fn the_link_that_a_run_prints_leads_to_its_workstream() {
+    let repo = repository("linked");
+    for name in ["linked", "unlinked"] {
+        set_agent(name, "bash -c 'echo \"## Status: COMPLETE\" > PROGRESS.md'");
+    }
+    let text = std::fs::read_to_string(cloud().scratch().join("cloud.json")).expect("cloud.json");
+    let mut description: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(description["viewer"], Value::Null, "it serves no page");
+    let link = "http://127.0.0.1:8080/#secret=abc";
+    for (name, viewer, page) in [
+        ("linked", json!(link), format!("page    {link}/w/linked\n")),
+        ("unlinked", Value::Null, "page    just ralph view unlinked --scratch ".to_owned()),
+    ] {
+        let scratch = tempfile::tempdir().expect("a folder");
+        description["viewer"] = viewer;
+        std::fs::write(scratch.path().join("cloud.json"), description.to_string())
+            .expect("written");
+        let output = ralph(&["run", name, &repo, "--max-iterations", "1", "--scratch"])
+            .arg(scratch.path())
+            .output()
+            .expect("ralph runs");
+        assert!(stderr(&output).contains(&page), "{}", stderr(&output));
+    }
+    for name in ["linked", "unlinked"] {
+        until("the end", || ps(name, &[]).is_none().then(|| ps(name, &["-a"]))?);
+    }
 }
 
 /// Starts an execution as the console or a schedule does; its ARN.
@@ -246,14 +294,18 @@ fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
     let (killed, worker) = killed_once("end-killed");
     type Case<'a> = (&'a str, Option<&'a str>, &'a [&'a str], (&'a str, u64, u64));
     // Workstream, agent, options; the outcome, the worker's exit code and the attempts.
-    let cases: [Case<'_>; 4] = [
+    let cases: [Case<'_>; 5] = [
         ("end-complete", None, &["--scripted"], ("complete", 0, 1)),
         ("end-limit", Some(works), &["--max-iterations", "1"], ("limit", 10, 1)),
         ("end-blocked", Some(works), &["--prompt-file", "none.md"], ("blocked", 30, 1)),
+        ("end-git", None, &["--scripted"], ("blocked", 20, 1)),
         ("end-killed", Some(&killed), &[], ("complete", 0, 2)),
     ];
     for (workstream, agent, options, _) in cases {
-        let repo = repository(workstream);
+        let mut repo = repository(workstream);
+        if workstream == "end-git" {
+            repo += "-that-does-not-exist";
+        }
         if let Some(agent) = agent {
             set_agent(workstream, agent);
         }
@@ -264,7 +316,12 @@ fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
     let pid = std::fs::read_to_string(worker).expect("a file");
     assert!(Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill").success());
     for (workstream, _, _, (outcome, exit, attempts)) in cases {
-        let is_over = || ps(workstream, &[]).is_none().then(|| ps(workstream, &["-a"]))?;
+        let is_over = || {
+            let Some(runs) = ps(workstream, &[]) else { return ps(workstream, &["-a"]) };
+            let restarts = runs["state"] == "restarting";
+            assert!(!restarts || attempts > 1, "nothing follows the end of {workstream}: {runs}");
+            None
+        };
         let over = until(&format!("the end of {workstream}"), is_over);
         let found = (over["state"].as_str(), over["exit"].as_u64(), over["attempt"].as_u64());
         assert_eq!(found, (Some(outcome), Some(exit), Some(attempts)), "{workstream}: {over}");

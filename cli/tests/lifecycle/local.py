@@ -1,10 +1,10 @@
 """The local cloud with IAM enforced, and Terraform against it."""
 
+import functools
 import json
 import os
 import pathlib
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -33,29 +33,20 @@ def step(text):
 
 
 def clean_environment():
-    keep = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    if not pathlib.Path(keep.get("TF_CLI_CONFIG_FILE", "/")).exists():
-        keep.pop("TF_CLI_CONFIG_FILE", None)
-    return keep
+    return {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
 
 
-def engine():
-    program = shutil.which("tofu") or shutil.which("terraform")
-    assert program, "neither tofu nor terraform is on PATH"
-    return program
+@functools.cache
+def ralph():
+    """`ralph`, which knows which tofu or terraform is used and where that finds its provider."""
+    subprocess.run(["cargo", "build", "--quiet", "--bin", "ralph"], cwd=ROOT, check=True)
+    return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/ralph"
 
 
-def mirror():
-    """A filesystem mirror of providers in one of the usual places."""
-    home = pathlib.Path.home()
-    places = [home / ".terraform.d/plugins", home / ".local/share/terraform/plugins",
-              pathlib.Path("/usr/local/share/terraform/plugins"),
-              pathlib.Path("/usr/share/terraform/plugins"), *pathlib.Path("/opt").glob("*")]
-    for place in places:
-        for registry in ("registry.terraform.io", "registry.opentofu.org"):
-            if (place / registry / "hashicorp/aws").is_dir():
-                return [f"-plugin-dir={place}"]
-    return []
+def engine(folder, *arguments, env):
+    """What tofu or terraform does in a folder."""
+    return subprocess.run([ralph(), "terraform", folder, *arguments], env=env,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def install(name):
@@ -139,16 +130,13 @@ class Terraform:
         self.environment = clean_environment() | {
             "AWS_ACCESS_KEY_ID": key[0], "AWS_SECRET_ACCESS_KEY": key[1], "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL": cloud.url, "AWS_EC2_METADATA_DISABLED": "true",
-            "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1",
             "TF_VAR_lambda_zip": str(package),
             "TF_VAR_management_base": f"{cloud.url}/_aws/execute-api",
         }
-        self.run("init", "-input=false", *mirror())
+        self.run("init")
 
     def run(self, command, *arguments):
-        done = subprocess.run(
-            [engine(), f"-chdir={self.root}", command, *arguments], env=self.environment,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = engine(self.root, command, *arguments, env=self.environment)
         if done.returncode:
             refused = [line for line in done.stderr.splitlines() if "not authorized" in line]
             raise SystemExit(f"{command} failed\n" + ("\n".join(refused) or done.stderr[-4000:]))

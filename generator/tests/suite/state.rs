@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use ralph_generator::{config, generate};
 
-use crate::support::{OFFLINE, good, init, terraform, write};
+use crate::support::{OFFLINE, good, init, init_with, terraform, write};
 
 const STATE: &str = r#"
 [env.staging]
@@ -87,13 +87,17 @@ fn answer(mut stream: &TcpStream, bucket: &Mutex<Bucket>) -> std::io::Result<()>
     stream.write_all(if method == "HEAD" { &[] } else { &text })
 }
 
-fn run(folder: &Path, port: u16, arguments: &[&str]) -> Output {
-    let mut command: Command = terraform(folder);
+fn command(folder: &Path, port: u16, arguments: &[&str]) -> Command {
+    let mut command = terraform(folder);
     command.args(arguments).args(["-input=false", "-no-color"]);
     command.env("AWS_ENDPOINT_URL_S3", format!("http://127.0.0.1:{port}"));
     command.env("AWS_ACCESS_KEY_ID", "offline").env("AWS_SECRET_ACCESS_KEY", "offline");
     command.env("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required");
-    command.output().unwrap()
+    command
+}
+
+fn run(folder: &Path, port: u16, arguments: &[&str]) -> Output {
+    command(folder, port, arguments).output().unwrap()
 }
 
 #[test]
@@ -110,7 +114,7 @@ fn a_state_in_s3_is_locked_by_a_file_beside_it() {
     // An override takes the state elsewhere, as `ralph plan --offline` and `ralph local` do.
     let elsewhere = root.join("local_override.tf");
     std::fs::write(&elsewhere, "terraform {\n  backend \"local\" {}\n}\n").unwrap();
-    good(&run(&root, port, &["init", "-plugin-dir=.terraform/providers"]));
+    init_with(&root, || command(&root, port, &["init"]));
     assert!(bucket.lock().unwrap().changes.is_empty());
     std::fs::remove_file(elsewhere).unwrap();
 
@@ -122,9 +126,8 @@ fn a_state_in_s3_is_locked_by_a_file_beside_it() {
         "-backend-config=skip_metadata_api_check=true",
         "-backend-config=skip_s3_checksum=true",
     ];
-    let mut arguments = vec!["init", "-reconfigure", "-plugin-dir=.terraform/providers"];
-    arguments.extend(elsewhere);
-    good(&run(&root, port, &arguments));
+    let arguments = [&["init", "-reconfigure"], &elsewhere[..]].concat();
+    init_with(&root, || command(&root, port, &arguments));
 
     let plan = ["plan", "-refresh=false"];
     good(&run(&root, port, &plan));

@@ -11,23 +11,19 @@ pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
 }
 
+/// The rules of `ralph`: which tool is used, and when it uses a mirror of providers.
+#[path = "../../../cli/src/tools/engine.rs"]
+mod engine;
+
 /// `tofu` or `terraform`, in a folder.
 ///
 /// # Panics
 /// When neither is on PATH: these tests have no other judge.
 pub fn terraform(folder: &Path) -> Command {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = ["tofu", "terraform"].iter().find_map(|name| {
-        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
-    });
-    let program = found.expect(
-        "neither tofu nor terraform is on PATH\nhint: install one, https://opentofu.org/docs/intro/install",
-    );
-    let mut command = Command::new(program);
+    let mut command = Command::new(engine::program().unwrap_or_else(|error| panic!("{error}")));
     command.current_dir(folder).env("CHECKPOINT_DISABLE", "1").env("TF_IN_AUTOMATION", "1");
-    // A configuration that is named but does not exist is only good for a warning.
-    if std::env::var_os("TF_CLI_CONFIG_FILE").is_some_and(|file| !Path::new(&file).exists()) {
-        command.env_remove("TF_CLI_CONFIG_FILE");
+    if let Some(name) = engine::unwanted() {
+        command.env_remove(name);
     }
     for name in ["AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         command.env_remove(name);
@@ -44,7 +40,11 @@ pub fn init(folder: &Path) {
         let versions = tree().into_iter().filter(|(path, _)| path == "modules/vpc/versions.tf");
         write(&first, &versions.collect::<Vec<_>>());
         let first = first.join("modules/vpc");
-        init_alone(&first);
+        init_with(&first, || {
+            let mut command = terraform(&first);
+            command.args(["init", "-input=false", "-no-color", "-backend=false"]);
+            command
+        });
         first
     });
     std::fs::create_dir_all(folder.join(".terraform")).expect("a folder is made");
@@ -55,27 +55,20 @@ pub fn init(folder: &Path) {
     good(&terraform(folder).args(["get", "-no-color"]).output().expect("terraform runs"));
 }
 
-/// `init`, from a provider mirror on this machine if there is one in the usual places.
-fn init_alone(folder: &Path) {
-    let mut command = terraform(folder);
-    command.args(["init", "-input=false", "-no-color", "-backend=false"]);
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let mut places = vec![
-        home.join(".terraform.d/plugins"),
-        home.join(".local/share/terraform/plugins"),
-        PathBuf::from("/usr/local/share/terraform/plugins"),
-        PathBuf::from("/usr/share/terraform/plugins"),
-    ];
-    let opt = std::fs::read_dir("/opt").into_iter().flatten().flatten();
-    places.extend(opt.map(|entry| entry.path()));
-    let registries = ["registry.terraform.io", "registry.opentofu.org"];
-    let holds = |place: &PathBuf| {
-        registries.iter().any(|registry| place.join(registry).join("hashicorp/aws").is_dir())
-    };
-    if let Some(mirror) = places.into_iter().find(holds) {
-        command.arg(format!("-plugin-dir={}", mirror.display()));
+/// `init` of a root module with a backend of its own, which `command` sets up.
+pub fn init_with(folder: &Path, command: impl Fn() -> Command) {
+    let plain = command().output().expect("terraform runs");
+    if plain.status.success() {
+        return;
     }
-    good(&command.output().expect("terraform runs"));
+    let version = good(&terraform(folder).arg("version").output().expect("terraform runs"));
+    let engine = engine::Engine::read(&version).expect("OpenTofu or Terraform");
+    engine.check("the tool", folder).unwrap_or_else(|error| panic!("{error}"));
+    let said = String::from_utf8_lossy(&plain.stderr);
+    match engine.mirror(&said, folder) {
+        Some(Ok(mirror)) => good(&command().arg(mirror).output().expect("terraform runs")),
+        other => panic!("{}{said}\n{other:?}", String::from_utf8_lossy(&plain.stdout)),
+    };
 }
 
 /// A module's folder, ready for `terraform test`, with the text of its tests as `edit` leaves it.

@@ -32,6 +32,30 @@ test("a link with a route leads there", async () => {
   expect(page.url()).toBe(`${at.server.url}#/w/demo/${run}/2`);
 });
 
+test("a link opens its workstream, in a new tab and in one that shows another", async () => {
+  const page = await at.look("#/w/docs");
+  const tab = page.locator("#workstreams [aria-current]");
+  await isState(page, /^live$/);
+  await expect.poll(() => tab.textContent()).toMatch(/^docs/);
+  // The tab of `demo`, which the page lists first, and back again.
+  for (const workstream of ["demo", "docs"]) {
+    await page.goto(at.server.link(`#/w/${workstream}`));
+    await isState(page, /^live$/);
+    await expect.poll(() => tab.textContent()).toMatch(new RegExp(`^${workstream}`));
+    expect(page.url()).toBe(`${at.server.url}#/w/${workstream}`);
+  }
+});
+
+test("a link opens a workstream that was started after the page", async () => {
+  const page = await at.look();
+  await isState(page, /^live$/);
+  at.server.offer("parser");
+  await page.goto(at.server.link("#/w/parser"));
+  await isState(page, /^live$/);
+  const tab = page.locator("#workstreams [aria-current]");
+  await expect.poll(() => tab.textContent()).toMatch(/^parser/);
+});
+
 test("without the secret the page says what to do and asks no second time", async () => {
   const page = await at.visit(`${at.server.url}#/w/docs`);
   await says(page, /without its secret\. Open the link that “ralph” printed/);

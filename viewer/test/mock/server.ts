@@ -114,6 +114,11 @@ export class MockServer {
     return this.#connections.size;
   }
 
+  /** Lets the page show one more workstream, as `ralph run` does. */
+  offer(workstream: string): void {
+    this.#workstreams.push(workstream);
+  }
+
   /** A token for these workstreams, good for one handshake. */
   token(workstreams: string[]): string {
     const token = crypto.randomUUID();
