@@ -84,7 +84,7 @@ pub async fn apply(options: EnvironmentArgs) -> Result<()> {
     expect_state(&project, &terraform, &environment).await?;
     let mut result = terraform.heard(&["apply"], &rest).await?;
     if result.as_ref().is_err_and(|said| preparation::is_about_the_role(said)) {
-        preparation::pause_for_the_role().await;
+        preparation::pause_for_the_role().await?;
         // It asks again before it makes what is missing, unless `-auto-approve` is among the arguments.
         result = terraform.heard(&["apply"], &rest).await?;
     }

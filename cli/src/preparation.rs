@@ -95,12 +95,15 @@ pub fn is_about_the_role(said: &str) -> bool {
 }
 
 /// The pause before the second apply. A person reads meanwhile why there is one.
-pub async fn pause_for_the_role() {
+pub async fn pause_for_the_role() -> Result<()> {
     say(&format!(
         "ECS cannot assume its service-linked role yet, which IAM makes known within seconds; applying once more in {} s",
         SETTLES.as_secs()
     ));
-    sleep(SETTLES).await;
+    tokio::select! {
+        () = sleep(SETTLES) => Ok(()),
+        _ = tokio::signal::ctrl_c() => bail!("interrupted before the second apply"),
+    }
 }
 
 /// The account's limit, and what the environment has reserved of it already.

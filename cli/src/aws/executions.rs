@@ -4,7 +4,10 @@ use anyhow::{Context, Result};
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{
     Client,
-    operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput},
+    operation::{
+        describe_execution::{DescribeExecutionError, DescribeExecutionOutput},
+        list_executions::ListExecutionsError,
+    },
     types::ExecutionStatus,
 };
 use ralph_protocol::{
@@ -87,13 +90,22 @@ impl Executions {
         self.list(Some(ExecutionStatus::Running), usize::MAX).await
     }
 
-    /// The names of those that run, also of those that have not begun.
-    pub async fn running_names(&self) -> Result<Vec<String>> {
+    /// The names of those that run, also of those that have not begun; `None` where the machine is gone.
+    pub async fn running_names(&self) -> Result<Option<Vec<String>>> {
         let request = self.client.list_executions().state_machine_arn(&self.machine);
         let request = request.status_filter(ExecutionStatus::Running);
         let items: Result<Vec<_>, _> = request.into_paginator().items().send().collect().await;
-        let items = items.map_err(|error| explain("executions cannot be listed", &error))?;
-        Ok(items.into_iter().map(|item| item.name).collect())
+        match items {
+            Ok(items) => Ok(Some(items.into_iter().map(|item| item.name).collect())),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(ListExecutionsError::is_state_machine_does_not_exist) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(explain("executions cannot be listed", &error)),
+        }
     }
 
     /// The newest, whether they run or not, newest first.

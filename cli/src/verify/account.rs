@@ -105,7 +105,7 @@ impl Account {
             if !preparation::is_about_the_role(&fs::read_to_string(&log)?) {
                 return Err(error);
             }
-            preparation::pause_for_the_role().await;
+            preparation::pause_for_the_role().await?;
             apply().await?;
         }
         report.add("apply", "creates everything", "the same", "created", true);

@@ -55,7 +55,7 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
     };
     output::print(&report)?;
     if options.scratch.is_none() && !options.keep {
-        output::print(format!("\n{STAYS}\n"))?;
+        say(&format!("note: {STAYS}"));
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERED) })
 }

@@ -108,20 +108,16 @@ impl Stopping {
 /// cluster with a task and a network with a task's address cannot be removed.
 pub async fn everything(aws: &Aws, target: &Target, who: &str) -> Result<()> {
     let (deadline, mut asked) = (Instant::now() + EVERYTHING, BTreeSet::new());
-    // What is half destroyed may have tasks, but no outputs.
-    let stopping = match target.outputs.contains_key(output::STATE_MACHINE_ARN) {
-        true => Some(Stopping::new(aws, target, who)?),
-        false => None,
-    };
     loop {
-        if let Some(stopping) = &stopping {
-            let running = stopping.executions.running().await?;
-            try_join_all(running.iter().map(|one| stopping.one(one, deadline))).await?;
-        }
-        // An execution that has not begun yet is found above after a moment, or refused.
         let left = Running::of(aws, target).await?;
         if left.is_empty() {
             return Ok(());
+        }
+        if !left.executions.is_empty() {
+            let stopping = Stopping::new(aws, target, who)?;
+            // One that has not begun yet is found here after a moment, or refused.
+            let running = stopping.executions.running().await?;
+            try_join_all(running.iter().map(|one| stopping.one(one, deadline))).await?;
         }
         for task in &left.tasks {
             if asked.insert(task.clone()) {
@@ -148,11 +144,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Looks. What has no outputs was not applied, or is half destroyed: then only its tasks can be
-    /// found, by the name of its cluster.
+    /// Looks. What has no outputs, or no machine, was not applied or is half destroyed: then only its
+    /// tasks can be found, by the name of its cluster.
     pub async fn of(aws: &Aws, target: &Target) -> Result<Self> {
         let executions = match target.outputs.contains_key(output::STATE_MACHINE_ARN) {
-            true => aws.executions(target)?.running_names().await?,
+            true => aws.executions(target)?.running_names().await?.unwrap_or_default(),
             false => Vec::new(),
         };
         let cluster = Resources::new(&target.environment).cluster();

@@ -66,7 +66,7 @@ fn account(has_role: Option<bool>, limit: i32) -> FakeAws {
     fake.in_order("iam.CreateServiceLinkedRole", [there("CreateServiceLinkedRole")]);
     let all = json!({"ConcurrentExecutions": limit, "UnreservedConcurrentExecutions": limit});
     let settings = json!({"AccountLimit": all}).to_string();
-    fake.answer("GET /2016-08-19/account-settings/", &settings);
+    fake.answer("GET /2016-08-19/account-settings", &settings);
     fake.refuse(
         "GET /2015-03-31/functions/ralph-dev-push-logs",
         404,
@@ -123,7 +123,8 @@ fn an_apply_looks_first_at_what_the_account_has() {
         let begins_well = match expected {
             Ok(lines) => {
                 assert_eq!(calls(&project), ["apply -auto-approve -no-color"], "{text}: {said}");
-                assert_eq!(said.contains("note: "), lines.iter().any(|l| l.starts_with("note: ")));
+                let notes = lines.iter().any(|line| line.starts_with("note: "));
+                assert_eq!(said.contains("note: "), notes, "{asked:?} {said}");
                 assert_eq!(said.contains("warning: "), lines.contains(&"warning: "), "{said}");
                 assert_eq!(said.contains(made), lines.contains(&made), "{said}");
                 lines.iter().all(|line| said.contains(line)) && output.status.success()
@@ -268,6 +269,11 @@ fn an_environment_in_use_is_destroyed_only_after_everything_is_stopped() {
     assert_eq!(execution["status"], "SUCCEEDED", "{execution}");
     assert!(execution["output"].to_string().contains("stopped"), "{execution}");
 
+    // Half destroyed: the machine is gone, and Terraform has kept the outputs.
+    states("DeleteStateMachine", &json!({"stateMachineArn": other.machine}));
+    let again = other.destroy(&[]);
+    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+
     // Half destroyed: Terraform knows no outputs any more, and a task has come in between.
     other.outputs(&[]);
     let task = json!({"cluster": OTHER, "taskDefinition": cloud().output("task_definition")});
@@ -279,7 +285,7 @@ fn an_environment_in_use_is_destroyed_only_after_everything_is_stopped() {
     assert!(said.contains(&format!("other is in use, by these tasks: {id}\nhint: ")), "{said}");
     let stopped = other.destroy(&["--stop"]);
     assert_eq!(stopped.status.code(), Some(0), "{}", stderr(&stopped));
-    assert_eq!(calls(&other.project), ["destroy -auto-approve", "destroy"]);
+    assert_eq!(calls(&other.project), ["destroy -auto-approve", "destroy", "destroy"]);
     assert_eq!(other.tasks(), Vec::<Value>::new());
 }
 

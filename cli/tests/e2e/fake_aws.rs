@@ -170,17 +170,17 @@ async fn answer(
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let body = String::from_utf8_lossy(&body);
     let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
-    // JSON protocols name the call in a header, the query protocol in the body, REST in the path.
-    let what = match (header("x-amz-target"), action) {
-        (Some(target), _) => target.to_owned(),
-        (None, Some(action)) if action.ends_with("Role") => format!("iam.{action}"),
-        (None, Some(action)) => format!("sts.{action}"),
-        (None, None) => format!("{method} {}", uri.path()),
-    };
     // AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request, …
     let scope = header("authorization").and_then(|value| value.split_once("Credential="));
     let scope: Vec<&str> = scope.map_or(Vec::new(), |(_, rest)| rest.split('/').collect());
     let part = |at: usize| scope.get(at).copied().unwrap_or_default().to_owned();
+    // JSON protocols name the call in a header, the query protocol in the body, REST in the path.
+    let what = match (header("x-amz-target"), action) {
+        (Some(target), _) => target.to_owned(),
+        (None, Some(action)) if part(3) == "iam" => format!("iam.{action}"),
+        (None, Some(action)) => format!("sts.{action}"),
+        (None, None) => format!("{method} {}", uri.path()),
+    };
     let asked = Asked { what: what.clone(), region: part(2), key: part(0) };
     fake.asked.lock().expect("a lock").push(asked);
     let mut answers = fake.answers.lock().expect("a lock");

@@ -134,7 +134,7 @@ fn for_people_there_is_a_heading_and_colour_only_where_it_is_wanted() {
 #[test]
 fn a_reader_that_goes_away_is_not_an_error() {
     ran();
-    let scratch = cloud().scratch_text();
+    let scratch = cloud().operator().scratch();
     let cases: [&[&str]; 16] = [
         &["--help"],
         &["help", "run"],
@@ -146,7 +146,7 @@ fn a_reader_that_goes_away_is_not_an_error() {
         &["ps", "-a", "--json", "--scratch", scratch],
         &["token", "docs", "--scratch", scratch],
         &["token", "docs", "--url", "--scratch", scratch],
-        &["keys", "list", "--scratch", scratch],
+        &["keys", "list", "--scratch", cloud().keeper().scratch()],
         &["logs", WORKSTREAM, "--scratch", scratch],
         &["logs", WORKSTREAM, "--scratch", scratch, "--json", "--since", "1h"],
         &["logs", WORKSTREAM, "--scratch", scratch, "-f"],
@@ -190,7 +190,7 @@ fn what_is_unknown_is_an_error_with_a_way_out() {
     let run = run.as_str().expect("a run");
     let next = run.replace("-0001", "-0002");
     let other = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";
-    let shows = format!("`just ralph ps -a --scratch {}` shows", cloud().scratch_text());
+    let shows = format!("`just ralph ps -a --scratch {}` shows", cloud().operator().scratch());
     let unknown =
         |name: &str| format!("there is no workstream `{name}`, or its lines have expired");
     let no_run = |run: &str| format!("logs has no run {run}, or it has expired\nhint: ");
@@ -208,7 +208,7 @@ fn what_is_unknown_is_an_error_with_a_way_out() {
     for (words, said) in cases {
         let output = ralph(&["logs"])
             .args(words)
-            .args(["--scratch", cloud().scratch_text()])
+            .args(["--scratch", cloud().operator().scratch()])
             .output()
             .expect("ralph runs");
         let text = stderr(&output);

@@ -99,7 +99,7 @@ fn a_workstream_is_run_seen_and_followed_to_its_end() {
     // One execution at a time.
     let second = run(&["run", "run", &repo]);
     assert_eq!(second.status.code(), Some(1));
-    let scratch = cloud().scratch_text();
+    let scratch = cloud().operator().scratch();
     let hint = format!(
         "hint: `just ralph logs run -f --scratch {scratch}` shows it, `just ralph stop run --scratch {scratch}` ends it"
     );
