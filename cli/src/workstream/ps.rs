@@ -157,16 +157,13 @@ fn table(all: &[Shown], now: u64) -> Table<7> {
     let mut table =
         Table::new(["workstream", "state", "attempt", "started", "last line", "cost", "reason"]);
     for one in all {
-        let reason = one.reason.as_deref().unwrap_or_default();
-        let exit = one.exit.map(|exit| format!("exit {exit}: ")).unwrap_or_default();
-        let reason: String = format!(
-            "{}{reason}",
-            if reason.is_empty() { exit.trim_end_matches(": ") } else { &exit }
-        )
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(REASON_SHOWN)
-        .collect();
+        let exit = one.exit.map(|exit| format!("exit {exit}"));
+        let said = exit.into_iter().chain(one.reason.clone().filter(|reason| !reason.is_empty()));
+        let mut reason = said.collect::<Vec<_>>().join(": ").replace(char::is_control, " ");
+        if let Some((cut, _)) = reason.char_indices().nth(REASON_SHOWN) {
+            reason.truncate(cut);
+            reason.push('…');
+        }
         table.row([
             one.workstream.clone(),
             one.state.clone(),
@@ -305,8 +302,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_the_table() {
-        let one = Shown {
+    fn rows_of_the_table() {
+        let one = |exit, reason: Option<&str>| Shown {
             workstream: "docs".into(),
             execution: "docs-x".into(),
             state: "limit".into(),
@@ -315,13 +312,23 @@ mod tests {
             started_at: 0,
             last_line_at: Some(60_000),
             cost_usd: Some(1.234),
-            exit: Some(12),
-            reason: Some("the cost\nlimit".into()),
+            exit,
+            reason: reason.map(str::to_owned),
         };
-        assert_eq!(
-            table(&[one], 120_000).text(),
-            "workstream  state  attempt  started    last line  cost   reason\n\
-             docs        limit  2        2m00s ago  1m00s ago  $1.23  exit 12: the cost limit\n"
-        );
+        let long = "é".repeat(REASON_SHOWN + 1);
+        for (exit, reason, said) in [
+            (Some(12), Some("the cost\nlimit"), "exit 12: the cost limit"),
+            (Some(12), Some(""), "exit 12"),
+            (None, Some("why"), "why"),
+            (None, Some(&long), &format!("{}…", &long[2..])),
+        ] {
+            assert_eq!(
+                table(&[one(exit, reason)], 120_000).text(),
+                format!(
+                    "workstream  state  attempt  started    last line  cost   reason\n\
+                     docs        limit  2        2m00s ago  1m00s ago  $1.23  {said}\n"
+                )
+            );
+        }
     }
 }
