@@ -29,22 +29,27 @@ gen-cost:
     RALPH_WRITE=1 cargo test --quiet --test e2e cost::
 
 # show what `just apply` would change (--offline: without an account, network mode create only)
+[no-exit-message]
 plan *args:
     @{{ ralph }} plan "$@"
 
 # create or change an environment on AWS
+[no-exit-message]
 apply *args:
     @{{ ralph }} apply "$@"
 
 # remove an environment from AWS (--stop: end what runs first)
+[no-exit-message]
 destroy *args:
     @{{ ralph }} destroy "$@"
 
 # try the whole path on a real account, in an environment of its own (--scratch DIR: in a local cloud)
+[no-exit-message]
 verify-aws *args:
     @{{ ralph }} verify-aws "$@"
 
 # build dist/ralph-lambda.zip, the functions' code
+[no-exit-message]
 build-lambdas:
     @{{ ralph }} build-lambdas
 
@@ -53,6 +58,7 @@ build-worker *args:
     docker/build.sh "$@"
 
 # push the worker image to where output `worker_image` says
+[no-exit-message]
 push-worker *args:
     @RALPH="{{ ralph }}" docker/push.sh "$@"
 
@@ -62,12 +68,13 @@ build-viewer:
 
 # name what is missing or too old, with how to get it; "terraform 1.7 1.8" is Terraform 1.7 or OpenTofu 1.8
 [private]
+[no-exit-message]
 need +programs:
     #!/usr/bin/env sh
     missing=0
     for program in "$@"; do
         case $program in
-            terraform\ *) cli/tools/terraform.sh ${program#* } >/dev/null || missing=1
+            terraform*) cli/tools/terraform.sh ${program#terraform} >/dev/null || missing=1
                 continue ;;
         esac
         command -v "$program" >/dev/null && continue
@@ -83,6 +90,7 @@ need +programs:
     exit $missing
 
 # run the whole path once here and compare what was written with what was shown (--release: as shipped)
+[no-exit-message]
 demo *args: (need "cargo" "git" "python3" "terraform 1.6")
     #!/usr/bin/env sh
     set -eu
@@ -91,6 +99,7 @@ demo *args: (need "cargo" "git" "python3" "terraform 1.6")
     exec "{{ cargo_target }}/debug/ralph" demo "$@"
 
 # run the local cloud with the viewer until Ctrl-C
+[no-exit-message]
 local *args: (need "cargo" "git" "python3" "terraform 1.6" "npm")
     @{{ ralph }} local "$@"
 
@@ -134,7 +143,7 @@ deploy-policy environment="dev" policy="network":
     cat "$file"
 
 # run every command of docs/first-day.md, in an empty account of the local cloud
-test-first-day: (need "cargo" "git" "python3" "terraform")
+test-first-day: (need "cargo" "git" "python3" "terraform 1.6")
     #!/usr/bin/env sh
     set -eu
     RALPH_TEST_AWS=$(python3 cli/tools/install.py .tools/venv-aws <cli/tools/aws.txt)
