@@ -64,6 +64,7 @@ Examples:
 pub const DESTROY: &str = "\
 Examples:
   ralph destroy
+  ralph destroy dev --stop        ends what runs first
   ralph destroy dev -- -auto-approve";
 
 pub const KEYS: &str = "\

@@ -24,8 +24,8 @@ pub use workstream::{LogsArgs, PsArgs, RunArgs, StopArgs};
 /// work is complete. It runs as a task on Fargate Spot in your own AWS account, or in a local cloud on
 /// this machine, which needs no account.
 ///
-/// While nothing runs, an environment on AWS costs less than 2 dollars a month (`ralph cost`). What a
-/// workstream costs is what the model costs, and `--max-cost-usd` limits it.
+/// While nothing runs, an environment on AWS costs less than 2 dollars a month (`ralph cost`). A
+/// workstream costs little more than the model that it uses, which `--max-cost-usd` limits.
 #[derive(Debug, Parser)]
 #[command(name = "ralph", version, about, max_term_width = 100, after_help = BEGIN)]
 pub struct Args {
@@ -36,10 +36,10 @@ pub struct Args {
 /// Where to begin. In a checkout, a recipe runs `ralph`.
 const BEGIN: &str = "\
 Where to begin, without an AWS account:
-  ralph demo                            the whole path once, with a scripted agent, for nothing
-  ralph local                           a local cloud with the page; then, in another terminal:
-  ralph run demo https://… --local      a workstream in it
-  ralph logs demo -f --local            its lines
+  ralph demo                    the whole path once, with a scripted agent, for nothing
+  ralph local                   a local cloud with the page; then, in another terminal:
+  ralph run docs file://$HOME/src/mine --prompt-file README.md --local --scripted
+  ralph logs docs -f --local    its lines
 
 In a checkout, write `./justw ralph` for `ralph`.";
 
@@ -395,7 +395,8 @@ pub struct EnvironmentArgs {
     /// The environment: a folder of terraform/envs
     #[arg(default_value = "dev")]
     pub environment: String,
-    /// Handed on to tofu or terraform: everything from the first word that is not an option of ralph's
+    /// Handed on to tofu or terraform: everything behind `--`, or behind the environment from the first
+    /// word on that `ralph` does not know
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub rest: Vec<String>,
 }
