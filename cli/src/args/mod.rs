@@ -13,7 +13,10 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ralph_protocol::ids::Workstream;
 
-use crate::target::{DEFAULT_ENVIRONMENT, TargetArgs};
+use crate::{
+    target::{DEFAULT_ENVIRONMENT, TargetArgs},
+    tools::invocation::quoted,
+};
 
 pub use completions::script as completions;
 pub use workstream::{LogsArgs, PsArgs, RunArgs, StopArgs};
@@ -119,7 +122,7 @@ pub struct TerraformArgs {
 impl Command {
     /// How another command names the same target, with a space before it; empty where there is none.
     pub fn target(&self) -> String {
-        let folder = |scratch: &Path| format!(" --scratch {}", scratch.display());
+        let folder = |scratch: &Path| format!(" --scratch {}", quoted(scratch));
         match self {
             Self::Run(RunArgs { target, .. })
             | Self::Logs(LogsArgs { target, .. })
@@ -236,7 +239,7 @@ pub struct LocalArgs {
     pub stop: bool,
     /// Start an account with nothing in it, to rehearse a deployment: `just apply` and what follows
     /// work in it, with a scripted agent that costs nothing
-    #[arg(long, conflicts_with_all = ["no_viewer", "viewer_port", "release", "fresh", "management_base", "workstreams"])]
+    #[arg(long, conflicts_with_all = ["no_viewer", "viewer_port", "release", "fresh", "workstreams"])]
     pub empty: bool,
     /// Do not build or serve the page
     #[arg(long)]
@@ -252,7 +255,7 @@ pub struct LocalArgs {
     pub containers: bool,
     /// Where the functions post to, when it is not the local cloud itself; tests put a gateway there
     /// that injects faults
-    #[arg(long, value_name = "URL", hide = true)]
+    #[arg(long, value_name = "URL", hide = true, conflicts_with = "empty")]
     pub management_base: Option<String>,
     /// Workstreams the page shows; it gets tokens for no other
     #[arg(long = "workstream", default_values = ["demo"])]

@@ -1,10 +1,12 @@
 //! What an SDK error says to a person.
 
-use std::{error::Error, iter::successors};
+use std::{borrow::Cow, error::Error, iter::successors};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::tools::invocation::{is_local, start_local};
 
 const SIGN_IN: &str = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `aws sso login` or `aws login` signs a profile in";
 const SIGN_IN_AGAIN: &str = "sign in again with `aws sso login` or `aws login`, or set new keys; `aws sts get-caller-identity` shows whether they are accepted";
@@ -21,7 +23,7 @@ where
     let (said, hint) = match (error.code(), error.message()) {
         (Some(code), message) => {
             let message = message.map(|message| format!("{message} ")).unwrap_or_default();
-            (format!("{message}({code})"), hint_of_code(code))
+            (format!("{message}({code})"), hint_of_code(code).map(Cow::from))
         }
         (None, _) => unanswered(error),
     };
@@ -48,21 +50,32 @@ fn hint_of_code(code: &str) -> Option<&'static str> {
 }
 
 /// A request that no service has answered.
-fn unanswered(error: &(dyn Error + 'static)) -> (String, Option<&'static str>) {
+fn unanswered(error: &(dyn Error + 'static)) -> (String, Option<Cow<'static, str>>) {
     let chain: Vec<_> = successors(Some(error), |&error| error.source()).collect();
     let credentials = chain.iter().position(|cause| cause.is::<CredentialsError>());
     if let Some(at) = credentials {
         let none =
             matches!(chain[at].downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_)));
         return match none {
-            true => (no_credentials(), Some(SIGN_IN)),
-            false => (text(&chain[at..]), Some(SIGN_IN_AGAIN)),
+            true => (no_credentials(), Some(SIGN_IN.into())),
+            false => (text(&chain[at..]), Some(SIGN_IN_AGAIN.into())),
         };
     }
     let connection = chain.iter().position(|cause| cause.is::<ConnectorError>());
     match connection {
-        Some(at) => (text(&chain[at + 1..]), Some(NETWORK)),
+        Some(at) => (text(&chain[at + 1..]), Some(of_connection())),
         None => (text(&chain), None),
+    }
+}
+
+fn of_connection() -> Cow<'static, str> {
+    let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
+    match (is_local(), endpoint.as_str()) {
+        (true, _) => {
+            format!("has the local cloud ended? `{}` starts it again", start_local()).into()
+        }
+        (false, "") => NETWORK.into(),
+        (false, url) => format!("AWS_ENDPOINT_URL names {url}; does anything answer there?").into(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use ralph_protocol::ids::Workstream;
 
-use crate::{build, project::Project};
+use crate::{build, project::Project, tools::invocation::quoted};
 
 /// Stands for every workstream that has no file of its own. No workstream has this name.
 const EVERY: &str = "*";
@@ -57,11 +57,6 @@ pub async fn scripted(project: &Project) -> Result<String> {
     let programs = build::programs(project).await?;
     let scenario = project.root().join("worker/scenarios/demo.json");
     Ok(format!("{} --scenario {}", quoted(&programs.agent), quoted(&scenario)))
-}
-
-/// A path as one word of a command line.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

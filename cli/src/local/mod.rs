@@ -29,7 +29,7 @@ use crate::{
     target::{AccessKey, Target, default_scratch},
     token::Minter,
     tools::{
-        invocation::{just, ralph, ralph_there},
+        invocation::{just, quoted, ralph, ralph_there},
         python::{self, LOCAL_CLOUD},
         steps::{crates, print, say, step, step_with_log},
     },
@@ -255,7 +255,7 @@ async fn set_secrets(aws: &Aws, target: &Target, anthropic_keys: &str) -> Result
 fn interrupted_twice(scratch: &Path) -> anyhow::Error {
     anyhow!(
         "interrupted while it stopped\nhint: `{}` waits for what is left",
-        ralph(&format!("local --stop --scratch {}", scratch.display()))
+        ralph(&format!("local --stop --scratch {}", quoted(scratch)))
     )
 }
 
@@ -333,9 +333,9 @@ async fn serve(
     print(&format!("cloud   {}", local.target.endpoint.as_deref().unwrap_or_default()));
     let what = if options.no_viewer { "tokens" } else { "viewer" };
     print(&format!("{what}  {}", server.link()));
-    let joined = format!("demo --join {}", local.scratch().display());
+    let joined = format!("demo --join {}", quoted(local.scratch()));
     print(&format!("try     {}", just(&joined)));
-    print(&format!("run     {}", ralph_there("run demo https://…")));
+    print(&format!("run     {}", ralph_there("run demo file:///… --scripted")));
     print("ready; Ctrl-C ends it");
     tokio::select! {
         result = server.run() => result,

@@ -9,7 +9,10 @@ use anyhow::Result;
 use ralph_protocol::names::variable;
 
 use super::{Interrupt, Local, agents, cloud::Cloud};
-use crate::{project::Project, tools::steps::print};
+use crate::{
+    project::Project,
+    tools::{invocation::quoted, steps::print},
+};
 
 const FILE: &str = "account.sh";
 
@@ -46,7 +49,7 @@ fn terraform(name: &str, value: String) -> (String, String) {
 pub async fn wait(local: &mut Local, interrupt: &mut Interrupt) -> Result<()> {
     let endpoint = local.target.endpoint.clone().unwrap_or_default();
     print(&format!("cloud   {endpoint}, an account with nothing in it"));
-    print(&format!("use it  . {}", local.scratch().join(FILE).display()));
+    print(&format!("use it  . {}", quoted(&local.scratch().join(FILE))));
     print("ready; Ctrl-C ends it");
     tokio::select! {
         error = local.failed() => Err(error),

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::tools::{
-    invocation::ralph,
+    invocation::{quoted, ralph},
     steps::{print, step},
     supervise::{self, announce_in, still_running},
 };
@@ -58,7 +58,7 @@ impl Scratch {
                     .await
                     .map(|pid| format!(", process {pid}"))
                     .unwrap_or_default(),
-                ralph(&format!("local --stop --scratch {}", folder.display()))
+                ralph(&format!("local --stop --scratch {}", quoted(&folder)))
             ),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use ralph_protocol::{
     ids::Workstream,
@@ -20,7 +20,10 @@ use serde_json::Value;
 
 use crate::{
     project::Project,
-    tools::{hex, invocation::just},
+    tools::{
+        hex,
+        invocation::{quoted, start_local},
+    },
 };
 
 /// How a target is named on the command line.
@@ -96,7 +99,7 @@ impl TargetArgs {
     /// How another command names the same target.
     pub fn words(&self) -> String {
         let mut words = match &self.scratch {
-            Some(scratch) => format!(" --scratch {}", scratch.display()),
+            Some(scratch) => format!(" --scratch {}", quoted(scratch)),
             None if self.local => " --local".to_owned(),
             None if self.env == DEFAULT_ENVIRONMENT => String::new(),
             None => format!(" --env {}", self.env),
@@ -105,7 +108,7 @@ impl TargetArgs {
             words += &format!(" --region {region}");
         }
         if let Some(file) = &self.outputs {
-            words += &format!(" --outputs {}", file.display());
+            words += &format!(" --outputs {}", quoted(file));
         }
         words
     }
@@ -126,13 +129,15 @@ impl Target {
     /// What a running local cloud wrote about itself.
     pub fn read(scratch: &Path) -> Result<Self> {
         let file = scratch.join(FILE);
-        let text = std::fs::read_to_string(&file).with_context(|| {
-            format!(
+        if !file.exists() {
+            bail!(
                 "no local cloud runs in {}\nhint: start one with `{}`",
                 scratch.display(),
-                just("local")
-            )
-        })?;
+                start_local()
+            );
+        }
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
         let target: Self = serde_json::from_str(&text)
             .with_context(|| format!("{} is damaged", file.display()))?;
         target.expect_answer()?;
@@ -146,7 +151,7 @@ impl Target {
         TcpStream::connect(address).map(drop).with_context(|| {
             format!(
                 "the local cloud at {endpoint} does not answer\nhint: start it again with `{}`",
-                just("local")
+                start_local()
             )
         })
     }

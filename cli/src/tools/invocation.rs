@@ -1,9 +1,12 @@
 //! How a person runs the project's commands, so that a hint can be copied as it stands.
 
-use std::{env, sync::OnceLock};
+use std::{env, path::Path, sync::OnceLock};
 
 /// What names the target of this command line, with a space before it: ` --local`.
 static TARGET: OnceLock<String> = OnceLock::new();
+
+/// How it begins for a local cloud with a scratch folder of its own.
+const SCRATCH: &str = " --scratch ";
 
 /// The program that runs recipes; `justw` and the justfile say it.
 const JUST: &str = "RALPH_JUST";
@@ -38,11 +41,27 @@ pub fn ralph_there(words: &str) -> String {
     ralph(words) + TARGET.get().map(String::as_str).unwrap_or_default()
 }
 
+/// Whether this command line names a local cloud.
+pub fn is_local() -> bool {
+    TARGET.get().is_some_and(|target| target.starts_with(" --local") || target.starts_with(SCRATCH))
+}
+
+/// The recipe that starts the local cloud that this command line names.
+pub fn start_local() -> String {
+    let target = TARGET.get().filter(|target| target.starts_with(SCRATCH));
+    just(&format!("local{}", target.map(String::as_str).unwrap_or_default()))
+}
+
+/// A path as one word of a command line.
+pub fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
+}
+
 /// `ralph` as it was run: by a recipe, or by this name.
 fn program(just: Option<&str>, own: Option<&str>) -> String {
     match (just, own) {
         (Some(just), _) => format!("{just} ralph"),
-        (None, Some(own)) => shell_words::quote(own).into_owned(),
+        (None, Some(own)) => quoted(Path::new(own)),
         (None, None) => "ralph".to_owned(),
     }
 }

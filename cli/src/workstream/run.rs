@@ -63,15 +63,16 @@ fn check_form(order: &Order, files: bool) -> Result<()> {
 /// before its first iteration. An operator need not read a value: who may not read the token leaves the
 /// comparison to the worker.
 async fn check_secrets(target: &Target, secrets: &Secrets, order: &Order) -> Result<()> {
-    for (name, hint) in [
-        (SecretName::AnthropicKeys, "`ralph keys set anthropic-keys < anthropic-keys.json`"),
-        (
-            SecretName::GitToken,
-            "`ralph keys set git-token < git-token.json`, with {} in it for public repositories",
-        ),
+    for (name, more) in [
+        (SecretName::AnthropicKeys, ""),
+        (SecretName::GitToken, ", with {} in it for public repositories"),
     ] {
         if secrets.about(target.secret_arn(name)?).await?.version.is_none() {
-            bail!("the secret {} has no value: no task can start\nhint: {hint}", name.as_str());
+            let name = name.as_str();
+            bail!(
+                "the secret {name} has no value: no task can start\nhint: `{} < {name}.json`{more}",
+                ralph_there(&format!("keys set {name}"))
+            );
         }
     }
     let token = secrets.get_if_allowed(target.secret_arn(SecretName::GitToken)?).await?;

@@ -79,9 +79,10 @@ fn a_second_local_cloud_in_the_same_folder_is_refused() {
 
 #[test]
 fn a_target_that_does_not_run_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::Builder::new().prefix("a folder").tempdir().expect("a folder");
     let output = ralph(&["token", "docs", "--scratch"]).arg(folder.path()).output().expect("runs");
-    assert!(stderr(&output).contains("hint: start one with `just local`"), "{}", stderr(&output));
+    let hint = format!("hint: start one with `just local --scratch '{}'`", folder.path().display());
+    assert!(stderr(&output).contains(&hint), "{}", stderr(&output));
 }
 
 #[test]

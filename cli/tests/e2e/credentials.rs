@@ -215,9 +215,14 @@ fn a_network_that_does_not_answer_is_named_with_a_hint() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", closed.local_addr().expect("an address"));
     drop(closed);
-    let mut command = account().ralph(home.path(), home.path(), &["ps", "--region", REGION]);
-    let output = command.envs(keys).env("AWS_ENDPOINT_URL", endpoint).output().expect("runs");
-    let text = stderr(&output);
-    assert!(text.contains("onnect") && text.contains("\nhint: check the network"), "{text}");
-    assert!(!text.contains("dispatch failure"), "{text}");
+    let named = format!("AWS_ENDPOINT_URL names {endpoint}; does anything answer there?");
+    for (variable, hint) in
+        [("AWS_ENDPOINT_URL", &*named), ("AWS_ENDPOINT_URL_SSM", "check the network")]
+    {
+        let mut command = account().ralph(home.path(), home.path(), &["ps", "--region", REGION]);
+        command.env_remove("AWS_ENDPOINT_URL").envs(keys).env(variable, &endpoint);
+        let text = stderr(&command.output().expect("runs"));
+        assert!(text.contains("onnect") && text.contains(&format!("\nhint: {hint}")), "{text}");
+        assert!(!text.contains("dispatch failure"), "{text}");
+    }
 }

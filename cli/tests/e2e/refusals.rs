@@ -158,14 +158,36 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
     }
 }
 
+#[test]
+fn a_local_cloud_that_ends_while_it_is_asked_is_named_with_how_to_start_it() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let scratch = scratch(&format!("http://{address}"));
+    // It answers when `ralph` looks whether it is there, and never again.
+    let cloud = std::thread::spawn(move || drop(listener.accept()));
+    let output =
+        ralph(&["keys", "list", "--scratch"]).arg(scratch.path()).output().expect("ralph runs");
+    cloud.join().expect("a connection");
+    let hint = format!(
+        "hint: has the local cloud ended? `just local --scratch {}` starts it again",
+        scratch.path().display()
+    );
+    assert!(stderr(&output).contains(&hint), "{}", stderr(&output));
+}
+
 /// An environment of which only one thing is known: its secrets have no values.
 fn without_values() -> tempfile::TempDir {
     let fake = FakeAws::start();
     fake.answer("secretsmanager.DescribeSecret", r#"{"Name":"any"}"#);
     fake.refuse("secretsmanager.GetSecretValue", 400, "ResourceNotFoundException", "no value");
+    scratch(&fake.endpoint())
+}
+
+/// The scratch folder of a local cloud that listens there.
+fn scratch(endpoint: &str) -> tempfile::TempDir {
     let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{name}");
     let description = serde_json::json!({
-        "environment": "dev", "endpoint": fake.endpoint(), "viewer": null,
+        "environment": "dev", "endpoint": endpoint, "viewer": null,
         "key": {"id": "any", "secret": "any"},
         "outputs": {
             "websocket_api_id": "api", "websocket_stage": "dev",
@@ -187,7 +209,7 @@ fn without_secret_values_nothing_is_started_and_the_way_out_is_named() {
     let cases: [(&[&str], &str); 4] = [
         (
             &["run", "docs", "https://example.com/x/y"],
-            "the secret anthropic-keys has no value: no task can start\nhint: `ralph keys set",
+            "the secret anthropic-keys has no value: no task can start\nhint: `just ralph keys set anthropic-keys --scratch ",
         ),
         (&["logs", "docs"], "hint: make one with `just ralph keys init-signing"),
         (&["view", "docs"], "hint: make one with `just ralph keys init-signing"),
