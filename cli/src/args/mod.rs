@@ -236,7 +236,7 @@ pub struct LocalArgs {
     pub stop: bool,
     /// Start an account with nothing in it, to rehearse a deployment: `just apply` and what follows
     /// work in it, with a scripted agent that costs nothing
-    #[arg(long, conflicts_with_all = ["no_viewer", "viewer_port", "release", "fresh", "management_base", "workstreams"])]
+    #[arg(long, conflicts_with_all = ["no_viewer", "viewer_port", "release", "fresh", "workstreams"])]
     pub empty: bool,
     /// Do not build or serve the page
     #[arg(long)]
@@ -252,7 +252,7 @@ pub struct LocalArgs {
     pub containers: bool,
     /// Where the functions post to, when it is not the local cloud itself; tests put a gateway there
     /// that injects faults
-    #[arg(long, value_name = "URL", hide = true)]
+    #[arg(long, value_name = "URL", hide = true, conflicts_with = "empty")]
     pub management_base: Option<String>,
     /// Workstreams the page shows; it gets tokens for no other
     #[arg(long = "workstream", default_values = ["demo"])]
