@@ -48,14 +48,16 @@ if [ "$tag" = "$name" ] || [ "$registry" = "$repository" ] || [ -z "$region" ]; 
     exit 1
 fi
 
-if found=$(aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
-    --image-ids "imageTag=$tag" --query 'imageDetails[0].imageDigest' --output text 2>&1); then
+found=$(aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
+    --image-ids "imageTag=$tag" --query 'imageDetails[0].imageDigest' --output text 2>&1) || true
+case $found in
+# The local cloud finds nothing where AWS says that there is no such image.
+*ImageNotFoundException* | None) ;;
+sha256:*)
     echo "error: $name exists already, with digest $found" >&2
     echo "hint: tags are immutable; choose a new tag in ralph.toml, then just gen and just apply" >&2
     exit 1
-fi
-case $found in
-*ImageNotFoundException*) ;;
+    ;;
 *)
     echo "error: cannot look up $name: $found" >&2
     exit 1

@@ -31,7 +31,7 @@ fn in_account(project: &FakeProject, words: &[&str], endpoint: &str, key: &str) 
     let (id, secret) = key.split_once(':').expect("a key");
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", "us-east-1");
     command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
-    command.env("AWS_EC2_METADATA_DISABLED", "true").env_remove("RALPH_JUST");
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("RALPH_JUST", "just");
     command
 }
 

@@ -213,6 +213,8 @@ fn run(place: &Place, scratch: &Path, path: &str, script: &str) -> String {
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("RALPH_BUILDER", "docker")
+        // Where the page's `mktemp` goes, too.
+        .env("TMPDIR", place.folder.join("checkout"))
         .stdin(Stdio::piped())
         .stdout(file.try_clone().expect("a file"))
         .stderr(file)

@@ -74,8 +74,10 @@ impl User {
         let own = scratch.with_file_name(format!("e2e-{part}"));
         let _ = std::fs::remove_dir_all(&own);
         std::fs::create_dir_all(&own).expect("made");
-        // The first task makes it otherwise, and `ralph run --scripted` before that.
-        std::fs::create_dir_all(scratch.join("tasks")).expect("made");
+        // The first task and the first run make them otherwise, and then for this user alone.
+        for name in ["tasks", "shown"] {
+            std::fs::create_dir_all(scratch.join(name)).expect("made");
+        }
         for entry in std::fs::read_dir(scratch).expect("a folder").flatten() {
             if entry.file_name() != "cloud.json" {
                 let link = own.join(entry.file_name());
