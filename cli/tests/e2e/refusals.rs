@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::{
     cloud::{cloud, ralph, stderr, stdout},
     fake_aws::FakeAws,
+    requests::aws,
 };
 
 /// Words of the command line, the exit code, and what standard error holds.
@@ -156,6 +157,32 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
         assert!(text.contains(said), "{words:?}: {text}");
         assert!(!text.contains("secret@"), "{text}");
     }
+}
+
+/// In the local cloud, whose Secrets Manager says it as AWS does.
+#[test]
+fn a_secret_that_was_made_without_a_value_starts_nothing() {
+    let call = |action: &str, body: &serde_json::Value| {
+        let target = format!("x-amz-target: secretsmanager.{action}");
+        aws("secretsmanager", "/", &[&target, "content-type: application/x-amz-json-1.1"], body)
+    };
+    let made = call("CreateSecret", &serde_json::json!({"Name": "ralph/dev/without-a-value"}));
+    let file = cloud().scratch().join("cloud.json");
+    let text = std::fs::read_to_string(file).expect("the local cloud");
+    let mut description: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    description["outputs"]["secret_arns"]["git-token"] = made["ARN"].clone();
+    let scratch = tempfile::tempdir().expect("a folder");
+    std::fs::write(scratch.path().join("cloud.json"), description.to_string()).expect("written");
+    let output = ralph(&["run", "without-a-value", "https://example.com/x/y", "--scratch"])
+        .arg(scratch.path())
+        .output()
+        .expect("ralph runs");
+    let hint = format!(
+        "the secret git-token has no value: no task can start\nhint: `just ralph keys set git-token --scratch {} < git-token.json`, with {{}} in it for public repositories",
+        scratch.path().display()
+    );
+    assert!(stderr(&output).contains(&hint), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

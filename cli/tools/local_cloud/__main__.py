@@ -11,7 +11,7 @@ MiniStack's own variables set the rest. --network describes a network that is th
 such a folder holds, with ZIP as every function's code (snapshot.py).
 
 MiniStack (1.5.33, pinned) is changed in memory where it differs from AWS in what we rely on:
-guard.py, keys.py, roles.py and tasks.py each say what and why.
+guard.py, keys.py, roles.py, tasks.py and values.py each say what and why.
 """
 
 import argparse
@@ -28,6 +28,7 @@ import guard
 import keys
 import roles
 import tasks
+import values
 
 
 def main():
@@ -52,6 +53,7 @@ def main():
     keys.install()
     roles.install()
     tasks.install()
+    values.install()
     guard.install()
     if options.restore:
         snapshot.load(options.restore, options.code)
