@@ -54,11 +54,16 @@ fn unanswered(error: &(dyn Error + 'static)) -> (String, Option<Cow<'static, str
     let chain: Vec<_> = successors(Some(error), |&error| error.source()).collect();
     let credentials = chain.iter().position(|cause| cause.is::<CredentialsError>());
     if let Some(at) = credentials {
+        let said = text(&chain[at..]);
         let none =
             matches!(chain[at].downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_)));
-        return match none {
-            true => (no_credentials(), Some(SIGN_IN.into())),
-            false => (text(&chain[at..]), Some(SIGN_IN_AGAIN.into())),
+        return if none {
+            (no_credentials(), Some(SIGN_IN.into()))
+        } else if said.contains("IMDS") {
+            // The metadata of an EC2 instance is asked last, when nothing else gave any.
+            (format!("{}: {said}", no_credentials()), Some(SIGN_IN.into()))
+        } else {
+            (said, Some(SIGN_IN_AGAIN.into()))
         };
     }
     let connection = chain.iter().position(|cause| cause.is::<ConnectorError>());

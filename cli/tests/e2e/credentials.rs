@@ -187,6 +187,22 @@ fn what_is_wrong_with_credentials_is_said_in_the_providers_words_with_a_hint() {
 }
 
 #[test]
+fn an_instance_that_gives_no_credentials_is_asked_last_and_named() {
+    let (aws, home) = (account(), home(""));
+    let output = home.ps(
+        &aws,
+        &["--region", REGION],
+        &[
+            ("AWS_EC2_METADATA_DISABLED", "false"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &aws.endpoint()),
+        ],
+    );
+    let text = stderr(&output);
+    assert!(text.contains("there are no AWS credentials: ") && text.contains("IMDS"), "{text}");
+    assert!(text.contains("\nhint: set AWS_PROFILE"), "{text}");
+}
+
+#[test]
 fn a_refusal_of_the_service_says_which_credentials_or_permission_it_lacks() {
     let keys = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)];
     let cases = [

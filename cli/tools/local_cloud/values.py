@@ -1,6 +1,6 @@
 """A secret that was made without a value.
 
-MiniStack gives it a version all the same, so that DescribeSecret and GetSecretValue find one. On AWS it has
+MiniStack gives it a version, so that DescribeSecret and GetSecretValue find one. On AWS it has
 none until somebody puts a value.
 https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 """
