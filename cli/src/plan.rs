@@ -35,19 +35,19 @@ terraform {
 
 pub async fn plan(options: PlanArgs) -> Result<()> {
     let project = Project::find()?;
-    let name = &options.environment.environment;
-    let folder = project.environment(name)?;
+    let (name, rest) = options.environment.parts();
+    let folder = project.environment(&name)?;
     let logs = project.tools();
     if !options.offline {
         let terraform = Terraform::new(folder)?;
         step("init", terraform.init(&logs.join("init.log"))).await?;
-        expect_state(&project, &terraform, name).await?;
-        return terraform.shown(&["plan"], &options.environment.rest).await;
+        expect_state(&project, &terraform, &name).await?;
+        return terraform.shown(&["plan"], &rest).await;
     }
     let scratch = tempfile::tempdir()?;
-    let terraform = offline(&project, name, scratch.path())?;
+    let terraform = offline(&project, &name, scratch.path())?;
     step("init", terraform.init(&logs.join("init.log"))).await?;
-    terraform.shown(&["plan", "-refresh=false", "-lock=false"], &options.environment.rest).await
+    terraform.shown(&["plan", "-refresh=false", "-lock=false"], &rest).await
 }
 
 /// An environment in a scratch copy, with fake credentials.
@@ -75,7 +75,7 @@ pub async fn offline_json(project: &Project, name: &str) -> Result<Value> {
 }
 
 pub async fn apply(options: EnvironmentArgs) -> Result<()> {
-    let EnvironmentArgs { environment, rest } = options;
+    let (environment, rest) = options.parts();
     let (project, terraform) = deployed(&environment)?;
     let description = Description::read(&project, &environment)?;
     let aws = Aws::in_region(&description.region).await;
@@ -92,7 +92,8 @@ pub async fn apply(options: EnvironmentArgs) -> Result<()> {
 }
 
 pub async fn destroy(options: DestroyArgs) -> Result<()> {
-    let DestroyArgs { stop, environment: EnvironmentArgs { environment, rest } } = options;
+    let DestroyArgs { stop, environment } = options;
+    let (environment, rest) = environment.parts();
     let (project, terraform) = deployed(&environment)?;
     step("init", terraform.init(&project.tools().join("init.log"))).await?;
     expect_state(&project, &terraform, &environment).await?;

@@ -396,12 +396,25 @@ pub struct PlanArgs {
 #[derive(Debug, ClapArgs)]
 pub struct EnvironmentArgs {
     /// The environment: a folder of terraform/envs
-    #[arg(default_value = "dev")]
+    #[arg(default_value = DEFAULT_ENVIRONMENT)]
     pub environment: String,
     /// Handed on to tofu or terraform: everything behind `--`, or behind the environment from the first
     /// word on that `ralph` does not know
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub rest: Vec<String>,
+}
+
+impl EnvironmentArgs {
+    /// The environment, and what goes to tofu or terraform. What begins with `-` stands behind a `--`
+    /// before which no environment was named.
+    pub fn parts(self) -> (String, Vec<String>) {
+        let Self { environment, mut rest } = self;
+        if !environment.starts_with('-') {
+            return (environment, rest);
+        }
+        rest.insert(0, environment);
+        (DEFAULT_ENVIRONMENT.to_owned(), rest)
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -411,4 +424,29 @@ pub struct DestroyArgs {
     pub stop: bool,
     #[command(flatten)]
     pub environment: EnvironmentArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ralph_does_not_know_goes_to_terraform() {
+        type Case = (&'static [&'static str], bool, &'static str, &'static [&'static str]);
+        let cases: [Case; 6] = [
+            (&["destroy"], false, "dev", &[]),
+            (&["destroy", "prod", "--stop"], true, "prod", &[]),
+            (&["destroy", "--stop", "prod", "-no-color"], true, "prod", &["-no-color"]),
+            (&["destroy", "prod", "--stop", "-a", "-b"], true, "prod", &["-a", "-b"]),
+            (&["destroy", "prod", "--", "-a", "--stop"], false, "prod", &["-a", "--stop"]),
+            (&["destroy", "--stop", "--", "-a", "-b"], true, "dev", &["-a", "-b"]),
+        ];
+        for (words, stops, environment, rest) in cases {
+            let args = Args::try_parse_from([&["ralph"], words].concat()).unwrap();
+            let Command::Destroy(destroy) = args.command else { panic!("another command") };
+            let parts = destroy.environment.parts();
+            assert_eq!((destroy.stop, parts.0.as_str()), (stops, environment), "{words:?}");
+            assert_eq!(parts.1, rest, "{words:?}");
+        }
+    }
 }
