@@ -54,7 +54,8 @@ impl Account {
         let mut description = Description::read(project, DEFAULT_ENVIRONMENT)?;
         // As `configuration` writes it.
         description.create_service_linked_role = false;
-        Aws::in_region(&description.region).await.account().await?;
+        preparation::expect_account(&Aws::in_region(&description.region).await, &description)
+            .await?;
         let Some(repo) = options.repo.clone() else {
             bail!(
                 "--repo is missing\nhint: an https repository with a README.md that the run may push a branch to"

@@ -139,6 +139,39 @@ fn an_apply_looks_first_at_what_the_account_has() {
 }
 
 #[test]
+fn an_apply_with_no_credentials_or_those_of_another_account_is_one_error_and_makes_nothing() {
+    let foreign = "[env.dev]\naccount_id = \"999999999999\"\n";
+    for (text, key, said) in [
+        (
+            "[env.dev]\n",
+            None,
+            "error: the account cannot be looked up: there are no AWS credentials\nhint: set AWS_PROFILE",
+        ),
+        (
+            foreign,
+            Some("any:any"),
+            "error: these are credentials of account 123456789012, but ralph.toml names 999999999999 (account_id)\nhint: AWS_PROFILE",
+        ),
+    ] {
+        let project = FakeProject::new(&[("tofu", TERRAFORM)]);
+        std::fs::write(project.path("ralph.toml"), text).expect("written");
+        let account = account(Some(false), 10);
+        let words = ["apply", "dev", "-auto-approve"];
+        let mut command = in_account(&project, &words, &account.endpoint(), key.unwrap_or(":"));
+        if key.is_none() {
+            command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+            command.env("HOME", project.path(""));
+        }
+        let output = command.output().expect("runs");
+        let all = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{all}");
+        assert!(all.starts_with(said), "{all}");
+        assert_eq!((all.lines().count(), calls(&project)), (2, Vec::new()), "{all}");
+        assert!(account.asked().iter().all(|asked| asked.what == "sts.GetCallerIdentity"));
+    }
+}
+
+#[test]
 fn an_apply_that_comes_too_early_for_ecss_role_is_tried_once_more() {
     let refusal =
         "Error: updating ECS Cluster: Unable to assume the service linked role. Please verify";

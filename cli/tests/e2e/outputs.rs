@@ -279,6 +279,8 @@ fn terraform_is_not_let_loose_on_an_environment_whose_state_is_elsewhere() {
             let text = stderr(&output);
             let refused = text.contains("dev is deployed, as the parameter /ralph/dev/outputs in us-east-1 shows, but its state is elsewhere");
             assert_eq!(refused, !begins, "{command} {state}: {text}");
+            let role = aws.asked().iter().any(|asked| asked.what.starts_with("iam."));
+            assert_eq!(role, begins && command == "apply", "{command} {state}: {text}");
             let called = std::fs::read_to_string(project.path("calls")).unwrap_or_default();
             assert_eq!(called == format!("{command}\n"), begins, "{command} {state}: {text}");
         }
