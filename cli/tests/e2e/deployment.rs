@@ -323,6 +323,39 @@ fn an_environment_in_use_is_destroyed_only_after_everything_is_stopped() {
 }
 
 #[test]
+fn who_deploys_may_look_at_everything_that_ralph_looks_at() {
+    let project = FakeProject::new(&[(
+        "tofu",
+        &format!("case \"$2\" in show) cat state.json ;; *) {TERRAFORM} ;; esac"),
+    )]);
+    let text = "[env.dev.websocket]\npush_logs_concurrency = 1\n";
+    std::fs::write(project.path("ralph.toml"), text).expect("written");
+    let known = ["state_machine_arn", "cluster", "connections_table"]
+        .map(|name| (name.to_owned(), json!({"value": cloud().output(name)})));
+    let known = Value::Object(known.into_iter().collect()).to_string();
+    std::fs::write(project.path("outputs.json"), known).expect("written");
+    let run = |state: &str, word: &str| {
+        std::fs::write(project.path("state.json"), state).expect("written");
+        let (words, key) = ([word, "dev", "-auto-approve"], &cloud().deployer().key);
+        let output = in_account(&project, &words, cloud().endpoint(), key).output().expect("runs");
+        let said = stderr(&output);
+        assert!(!said.contains("not authorized") && !said.contains("note: ECS"), "{said}");
+        assert!(!said.contains("note: Lambda"), "{said}");
+        (output.status.success(), said)
+    };
+    // The parameter.
+    let (_, said) = run(r#"{"format_version":"1.0"}"#, "apply");
+    assert!(said.contains("its state is elsewhere"), "{said}");
+    // ECS's role, Lambda's limit, and what a function has reserved.
+    let full = r#"{"values":{"root_module":{}}}"#;
+    let (good, said) = run(full, "apply");
+    assert!(good && calls(&project) == ["apply -auto-approve"], "{said}");
+    // Executions and tasks: other tests may have some.
+    let (good, said) = run(full, "destroy");
+    assert!(good || said.contains("dev is in use, by these "), "{said}");
+}
+
+#[test]
 fn what_was_never_applied_can_be_destroyed_without_an_account() {
     let project = FakeProject::new(&[("tofu", TERRAFORM)]);
     std::fs::write(project.path("outputs.json"), "{}").expect("written");

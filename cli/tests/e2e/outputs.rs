@@ -160,7 +160,7 @@ fn outputs_that_name_anything_of_somebody_else_are_refused() {
             assert!(asked.iter().all(|asked| !asked.what.contains("secret")), "{asked:?}");
         }
     }
-    // All of it is in another region than the parameter.
+    // The parameter is in one region, and all that it names in another.
     let aws = FakeAws::with(&outputs(ACCOUNT, "eu-west-1"));
     let text = said(&aws, &["token", "docs", "--region", REGION]);
     assert!(text.contains("not in account 123456789012 and region us-east-1"), "{text}");
