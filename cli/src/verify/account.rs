@@ -184,6 +184,10 @@ impl Account {
     }
 
     async fn remove(&self) -> Result<()> {
+        // What failed before the apply has made nothing, and may lack the init that a destroy needs.
+        if self.terraform.is_empty().await.unwrap_or(false) {
+            return Ok(());
+        }
         let target = self.target().await?;
         let aws = Aws::in_region(&self.description.region).await;
         let stopped = everything(&aws, &target, "`ralph verify-aws`");

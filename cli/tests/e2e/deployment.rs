@@ -366,6 +366,37 @@ fn what_was_never_applied_can_be_destroyed_without_an_account() {
 }
 
 #[test]
+fn a_verification_that_fails_shows_its_error_its_table_and_what_its_destroy_said() {
+    let destroy =
+        "error: not everything is removed, and what is left costs money: `tofu destroy` failed";
+    // What builds the functions cannot be installed. The state, and whether something has to be removed.
+    let python = FakePython::new().module("venv", "raise SystemExit('ensurepip is missing')");
+    for (state, removes) in
+        [(r#"{"format_version":"1.0"}"#, false), (r#"{"values":{"root_module":{}}}"#, true)]
+    {
+        let tofu = format!(
+            "case \"$2\" in show) echo '{state}' ;; output) echo '{{}}' ;; destroy) exit 1 ;; esac"
+        );
+        let project =
+            FakeProject::new(&[("tofu", &tofu), ("cargo", ":"), ("docker", ":"), ("aws", ":")]);
+        std::fs::write(project.path("token.json"), "{}").expect("written");
+        let words =
+            ["verify-aws", "--repo", "https://example.com/x", "--git-token-file", "token.json"];
+        let account = account(Some(true), 1000);
+        account.answer("AmazonEC2ContainerServiceV20141113.ListTasks", r#"{"taskArns":[]}"#);
+        let mut command = in_account(&project, &words, &account.endpoint(), "any:any");
+        let output = command.arg("--yes").env("PYTHONPATH", python.path()).output().expect("runs");
+        let (said, table) = (stderr(&output), stdout(&output));
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(table.starts_with("| what | on AWS it should |"), "{table}{said}");
+        let (_, after) = said.split_once("ensurepip is missing").expect("what went wrong first");
+        assert_eq!(after.contains(destroy), removes, "{said}");
+        let again = said.contains("hint: again with `tofu -chdir=");
+        assert_eq!((again, said.contains("in the account stay")), (removes, !removes), "{said}");
+    }
+}
+
+#[test]
 fn every_recipe_hands_its_words_to_ralph_as_they_are() {
     for recipe in ["apply", "destroy"] {
         let recipes = std::fs::read_to_string(crate::cloud::root().join("justfile")).expect("it");
