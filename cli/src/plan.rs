@@ -79,9 +79,11 @@ pub async fn apply(options: EnvironmentArgs) -> Result<()> {
     let (project, terraform) = deployed(&environment)?;
     let description = Description::read(&project, &environment)?;
     let aws = Aws::in_region(&description.region).await;
-    preparation::prepare(&aws.prerequisites(), &environment, &description).await?;
+    preparation::expect_account(&aws, &description).await?;
     step("init", terraform.init(&project.tools().join("init.log"))).await?;
     expect_state(&project, &terraform, &environment).await?;
+    // Last: it may make the role, and nothing is made for an apply that is refused.
+    preparation::prepare(&aws.prerequisites(), &environment, &description).await?;
     let mut result = terraform.heard(&["apply"], &rest).await?;
     if result.as_ref().is_err_and(|said| preparation::is_about_the_role(said)) {
         preparation::pause_for_the_role().await?;

@@ -7,7 +7,7 @@ use ralph_protocol::names::{Handler, Resources};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    aws::{Concurrency, Prerequisites},
+    aws::{Aws, Concurrency, Prerequisites},
     complaint,
     project::Description,
     tools::{
@@ -55,6 +55,18 @@ impl fmt::Display for Role {
             Self::Made => "was missing and is made",
         })
     }
+}
+
+/// Expects credentials, of the account that ralph.toml names if it names one. Terraform would say so too, but
+/// only after ECS's role was made in the wrong account, or after a note for each thing that cannot be looked at.
+pub async fn expect_account(aws: &Aws, description: &Description) -> Result<()> {
+    let account = aws.account().await?;
+    if let Some(own) = description.account_id.as_ref().filter(|own| **own != account) {
+        bail!(
+            "these are credentials of account {account}, but ralph.toml names {own} (account_id)\nhint: AWS_PROFILE chooses other credentials"
+        );
+    }
+    Ok(())
 }
 
 /// Makes sure that ECS's role is there: otherwise ECS makes it during the apply, and may be asked for what

@@ -4,7 +4,7 @@
 //! tokens, keys and passwords.
 
 use anyhow::{Result, bail};
-use ralph_protocol::names::{Resources, output};
+use ralph_protocol::names::{Resources, SecretName, output};
 use serde_json::Value;
 
 use super::Target;
@@ -13,11 +13,19 @@ use super::Target;
 /// <https://docs.aws.amazon.com/general/latest/gr/apigateway.html>
 const SUFFIXES: [&str; 3] = ["amazonaws.com", "amazonaws.com.cn", "amazonaws.eu"];
 
+const LOOK: &str = "hint: somebody has changed the outputs: look before you go on";
+
 impl Target {
-    /// Expects every output to be of this environment, of one account and of one region.
+    /// Expects every output to be of this environment, of one account and of one region. What
+    /// follows from the environment's name must be just that: the rest of the account may be somebody
+    /// else's.
     pub(super) fn check(&self, account: &str, region: &str) -> Result<()> {
-        let machine = self.text(output::STATE_MACHINE_ARN)?;
-        let own = Resources::new(&self.environment).state_machine();
+        for (name, value) in &self.outputs {
+            check_printable(name, name)?;
+            texts(value, &mut |text| check_printable(name, text))?;
+        }
+        let names = Resources::new(&self.environment);
+        let (machine, own) = (self.text(output::STATE_MACHINE_ARN)?, names.state_machine());
         let found = machine.rsplit(':').next().unwrap_or_default();
         if found != own {
             bail!(
@@ -26,21 +34,46 @@ impl Target {
             );
         }
         for (name, value) in &self.outputs {
-            arns(value, &mut |arn| check_arn(name, arn, account, region))?;
+            texts(value, &mut |text| match text.starts_with("arn:") {
+                true => check_arn(name, text, account, region),
+                false => Ok(()),
+            })?;
+        }
+        for (name, own) in [
+            (output::CLUSTER, names.cluster()),
+            (output::CONNECTIONS_TABLE, names.table()),
+            (output::LOG_GROUP, names.log_group()),
+            (output::WEBSOCKET_STAGE, self.environment.clone()),
+        ] {
+            let found = self.text(name)?;
+            if found != own {
+                bail!("output `{name}` is `{found}`, not `{own}`\n{LOOK}");
+            }
+        }
+        for secret in SecretName::ALL {
+            check_secret(self.secret_arn(secret)?, &names.secret(secret))?;
         }
         check_socket(self, region)?;
-        check_registry(self.text(output::WORKER_IMAGE)?, account, region)
+        check_image(self.text(output::WORKER_IMAGE)?, account, region, &names.ecr_repository())
     }
 }
 
-/// Calls `check` with every text that is an ARN.
-fn arns(value: &Value, check: &mut impl FnMut(&str) -> Result<()>) -> Result<()> {
+/// Calls `check` with every text.
+fn texts(value: &Value, check: &mut impl FnMut(&str) -> Result<()>) -> Result<()> {
     match value {
-        Value::String(text) if text.starts_with("arn:") => check(text),
-        Value::Array(all) => all.iter().try_for_each(|value| arns(value, check)),
-        Value::Object(all) => all.values().try_for_each(|value| arns(value, check)),
+        Value::String(text) => check(text),
+        Value::Array(all) => all.iter().try_for_each(|value| texts(value, check)),
+        Value::Object(all) => all.values().try_for_each(|value| texts(value, check)),
         _ => Ok(()),
     }
+}
+
+/// A name of AWS moves no cursor and hides nothing on a terminal.
+fn check_printable(name: &str, text: &str) -> Result<()> {
+    if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        bail!("output `{}` is not plain text\n{LOOK}", name.escape_default());
+    }
+    Ok(())
 }
 
 fn check_arn(name: &str, arn: &str, account: &str, region: &str) -> Result<()> {
@@ -48,6 +81,24 @@ fn check_arn(name: &str, arn: &str, account: &str, region: &str) -> Result<()> {
     if parts.len() < 6 || parts[3] != region || parts[4] != account {
         bail!(
             "output `{name}` names `{arn}`, which is not in account {account} and region {region}\nhint: use credentials of the environment's account; if they are, somebody has changed the outputs: look before you go on"
+        );
+    }
+    Ok(())
+}
+
+/// `ralph keys set` writes to it. Secrets Manager adds six characters to a secret's name.
+fn check_secret(arn: &str, name: &str) -> Result<()> {
+    let own = arn.starts_with("arn:")
+        && arn
+            .split_once(":secret:")
+            .and_then(|(_, found)| found.strip_prefix(name)?.strip_prefix('-'))
+            .is_some_and(|random| {
+                random.len() == 6 && random.bytes().all(|b| b.is_ascii_alphanumeric())
+            });
+    if !own {
+        bail!(
+            "output `{}` names `{arn}`, which is not secret `{name}`\n{LOOK}",
+            output::SECRET_ARNS
         );
     }
     Ok(())
@@ -62,22 +113,22 @@ fn check_socket(target: &Target, region: &str) -> Result<()> {
     let expected = |suffix| url == format!("wss://{api}.execute-api.{region}.{suffix}/{stage}");
     if !plain(api) || !SUFFIXES.into_iter().any(expected) {
         bail!(
-            "output `{}` is `{url}`, which is not a socket of API Gateway in {region}\nhint: somebody has changed the outputs: look before you go on",
+            "output `{}` is `{url}`, which is not a socket of API Gateway in {region}\n{LOOK}",
             output::WEBSOCKET_URL
         );
     }
     Ok(())
 }
 
-/// `just push-worker` logs in to the registry.
-fn check_registry(image: &str, account: &str, region: &str) -> Result<()> {
-    let registry = image.split('/').next().unwrap_or_default();
-    if !SUFFIXES
-        .into_iter()
-        .any(|suffix| registry == format!("{account}.dkr.ecr.{region}.{suffix}"))
-    {
+/// `just push-worker` logs in to its registry, and pushes to its repository.
+fn check_image(image: &str, account: &str, region: &str, repository: &str) -> Result<()> {
+    let own = |suffix| {
+        let prefix = format!("{account}.dkr.ecr.{region}.{suffix}/{repository}:");
+        image.strip_prefix(&*prefix).is_some_and(|tag| !tag.contains(['/', ' ']))
+    };
+    if !SUFFIXES.into_iter().any(own) {
         bail!(
-            "output `{}` is `{image}`, which is not in the registry of account {account} in {region}\nhint: somebody has changed the outputs: look before you go on",
+            "output `{}` is `{image}`, which is not in repository `{repository}` of account {account} in {region}\n{LOOK}",
             output::WORKER_IMAGE
         );
     }

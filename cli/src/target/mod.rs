@@ -181,8 +181,17 @@ impl Target {
     /// The environment's region, as its state machine's ARN has it.
     pub fn region(&self) -> Result<&str> {
         let arn = self.text(output::STATE_MACHINE_ARN)?;
-        arn.split(':').nth(3).filter(|region| !region.is_empty()).with_context(|| {
-            format!("output `{}` is not an ARN with a region", output::STATE_MACHINE_ARN)
+        // It becomes a part of the hosts that requests go to.
+        let plain = |region: &&str| {
+            let label =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            !region.is_empty() && region.bytes().all(label)
+        };
+        arn.split(':').nth(3).filter(plain).with_context(|| {
+            format!(
+                "output `{}` is not an ARN with a region\nhint: look at where the outputs come from before you go on",
+                output::STATE_MACHINE_ARN
+            )
         })
     }
 

@@ -28,11 +28,12 @@ pub(super) async fn resolve(args: &TargetArgs) -> Result<Target> {
         viewer: None,
         outputs,
     };
-    let target = match &args.outputs {
-        Some(file) => target(read(file)?),
-        None => target(look_up(args).await?),
+    let (outputs, place) = match &args.outputs {
+        Some(file) => (read(file)?, None),
+        None => look_up(args).await?,
     };
-    let region = target.region()?.to_owned();
+    let target = target(outputs);
+    let region = place.map_or_else(|| target.region().map(str::to_owned), Ok)?;
     let account = Aws::connect(&target).await?.account().await?;
     target.check(&account, &region)?;
     Ok(target)
@@ -60,7 +61,8 @@ fn parse(text: &str) -> Result<Outputs> {
     Ok(all.into_iter().map(|(name, output)| (name, plain(output))).collect())
 }
 
-async fn look_up(args: &TargetArgs) -> Result<Outputs> {
+/// The outputs, and the region that the parameter with them is in: what it names is there, too.
+async fn look_up(args: &TargetArgs) -> Result<(Outputs, Option<String>)> {
     let name = Resources::new(&args.env).outputs_parameter();
     // Whoever names a region means what is there, whatever this checkout says.
     let checkout = match args.region {
@@ -83,7 +85,9 @@ async fn look_up(args: &TargetArgs) -> Result<Outputs> {
     })?;
     let checkout = match (found, checkout) {
         (Parameter::Value(text), _) => {
-            return parse(&text).with_context(|| format!("parameter {name} is not JSON"));
+            let outputs = parse(&text);
+            let outputs = outputs.with_context(|| format!("parameter {name} is not JSON"))?;
+            return Ok((outputs, Some(region)));
         }
         (Parameter::Denied(error), None) => return Err(error),
         (Parameter::Missing, None) => {
@@ -101,7 +105,7 @@ async fn look_up(args: &TargetArgs) -> Result<Outputs> {
     let (checkout, denied) = checkout;
     let outputs = checkout.outputs().await;
     match (outputs, denied) {
-        (Ok(outputs), _) if outputs.contains_key(output::WEBSOCKET_URL) => Ok(outputs),
+        (Ok(outputs), _) if outputs.contains_key(output::WEBSOCKET_URL) => Ok((outputs, None)),
         (_, Some(denied)) => Err(denied),
         (Ok(_), None) => {
             let account = aws.account().await?;

@@ -54,7 +54,8 @@ impl Account {
         let mut description = Description::read(project, DEFAULT_ENVIRONMENT)?;
         // As `configuration` writes it.
         description.create_service_linked_role = false;
-        Aws::in_region(&description.region).await.account().await?;
+        preparation::expect_account(&Aws::in_region(&description.region).await, &description)
+            .await?;
         let Some(repo) = options.repo.clone() else {
             bail!(
                 "--repo is missing\nhint: an https repository with a README.md that the run may push a branch to"
@@ -183,6 +184,10 @@ impl Account {
     }
 
     async fn remove(&self) -> Result<()> {
+        // What failed before the apply has made nothing, and may lack the init that a destroy needs.
+        if self.terraform.is_empty().await.unwrap_or(false) {
+            return Ok(());
+        }
         let target = self.target().await?;
         let aws = Aws::in_region(&self.description.region).await;
         let stopped = everything(&aws, &target, "`ralph verify-aws`");

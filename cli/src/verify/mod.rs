@@ -54,9 +54,6 @@ pub async fn run(options: VerifyArgs) -> Result<ExitCode> {
         None => on_aws(&project, &options, &mut interrupt).await?,
     };
     output::print(&report)?;
-    if options.scratch.is_none() && !options.keep {
-        say(&format!("note: {STAYS}"));
-    }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERED) })
 }
 
@@ -79,6 +76,9 @@ async fn on_aws(
         }
         false => account.destroy(&mut report).await,
     };
+    if removed.is_ok() && !options.keep {
+        say(&format!("note: {STAYS}"));
+    }
     match failure(result, removed) {
         None => Ok(report),
         Some(error) => {

@@ -19,8 +19,8 @@ pub struct Cloud {
     /// The link of its server, which gives tokens.
     server: String,
     gateway: Gateway,
-    /// Who runs workstreams, who keeps the secrets, and who pushes the image.
-    users: [User; 3],
+    /// Who runs workstreams, who keeps the secrets, who pushes the image, and who deploys.
+    users: [User; 4],
     /// Ends the cloud when the pipe to it closes, that is, with this program.
     _watchdog: Child,
 }
@@ -88,7 +88,9 @@ impl Cloud {
         let key = |part: &str| description["key"][part].as_str().expect("a key");
         let endpoint = description["endpoint"].as_str().expect("an endpoint");
         let root = (endpoint, &*format!("{}:{}", key("id"), key("secret")));
-        let users = ["operate", "keys", "push"].map(|part| User::new(part, &scratch, root));
+        let deploy = ["network", "tasks", "delivery"];
+        let users = [&["operate"][..], &["keys"], &["push"], &deploy];
+        let users = users.map(|parts| User::new(parts, &scratch, root));
         Self { scratch, description, server, gateway, users, _watchdog: watchdog }
     }
 
@@ -110,6 +112,11 @@ impl Cloud {
     /// Who holds the policy `push`.
     pub fn pusher(&self) -> &User {
         &self.users[2]
+    }
+
+    /// Who holds the three policies for a deployment.
+    pub fn deployer(&self) -> &User {
+        &self.users[3]
     }
 
     /// Its scratch folder.

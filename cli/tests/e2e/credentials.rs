@@ -228,15 +228,14 @@ fn a_refusal_of_the_service_says_which_credentials_or_permission_it_lacks() {
 fn a_network_that_does_not_answer_is_named_with_a_hint() {
     let keys = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)];
     let home = home("");
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let endpoint = format!("http://{}", closed.local_addr().expect("an address"));
-    drop(closed);
+    // A port that no other test may be given meanwhile.
+    let endpoint = "http://127.0.0.1:9";
     let named = format!("AWS_ENDPOINT_URL names {endpoint}; does anything answer there?");
     for (variable, hint) in
         [("AWS_ENDPOINT_URL", &*named), ("AWS_ENDPOINT_URL_SSM", "check the network")]
     {
         let mut command = account().ralph(home.path(), home.path(), &["ps", "--region", REGION]);
-        command.env_remove("AWS_ENDPOINT_URL").envs(keys).env(variable, &endpoint);
+        command.env_remove("AWS_ENDPOINT_URL").envs(keys).env(variable, endpoint);
         let text = stderr(&command.output().expect("runs"));
         assert!(text.contains("onnect") && text.contains(&format!("\nhint: {hint}")), "{text}");
         assert!(!text.contains("dispatch failure"), "{text}");

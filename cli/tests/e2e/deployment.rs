@@ -139,6 +139,39 @@ fn an_apply_looks_first_at_what_the_account_has() {
 }
 
 #[test]
+fn an_apply_with_no_credentials_or_those_of_another_account_is_one_error_and_makes_nothing() {
+    let foreign = "[env.dev]\naccount_id = \"999999999999\"\n";
+    for (text, key, said) in [
+        (
+            "[env.dev]\n",
+            None,
+            "error: the account cannot be looked up: there are no AWS credentials\nhint: set AWS_PROFILE",
+        ),
+        (
+            foreign,
+            Some("any:any"),
+            "error: these are credentials of account 123456789012, but ralph.toml names 999999999999 (account_id)\nhint: AWS_PROFILE",
+        ),
+    ] {
+        let project = FakeProject::new(&[("tofu", TERRAFORM)]);
+        std::fs::write(project.path("ralph.toml"), text).expect("written");
+        let account = account(Some(false), 10);
+        let words = ["apply", "dev", "-auto-approve"];
+        let mut command = in_account(&project, &words, &account.endpoint(), key.unwrap_or(":"));
+        if key.is_none() {
+            command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+            command.env("HOME", project.path(""));
+        }
+        let output = command.output().expect("runs");
+        let all = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{all}");
+        assert!(all.starts_with(said), "{all}");
+        assert_eq!((all.lines().count(), calls(&project)), (2, Vec::new()), "{all}");
+        assert!(account.asked().iter().all(|asked| asked.what == "sts.GetCallerIdentity"));
+    }
+}
+
+#[test]
 fn an_apply_that_comes_too_early_for_ecss_role_is_tried_once_more() {
     let refusal =
         "Error: updating ECS Cluster: Unable to assume the service linked role. Please verify";
@@ -290,6 +323,39 @@ fn an_environment_in_use_is_destroyed_only_after_everything_is_stopped() {
 }
 
 #[test]
+fn who_deploys_may_look_at_everything_that_ralph_looks_at() {
+    let project = FakeProject::new(&[(
+        "tofu",
+        &format!("case \"$2\" in show) cat state.json ;; *) {TERRAFORM} ;; esac"),
+    )]);
+    let text = "[env.dev.websocket]\npush_logs_concurrency = 1\n";
+    std::fs::write(project.path("ralph.toml"), text).expect("written");
+    let known = ["state_machine_arn", "cluster", "connections_table"]
+        .map(|name| (name.to_owned(), json!({"value": cloud().output(name)})));
+    let known = Value::Object(known.into_iter().collect()).to_string();
+    std::fs::write(project.path("outputs.json"), known).expect("written");
+    let run = |state: &str, word: &str| {
+        std::fs::write(project.path("state.json"), state).expect("written");
+        let (words, key) = ([word, "dev", "-auto-approve"], &cloud().deployer().key);
+        let output = in_account(&project, &words, cloud().endpoint(), key).output().expect("runs");
+        let said = stderr(&output);
+        assert!(!said.contains("not authorized") && !said.contains("note: ECS"), "{said}");
+        assert!(!said.contains("note: Lambda"), "{said}");
+        (output.status.success(), said)
+    };
+    // The parameter.
+    let (_, said) = run(r#"{"format_version":"1.0"}"#, "apply");
+    assert!(said.contains("its state is elsewhere"), "{said}");
+    // ECS's role, Lambda's limit, and what a function has reserved.
+    let full = r#"{"values":{"root_module":{}}}"#;
+    let (good, said) = run(full, "apply");
+    assert!(good && calls(&project) == ["apply -auto-approve"], "{said}");
+    // Executions and tasks: other tests may have some.
+    let (good, said) = run(full, "destroy");
+    assert!(good || said.contains("dev is in use, by these "), "{said}");
+}
+
+#[test]
 fn what_was_never_applied_can_be_destroyed_without_an_account() {
     let project = FakeProject::new(&[("tofu", TERRAFORM)]);
     std::fs::write(project.path("outputs.json"), "{}").expect("written");
@@ -297,6 +363,37 @@ fn what_was_never_applied_can_be_destroyed_without_an_account() {
     let output = command.output().expect("ralph runs");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(calls(&project), ["destroy"]);
+}
+
+#[test]
+fn a_verification_that_fails_shows_its_error_its_table_and_what_its_destroy_said() {
+    let destroy =
+        "error: not everything is removed, and what is left costs money: `tofu destroy` failed";
+    // What builds the functions cannot be installed. The state, and whether something has to be removed.
+    let python = FakePython::new().module("venv", "raise SystemExit('ensurepip is missing')");
+    for (state, removes) in
+        [(r#"{"format_version":"1.0"}"#, false), (r#"{"values":{"root_module":{}}}"#, true)]
+    {
+        let tofu = format!(
+            "case \"$2\" in show) echo '{state}' ;; output) echo '{{}}' ;; destroy) exit 1 ;; esac"
+        );
+        let project =
+            FakeProject::new(&[("tofu", &tofu), ("cargo", ":"), ("docker", ":"), ("aws", ":")]);
+        std::fs::write(project.path("token.json"), "{}").expect("written");
+        let words =
+            ["verify-aws", "--repo", "https://example.com/x", "--git-token-file", "token.json"];
+        let account = account(Some(true), 1000);
+        account.answer("AmazonEC2ContainerServiceV20141113.ListTasks", r#"{"taskArns":[]}"#);
+        let mut command = in_account(&project, &words, &account.endpoint(), "any:any");
+        let output = command.arg("--yes").env("PYTHONPATH", python.path()).output().expect("runs");
+        let (said, table) = (stderr(&output), stdout(&output));
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(table.starts_with("| what | on AWS it should |"), "{table}{said}");
+        let (_, after) = said.split_once("ensurepip is missing").expect("what went wrong first");
+        assert_eq!(after.contains(destroy), removes, "{said}");
+        let again = said.contains("hint: again with `tofu -chdir=");
+        assert_eq!((again, said.contains("in the account stay")), (removes, !removes), "{said}");
+    }
 }
 
 #[test]

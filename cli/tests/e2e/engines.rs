@@ -10,6 +10,7 @@ use std::{
 use crate::{
     cloud::{ralph, root, stderr, stdout},
     commands::FakeProject,
+    fake_aws::FakeAws,
 };
 
 /// A tool that says what it is, and whose `init` fails as a test wishes.
@@ -34,6 +35,7 @@ const BOTH: &[&str] = &["init", "init from the mirror"];
 /// A project with both tools, whose home, settings and mirrors are its own.
 struct Machine {
     project: FakeProject,
+    aws: FakeAws,
 }
 
 impl Machine {
@@ -47,7 +49,7 @@ impl Machine {
             ("broken", "echo cannot open shared object file >&2; exit 127"),
         ]);
         fs::create_dir(project.path("home")).expect("made");
-        let machine = Self { project };
+        let machine = Self { project, aws: FakeAws::start() };
         // The range of the provider is what the generated HCL says.
         let versions = root().join("terraform/envs/dev/versions.tf");
         let versions = fs::read_to_string(versions).expect("the environment's versions");
@@ -66,6 +68,13 @@ impl Machine {
         self.project.path(name).to_str().expect("UTF-8").to_owned()
     }
 
+    /// An apply asks whose account it is in.
+    fn account(&self) -> [(&str, String); 3] {
+        let any = |name| (name, "any".to_owned());
+        let endpoint = ("AWS_ENDPOINT_URL", self.aws.endpoint());
+        [endpoint, any("AWS_ACCESS_KEY_ID"), any("AWS_SECRET_ACCESS_KEY")]
+    }
+
     fn apply(&self, environment: &[(&str, &str)]) -> Output {
         let path = std::env::var("PATH").expect("a PATH");
         let mut command = ralph(&["apply"]);
@@ -78,6 +87,7 @@ impl Machine {
             .env("HOME", self.path("home"))
             .env("CALLS", self.path("calls"))
             .env("RALPH_PROVIDER_MIRRORS", self.path("mirror"))
+            .envs(self.account())
             .envs(environment.iter().copied())
             .output()
             .expect("ralph runs")
@@ -246,6 +256,7 @@ fn the_persons_own_mirror_is_found() {
         .env("HOME", machine.path("home"))
         .env("CALLS", machine.path("calls"))
         .env("FAILS", OUT_OF_REACH)
+        .envs(machine.account())
         .env_remove("XDG_CONFIG_HOME")
         .env_remove("RALPH_TERRAFORM")
         .env_remove("RALPH_PROVIDER_MIRRORS")

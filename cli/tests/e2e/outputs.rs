@@ -98,18 +98,50 @@ fn outputs_that_name_anything_of_somebody_else_are_refused() {
         (
             "/worker_image",
             json!("evil.example/ralph-worker:0.1.0"),
-            "not in the registry of account 123456789012",
+            "not in repository `ralph-worker` of account 123456789012",
         ),
         (
             "/worker_image",
             json!("999999999999.dkr.ecr.us-east-1.amazonaws.com/x:1"),
-            "not in the registry of account 123456789012",
+            "not in repository `ralph-worker` of account 123456789012",
+        ),
+        (
+            "/worker_image",
+            json!("123456789012.dkr.ecr.us-east-1.amazonaws.com/another:0.1.0"),
+            "not in repository `ralph-worker` of account 123456789012",
         ),
         (
             "/state_machine_arn",
             json!("arn:aws:states:us-east-1:123456789012:stateMachine:ralph-prod-workstream"),
             "not of environment `dev`",
         ),
+        (
+            "/state_machine_arn",
+            json!("arn:aws:states:evil.example/:123456789012:stateMachine:ralph-dev-workstream"),
+            "output `state_machine_arn` is not an ARN with a region",
+        ),
+        // Of the account, and not of the environment: `keys set` would write there.
+        (
+            "/secret_arns/anthropic-keys",
+            json!(secret(ACCOUNT)),
+            "not secret `ralph/dev/anthropic-keys`",
+        ),
+        ("/secret_arns/anthropic-keys", json!("another"), "not secret `ralph/dev/anthropic-keys`"),
+        (
+            "/secret_arns/anthropic-keys",
+            json!(format!(
+                "{}-more-a1b2c3",
+                secret(ACCOUNT).replace(":x", ":ralph/dev/anthropic-keys")
+            )),
+            "not secret `ralph/dev/anthropic-keys`",
+        ),
+        ("/cluster", json!("another"), "output `cluster` is `another`, not `ralph-dev`"),
+        ("/connections_table", json!("another"), "not `ralph-dev-connections`"),
+        ("/log_group", json!("/another"), "not `/ralph/workstreams`"),
+        ("/websocket_stage", json!("dev?x="), "not `dev`"),
+        // What a terminal would obey, or show in another order.
+        ("/subnet_ids/0", json!("\u{1b}]0;evil\u{7}"), "output `subnet_ids` is not plain text"),
+        ("/cluster", json!("ralph-dev\u{202e}"), "output `cluster` is not plain text"),
     ];
     for (place, value, why) in cases {
         let mut all = outputs(ACCOUNT, REGION);
@@ -122,11 +154,16 @@ fn outputs_that_name_anything_of_somebody_else_are_refused() {
         for from in [["--region", REGION], ["--outputs", file]] {
             // With a token, the first thing that would be given away.
             let text = said(&aws, &["token", "docs", "--url", from[0], from[1]]);
+            assert!(!text.contains(['\u{1b}', '\u{202e}']), "{place}: {text:?}");
             assert!(text.contains(why) && text.contains("\nhint: "), "{place} {value}: {text}");
             let asked = aws.asked();
             assert!(asked.iter().all(|asked| !asked.what.contains("secret")), "{asked:?}");
         }
     }
+    // The parameter is in one region, and all that it names in another.
+    let aws = FakeAws::with(&outputs(ACCOUNT, "eu-west-1"));
+    let text = said(&aws, &["token", "docs", "--region", REGION]);
+    assert!(text.contains("not in account 123456789012 and region us-east-1"), "{text}");
     // All of it is somebody else's.
     let aws = FakeAws::with(&outputs(ACCOUNT, REGION));
     aws.answer("sts.GetCallerIdentity", &caller("999999999999"));
@@ -242,6 +279,8 @@ fn terraform_is_not_let_loose_on_an_environment_whose_state_is_elsewhere() {
             let text = stderr(&output);
             let refused = text.contains("dev is deployed, as the parameter /ralph/dev/outputs in us-east-1 shows, but its state is elsewhere");
             assert_eq!(refused, !begins, "{command} {state}: {text}");
+            let role = aws.asked().iter().any(|asked| asked.what.starts_with("iam."));
+            assert_eq!(role, begins && command == "apply", "{command} {state}: {text}");
             let called = std::fs::read_to_string(project.path("calls")).unwrap_or_default();
             assert_eq!(called == format!("{command}\n"), begins, "{command} {state}: {text}");
         }

@@ -1,5 +1,5 @@
-//! The users of the shared cloud who operate it, keep its secrets and push its image: each holds exactly one
-//! of the published policies.
+//! The users of the shared cloud who operate it, keep its secrets, push its image and deploy it: each holds
+//! exactly the published policies for that.
 
 use std::{
     io::Write,
@@ -24,9 +24,12 @@ pub struct User {
 }
 
 /// The parts of statements that the local cloud cannot judge, and why: they are widened here.
-const UNJUDGED: [(&str, &str, &str); 2] = [
+const UNJUDGED: [(&str, &str, &str); 5] = [
     ("ListTasks", "Condition", "it knows no ecs:cluster"),
     ("DescribeAndStopTasks", "Resource", "it asks ECS's actions without a resource"),
+    ("DescribeTasks", "Resource", "it asks ECS's actions without a resource"),
+    ("CreateServiceLinkedRole", "Condition", "it knows no iam:AWSServiceName"),
+    ("CreateServiceLinkedRole", "Resource", "it asks for this role without its name"),
 ];
 
 /// A policy of dev as it is published, less what the local cloud cannot judge.
@@ -36,25 +39,25 @@ fn policy(part: &str) -> Value {
     let mut policy: Value = serde_json::from_str(&text).expect("JSON");
     for statement in policy["Statement"].as_array_mut().expect("statements") {
         let sid = statement["Sid"].as_str().expect("a sid").to_owned();
-        match UNJUDGED.iter().find(|(unjudged, ..)| *unjudged == sid) {
-            Some((_, "Condition", _)) => {
-                statement.as_object_mut().expect("a statement").remove("Condition");
+        for (_, part, _) in UNJUDGED.iter().filter(|(unjudged, ..)| *unjudged == sid) {
+            match *part {
+                "Resource" => statement["Resource"] = json!("*"),
+                part => drop(statement.as_object_mut().expect("a statement").remove(part)),
             }
-            Some((_, "Resource", _)) => statement["Resource"] = json!("*"),
-            _ => {}
         }
     }
     policy
 }
 
 impl User {
-    /// Makes a user with the policy of that name. `scratch`, `endpoint` and `operator` are the cloud's.
-    pub fn new(part: &str, scratch: &Path, (endpoint, operator): (&str, &str)) -> Self {
+    /// Makes a user with the policies of those names. `scratch`, `endpoint` and `operator` are the cloud's.
+    pub fn new(parts: &[&str], scratch: &Path, (endpoint, operator): (&str, &str)) -> Self {
+        let user = parts[0];
         let iam = |fields: &[(&str, &str)]| {
             let mut curl = Command::new("curl");
             curl.args(["-sS", "--fail-with-body", "--aws-sigv4", "aws:amz:us-east-1:iam"]);
             curl.args(["--user", operator, "--data-urlencode", "Version=2010-05-08"]);
-            for (name, value) in [&[("UserName", part)], fields].concat() {
+            for (name, value) in [&[("UserName", user)], fields].concat() {
                 curl.args(["--data-urlencode", &format!("{name}={value}")]);
             }
             let output = curl.arg(endpoint).output().expect("curl runs");
@@ -62,16 +65,19 @@ impl User {
             assert!(output.status.success(), "{fields:?}: {text}");
             text
         };
-        let document = policy(part).to_string();
         iam(&[("Action", "CreateUser")]);
-        iam(&[("Action", "PutUserPolicy"), ("PolicyName", part), ("PolicyDocument", &document)]);
+        for part in parts {
+            let document = policy(part).to_string();
+            let named = [("PolicyName", *part), ("PolicyDocument", &document)];
+            iam(&[&[("Action", "PutUserPolicy")], &named[..]].concat());
+        }
         let made = iam(&[("Action", "CreateAccessKey")]);
         let field = |name: &str| {
             let (_, rest) = made.split_once(&format!("<{name}>")).expect("a key");
             rest.split_once('<').expect("an end").0.to_owned()
         };
         let (id, secret) = (field("AccessKeyId"), field("SecretAccessKey"));
-        let own = scratch.with_file_name(format!("e2e-{part}"));
+        let own = scratch.with_file_name(format!("e2e-{user}"));
         let _ = std::fs::remove_dir_all(&own);
         std::fs::create_dir_all(&own).expect("made");
         // The first task and the first run make them otherwise, and then for this user alone.

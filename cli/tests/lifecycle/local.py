@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import secrets
 import signal
 import socket
@@ -146,6 +147,16 @@ class Terraform:
         self.run("apply", "-auto-approve", "-input=false", "-no-color")
 
     def destroy(self):
+        try:
+            self.destroy_once()
+        except SystemExit as failure:
+            # The provider repeats a request whose answer was lost, and then nothing is there.
+            if not re.search("deleting .*(DoesNotExist|NotFound)", str(failure)):
+                raise
+            step(f"an answer of the local cloud was lost; destroyed again: {failure}")
+            self.destroy_once()
+
+    def destroy_once(self):
         self.run("destroy", "-auto-approve", "-input=false", "-no-color")
         state = json.loads((self.root / "terraform.tfstate").read_text())
         assert state["resources"] == [], "something is left in the state"
