@@ -1,7 +1,10 @@
 //! Finding the outputs of an environment on AWS: in the SSM parameter that Terraform writes, in a file,
 //! or in the state of this checkout.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use ralph_protocol::names::{Resources, output};
@@ -115,11 +118,17 @@ async fn look_up(args: &TargetArgs) -> Result<(Outputs, Option<String>)> {
                 just(&format!("apply {}", args.env))
             )
         }
-        (Err(error), None) => Err(error.context(format!(
-            "the state of {} is elsewhere and cannot be read, and there is no parameter {name} in {region}\nhint: use credentials that may read the state; `{}` with them writes the parameter",
-            args.env,
-            just(&format!("apply {}", args.env))
-        ))),
+        (Err(error), None) => {
+            let whose = match checkout.keeps_its_state_elsewhere() {
+                true => "is elsewhere and",
+                false => "in this checkout",
+            };
+            Err(error.context(format!(
+                "the state of {} {whose} cannot be read, and there is no parameter {name} in {region}\nhint: with credentials that may read the state, `{}` writes the parameter",
+                args.env,
+                just(&format!("apply {}", args.env))
+            )))
+        }
     }
 }
 
@@ -140,9 +149,18 @@ impl Checkout {
         Ok(Some(Self { project, environment: environment.to_owned(), region }))
     }
 
+    fn folder(&self) -> Result<PathBuf> {
+        self.project.environment(&self.environment)
+    }
+
+    /// Whether the state is in S3, not a file of this checkout.
+    fn keeps_its_state_elsewhere(&self) -> bool {
+        self.folder().is_ok_and(|folder| folder.join("backend.tf").is_file())
+    }
+
     /// What the state holds. A state that is kept elsewhere needs `init` once.
     async fn outputs(&self) -> Result<Outputs> {
-        let terraform = Terraform::new(self.project.environment(&self.environment)?)?;
+        let terraform = Terraform::new(self.folder()?)?;
         if let Ok(outputs) = terraform.outputs().await {
             return Ok(outputs);
         }

@@ -240,14 +240,18 @@ fn in_a_checkout_the_region_is_ralph_tomls_and_the_state_is_read_when_there_is_n
     assert!(text.contains("dev has never been applied: account 123456789012 has no parameter /ralph/dev/outputs in us-east-1"), "{text}");
     assert!(text.contains("\nhint: `just apply dev` makes it"), "{text}");
 
-    // Its state is elsewhere, and cannot be read from here.
+    // Its state cannot be read from here.
     project.program(
         "bin/tofu",
         "echo 'Error: Failed to get existing workspaces: AccessDenied' >&2; exit 1",
     );
-    let text = stderr(&ps(&FakeAws::start(), "dev"));
-    assert!(text.contains("the state of dev is elsewhere and cannot be read"), "{text}");
-    assert!(text.contains("Failed to get existing workspaces: AccessDenied"), "{text}");
+    for (file, whose) in [("main.tf", "in this checkout"), ("backend.tf", "is elsewhere and")] {
+        let file = project.path("terraform/envs/dev").join(file);
+        std::fs::write(file, "").expect("written");
+        let text = stderr(&ps(&FakeAws::start(), "dev"));
+        assert!(text.contains(&format!("the state of dev {whose} cannot be read")), "{text}");
+        assert!(text.contains("Failed to get existing workspaces: AccessDenied"), "{text}");
+    }
 
     let text = stderr(&ps(&FakeAws::start(), "moon"));
     assert!(text.contains("there is no environment `moon`\nhint: known are dev"), "{text}");
