@@ -51,7 +51,7 @@ impl Place {
         let _ = fs::remove_dir_all(&checkout);
         fs::create_dir_all(&checkout).expect("made");
         let _ = fs::rename(&tools, checkout.join(".tools"));
-        let copy = "git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents -t \"$1\"";
+        let copy = "git ls-files --cached --others --exclude-standard -z | xargs -0 cp -p --parents -t \"$1\"";
         shell(copy, root(), &[checkout.to_str().expect("UTF-8")]);
         let place = Self { folder, checkout };
         let repository = place.folder.join("repository");
