@@ -1,6 +1,6 @@
 //! Secrets Manager.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client, error::ProvideErrorMetadata, operation::get_secret_value::GetSecretValueError,
@@ -37,11 +37,10 @@ impl Secrets {
     /// A secret's value; `None` when it has none yet.
     pub async fn get(&self, arn: &str) -> Result<Option<String>> {
         match self.0.get_secret_value().secret_id(arn).send().await {
-            // The local cloud answers with neither where AWS says ResourceNotFoundException.
-            Ok(answer) if answer.secret_binary.is_some() => {
-                bail!("the secret holds bytes, not text")
+            Ok(answer) => {
+                let value = answer.secret_string.context("the secret holds bytes, not text")?;
+                Ok(Some(value))
             }
-            Ok(answer) => Ok(answer.secret_string),
             Err(error)
                 if error
                     .as_service_error()
