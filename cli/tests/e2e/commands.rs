@@ -86,6 +86,22 @@ fn a_target_that_does_not_run_is_named() {
 }
 
 #[test]
+fn a_local_cloud_that_was_killed_is_named_with_how_to_start_it_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Nobody listens at the port for discarded packets.
+    let left = r#"{"environment":"dev","endpoint":"http://127.0.0.1:9","key":null,"viewer":null,"outputs":{}}"#;
+    std::fs::write(folder.path().join("cloud.json"), left).expect("written");
+    for words in [&["ps"][..], &["token", "docs"], &["keys", "list"]] {
+        let output = ralph(words).arg("--scratch").arg(folder.path()).output().expect("runs");
+        let text = stderr(&output);
+        let again = format!("`just local --scratch {}`", folder.path().display());
+        assert!(text.contains("the local cloud at http://127.0.0.1:9 does not answer"), "{text}");
+        assert!(text.contains(&format!("\nhint: start it again with {again}")), "{text}");
+        assert_eq!(output.status.code(), Some(1), "{text}");
+    }
+}
+
+#[test]
 fn prod_is_not_applied() {
     for command in ["apply", "destroy"] {
         let output = ralph(&[command, "prod"]).output().expect("runs");
