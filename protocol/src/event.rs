@@ -99,6 +99,12 @@ pub enum Kind {
         #[cfg_attr(feature = "typescript", ts(type = "number"))]
         duration_ms: u64,
     },
+    /// The setup command says something.
+    #[serde(rename = "setup")]
+    Setup {
+        /// A line of its output.
+        text: String,
+    },
     /// An iteration begins.
     #[serde(rename = "iter.start")]
     IterStart {},
@@ -332,6 +338,7 @@ impl Kind {
             | Self::AgentTool { text, .. }
             | Self::AgentToolResult { text, .. }
             | Self::AgentStderr { text }
+            | Self::Setup { text }
             | Self::Log { text } => Some(text),
             _ => None,
         }
@@ -404,6 +411,7 @@ mod tests {
             match kind {
                 Kind::RunStart { .. } => kind::RUN_START,
                 Kind::Clone { .. } => kind::CLONE,
+                Kind::Setup { .. } => kind::SETUP,
                 Kind::IterStart {} => kind::ITER_START,
                 Kind::AgentText { .. } => kind::AGENT_TEXT,
                 Kind::AgentTool { .. } => kind::AGENT_TOOL,
@@ -433,6 +441,7 @@ mod tests {
         for kind in [
             Kind::RunStart { attempt: 1, repo: text(), branch: text(), limits },
             Kind::Clone { commit: text(), duration_ms: 1 },
+            Kind::Setup { text: text() },
             Kind::IterStart {},
             Kind::AgentText { text: text(), parent: None },
             Kind::AgentTool { id: text(), name: text(), text: text(), parent: None },

@@ -25,22 +25,29 @@ use crate::ids::{Run, Workstream};
 
 mod end;
 mod ledger;
+mod model;
 mod order;
 mod repo;
+mod size;
 mod step;
+mod variables;
 
 pub use end::{End, EndKind, Ended};
 pub use ledger::{Ending, Ledger, Tail, Used};
+pub use model::{ALIASES, MODELS, is_known_model};
 pub use order::{
-    DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB, Limits, MAX_BRANCH,
-    MAX_COMMAND, MAX_COMMIT_FILES, MAX_DURATION_SECS, MAX_ITERATIONS, MAX_MB, MAX_PATH, MAX_STALLS,
-    Order, Problem,
+    DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB,
+    DEFAULT_SETUP_TIMEOUT_SECS, Limits, MAX_BRANCH, MAX_COMMAND, MAX_COMMIT_FILES,
+    MAX_DURATION_SECS, MAX_ITERATIONS, MAX_MB, MAX_MODEL, MAX_PATH, MAX_PROMPT,
+    MAX_SETUP_TIMEOUT_SECS, MAX_STALLS, Order, Problem,
 };
-pub use repo::{MAX_REPO, RepoProblem, check as check_repo};
+pub use repo::{MAX_REPO, RepoProblem, Repositories, check as check_repo};
+pub use size::{CPU_UNITS, SizeProblem, check as check_size, memory_sizes};
 pub use step::{
     Admission, ContainerOverride, MAX_OVERRIDES, Next, Overrides, Progress, RunTask, Step,
     StepError, VERSION, Variable, WaitFor,
 };
+pub use variables::{MIN_AGENT_SECRET, VariableProblem, check_variable};
 
 /// The name of an execution: `<workstream>-<ulid>`. At most 75 characters; AWS allows 80.
 #[must_use]

@@ -109,6 +109,9 @@ pub const FARGATE: &str = "FARGATE";
 /// The container's name in the task definition, and the awslogs stream prefix.
 pub const CONTAINER: &str = "worker";
 
+/// The worker's program in its image: every image that tasks run must have it.
+pub const WORKER_PROGRAM: &str = "/usr/local/bin/ralph-loop-cloud";
+
 /// The log stream of a task: `worker/worker/<task id>` (prefix, container, task).
 #[must_use]
 pub fn log_stream(task_id: &str) -> String {
@@ -260,6 +263,22 @@ pub mod worker_env {
     /// Most new files in one commit; absent:
     /// [`DEFAULT_MAX_COMMIT_FILES`](crate::execution::DEFAULT_MAX_COMMIT_FILES).
     pub const MAX_COMMIT_FILES: &str = "RALPH_MAX_COMMIT_FILES";
+    /// Longest run of the setup command, seconds; absent:
+    /// [`DEFAULT_SETUP_TIMEOUT_SECS`](crate::execution::DEFAULT_SETUP_TIMEOUT_SECS).
+    pub const SETUP_TIMEOUT_SECS: &str = "RALPH_SETUP_TIMEOUT_SECS";
+    /// The prompt itself, in place of a file of the repository.
+    pub const PROMPT: &str = "RALPH_PROMPT";
+    /// Runs once before the first iteration; absent: the repository's `.ralph/setup`, if it has one.
+    pub const SETUP_COMMAND: &str = "RALPH_SETUP_COMMAND";
+    /// The model that the agent asks for; absent: the agent's own choice.
+    pub const MODEL: &str = "RALPH_MODEL";
+    /// What stands before the name of a plain variable of the agent's.
+    pub const AGENT_VARIABLE: &str = "RALPH_AGENT_ENV_";
+    /// What stands before the name of a secret variable of the agent's.
+    pub const AGENT_SECRET: &str = "RALPH_AGENT_SECRET_";
+    /// The repositories whose runs get the agent's variables, separated by spaces; absent: all. See
+    /// [`Repositories`](crate::execution::Repositories).
+    pub const AGENT_REPOSITORIES: &str = "RALPH_AGENT_REPOSITORIES";
     /// The agent's command line.
     pub const AGENT_COMMAND: &str = "RALPH_AGENT_COMMAND";
     /// `0`: the agent is not told how the loop works.
@@ -272,7 +291,7 @@ pub mod worker_env {
     pub const GIT_TOKEN: &str = "RALPH_GIT_TOKEN";
     /// A file that gets a copy of every event. Never in the task definition.
     pub const JOURNAL: &str = "RALPH_JOURNAL";
-    /// The model's endpoint, for tests. Never in the task definition.
+    /// The endpoint of the model's service or of a gateway to it; absent: the service's own.
     pub const MODEL_ENDPOINT: &str = "RALPH_MODEL_ENDPOINT";
     /// `1` allows `file://` repositories, for tests and the local cloud. Never in the task definition.
     pub const ALLOW_FILE_REPO: &str = "RALPH_ALLOW_FILE_REPO";

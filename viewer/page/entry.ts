@@ -34,6 +34,7 @@ const GROUP: Record<string, Group> = {
   checkpoint: "git",
   "run.start": "run",
   "iter.start": "run",
+  setup: "tools",
   "iter.end": "run",
   "run.end": "run",
   limit: "run",
@@ -88,6 +89,7 @@ function wordsOf({ event }: Line): string {
     case "agent.text":
     case "agent.tool_result":
     case "agent.stderr":
+    case "setup":
     case "log":
       return known.text;
     case "run.start":

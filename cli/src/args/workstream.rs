@@ -79,8 +79,6 @@ impl RunArgs {
     pub fn order(&self) -> Order {
         let limits = &self.limits;
         Order {
-            workstream: self.workstream.clone(),
-            repo: self.repo.clone(),
             base: self.base.clone(),
             branch: self.branch.clone(),
             prompt_file: self.prompt_file.clone(),
@@ -91,11 +89,13 @@ impl RunArgs {
                 max_cost_usd: limits.max_cost_usd,
                 iteration_timeout_secs: limits.iteration_timeout,
                 silence_secs: limits.silence,
+                setup_timeout_secs: None,
                 max_stalls: limits.max_stalls,
                 max_log_mb: limits.max_log_mb,
                 max_commit_mb: limits.max_commit_mb,
                 max_commit_files: limits.max_commit_files,
             },
+            ..Order::new(self.workstream.clone(), self.repo.clone())
         }
     }
 }

@@ -301,13 +301,9 @@ async fn play(
 fn order(options: &DemoArgs, repository: &Repository) -> Order {
     let max_cost_usd = (options.agent() == Agent::Claude).then_some(options.max_cost_usd);
     Order {
-        workstream: options.workstream.clone(),
-        repo: repository.url(),
-        base: None,
-        branch: None,
         prompt_file: Some(repository.prompt().to_owned()),
-        verify_command: None,
         limits: Limits { max_cost_usd, ..Limits::default() },
+        ..Order::new(options.workstream.clone(), repository.url())
     }
 }
 

@@ -155,13 +155,9 @@ fn workstream(ulid: ulid::Ulid) -> Result<Workstream> {
 /// The README.md of the repository is the prompt.
 fn order(setup: &Setup<'_>, workstream: &Workstream) -> Order {
     Order {
-        workstream: workstream.clone(),
-        repo: setup.repo.clone(),
-        base: None,
-        branch: None,
         prompt_file: Some("README.md".to_owned()),
-        verify_command: None,
         limits: Limits { max_duration_secs: Some(LONGEST.as_secs()), ..Limits::default() },
+        ..Order::new(workstream.clone(), setup.repo.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
-use ralph_protocol::names::Resources;
+use ralph_protocol::{execution::memory_sizes, names::Resources};
 use serde_json::json;
 
 use super::keys::KEYS;
@@ -237,8 +237,8 @@ fn task(table: &Table, problems: &mut Vec<Problem>) {
     let number = |key: &str| table.get(&format!("worker.{key}")).as_u64();
     let place = |key: &str| table.place(&format!("worker.{key}"));
     if let (Some(cpu), Some(memory)) = (number("cpu"), number("memory")) {
-        let sizes = memory_sizes(cpu);
-        if !sizes.contains(&memory) {
+        let sizes = memory_sizes(u32::try_from(cpu).unwrap_or_default());
+        if !sizes.iter().any(|size| u64::from(*size) == memory) {
             let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
             problems.push(
                 Problem::new(format!("Fargate has no task with {cpu} CPU units and {memory} MiB"))
@@ -268,24 +268,6 @@ fn task(table: &Table, problems: &mut Vec<Problem>) {
             );
         }
     }
-}
-
-/// CPU units that Fargate offers.
-pub(crate) const CPU_UNITS: [u64; 7] = [256, 512, 1024, 2048, 4096, 8192, 16_384];
-
-/// Memory sizes in MiB that Fargate offers with a number of CPU units.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html>
-pub(crate) fn memory_sizes(cpu: u64) -> Vec<u64> {
-    let (first, last, step) = match cpu {
-        256 => return vec![512, 1024, 2048],
-        512 => (1024, 4096, 1024),
-        1024 => (2048, 8192, 1024),
-        2048 => (4096, 16_384, 1024),
-        4096 => (8192, 30_720, 1024),
-        8192 => (16_384, 61_440, 4096),
-        _ => (32_768, 122_880, 8192),
-    };
-    (first..=last).step_by(step).collect()
 }
 
 /// Rules between an environment and an earlier one.

@@ -5,6 +5,8 @@
 pub const RUN_START: &str = "run.start";
 /// The checkout is ready.
 pub const CLONE: &str = "clone";
+/// The setup command says something.
+pub const SETUP: &str = "setup";
 /// An iteration begins.
 pub const ITER_START: &str = "iter.start";
 /// The agent says something.

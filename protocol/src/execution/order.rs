@@ -7,6 +7,7 @@ use ulid::Ulid;
 use super::{
     ledger::Used,
     repo::{self, RepoProblem},
+    size::{self, SizeProblem},
     step::{MAX_OVERRIDES, Overrides},
 };
 use crate::ids::{Run, Workstream};
@@ -17,6 +18,14 @@ pub const MAX_BRANCH: usize = 200;
 pub const MAX_PATH: usize = 500;
 /// Most characters of a command. ECS takes 8192 of overrides in all.
 pub const MAX_COMMAND: usize = 2_000;
+/// Most characters of a prompt.
+pub const MAX_PROMPT: usize = 4_096;
+/// Most characters of a model's name.
+pub const MAX_MODEL: usize = 200;
+/// Longest run of the setup command, and how long it may take where nobody says otherwise.
+pub const MAX_SETUP_TIMEOUT_SECS: u64 = 24 * 3600;
+/// See above.
+pub const DEFAULT_SETUP_TIMEOUT_SECS: u64 = 1_800;
 /// Most iterations.
 pub const MAX_ITERATIONS: u32 = 100_000;
 /// Longest duration: 300 days. AWS ends an execution after a year, whatever it does.
@@ -58,9 +67,26 @@ pub struct Order {
     /// Prompt file, a path inside the repository; absent: `PROMPT.md`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prompt_file: Option<String>,
+    /// The prompt itself, in place of a file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prompt: Option<String>,
+    /// A command that runs once before the first iteration, with the agent's rights; absent: the
+    /// repository's `.ralph/setup`, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub setup_command: Option<String>,
+    /// The model that the agent asks for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<String>,
     /// A command that must pass before the work counts as complete.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verify_command: Option<String>,
+    /// CPU units of the task, 1024 for a processor; only together with `memory`, see
+    /// [`memory_sizes`](super::memory_sizes).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu: Option<u32>,
+    /// Memory of the task, MiB.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory: Option<u32>,
     /// What bounds the execution, all its runs together.
     #[serde(skip_serializing_if = "Limits::is_empty", default)]
     pub limits: Limits,
@@ -85,6 +111,9 @@ pub struct Limits {
     /// Longest silence of the agent, seconds, 1 to [`MAX_DURATION_SECS`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub silence_secs: Option<u64>,
+    /// Longest run of the setup command, seconds, 1 to [`MAX_SETUP_TIMEOUT_SECS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub setup_timeout_secs: Option<u64>,
     /// Most iterations in a row without progress, 1 to [`MAX_STALLS`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_stalls: Option<u32>,
@@ -137,6 +166,12 @@ pub enum Problem {
     /// The repository.
     #[error(transparent)]
     Repo(#[from] RepoProblem),
+    /// The size of the task.
+    #[error(transparent)]
+    Size(#[from] SizeProblem),
+    /// Two prompts.
+    #[error("the order has a `prompt` and a `promptFile`\nhint: leave one of them out")]
+    TwoPrompts,
     /// A text is empty or too long.
     #[error(
         "`{field}` is not a text of 1 to {most} characters\nhint: leave it out to use the environment's value"
@@ -158,19 +193,23 @@ pub enum Problem {
 }
 
 /// The text fields with a limit, and the most characters of each.
-const TEXTS: [(&str, usize); 4] = [
+const TEXTS: [(&str, usize); 7] = [
     ("base", MAX_BRANCH),
     ("branch", MAX_BRANCH),
     ("promptFile", MAX_PATH),
+    ("prompt", MAX_PROMPT),
+    ("setupCommand", MAX_COMMAND),
+    ("model", MAX_MODEL),
     ("verifyCommand", MAX_COMMAND),
 ];
 
 /// The limits that are whole numbers from 1, and the highest value of each.
-const WHOLE: [(&str, u64); 8] = [
+const WHOLE: [(&str, u64); 9] = [
     ("maxIterations", MAX_ITERATIONS as u64),
     ("maxDurationSecs", MAX_DURATION_SECS),
     ("iterationTimeoutSecs", MAX_DURATION_SECS),
     ("silenceSecs", MAX_DURATION_SECS),
+    ("setupTimeoutSecs", MAX_SETUP_TIMEOUT_SECS),
     ("maxStalls", MAX_STALLS as u64),
     ("maxLogMb", MAX_MB as u64),
     ("maxCommitMb", MAX_MB as u64),
@@ -211,6 +250,7 @@ impl Problem {
                 "an id: 1 to 48 characters of a-z, 0-9 and -, not starting with -, and not rescue"
             }
             "limits" => "an object of limits",
+            "cpu" | "memory" => "a whole number",
             _ => "a text",
         };
         Self::Value { field: path, allowed }
@@ -218,6 +258,25 @@ impl Problem {
 }
 
 impl Order {
+    /// An order that leaves everything else to the environment.
+    #[must_use]
+    pub fn new(workstream: Workstream, repo: String) -> Self {
+        Self {
+            workstream,
+            repo,
+            base: None,
+            branch: None,
+            prompt_file: None,
+            prompt: None,
+            setup_command: None,
+            model: None,
+            verify_command: None,
+            cpu: None,
+            memory: None,
+            limits: Limits::default(),
+        }
+    }
+
     /// Reads an order and checks it. `files` also accepts a `file://` repository.
     ///
     /// # Errors
@@ -238,7 +297,15 @@ impl Order {
     pub fn problems(&self, files: bool) -> Vec<Problem> {
         let mut all: Vec<Problem> =
             repo::check(&self.repo, files).err().into_iter().map(Into::into).collect();
-        let texts = [&self.base, &self.branch, &self.prompt_file, &self.verify_command];
+        let texts = [
+            &self.base,
+            &self.branch,
+            &self.prompt_file,
+            &self.prompt,
+            &self.setup_command,
+            &self.model,
+            &self.verify_command,
+        ];
         for ((field, most), value) in TEXTS.into_iter().zip(texts) {
             let fits = |text: &String| (1..=most).contains(&text.chars().count());
             if !value.as_ref().is_none_or(fits) {
@@ -251,6 +318,7 @@ impl Order {
             limits.max_duration_secs,
             limits.iteration_timeout_secs,
             limits.silence_secs,
+            limits.setup_timeout_secs,
             limits.max_stalls.map(u64::from),
             limits.max_log_mb.map(u64::from),
             limits.max_commit_mb.map(u64::from),
@@ -264,6 +332,10 @@ impl Order {
         if !limits.max_cost_usd.is_none_or(|usd| usd > 0.0 && usd <= MAX_COST_USD) {
             all.push(Problem::cost());
         }
+        if self.prompt.is_some() && self.prompt_file.is_some() {
+            all.push(Problem::TwoPrompts);
+        }
+        all.extend(size::check(self.cpu, self.memory).err().map(Into::into));
         all.extend(self.too_long());
         all
     }
@@ -280,6 +352,9 @@ impl Order {
             ("base", self.base.as_ref()),
             ("branch", self.branch.as_ref()),
             ("promptFile", self.prompt_file.as_ref()),
+            ("prompt", self.prompt.as_ref()),
+            ("setupCommand", self.setup_command.as_ref()),
+            ("model", self.model.as_ref()),
             ("verifyCommand", self.verify_command.as_ref()),
         ];
         let length = |text: &String| serde_json::to_string(text).map_or(0, |json| json.len());
@@ -311,7 +386,7 @@ mod tests {
     #[test]
     fn a_full_input_is_accepted() {
         let full = order(
-            r#","base":"main","branch":"work","promptFile":"P.md","verifyCommand":"just test","limits":{"maxIterations":1,"maxDurationSecs":60,"maxCostUsd":0.5,"iterationTimeoutSecs":60,"silenceSecs":30,"maxStalls":2,"maxLogMb":1,"maxCommitMb":100000,"maxCommitFiles":1000000}"#,
+            r#","base":"main","branch":"work","promptFile":"P.md","setupCommand":"just setup","model":"opus","verifyCommand":"just test","cpu":4096,"memory":16384,"limits":{"maxIterations":1,"maxDurationSecs":60,"maxCostUsd":0.5,"iterationTimeoutSecs":60,"silenceSecs":30,"setupTimeoutSecs":600,"maxStalls":2,"maxLogMb":1,"maxCommitMb":100000,"maxCommitFiles":1000000}"#,
         );
         assert_eq!(full.problems(false), []);
         let text = serde_json::to_string(&full).unwrap();
@@ -323,6 +398,15 @@ mod tests {
         for (rest, field) in [
             (r#","base":"""#, "base"),
             (r#","promptFile":"""#, "promptFile"),
+            (r#","prompt":"""#, "prompt"),
+            (r#","prompt":"Do it.","promptFile":"P.md""#, "prompt"),
+            (r#","setupCommand":"""#, "setupCommand"),
+            (r#","model":"""#, "model"),
+            (r#","cpu":1024"#, "cpu"),
+            (r#","memory":2048"#, "cpu"),
+            (r#","cpu":1000,"memory":2048"#, "cpu"),
+            (r#","cpu":1024,"memory":1024"#, "memory"),
+            (r#","limits":{"setupTimeoutSecs":86401}"#, "limits.setupTimeoutSecs"),
             (r#","limits":{"maxIterations":0}"#, "limits.maxIterations"),
             (r#","limits":{"maxDurationSecs":25920001}"#, "limits.maxDurationSecs"),
             (r#","limits":{"maxCostUsd":0}"#, "limits.maxCostUsd"),
@@ -370,6 +454,7 @@ mod tests {
                 r#"{"workstream":"docs","repo":"REPO","branch":[]}"#,
                 "`branch` is not a text of 1 to 200 characters",
             ),
+            (r#"{"workstream":"docs","repo":"REPO","cpu":"1"}"#, "`cpu` is not a whole number"),
             (
                 r#"{"workstream":"docs","repo":"https://you:hunter2@github.com/a"}"#,
                 "the git-token secret is for credentials",

@@ -70,6 +70,35 @@ pub fn check(url: &str, files: bool) -> Result<(), RepoProblem> {
     Ok(())
 }
 
+/// The repositories whose runs get the agent's variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repositories(Vec<String>);
+
+impl Repositories {
+    /// Reads URLs that are separated by white space. One that ends in `/*` stands for all below it.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        Self(text.split_whitespace().map(plain).collect())
+    }
+
+    /// Whether a repository is among them. `.git` and a slash at the end, and the case of letters, make
+    /// no difference: git hosts compare paths as they like, and two spellings are one repository.
+    #[must_use]
+    pub fn contain(&self, repo: &str) -> bool {
+        let repo = plain(repo);
+        self.0.iter().any(|one| match one.strip_suffix("/*") {
+            Some(above) => repo.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')),
+            None => *one == repo,
+        })
+    }
+}
+
+fn plain(url: &str) -> String {
+    let url = url.trim_end_matches('/').to_ascii_lowercase();
+    let url = url.strip_suffix(".git").unwrap_or(&url);
+    url.replacen(":443/", "/", 1)
+}
+
 fn is_label(label: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     !label.is_empty()
@@ -135,6 +164,27 @@ mod tests {
         ] {
             assert_eq!(check(url, false), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_list_of_repositories_names_each_or_all_below_a_path() {
+        let list =
+            Repositories::read("https://github.com/you/project.git  https://github.com/Team/*");
+        for (repo, expected) in [
+            ("https://github.com/you/project", true),
+            ("https://GitHub.com/You/Project/", true),
+            ("https://github.com:443/you/project.git", true),
+            ("https://github.com/you/project2", false),
+            ("https://github.com/you/project/x", false),
+            ("https://github.com/team/a", true),
+            ("https://github.com/team/a/b.git", true),
+            ("https://github.com/team", false),
+            ("https://github.com/teams/a", false),
+            ("https://gitlab.com/you/project", false),
+        ] {
+            assert_eq!(list.contain(repo), expected, "{repo}");
+        }
+        assert!(!Repositories::read("").contain("https://github.com/you/project"));
     }
 
     #[test]

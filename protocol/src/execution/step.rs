@@ -165,6 +165,12 @@ pub struct RunTask {
 pub struct Overrides {
     /// One, the worker's.
     pub container_overrides: Vec<ContainerOverride>,
+    /// CPU units of the task, where the order names a size.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu: Option<String>,
+    /// Memory of the task, MiB.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory: Option<String>,
 }
 
 /// A container's part of [`Overrides`].
@@ -202,12 +208,16 @@ impl Overrides {
             (env::BASE, order.base.clone()),
             (env::BRANCH, order.branch.clone()),
             (env::PROMPT_FILE, order.prompt_file.clone()),
+            (env::PROMPT, order.prompt.clone()),
+            (env::SETUP_COMMAND, order.setup_command.clone()),
+            (env::MODEL, order.model.clone()),
             (env::VERIFY_COMMAND, order.verify_command.clone()),
             (env::MAX_ITERATIONS, number(limits.max_iterations.map(u64::from))),
             (env::MAX_DURATION_SECS, number(limits.max_duration_secs)),
             (env::MAX_COST_USD, limits.max_cost_usd.map(|usd| usd.to_string())),
             (env::ITERATION_TIMEOUT_SECS, number(limits.iteration_timeout_secs)),
             (env::SILENCE_SECS, number(limits.silence_secs)),
+            (env::SETUP_TIMEOUT_SECS, number(limits.setup_timeout_secs)),
             (env::MAX_STALLS, number(limits.max_stalls.map(u64::from))),
             (env::MAX_LOG_MB, number(limits.max_log_mb.map(u64::from))),
             (env::MAX_COMMIT_MB, number(limits.max_commit_mb.map(u64::from))),
@@ -220,7 +230,12 @@ impl Overrides {
             .filter_map(|(name, value)| Some(Variable { name: name.to_owned(), value: value? }))
             .collect();
         let name = CONTAINER.to_owned();
-        Self { container_overrides: vec![ContainerOverride { name, environment }] }
+        let text = |number: Option<u32>| number.map(|number| number.to_string());
+        Self {
+            container_overrides: vec![ContainerOverride { name, environment }],
+            cpu: text(order.cpu),
+            memory: text(order.memory),
+        }
     }
 
     /// The worker's variables.
@@ -411,8 +426,10 @@ mod tests {
                 name: "worker".into(),
                 environment: vec![variable],
             }],
+            cpu: None,
+            memory: Some("2048".into()),
         };
-        let text = r#"{"ContainerOverrides":[{"Name":"worker","Environment":[{"Name":"A","Value":"é\""}]}]}"#;
+        let text = r#"{"ContainerOverrides":[{"Name":"worker","Environment":[{"Name":"A","Value":"é\""}]}],"Memory":"2048"}"#;
         assert_eq!(overrides.characters(), text.chars().count());
     }
 }

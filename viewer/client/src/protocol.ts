@@ -159,7 +159,11 @@ commit: string,
 /**
  * How long it took.
  */
-durationMs: number, } | { "type": "iter.start", } | { "type": "agent.text",
+durationMs: number, } | { "type": "setup",
+/**
+ * A line of its output.
+ */
+text: string, } | { "type": "iter.start", } | { "type": "agent.text",
 /**
  * What.
  */

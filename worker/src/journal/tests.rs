@@ -260,6 +260,7 @@ fn is_agents(kind: &Kind) -> bool {
             | Kind::AgentToolResult { .. }
             | Kind::AgentStderr { .. }
             | Kind::AgentRetry { .. }
+            | Kind::Setup { .. }
     )
 }
 
@@ -275,6 +276,7 @@ fn agents() -> Vec<Kind> {
         {"type": "agent.tool", "id": text, "name": text, "text": text},
         {"type": "agent.tool_result", "id": text, "text": text, "isError": false},
         {"type": "agent.stderr", "text": text},
+        {"type": "setup", "text": text},
         {"type": "agent.retry", "attempt": 1, "delayMs": 1},
         {"type": "log", "text": "agent started"},
     ]);

@@ -1,9 +1,11 @@
 //! What Fargate, ECR and CloudWatch Logs would refuse only while it is applied.
 
-use ralph_protocol::names::worker_env;
+use ralph_protocol::{
+    execution::{CPU_UNITS, memory_sizes},
+    names::worker_env,
+};
 
 use super::{Fargate, Image, Inputs, This, Value, rules};
-use crate::config::rules::{CPU_UNITS, memory_sizes};
 use crate::hcl::prelude::*;
 
 pub(super) fn all(m: &mut This, inputs: &Inputs) {
