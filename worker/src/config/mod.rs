@@ -17,6 +17,7 @@ use url::Url;
 use crate::machine::Ledger;
 
 use ralph_protocol::ids::RESCUE_PREFIX;
+pub use ralph_protocol::names::DEFAULT_AGENT_COMMAND;
 pub use repo::RepoError;
 
 /// Where checkouts go unless `RALPH_WORKDIR` says otherwise: the image's volume.
@@ -24,12 +25,6 @@ pub const DEFAULT_WORKDIR: &str = "/workspace";
 
 /// The prompt file unless `RALPH_PROMPT_FILE` names another.
 pub const DEFAULT_PROMPT_FILE: &str = "PROMPT.md";
-
-/// The agent unless `RALPH_AGENT_COMMAND` names another. `{…}` are placeholders, see
-/// [`crate::agent::command`] and [`CONVENTION`].
-pub const DEFAULT_AGENT_COMMAND: &str = "claude -p --output-format stream-json --verbose \
-     --dangerously-skip-permissions --session-id {session_id} --max-budget-usd {budget_usd} \
-     --append-system-prompt={convention}";
 
 /// What an agent must know of the loop, whatever its prompt says: it stands for `{convention}` in the
 /// agent's command. docs/operations.md shows it.
