@@ -157,6 +157,12 @@ test("a type that is not known yet is shown by what it has", () => {
   expect(entry.text).toContain("from.the.future");
 });
 
+test("what the setup command says stands with what tools say", () => {
+  const event = { ...line(A, 1).event, type: "setup", text: "Compiling rustix v1.1.6" } as LogEvent;
+  const entry = entryOf({ run: A, seq: 1, ts: 0, event });
+  expect(entry).toMatchObject({ group: "tools", text: "Compiling rustix v1.1.6" });
+});
+
 test("an event that lacks what its type should have takes no other line with it", () => {
   const store = new LogStore();
   const types = [
