@@ -1,6 +1,7 @@
 //! The agent: how it is started, read, and stopped.
 
 pub mod command;
+pub mod environment;
 pub mod lines;
 pub mod process;
 pub mod stream;

@@ -19,7 +19,7 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use super::{command, lines::Source, stream::Transcript, sweep};
+use super::{command, environment::Variables, lines::Source, stream::Transcript, sweep};
 use crate::{
     account::Account,
     classify::{self, End, Start, Stopped},
@@ -74,6 +74,8 @@ pub struct Process {
     pub journal: Journal,
     /// What it spends.
     pub account: Account,
+    /// Its environment without the way to the model.
+    pub environment: Variables,
     /// How it reaches the model.
     pub gateway: crate::gateway::Gateway,
     /// An attempt of this run has begun its work, so the command is right.
@@ -92,8 +94,7 @@ impl Runner for Process {
             Err(error) => return no_start(format!("the gateway cannot make a key: {error}")),
         };
         let words = command::fill(&self.template, &order, &self.home);
-        let own = |name: &str| std::env::var(name).ok();
-        let environment = command::environment(own, &self.home, Some(lease.endpoint()));
+        let environment = self.environment.with_model(lease.endpoint());
         // Without it, programs that want a temporary folder fail in odd ways.
         let _ = std::fs::create_dir_all(self.home.join("tmp"));
         if let Err(error) = command::write_prompt(&self.template, &self.home, &prompt) {
@@ -178,11 +179,7 @@ impl Process {
         source.read().await
     }
 
-    fn spawn(
-        &self,
-        words: &[String],
-        environment: std::collections::BTreeMap<String, String>,
-    ) -> std::io::Result<Child> {
+    fn spawn(&self, words: &[String], environment: Variables) -> std::io::Result<Child> {
         platform::confined(&words[0])
             .args(&words[1..])
             .env_clear()

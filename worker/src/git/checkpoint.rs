@@ -14,7 +14,7 @@ use super::{
     stage::{Findings, Tree},
 };
 use crate::{
-    agent::{command, sweep},
+    agent::sweep,
     machine::{Failure, Prepared, Push, SaveOrder, Saved, Verdict},
     platform,
 };
@@ -253,13 +253,12 @@ impl Checkout {
     }
 
     async fn run_verify(&self, line: &str) -> Verdict {
-        let own = |name: &str| std::env::var(name).ok();
         let mut command = platform::confined("/bin/sh");
         command
             // One stream, in the order of writing.
             .args(["-c", &format!("exec 2>&1\n{line}")])
             .env_clear()
-            .envs(command::environment(own, &self.home, None))
+            .envs(self.environment.clone())
             .current_dir(&self.dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

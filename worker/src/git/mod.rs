@@ -32,7 +32,8 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::{
-    config::{CommitLimits, Config, Secrets},
+    agent::environment::Variables,
+    config::{CommitLimits, Config, Prompt, Secrets},
     journal::Journal,
     machine::{Failure, Ledger, Prepared, SaveOrder, Saved, Verdict},
 };
@@ -49,7 +50,8 @@ pub trait Workplace {
     fn prepare(&mut self) -> impl Future<Output = Result<Prepared, Failure>>;
     /// Commits and pushes everything in the checkout.
     fn save(&mut self, order: SaveOrder) -> impl Future<Output = Saved>;
-    /// The prompt as committed; the last one there was, when the agent took it away.
+    /// The prompt: as committed, the last one there was when the agent took it away, or the one that
+    /// the run came with.
     fn prompt(&mut self) -> impl Future<Output = String>;
     /// Runs the verify command.
     fn verify(&self) -> impl Future<Output = Verdict>;
@@ -69,8 +71,8 @@ pub struct Checkout {
     pub run: Run,
     /// The working tree.
     pub dir: PathBuf,
-    /// Prompt file below it.
-    pub prompt_file: String,
+    /// Where the prompt is.
+    pub prompt_source: Prompt,
     /// Whether to fetch what a build needs beside git's own files: content of LFS, submodules.
     pub furnish: bool,
     /// The last prompt there was.
@@ -79,8 +81,10 @@ pub struct Checkout {
     pub credential: Option<GitCredential>,
     /// Command that must pass before the work is complete.
     pub verify_command: Option<String>,
-    /// The agent's home, for the verify command.
+    /// The agent's home.
     pub home: PathBuf,
+    /// The environment of the verify command; the agent's has the way to the model too.
+    pub environment: Variables,
     /// Longest run of the verify command.
     pub verify_timeout: Duration,
     /// Where events go.
@@ -131,14 +135,18 @@ impl Checkout {
     ) -> Self {
         let folder = config.workdir.join(config.run.as_str());
         let dir = folder.join("checkout");
+        let home = folder.join("home");
+        let own = |name: &str| std::env::var(name).ok();
         Self {
             git: Git::new(dir.clone(), config.repo.scheme() == "file", hurry),
             repo: config.repo.clone(),
             base: config.base.clone(),
             branch: config.branch.clone(),
             run: config.run.clone(),
+            environment: Variables::new(own, &home, &dir, &secrets.agent),
             dir,
-            prompt_file: config.prompt_file.clone(),
+            home,
+            prompt_source: config.prompt.clone(),
             furnish: true,
             prompt: String::new(),
             credential: match &secrets.git {
@@ -146,7 +154,6 @@ impl Checkout {
                 GitToken::Public(_) => None,
             },
             verify_command: config.verify_command.clone(),
-            home: folder.join("home"),
             verify_timeout: Duration::from_secs(config.limits.iteration_timeout_secs),
             journal,
             pushed: None,

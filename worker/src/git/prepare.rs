@@ -15,7 +15,10 @@ use super::{
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
     store::Store,
 };
-use crate::machine::{Failure, Prepared, policy::backoff_ms};
+use crate::{
+    config::Prompt,
+    machine::{Failure, Prepared, policy::backoff_ms},
+};
 
 /// Digits of an object's name in a repository whose names are SHA-1.
 const SHA1_DIGITS: usize = 40;
@@ -338,22 +341,25 @@ impl Checkout {
             std::fs::remove_dir_all(folder).map_err(problem)?;
         }
         std::fs::create_dir_all(&self.dir).map_err(problem)?;
-        std::fs::create_dir_all(&self.home).map_err(problem)
+        // Without it, programs that want a temporary folder fail in odd ways.
+        std::fs::create_dir_all(self.home.join("tmp")).map_err(problem)
     }
 
-    /// The prompt as committed: the file in the tree could be a link to anywhere.
+    /// The prompt. A file is read as committed: the one in the tree could be a link to anywhere.
     pub(super) async fn read_prompt(&self) -> Result<String, Failure> {
-        match committed(&self.git, &self.dir, &self.prompt_file).await {
+        let file = match &self.prompt_source {
+            Prompt::Text(text) => return Ok(text.clone()),
+            Prompt::File(file) => file,
+        };
+        match committed(&self.git, &self.dir, file).await {
             Some(text) if !text.trim().is_empty() => Ok(text),
-            Some(_) => Err(failure(
-                RunExit::Configuration,
-                format!("the prompt file `{}` is empty", self.prompt_file),
-            )),
+            Some(_) => {
+                Err(failure(RunExit::Configuration, format!("the prompt file `{file}` is empty")))
+            }
             None => Err(failure(
                 RunExit::Configuration,
                 format!(
-                    "the repository has no prompt file `{}`\nhint: commit one, or let RALPH_PROMPT_FILE name it",
-                    self.prompt_file
+                    "the repository has no prompt file `{file}`\nhint: commit one, or let RALPH_PROMPT_FILE name it"
                 ),
             )),
         }
