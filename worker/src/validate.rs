@@ -12,7 +12,7 @@ use crate::{
     },
     config::{AgentVariables, Config, Environment, MB, Prompt, Secrets},
     gateway,
-    git::Checkout,
+    git::{Checkout, Setup},
     machine::{Failure, Order, Usd},
     redact::Redactor,
 };
@@ -82,7 +82,9 @@ impl Report {
 
 async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Report) {
     let program = agent_program(&config.agent_command[0]);
-    report.take(program, |path| format!("the agent is {}", path.display()));
+    if let Ok(path) = &program {
+        report.line(&format!("ok: the agent is {}", path.display()));
+    }
     variables(&secrets.agent, report);
     for key in &secrets.anthropic.keys {
         let result =
@@ -105,7 +107,16 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     let mut checkout = Checkout::new(&config, secrets, hurried, journal);
     // Nobody builds in it.
     checkout.furnish = false;
-    let Some(prepared) = report.take(checkout.make().await, |prepared| {
+    let made = checkout.make().await;
+    if let Err(failure) = program {
+        if made.is_ok() && checkout.setup.runs() {
+            let name = &config.agent_command[0];
+            report.line(&format!("note: there is no program `{name}` yet; setup must install it"));
+        } else {
+            report.take::<()>(Err(failure), |()| String::new());
+        }
+    }
+    let Some(prepared) = report.take(made, |prepared| {
         format!("the repository can be read; work starts from {}", prepared.commit)
     }) else {
         return;
@@ -115,6 +126,7 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
         Prompt::File(file) => file.clone(),
     };
     report.line(&format!("ok: the prompt is {prompt} ({} bytes)", checkout.prompt.len()));
+    setup(&checkout.setup, &config, report);
     let may_push = checkout.may_push().await.map_err(Failure::from);
     report.take(may_push, |()| format!("`{}` can be pushed to", config.branch));
     if prepared.complete {
@@ -182,4 +194,15 @@ fn variables(given: &AgentVariables, report: &Report) {
             report.line(&format!("{says} {}", names.join(", ")));
         }
     }
+}
+
+/// What runs before the first iteration.
+fn setup(setup: &Setup, config: &Config, report: &Report) {
+    report.line(&match setup.says() {
+        Some(says) if setup.runs() => {
+            format!("ok: setup is {says}, for at most {} s", config.setup_timeout_secs)
+        }
+        Some(says) => format!("note: {says}"),
+        None => "ok: there is no setup".to_owned(),
+    });
 }

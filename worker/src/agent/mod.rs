@@ -4,6 +4,7 @@ pub mod command;
 pub mod environment;
 pub mod lines;
 pub mod process;
+pub mod setup;
 pub mod stream;
 pub mod sweep;
 

@@ -56,7 +56,7 @@ pub trait Runner {
 const LINGER: Duration = Duration::from_secs(10);
 
 /// After the agent's end: how long to wait for more of what is still in the pipes.
-const DRAIN: Duration = Duration::from_secs(2);
+pub(super) const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the agent as a process.
 pub struct Process {
@@ -364,14 +364,14 @@ impl LastWords {
 }
 
 /// Asks the group to end; returns when to kill it.
-fn begin_end(group: Option<Pid>, grace_ms: u64) -> Instant {
+pub(super) fn begin_end(group: Option<Pid>, grace_ms: u64) -> Instant {
     if grace_ms > 0 {
         signal(group, Signal::TERM);
     }
     Instant::now() + Duration::from_millis(grace_ms)
 }
 
-fn signal(group: Option<Pid>, signal: Signal) {
+pub(super) fn signal(group: Option<Pid>, signal: Signal) {
     if let Some(group) = group {
         // A group that is gone needs no signal.
         let _ = kill_process_group(group, signal);

@@ -6,7 +6,8 @@ use ralph_protocol::{
     event::Limits,
     execution::{
         ALIASES, DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB,
-        MAX_COMMIT_FILES, MAX_MB, MAX_MODEL, MODELS, is_known_model,
+        DEFAULT_SETUP_TIMEOUT_SECS, MAX_COMMIT_FILES, MAX_MB, MAX_MODEL, MAX_SETUP_TIMEOUT_SECS,
+        MODELS, is_known_model,
     },
     ids::{Run, Workstream},
     names::worker_env as env,
@@ -209,6 +210,13 @@ impl<'a> Reader<'a> {
 
     pub(super) fn max_log_bytes(&mut self) -> Option<u64> {
         Some(self.number_or(env::MAX_LOG_MB, DEFAULT_MAX_LOG_MB, MAX_MB)? * MB)
+    }
+
+    /// Longest run of setup, seconds.
+    pub(super) fn setup_timeout(&mut self) -> Option<u64> {
+        let small = |secs: u64| u32::try_from(secs).unwrap_or(u32::MAX);
+        let (default, most) = (small(DEFAULT_SETUP_TIMEOUT_SECS), small(MAX_SETUP_TIMEOUT_SECS));
+        self.number_or(env::SETUP_TIMEOUT_SECS, default, most)
     }
 
     pub(super) fn commit_limits(&mut self) -> Option<CommitLimits> {

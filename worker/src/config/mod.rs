@@ -57,6 +57,10 @@ pub struct Config {
     pub branch: String,
     /// What the agent is asked to do.
     pub prompt: Prompt,
+    /// Runs once before the first iteration; `None`: the repository's own, if it has one.
+    pub setup_command: Option<String>,
+    /// Longest run of setup, seconds.
+    pub setup_timeout_secs: u64,
     /// What ends the run; each is greater than zero.
     pub limits: Limits,
     /// Most bytes that the run logs, after redaction.
@@ -151,6 +155,8 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
     let branch =
         reader.branch(env::BRANCH).or_else(|| workstream.as_ref().map(Workstream::default_branch));
     let prompt = reader.prompt();
+    let setup_command = reader.text(env::SETUP_COMMAND);
+    let setup_timeout = reader.setup_timeout();
     let limits = reader.limits();
     let max_log_bytes = reader.max_log_bytes();
     let commit_limits = reader.commit_limits();
@@ -172,7 +178,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
         git,
         repo,
         branch,
-        prompt,
+        prompt.zip(setup_timeout),
         limits.zip(max_log_bytes).zip(commit_limits),
         agent_command,
         model_endpoint,
@@ -184,7 +190,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
             Some(git),
             Some(repo),
             Some(branch),
-            Some(prompt),
+            Some((prompt, setup_timeout_secs)),
             Some(((limits, max_log_bytes), commit_limits)),
             Some(agent_command),
             Some(model_endpoint),
@@ -196,6 +202,8 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
                 base,
                 branch,
                 prompt,
+                setup_command,
+                setup_timeout_secs,
                 limits,
                 max_log_bytes,
                 commit_limits,

@@ -52,6 +52,8 @@ fn empty_means_absent() {
         env::MAX_COMMIT_MB,
         env::MAX_COMMIT_FILES,
         env::PROMPT,
+        env::SETUP_COMMAND,
+        env::SETUP_TIMEOUT_SECS,
         env::MODEL,
         env::AGENT_REPOSITORIES,
     ] {
@@ -96,6 +98,7 @@ fn each_wrong_variable_is_named() {
         (env::MAX_COMMIT_MB, &["0", "x", "100001", "99999999999999999999"]),
         (env::MAX_COMMIT_FILES, &["0", "many", "1000001"]),
         (env::AGENT_COMMAND, &["claude 'x"]),
+        (env::SETUP_TIMEOUT_SECS, &["0", "-1", "1h", "86401"]),
         (env::MODEL, &["opus5", "gpt-5", "Opus", "-x", "a b", "{convention}", "$(id)"]),
         ("RALPH_AGENT_ENV_", &["x"]),
         ("RALPH_AGENT_ENV_PATH", &["x", ""]),
@@ -229,6 +232,16 @@ fn the_prompt_is_a_text_or_a_file_and_not_both() {
     both.0.insert(env::PROMPT_FILE.to_owned(), "PROMPT.md".to_owned());
     let error = read(&both).unwrap_err();
     assert!(error.problems[0].starts_with("RALPH_PROMPT: is set, and RALPH_PROMPT_FILE too"));
+}
+
+#[test]
+fn setup_has_a_command_and_a_time_limit_of_its_own() {
+    let (config, _) = read(&good()).unwrap();
+    assert_eq!((config.setup_command, config.setup_timeout_secs), (None, 1_800));
+    let (config, _) = with(env::SETUP_COMMAND, "make 'a b'").unwrap();
+    assert_eq!(config.setup_command.as_deref(), Some("make 'a b'"));
+    let (config, _) = with(env::SETUP_TIMEOUT_SECS, "86400").unwrap();
+    assert_eq!(config.setup_timeout_secs, 86_400);
 }
 
 /// The agent's command with these variables.

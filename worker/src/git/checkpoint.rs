@@ -11,6 +11,7 @@ use super::{
     guard, ledger,
     push::Parcel,
     run::GitError,
+    setup::Setup,
     stage::{Findings, Tree},
 };
 use crate::{
@@ -40,12 +41,20 @@ impl Workplace for Checkout {
             })?;
         }
         self.seal_store();
+        if let (Setup::Unfit { .. }, Some(text)) = (&self.setup, self.setup.says()) {
+            self.journal.log(Level::Warn, text);
+        }
         Ok(prepared)
+    }
+
+    async fn set_up(&mut self) -> Result<(), Failure> {
+        self.run_setup().await
     }
 
     async fn save(&mut self, order: SaveOrder) -> Saved {
         let before = self.head.clone();
         self.check_store();
+        self.untouched.check(&self.dir);
         let mut saved = self.checkpoint(&order, &before).await;
         let mut freed = None;
         if let Err(error) = &saved
@@ -71,6 +80,7 @@ impl Workplace for Checkout {
             Saved { commit, progressed: false, complete: false, push, cut_off: false, note: None }
         });
         saved.note = join([saved.note, freed]);
+        self.untouched.seal(&self.dir);
         self.seal_store();
         saved
     }
@@ -155,7 +165,7 @@ impl Checkout {
     async fn stage(&self) -> Result<(Findings, String, bool), GitError> {
         let git = self.git.early();
         let there = Tree { git: &git, dir: &self.dir };
-        let staged = there.stage(self.limits).await;
+        let staged = there.stage(self.limits, &self.untouched).await;
         if let Ok((left, tree)) = &staged
             && self.stage_lfs(tree).await?
         {
