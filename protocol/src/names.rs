@@ -112,7 +112,7 @@ pub const CONTAINER: &str = "worker";
 /// The agent's command line where nobody names another. The worker fills in `{…}`.
 pub const DEFAULT_AGENT_COMMAND: &str = "claude -p --output-format stream-json --verbose \
      --dangerously-skip-permissions --session-id {session_id} --max-budget-usd {budget_usd} \
-     --append-system-prompt={convention}";
+     --append-system-prompt={convention} --model={model}";
 
 /// The worker's program in its image: every image that tasks run must have it.
 pub const WORKER_PROGRAM: &str = "/usr/local/bin/ralph-loop-cloud";

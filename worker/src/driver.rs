@@ -127,6 +127,9 @@ fn begin<'a, W: Workplace, R: Runner, C: Clock>(
         Effect::Prepare => {
             Some(Box::pin(async { Event::Prepared(ports.workplace.lock().await.prepare().await) }))
         }
+        Effect::SetUp => {
+            Some(Box::pin(async { Event::SetUp(ports.workplace.lock().await.set_up().await) }))
+        }
         Effect::RunAgent(order) => Some(Box::pin(run_agent(order, ports, stop))),
         Effect::Save(order) => {
             Some(Box::pin(

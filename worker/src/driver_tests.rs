@@ -51,6 +51,8 @@ struct Fixture<'a> {
     /// From the request to stop until the agent is gone; without a request it runs forever.
     agent_ends: u64,
     save: u64,
+    /// Without one there is no setup.
+    setup: Option<u64>,
     verify: u64,
     complete: bool,
     log: RefCell<Vec<String>>,
@@ -71,7 +73,15 @@ impl Workplace for &Fixture<'_> {
     async fn prepare(&mut self) -> Result<Prepared, Failure> {
         self.takes(1_000).await;
         let commit = "c".to_owned();
-        Ok(Prepared { commit, duration_ms: 1, ledger: Ledger::default(), complete: false })
+        let has_setup = self.setup.is_some();
+        let ledger = Ledger::default();
+        Ok(Prepared { commit, duration_ms: 1, ledger, complete: false, has_setup })
+    }
+
+    async fn set_up(&mut self) -> Result<(), Failure> {
+        self.note("set up");
+        self.takes(self.setup.unwrap_or_default()).await;
+        Ok(())
     }
 
     async fn save(&mut self, order: SaveOrder) -> Saved {
@@ -182,6 +192,7 @@ fn fixture(clock: &Virtual) -> Fixture<'_> {
         clock,
         agent_ends: 14_000,
         save: 5_000,
+        setup: None,
         verify: 0,
         complete: false,
         log: RefCell::default(),
@@ -250,6 +261,28 @@ fn a_verify_command_is_cut_off_by_a_signal() {
     let (exit, at, log) = play(&fixture, true, &[20_000]);
     assert_eq!((exit, at), (RunExit::Interrupted, 20));
     assert_eq!(log[log.len() - 2..], ["6 s: verify", "20 s: hurried to 90 s"]);
+}
+
+#[test]
+fn setup_runs_before_the_agent_and_is_cut_off_by_a_signal() {
+    let clock1 = clock();
+    let fixture1 = Fixture { setup: Some(4_000), ..fixture(&clock1) };
+    let (_, _, log) = play(&fixture1, false, &[10_000]);
+    assert_eq!(log[..3], ["1 s: set up", "5 s: agent", "10 s: Term"]);
+    let clock2 = clock();
+    let fixture2 = Fixture { setup: Some(FOREVER), ..fixture(&clock2) };
+    let (exit, at, log) = play(&fixture2, false, &[10_000]);
+    assert_eq!((exit, at), (RunExit::Interrupted, 10));
+    assert_eq!(log, ["1 s: set up", "10 s: hurried to 80 s"]);
+}
+
+#[test]
+fn the_duration_limit_ends_setup() {
+    let clock = clock();
+    let fixture = Fixture { setup: Some(FOREVER), ..fixture(&clock) };
+    let (exit, at, log) = play(&fixture, false, &[]);
+    assert_eq!((exit, at), (RunExit::Duration, 9_000));
+    assert_eq!(log, ["1 s: set up"]);
 }
 
 #[test]

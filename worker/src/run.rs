@@ -9,6 +9,7 @@ use ralph_protocol::{
     event::{Kind, Level, Spend},
     exit::RunExit,
     ids::{Run, Workstream},
+    names::worker_env as env,
     secret::GitToken,
 };
 use tokio::{
@@ -19,7 +20,7 @@ use tokio::{
 
 use crate::{
     account::Account,
-    agent::{Process, sweep},
+    agent::{Process, environment::find_program, sweep},
     config::{Config, ConfigError, Environment, Secrets},
     driver::{Ended, Ports, SystemClock, drive},
     gateway::Gateway,
@@ -58,6 +59,14 @@ pub fn run(environment: &Environment) -> RunExit {
     report_panics(&journal);
     for guard in crate::platform::missing_guards() {
         journal.log(Level::Warn, format!("not guarded on this system: {guard}"));
+    }
+    if !secrets.agent.withheld.is_empty() {
+        let text = format!(
+            "the agent does not get {}: {} does not name this repository",
+            secrets.agent.withheld.join(", "),
+            env::AGENT_REPOSITORIES
+        );
+        journal.log(Level::Warn, text);
     }
     let limit = Usd::from_dollars(config.limits.max_cost_usd);
     let account = Account::new(limit, journal.clone());
@@ -129,7 +138,7 @@ pub(crate) fn redactor(secrets: &Secrets) -> Redactor {
         ],
         GitToken::Public(_) => Vec::new(),
     };
-    Redactor::new(keys.chain(git))
+    Redactor::new(keys.chain(git).chain(secrets.agent.to_redact()))
 }
 
 /// A journal nobody reads.
@@ -214,10 +223,17 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal, account: &Accou
             .saturating_add(limits.max_duration_secs.saturating_mul(1000)),
         verifies: config.verify_command.is_some(),
     };
+    let mut template = config.agent_command;
+    // Before anything untrusted runs, which could put another one into a folder of its own. One that
+    // is not there yet is looked up when it starts, by the agent's PATH.
+    if let Some(program) = find_program(&template[0]) {
+        template[0] = program.to_string_lossy().into_owned();
+    }
     let runner = Process {
-        template: config.agent_command,
+        template,
         dir: checkout.dir.clone(),
         home: checkout.home.clone(),
+        environment: checkout.environment.clone(),
         timeout: seconds(limits.iteration_timeout_secs),
         silence: seconds(limits.silence_secs),
         journal: journal.clone(),

@@ -1,18 +1,18 @@
 //! `validate` and `--dry-run`: everything that can be checked without spending money, in plain
 //! text for a person.
 
-use std::{
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
-use ralph_protocol::{exit::RunExit, ids::Run};
+use ralph_protocol::{exit::RunExit, ids::Run, names::worker_env as env};
 
 use crate::{
-    agent::command,
-    config::{Config, Environment, MB, Secrets},
+    agent::{
+        command,
+        environment::{find_program, is_program},
+    },
+    config::{AgentVariables, Config, Environment, MB, Prompt, Secrets},
     gateway,
-    git::Checkout,
+    git::{Checkout, Setup},
     machine::{Failure, Order, Usd},
     redact::Redactor,
 };
@@ -81,8 +81,11 @@ impl Report {
 }
 
 async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Report) {
-    let program = find_program(&config.agent_command[0]);
-    report.take(program, |path| format!("the agent is {}", path.display()));
+    let program = agent_program(&config.agent_command[0]);
+    if let Ok(path) = &program {
+        report.line(&format!("ok: the agent is {}", path.display()));
+    }
+    variables(&secrets.agent, report);
     for key in &secrets.anthropic.keys {
         let result =
             gateway::probe(&config.model_endpoint, &key.value).await.map_err(|text| Failure {
@@ -104,16 +107,26 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     let mut checkout = Checkout::new(&config, secrets, hurried, journal);
     // Nobody builds in it.
     checkout.furnish = false;
-    let Some(prepared) = report.take(checkout.make().await, |prepared| {
+    let made = checkout.make().await;
+    if let Err(failure) = program {
+        if made.is_ok() && checkout.setup.runs() {
+            let name = &config.agent_command[0];
+            report.line(&format!("note: there is no program `{name}` yet; setup must install it"));
+        } else {
+            report.take::<()>(Err(failure), |()| String::new());
+        }
+    }
+    let Some(prepared) = report.take(made, |prepared| {
         format!("the repository can be read; work starts from {}", prepared.commit)
     }) else {
         return;
     };
-    report.line(&format!(
-        "ok: the prompt is {} ({} bytes)",
-        config.prompt_file,
-        checkout.prompt.len()
-    ));
+    let prompt = match &config.prompt {
+        Prompt::Text(_) => format!("the text in {}", env::PROMPT),
+        Prompt::File(file) => file.clone(),
+    };
+    report.line(&format!("ok: the prompt is {prompt} ({} bytes)", checkout.prompt.len()));
+    setup(&checkout.setup, &config, report);
     let may_push = checkout.may_push().await.map_err(Failure::from);
     report.take(may_push, |()| format!("`{}` can be pushed to", config.branch));
     if prepared.complete {
@@ -156,19 +169,40 @@ fn plan(config: &Config, used: crate::machine::Ledger, report: &Report) {
     }
 }
 
-/// The agent's program, looked up as the worker's spawn would.
-fn find_program(name: &str) -> Result<PathBuf, Failure> {
-    let runs = |path: &Path| {
-        path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = if name.contains('/') {
-        Some(PathBuf::from(name)).filter(|path| runs(path))
-    } else {
-        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| runs(path))
-    };
-    found.ok_or_else(|| Failure {
+/// The agent's program, looked up as the worker does.
+fn agent_program(name: &str) -> Result<PathBuf, Failure> {
+    let given = Some(PathBuf::from(name)).filter(|path| name.contains('/') && is_program(path));
+    given.or_else(|| find_program(name)).ok_or_else(|| Failure {
         exit: RunExit::Configuration,
         text: format!("there is no program `{name}`\nhint: check RALPH_AGENT_COMMAND and PATH"),
     })
+}
+
+/// What the agent gets, by name.
+fn variables(given: &AgentVariables, report: &Report) {
+    let plain: Vec<String> = given.plain.keys().cloned().collect();
+    let secret: Vec<String> = given.secret.keys().cloned().collect();
+    for (names, says) in [
+        (plain, "ok: the agent gets the variables"),
+        (secret, "ok: the agent gets the secrets"),
+        (
+            given.withheld.clone(),
+            "note: the agent does not get, because RALPH_AGENT_REPOSITORIES does not name this repository:",
+        ),
+    ] {
+        if !names.is_empty() {
+            report.line(&format!("{says} {}", names.join(", ")));
+        }
+    }
+}
+
+/// What runs before the first iteration.
+fn setup(setup: &Setup, config: &Config, report: &Report) {
+    report.line(&match setup.says() {
+        Some(says) if setup.runs() => {
+            format!("ok: setup is {says}, for at most {} s", config.setup_timeout_secs)
+        }
+        Some(says) => format!("note: {says}"),
+        None => "ok: there is no setup".to_owned(),
+    });
 }

@@ -1,24 +1,8 @@
-//! The agent's command line and environment.
+//! The agent's command line.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::machine::Order;
-
-/// The worker's own variables that the agent may see. Everything else is left out: secrets first of
-/// all, but also `GIT_*`, `AWS_*`, `LD_*` and the variables that the platform adds.
-pub const INHERITED: [&str; 8] = [
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "NODE_EXTRA_CA_CERTS",
-    "SHELL",
-];
 
 /// Placeholder for the path of a file that holds the prompt, for agents that do not read stdin.
 const PROMPT_FILE: &str = "{prompt_file}";
@@ -90,42 +74,6 @@ pub struct Endpoint {
     pub dummy_key: String,
 }
 
-/// The agent's whole environment.
-#[must_use]
-pub fn environment(
-    own: impl Fn(&str) -> Option<String>,
-    home: &Path,
-    endpoint: Option<&Endpoint>,
-) -> BTreeMap<String, String> {
-    let mut environment: BTreeMap<String, String> =
-        INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), own(name)?))).collect();
-    let mut set = |name: &str, value: String| {
-        environment.insert(name.to_owned(), value);
-    };
-    let text = |path: PathBuf| path.to_string_lossy().into_owned();
-    set("HOME", text(home.to_path_buf()));
-    set("USER", "ralph".to_owned());
-    set("TMPDIR", text(home.join("tmp")));
-    set("CLAUDE_CONFIG_DIR", text(home.join(".claude")));
-    // https://docs.claude.com/en/docs/claude-code/settings: no updates, no telemetry. Scrubbing the
-    // environment of the agent's own children stays off: it needs bubblewrap, which a container
-    // without capabilities cannot run, and there is no secret in that environment.
-    set("DISABLE_AUTOUPDATER", "1".to_owned());
-    set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned());
-    // Nobody is there to answer.
-    set("GIT_TERMINAL_PROMPT", "0".to_owned());
-    set("CI", "1".to_owned());
-    if let Some(endpoint) = endpoint {
-        set("ANTHROPIC_BASE_URL", endpoint.url.clone());
-        set("ANTHROPIC_API_KEY", endpoint.dummy_key.clone());
-    }
-    if std::process::id() == 1 {
-        // As PID 1 the worker is in a container, which is the sandbox the agent asks about.
-        set("IS_SANDBOX", "1".to_owned());
-    }
-    environment
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,16 +95,5 @@ mod tests {
         assert_eq!(parts, [8, 4, 4, 4, 12]);
         assert_eq!(&words[3][14..15], "4");
         assert_ne!(fill(&template, &order, home)[3], words[3]);
-    }
-
-    #[test]
-    fn the_agent_sees_nothing_but_the_list() {
-        let own = |name: &str| Some(format!("own-{name}"));
-        let environment = environment(own, Path::new("/home/x"), None);
-        for name in environment.keys() {
-            assert!(!name.starts_with("RALPH_") && !name.starts_with("AWS_"), "{name}");
-        }
-        assert_eq!(environment["PATH"], "own-PATH");
-        assert!(!environment.contains_key("ANTHROPIC_API_KEY"));
     }
 }

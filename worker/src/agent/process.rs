@@ -19,7 +19,7 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use super::{command, lines::Source, stream::Transcript, sweep};
+use super::{command, environment::Variables, lines::Source, stream::Transcript, sweep};
 use crate::{
     account::Account,
     classify::{self, End, Start, Stopped},
@@ -56,7 +56,7 @@ pub trait Runner {
 const LINGER: Duration = Duration::from_secs(10);
 
 /// After the agent's end: how long to wait for more of what is still in the pipes.
-const DRAIN: Duration = Duration::from_secs(2);
+pub(super) const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the agent as a process.
 pub struct Process {
@@ -74,6 +74,8 @@ pub struct Process {
     pub journal: Journal,
     /// What it spends.
     pub account: Account,
+    /// Its environment without the way to the model.
+    pub environment: Variables,
     /// How it reaches the model.
     pub gateway: crate::gateway::Gateway,
     /// An attempt of this run has begun its work, so the command is right.
@@ -92,8 +94,7 @@ impl Runner for Process {
             Err(error) => return no_start(format!("the gateway cannot make a key: {error}")),
         };
         let words = command::fill(&self.template, &order, &self.home);
-        let own = |name: &str| std::env::var(name).ok();
-        let environment = command::environment(own, &self.home, Some(lease.endpoint()));
+        let environment = self.environment.with_model(lease.endpoint());
         // Without it, programs that want a temporary folder fail in odd ways.
         let _ = std::fs::create_dir_all(self.home.join("tmp"));
         if let Err(error) = command::write_prompt(&self.template, &self.home, &prompt) {
@@ -178,11 +179,7 @@ impl Process {
         source.read().await
     }
 
-    fn spawn(
-        &self,
-        words: &[String],
-        environment: std::collections::BTreeMap<String, String>,
-    ) -> std::io::Result<Child> {
+    fn spawn(&self, words: &[String], environment: Variables) -> std::io::Result<Child> {
         platform::confined(&words[0])
             .args(&words[1..])
             .env_clear()
@@ -367,14 +364,14 @@ impl LastWords {
 }
 
 /// Asks the group to end; returns when to kill it.
-fn begin_end(group: Option<Pid>, grace_ms: u64) -> Instant {
+pub(super) fn begin_end(group: Option<Pid>, grace_ms: u64) -> Instant {
     if grace_ms > 0 {
         signal(group, Signal::TERM);
     }
     Instant::now() + Duration::from_millis(grace_ms)
 }
 
-fn signal(group: Option<Pid>, signal: Signal) {
+pub(super) fn signal(group: Option<Pid>, signal: Signal) {
     if let Some(group) = group {
         // A group that is gone needs no signal.
         let _ = kill_process_group(group, signal);

@@ -5,8 +5,9 @@ use std::{path::PathBuf, str::FromStr};
 use ralph_protocol::{
     event::Limits,
     execution::{
-        DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB, MAX_COMMIT_FILES,
-        MAX_MB,
+        ALIASES, DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB,
+        DEFAULT_SETUP_TIMEOUT_SECS, MAX_COMMIT_FILES, MAX_MB, MAX_MODEL, MAX_SETUP_TIMEOUT_SECS,
+        MODELS, is_known_model,
     },
     ids::{Run, Workstream},
     names::worker_env as env,
@@ -16,12 +17,12 @@ use url::Url;
 
 use super::{
     CONVENTION, CommitLimits, DEFAULT_AGENT_COMMAND, DEFAULT_MODEL_ENDPOINT, DEFAULT_PROMPT_FILE,
-    Environment, MB, RESCUE_PREFIXES, repo,
+    Environment, MB, Prompt, RESCUE_PREFIXES, repo,
 };
 use crate::machine::{Ledger, Usd};
 
 pub(super) struct Reader<'a> {
-    environment: &'a Environment,
+    pub(super) environment: &'a Environment,
     pub(super) problems: Vec<String>,
 }
 
@@ -37,11 +38,11 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    fn problem(&mut self, name: &str, text: impl std::fmt::Display) {
+    pub(super) fn problem(&mut self, name: &str, text: impl std::fmt::Display) {
         self.problems.push(format!("{name}: {text}"));
     }
 
-    fn optional(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn optional(&self, name: &str) -> Option<&'a str> {
         self.environment.get(name).map(str::trim)
     }
 
@@ -148,7 +149,20 @@ impl<'a> Reader<'a> {
         Some(text.to_owned())
     }
 
-    pub(super) fn prompt_file(&mut self) -> Option<String> {
+    pub(super) fn prompt(&mut self) -> Option<Prompt> {
+        // As it is, white space too.
+        let Some(text) = self.environment.get(env::PROMPT) else {
+            return self.prompt_file().map(Prompt::File);
+        };
+        if self.optional(env::PROMPT_FILE).is_some() {
+            let problem =
+                format!("is set, and {} too\nhint: leave one of them out", env::PROMPT_FILE);
+            self.problem(env::PROMPT, problem);
+        }
+        Some(Prompt::Text(text.to_owned()))
+    }
+
+    fn prompt_file(&mut self) -> Option<String> {
         let text = self.optional(env::PROMPT_FILE).unwrap_or(DEFAULT_PROMPT_FILE);
         let inside = !text.starts_with('/')
             && !text.contains(['\0', '\n', '\\'])
@@ -196,6 +210,13 @@ impl<'a> Reader<'a> {
 
     pub(super) fn max_log_bytes(&mut self) -> Option<u64> {
         Some(self.number_or(env::MAX_LOG_MB, DEFAULT_MAX_LOG_MB, MAX_MB)? * MB)
+    }
+
+    /// Longest run of setup, seconds.
+    pub(super) fn setup_timeout(&mut self) -> Option<u64> {
+        let small = |secs: u64| u32::try_from(secs).unwrap_or(u32::MAX);
+        let (default, most) = (small(DEFAULT_SETUP_TIMEOUT_SECS), small(MAX_SETUP_TIMEOUT_SECS));
+        self.number_or(env::SETUP_TIMEOUT_SECS, default, most)
     }
 
     pub(super) fn commit_limits(&mut self) -> Option<CommitLimits> {
@@ -253,10 +274,39 @@ impl<'a> Reader<'a> {
         Some(Ledger { iterations, cost })
     }
 
-    pub(super) fn agent_command(&mut self) -> Option<Vec<String>> {
+    /// The model that the agent asks for. Behind a gateway, which is any endpoint but the service's own,
+    /// a model may have any name.
+    pub(super) fn model(&mut self, endpoint: Option<&Url>) -> Option<String> {
+        let model = self.optional(env::MODEL)?;
+        // Nothing that a shell, a placeholder or another option could be made of.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-:/@[]+=,~".contains(c);
+        if model.len() > MAX_MODEL || model.starts_with('-') || !model.chars().all(plain) {
+            let hint = "letters, digits and signs, such as claude-sonnet-5";
+            let problem = format!("`{}` is not the name of a model\nhint: {hint}", clip(model));
+            self.problem(env::MODEL, problem);
+            return None;
+        }
+        let own =
+            endpoint.is_none_or(|url| url.as_str().trim_end_matches('/') == DEFAULT_MODEL_ENDPOINT);
+        if own && !is_known_model(model) {
+            self.problem(env::MODEL, unknown_model(model));
+            return None;
+        }
+        Some(model.to_owned())
+    }
+
+    pub(super) fn agent_command(&mut self, model: Option<&str>) -> Option<Vec<String>> {
         let text = self.optional(env::AGENT_COMMAND).unwrap_or(DEFAULT_AGENT_COMMAND);
-        let convention = self.convention()?;
-        match shell_words::split(text).map(|words| tell(words, convention)) {
+        let convention = self.convention()?.then(|| CONVENTION.trim_end());
+        if model.is_some() && !text.contains(MODEL_HERE) {
+            let problem = format!(
+                "is set, but {} does not pass it on\nhint: put `--model={MODEL_HERE}` into the command, or what its program wants",
+                env::AGENT_COMMAND
+            );
+            self.problem(env::MODEL, problem);
+        }
+        let told = |words| tell(tell(words, MODEL_HERE, model), CONVENTION_HERE, convention);
+        match shell_words::split(text).map(told) {
             Ok(words) if !words.is_empty() => Some(words),
             Ok(_) => {
                 self.problem(
@@ -308,12 +358,30 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Fills in the convention; when it is off, what would hold it is left out.
-fn tell(words: Vec<String>, convention: bool) -> Vec<String> {
-    const PLACEHOLDER: &str = "{convention}";
-    let stays = |word: &String| convention || !word.contains(PLACEHOLDER);
+/// Placeholders of the agent's command for what is the same in every iteration.
+const CONVENTION_HERE: &str = "{convention}";
+const MODEL_HERE: &str = "{model}";
+
+/// Fills in a placeholder; without a text for it, words that hold it are left out.
+fn tell(words: Vec<String>, placeholder: &str, text: Option<&str>) -> Vec<String> {
+    let stays = |word: &String| text.is_some() || !word.contains(placeholder);
     let words = words.into_iter().filter(stays);
-    words.map(|word| word.replace(PLACEHOLDER, CONVENTION.trim_end())).collect()
+    words.map(|word| word.replace(placeholder, text.unwrap_or_default())).collect()
+}
+
+/// What is wrong with a model that nobody knows, with the name that is most like it.
+fn unknown_model(model: &str) -> String {
+    const ALIKE: f64 = 0.8;
+    let names = ALIASES.iter().chain(&MODELS);
+    let alike = names.map(|name| (strsim::jaro_winkler(model, name), *name));
+    let nearest = alike.filter(|(alike, _)| *alike > ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
+    let meant = nearest.map(|(_, name)| format!("did you mean `{name}`? ")).unwrap_or_default();
+    format!(
+        "there is no model `{}`\nhint: {meant}{}, or an id such as claude-sonnet-5; any other name only with {}",
+        clip(model),
+        ALIASES.join(", "),
+        env::MODEL_ENDPOINT
+    )
 }
 
 /// The rules of `git check-ref-format --branch`, and nothing that an argument parser or a
@@ -334,6 +402,6 @@ fn is_branch_name(name: &str) -> bool {
 }
 
 /// Bad texts come from outside and can be long; an error shows their beginning.
-fn clip(text: &str) -> String {
+pub(super) fn clip(text: &str) -> String {
     text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

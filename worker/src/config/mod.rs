@@ -3,6 +3,7 @@
 
 mod fields;
 mod repo;
+mod variables;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -19,6 +20,7 @@ use crate::machine::Ledger;
 use ralph_protocol::ids::RESCUE_PREFIX;
 pub use ralph_protocol::names::DEFAULT_AGENT_COMMAND;
 pub use repo::RepoError;
+pub use variables::AgentVariables;
 
 /// Where checkouts go unless `RALPH_WORKDIR` says otherwise: the image's volume.
 pub const DEFAULT_WORKDIR: &str = "/workspace";
@@ -53,8 +55,12 @@ pub struct Config {
     pub base: Option<String>,
     /// Branch the work goes to.
     pub branch: String,
-    /// Prompt file, relative to the repository's root.
-    pub prompt_file: String,
+    /// What the agent is asked to do.
+    pub prompt: Prompt,
+    /// Runs once before the first iteration; `None`: the repository's own, if it has one.
+    pub setup_command: Option<String>,
+    /// Longest run of setup, seconds.
+    pub setup_timeout_secs: u64,
     /// What ends the run; each is greater than zero.
     pub limits: Limits,
     /// Most bytes that the run logs, after redaction.
@@ -76,6 +82,15 @@ pub struct Config {
     pub workdir: PathBuf,
 }
 
+/// Where the prompt is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompt {
+    /// Here, and the same in every iteration.
+    Text(String),
+    /// In a file: its path, relative to the repository's root.
+    File(String),
+}
+
 /// What one commit may add. What is beyond it stays out of the commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitLimits {
@@ -85,13 +100,15 @@ pub struct CommitLimits {
     pub files: u64,
 }
 
-/// The two secrets, apart from [`Config`] so that only what needs them holds them.
+/// The secrets, apart from [`Config`] so that only what needs them holds them.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     /// Keys of the model's service.
     pub anthropic: AnthropicKeys,
     /// The git credential.
     pub git: GitToken,
+    /// What the agent gets, of which some is secret.
+    pub agent: AgentVariables,
 }
 
 /// Everything that is wrong with the environment.
@@ -137,14 +154,18 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
     let base = reader.branch(env::BASE);
     let branch =
         reader.branch(env::BRANCH).or_else(|| workstream.as_ref().map(Workstream::default_branch));
-    let prompt_file = reader.prompt_file();
+    let prompt = reader.prompt();
+    let setup_command = reader.text(env::SETUP_COMMAND);
+    let setup_timeout = reader.setup_timeout();
     let limits = reader.limits();
     let max_log_bytes = reader.max_log_bytes();
     let commit_limits = reader.commit_limits();
     let earlier = reader.earlier();
-    let agent_command = reader.agent_command();
-    let verify_command = reader.text(env::VERIFY_COMMAND);
     let model_endpoint = reader.model_endpoint();
+    let model = reader.model(model_endpoint.as_ref());
+    let agent_command = reader.agent_command(model.as_deref());
+    let verify_command = reader.text(env::VERIFY_COMMAND);
+    let agent = reader.agent_variables(repo.as_ref());
     let workdir = reader.path(env::WORKDIR).unwrap_or_else(|| PathBuf::from(DEFAULT_WORKDIR));
     // Programs run in the checkout, where a relative path would lead elsewhere.
     let workdir = std::path::absolute(&workdir).unwrap_or(workdir);
@@ -157,7 +178,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
         git,
         repo,
         branch,
-        prompt_file,
+        prompt.zip(setup_timeout),
         limits.zip(max_log_bytes).zip(commit_limits),
         agent_command,
         model_endpoint,
@@ -169,7 +190,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
             Some(git),
             Some(repo),
             Some(branch),
-            Some(prompt_file),
+            Some((prompt, setup_timeout_secs)),
             Some(((limits, max_log_bytes), commit_limits)),
             Some(agent_command),
             Some(model_endpoint),
@@ -180,7 +201,9 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
                 repo,
                 base,
                 branch,
-                prompt_file,
+                prompt,
+                setup_command,
+                setup_timeout_secs,
                 limits,
                 max_log_bytes,
                 commit_limits,
@@ -191,7 +214,7 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
                 model_endpoint,
                 workdir,
             },
-            Secrets { anthropic, git },
+            Secrets { anthropic, git, agent },
         )),
         (workstream, run, ..) => {
             Err(ConfigError { problems, identity: workstream.zip(run), journal })

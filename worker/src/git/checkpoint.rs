@@ -11,10 +11,11 @@ use super::{
     guard, ledger,
     push::Parcel,
     run::GitError,
+    setup::Setup,
     stage::{Findings, Tree},
 };
 use crate::{
-    agent::{command, sweep},
+    agent::sweep,
     machine::{Failure, Prepared, Push, SaveOrder, Saved, Verdict},
     platform,
 };
@@ -40,12 +41,20 @@ impl Workplace for Checkout {
             })?;
         }
         self.seal_store();
+        if let (Setup::Unfit { .. }, Some(text)) = (&self.setup, self.setup.says()) {
+            self.journal.log(Level::Warn, text);
+        }
         Ok(prepared)
+    }
+
+    async fn set_up(&mut self) -> Result<(), Failure> {
+        self.run_setup().await
     }
 
     async fn save(&mut self, order: SaveOrder) -> Saved {
         let before = self.head.clone();
         self.check_store();
+        self.untouched.check(&self.dir);
         let mut saved = self.checkpoint(&order, &before).await;
         let mut freed = None;
         if let Err(error) = &saved
@@ -71,6 +80,7 @@ impl Workplace for Checkout {
             Saved { commit, progressed: false, complete: false, push, cut_off: false, note: None }
         });
         saved.note = join([saved.note, freed]);
+        self.untouched.seal(&self.dir);
         self.seal_store();
         saved
     }
@@ -155,7 +165,7 @@ impl Checkout {
     async fn stage(&self) -> Result<(Findings, String, bool), GitError> {
         let git = self.git.early();
         let there = Tree { git: &git, dir: &self.dir };
-        let staged = there.stage(self.limits).await;
+        let staged = there.stage(self.limits, &self.untouched).await;
         if let Ok((left, tree)) = &staged
             && self.stage_lfs(tree).await?
         {
@@ -253,13 +263,12 @@ impl Checkout {
     }
 
     async fn run_verify(&self, line: &str) -> Verdict {
-        let own = |name: &str| std::env::var(name).ok();
         let mut command = platform::confined("/bin/sh");
         command
             // One stream, in the order of writing.
             .args(["-c", &format!("exec 2>&1\n{line}")])
             .env_clear()
-            .envs(command::environment(own, &self.home, None))
+            .envs(self.environment.clone())
             .current_dir(&self.dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -15,11 +15,13 @@ mod rebuild;
 mod refusal;
 mod repair;
 mod run;
+mod setup;
 mod side;
 mod space;
 mod stage;
 mod store;
 mod submodules;
+mod untouched;
 mod volume;
 
 use std::{collections::BTreeSet, ffi::OsString, future::Future, path::PathBuf, time::Duration};
@@ -32,13 +34,15 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::{
-    config::{CommitLimits, Config, Secrets},
+    agent::environment::Variables,
+    config::{CommitLimits, Config, Prompt, Secrets},
     journal::Journal,
     machine::{Failure, Ledger, Prepared, SaveOrder, Saved, Verdict},
 };
 
 pub use lfs::{FILTER as LFS_FILTER, filter as lfs_filter};
 pub use run::{Git, GitError, Patience};
+pub use setup::{SETUP_FILE, Setup};
 
 /// The file whose status line ends the loop.
 pub const PROGRESS_FILE: &str = "PROGRESS.md";
@@ -47,9 +51,12 @@ pub const PROGRESS_FILE: &str = "PROGRESS.md";
 pub trait Workplace {
     /// Makes the checkout.
     fn prepare(&mut self) -> impl Future<Output = Result<Prepared, Failure>>;
+    /// Runs setup, if there is one.
+    fn set_up(&mut self) -> impl Future<Output = Result<(), Failure>>;
     /// Commits and pushes everything in the checkout.
     fn save(&mut self, order: SaveOrder) -> impl Future<Output = Saved>;
-    /// The prompt as committed; the last one there was, when the agent took it away.
+    /// The prompt: as committed, the last one there was when the agent took it away, or the one that
+    /// the run came with.
     fn prompt(&mut self) -> impl Future<Output = String>;
     /// Runs the verify command.
     fn verify(&self) -> impl Future<Output = Verdict>;
@@ -69,18 +76,26 @@ pub struct Checkout {
     pub run: Run,
     /// The working tree.
     pub dir: PathBuf,
-    /// Prompt file below it.
-    pub prompt_file: String,
+    /// Where the prompt is.
+    pub prompt_source: Prompt,
     /// Whether to fetch what a build needs beside git's own files: content of LFS, submodules.
     pub furnish: bool,
     /// The last prompt there was.
     pub prompt: String,
     /// The credential, if there is one.
     pub credential: Option<GitCredential>,
+    /// Command that runs before the first iteration; without one, the repository's own.
+    pub setup_command: Option<String>,
+    /// What runs before the first iteration.
+    pub setup: Setup,
+    /// Longest run of it.
+    pub setup_timeout: Duration,
     /// Command that must pass before the work is complete.
     pub verify_command: Option<String>,
-    /// The agent's home, for the verify command.
+    /// The agent's home.
     pub home: PathBuf,
+    /// The environment of setup and of the verify command; the agent's has the way to the model too.
+    pub environment: Variables,
     /// Longest run of the verify command.
     pub verify_timeout: Duration,
     /// Where events go.
@@ -107,6 +122,8 @@ pub struct Checkout {
     pub recorded: Ledger,
     /// What bounds a commit.
     limits: CommitLimits,
+    /// What setup left in the tree.
+    untouched: untouched::Untouched,
     /// What the remote has refused: paths with the content's id.
     refused: BTreeSet<(OsString, String)>,
     /// Work beside the branch that was pushed.
@@ -131,22 +148,28 @@ impl Checkout {
     ) -> Self {
         let folder = config.workdir.join(config.run.as_str());
         let dir = folder.join("checkout");
+        let home = folder.join("home");
+        let own = |name: &str| std::env::var(name).ok();
         Self {
             git: Git::new(dir.clone(), config.repo.scheme() == "file", hurry),
             repo: config.repo.clone(),
             base: config.base.clone(),
             branch: config.branch.clone(),
             run: config.run.clone(),
+            environment: Variables::new(own, &home, &dir, &secrets.agent),
             dir,
-            prompt_file: config.prompt_file.clone(),
+            home,
+            prompt_source: config.prompt.clone(),
             furnish: true,
             prompt: String::new(),
             credential: match &secrets.git {
                 GitToken::Token(credential) => Some(credential.clone()),
                 GitToken::Public(_) => None,
             },
+            setup_command: config.setup_command.clone(),
+            setup: Setup::Nothing,
+            setup_timeout: Duration::from_secs(config.setup_timeout_secs),
             verify_command: config.verify_command.clone(),
-            home: folder.join("home"),
             verify_timeout: Duration::from_secs(config.limits.iteration_timeout_secs),
             journal,
             pushed: None,
@@ -160,6 +183,7 @@ impl Checkout {
             earlier: config.earlier,
             recorded: Ledger::default(),
             limits: config.commit_limits,
+            untouched: untouched::Untouched::default(),
             refused: BTreeSet::new(),
             sides: side::Sides::default(),
             said: BTreeSet::new(),

@@ -15,13 +15,16 @@ use super::{
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
     store::Store,
 };
-use crate::machine::{Failure, Prepared, policy::backoff_ms};
+use crate::{
+    config::Prompt,
+    machine::{Failure, Prepared, policy::backoff_ms},
+};
 
 /// Digits of an object's name in a repository whose names are SHA-1.
 const SHA1_DIGITS: usize = 40;
 
 /// Most bytes of PROGRESS.md or the prompt that are read.
-const MAX_TEXT: u64 = 4 << 20;
+pub(super) const MAX_TEXT: u64 = 4 << 20;
 
 /// What the remote has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -201,6 +204,7 @@ impl Checkout {
         }
         self.head.clone_from(&tip);
         self.begin.clone_from(&tip);
+        self.setup = self.find_setup(&tip).await;
         self.known = tip;
         self.adopt(&refs, &bare).await?;
         let head = self.head.clone();
@@ -221,6 +225,7 @@ impl Checkout {
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             ledger: self.recorded,
             complete,
+            has_setup: self.setup.runs(),
         })
     }
 
@@ -338,22 +343,25 @@ impl Checkout {
             std::fs::remove_dir_all(folder).map_err(problem)?;
         }
         std::fs::create_dir_all(&self.dir).map_err(problem)?;
-        std::fs::create_dir_all(&self.home).map_err(problem)
+        // Without it, programs that want a temporary folder fail in odd ways.
+        std::fs::create_dir_all(self.home.join("tmp")).map_err(problem)
     }
 
-    /// The prompt as committed: the file in the tree could be a link to anywhere.
+    /// The prompt. A file is read as committed: the one in the tree could be a link to anywhere.
     pub(super) async fn read_prompt(&self) -> Result<String, Failure> {
-        match committed(&self.git, &self.dir, &self.prompt_file).await {
+        let file = match &self.prompt_source {
+            Prompt::Text(text) => return Ok(text.clone()),
+            Prompt::File(file) => file,
+        };
+        match committed(&self.git, &self.dir, file).await {
             Some(text) if !text.trim().is_empty() => Ok(text),
-            Some(_) => Err(failure(
-                RunExit::Configuration,
-                format!("the prompt file `{}` is empty", self.prompt_file),
-            )),
+            Some(_) => {
+                Err(failure(RunExit::Configuration, format!("the prompt file `{file}` is empty")))
+            }
             None => Err(failure(
                 RunExit::Configuration,
                 format!(
-                    "the repository has no prompt file `{}`\nhint: commit one, or let RALPH_PROMPT_FILE name it",
-                    self.prompt_file
+                    "the repository has no prompt file `{file}`\nhint: commit one, or let RALPH_PROMPT_FILE name it"
                 ),
             )),
         }
@@ -365,17 +373,39 @@ impl Checkout {
     }
 }
 
+/// What a commit has at a path.
+pub(super) struct Entry {
+    /// 100644 and 100755 are plain files, 120000 is a symbolic link.
+    pub(super) mode: String,
+    id: String,
+    /// Bytes of a file or a link.
+    size: Option<u64>,
+}
+
+impl Entry {
+    /// Its content; `None` when it has none, or it is huge.
+    pub(super) async fn read(&self, git: &Git, dir: &Path) -> Option<Vec<u8>> {
+        if self.size? > MAX_TEXT {
+            return None;
+        }
+        git.local(dir, ["cat-file", "blob", &self.id]).await.ok()
+    }
+}
+
+/// What a commit has at a path; `None` when it has nothing there.
+pub(super) async fn entry(git: &Git, dir: &Path, commit: &str, path: &str) -> Option<Entry> {
+    let entry = git.text(dir, ["ls-tree", "--long", commit, "--", path]).await.ok()?;
+    // <mode> <type> <id> <size, or `-`>\t<path>
+    let mut fields = entry.lines().next()?.split_ascii_whitespace();
+    let (mode, id) = (fields.next()?.to_owned(), fields.nth(1)?.to_owned());
+    Some(Entry { mode, id, size: fields.next()?.parse().ok() })
+}
+
 /// A file's text at HEAD; `None` when there is no such file, or no plain one, or it is huge.
 pub(super) async fn committed(git: &Git, dir: &Path, path: &str) -> Option<String> {
-    let entry = git.text(dir, ["ls-tree", "--long", "HEAD", "--", path]).await.ok()?;
-    // <mode> blob <id> <size>\t<path>; 120000 is a symbolic link.
-    let mut fields = entry.lines().next()?.split_ascii_whitespace();
-    let (mode, kind, id, size) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    let plain = mode.starts_with("100") && kind == "blob";
-    if !plain || size.parse::<u64>().ok()? > MAX_TEXT {
-        return None;
-    }
-    let bytes = git.local(dir, ["cat-file", "blob", id]).await.ok()?;
+    let found =
+        entry(git, dir, "HEAD", path).await.filter(|found| found.mode.starts_with("100"))?;
+    let bytes = found.read(git, dir).await?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

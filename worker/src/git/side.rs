@@ -18,6 +18,7 @@ use super::{
     repair::traps_in_tree,
     run::{Git, GitError, Patience, REMOTE_TIMEOUT},
     stage::{Tree, open, paths},
+    untouched::Untouched,
 };
 use crate::machine::SaveOrder;
 
@@ -226,7 +227,7 @@ impl Checkout {
         let git: Git = self.git.early().elsewhere(tree.to_path_buf(), git_dir.to_path_buf());
         let there = Tree { git: &git, dir: tree };
         let head = git.text(tree, ["rev-parse", "-q", "--verify", "HEAD^{commit}"]).await?;
-        let (_, written) = there.stage(self.limits).await?;
+        let (_, written) = there.stage(self.limits, &Untouched::default()).await?;
         if written == git.text(tree, ["rev-parse", "HEAD^{tree}"]).await? {
             return Ok(head);
         }

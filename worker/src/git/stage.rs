@@ -17,6 +17,7 @@ use rustix::fs::OFlags;
 use super::{
     lfs::{self, MAX_LFS_FILE},
     run::{Git, GitError, Setting},
+    untouched::Untouched,
     volume::{is_within, too_much},
 };
 use crate::config::CommitLimits;
@@ -75,12 +76,16 @@ impl Tree<'_> {
         inert.chain(lfs::settings(self.git.own.as_deref())).collect()
     }
 
-    /// Stages every change but what must not be committed. Returns what that is, and the tree of all
+    /// Stages every change but what must not be committed, and what is `untouched`. Returns what that is, and the tree of all
     /// that is staged. Links to other commits of other repositories are left as they were: those
     /// commits may exist nowhere else, so a link to them would be broken for everyone.
-    pub(super) async fn stage(&self, limits: CommitLimits) -> Result<(Findings, String), GitError> {
+    pub(super) async fn stage(
+        &self,
+        limits: CommitLimits,
+        untouched: &Untouched,
+    ) -> Result<(Findings, String), GitError> {
         let inert = self.inert_drivers().await;
-        let (changed, gone, mut left) = self.changes(&inert, limits).await?;
+        let (changed, gone, mut left) = self.changes(&inert, limits, untouched).await?;
         // In portions: when there is no more time, what came before counts. What a file was moved
         // from goes last, so that it is never in neither place.
         for some in portions(&changed) {
@@ -133,11 +138,13 @@ impl Tree<'_> {
         &self,
         inert: &[Setting],
         limits: CommitLimits,
+        untouched: &Untouched,
     ) -> Result<(Vec<Changed>, BTreeSet<OsString>, Findings), GitError> {
         let (mut found, mut left) = (Vec::new(), Findings::new());
         let (mut gone, mut large) = (BTreeSet::new(), Vec::new());
         let mut folders = BTreeMap::new();
-        for (path, is_new) in self.candidates(inert).await? {
+        let candidates = self.candidates(inert).await?.into_iter();
+        for (path, is_new) in candidates.filter(|(path, _)| !untouched.has(path)) {
             match look(self.dir, &path, &mut folders) {
                 Found::File(size) if size > MAX_FILE => large.push(Changed { path, size, is_new }),
                 Found::File(size) => found.push(Changed { path, size, is_new }),
@@ -198,6 +205,12 @@ impl Tree<'_> {
         let files = large.iter().chain(small).filter(|file| file.size <= MAX_LFS_FILE);
         let paths = files.map(|file| file.path.clone()).collect();
         lfs::tracked(self.git, self.dir, &[], &paths).await
+    }
+
+    /// Paths that may differ from the commit of a fresh checkout.
+    pub(super) async fn changed(&self) -> Result<impl Iterator<Item = OsString>, GitError> {
+        let inert = self.inert_drivers().await;
+        Ok(self.candidates(&inert).await?.into_keys())
     }
 
     /// Paths that may differ from the index, and whether the index does not have them.

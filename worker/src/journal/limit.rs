@@ -9,11 +9,16 @@ use crate::config::MB;
 /// Without a limit of their own they would let it go on.
 pub const RESERVE: u64 = 500_000;
 
+/// Setup alone may write one of so many parts of the limit, so that the agent has the rest.
+const SETUP_PART: u64 = 4;
+
 /// Whose event it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// The worker says it.
     Worker,
+    /// It was read from the output of setup.
+    Setup,
     /// It was read from the agent's output.
     Agent,
 }
@@ -29,11 +34,22 @@ pub(super) struct Volume {
     full: bool,
     /// What is left of [`RESERVE`].
     reserve: u64,
+    /// Bytes of setup's lines.
+    setup: u64,
+    /// Setup's part of the limit is reached, for good.
+    setup_full: bool,
 }
 
 impl Default for Volume {
     fn default() -> Self {
-        Self { written: 0, limit: u64::MAX, full: false, reserve: RESERVE }
+        Self {
+            written: 0,
+            limit: u64::MAX,
+            full: false,
+            reserve: RESERVE,
+            setup: 0,
+            setup_full: false,
+        }
     }
 }
 
@@ -49,6 +65,7 @@ impl Volume {
     /// Whether an event is written, reached or not.
     pub(super) fn passes(&self, source: Source, kind: &Kind) -> bool {
         match (source, kind) {
+            (Source::Setup, _) => !self.full && !self.setup_full,
             _ if !self.full => true,
             // The other half is for what the worker itself has to say.
             (Source::Agent, Kind::Limit { .. }) => self.reserve > RESERVE / 2,
@@ -57,15 +74,29 @@ impl Volume {
         }
     }
 
-    /// Whether an event of at most so many bytes would pass the limit, which it does only once.
-    /// Returns the text that says so.
-    pub(super) fn fills(&mut self, bytes: u64) -> Option<String> {
-        if self.full || self.written.saturating_add(bytes) <= self.limit {
+    /// Whether an event of at most so many bytes would pass the limit, or setup's part of it, which
+    /// each happens only once. Returns the text that says so.
+    pub(super) fn fills(&mut self, source: Source, bytes: u64) -> Option<String> {
+        #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
+        let mb = |bytes: u64| bytes as f64 / MB as f64;
+        if self.full {
             return None;
         }
+        if self.written.saturating_add(bytes) <= self.limit {
+            let most = self.limit / SETUP_PART;
+            let fits = self.setup.saturating_add(bytes) <= most;
+            if source != Source::Setup || self.setup_full || fits {
+                return None;
+            }
+            self.setup_full = true;
+            return Some(format!(
+                "what setup says is not logged from here on: it has written {:.2} of the {} MB that the run may log, and may write {:.2}\nhint: let the command say less",
+                mb(self.setup),
+                mb(self.limit),
+                mb(most)
+            ));
+        }
         self.full = true;
-        #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-        let mb = |bytes: u64| bytes as f64 / MB as f64;
         Some(format!(
             "what the agent says is not logged from here on: the run has written {:.1} of the {} MB that it may log, and adds at most {} MB of its own notes\nhint: `max_log_mb` in ralph.toml, or `ralph run --max-log-mb`, allows more",
             mb(self.written),
@@ -78,6 +109,9 @@ impl Volume {
     pub(super) fn count(&mut self, kind: &Kind, bytes: usize) {
         let bytes = bytes as u64;
         self.written = self.written.saturating_add(bytes);
+        if matches!(kind, Kind::Setup { .. }) {
+            self.setup = self.setup.saturating_add(bytes);
+        }
         if self.full && is_bounded(kind) {
             self.reserve = self.reserve.saturating_sub(bytes);
         }

@@ -122,7 +122,7 @@ impl Journal {
     }
 
     /// Beyond so many bytes, what the agent says is not written any more, and what it can cause is
-    /// written up to [`RESERVE`] bytes more. Without this call there is no limit.
+    /// written up to [`RESERVE`] bytes more. Of what setup says, a quarter of them is written. Without this call there is no limit.
     pub fn limit_to(&self, bytes: u64) {
         self.shared.lock().volume.limit_to(bytes);
     }
@@ -141,6 +141,11 @@ impl Journal {
     /// The same for an event that was read from the agent's output.
     pub fn emit_of_agent(&self, level: Level, kind: Kind) {
         self.take(Source::Agent, level, kind);
+    }
+
+    /// The same for a line of setup's output, of which only a part of the limit is written.
+    pub fn emit_of_setup(&self, level: Level, text: String) {
+        self.take(Source::Setup, level, Kind::Setup { text });
     }
 
     fn take(&self, source: Source, level: Level, kind: Kind) {
@@ -298,7 +303,7 @@ impl Queue {
         source: Source,
         mut event: split::Prepared,
     ) -> Option<split::Prepared> {
-        if let Some(text) = self.volume.fills(event.most()) {
+        if let Some(text) = self.volume.fills(source, event.most()) {
             self.push(shared, Level::Warn, split::prepare(Kind::Log { text }, &shared.redactor));
         }
         if self.volume.is_full() {

@@ -378,3 +378,28 @@ fn what_counts_is_what_is_written() {
     assert!(journal.finish(Level::Info, end()));
     assert_eq!(events(&receiver).0.len(), 2, "the text and the end");
 }
+
+#[test]
+fn setup_writes_a_quarter_of_the_limit_and_leaves_the_rest_to_the_agent() {
+    let (sender, receiver) = mpsc::channel();
+    let journal = journal(Pipe(sender), None);
+    // A setup of which everything was written would leave the agent 100 KB.
+    journal.limit_to(10 * LIMIT);
+    for _ in 0..900 {
+        journal.emit_of_setup(Level::Info, "x".repeat(1_000));
+    }
+    assert!(!journal.is_full());
+    for _ in 0..900 {
+        journal.emit_of_agent(Level::Info, agent_text(&"y".repeat(500)));
+    }
+    assert!(journal.finish(Level::Info, end()));
+    let (events, _) = events(&receiver);
+    let says: Vec<&str> = events.iter().map(text_of).filter(|text| text.contains(SAID)).collect();
+    let [said] = says[..] else { panic!("{says:?}") };
+    assert!(said.starts_with("what setup says") && said.contains("of the 1 MB"), "{said}");
+    let setup = events.iter().filter(|event| matches!(event.kind, Kind::Setup { .. })).count();
+    // Each takes 1,000 bytes and what is around it, and one line of the longest must fit.
+    assert!((170..250).contains(&setup), "{setup} lines of setup");
+    let agent = events.iter().filter(|event| matches!(event.kind, Kind::AgentText { .. })).count();
+    assert_eq!(agent, 900);
+}

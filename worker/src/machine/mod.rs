@@ -2,8 +2,8 @@
 //! randomness of its own; the [driver](crate::driver) performs the effects.
 //!
 //! ```text
-//! Boot → Preparing → {Running → Saving → (Verifying)}* → Ended
-//!                      ↑ Waiting ↲
+//! Boot → Preparing → (SettingUp) → {Running → Saving → (Verifying)}* → Ended
+//!                                    ↑ Waiting ↲
 //! ```
 //! A signal sets [`Machine::draining`]; each state then takes its shortest way to the end.
 
@@ -46,6 +46,11 @@ pub enum Phase {
     Boot,
     /// The checkout is being made.
     Preparing,
+    /// Setup runs. `complete`: PROGRESS.md says so already, and the verify command decides.
+    SettingUp {
+        /// Whether the verify command comes next, and not the agent.
+        complete: bool,
+    },
     /// The agent runs.
     Running,
     /// Work is committed and pushed; then this.
@@ -141,6 +146,9 @@ impl Machine {
             (_, Event::Broken(text)) => self.end(RunExit::Internal, Some(text), &mut out),
             (Phase::Boot, Event::Start) => self.start(now, &mut out),
             (Phase::Preparing, Event::Prepared(result)) => self.prepared(now, result, &mut out),
+            (Phase::SettingUp { complete }, Event::SetUp(result)) => {
+                self.set_up(now, complete, result, &mut out);
+            }
             (Phase::Running, Event::Attempted(attempt)) => self.attempted(now, attempt, &mut out),
             (Phase::Saving(after), Event::Saved(saved)) => {
                 self.saved(now, after, saved, &mut out);
@@ -149,7 +157,7 @@ impl Machine {
             (Phase::Verifying, Event::Verified(verdict)) => self.verified(now, verdict, &mut out),
             (Phase::Waiting, Event::Woke) => self.next(now, &mut out),
             // What was cancelled may still report.
-            (_, Event::Start | Event::Prepared(_) | Event::Attempted(_)) => {}
+            (_, Event::Start | Event::Prepared(_) | Event::SetUp(_) | Event::Attempted(_)) => {}
             (_, Event::Saved(_) | Event::Verified(_) | Event::Woke) => {}
         }
         (self, out)
@@ -190,14 +198,36 @@ impl Machine {
             );
             out.push(Effect::Emit(Level::Info, Kind::Log { text }));
         }
-        if prepared.complete && self.terms.verifies {
+        let complete = prepared.complete;
+        if complete && !self.terms.verifies {
+            let text = "PROGRESS.md says that the work is complete; nothing was spent";
+            return self.end(RunExit::Complete, Some(text.to_owned()), out);
+        }
+        if !prepared.has_setup {
+            return self.set_up(now, complete, Ok(()), out);
+        }
+        if let Some(exit) = self.limit(now).filter(|_| !complete) {
+            return self.end_at_limit(exit, out);
+        }
+        self.phase = Phase::SettingUp { complete };
+        out.push(Effect::SetUp);
+    }
+
+    /// What follows when everything that the agent or the verify command wants is there.
+    fn set_up(
+        &mut self,
+        now: u64,
+        complete: bool,
+        result: Result<(), Failure>,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Err(Failure { exit, text }) = result {
+            return self.end(exit, Some(text), out);
+        }
+        if complete {
             // Written by an attempt that was ended before the command had passed, or by a person.
             self.phase = Phase::Verifying;
             return out.push(Effect::Verify);
-        }
-        if prepared.complete {
-            let text = "PROGRESS.md says that the work is complete; nothing was spent";
-            return self.end(RunExit::Complete, Some(text.to_owned()), out);
         }
         self.next(now, out);
     }

@@ -104,6 +104,7 @@ impl Machine {
             Phase::SavingLater(after) => self.save(after, out),
             Phase::Boot
             | Phase::Preparing
+            | Phase::SettingUp { .. }
             | Phase::Verifying
             | Phase::Waiting
             | Phase::Ended(_) => {
@@ -126,7 +127,11 @@ impl Machine {
             Phase::Running => out.push(Effect::StopAgent),
             Phase::Saving(_) | Phase::Boot => {}
             Phase::SavingLater(after) => self.save(after, out),
-            Phase::Preparing | Phase::Verifying | Phase::Waiting | Phase::Ended(_) => {
+            Phase::Preparing
+            | Phase::SettingUp { .. }
+            | Phase::Verifying
+            | Phase::Waiting
+            | Phase::Ended(_) => {
                 self.end_at_limit(RunExit::Duration, out);
             }
         }

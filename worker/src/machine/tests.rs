@@ -28,7 +28,16 @@ fn ready() -> Event {
 }
 
 fn prepared(ledger: Ledger, complete: bool) -> Event {
-    Event::Prepared(Ok(Prepared { commit: "c0".into(), duration_ms: 1, ledger, complete }))
+    with_setup(ledger, complete, false)
+}
+
+fn with_setup(ledger: Ledger, complete: bool, has_setup: bool) -> Event {
+    let commit = "c0".into();
+    Event::Prepared(Ok(Prepared { commit, duration_ms: 1, ledger, complete, has_setup }))
+}
+
+fn set_up() -> Event {
+    Event::SetUp(Ok(()))
 }
 
 fn attempted(outcome: Outcome) -> Event {
@@ -80,6 +89,7 @@ fn last(terms: Terms, events: impl IntoIterator<Item = Event>) -> String {
         Some(Effect::Hurry(by)) => format!("push by {}", by - NOW),
         Some(Effect::Verify) => "verify".into(),
         Some(Effect::Prepare) => "prepare".into(),
+        Some(Effect::SetUp) => "set up".into(),
         Some(Effect::Emit(..) | Effect::Iteration(_) | Effect::Earlier(_) | Effect::Spend(_)) => {
             "emit".into()
         }
@@ -214,6 +224,50 @@ fn what_follows_what() {
         let shown = format!("{events:?}");
         assert_eq!(last(terms(), events), expected, "{shown}");
     }
+}
+
+#[test]
+fn setup_runs_once_before_anything_else() {
+    use Event::{Deadline, Signal, Start};
+    let failure =
+        || Event::SetUp(Err(Failure { exit: RunExit::Configuration, text: "setup failed".into() }));
+    let ready = || with_setup(Ledger::default(), false, true);
+    let complete = || with_setup(Ledger::default(), true, true);
+    let used = |iterations, complete| {
+        with_setup(Ledger { iterations, cost: Usd::from_dollars(0.1) }, complete, true)
+    };
+    let term = || Signal("SIGTERM");
+    // Events, and what follows without and with a verify command.
+    let cases: Vec<(Vec<Event>, &str, &str)> = vec![
+        (vec![Start, ready()], "set up", "set up"),
+        (vec![Start, ready(), set_up()], "run 1", "run 1"),
+        (vec![Start, ready(), failure()], "end Configuration", "end Configuration"),
+        (vec![Start, ready(), set_up(), attempted(Outcome::Ok), saved()], "run 2", "run 2"),
+        (vec![Start, used(1, false), set_up()], "run 2", "run 2"),
+        // Work that is complete needs it only for the verify command.
+        (vec![Start, complete()], "end Complete", "set up"),
+        (vec![Start, complete(), set_up()], "nothing", "verify"),
+        (vec![Start, complete(), failure()], "nothing", "end Configuration"),
+        (vec![Start, used(3, true), set_up()], "nothing", "verify"),
+        // Without an iteration to come it does not run.
+        (vec![Start, used(3, false)], "end Iterations", "end Iterations"),
+        (vec![Start, ready(), term()], "end Interrupted", "end Interrupted"),
+        (vec![Start, ready(), Deadline], "end Duration", "end Duration"),
+        (vec![Start, ready(), term(), set_up()], "nothing", "nothing"),
+        (vec![Start, ready(), set_up(), set_up()], "nothing", "nothing"),
+        (vec![Start, ready(), attempted(Outcome::Ok)], "nothing", "nothing"),
+    ];
+    for (events, without, with) in cases {
+        for (verifies, expected) in [(false, without), (true, with)] {
+            let shown = format!("{events:?}, verifies: {verifies}");
+            let terms = Terms { verifies, ..terms() };
+            assert_eq!(last(terms, events.clone()), expected, "{shown}");
+        }
+    }
+    let (machine, effects) = play(terms(), [Start, used(1, false), failure()]);
+    assert_eq!(machine.ledger, Ledger { iterations: 1, cost: Usd::from_dollars(0.1) });
+    let text = Some("setup failed".to_owned());
+    assert_eq!(effects, [Effect::End { exit: RunExit::Configuration, text }]);
 }
 
 #[test]
@@ -352,7 +406,13 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Signal("SIGTERM")),
         1 => Just(Event::Verified(Verdict::Passed)),
         1 => Just(Event::Verified(Verdict::Failed { tail: text() })),
-        1 => (0..5u32).prop_map(|n| prepared(Ledger { iterations: n, cost: Usd::default() }, false)),
+        1 => (0..5u32, any::<bool>()).prop_map(|(iterations, has_setup)| {
+            with_setup(Ledger { iterations, cost: Usd::default() }, false, has_setup)
+        }),
+        1 => any::<bool>().prop_map(|well| {
+            let failure = Failure { exit: RunExit::Configuration, text: "x".to_owned() };
+            Event::SetUp(if well { Ok(()) } else { Err(failure) })
+        }),
     ]
 }
 
@@ -360,15 +420,24 @@ fn any_event() -> impl Strategy<Value = Event> {
 fn is_operation(effect: &Effect) -> bool {
     matches!(
         effect,
-        Effect::Prepare | Effect::RunAgent(_) | Effect::Save(_) | Effect::Verify | Effect::Sleep(_)
+        Effect::Prepare
+            | Effect::SetUp
+            | Effect::RunAgent(_)
+            | Effect::Save(_)
+            | Effect::Verify
+            | Effect::Sleep(_)
     )
 }
 
 proptest! {
     #[test]
-    fn whatever_happens(events in prop::collection::vec(any_event(), 1..120), verifies: bool) {
+    fn whatever_happens(
+        events in prop::collection::vec(any_event(), 1..120),
+        verifies: bool,
+        has_setup: bool,
+    ) {
         let mut machine = Machine::new(Terms { verifies, ..terms() });
-        let mut all = vec![Event::Start, ready()];
+        let mut all = vec![Event::Start, with_setup(Ledger::default(), false, has_setup)];
         all.extend(events);
         let mut attempts = 0;
         for (n, event) in all.into_iter().enumerate() {

@@ -74,6 +74,8 @@ pub enum Event {
     Start,
     /// The checkout is ready, or cannot be.
     Prepared(Result<Prepared, Failure>),
+    /// Setup ended well, or the run cannot go on.
+    SetUp(Result<(), Failure>),
     /// The agent ended.
     Attempted(Attempt),
     /// The checkpoint ended.
@@ -103,6 +105,8 @@ pub enum Effect {
     Spend(u32),
     /// Make the checkout; answered by [`Event::Prepared`].
     Prepare,
+    /// Run setup; answered by [`Event::SetUp`].
+    SetUp,
     /// Run the agent; answered by [`Event::Attempted`].
     RunAgent(Order),
     /// Stop the agent: TERM, then KILL.
@@ -138,6 +142,8 @@ pub struct Prepared {
     pub ledger: Ledger,
     /// PROGRESS.md already says so.
     pub complete: bool,
+    /// There is a setup to run.
+    pub has_setup: bool,
 }
 
 /// Why the run cannot go on.

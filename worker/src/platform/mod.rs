@@ -27,8 +27,14 @@ const ALLOCATOR: (&str, &str) = (
     "glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072:glibc.malloc.arena_max=1",
 );
 
-/// Variables that hold secrets.
-const SECRETS: [&str; 2] = [env::ANTHROPIC_KEYS, env::GIT_TOKEN];
+/// Whether a variable holds a secret. A name need not be text.
+#[cfg(target_os = "linux")]
+fn is_secret(name: &std::ffi::OsStr) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let name = name.as_bytes();
+    [env::ANTHROPIC_KEYS, env::GIT_TOKEN].iter().any(|secret| name == secret.as_bytes())
+        || name.starts_with(env::AGENT_SECRET.as_bytes())
+}
 
 /// The process's environment as text. Values that are not UTF-8 are read with replacements, so
 /// that the check of the variable can refuse them.
@@ -140,9 +146,11 @@ pub fn take_secrets() -> io::Result<Environment> {
         environment.0.extend(secrets);
         return Ok(environment);
     }
-    let secrets: BTreeMap<&str, &str> = SECRETS
+    let secrets: BTreeMap<&str, &str> = environment
+        .0
         .iter()
-        .filter_map(|name| Some((*name, environment.0.get(*name)?.as_str())))
+        .filter(|(name, _)| is_secret(name.as_ref()))
+        .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     if secrets.is_empty() {
         return Ok(environment);
@@ -154,7 +162,7 @@ pub fn take_secrets() -> io::Result<Environment> {
     rustix::stdio::dup2_stdin(&file)?;
     let mut again = std::process::Command::new(std::env::current_exe()?);
     again.args(std::env::args_os().skip(1)).env(HANDED_OVER, "1").env(ALLOCATOR.0, ALLOCATOR.1);
-    for name in SECRETS {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
         again.env_remove(name);
     }
     Err(again.exec())

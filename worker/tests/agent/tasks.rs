@@ -27,7 +27,7 @@ fn in_a_script(session: &str, budget: &str) -> String {
     DEFAULT_AGENT_COMMAND
         .replace("{session_id}", session)
         .replace("{budget_usd}", budget)
-        .replace(" --append-system-prompt={convention}", "")
+        .replace(" --append-system-prompt={convention} --model={model}", "")
 }
 
 /// What the worker left, and what the model was asked.
@@ -303,6 +303,22 @@ fn each_alias_works_and_costs_what_its_model_costs() {
         let tokens = Tokens { output: 1_000_000, ..Tokens::default() };
         let expected = price::estimate(model, Used { tokens, ..Used::default() });
         assert_close(cost(&done, number), expected.dollars());
+    }
+}
+
+#[test]
+fn the_service_is_asked_for_the_model_that_was_set() {
+    let aliases = aliases();
+    for set in ["opus", "haiku", "claude-sonnet-5"] {
+        let model = Model::answers(json!([complete(), say("Done.")]));
+        let mut fixture = fixture(&model.url);
+        fixture.set(env::MODEL, set);
+        let (done, requests) = run(&fixture, model);
+        assert_eq!((done.exit(), done.outcomes()), (0, vec!["ok"]), "{done:#?}");
+        let expected = aliases.get(set).map_or(set, String::as_str);
+        for request in &requests {
+            assert_eq!(request["model"], expected, "{set}");
+        }
     }
 }
 

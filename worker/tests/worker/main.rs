@@ -2,6 +2,7 @@
 
 mod agent;
 mod configuration;
+mod environment;
 mod git;
 mod harness;
 #[cfg(target_os = "linux")]
@@ -16,6 +17,7 @@ mod model;
 mod places;
 mod repository;
 mod rescue;
+mod setup;
 mod soak;
 mod states;
 mod submodules;
