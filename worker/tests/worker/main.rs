@@ -2,6 +2,7 @@
 
 mod agent;
 mod configuration;
+mod endpoint;
 mod git;
 mod harness;
 #[cfg(target_os = "linux")]
