@@ -127,9 +127,25 @@ pub(crate) fn redactor(secrets: &Secrets) -> Redactor {
             // As git sends it: `Authorization: Basic <this>`.
             format!("{}:{}", credential.username, credential.token.expose()),
         ],
-        GitToken::Public(_) => Vec::new(),
+        GitToken::App(_) | GitToken::Public(_) => Vec::new(),
     };
-    Redactor::new(keys.chain(git))
+    let redactor = Redactor::new(keys.chain(git));
+    match &secrets.git {
+        // The tokens that it gets are learned as they come.
+        GitToken::App(app) => redactor.and_verbatim(lines_of(app.private_key.expose())),
+        _ => redactor,
+    }
+}
+
+/// The lines of a key in PEM form, but for the last one, which may be so short that it is found by
+/// chance.
+fn lines_of(pem: &str) -> Vec<String> {
+    const SHORTEST: usize = 16;
+    let lines = pem.lines().map(str::trim);
+    lines
+        .filter(|line| line.len() >= SHORTEST && !line.starts_with('-'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A journal nobody reads.

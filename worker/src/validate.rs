@@ -104,6 +104,11 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     let mut checkout = Checkout::new(&config, secrets, hurried, journal);
     // Nobody builds in it.
     checkout.furnish = false;
+    if let Some(token) = checkout.token_of_app().await
+        && report.take(token, |said| said.clone()).is_none()
+    {
+        return;
+    }
     let Some(prepared) = report.take(checkout.make().await, |prepared| {
         format!("the repository can be read; work starts from {}", prepared.commit)
     }) else {

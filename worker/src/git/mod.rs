@@ -6,6 +6,7 @@
 mod bare;
 mod checkpoint;
 mod completion;
+mod credential;
 mod guard;
 mod ledger;
 mod lfs;
@@ -24,10 +25,7 @@ mod volume;
 
 use std::{collections::BTreeSet, ffi::OsString, future::Future, path::PathBuf, time::Duration};
 
-use ralph_protocol::{
-    ids::Run,
-    secret::{GitCredential, GitToken},
-};
+use ralph_protocol::ids::Run;
 use tokio::sync::watch;
 use url::Url;
 
@@ -37,8 +35,9 @@ use crate::{
     machine::{Failure, Ledger, Prepared, SaveOrder, Saved, Verdict},
 };
 
+pub use credential::Credential;
 pub use lfs::{FILTER as LFS_FILTER, filter as lfs_filter};
-pub use run::{Git, GitError, Patience};
+pub use run::{Git, GitError, NoToken, Patience};
 
 /// The file whose status line ends the loop.
 pub const PROGRESS_FILE: &str = "PROGRESS.md";
@@ -76,7 +75,7 @@ pub struct Checkout {
     /// The last prompt there was.
     pub prompt: String,
     /// The credential, if there is one.
-    pub credential: Option<GitCredential>,
+    pub credential: Option<Credential>,
     /// Command that must pass before the work is complete.
     pub verify_command: Option<String>,
     /// The agent's home, for the verify command.
@@ -141,10 +140,7 @@ impl Checkout {
             prompt_file: config.prompt_file.clone(),
             furnish: true,
             prompt: String::new(),
-            credential: match &secrets.git {
-                GitToken::Token(credential) => Some(credential.clone()),
-                GitToken::Public(_) => None,
-            },
+            credential: Credential::new(&secrets.git, &config.repo, journal.redactor()),
             verify_command: config.verify_command.clone(),
             home: folder.join("home"),
             verify_timeout: Duration::from_secs(config.limits.iteration_timeout_secs),

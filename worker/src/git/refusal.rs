@@ -155,6 +155,10 @@ mod tests {
                 "refusing to allow a Personal Access Token to create or update workflow `.github/workflows/ci.yml` without `workflow` scope",
                 &[".github/workflows/ci.yml"],
             ),
+            (
+                "refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml` without `workflows` permission",
+                &[".github/workflows/ci.yml"],
+            ),
             ("changes below .github/workflows/ are not allowed.", &[".github/workflows/ci.yml"]),
             ("changes in .github/workflows are not allowed", &[".github/workflows/ci.yml"]),
             (

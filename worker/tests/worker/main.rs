@@ -1,6 +1,7 @@
 //! The worker as a process, against real git remotes, with the scripted agent.
 
 mod agent;
+mod app;
 mod configuration;
 mod endpoint;
 mod git;
