@@ -137,7 +137,7 @@ pub(crate) fn redactor(secrets: &Secrets) -> Redactor {
     }
 }
 
-/// The lines of a key in PEM form, but for the last one, which may be so short that it is found by
+/// The lines of a key in PEM form, except for the last one, which may be so short that it is found by
 /// chance.
 fn lines_of(pem: &str) -> Vec<String> {
     const SHORTEST: usize = 16;

@@ -112,7 +112,7 @@ struct Said {
     message: String,
 }
 
-/// What GitHub says of an installation.
+/// What GitHub knows about an installation.
 #[derive(Deserialize)]
 struct Installation {
     permissions: std::collections::BTreeMap<String, String>,
