@@ -430,7 +430,7 @@ fn judge(
         403 if words.contains("suspended") => (
             NoToken::Denied,
             text("its installation is suspended"),
-            "an owner of the account unsuspends it in the settings under GitHub Apps".to_owned(),
+            "an owner of the account ends the suspension in the settings, under GitHub Apps".to_owned(),
         ),
         403 => (
             NoToken::Denied,
@@ -549,7 +549,7 @@ mod tests {
                 "This installation has been suspended",
                 None,
                 Denied,
-                &["suspended", "unsuspends"],
+                &["suspended", "ends the suspension"],
             ),
             (403, none, "an IP allow list", None, Denied, &["forbids it (an IP allow list)"]),
             (
