@@ -109,7 +109,7 @@ ralph *args:
     @{{ ralph }} "$@"
 
 # run every test that needs no browser and no image
-test: (need "cargo" "git" "git-lfs" "python3" "terraform 1.10" "npm" "curl")
+test: (need "cargo" "git" "git-lfs" "openssl" "python3" "terraform 1.10" "npm" "curl")
     cargo test --workspace
     cd viewer && npm ci --no-audit --no-fund && npm run typecheck && npm test
 

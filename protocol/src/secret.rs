@@ -1,9 +1,13 @@
 //! The shapes of the three secrets. `ralph keys set` refuses every other shape, and no error or
 //! `Debug` output of these types holds a value.
 
+mod app;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use app::{GITHUB, GithubApp};
 
 /// A secret text. `Debug` never shows it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,12 +52,15 @@ pub struct AnthropicKey {
     pub value: Value,
 }
 
-/// `ralph/<env>/git-token`: `{"host","username","token"}`, or `{}` for public repositories.
+/// `ralph/<env>/git-token`: `{"host","username","token"}`, a GitHub App's
+/// `{"appId","installationId","privateKey"}`, or `{}` for public repositories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum GitToken {
     /// A credential, sent to this host and no other.
     Token(GitCredential),
+    /// A GitHub App, whose tokens are sent to its host and no other.
+    App(GithubApp),
     /// No credential.
     Public(NoCredential),
 }
@@ -104,28 +111,42 @@ impl SigningKey {
 
 /// What is wrong with a secret's text. Never holds a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}\nhint: expected {expected}")]
+#[error("{problem}\nhint: {hint}")]
 pub struct ShapeError {
     problem: String,
-    expected: &'static str,
+    hint: String,
+}
+
+impl ShapeError {
+    fn new(problem: impl Into<String>, hint: &str) -> Self {
+        Self { problem: problem.into(), hint: hint.to_owned() }
+    }
+
+    fn expecting(problem: impl Into<String>, expected: &str) -> Self {
+        Self { problem: problem.into(), hint: format!("expected {expected}") }
+    }
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(
     text: &str,
     expected: &'static str,
 ) -> Result<T, ShapeError> {
-    serde_json::from_str(text).map_err(|error| ShapeError {
+    serde_json::from_str(text).map_err(|error| {
         // serde's own message can quote the value it did not expect.
-        problem: match error.classify() {
+        let problem = match error.classify() {
             serde_json::error::Category::Data => "the JSON has another shape".to_owned(),
             _ => format!("not JSON (line {}, column {})", error.line(), error.column()),
-        },
-        expected,
+        };
+        ShapeError::expecting(problem, expected)
     })
 }
 
 fn check(ok: bool, problem: &str, expected: &'static str) -> Result<(), ShapeError> {
-    if ok { Ok(()) } else { Err(ShapeError { problem: problem.to_owned(), expected }) }
+    if ok { Ok(()) } else { Err(ShapeError::expecting(problem, expected)) }
+}
+
+fn is_host(text: &str) -> bool {
+    url::Host::parse(text).is_ok_and(|host| matches!(host, url::Host::Domain(_)))
 }
 
 fn header_safe(text: &str) -> bool {
@@ -157,18 +178,21 @@ impl AnthropicKeys {
 }
 
 impl GitToken {
-    const EXPECTED: &'static str = r#"{"host":"github.com","username":"x-access-token","token":"…"}, or {} for public repositories"#;
+    const EXPECTED: &'static str = r#"{"host":"github.com","username":"x-access-token","token":"…"}, a GitHub App's {"appId":"…","installationId":"…","privateKey":"…"}, or {} for public repositories"#;
 
     /// Reads and checks the secret's text.
     ///
     /// # Errors
     /// [`ShapeError`], without any part of the value.
     pub fn parse(text: &str) -> Result<Self, ShapeError> {
+        if GithubApp::is_meant(text) {
+            let app: GithubApp = parse(text, GithubApp::EXPECTED)?;
+            app.check()?;
+            return Ok(Self::App(app));
+        }
         let token: Self = parse(text, Self::EXPECTED)?;
         if let Self::Token(credential) = &token {
-            let host_ok = url::Host::parse(&credential.host)
-                .is_ok_and(|host| matches!(host, url::Host::Domain(_)));
-            check(host_ok, "`host` is not a host name", Self::EXPECTED)?;
+            check(is_host(&credential.host), "`host` is not a host name", Self::EXPECTED)?;
             check(
                 header_safe(&credential.username),
                 "`username` is empty or has spaces",
@@ -181,6 +205,16 @@ impl GitToken {
             )?;
         }
         Ok(token)
+    }
+
+    /// The only host that sees the credential; `None` without one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Token(credential) => Some(&credential.host),
+            Self::App(app) => Some(&app.host),
+            Self::Public(_) => None,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     account::Account,
     agent::{Process, environment::find_program, sweep},
-    config::{Config, ConfigError, Environment, Secrets},
+    config::{Config, ConfigError, Environment, Secrets, long_lines},
     driver::{Ended, Ports, SystemClock, drive},
     gateway::Gateway,
     git::Checkout,
@@ -136,9 +136,16 @@ pub(crate) fn redactor(secrets: &Secrets) -> Redactor {
             // As git sends it: `Authorization: Basic <this>`.
             format!("{}:{}", credential.username, credential.token.expose()),
         ],
-        GitToken::Public(_) => Vec::new(),
+        GitToken::App(_) | GitToken::Public(_) => Vec::new(),
     };
-    Redactor::new(keys.chain(git).chain(secrets.agent.to_redact()))
+    let redactor = Redactor::new(keys.chain(git).chain(secrets.agent.to_redact()));
+    match &secrets.git {
+        // The tokens that it gets are learned as they come.
+        GitToken::App(app) => {
+            redactor.and_verbatim(long_lines(app.private_key.expose()).map(str::to_owned))
+        }
+        _ => redactor,
+    }
 }
 
 /// A journal nobody reads.

@@ -107,6 +107,11 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     let mut checkout = Checkout::new(&config, secrets, hurried, journal);
     // Nobody builds in it.
     checkout.furnish = false;
+    if let Some(token) = checkout.token_of_app().await
+        && report.take(token, |said| said.clone()).is_none()
+    {
+        return;
+    }
     let made = checkout.make().await;
     if let Err(failure) = program {
         if made.is_ok() && checkout.setup.runs() {

@@ -377,7 +377,8 @@ pub enum KeysCommand {
 pub enum Secret {
     /// {"keys":[{"id":"main","value":"…"}]}
     AnthropicKeys,
-    /// {"host":"github.com","username":"x-access-token","token":"…"}, or {} for public repositories
+    /// {"host":"github.com","username":"x-access-token","token":"…"}, a GitHub App's
+    /// {"appId":"…","installationId":"…","privateKey":"…"}, or {} for public repositories
     GitToken,
     /// {"current":{"kid":"k1","secret":"…"},"previous":null}
     WebsocketSigningKeys,

@@ -39,6 +39,7 @@ fn describe(name: SecretName, text: &str) -> String {
         }),
         SecretName::GitToken => GitToken::parse(text).map(|token| match token {
             GitToken::Token(token) => format!("a token for {}", token.host),
+            GitToken::App(app) => format!("a GitHub App, id {}, for {}", app.app_id, app.host),
             GitToken::Public(_) => "no token: public repositories only".to_owned(),
         }),
         SecretName::WebsocketSigningKeys => SigningKeys::parse(text).map(|keys| {
@@ -53,7 +54,7 @@ fn describe(name: SecretName, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tests::app, *};
 
     #[test]
     fn ids_are_shown_and_values_are_not() {
@@ -71,6 +72,11 @@ mod tests {
                 SecretName::GitToken,
                 format!(r#"{{"host":"github.com","username":"{hidden}","token":"{hidden}"}}"#),
                 "a token for github.com",
+            ),
+            (
+                SecretName::GitToken,
+                app("RSA", "rsa_keygen_bits:2048"),
+                "a GitHub App, id 123456, for github.com",
             ),
             (SecretName::GitToken, "{}".to_owned(), "no token: public repositories only"),
             (

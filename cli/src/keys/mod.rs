@@ -107,8 +107,33 @@ fn signing_key() -> Result<SigningKey> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    /// The secret of a GitHub App with a fresh key of this algorithm, which `openssl` makes.
+    pub(crate) fn app(algorithm: &str, option: &str) -> String {
+        let args = ["genpkey", "-quiet", "-algorithm", algorithm, "-pkeyopt", option];
+        let made = Command::new("openssl").args(args).output().expect("the program openssl");
+        assert!(made.status.success(), "openssl {args:?}");
+        let key = String::from_utf8(made.stdout).unwrap();
+        serde_json::json!({"appId": 123_456, "installationId": 7_890, "privateKey": key})
+            .to_string()
+    }
+
+    #[test]
+    fn an_app_is_taken_with_an_rsa_key_and_with_no_other() {
+        assert!(check(Secret::GitToken, &app("RSA", "rsa_keygen_bits:2048")).is_ok());
+        let text = app("EC", "ec_paramgen_curve:P-256");
+        let error = format!("{:#}", check(Secret::GitToken, &text).unwrap_err());
+        assert!(
+            error.contains("git-token was not set: `privateKey` is not an RSA key\nhint: "),
+            "{error}"
+        );
+        let line = text.split("\\n").nth(1).unwrap();
+        assert!(line.len() > 40 && !error.contains(&line[..20]), "{error}");
+    }
 
     #[test]
     fn fresh_signing_keys_have_the_shape_that_is_asked_for() {

@@ -82,15 +82,14 @@ async fn check_secrets(target: &Target, secrets: &Secrets, order: &Order) -> Res
 }
 
 fn check_host(token: &GitToken, repo: &str) -> Result<()> {
-    let GitToken::Token(token) = token else { return Ok(()) };
+    let Some(token) = token.host() else { return Ok(()) };
     let Some(rest) = repo.strip_prefix("https://") else {
         bail!("a repository on this machine needs no token\nhint: set git-token to {{}}");
     };
     let host = rest.split(['/', ':']).next().unwrap_or_default();
-    if !host.eq_ignore_ascii_case(&token.host) {
+    if !host.eq_ignore_ascii_case(token) {
         bail!(
-            "the repository is on {host}, but the git token is for {}\nhint: set a token for {host}, or {{}} for a public repository",
-            token.host
+            "the repository is on {host}, but the git token is for {token}\nhint: set a token for {host}, or {{}} for a public repository"
         );
     }
     Ok(())
@@ -113,17 +112,21 @@ async fn check_free(executions: &Executions, order: &Order) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::tests::app;
 
     #[test]
     fn a_token_is_for_its_host_alone() {
         let token = GitToken::parse(r#"{"host":"GitHub.com","username":"x","token":"t"}"#).unwrap();
         let public = GitToken::parse("{}").unwrap();
+        let app = GitToken::parse(&app("RSA", "rsa_keygen_bits:2048")).unwrap();
         for (token, repo, ok) in [
             (&token, "https://github.com/you/project", true),
             (&token, "https://github.com:443/you/project", true),
             (&token, "https://gitlab.com/you/project", false),
             (&token, "https://github.com.evil.example/you/project", false),
             (&token, "file:///srv/project", false),
+            (&app, "https://github.com/you/project", true),
+            (&app, "https://gitlab.com/you/project", false),
             (&public, "https://gitlab.com/you/project", true),
             (&public, "file:///srv/project", true),
         ] {

@@ -340,18 +340,23 @@ impl<'a> Reader<'a> {
     pub(super) fn model_endpoint(&mut self) -> Option<Url> {
         let text = self.optional(env::MODEL_ENDPOINT).unwrap_or(DEFAULT_MODEL_ENDPOINT);
         let url = Url::parse(text).ok().filter(|url| {
+            let plain = url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none();
+            // Paths of the API are put behind it, and each begins with this.
+            let whole = !url.path().trim_end_matches('/').ends_with("/v1");
             // Plain http would carry a key in the clear; only a test's own machine may ask for it.
-            url.scheme() == "https"
+            let safe = url.scheme() == "https"
                 || (url.scheme() == "http"
-                    && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")))
+                    && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")));
+            plain && whole && safe
         });
         if url.is_none() {
             self.problem(
                 env::MODEL_ENDPOINT,
-                format_args!(
-                    "`{}` is not an https URL\nhint: http is accepted for 127.0.0.1 only",
-                    clip(text)
-                ),
+                // Without the value, which may hold a password.
+                "is not an https URL of a host and, perhaps, a path that does not end in /v1\nhint: such as https://llm.example.com/anthropic, without user name, query or fragment; http is accepted for 127.0.0.1 only",
             );
         }
         url

@@ -20,7 +20,7 @@ use crate::machine::Ledger;
 use ralph_protocol::ids::RESCUE_PREFIX;
 pub use ralph_protocol::names::DEFAULT_AGENT_COMMAND;
 pub use repo::RepoError;
-pub use variables::AgentVariables;
+pub use variables::{AgentVariables, long_lines};
 
 /// Where checkouts go unless `RALPH_WORKDIR` says otherwise: the image's volume.
 pub const DEFAULT_WORKDIR: &str = "/workspace";

@@ -22,6 +22,11 @@ pub enum RepoError {
         /// The credential's host.
         token: String,
     },
+    /// A GitHub App's token is for a repository with an owner and a name.
+    #[error(
+        "is not the URL of a repository on GitHub, but git-token is a GitHub App's\nhint: such as https://github.com/you/project"
+    )]
+    NotOnGithub,
 }
 
 /// What [`check_repo`] accepts, on the token's host when a token is used.
@@ -33,16 +38,22 @@ pub(super) fn check(
     check_repo(text, allow_file)?;
     let url = Url::parse(text).map_err(|_| RepoProblem::Form)?;
     let host = url.host_str().unwrap_or("this machine");
-    if let Some(GitToken::Token(credential)) = git
-        && !credential.host.eq_ignore_ascii_case(host)
+    if let Some(token) = git.and_then(GitToken::host)
+        && !token.eq_ignore_ascii_case(host)
     {
-        return Err(RepoError::OtherHost { repo: host.to_owned(), token: credential.host.clone() });
+        return Err(RepoError::OtherHost { repo: host.to_owned(), token: token.to_owned() });
+    }
+    let parts = url.path().trim_matches('/').split('/').filter(|part| !part.is_empty()).count();
+    if matches!(git, Some(GitToken::App(_))) && parts != 2 {
+        return Err(RepoError::NotOnGithub);
     }
     Ok(url)
 }
 
 #[cfg(test)]
 mod tests {
+    use ralph_protocol::secret::GithubApp;
+
     use super::*;
 
     fn public() -> GitToken {
@@ -66,6 +77,26 @@ mod tests {
             ("file:///srv/repo.git", &token, elsewhere("this machine")),
         ] {
             assert_eq!(check(text, Some(git), true).map(drop), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_github_app_is_for_repositories_with_an_owner_and_a_name() {
+        let app: GithubApp = serde_json::from_str(
+            r#"{"appId":1,"installationId":1,"privateKey":"","host":"git.example"}"#,
+        )
+        .unwrap();
+        let app = GitToken::App(app);
+        let elsewhere =
+            RepoError::OtherHost { repo: "github.com".into(), token: "git.example".into() };
+        for (text, expected) in [
+            ("https://git.example/you/project", Ok(())),
+            ("https://git.example:8443/you/project.git/", Ok(())),
+            ("https://git.example/project", Err(RepoError::NotOnGithub)),
+            ("https://git.example/you/group/project", Err(RepoError::NotOnGithub)),
+            ("https://github.com/you/project", Err(elsewhere)),
+        ] {
+            assert_eq!(check(text, Some(&app), true).map(drop), expected, "{text}");
         }
     }
 

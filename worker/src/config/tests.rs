@@ -108,13 +108,25 @@ fn each_wrong_variable_is_named() {
         (env::CONVENTION, &["off", "2"]),
         (env::ANTHROPIC_KEYS, &["", "{}", "sk-ant-x"]),
         (env::GIT_TOKEN, &["", "x", r#"{"token":"t"}"#]),
-        (env::MODEL_ENDPOINT, &["x", "http://example.com", "ftp://x"]),
+        (
+            env::MODEL_ENDPOINT,
+            &[
+                "x",
+                "http://example.com",
+                "ftp://x",
+                "https://u:hunter2@llm.example.com",
+                "https://llm.example.com/?key=hunter2",
+                "https://llm.example.com/#hunter2",
+                "https://llm.example.com/v1/",
+            ],
+        ),
     ];
     for (name, values) in cases {
         for value in *values {
             let error = with(name, value).expect_err(&format!("{name}={value}"));
             assert!(error.problems.iter().any(|p| p.starts_with(name)), "{name}={value}: {error}");
             assert!(error.problems.iter().all(|p| !p.contains("panic")), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
         }
     }
 }

@@ -11,9 +11,12 @@ use url::Url;
 
 use super::fields::{Reader, clip};
 
-/// Shortest line of a secret of several lines that is looked for by itself, bytes: shorter ones are
-/// found by chance.
-const MIN_LINE: usize = 16;
+/// Lines of a secret of several lines, such as a key in PEM form, that are looked for by themselves: not
+/// its frame, and not those that are so short that they are found by chance.
+pub fn long_lines(text: &str) -> impl Iterator<Item = &str> {
+    const SHORTEST: usize = 16;
+    text.lines().map(str::trim).filter(|line| line.len() >= SHORTEST && !line.starts_with("-----"))
+}
 
 /// What the agent gets beside the worker's own, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,10 +47,11 @@ impl AgentVariables {
 
 fn parts(value: &str) -> Vec<&str> {
     let whole = value.trim();
-    let lines = whole.lines().map(str::trim);
-    let lines = lines.filter(|line| line.len() >= MIN_LINE && !line.starts_with("-----"));
     // Of one line, the whole.
-    if whole.contains('\n') { [whole].into_iter().chain(lines).collect() } else { vec![whole] }
+    if !whole.contains('\n') {
+        return vec![whole];
+    }
+    [whole].into_iter().chain(long_lines(whole)).collect()
 }
 
 impl Reader<'_> {

@@ -23,6 +23,8 @@ use tokio::{
 };
 use url::Url;
 
+pub(crate) use proxy::{Client, causes, client};
+
 use crate::{
     account::{Account, Metered, Reservation},
     agent::command::Endpoint,

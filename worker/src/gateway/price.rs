@@ -252,6 +252,19 @@ mod tests {
         Used { tokens, ..Used::default() }
     }
 
+    /// `ralph run` refuses other names of models, and the table knows no others.
+    #[test]
+    fn each_model_that_an_order_can_name_has_a_price_and_no_other() {
+        use ralph_protocol::execution::MODELS;
+        let mut priced: Vec<&str> = ROWS.iter().map(|row| row.model).collect();
+        let mut named = MODELS.to_vec();
+        priced.sort_unstable();
+        named.sort_unstable();
+        assert_eq!(priced, named);
+        priced.dedup();
+        assert_eq!(priced.len(), ROWS.len(), "a model stands there twice");
+    }
+
     #[test]
     fn what_each_kind_of_token_costs() {
         let short = |used: Used| Used { short_writes: u64::MAX, ..used };

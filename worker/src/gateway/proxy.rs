@@ -1,12 +1,14 @@
 //! Serves the agent's requests: checks the dummy key, adds a real one, passes the answer on.
 
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, error::Error, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::{Request, State as Extract},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request, response},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request, response,
+    },
     response::Response,
     serve::ListenerExt,
 };
@@ -31,6 +33,7 @@ use super::{
 };
 use crate::{
     account::{NoMoney, Reservation},
+    config::DEFAULT_MODEL_ENDPOINT,
     journal::now_ms,
     machine::policy::UNKNOWN_LIMIT_MS,
 };
@@ -52,7 +55,8 @@ pub(super) const SILENCE: Duration = Duration::from_secs(11 * 60);
 /// How long a limit lasts at least, ms.
 const SHORTEST_LIMIT_MS: u64 = 1_000;
 
-pub(super) type Client = HyperClient<HttpsConnector<HttpConnector>, Body>;
+/// A client that follows no redirect.
+pub(crate) type Client = HyperClient<HttpsConnector<HttpConnector>, Body>;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -72,7 +76,8 @@ const NOT_PASSED_ON: [HeaderName; 11] = [
     header::UPGRADE,
 ];
 
-pub(super) fn client() -> io::Result<Client> {
+/// A client that trusts what the system trusts, or `SSL_CERT_FILE` where it is set.
+pub(crate) fn client() -> io::Result<Client> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     http.enforce_http(false);
@@ -90,32 +95,75 @@ pub(super) fn client() -> io::Result<Client> {
     Ok(builder.pool_idle_timeout(Duration::from_secs(30)).build(https))
 }
 
-/// Lists the models, which needs a key and costs nothing. Nothing of the agent's is in it, so it
-/// tells what is the key's fault and what the request's.
-async fn models(client: &Client, upstream: &Url, key: &str) -> Result<StatusCode, String> {
-    let base = upstream.as_str().trim_end_matches('/');
-    let mut key = HeaderValue::from_str(key).map_err(|_| "no header can carry the key")?;
-    key.set_sensitive(true);
-    let request = Request::get(format!("{base}/v1/models"))
-        .header(API_KEY, key)
-        // https://docs.claude.com/en/api/versioning
-        .header("anthropic-version", "2023-06-01")
-        .body(Body::empty())
-        .map_err(|error| error.to_string())?;
-    let asked = tokio::time::timeout(Duration::from_secs(30), client.request(request)).await;
-    let answer = asked.map_err(|_| "the service did not answer within 30 s")?;
-    Ok(answer.map_err(|error| format!("the service cannot be reached: {error}"))?.status())
+/// Where the service or a gateway to it has the API, without a slash at its end.
+fn base(upstream: &Url) -> &str {
+    upstream.as_str().trim_end_matches('/')
+}
+
+/// Shows a key as the service reads it. To another endpoint a key that is not the service's own is
+/// shown as most gateways read it, too; the service's own could be passed on in both fields, and the
+/// service takes it in the first alone. `None` when no field can carry the key.
+fn show(upstream: &Url, key: &str, headers: &mut HeaderMap) -> Option<()> {
+    let mut put = |name: HeaderName, text: &str| {
+        let mut value = HeaderValue::from_str(text).ok()?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        Some(())
+    };
+    put(API_KEY, key)?;
+    let own = base(upstream) == DEFAULT_MODEL_ENDPOINT;
+    if !own && !key.starts_with("sk-ant-") {
+        put(header::AUTHORIZATION, &format!("Bearer {key}"))?;
+    }
+    Some(())
+}
+
+/// What the service answers to a request that needs a key and costs nothing: for the list of models, or
+/// for a message that says nothing, where a gateway has no such list. Nothing of the agent's is in it,
+/// so it tells what is the key's fault and what the request's.
+async fn try_key(client: &Client, upstream: &Url, key: &str) -> Result<StatusCode, String> {
+    let base = base(upstream);
+    for (method, path, body) in
+        [(Method::GET, "/v1/models", ""), (Method::POST, "/v1/messages", "{}")]
+    {
+        let is_list = method == Method::GET;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{base}{path}"))
+            // https://docs.claude.com/en/api/versioning
+            .header("anthropic-version", "2023-06-01")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body))
+            .map_err(|error| error.to_string())?;
+        show(upstream, key, request.headers_mut()).ok_or("no header can carry the key")?;
+        let asked = tokio::time::timeout(Duration::from_secs(30), client.request(request)).await;
+        let answer = asked.map_err(|_| format!("{base} did not answer within 30 s"))?;
+        let answer =
+            answer.map_err(|error| format!("{base} cannot be reached: {}", causes(&error)))?;
+        if !is_list || !matches!(answer.status().as_u16(), 404 | 405 | 501) {
+            return Ok(answer.status());
+        }
+    }
+    Ok(StatusCode::NOT_FOUND)
 }
 
 /// Asks the service whether it accepts the key.
 pub(super) async fn probe(client: &Client, upstream: &Url, key: &str) -> Result<(), String> {
-    let status = models(client, upstream, key).await?;
+    let status = try_key(client, upstream, key).await?;
+    let base = base(upstream);
     match status.as_u16() {
-        // A limit passes; the key is good.
-        200..=299 | 429 => Ok(()),
-        401 | 403 => Err(format!("refused ({status})")),
-        _ => Err(format!("the service answered {status}")),
+        // A limit passes, and a message that says nothing is refused after the key was read.
+        200..=299 | 400 | 422 | 429 => Ok(()),
+        401 | 403 => Err(format!("refused by {base} ({status})")),
+        404 => Err(format!("there is no Messages API at {base}/v1/messages ({status})")),
+        _ => Err(format!("{base} answered {status}")),
     }
+}
+
+/// An error and its causes, in one line.
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| (*error).source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -279,8 +327,8 @@ async fn forward(
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Err(_) => {
-                let text = "the service does not answer";
-                return refuse(StatusCode::GATEWAY_TIMEOUT, "timeout_error", text);
+                let text = format!("{} does not answer", base(&shared.upstream));
+                return refuse(StatusCode::GATEWAY_TIMEOUT, "timeout_error", &text);
             }
             Ok(Err(error)) => {
                 // Without a connection the service has not seen the request. Otherwise nobody
@@ -288,7 +336,8 @@ async fn forward(
                 if error.is_connect() {
                     under_way.sent(false);
                 }
-                let text = format!("the service cannot be reached: {error}");
+                let base = base(&shared.upstream);
+                let text = format!("{base} cannot be reached: {}", causes(&error));
                 return refuse(StatusCode::BAD_GATEWAY, "api_error", &text);
             }
         };
@@ -309,7 +358,7 @@ async fn forward(
         let reason = match judge(head.status, &head.headers, &text, now) {
             Verdict::Answer => return passed_on(head, Body::from(text)),
             Verdict::Suspect(reason) => {
-                let asked = models(&shared.client, &shared.upstream, value.expose()).await;
+                let asked = try_key(&shared.client, &shared.upstream, value.expose()).await;
                 let refused = asked.is_ok_and(|status| matches!(status.as_u16(), 401 | 403));
                 if refused {
                     shared.refuse(number);
@@ -359,16 +408,14 @@ fn upstream_request(
     body: Bytes,
     key: &str,
 ) -> Option<Request<Body>> {
-    let base = shared.upstream.as_str().trim_end_matches('/');
+    let base = base(&shared.upstream);
     let path = parts.uri.path_and_query()?.as_str();
     let uri: Uri = format!("{base}{path}").parse().ok()?;
     let mut request =
         Request::builder().method(parts.method.clone()).uri(uri).body(Body::from(body)).ok()?;
     let headers = request.headers_mut();
     copy(&parts.headers, headers);
-    let mut key = HeaderValue::from_str(key).ok()?;
-    key.set_sensitive(true);
-    headers.insert(API_KEY, key);
+    show(&shared.upstream, key, headers)?;
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     Some(request)
 }
@@ -453,6 +500,27 @@ fn limit_end(headers: &HeaderMap, now: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_a_key_is_shown() {
+        for (endpoint, key, bearer) in [
+            ("https://api.anthropic.com", "sk-ant-x", false),
+            ("https://api.anthropic.com/", "another", false),
+            // A gateway that passes the service's own key on, and one with keys of its own.
+            ("https://llm.example.com/anthropic", "sk-ant-x", false),
+            ("https://llm.example.com/anthropic", "sk-1234", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            show(&endpoint.parse().unwrap(), key, &mut headers).unwrap();
+            assert_eq!(headers[API_KEY], key);
+            let shown = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap());
+            let expected = bearer.then(|| format!("Bearer {key}"));
+            assert_eq!(shown, expected.as_deref(), "{endpoint} {key}");
+            assert!(headers.values().all(HeaderValue::is_sensitive));
+        }
+        let mut headers = HeaderMap::new();
+        assert!(show(&"https://h".parse().unwrap(), "a\nb", &mut headers).is_none());
+    }
 
     #[test]
     fn what_an_answer_says_about_the_key() {

@@ -6,6 +6,7 @@
 mod bare;
 mod checkpoint;
 mod completion;
+mod credential;
 mod guard;
 mod ledger;
 mod lfs;
@@ -26,10 +27,7 @@ mod volume;
 
 use std::{collections::BTreeSet, ffi::OsString, future::Future, path::PathBuf, time::Duration};
 
-use ralph_protocol::{
-    ids::Run,
-    secret::{GitCredential, GitToken},
-};
+use ralph_protocol::ids::Run;
 use tokio::sync::watch;
 use url::Url;
 
@@ -40,8 +38,9 @@ use crate::{
     machine::{Failure, Ledger, Prepared, SaveOrder, Saved, Verdict},
 };
 
+pub use credential::Credential;
 pub use lfs::{FILTER as LFS_FILTER, filter as lfs_filter};
-pub use run::{Git, GitError, Patience};
+pub use run::{Git, GitError, NoToken, Patience};
 pub use setup::{SETUP_FILE, Setup};
 
 /// The file whose status line ends the loop.
@@ -83,7 +82,7 @@ pub struct Checkout {
     /// The last prompt there was.
     pub prompt: String,
     /// The credential, if there is one.
-    pub credential: Option<GitCredential>,
+    pub credential: Option<Credential>,
     /// Command that runs before the first iteration; without one, the repository's own.
     pub setup_command: Option<String>,
     /// What runs before the first iteration.
@@ -162,10 +161,7 @@ impl Checkout {
             prompt_source: config.prompt.clone(),
             furnish: true,
             prompt: String::new(),
-            credential: match &secrets.git {
-                GitToken::Token(credential) => Some(credential.clone()),
-                GitToken::Public(_) => None,
-            },
+            credential: Credential::new(&secrets.git, &config.repo, journal.redactor()),
             setup_command: config.setup_command.clone(),
             setup: Setup::Nothing,
             setup_timeout: Duration::from_secs(config.setup_timeout_secs),

@@ -86,7 +86,9 @@ fn failure(exit: RunExit, text: impl Into<String>) -> Failure {
 
 impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
-        let hint = if error.is_denied() {
+        let hint = if let GitError::NoToken { hint, .. } = &error {
+            &format!("\nhint: {hint}")
+        } else if error.is_denied() {
             "\nhint: the repository needs a credential, or refuses this one: `ralph keys set git-token`"
         } else if error.is_limited() {
             "\nhint: the remote has had too many requests; start again later, with a token if there is none"
@@ -110,16 +112,6 @@ impl Checkout {
         let args = ["ls-remote", "--symref", "--", self.repo.as_str(), "HEAD", "refs/heads/*"];
         let bytes = self.ask(scratch, &args).await?;
         Ok(Refs::parse(&String::from_utf8_lossy(&bytes)))
-    }
-
-    /// A git command that talks to the remote, from a repository of our own making.
-    pub(super) async fn remote<A: AsRef<std::ffi::OsStr>>(
-        &self,
-        dir: &Path,
-        patience: Patience,
-        args: impl IntoIterator<Item = A>,
-    ) -> Result<Vec<u8>, GitError> {
-        self.git.remote(dir, &self.repo, self.credential.as_ref(), patience, args).await
     }
 
     /// The branch to start from, after checks that cost nothing.

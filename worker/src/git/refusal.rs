@@ -150,9 +150,13 @@ mod tests {
             "secrets/a",
         ];
         let changed: BTreeSet<OsString> = changed.into_iter().map(OsString::from).collect();
-        let cases: [(&str, &[&str]); 9] = [
+        let cases: [(&str, &[&str]); 10] = [
             (
                 "refusing to allow a Personal Access Token to create or update workflow `.github/workflows/ci.yml` without `workflow` scope",
+                &[".github/workflows/ci.yml"],
+            ),
+            (
+                "refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml` without `workflows` permission",
                 &[".github/workflows/ci.yml"],
             ),
             ("changes below .github/workflows/ are not allowed.", &[".github/workflows/ci.yml"]),

@@ -49,6 +49,16 @@ pub enum GitError {
     /// A signal left no more time for it.
     #[error("git {0} was not done in time after the signal")]
     Hurried(String),
+    /// GitHub gives the App no token, so git was not started.
+    #[error("{text}")]
+    NoToken {
+        /// What kind of problem it is.
+        why: NoToken,
+        /// Which App, and what GitHub said.
+        text: String,
+        /// What to do.
+        hint: String,
+    },
     /// It said no.
     #[error("git {command} failed: {stderr}")]
     Failed {
@@ -57,6 +67,21 @@ pub enum GitError {
         /// What it said.
         stderr: String,
     },
+}
+
+/// Why a GitHub App gets no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoToken {
+    /// The App may not have one.
+    Denied,
+    /// There were too many requests.
+    Limited,
+    /// GitHub itself is in trouble.
+    Trouble,
+    /// Nobody answers.
+    Silence,
+    /// Something else.
+    Other,
 }
 
 impl GitError {
@@ -88,7 +113,22 @@ impl GitError {
             "returned error: 403",
             "Permission to ",
         ];
+        if let Self::NoToken { why, .. } = self {
+            return *why == NoToken::Denied;
+        }
         SIGNS.iter().any(|sign| self.stderr().contains(sign)) && !self.is_limited()
+    }
+
+    /// The remote does not know the credential, or has been shown none: status 401, in git's and in
+    /// git-lfs's words. Another token can help.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        const SIGNS: [&str; 4] = [
+            "Authentication failed",
+            "could not read Username",
+            "returned error: 401",
+            "Authentication required",
+        ];
+        SIGNS.iter().any(|sign| self.stderr().contains(sign))
     }
 
     /// The remote has had too many requests: GitHub answers 429, or 403 with the reason in its
@@ -98,6 +138,9 @@ impl GitError {
     pub fn is_limited(&self) -> bool {
         const SIGNS: [&str; 4] =
             ["rate limit", "rate-limit", "too many requests", "abuse detection"];
+        if let Self::NoToken { why, .. } = self {
+            return *why == NoToken::Limited;
+        }
         self.stderr().lines().map(str::to_ascii_lowercase).any(|line| {
             line.ends_with("returned error: 429")
                 || (line.starts_with("remote: ") && SIGNS.iter().any(|sign| line.contains(sign)))
@@ -115,6 +158,13 @@ impl GitError {
             "Operation timed out",
             "the remote end hung up unexpectedly",
         ];
+        if let Self::NoToken { why, .. } = self {
+            return match why {
+                NoToken::Limited | NoToken::Trouble => 5,
+                NoToken::Silence => 2,
+                NoToken::Denied | NoToken::Other => 0,
+            };
+        }
         if self.is_limited() || self.stderr().contains("returned error: 5") {
             5
         } else if SILENCE.iter().any(|sign| self.stderr().contains(sign)) {
@@ -454,15 +504,37 @@ impl Git {
         if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
             command.env("GIT_SSL_CAINFO", file);
         }
+        let (Patience::Fixed(timeout) | Patience::UntilHurried(timeout)) = patience;
+        self.within(patience, &first(args), finish(command, args, timeout)).await
+    }
+
+    /// Does something that belongs to a git command of this name, and gives it up when the patience
+    /// is over.
+    pub(super) async fn within<T>(
+        &self,
+        patience: Patience,
+        name: &str,
+        doing: impl Future<Output = Result<T, GitError>>,
+    ) -> Result<T, GitError> {
         let mut hurry = self.hurry.clone();
-        match patience {
-            Patience::Fixed(timeout) => finish(command, args, timeout).await,
-            Patience::UntilHurried(timeout) => tokio::select! {
-                done = finish(command, args, timeout) => done,
-                () = too_late(&mut hurry, Duration::ZERO, Duration::ZERO) => {
-                    Err(GitError::Hurried(first(args)))
-                }
-            },
+        let (timeout, late) = match patience {
+            Patience::Fixed(timeout) => (timeout, None),
+            Patience::UntilHurried(timeout) => {
+                (timeout, Some(too_late(&mut hurry, Duration::ZERO, Duration::ZERO)))
+            }
+        };
+        let late = async {
+            match late {
+                Some(late) => late.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            done = doing => done,
+            () = tokio::time::sleep(timeout) => {
+                Err(GitError::Timeout(name.to_owned(), timeout.as_secs()))
+            }
+            () = late => Err(GitError::Hurried(name.to_owned())),
         }
     }
 }
@@ -494,7 +566,7 @@ async fn too_late(hurry: &mut watch::Receiver<Option<u64>>, margin: Duration, le
 }
 
 /// A command's name, for its error.
-fn first<A: AsRef<OsStr>>(args: &[A]) -> String {
+pub(super) fn first<A: AsRef<OsStr>>(args: &[A]) -> String {
     args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default()
 }
 
@@ -597,6 +669,23 @@ mod tests {
             let error = GitError::Failed { command: "push".to_owned(), stderr };
             let found = (error.is_denied(), error.is_limited(), error.retries());
             assert_eq!(found, expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_an_app_without_a_token_means() {
+        for (why, expected) in [
+            (NoToken::Denied, (true, false, 0)),
+            (NoToken::Limited, (false, true, 5)),
+            (NoToken::Trouble, (false, false, 5)),
+            (NoToken::Silence, (false, false, 2)),
+            (NoToken::Other, (false, false, 0)),
+        ] {
+            // Whatever the text says.
+            let text = "returned error: 403; rate limit".to_owned();
+            let error = GitError::NoToken { why, text, hint: String::new() };
+            let found = (error.is_denied(), error.is_limited(), error.retries());
+            assert_eq!(found, expected, "{why:?}");
         }
     }
 

@@ -14,8 +14,11 @@ const STRICT: [&str; 2] = [
 ];
 
 /// Keys of providers: nobody writes them by accident.
-const CREDENTIALS: [&str; 7] = [
+const CREDENTIALS: [&str; 8] = [
     r"gh[pousr]_[A-Za-z0-9]{20,}",
+    // The longer form of installation tokens: the App's id and a JWT
+    // (https://github.blog/changelog/2026-04-24-notice-about-upcoming-new-format-for-github-app-installation-tokens/).
+    r"gh[su]_[A-Za-z0-9]{1,20}_eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]{8,}){0,2}",
     r"github_pat_[A-Za-z0-9_]{20,}",
     r"glpat-[A-Za-z0-9_-]{16,}",
     r"A(?:KIA|SIA)[A-Z0-9]{16}",

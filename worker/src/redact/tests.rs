@@ -65,6 +65,8 @@ fn well_known_shapes_are_found() {
     for text in [
         format!("sk-ant-api03-{}", a(40)),
         format!("ghp_{}", a(36)),
+        format!("ghs_{}", a(36)),
+        installation_token(1),
         format!("github_pat_{}", a(40)),
         format!("glpat-{}", a(20)),
         format!("AKIA{}", a(16).to_uppercase()),
@@ -111,6 +113,8 @@ fn what_may_not_be_pushed() {
         (".task-management-application-frontend {}".to_owned(), false),
         ("class=\"sk-circle-fade-dot-with-animation-delay\"".to_owned(), false),
         (format!("task-{twenty}"), false),
+        (installation_token(1), true),
+        ("ghs_123456_token_of_an_installation_has_this_form".to_owned(), false),
     ] {
         assert_eq!(redactor.finds_credential(&text), expected, "{text}");
     }
@@ -158,4 +162,55 @@ fn a_credential_is_found_in_wrapped_base64_too() {
         encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
     assert!(lines.len() > 2 && redactor.finds_credential(&lines.join("\n")));
     assert!(!redactor.finds_credential(&lines[1..].join("\n")));
+}
+
+/// A token of an installation, in the form that GitHub gives out since 2026.
+fn installation_token(n: usize) -> String {
+    let part = format!("a1B2-_{n}").repeat(8);
+    format!("ghs_123456_eyJ{part}.eyJ{part}.{part}")
+}
+
+#[test]
+fn what_is_learned_later_is_found_in_every_clone_and_form() {
+    let redactor = Redactor::new([SECRET]);
+    let clone = redactor.clone();
+    let token = "hunter2-token-learned-later";
+    assert!(!clone.finds_credential(token));
+    redactor.learn(token);
+    let basic = general_purpose::STANDARD.encode(format!("x-access-token:{token}"));
+    for text in [token, &format!("Authorization: Basic {basic}"), SECRET] {
+        assert!(clone.finds_credential(text), "{text}");
+        let mut text = text.to_owned();
+        clone.redact(&mut text);
+        assert!(text.contains(MARK), "{text}");
+        // Nothing but the user's name is left of the pair.
+        let left = text.replace("Authorization: Basic ", "").replace(MARK, "");
+        assert!(left.len() < basic.len() - token.len(), "{left}");
+    }
+}
+
+#[test]
+fn the_last_values_that_were_learned_are_looked_for() {
+    let redactor = Redactor::new([SECRET]);
+    let token = |n: usize| format!("hunter2-{n}-token");
+    for n in 0..=LEARNED {
+        redactor.learn(&token(n));
+        // Again, which changes nothing.
+        redactor.learn(&token(n));
+    }
+    let found: Vec<bool> = (0..=LEARNED).map(|n| redactor.finds_credential(&token(n))).collect();
+    assert_eq!(found, [false, true, true, true, true]);
+    assert!(redactor.finds_credential(SECRET));
+}
+
+#[test]
+fn texts_that_are_looked_for_as_they_are() {
+    let line = "MIIEowIBAAKCAQEAqhunter2+/hunter2";
+    let redactor = Redactor::new([SECRET]).and_verbatim([line.to_owned()]);
+    redactor.learn("hunter2-token");
+    let mut text = format!("-----BEGIN-----\n{line}\n{SECRET}");
+    assert!(redactor.finds_credential(&text));
+    redactor.redact(&mut text);
+    assert_eq!(text, format!("-----BEGIN-----\n{MARK}\n{MARK}"));
+    assert!(!redactor.finds_credential(&general_purpose::STANDARD.encode(line)));
 }

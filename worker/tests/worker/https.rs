@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Arc, Mutex},
@@ -20,7 +20,7 @@ use crate::{
 
 const TOKEN: &str = "hunter2-git-token-0123456789";
 /// A name as the public internet has them; only the worker under test is told that it is this machine.
-const HOST: &str = "git.example";
+pub const HOST: &str = "git.example";
 
 /// What the server demands.
 #[derive(Clone)]
@@ -52,9 +52,65 @@ impl Rules {
 /// A request: its first line, and what it said in `Authorization`.
 type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
-/// Serves the fixture's remote; returns its URL and what was asked. Its certificate becomes the
-/// only one the worker trusts.
-fn serve(fixture: &mut Fixture, rules: Rules) -> (String, Seen) {
+/// A request, read.
+#[derive(Clone)]
+pub struct Request {
+    /// Method, target and version.
+    pub line: String,
+    fields: Vec<String>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    fn read(stream: impl Read) -> std::io::Result<Self> {
+        let mut reader = BufReader::new(stream);
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+                break;
+            }
+            head.push(line.trim_end().to_owned());
+        }
+        let line = if head.is_empty() { String::new() } else { head.remove(0) };
+        let mut request = Self { line, fields: head, body: Vec::new() };
+        request.body = vec![0; request.field("content-length").parse().unwrap_or(0)];
+        reader.read_exact(&mut request.body)?;
+        Ok(request)
+    }
+
+    /// The same for another path, when it begins like this.
+    pub fn under(&self, from: &str, to: &str) -> Self {
+        Self { line: self.line.replacen(&format!(" {from}"), &format!(" {to}"), 1), ..self.clone() }
+    }
+
+    pub fn method(&self) -> &str {
+        self.line.split(' ').next().unwrap_or_default()
+    }
+
+    pub fn target(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// A header field's value; empty without one.
+    pub fn field(&self, name: &str) -> String {
+        let found = self.fields.iter().find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then(|| value.to_owned())
+        });
+        found.unwrap_or_default()
+    }
+}
+
+/// Serves [`HOST`] on a free port, which it returns. Its certificate is added to those that the worker
+/// trusts, and the worker finds the name on this machine.
+pub fn listen(
+    fixture: &mut Fixture,
+    answer: impl Fn(&Request, &mut dyn Write) -> std::io::Result<()> + Send + Sync + 'static,
+) -> u16 {
+    let hosts = fixture.path("hosts");
+    std::fs::write(&hosts, format!("127.0.0.1 {HOST}\n")).unwrap();
+    fixture.hosts = Some(hosts);
     let certified = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
     let file = fixture.path("certificate.pem");
     let mut pem = std::fs::read(&file).unwrap_or_default();
@@ -71,57 +127,54 @@ fn serve(fixture: &mut Fixture, rules: Rules) -> (String, Seen) {
         .unwrap();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://{HOST}:{}/remote.git", listener.local_addr().unwrap().port());
-    let (seen, root) = (Seen::default(), fixture.dir.path().to_path_buf());
-    let log = Arc::clone(&seen);
+    let port = listener.local_addr().unwrap().port();
+    let answer = Arc::new(answer);
     // Ends with the test's process.
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = StreamOwned::new(connection, stream);
-            // A client that does not like the certificate hangs up.
-            let _ = answer(&mut stream, &rules, &root, &log);
-            stream.conn.send_close_notify();
-            let _ = stream.flush();
+            let answer = Arc::clone(&answer);
+            std::thread::spawn(move || {
+                // A client that does not like the certificate hangs up.
+                if let Ok(request) = Request::read(&mut stream) {
+                    let _ = answer(&request, &mut stream);
+                }
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            });
         }
     });
-    (url, seen)
+    port
+}
+
+/// Serves the fixture's remote; returns its URL and what was asked.
+fn serve(fixture: &mut Fixture, rules: Rules) -> (String, Seen) {
+    let (seen, root) = (Seen::default(), fixture.dir.path().to_path_buf());
+    let log = Arc::clone(&seen);
+    let answer = move |request: &Request, mut stream: &mut dyn Write| {
+        answer(request, &mut stream, &rules, &root, &log)
+    };
+    let port = listen(fixture, answer);
+    (format!("https://{HOST}:{port}/remote.git"), seen)
 }
 
 fn answer(
-    stream: &mut StreamOwned<ServerConnection, TcpStream>,
+    request: &Request,
+    stream: &mut impl Write,
     rules: &Rules,
     root: &Path,
     log: &Seen,
 ) -> std::io::Result<()> {
-    let mut reader = BufReader::new(&mut *stream);
-    let mut head = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
-            break;
-        }
-        head.push(line.trim_end().to_owned());
-    }
-    let field = |name: &str| {
-        let found = head.iter().skip(1).find_map(|line| {
-            let (key, value) = line.split_once(": ")?;
-            key.eq_ignore_ascii_case(name).then(|| value.to_owned())
-        });
-        found.unwrap_or_default()
-    };
-    let mut body = vec![0; field("content-length").parse().unwrap_or(0)];
-    reader.read_exact(&mut body)?;
-    let authorization = Some(field("authorization")).filter(|text| !text.is_empty());
-    log.lock().unwrap().push((head[0].clone(), authorization.clone()));
+    let authorization = Some(request.field("authorization")).filter(|text| !text.is_empty());
+    log.lock().unwrap().push((request.line.clone(), authorization.clone()));
     if authorization.is_some() {
         // At this moment git runs with the credential.
         assert_eq!(processes_with(TOKEN), 0, "the token is in an argument list");
         assert_eq!(processes_with(&STANDARD.encode(&rules.login)), 0);
     }
 
-    let mut words = head[0].split(' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, target, body) = (request.method(), request.target(), &request.body);
     if let Some(elsewhere) = &rules.elsewhere {
         let to = format!("{elsewhere}{}", target.trim_start_matches("/remote.git"));
         let text = format!(
@@ -130,10 +183,10 @@ fn answer(
         return stream.write_all(text.as_bytes());
     }
     if let Some(oid) = target.strip_prefix("/objects/") {
-        return serve_content(stream, method, &content_of(root, oid), &body);
+        return serve_content(stream, method, &content_of(root, oid), body);
     }
     if target.starts_with("/public.git/") {
-        return serve_git(stream, method, target, &field, &body, root);
+        return serve_git(stream, request, root);
     }
     let wanted = format!("Basic {}", STANDARD.encode(&rules.login));
     let busy = {
@@ -157,23 +210,23 @@ fn answer(
     } else if target.contains("/info/lfs/") {
         match rules.lfs.lock().unwrap().as_deref() {
             Some(server) if target == "/remote.git/info/lfs/objects/batch" => {
-                return serve_batch(stream, &body, server, root);
+                return serve_batch(stream, body, server, root);
             }
             _ => "404 Not Found",
         }
     } else {
-        return serve_git(stream, method, target, &field, &body, root);
+        return serve_git(stream, request, root);
     };
     let text = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     stream.write_all(text.as_bytes())
 }
 
-fn content_of(root: &Path, oid: &str) -> PathBuf {
+pub fn content_of(root: &Path, oid: &str) -> PathBuf {
     root.join("remote.git/lfs/objects").join(&oid[..2]).join(&oid[2..4]).join(oid)
 }
 
 /// git-lfs, docs/api/batch.md: where each object comes from, or goes.
-fn serve_batch(
+pub fn serve_batch(
     stream: &mut impl Write,
     body: &[u8],
     server: &str,
@@ -201,7 +254,7 @@ fn serve_batch(
 }
 
 /// git-lfs, docs/api/basic-transfers.md.
-fn serve_content(
+pub fn serve_content(
     stream: &mut impl Write,
     method: &str,
     path: &Path,
@@ -220,14 +273,8 @@ fn serve_content(
 }
 
 /// git-http-backend(1), a CGI program.
-fn serve_git(
-    stream: &mut impl Write,
-    method: &str,
-    target: &str,
-    field: &dyn Fn(&str) -> String,
-    body: &[u8],
-    root: &Path,
-) -> std::io::Result<()> {
+pub fn serve_git(stream: &mut impl Write, request: &Request, root: &Path) -> std::io::Result<()> {
+    let target = request.target();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut child = Command::new("git")
         .arg("http-backend")
@@ -236,17 +283,17 @@ fn serve_git(
         .env("GIT_PROJECT_ROOT", root)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("REMOTE_USER", "x")
-        .env("REQUEST_METHOD", method)
+        .env("REQUEST_METHOD", request.method())
         .env("PATH_INFO", path)
         .env("QUERY_STRING", query)
-        .env("CONTENT_TYPE", field("content-type"))
-        .env("CONTENT_LENGTH", body.len().to_string())
-        .env("HTTP_CONTENT_ENCODING", field("content-encoding"))
-        .env("GIT_PROTOCOL", field("git-protocol"))
+        .env("CONTENT_TYPE", request.field("content-type"))
+        .env("CONTENT_LENGTH", request.body.len().to_string())
+        .env("HTTP_CONTENT_ENCODING", request.field("content-encoding"))
+        .env("GIT_PROTOCOL", request.field("git-protocol"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    child.stdin.take().unwrap().write_all(body)?;
+    child.stdin.take().unwrap().write_all(&request.body)?;
     let output = child.wait_with_output()?.stdout;
     let end = memchr::memmem::find(&output, b"\r\n\r\n").unwrap() + 4;
     let head = String::from_utf8_lossy(&output[..end]);
@@ -260,9 +307,6 @@ fn serve_git(
 /// A fixture whose remote is asked over https, with a token.
 fn fixture(rules: Rules) -> (Fixture, Seen) {
     let mut fixture = Fixture::new();
-    let hosts = fixture.path("hosts");
-    std::fs::write(&hosts, format!("127.0.0.1 {HOST}\n")).unwrap();
-    fixture.hosts = Some(hosts);
     let (url, seen) = serve(&mut fixture, rules);
     let token = json!({"host": HOST, "username": "x", "token": TOKEN});
     fixture.set(env::REPO, url).set(env::GIT_TOKEN, token.to_string());
@@ -271,7 +315,7 @@ fn fixture(rules: Rules) -> (Fixture, Seen) {
 }
 
 #[track_caller]
-fn refused(fixture: &mut Fixture, text: &str) {
+pub fn refused(fixture: &mut Fixture, text: &str) {
     fixture.counted_calls(json!([[write("a", "a")]]));
     let done = fixture.run();
     assert_eq!((done.exit(), fixture.count()), (20, 0), "{done:#?}");

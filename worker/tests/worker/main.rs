@@ -1,7 +1,9 @@
 //! The worker as a process, against real git remotes, with the scripted agent.
 
 mod agent;
+mod app;
 mod configuration;
+mod endpoint;
 mod environment;
 mod git;
 mod harness;

@@ -27,7 +27,7 @@ fn key_of(head: &str) -> &str {
 }
 
 /// The same, for answers that depend on the request's head.
-fn endpoint_by_head(answer: impl Fn(&str, usize) -> String + Send + 'static) -> (String, Seen) {
+pub fn endpoint_by_head(answer: impl Fn(&str, usize) -> String + Send + 'static) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let seen: Seen = Arc::default();
@@ -70,7 +70,7 @@ fn read_request(stream: &mut TcpStream) -> String {
     head
 }
 
-fn http(status: &str, headers: &str, body: &str) -> String {
+pub fn http(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
         body.len()

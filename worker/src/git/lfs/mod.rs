@@ -174,9 +174,10 @@ impl Checkout {
 
     async fn remote_lfs(&self, dir: &Path, args: &[&str]) -> Result<(), GitError> {
         let patience = Patience::UntilHurried(REMOTE_TIMEOUT);
-        let credential = self.credential.as_ref();
-        self.git.remote_lfs(dir, &self.repo, credential, patience, args).await?;
-        Ok(())
+        let run = async |credential: Option<&_>| {
+            self.git.remote_lfs(dir, &self.repo, credential, patience, args).await
+        };
+        self.logged_in(patience, "lfs", run).await.map(drop)
     }
 
     fn warn_of(&self, files: &[&Named], why: &str) {
