@@ -242,8 +242,11 @@ fn a_setup_that_says_too_much_leaves_room_for_the_agent() {
 #[test]
 fn what_setup_leaves_running_is_ended_before_the_agent_starts() {
     for start in [Fixture::spawn, Fixture::spawn_contained] {
-        let fixture =
-            fixture("setsid sleep 976102 & (sleep 976103 &) & sleep 976104 & echo started");
+        // One of them has left setup's group before setup ends.
+        let fixture = fixture(
+            "setsid sh -c ': > ../left; exec sleep 976102' & (sleep 976103 &) & sleep 976104 &
+             until [ -e ../left ]; do sleep 0.02; done",
+        );
         let mut running = start(&fixture);
         running.until(|event| event["type"] == "iter.start");
         let done = running.wait();
