@@ -29,8 +29,8 @@ type Value<T> = Expr<Fargate, T>;
 /// Where the worker may write, each a volume over the read-only root. The image declares them as
 /// volumes owned by [`USER`], because a bind mount on Fargate otherwise belongs to root.
 pub const WRITABLE: [(&str, &str); 2] = [("workspace", "/workspace"), ("tmp", "/tmp")];
-/// The account, Region and repository in the name of an image in ECR, also under the names of its FIPS and
-/// IPv6 endpoints. <https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html>
+/// The account, Region and repository in the name of an image in ECR, also under the names of its other
+/// endpoints. <https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html>
 const IN_ECR: &str = "^([0-9]{12})[.]dkr[.-]ecr(?:-fips)?[.]([a-z0-9-]+)[.][a-z.]+/([^:@]+)[:@]";
 /// The worker's user and group.
 pub const USER: &str = "10001:10001";

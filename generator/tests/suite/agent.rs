@@ -112,7 +112,7 @@ fn a_mistake_about_the_agent_or_the_image_shows_its_line_and_what_is_allowed() {
                     })
                     .collect::<String>(),
             ),
-            "the names and ARNs of the secrets take 2",
+            "the names and ARNs of the secrets take 1851 characters",
             "2:1",
             "at most 1800 fit into the environment's outputs",
         ),

@@ -10,7 +10,7 @@ use super::super::raw::Table;
 use super::secret;
 use crate::nearest::nearest;
 
-/// Most bytes of a task definition, and what of them is for everything but the agent's variables.
+/// Most bytes of a task definition, and those that are kept for everything but the agent's variables.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
 const TASK_DEFINITION: usize = 64 << 10;
 const REST: usize = 16 << 10;
