@@ -32,21 +32,28 @@ if [ -n "${RALPH_TERRAFORM_DIR:-}" ]; then
         echo "hint: apply it first" >&2
         exit 1
     fi
+    own=$("$terraform" -chdir="$root" output -raw ecr_repository_url)
 else
-    # It needs no state, and expects the registry to be the account's own: the password goes there.
+    # It needs no state, and expects the repository to be the account's own: the password goes to its registry.
     # shellcheck disable=SC2086 # a program and its arguments, on purpose
     image=$(${RALPH:-ralph} outputs worker_image --env "$environment")
+    # shellcheck disable=SC2086
+    own=$(${RALPH:-ralph} outputs ecr_repository_url --env "$environment")
 fi
+case $image in
+"$own":*) ;;
+*)
+    echo "error: tasks of $environment run \`$image\`, which is not in the environment's repository, \`$own\`" >&2
+    echo "hint: an image of your own (image in ralph.toml) is yours to push; without it tasks run what this pushes" >&2
+    exit 1
+    ;;
+esac
 # <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>[@<digest>]
 name=${image%@*}
 tag=${name##*:}
 repository=${name%:*}
 registry=${repository%%/*}
 region=$(echo "$registry" | cut -d. -f4)
-if [ "$tag" = "$name" ] || [ "$registry" = "$repository" ] || [ -z "$region" ]; then
-    echo "error: \`$image\` is not an image in ECR with a tag" >&2
-    exit 1
-fi
 
 found=$(aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
     --image-ids "imageTag=$tag" --query 'imageDetails[0].imageDigest' --output text 2>&1) || true

@@ -56,7 +56,7 @@ until_seen "the start" grep -q ^ready "$scratch/out"
 mkdir -p "$scratch/cloud/tasks/agents" "$scratch/cloud/repositories"
 git clone --quiet --bare "$own" "$scratch/cloud/repositories/own.git"
 echo "bash -c 'setsid sleep 600 & sleep 600'" >"$scratch/cloud/tasks/agents/killed"
-"$ralph" run killed "file://$scratch/cloud/repositories/own.git" --prompt-file TASK.md --scratch "$scratch/cloud"
+"$ralph" run killed "file://$scratch/cloud/repositories/own.git" --prompt-path TASK.md --scratch "$scratch/cloud"
 at_work() { grep -qs '"type":"iter.start"' "$scratch"/cloud/tasks/*/journal.jsonl; }
 until_seen "an agent at work" at_work
 [ -n "$(running)" ] || fail "no container runs"

@@ -83,7 +83,7 @@ pub async fn apply(options: EnvironmentArgs) -> Result<()> {
     step("init", terraform.init(&project.tools().join("init.log"))).await?;
     expect_state(&project, &terraform, &environment).await?;
     // Last: it may make the role, and nothing is made for an apply that is refused.
-    preparation::prepare(&aws.prerequisites(), &environment, &description).await?;
+    preparation::prepare(&aws, &environment, &description).await?;
     let mut result = terraform.heard(&["apply"], &rest).await?;
     if result.as_ref().is_err_and(|said| preparation::is_about_the_role(said)) {
         preparation::pause_for_the_role().await?;

@@ -7,7 +7,7 @@ use ralph_protocol::names::{Handler, Resources};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    aws::{Aws, Concurrency, Prerequisites},
+    aws::{Aws, Concurrency, Prerequisites, Secrets, Seen},
     complaint,
     project::Description,
     tools::{
@@ -64,6 +64,34 @@ pub async fn expect_account(aws: &Aws, description: &Description) -> Result<()> 
     if let Some(own) = description.account_id.as_ref().filter(|own| **own != account) {
         bail!(
             "these are credentials of account {account}, but ralph.toml names {own} (account_id)\nhint: AWS_PROFILE chooses other credentials"
+        );
+    }
+    let elsewhere = |arn: &str| arn.split(':').nth(4) != Some(&account);
+    if let Some((variable, arn)) = description.agent.secrets.iter().find(|(_, arn)| elsewhere(arn))
+    {
+        bail!(
+            "these are credentials of account {account}, but the agent's secret {variable} in ralph.toml is {arn}\nhint: name a secret of this account, or choose other credentials with AWS_PROFILE"
+        );
+    }
+    Ok(())
+}
+
+/// ECS looks at a task's secrets only when it starts one. Who may not look leaves it to ECS.
+pub async fn agent_secrets(
+    secrets: &Secrets,
+    environment: &str,
+    all: impl IntoIterator<Item = (String, String)>,
+) -> Result<()> {
+    for (variable, arn) in all {
+        // ECS reads a JSON key and a version behind it.
+        let secret = arn.split(':').take(7).collect::<Vec<_>>().join(":");
+        let wrong = match secrets.look(&secret).await? {
+            Seen::Value | Seen::Denied => continue,
+            Seen::Empty => "has no value",
+            Seen::Missing => "does not exist, or is being deleted",
+        };
+        bail!(
+            "the agent's secret {variable} ([env.{environment}.agent.secrets] in ralph.toml) {wrong}: no task can start\nhint: give {secret} a value in Secrets Manager, or name another secret"
         );
     }
     Ok(())
@@ -171,11 +199,9 @@ fn meaning(found: Concurrency, region: &str) -> String {
 }
 
 /// Before an apply. Who may not look may still apply: only what Lambda is known to refuse is an error.
-pub async fn prepare(
-    account: &Prerequisites,
-    environment: &str,
-    description: &Description,
-) -> Result<()> {
+pub async fn prepare(aws: &Aws, environment: &str, description: &Description) -> Result<()> {
+    agent_secrets(&aws.secrets(), environment, description.agent.secrets.clone()).await?;
+    let account = &aws.prerequisites();
     match limit(account, environment, description).await {
         Ok((found, reserved)) => {
             fits(found, reserved, description)?;

@@ -1,6 +1,9 @@
 //! The project: where things lie, and what `ralph.toml` says.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -18,9 +21,19 @@ pub struct Description {
     #[serde(default)]
     pub create_service_linked_role: bool,
     #[serde(default)]
+    pub agent: Agent,
+    #[serde(default)]
     network: Network,
     #[serde(default)]
     websocket: Websocket,
+}
+
+/// What the agent gets.
+#[derive(Debug, Default, Deserialize)]
+pub struct Agent {
+    /// ARNs of its secrets, by variable.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

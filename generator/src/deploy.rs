@@ -3,7 +3,7 @@
 //! `docs/deploy-policy.md` explains them. `deploy/statements.toml` holds their statements, which are filled
 //! in here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use ralph_protocol::names::Handler;
@@ -92,6 +92,7 @@ impl Values {
         let given = |text: Option<&str>| text.map(one).unwrap_or_default();
         let on = |on: bool| given(on.then_some("true"));
         let all = [
+            ("agent_secret", env.agent.secrets.values().map(|arn| secret(arn)).collect()),
             ("access_logs", on(watched.access_logs)),
             // The only account, or whichever the policy is in.
             ("account", one(env.account_id.as_deref().unwrap_or("*"))),
@@ -124,9 +125,11 @@ impl Values {
         self.0.get(name).unwrap_or_else(|| panic!("deploy/statements.toml: `{name}` is unknown"))
     }
 
-    /// Each text, once for each value of its placeholders.
+    /// Each text, once for each value of its placeholders, and none twice.
     fn fill(&self, texts: &[String]) -> Vec<String> {
-        texts.iter().flat_map(|text| self.filled(text)).collect()
+        let mut seen = BTreeSet::new();
+        let all = texts.iter().flat_map(|text| self.filled(text));
+        all.filter(|text| seen.insert(text.clone())).collect()
     }
 
     fn filled(&self, text: &str) -> Vec<String> {
@@ -156,6 +159,11 @@ impl Values {
         }
         own
     }
+}
+
+/// The ARN of a secret, without the JSON key and the version that ECS reads behind it.
+fn secret(arn: &str) -> String {
+    arn.split(':').take(7).collect::<Vec<_>>().join(":")
 }
 
 /// The partition that a region is in.

@@ -1,5 +1,7 @@
 //! A root: which modules an environment has, and how they are wired.
 
+use std::collections::BTreeMap;
+
 use ralph_protocol::names::{
     Handler, Resources, SecretName, output, variable, variable::CONFIRMATION, worker_env,
 };
@@ -53,6 +55,8 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
         },
     );
     let worker = &env.worker;
+    let agent_secrets: Expr<Root, Map<Arn>> =
+        map(env.agent.secrets.iter().map(|(name, value)| (name.as_str(), arn![value.as_str()])));
     fargate.with(
         m,
         FargateInputs {
@@ -63,6 +67,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
                 decide_arn: api.decide_function_arn,
             },
             image: fargate::Image {
+                credentials_arn: arn(&worker.image_credentials_arn),
                 digest: worker
                     .image_digest
                     .as_deref()
@@ -72,6 +77,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
                 repository: names.ecr_repository().into(),
                 tag: worker.image_tag.as_str().into(),
                 untagged_days: worker.untagged_image_days.into(),
+                uri: worker.image.as_deref().map_or_else(Expr::null, |image| text![image].into()),
             },
             kms_key_arn: arn(&env.kms_key_arn),
             log_retention_in_days: env.log_retention_days.into(),
@@ -94,6 +100,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
             region: region.clone(),
             roles: roles(env),
             secrets: fargate::SecretArns {
+                agent_arns: agent_secrets.clone(),
                 anthropic_keys_arn: arns.anthropic_keys_arn,
                 git_token_arn: arns.git_token_arn,
             },
@@ -158,6 +165,11 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
     let short_names = SecretName::ALL.map(SecretName::as_str).join(", ");
     let arns_of_secrets = format!("ARN of each secret: {short_names}.");
     let outputs = [
+        (
+            output::AGENT_SECRETS,
+            "ARN of each secret of the agent, by its variable.",
+            agent_secrets.any(),
+        ),
         (output::CLUSTER, "Cluster that tasks run on.", tasks.cluster_name.any()),
         (output::CONNECTIONS_TABLE, "Table of connections and runs.", api.table_name.any()),
         (
@@ -166,6 +178,11 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
             tasks.repository_url.any(),
         ),
         (output::LOG_GROUP, "Log group of the workers.", tasks.log_group_name.any()),
+        (
+            output::MODEL_ENDPOINT,
+            "Whether the model's service has an endpoint of its own here.",
+            env.agent.model_endpoint.is_some().into(),
+        ),
         (output::SECRET_ARNS, arns_of_secrets.as_str(), arns.arns.any()),
         (output::STATE_MACHINE_ARN, "ARN of the state machine.", tasks.state_machine_arn.any()),
         (output::SUBNET_IDS, "Subnets for tasks.", network.subnet_ids.any()),
@@ -177,7 +194,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
         (output::WEBSOCKET_API_ID, "Id of the WebSocket API.", api.api_id.any()),
         (output::WEBSOCKET_STAGE, "Stage of the WebSocket API.", api.stage_name.any()),
         (output::WEBSOCKET_URL, "URL that clients connect to.", api.url.any()),
-        (output::WORKER_IMAGE, "Image that `just push-worker` pushes.", tasks.worker_image.any()),
+        (output::WORKER_IMAGE, "Image that tasks run.", tasks.worker_image.any()),
         (
             output::WORKER_SECURITY_GROUP_ID,
             "Security group for tasks.",
@@ -319,14 +336,15 @@ fn texts(items: &[String]) -> Expr<Root, List<Text>> {
 }
 
 /// What a run may override. Never a secret, and nothing that only tests and the local cloud set.
-fn worker_environment(env: &Environment) -> Vec<(&'static str, Expr<Root, Text>)> {
-    let limits = &env.worker.limits;
+fn worker_environment(env: &Environment) -> Vec<(String, Expr<Root, Text>)> {
+    let (limits, agent) = (&env.worker.limits, &env.agent);
     let mut all = vec![
         (worker_env::MAX_ITERATIONS, limits.max_iterations.to_string()),
         (worker_env::MAX_DURATION_SECS, limits.max_duration_secs.to_string()),
         (worker_env::MAX_COST_USD, limits.max_cost_usd.to_string()),
         (worker_env::ITERATION_TIMEOUT_SECS, limits.iteration_timeout_secs.to_string()),
         (worker_env::SILENCE_SECS, limits.silence_secs.to_string()),
+        (worker_env::SETUP_TIMEOUT_SECS, limits.setup_timeout_secs.to_string()),
         (worker_env::MAX_STALLS, limits.max_stalls.to_string()),
         (worker_env::MAX_LOG_MB, limits.max_log_mb.to_string()),
         (worker_env::MAX_COMMIT_MB, limits.max_commit_mb.to_string()),
@@ -335,7 +353,17 @@ fn worker_environment(env: &Environment) -> Vec<(&'static str, Expr<Root, Text>)
     all.extend(env.worker.agent_command.clone().map(|c| (worker_env::AGENT_COMMAND, c)));
     // The worker tells it by itself.
     all.extend((!env.worker.convention).then(|| (worker_env::CONVENTION, "0".to_owned())));
+    all.extend(env.worker.setup_command.clone().map(|c| (worker_env::SETUP_COMMAND, c)));
     all.extend(env.worker.verify_command.clone().map(|c| (worker_env::VERIFY_COMMAND, c)));
-    all.sort();
+    all.extend(agent.model.clone().map(|model| (worker_env::MODEL, model)));
+    all.extend(agent.model_endpoint.clone().map(|url| (worker_env::MODEL_ENDPOINT, url)));
+    all.extend(
+        agent.repositories.as_ref().map(|all| (worker_env::AGENT_REPOSITORIES, all.join(" "))),
+    );
+    let own = all.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let agents = agent.environment.iter();
+    let agents = agents
+        .map(|(name, value)| (format!("{}{name}", worker_env::AGENT_VARIABLE), value.clone()));
+    let all: BTreeMap<String, String> = own.chain(agents).collect();
     all.into_iter().map(|(name, value)| (name, value.into())).collect()
 }

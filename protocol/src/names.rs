@@ -321,10 +321,15 @@ pub mod output {
     pub const TASK_DEFINITION: &str = "task_definition";
     /// The repository's URL.
     pub const ECR_REPOSITORY_URL: &str = "ecr_repository_url";
-    /// The image the task definition names: what `just push-worker` pushes.
+    /// The image that tasks run: in [`ECR_REPOSITORY_URL`], where `just push-worker` pushes it, or the one of
+    /// your own that `ralph.toml` names.
     pub const WORKER_IMAGE: &str = "worker_image";
     /// The workers' log group.
     pub const LOG_GROUP: &str = "log_group";
+    /// Map from a variable of the agent's to the ARN of its secret, as the task definition has it.
+    pub const AGENT_SECRETS: &str = "agent_secrets";
+    /// Whether the model's service has an endpoint of its own, which may know models that we do not.
+    pub const MODEL_ENDPOINT: &str = "model_endpoint";
     /// Map from secret name (`anthropic-keys`, …) to ARN.
     pub const SECRET_ARNS: &str = "secret_arns";
     /// Subnets for tasks.

@@ -15,6 +15,9 @@ pub const RUN: &str = "\
 Examples:
   ralph run docs https://github.com/you/project --max-cost-usd 5
   ralph run docs https://github.com/you/project --verify 'make test' --follow
+  ralph run docs https://github.com/you/project --prompt 'Fix the typos in docs/.'
+  ralph run docs https://github.com/you/project --prompt-file task.md --setup 'npm ci'
+  ralph run docs https://github.com/you/project --model opus --cpu 4096 --memory 16384
   ralph run docs file:///home/you/project --local --scripted";
 
 pub const LOGS: &str = "\
@@ -43,7 +46,8 @@ Examples:
 pub const COST: &str = "\
 Examples:
   ralph cost
-  ralph cost prod --viewers 5 --log-mb 40";
+  ralph cost prod --viewers 5 --log-mb 40
+  ralph cost --cpu 4096 --memory 16384";
 
 pub const PLAN: &str = "\
 Examples:

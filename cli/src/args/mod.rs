@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub use completions::script as completions;
-pub use workstream::{LogsArgs, PsArgs, RunArgs, StopArgs};
+pub use workstream::{LogsArgs, OPTIONS, PsArgs, RunArgs, SizeArgs, StopArgs};
 
 /// Runs coding agents on git repositories until their work is done, and shows their lines live.
 ///
@@ -41,13 +41,14 @@ const BEGIN: &str = "\
 Where to begin, without an AWS account:
   ralph demo                    the whole path once, with a scripted agent, for nothing
   ralph local                   a local cloud with the page; then, in another terminal:
-  ralph run docs file://$HOME/src/mine --prompt-file README.md --local --scripted
+  ralph run docs file://$HOME/src/mine --prompt-path README.md --local --scripted
   ralph logs docs -f --local    its lines
 
 In a checkout, write `./justw ralph` for `ralph`.";
 
 // In the order in which a newcomer needs them.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is moved once")]
 pub enum Command {
     /// Run the whole path once on this machine and compare what was written with what was shown
     #[command(after_help = examples::DEMO)]
@@ -288,6 +289,8 @@ pub struct CostArgs {
     /// Megabytes of log lines in the hour
     #[arg(long, default_value_t = 10.0, value_name = "L", value_parser = positive)]
     pub log_mb: f64,
+    #[command(flatten)]
+    pub size: SizeArgs,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,5 +1,7 @@
 //! The commands about one workstream: run, stop, ps, logs.
 
+use std::path::PathBuf;
+
 use anstream::ColorChoice;
 use clap::{Args as ClapArgs, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
@@ -24,12 +26,26 @@ pub struct RunArgs {
     /// Branch to work on [default: ralph/<workstream>]
     #[arg(long)]
     pub branch: Option<String>,
-    /// Prompt file, a path inside the repository [default: PROMPT.md]
-    #[arg(long, value_name = "FILE")]
-    pub prompt_file: Option<String>,
+    /// The prompt itself
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["prompt_file", "prompt_path"])]
+    pub prompt: Option<String>,
+    /// A file of this machine with the prompt, or `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt_path")]
+    pub prompt_file: Option<PathBuf>,
+    /// A file of the repository with the prompt [default: PROMPT.md]
+    #[arg(long, value_name = "PATH")]
+    pub prompt_path: Option<String>,
+    /// A command that runs once before the first iteration [default: the repository's .ralph/setup]
+    #[arg(long, value_name = "COMMAND")]
+    pub setup: Option<String>,
     /// A command that must pass before the work counts as complete
     #[arg(long, value_name = "COMMAND")]
     pub verify: Option<String>,
+    /// The model that the agent asks for, such as opus
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub size: SizeArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
     /// Show the lines as they come, and end with the worker's exit code
@@ -40,6 +56,17 @@ pub struct RunArgs {
     pub scripted: bool,
     #[command(flatten)]
     pub target: TargetArgs,
+}
+
+/// The size of a task; without it ralph.toml's.
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
+pub struct SizeArgs {
+    /// CPU units of the task, 1024 for a processor; together with --memory
+    #[arg(long, value_name = "N")]
+    pub cpu: Option<u32>,
+    /// Memory of the task in MiB
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<u32>,
 }
 
 /// Limits; what is left out is as ralph.toml says.
@@ -60,6 +87,9 @@ pub struct LimitArgs {
     /// Longest silence of the agent, such as 10m
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub silence: Option<u64>,
+    /// Longest run of the setup command, such as 30m
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub setup_timeout: Option<u64>,
     /// Most iterations in a row without progress
     #[arg(long, value_name = "N")]
     pub max_stalls: Option<u32>,
@@ -75,13 +105,18 @@ pub struct LimitArgs {
 }
 
 impl RunArgs {
-    /// What the execution is asked to do.
-    pub fn order(&self) -> Order {
+    /// What the execution is asked to do, with the prompt that an option brings.
+    pub fn order(&self, prompt: Option<String>) -> Order {
         let limits = &self.limits;
         Order {
             base: self.base.clone(),
             branch: self.branch.clone(),
-            prompt_file: self.prompt_file.clone(),
+            prompt_file: self.prompt_path.clone(),
+            prompt,
+            setup_command: self.setup.clone(),
+            model: self.model.clone(),
+            cpu: self.size.cpu,
+            memory: self.size.memory,
             verify_command: self.verify.clone(),
             limits: Limits {
                 max_iterations: limits.max_iterations,
@@ -89,7 +124,7 @@ impl RunArgs {
                 max_cost_usd: limits.max_cost_usd,
                 iteration_timeout_secs: limits.iteration_timeout,
                 silence_secs: limits.silence,
-                setup_timeout_secs: None,
+                setup_timeout_secs: limits.setup_timeout,
                 max_stalls: limits.max_stalls,
                 max_log_mb: limits.max_log_mb,
                 max_commit_mb: limits.max_commit_mb,
@@ -99,6 +134,29 @@ impl RunArgs {
         }
     }
 }
+
+/// The fields of an order, as messages about them name them, and the options of `ralph run` that set them.
+pub const OPTIONS: [(&str, &str); 19] = [
+    ("base", "--base"),
+    ("branch", "--branch"),
+    ("promptFile", "--prompt-path"),
+    ("prompt", "--prompt"),
+    ("setupCommand", "--setup"),
+    ("model", "--model"),
+    ("verifyCommand", "--verify"),
+    ("cpu", "--cpu"),
+    ("memory", "--memory"),
+    ("limits.maxIterations", "--max-iterations"),
+    ("limits.maxDurationSecs", "--max-duration"),
+    ("limits.maxCostUsd", "--max-cost-usd"),
+    ("limits.iterationTimeoutSecs", "--iteration-timeout"),
+    ("limits.silenceSecs", "--silence"),
+    ("limits.setupTimeoutSecs", "--setup-timeout"),
+    ("limits.maxStalls", "--max-stalls"),
+    ("limits.maxLogMb", "--max-log-mb"),
+    ("limits.maxCommitMb", "--max-commit-mb"),
+    ("limits.maxCommitFiles", "--max-commit-files"),
+];
 
 #[derive(Debug, ClapArgs)]
 pub struct StopArgs {

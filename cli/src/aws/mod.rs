@@ -30,7 +30,7 @@ pub use functions::Functions;
 pub use logs::{LogReader, LogWriter};
 pub use parameters::{Parameter, Parameters};
 pub use prerequisites::{Concurrency, Prerequisites};
-pub use secrets::Secrets;
+pub use secrets::{Secrets, Seen};
 pub use table::{RunRow, Runs};
 pub use tasks::{Mount, TaskSpec, Tasks};
 

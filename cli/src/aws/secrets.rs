@@ -22,6 +22,19 @@ pub struct About {
     pub version: Option<String>,
 }
 
+/// Where a secret stands, without its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It has a value.
+    Value,
+    /// It has none.
+    Empty,
+    /// There is none of that name, or it is being deleted.
+    Missing,
+    /// These credentials may not look.
+    Denied,
+}
+
 impl Secrets {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self(Client::new(config))
@@ -58,6 +71,22 @@ impl Secrets {
             Err(error) if error.code() == Some("AccessDeniedException") => Ok(None),
             Err(error) => Err(explain("the secret cannot be read", &error)),
             Ok(answer) => Ok(answer.secret_string),
+        }
+    }
+
+    /// Whether there is a secret, and a value in it.
+    pub async fn look(&self, arn: &str) -> Result<Seen> {
+        match self.0.describe_secret().secret_id(arn).send().await {
+            Ok(answer) if answer.deleted_date().is_some() => Ok(Seen::Missing),
+            Ok(answer) => {
+                let any = answer.version_ids_to_stages().is_some_and(|all| !all.is_empty());
+                Ok(if any { Seen::Value } else { Seen::Empty })
+            }
+            Err(error) => match error.code() {
+                Some("AccessDeniedException") => Ok(Seen::Denied),
+                Some("ResourceNotFoundException") => Ok(Seen::Missing),
+                _ => Err(explain("the secret cannot be described", &error)),
+            },
         }
     }
 

@@ -59,7 +59,8 @@ pub fn full_log(planned: &Planned, prices: &Prices, viewers: f64) -> Result<Vec<
     ])
 }
 
-fn task(planned: &Planned, prices: &Prices) -> Result<Vec<Item>> {
+/// The task and its address.
+pub(super) fn task(planned: &Planned, prices: &Prices) -> Result<Vec<Item>> {
     let (cpu, memory) = planned.task()?;
     let architecture = planned.architecture()?;
     let cpus = cpu / 1024.0 * prices.of(&format!("fargate_vcpu_{architecture}"))?;

@@ -7,9 +7,15 @@ mod prices;
 
 use std::fmt::Write;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use ralph_protocol::execution::check_size;
 
-use crate::{args::CostArgs, project::Project, table::Table, tools::output};
+use crate::{
+    args::{CostArgs, SizeArgs},
+    project::Project,
+    table::Table,
+    tools::output,
+};
 
 use plan::Planned;
 use prices::Prices;
@@ -28,9 +34,15 @@ impl Item {
 }
 
 pub async fn run(options: CostArgs) -> Result<()> {
+    let CostArgs { size: SizeArgs { cpu, memory }, .. } = options;
+    check_size(cpu, memory).map_err(|problem| {
+        let text = problem.to_string().replace("`cpu`", "`--cpu`");
+        anyhow!(text.replace("`memory`", "`--memory`"))
+    })?;
     let project = Project::find()?;
     let json = crate::plan::offline_json(&project, &options.environment).await?;
-    let planned = Planned::read(&json)?;
+    let mut planned = Planned::read(&json)?;
+    planned.size = cpu.zip(memory);
     let prices = Prices::read()?;
     let use_ = hour::Use { viewers: options.viewers.into(), log_mb: options.log_mb };
     output::print(text(&options.environment, &planned, &prices, use_)?)
@@ -193,6 +205,25 @@ mod tests {
             let expected = mb * 1e6 / 1024.0_f64.powi(3) * (0.5 + 0.03);
             assert!((total(&items) - expected).abs() < 1e-9, "{items:?}");
         }
+    }
+
+    #[test]
+    fn a_task_of_a_named_size_costs_what_this_size_costs() {
+        let task = |size| {
+            let definition = json!({
+                "cpu": "1024", "memory": "2048",
+                "runtime_platform": [{"cpu_architecture": "X86_64"}],
+                "ephemeral_storage": [{"size_in_gib": 20}],
+            });
+            let mut planned = plan(&[("aws_ecs_task_definition", "worker", definition)]);
+            planned.size = size;
+            hour::task(&planned, &Prices::read().unwrap()).unwrap().remove(0)
+        };
+        let (own, four, large) = (task(None), task(Some((4096, 8192))), task(Some((4096, 16_384))));
+        assert_eq!(own.what, "task, 1 vCPU and 2 GB on Spot");
+        assert_eq!(large.what, "task, 4 vCPU and 16 GB on Spot");
+        assert!((four.usd - 4.0 * own.usd).abs() < 1e-9, "{four:?} {own:?}");
+        assert!(large.usd > four.usd, "{large:?}");
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct Planned {
     resources: Vec<Resource>,
     /// Most that a run logs, MB of 10^6 bytes.
     pub max_log_mb: f64,
+    /// CPU units and MiB of a task whose order names them.
+    pub size: Option<(u32, u32)>,
 }
 
 struct Resource {
@@ -38,7 +40,11 @@ impl Planned {
         let environment = &calls["fargate"]["expressions"]["environment"]["constant_value"];
         let max_log_mb = environment[worker_env::MAX_LOG_MB].as_str();
         let max_log_mb = max_log_mb.and_then(|text| text.parse().ok());
-        Ok(Self { resources, max_log_mb: max_log_mb.unwrap_or(DEFAULT_MAX_LOG_MB.into()) })
+        Ok(Self {
+            resources,
+            max_log_mb: max_log_mb.unwrap_or(DEFAULT_MAX_LOG_MB.into()),
+            size: None,
+        })
     }
 
     /// How many there are of each type.
@@ -61,6 +67,9 @@ impl Planned {
 
     /// CPU units and MiB of the worker's task.
     pub fn task(&self) -> Result<(f64, f64)> {
+        if let Some((cpu, memory)) = self.size {
+            return Ok((cpu.into(), memory.into()));
+        }
         let task = self.one("aws_ecs_task_definition")?;
         let number = |name: &str| {
             let text = task[name].as_str().and_then(|text| text.parse::<f64>().ok());

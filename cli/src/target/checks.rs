@@ -3,8 +3,11 @@
 //! Whoever can write them could name a socket, a secret or a registry of their own, and would be sent
 //! tokens, keys and passwords.
 
-use anyhow::{Result, bail};
-use ralph_protocol::names::{Resources, SecretName, output};
+use anyhow::{Result, anyhow, bail};
+use ralph_protocol::{
+    execution::check_variable,
+    names::{Resources, SecretName, output},
+};
 use serde_json::Value;
 
 use super::Target;
@@ -54,7 +57,10 @@ impl Target {
             check_secret(self.secret_arn(secret)?, &names.secret(secret))?;
         }
         check_socket(self, region)?;
-        check_image(self.text(output::WORKER_IMAGE)?, account, region, &names.ecr_repository())
+        check_agent_secrets(self)?;
+        let repository = self.text(output::ECR_REPOSITORY_URL)?;
+        check_repository(repository, account, region, &names.ecr_repository())?;
+        check_image(self.text(output::WORKER_IMAGE)?)
     }
 }
 
@@ -120,17 +126,39 @@ fn check_socket(target: &Target, region: &str) -> Result<()> {
     Ok(())
 }
 
-/// `just push-worker` logs in to its registry, and pushes to its repository.
-fn check_image(image: &str, account: &str, region: &str, repository: &str) -> Result<()> {
-    let own = |suffix| {
-        let prefix = format!("{account}.dkr.ecr.{region}.{suffix}/{repository}:");
-        image.strip_prefix(&*prefix).is_some_and(|tag| !tag.contains(['/', ' ']))
-    };
+/// `just push-worker` logs in to its registry, and pushes to it alone.
+fn check_repository(url: &str, account: &str, region: &str, repository: &str) -> Result<()> {
+    let own = |suffix| url == format!("{account}.dkr.ecr.{region}.{suffix}/{repository}");
     if !SUFFIXES.into_iter().any(own) {
         bail!(
-            "output `{}` is `{image}`, which is not in repository `{repository}` of account {account} in {region}\n{LOOK}",
-            output::WORKER_IMAGE
+            "output `{}` is `{url}`, which is not repository `{repository}` of account {account} in {region}\n{LOOK}",
+            output::ECR_REPOSITORY_URL
         );
+    }
+    Ok(())
+}
+
+/// It may be in any registry. `just push-worker` refuses one that is not in the environment's repository.
+fn check_image(image: &str) -> Result<()> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
+    if image.is_empty() || image.starts_with('-') || !image.bytes().all(plain) {
+        bail!("output `{}` is `{image}`, which names no image\n{LOOK}", output::WORKER_IMAGE);
+    }
+    Ok(())
+}
+
+/// `ralph run` looks whether they have a value, and prints their names.
+fn check_agent_secrets(target: &Target) -> Result<()> {
+    let all = target.agent_secrets().map_err(|error| anyhow!("{error}\n{LOOK}"))?;
+    for (name, arn) in all {
+        let is_secret = arn.starts_with("arn:") && arn.split(':').nth(2) == Some("secretsmanager");
+        if check_variable(&name).is_err() || !is_secret {
+            bail!(
+                "output `{}` names `{arn}` for `{}`, which is not a secret for a variable\n{LOOK}",
+                output::AGENT_SECRETS,
+                name.escape_default()
+            );
+        }
     }
     Ok(())
 }

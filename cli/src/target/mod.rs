@@ -203,6 +203,22 @@ impl Target {
             .with_context(|| format!("there is no secret `{}` in the outputs", secret.as_str()))
     }
 
+    /// The agent's secrets: its variable, and the ARN as ECS takes it. An environment that an older version
+    /// applied has none.
+    pub fn agent_secrets(&self) -> Result<BTreeMap<String, String>> {
+        let all = self.outputs.get(output::AGENT_SECRETS).cloned();
+        let all = all.map(serde_json::from_value).transpose();
+        let all = all.with_context(|| {
+            format!("output `{}` is not a table of ARNs", output::AGENT_SECRETS)
+        })?;
+        Ok(all.unwrap_or_default())
+    }
+
+    /// Whether the model's service has an endpoint of its own.
+    pub fn has_model_endpoint(&self) -> bool {
+        self.outputs.get(output::MODEL_ENDPOINT) == Some(&Value::Bool(true))
+    }
+
     /// The link that opens a workstream on the page, when one is served.
     pub fn link_to(&self, workstream: &Workstream) -> Option<String> {
         self.viewer.as_ref().map(|viewer| format!("{viewer}/w/{workstream}"))

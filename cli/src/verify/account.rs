@@ -99,7 +99,7 @@ impl Account {
         step("init", self.terraform.init(&self.folder.join("init.log"))).await?;
         let aws = Aws::in_region(&self.description.region).await;
         steps::account(&aws.prerequisites(), &self.description, report).await?;
-        preparation::prepare(&aws.prerequisites(), NAME, &self.description).await?;
+        preparation::prepare(&aws, NAME, &self.description).await?;
         let log = self.folder.join("apply.log");
         let apply = || step_with_log("apply", &log, resources, self.terraform.apply(&log));
         if let Err(error) = apply().await {

@@ -1,24 +1,32 @@
 //! `ralph run`: checks what can be known before the start, and starts the state machine.
 
+mod prompt;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ralph_protocol::{execution::Order, names::SecretName, secret::GitToken};
+use ralph_protocol::{
+    execution::{ALIASES, MODELS, Order, check_repo, is_known_model},
+    names::SecretName,
+    secret::GitToken,
+};
 
 use crate::{
-    args::RunArgs,
+    args::{OPTIONS, RunArgs},
     aws::{Aws, Executions, Secrets},
     local::{self, agents},
-    logs,
+    logs, preparation,
     project::Project,
     target::Target,
     tools::{invocation::ralph_there, steps::say},
 };
 
 pub async fn run(options: RunArgs) -> Result<ExitCode> {
+    let order = options.order(prompt::read(&options)?);
+    check_form(&order, &options)?;
     let target = options.target.resolve().await?;
-    let order = options.order();
-    check_form(&order, target.endpoint.is_some())?;
+    check_repo(&order.repo, target.endpoint.is_some())?;
+    check_model(&order, &target)?;
     let scratch = options.target.scratch();
     if options.scripted && scratch.is_none() {
         bail!("--scripted is for the local cloud\nhint: add --local, or leave it out");
@@ -50,13 +58,42 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that `admit` would refuse the order for.
-fn check_form(order: &Order, files: bool) -> Result<()> {
-    let problems: Vec<String> = order.problems(files).iter().map(ToString::to_string).collect();
-    if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
+/// Everything that `admit` would refuse the order for, by the options' names. Whether a repository may be a
+/// file depends on the environment.
+fn check_form(order: &Order, options: &RunArgs) -> Result<()> {
+    let problems = order.problems(true);
+    let texts: Vec<String> = problems
+        .iter()
+        .map(|problem| {
+            OPTIONS.iter().fold(problem.to_string(), |text, (field, option)| {
+                let is_file = *field == "prompt" && options.prompt_file.is_some();
+                let option = if is_file { "--prompt-file" } else { option };
+                text.replace(&format!("`{field}`"), &format!("`{option}`"))
+            })
+        })
+        .collect();
+    if !texts.is_empty() {
+        bail!("{}", texts.join("\n"));
     }
     Ok(())
+}
+
+/// Without a price for its model, a worker would count too little or too much. A gateway has names of its own.
+fn check_model(order: &Order, target: &Target) -> Result<()> {
+    let Some(model) = order.model.as_deref().filter(|model| !is_known_model(model)) else {
+        return Ok(());
+    };
+    if target.has_model_endpoint() {
+        return Ok(());
+    }
+    let known = || ALIASES.into_iter().chain(MODELS);
+    let all = known().collect::<Vec<_>>().join(", ");
+    let near = known().map(|name| (strsim::levenshtein(model, name), name)).min();
+    let hint = match near.filter(|(edits, name)| edits * 2 <= name.len()) {
+        Some((_, name)) => format!("did you mean `{name}`? Known are {all}"),
+        None => format!("known are {all}"),
+    };
+    bail!("`--model {model}` is not a model that the worker has a price for\nhint: {hint}");
 }
 
 /// A task whose secret has no value does not start, and one whose token is for another host ends
@@ -75,6 +112,7 @@ async fn check_secrets(target: &Target, secrets: &Secrets, order: &Order) -> Res
             );
         }
     }
+    preparation::agent_secrets(secrets, &target.environment, target.agent_secrets()?).await?;
     let token = secrets.get_if_allowed(target.secret_arn(SecretName::GitToken)?).await?;
     let Some(token) = token else { return Ok(()) };
     let token = GitToken::parse(&token).context("the secret git-token has another shape")?;
@@ -111,8 +149,50 @@ async fn check_free(executions: &Executions, order: &Order) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
-    use crate::keys::tests::app;
+    use crate::{
+        args::{Args, Command},
+        keys::tests::app,
+    };
+
+    #[test]
+    fn each_option_of_an_order_is_named_in_what_is_wrong_with_it() {
+        let repo = "https://github.com/you/project";
+        for (words, said) in [
+            (&["--base", ""][..], "`--base` is not a text"),
+            (&["--branch", ""], "`--branch` is not a text"),
+            (&["--prompt-path", ""], "`--prompt-path` is not a text"),
+            (&["--setup", ""], "`--setup` is not a text"),
+            (&["--model", ""], "`--model` is not a text"),
+            (&["--verify", ""], "`--verify` is not a text"),
+            (&["--cpu", "1024"], "`--cpu` and `--memory` belong together"),
+            (&["--memory", "2048"], "`--cpu` and `--memory` belong together"),
+            (&["--cpu", "1000", "--memory", "2048"], "`--cpu` is 1000"),
+            (
+                &["--cpu", "256", "--memory", "4096"],
+                "`--memory` is 4096, which Fargate does not offer with 256 CPU units\nhint: one of 512, 1024, 2048",
+            ),
+            (&["--max-iterations", "0"], "`--max-iterations` is out of range"),
+            (&["--max-duration", "9000h"], "`--max-duration` is out of range"),
+            (&["--max-cost-usd", "1000001"], "`--max-cost-usd` is out of range"),
+            (&["--iteration-timeout", "9000h"], "`--iteration-timeout` is out of range"),
+            (&["--silence", "9000h"], "`--silence` is out of range"),
+            (&["--setup-timeout", "25h"], "`--setup-timeout` is out of range"),
+            (&["--max-stalls", "0"], "`--max-stalls` is out of range"),
+            (&["--max-log-mb", "0"], "`--max-log-mb` is out of range"),
+            (&["--max-commit-mb", "0"], "`--max-commit-mb` is out of range"),
+            (&["--max-commit-files", "0"], "`--max-commit-files` is out of range"),
+        ] {
+            let words = [&["ralph", "run", "docs", repo], words].concat();
+            let Command::Run(options) = Args::try_parse_from(&words).unwrap().command else {
+                panic!("another command")
+            };
+            let error = check_form(&options.order(None), &options).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{words:?}: {error}");
+        }
+    }
 
     #[test]
     fn a_token_is_for_its_host_alone() {

@@ -40,6 +40,15 @@ fn the_page_on_cost_says_what_its_settings_cost() {
     } else {
         assert_eq!(block, text, "docs/cost.md is not what `ralph cost` prints: `just gen-cost`");
     }
+    // An order may name another size.
+    let sized = ralph(&["cost", "--cpu", "4096", "--memory", "16384"])
+        .current_dir(folder.path())
+        .output()
+        .expect("ralph runs");
+    let task = stdout(&sized);
+    let task = task.lines().find_map(|line| line.trim().strip_prefix("task, "));
+    let task = task.unwrap_or_else(|| panic!("{}", stderr(&sized)));
+    assert!(task.starts_with("4 vCPU and 16 GB on Spot "), "{task}");
     let idle = text.lines().find_map(|line| line.strip_prefix("idle, a month: "));
     let idle: f64 = idle.and_then(|usd| usd.parse().ok()).expect("the idle cost");
     assert!(idle < 2.0, "dev costs {idle} dollars a month while nobody uses it");

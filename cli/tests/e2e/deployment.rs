@@ -172,6 +172,47 @@ fn an_apply_with_no_credentials_or_those_of_another_account_is_one_error_and_mak
 }
 
 #[test]
+fn an_apply_looks_whether_the_agents_secrets_have_a_value_where_it_may() {
+    let arn = |account: &str| {
+        format!("arn:aws:secretsmanager:us-east-1:{account}:secret:database-a1b2c3:url::")
+    };
+    let text =
+        |account: &str| format!("[env.dev.agent.secrets]\nDATABASE_URL = \"{}\"\n", arn(account));
+    let begin = "error: the agent's secret DATABASE_URL ([env.dev.agent.secrets] in ralph.toml) ";
+    let missing = format!("{begin}does not exist, or is being deleted: no task can start\nhint: ");
+    let empty = format!("{begin}has no value: no task can start\nhint: ");
+    let foreign = format!(
+        "error: these are credentials of account 123456789012, but the agent's secret DATABASE_URL in ralph.toml is {}\nhint: ",
+        arn("999999999999")
+    );
+    let refusal = |code: &str| Err(code.to_owned());
+    // The secret's account, what Secrets Manager answers, and what is said instead of an apply.
+    for (account_id, answer, said) in [
+        ("123456789012", Ok(r#"{"Name":"x","VersionIdsToStages":{"a":["AWSCURRENT"]}}"#), None),
+        ("123456789012", refusal("AccessDeniedException"), None),
+        ("123456789012", Ok(r#"{"Name":"x"}"#), Some(&empty)),
+        ("123456789012", refusal("ResourceNotFoundException"), Some(&missing)),
+        ("999999999999", refusal("AccessDeniedException"), Some(&foreign)),
+    ] {
+        let project = FakeProject::new(&[("tofu", TERRAFORM)]);
+        std::fs::write(project.path("ralph.toml"), text(account_id)).expect("written");
+        let account = account(Some(true), 1000);
+        match &answer {
+            Ok(body) => account.answer("secretsmanager.DescribeSecret", body),
+            Err(code) => account.refuse("secretsmanager.DescribeSecret", 400, code, "no"),
+        }
+        let words = ["apply", "dev", "-auto-approve"];
+        let output =
+            in_account(&project, &words, &account.endpoint(), "any:any").output().expect("runs");
+        let all = stderr(&output);
+        assert_eq!(output.status.success(), said.is_none(), "{answer:?}: {all}");
+        assert_eq!(calls(&project).is_empty(), said.is_some(), "{answer:?}: {all}");
+        assert!(!all.contains("note: "), "{all}");
+        assert!(said.is_none_or(|said| all.contains(said)), "{answer:?}: {all}");
+    }
+}
+
+#[test]
 fn an_apply_that_comes_too_early_for_ecss_role_is_tried_once_more() {
     let refusal =
         "Error: updating ECS Cluster: Unable to assume the service linked role. Please verify";
@@ -328,7 +369,11 @@ fn who_deploys_may_look_at_everything_that_ralph_looks_at() {
         "tofu",
         &format!("case \"$2\" in show) cat state.json ;; *) {TERRAFORM} ;; esac"),
     )]);
-    let text = "[env.dev.websocket]\npush_logs_concurrency = 1\n";
+    // A secret of the agent's: nobody who deploys needs to look at it.
+    let account = cloud().output("task_definition").split(':').nth(4).expect("an account");
+    let text = format!(
+        "[env.dev.websocket]\npush_logs_concurrency = 1\n[env.dev.agent.secrets]\nTOKEN = \"arn:aws:secretsmanager:us-east-1:{account}:secret:elsewhere-a1b2c3\"\n"
+    );
     std::fs::write(project.path("ralph.toml"), text).expect("written");
     let known = ["state_machine_arn", "cluster", "connections_table"]
         .map(|name| (name.to_owned(), json!({"value": cloud().output(name)})));

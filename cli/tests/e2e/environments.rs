@@ -65,6 +65,17 @@ mode = "existing"
 vpc_id = "vpc-0123456789abcdef0"
 subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 zones = ["b", "c"]
+
+[env.team.worker]
+cpu = 2048
+memory = 4096
+image = "ghcr.io/team/worker:1"
+
+[env.team.agent]
+repositories = ["https://github.com/team/*"]
+
+[env.team.agent.environment]
+DATABASE_HOST = "db.example.com"
 "#;
 
 #[test]

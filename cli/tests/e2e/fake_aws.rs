@@ -132,10 +132,12 @@ pub fn outputs(account: &str, region: &str) -> Value {
     let secret = |name: &str| arn("secretsmanager", &format!("secret:ralph/dev/{name}-a1b2c3"));
     let registry = format!("{account}.dkr.ecr.{region}.amazonaws.com/ralph-worker");
     json!({
+        "agent_secrets": {},
         "cluster": "ralph-dev",
         "connections_table": "ralph-dev-connections",
         "ecr_repository_url": registry,
         "log_group": "/ralph/workstreams",
+        "model_endpoint": false,
         "secret_arns": {
             "anthropic-keys": secret("anthropic-keys"),
             "git-token": secret("git-token"),

@@ -180,10 +180,41 @@ fn an_image_is_built_with_the_engine_that_answers() {
     assert!(calls[0].ends_with("--file docker/worker.Dockerfile --tag example:1 ."), "{calls:?}");
 }
 
+/// `ralph outputs` of an environment.
+fn outputs(image: &str, repository: &str) -> String {
+    format!(
+        "case $2 in worker_image) echo {image} ;; ecr_repository_url) echo {repository} ;; esac"
+    )
+}
+
+#[test]
+fn an_image_of_your_own_is_not_pushed_and_no_password_goes_to_its_registry() {
+    let own = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ralph-worker";
+    for image in [
+        "ghcr.io/team/worker:1",
+        "ghcr.io/team/worker@sha256:0",
+        "123456789012.dkr.ecr.eu-central-1.amazonaws.com/another:1",
+        "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ralph-worker-2:1",
+        "999999999999.dkr.ecr.eu-central-1.amazonaws.com/ralph-worker:1",
+    ] {
+        let ralph = outputs(image, own);
+        let machine = Machine::with(&[("docker", WORKS), ("aws", WORKS), ("ralph", &ralph)]);
+        let output = machine.run("push.sh", &[], None);
+        assert_eq!(output.status.code(), Some(1), "{image}");
+        let text = stderr(&output);
+        let said = format!(
+            "error: tasks of dev run `{image}`, which is not in the environment's repository, `{own}`\nhint: "
+        );
+        assert!(text.contains(&said), "{text}");
+        let calls = machine.calls();
+        assert!(calls.iter().all(|call| call.starts_with("ralph outputs ")), "{calls:?}");
+    }
+}
+
 #[test]
 fn an_image_is_pushed_with_the_engine_that_built_it() {
     const IMAGE: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ralph-worker:1";
-    let ralph = format!("echo {IMAGE}@sha256:0");
+    let ralph = outputs(&format!("{IMAGE}@sha256:0"), IMAGE.trim_end_matches(":1"));
     // The tag does not exist until something was pushed.
     let aws = r#"case $2 in
 get-login-password) echo the-password ;;
@@ -236,7 +267,12 @@ fn the_image_is_named_by_ralph_or_by_the_chosen_tool_in_the_chosen_folder() {
     let here = ("RALPH_TERRAFORM_DIR", folder);
     // What is installed, the environment, what the person chose, and what the tools are asked to do.
     let table: [(&[&str], _, &[(_, _)], &[_]); 8] = [
-        (&["ralph"], "dev", &[], &["ralph outputs worker_image --env dev"]),
+        (
+            &["ralph"],
+            "dev",
+            &[],
+            &["ralph outputs worker_image --env dev", "ralph outputs ecr_repository_url --env dev"],
+        ),
         (
             &["terraform"],
             "local",
@@ -283,9 +319,7 @@ fn the_image_is_named_by_ralph_or_by_the_chosen_tool_in_the_chosen_folder() {
         assert_eq!(output.status.code(), Some(1), "{text}");
         let said = match expected {
             // Its own errors say more.
-            ["ralph outputs worker_image --env dev"] => {
-                "error: `` is not an image in ECR with a tag".to_owned()
-            }
+            ["ralph outputs worker_image --env dev", ..] => "error: tasks of dev run ``".to_owned(),
             [] => format!("error: RALPH_TERRAFORM is `{folder}`, a folder\nhint: "),
             _ => "has no output worker_image yet\nhint: ".to_owned(),
         };

@@ -59,7 +59,10 @@ fn outputs_are_printed_whole_or_one_by_one_from_the_parameter_and_from_files() {
         assert_eq!(list, all["subnet_ids"], "{from:?}");
     }
     let text = said(&aws, &["outputs", "clutser", "--region", REGION]);
-    assert!(text.contains("there is no output `clutser`\nhint: there are cluster, "), "{text}");
+    assert!(
+        text.contains("there is no output `clutser`\nhint: there are agent_secrets, cluster, "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -95,21 +98,41 @@ fn outputs_that_name_anything_of_somebody_else_are_refused() {
             "not a socket of API Gateway",
         ),
         ("/websocket_api_id", json!("evil.example/?"), "not a socket of API Gateway"),
+        // `just push-worker` logs in there.
         (
-            "/worker_image",
-            json!("evil.example/ralph-worker:0.1.0"),
-            "not in repository `ralph-worker` of account 123456789012",
+            "/ecr_repository_url",
+            json!("evil.example/ralph-worker"),
+            "not repository `ralph-worker` of account 123456789012",
         ),
         (
-            "/worker_image",
-            json!("999999999999.dkr.ecr.us-east-1.amazonaws.com/x:1"),
-            "not in repository `ralph-worker` of account 123456789012",
+            "/ecr_repository_url",
+            json!("999999999999.dkr.ecr.us-east-1.amazonaws.com/ralph-worker"),
+            "not repository `ralph-worker` of account 123456789012",
         ),
         (
-            "/worker_image",
-            json!("123456789012.dkr.ecr.us-east-1.amazonaws.com/another:0.1.0"),
-            "not in repository `ralph-worker` of account 123456789012",
+            "/ecr_repository_url",
+            json!("123456789012.dkr.ecr.us-east-1.amazonaws.com/another"),
+            "not repository `ralph-worker` of account 123456789012",
         ),
+        ("/worker_image", json!("ghcr.io/team/worker:1 --evil"), "names no image"),
+        ("/worker_image", json!("--evil"), "names no image"),
+        (
+            "/agent_secrets",
+            json!({"TOKEN": secret("999999999999")}),
+            "output `agent_secrets` names",
+        ),
+        (
+            "/agent_secrets",
+            json!({"TOKEN": format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/x")}),
+            "which is not a secret for a variable",
+        ),
+        ("/agent_secrets", json!({"TOKEN": "another"}), "which is not a secret for a variable"),
+        (
+            "/agent_secrets",
+            json!({"\u{1b}]0;evil\u{7}": secret(ACCOUNT)}),
+            "which is not a secret for a variable",
+        ),
+        ("/agent_secrets", json!(["TOKEN"]), "output `agent_secrets` is not a table of ARNs"),
         (
             "/state_machine_arn",
             json!("arn:aws:states:us-east-1:123456789012:stateMachine:ralph-prod-workstream"),
@@ -169,6 +192,25 @@ fn outputs_that_name_anything_of_somebody_else_are_refused() {
     aws.answer("sts.GetCallerIdentity", &caller("999999999999"));
     let text = said(&aws, &["token", "docs", "--region", REGION]);
     assert!(text.contains("not in account 999999999999 and region us-east-1\nhint: use credentials of the environment's account"), "{text}");
+}
+
+#[test]
+fn an_image_of_any_registry_is_taken_and_an_environment_of_an_older_version_is_read() {
+    for (image, older) in [("ghcr.io/team/worker:1", false), ("docker.io/x@sha256:0a", true)] {
+        let mut all = outputs(ACCOUNT, REGION);
+        all["worker_image"] = json!(image);
+        if older {
+            let all = all.as_object_mut().expect("an object");
+            assert!(
+                all.remove("agent_secrets").is_some() && all.remove("model_endpoint").is_some()
+            );
+        }
+        let aws = FakeAws::with(&all);
+        let folder = tempfile::tempdir().expect("a folder");
+        let words = ["outputs", "worker_image", "--region", REGION];
+        let output = ralph(&aws, folder.path(), &words).output().expect("ralph runs");
+        assert_eq!(stdout(&output), format!("{image}\n"), "{}", stderr(&output));
+    }
 }
 
 #[test]

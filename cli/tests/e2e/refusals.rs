@@ -1,10 +1,12 @@
 //! What the commands refuse, and what they say.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use axum::http::StatusCode;
 
 use crate::{
     cloud::{cloud, ralph, stderr, stdout},
-    fake_aws::FakeAws,
+    fake_aws::{ACCOUNT, FakeAws, REGION, outputs},
     requests::aws,
 };
 
@@ -13,7 +15,7 @@ type Case = (&'static [&'static str], i32, &'static str);
 
 #[test]
 fn a_wrong_command_line_says_what_is_allowed() {
-    let cases: [Case; 14] = [
+    let cases: [Case; 20] = [
         (&["fly"], 2, "unrecognized subcommand 'fly'"),
         (&["run"], 2, "<WORKSTREAM>"),
         (&["run", "Docs", "https://x/y"], 2, "hint: 1 to 48 characters of a-z, 0-9 and `-`"),
@@ -21,6 +23,28 @@ fn a_wrong_command_line_says_what_is_allowed() {
         (&["run", "docs", "https://x/y", "--max-cost-usd", "-1"], 2, "unexpected argument"),
         (&["run", "docs", "https://x/y", "--max-cost-usd=0"], 2, "expected a number above 0"),
         (&["run", "docs", "https://x/y", "--local", "--env", "dev"], 2, "cannot be used with"),
+        (&["run", "docs", "https://x/y", "--cpu", "1.5"], 2, "invalid value '1.5' for '--cpu <N>'"),
+        (&["run", "docs", "https://x/y", "--setup-timeout", "9"], 2, "such as 90s, 30m or 2h"),
+        (
+            &["run", "docs", "https://x/y", "--prompt", "a", "--prompt-path", "b"],
+            2,
+            "'--prompt <TEXT>' cannot be used with '--prompt-path <PATH>'",
+        ),
+        (
+            &["run", "docs", "https://x/y", "--prompt", "a", "--prompt-file", "b"],
+            2,
+            "cannot be used",
+        ),
+        (
+            &["run", "docs", "https://x/y", "--prompt-file", "a", "--prompt-path", "b"],
+            2,
+            "'--prompt-file <FILE>' cannot be used with '--prompt-path <PATH>'",
+        ),
+        (
+            &["cost", "--cpu", "256", "--memory", "4096"],
+            1,
+            "`--memory` is 4096, which Fargate does not offer with 256 CPU units\nhint: one of 512",
+        ),
         (&["logs", "docs", "--tail", "0"], 2, "0 is not in 1..=10000"),
         (&["logs", "docs", "--since", "yesterday"], 2, "expected how long ago (10m, 2h30m)"),
         (&["logs", "docs", "--run", "7"], 2, "`7` is not a run id"),
@@ -136,16 +160,22 @@ fn a_verification_without_credentials_is_refused_before_anything_is_made() {
 
 #[test]
 fn a_run_that_cannot_work_is_refused_before_it_is_started() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["ssh://git@example.com/x"], "is not an https URL with a host name"),
         (&["https://user:secret@example.com/x"], "is not an https URL with a host name"),
         (&["https://10.0.0.1/x"], "is not an https URL with a host name"),
         (
             &["https://example.com/x", "--branch", ""],
-            "`branch` is not a text of 1 to 200 characters",
+            "`--branch` is not a text of 1 to 200 characters",
         ),
-        (&["https://example.com/x", "--max-iterations", "0"], "`limits.maxIterations`"),
-        (&["https://example.com/x", "--max-duration", "9000h"], "`limits.maxDurationSecs`"),
+        (&["https://example.com/x", "--max-iterations", "0"], "`--max-iterations`"),
+        (&["https://example.com/x", "--max-duration", "9000h"], "`--max-duration`"),
+        (&["https://example.com/x", "--prompt", " "], "the prompt of --prompt is empty"),
+        (&["https://example.com/x", "--cpu", "1024"], "`--cpu` and `--memory` belong together"),
+        (
+            &["https://example.com/x", "--model", "opuss"],
+            "`--model opuss` is not a model that the worker has a price for\nhint: did you mean `opus`? Known are default, best, opus,",
+        ),
     ];
     for (words, said) in cases {
         let output = ralph(&["run", "refused", "--scratch", cloud().operator().scratch()])
@@ -156,6 +186,105 @@ fn a_run_that_cannot_work_is_refused_before_it_is_started() {
         assert_eq!(output.status.code(), Some(1), "{words:?}: {text}");
         assert!(text.contains(said), "{words:?}: {text}");
         assert!(!text.contains("secret@"), "{text}");
+    }
+}
+
+/// Whatever the environment is.
+#[test]
+fn what_no_environment_can_run_is_refused_before_aws_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("latin1.md"), b"caf\xe9").expect("written");
+    std::fs::write(folder.path().join("long.md"), "x".repeat(4097)).expect("written");
+    std::fs::write(folder.path().join("controls.md"), "\u{1}".repeat(2000)).expect("written");
+    let cases: [(&[&str], &str); 8] = [
+        (&["--cpu", "1000", "--memory", "2048"], "`--cpu` is 1000, which Fargate does not offer"),
+        (&["--cpu", "256", "--memory", "4096"], "hint: one of 512, 1024, 2048"),
+        (&["--memory", "4096"], "`--cpu` and `--memory` belong together\nhint: give both"),
+        (&["--prompt-file", "none.md"], "cannot read none.md (--prompt-file): No such file"),
+        (&["--prompt-file", "latin1.md"], "the prompt of latin1.md is not UTF-8\nhint: "),
+        (
+            &["--prompt-file", "long.md"],
+            "the prompt of long.md is longer than 4096 characters\nhint: commit it",
+        ),
+        (&["--prompt-file", "controls.md"], "hint: shorten `--prompt-file`, the longest field"),
+        (&["--prompt-file", "-"], "the prompt of standard input is empty\nhint: "),
+    ];
+    let fake = FakeAws::start();
+    for (words, said) in cases {
+        let mut command = fake.ralph(folder.path(), folder.path(), &["run", "docs"]);
+        let command = command.arg("https://example.com/x/y").args(words).stdin(Stdio::null());
+        let output = command.output().expect("ralph runs");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {text}");
+        assert!(text.contains(said), "{words:?}: {text}");
+        assert_eq!(fake.asked(), [], "{words:?}");
+    }
+}
+
+/// An account with dev in it, whose agent gets a secret. `ralph run` says what it says.
+fn run_with_an_agents_secret(fake: &FakeAws, words: &[&str]) -> std::process::Output {
+    const KEYS: [(&str, &str); 2] =
+        [("AWS_ACCESS_KEY_ID", "AKIAANY"), ("AWS_SECRET_ACCESS_KEY", "any")];
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = [&["run", "docs", "https://example.com/x/y", "--region", REGION], words].concat();
+    let mut command = fake.ralph(folder.path(), folder.path(), &words);
+    command.envs(KEYS).output().expect("ralph runs")
+}
+
+/// Outputs of dev, whose agent gets a secret.
+fn with_an_agents_secret() -> serde_json::Value {
+    let mut all = outputs(ACCOUNT, REGION);
+    let arn = format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:database-a1b2c3");
+    all["agent_secrets"] = serde_json::json!({"DATABASE_URL": format!("{arn}:url::")});
+    all
+}
+
+#[test]
+fn a_secret_of_the_agent_that_cannot_be_read_starts_nothing_and_one_that_may_not_be_seen_is_left_to_ecs()
+ {
+    let value = r#"{"Name":"any","VersionIdsToStages":{"a":["AWSCURRENT"]}}"#.to_owned();
+    let own = || (StatusCode::OK, value.clone());
+    let missing = "does not exist, or is being deleted: no task can start";
+    let cases: [(_, _, &str); 5] = [
+        (200, r#"{"Name":"any"}"#, "has no value: no task can start"),
+        (200, r#"{"Name":"any","DeletedDate":1700000000,"VersionIdsToStages":{"a":[]}}"#, missing),
+        (400, r#"{"__type":"ResourceNotFoundException","message":"no"}"#, missing),
+        (400, r#"{"__type":"AccessDeniedException","message":"no"}"#, ""),
+        (200, r#"{"Name":"any","VersionIdsToStages":{"a":["AWSPREVIOUS"]}}"#, ""),
+    ];
+    for (status, answer, said) in cases {
+        let fake = FakeAws::with(&with_an_agents_secret());
+        fake.answer("secretsmanager.GetSecretValue", r#"{"SecretString":"{}"}"#);
+        fake.answer("AWSStepFunctions.StartExecution", r#"{"executionArn":"a","startDate":1}"#);
+        let agents = (StatusCode::from_u16(status).expect("a status"), answer.to_owned());
+        fake.in_order("secretsmanager.DescribeSecret", [own(), own(), agents]);
+        let output = run_with_an_agents_secret(&fake, &[]);
+        let text = stderr(&output);
+        assert_eq!(output.status.success(), said.is_empty(), "{answer}: {text}");
+        let started =
+            fake.asked().iter().any(|asked| asked.what == "AWSStepFunctions.StartExecution");
+        assert_eq!(started, said.is_empty(), "{answer}");
+        if !said.is_empty() {
+            let begin = "the agent's secret DATABASE_URL ([env.dev.agent.secrets] in ralph.toml) ";
+            let hint = "\nhint: give arn:aws:secretsmanager:us-east-1:123456789012:secret:database-a1b2c3 a value";
+            assert!(text.contains(&format!("{begin}{said}{hint}")), "{text}");
+        }
+    }
+}
+
+#[test]
+fn where_the_model_has_an_endpoint_of_its_own_any_model_may_be_named() {
+    for (own, starts) in [(true, true), (false, false)] {
+        let mut all = outputs(ACCOUNT, REGION);
+        all["model_endpoint"] = own.into();
+        let fake = FakeAws::with(&all);
+        let value = r#"{"Name":"any","VersionIdsToStages":{"a":["AWSCURRENT"]}}"#;
+        fake.answer("secretsmanager.DescribeSecret", value);
+        fake.answer("secretsmanager.GetSecretValue", r#"{"SecretString":"{}"}"#);
+        fake.answer("AWSStepFunctions.StartExecution", r#"{"executionArn":"a","startDate":1}"#);
+        let output = run_with_an_agents_secret(&fake, &["--model", "gpt-5"]);
+        assert_eq!(output.status.success(), starts, "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("hint: known are default"), !starts);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ralph run`, `ps` and `stop`, through the state machine.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -73,6 +74,36 @@ fn wrote(workstream: &str, needle: &str) -> Option<()> {
             text.contains(&format!(r#""workstream":"{workstream}""#)) && text.contains(needle)
         })
         .then_some(())
+}
+
+fn ecs(action: &str, body: &Value) -> Value {
+    let target = format!("x-amz-target: AmazonEC2ContainerServiceV20141113.{action}");
+    aws("ecs", "/", &[&target, "content-type: application/x-amz-json-1.1"], body)
+}
+
+/// The overrides of the task of a workstream, as ECS describes them.
+fn overrides(workstream: &str) -> Option<Value> {
+    let cluster = cloud().output("cluster");
+    let mut all = ["RUNNING", "STOPPED"].into_iter().flat_map(|status| {
+        let listed = ecs("ListTasks", &json!({"cluster": cluster, "desiredStatus": status}));
+        let tasks = listed["taskArns"].as_array().cloned().unwrap_or_default();
+        tasks
+            .chunks(100)
+            .flat_map(|some| {
+                let described = ecs("DescribeTasks", &json!({"cluster": cluster, "tasks": some}));
+                described["tasks"].as_array().cloned().unwrap_or_default()
+            })
+            .map(|task| task["overrides"].clone())
+            .collect::<Vec<_>>()
+    });
+    all.find(|overrides| variable(overrides, "RALPH_WORKSTREAM").as_deref() == Some(workstream))
+}
+
+/// A variable among a task's overrides.
+fn variable(overrides: &Value, name: &str) -> Option<String> {
+    let all = overrides["containerOverrides"][0]["environment"].as_array()?;
+    let found = all.iter().find(|variable| variable["name"] == name)?;
+    found["value"].as_str().map(str::to_owned)
 }
 
 /// Lets a command be the agent of a workstream, as `ralph run --scripted` does.
@@ -289,6 +320,75 @@ fn killed_once(workstream: &str) -> (String, PathBuf) {
 }
 
 #[test]
+fn what_options_bring_arrives_at_the_task() {
+    let prompt = cloud().scratch().join("the-prompt.md");
+    std::fs::write(&prompt, "Say \"hello\".\nThen stop.\n").expect("written");
+    let file = prompt.to_str().expect("UTF-8");
+    type Case<'a> =
+        (&'a str, &'a [&'a str], &'a [(&'a str, Option<&'a str>)], [Option<&'a str>; 2]);
+    let cases: [Case<'_>; 4] = [
+        (
+            "brings-file",
+            &["--prompt-file", file, "--setup", "echo 'set up'", "--setup-timeout", "10m"],
+            &[
+                ("RALPH_PROMPT", Some("Say \"hello\".\nThen stop.\n")),
+                ("RALPH_PROMPT_FILE", None),
+                ("RALPH_SETUP_COMMAND", Some("echo 'set up'")),
+                ("RALPH_SETUP_TIMEOUT_SECS", Some("600")),
+            ],
+            [None, None],
+        ),
+        (
+            "brings-input",
+            &["--prompt-file", "-"],
+            &[("RALPH_PROMPT", Some("From a pipe.")), ("RALPH_SETUP_COMMAND", None)],
+            [None, None],
+        ),
+        (
+            "brings-text",
+            &["--prompt", "Do it.", "--cpu", "4096", "--memory", "16384"],
+            &[("RALPH_PROMPT", Some("Do it.")), ("RALPH_MODEL", None)],
+            [Some("4096"), Some("16384")],
+        ),
+        (
+            "brings-path",
+            &["--prompt-path", "PROMPT.md", "--model", "opus"],
+            &[
+                ("RALPH_PROMPT", None),
+                ("RALPH_PROMPT_FILE", Some("PROMPT.md")),
+                ("RALPH_MODEL", Some("opus")),
+            ],
+            [None, None],
+        ),
+    ];
+    for (workstream, options, variables, [cpu, memory]) in cases {
+        let repo = repository(workstream);
+        let words = [&["run", workstream, &repo, "--scripted"], options].concat();
+        let mut child = command(&words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("ralph starts");
+        let mut pipe = child.stdin.take().expect("a pipe");
+        // Only one of them reads it.
+        let _ = pipe.write_all(b"From a pipe.");
+        drop(pipe);
+        let output = child.wait_with_output().expect("ralph ends");
+        assert!(output.status.success(), "{workstream}: {}", stderr(&output));
+        let overrides = until("the task", || overrides(workstream));
+        for (name, value) in variables {
+            assert_eq!(variable(&overrides, name).as_deref(), *value, "{name} in {overrides}");
+        }
+        let size = [&overrides["cpu"], &overrides["memory"]];
+        assert_eq!(size.map(Value::as_str), [cpu, memory], "{overrides}");
+    }
+    for (workstream, ..) in cases {
+        until("the end", || ps(workstream, &["-a"]).filter(|row| !row["exit"].is_null()));
+    }
+}
+
+#[test]
 fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
     let works = "bash -c 'echo more >> work.txt'";
     let (killed, worker) = killed_once("end-killed");
@@ -297,7 +397,7 @@ fn each_end_of_a_task_has_the_outcome_that_it_has_on_aws() {
     let cases: [Case<'_>; 5] = [
         ("end-complete", None, &["--scripted"], ("complete", 0, 1)),
         ("end-limit", Some(works), &["--max-iterations", "1"], ("limit", 10, 1)),
-        ("end-blocked", Some(works), &["--prompt-file", "none.md"], ("blocked", 30, 1)),
+        ("end-blocked", Some(works), &["--prompt-path", "none.md"], ("blocked", 30, 1)),
         ("end-git", None, &["--scripted"], ("blocked", 20, 1)),
         ("end-killed", Some(&killed), &[], ("complete", 0, 2)),
     ];

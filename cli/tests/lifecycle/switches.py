@@ -19,6 +19,19 @@ flow_logs = true
 
 [env.dev.worker]
 storage_gib = 50
+image = "ghcr.io/team/worker:1"
+image_credentials_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry-a1b2c3"
+setup_command = "just setup"
+
+[env.dev.agent]
+model = "opus"
+model_endpoint = "https://gateway.example.com/anthropic"
+repositories = ["https://github.com/team/*"]
+environment = { DATABASE_HOST = "db.example.com" }
+
+[env.dev.agent.secrets]
+DATABASE_USER = "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-a1b2c3:user::"
+DATABASE_PASSWORD = "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-a1b2c3:password::"
 
 [env.dev.websocket]
 push_logs_concurrency = 10

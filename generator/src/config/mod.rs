@@ -12,7 +12,7 @@ use std::path::Path;
 
 use problem::Problem;
 pub use valid::{
-    Architecture, Environment, Limits, Monitoring, Network, NetworkMode, Settings, State,
+    Agent, Architecture, Environment, Limits, Monitoring, Network, NetworkMode, Settings, State,
     Websocket, Worker,
 };
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ralph_protocol::names::DEFAULT_AGENT_COMMAND;
 use serde_json::{Map, Value, json};
 
 use super::keys::{KEYS, Key, Kind, Section};
@@ -19,7 +20,8 @@ pub fn markdown() -> String {
     for section in &environment.sections {
         page(&mut out, &format!("`[{}.{}]`", environment.name, section.name), section);
     }
-    out
+    let command = include_str!("agent_command.md").replace("<command>", DEFAULT_AGENT_COMMAND);
+    out + &command
 }
 
 fn page(out: &mut String, title: &str, section: &Section) {

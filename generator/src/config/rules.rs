@@ -1,5 +1,9 @@
 //! Rules about several keys, and about what a form cannot say.
 
+mod agent;
+mod image;
+mod secret;
+
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
@@ -27,6 +31,8 @@ pub(super) fn check(file: &mut File, problems: &mut Vec<Problem>) {
         zones(table, problems);
         network(table, problems);
         task(table, problems);
+        image::check(name, table, problems);
+        agent::check(name, table, problems);
     }
     for (j, b) in file.environments.iter().enumerate() {
         for a in &file.environments[..j] {
@@ -247,11 +253,6 @@ fn task(table: &Table, problems: &mut Vec<Problem>) {
                     .hint(format!("with cpu = {cpu}, memory is one of {}", sizes.join(", "))),
             );
         }
-    }
-    if table.text("worker.image_tag") == Some("latest") {
-        let problem = Problem::new("`latest` could be pushed once only");
-        let problem = problem.at(place("image_tag"), "tags here cannot be moved");
-        problems.push(problem.hint("a version, such as 0.1.0"));
     }
     for (short, long) in [
         ("iteration_timeout_secs", "max_duration_secs"),

@@ -1,6 +1,8 @@
 //! The second level: what `ralph.toml` means. A value of these types has passed every rule.
 #![expect(missing_docs, reason = "keys.toml describes each field that is a key")]
 
+use std::collections::BTreeMap;
+
 use ralph_protocol::names::Resources;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -105,6 +107,7 @@ pub struct Environment {
     pub monitoring: Monitoring,
     pub network: Network,
     pub worker: Worker,
+    pub agent: Agent,
     pub websocket: Websocket,
     pub create_service_linked_role: bool,
 }
@@ -161,11 +164,14 @@ pub struct Worker {
     pub storage_gib: u32,
     pub image_tag: String,
     pub image_digest: Option<String>,
+    pub image: Option<String>,
+    pub image_credentials_arn: Option<String>,
     pub keep_images: bool,
     pub images_kept: u32,
     pub untagged_image_days: u32,
     pub agent_command: Option<String>,
     pub convention: bool,
+    pub setup_command: Option<String>,
     pub verify_command: Option<String>,
     /// Limits of one execution.
     #[serde(flatten)]
@@ -180,10 +186,23 @@ pub struct Limits {
     pub max_cost_usd: f64,
     pub iteration_timeout_secs: u32,
     pub silence_secs: u32,
+    pub setup_timeout_secs: u32,
     pub max_stalls: u32,
     pub max_log_mb: u32,
     pub max_commit_mb: u32,
     pub max_commit_files: u32,
+}
+
+/// What the agent gets.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Agent {
+    pub model: Option<String>,
+    pub model_endpoint: Option<String>,
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    pub repositories: Option<Vec<String>>,
 }
 
 /// API and table.

@@ -53,6 +53,8 @@ functions! {
     can[T](value: T) -> Bool = "can";
     /// `regex(pattern, text)`
     regex[](pattern: Text, text: Text) -> Text = "regex";
+    /// `regexall(pattern, text)` of a pattern with groups: the groups of each match
+    regex_all[](pattern: Text, text: Text) -> List<List<Text>> = "regexall";
     /// `replace(text, from, to)`
     replace[](text: Text, from: Text, to: Text) -> Text = "replace";
     /// `sha1(text)`

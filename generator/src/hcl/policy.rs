@@ -94,6 +94,13 @@ impl<M> Statement<M> {
         self
     }
 
+    /// On each resource of a list.
+    #[must_use]
+    pub fn on_each(mut self, resources: &Expr<M, List<Arn>>) -> Self {
+        self.resources.push(resources.any());
+        self
+    }
+
     /// On every resource. `reason` says what forces it; see [`Document::reasons`].
     #[must_use]
     pub fn on_everything(mut self, reason: &'static str) -> Self {

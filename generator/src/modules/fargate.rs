@@ -4,7 +4,7 @@
 mod state_machine;
 mod validations;
 
-use ralph_protocol::names::{CONTAINER, FARGATE, FARGATE_SPOT, worker_env};
+use ralph_protocol::names::{CONTAINER, FARGATE, FARGATE_SPOT, WORKER_PROGRAM, worker_env};
 
 use super::{Roles, rules};
 use crate::aws::cloudwatch::MetricAlarm;
@@ -13,7 +13,7 @@ use crate::aws::ecs::{
     Cluster, ClusterCapacityProviders, ClusterRef, EphemeralStorage, RuntimePlatform, Setting,
     Strategy, TaskDefinition, TaskDefinitionRef, Volume,
 };
-use crate::aws::iam::{Role, RolePolicy, RoleRef, ServiceLinkedRole};
+use crate::aws::iam::{Partition, Role, RolePolicy, RoleRef, ServiceLinkedRole};
 use crate::aws::logs::{LogGroup, LogGroupRef};
 use crate::aws::sfn::StateMachineRef;
 use crate::hcl::prelude::*;
@@ -29,6 +29,9 @@ type Value<T> = Expr<Fargate, T>;
 /// Where the worker may write, each a volume over the read-only root. The image declares them as
 /// volumes owned by [`USER`], because a bind mount on Fargate otherwise belongs to root.
 pub const WRITABLE: [(&str, &str); 2] = [("workspace", "/workspace"), ("tmp", "/tmp")];
+/// The account, Region and repository in the name of an image in ECR, also under the names of its other
+/// endpoints. <https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html>
+const IN_ECR: &str = "^([0-9]{12})[.]dkr[.-]ecr(?:-fips)?[.]([a-z0-9-]+)[.][a-z.]+/([^:@]+)[:@]";
 /// The worker's user and group.
 pub const USER: &str = "10001:10001";
 
@@ -37,7 +40,7 @@ fields! {
     pub struct FargateInputs {
         /// Whether to make the service-linked role of ECS. An account has one at most, and has it already if somebody used ECS there.
         create_service_linked_role: Bool = false,
-        /// Environment variables of the worker, which a run may override. The worker requires RALPH_ITERATION_TIMEOUT_SECS, RALPH_MAX_COST_USD, RALPH_MAX_DURATION_SECS, RALPH_MAX_ITERATIONS, RALPH_MAX_STALLS and RALPH_SILENCE_SECS.
+        /// Environment variables of the worker, which a run may override; one that begins with RALPH_AGENT_ENV_ is for the agent, without this prefix. The worker requires RALPH_ITERATION_TIMEOUT_SECS, RALPH_MAX_COST_USD, RALPH_MAX_DURATION_SECS, RALPH_MAX_ITERATIONS, RALPH_MAX_STALLS and RALPH_SILENCE_SECS.
         environment: Map<Text> = empty(),
         /// The Lambda functions that the state machine calls.
         functions: Functions<()>,
@@ -71,6 +74,8 @@ fields! {
     }
     /// An image and its repository.
     pub struct Image {
+        /// ARN of the secret with the user name and password for the registry of uri, if it asks for one and is not ECR. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
+        credentials_arn: Opt<Arn>,
         /// Digest of the image that tasks run, sha256:…; null runs the tag, which cannot be moved.
         digest: Opt<Text>,
         /// Whether destroying the repository deletes its images.
@@ -83,6 +88,8 @@ fields! {
         tag: Text,
         /// Days after which an image without a tag is deleted.
         untagged_days: Number = 1,
+        /// Name of the image that tasks run, in any registry, with a tag or a digest; null runs the repository's. It must have the worker's program.
+        uri: Opt<Text>,
     }
     /// Alarms and metrics.
     pub struct Monitoring {
@@ -115,6 +122,8 @@ fields! {
     }
     /// ARNs of secrets.
     pub struct SecretArns {
+        /// ARN of a secret for each secret variable of the agent, by the variable's name; also with :json-key:version-stage:version-id behind it.
+        agent_arns: Map<Arn> = empty(),
         /// ARN of the secret with the keys of the model's service.
         anthropic_keys_arn: Arn,
         /// ARN of the secret with the git credential.
@@ -150,7 +159,7 @@ fields! {
         state_machine_arn: Arn,
         /// ARN of the task definition with its revision.
         task_definition_arn: Arn,
-        /// Name to push the worker's image as: repository URL and tag.
+        /// Name of the image that tasks run: image.uri, or the name to push the worker's image as, which is repository URL and tag.
         worker_image: Text,
     }
 }
@@ -184,6 +193,7 @@ impl Published for Fargate {
             secrets: SecretArns {
                 anthropic_keys_arn: arn![secret, "anthropic-keys-a1b2c3"],
                 git_token_arn: arn![secret, "git-token-a1b2c3"],
+                ..SecretArns::default()
             },
             ..FargateInputs::default()
         }
@@ -211,21 +221,29 @@ impl Definition for Fargate {
         );
         m.file("iam.tf");
         let (execution, task) = roles(m, &inputs, &account);
-        execution_policy(m, &inputs, &repository, &logs, &execution);
-        let image =
-            m.local("worker_image", text![repository.repository_url(), ":", &inputs.image.tag]);
-        let task_definition =
-            task_definition(m, &inputs, &repository, &logs, &image, (&execution, &task));
+        let partition: Value<Text> = m.add(Partition::new("current")).partition().into();
+        execution_policy(m, &inputs, &repository, &logs, (&execution, &partition));
+        let (uri, digest) = (&inputs.image.uri, &inputs.image.digest);
+        let pushed = text![repository.repository_url(), ":", &inputs.image.tag];
+        let image = m.local("worker_image", func::first_set([uri.clone(), pushed.into()]));
+        let pinned = text![repository.repository_url(), "@", digest.set()];
+        let task_image = m.local_because(
+            "task_image",
+            "A digest pins the image's bytes; a tag is a name.",
+            digest.is_null().or(uri.is_set()).choose::<Text>(&image, pinned),
+        );
+        let task_definition = task_definition(m, &inputs, &logs, &task_image, (&execution, &task));
         let around = state_machine::Around {
             account: &account,
             cluster: &cluster,
             task_definition: &task_definition,
             execution: &execution,
             task: &task,
+            partition: &partition,
         };
         let state_machine = state_machine::add(m, &inputs, &around);
         alarm(m, &inputs, &state_machine);
-        cases(m, &inputs, &cluster, &task_definition, &execution);
+        cases(m, &inputs, &cluster, &task_definition, &execution, &task_image);
         FargateOutputs {
             cluster_arn: cluster.arn(),
             cluster_name: cluster.name(),
@@ -347,9 +365,32 @@ fn execution_policy(
     inputs: &Inputs,
     repository: &RepositoryRef<Fargate>,
     logs: &LogGroupRef<Fargate>,
-    execution: &RoleRef<Fargate>,
+    (execution, partition): (&RoleRef<Fargate>, &Value<Text>),
 ) {
     let (secrets, key) = (&inputs.secrets, &inputs.kms_key_arn);
+    let uri = &inputs.image.uri;
+    let elsewhere = func::regex_all(IN_ECR, uri.is_null().choose::<Text>("", uri.set()));
+    let elsewhere = elsewhere.map("parts", |parts| {
+        let (account, region, name) = (parts.at(0), parts.at(1), parts.at(2));
+        arn!["arn:", partition, ":ecr:", region, ":", account, ":repository/", name]
+    });
+    let repositories = m.local_because(
+        "repositories",
+        "That of the module, and the one in ECR that image.uri names.",
+        func::concat([repository.arn()], elsewhere),
+    );
+    // Without the JSON key and the version, which ECS reads behind the ARN.
+    let agents = func::values(&secrets.agent_arns).map("arn", |arn| -> Value<Arn> {
+        arn![func::regex::<Fargate>("^(?:[^:]+:){6}[^:]+", arn)]
+    });
+    let credentials: Value<List<Opt<Arn>>> = [inputs.image.credentials_arn.clone()].into();
+    let credentials = credentials.map_where("arn", |arn| (arn.set(), arn.is_set()));
+    let own = [secrets.anthropic_keys_arn.clone(), secrets.git_token_arn.clone()];
+    let readable = m.local_because(
+        "task_secrets",
+        "Secrets that Fargate reads to start a task.",
+        func::distinct(func::concat_all([own.into(), agents, credentials])),
+    );
     let policy = Document::new([
         Statement::allow("GetAuthorizationToken", "ecr: GetAuthorizationToken")
             .on_everything("the action has no resource-level permissions"),
@@ -357,12 +398,10 @@ fn execution_policy(
             "PullImage",
             "ecr: BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer",
         )
-        .on(repository.arn()),
+        .on_each(&repositories),
         Statement::allow("WriteLogs", "logs: CreateLogStream PutLogEvents")
             .on(arn![logs.arn(), ":*"]),
-        Statement::allow("ReadSecrets", "secretsmanager: GetSecretValue")
-            .on(&secrets.anthropic_keys_arn)
-            .on(&secrets.git_token_arn),
+        Statement::allow("ReadSecrets", "secretsmanager: GetSecretValue").on_each(&readable),
     ]);
     // Secrets Manager decrypts with the customer managed key on behalf of this role.
     let decrypt = Statement::allow("DecryptSecrets", "kms: Decrypt").on(key.set()).when(
@@ -384,25 +423,33 @@ fn execution_policy(
 fn task_definition(
     m: &mut This,
     inputs: &Inputs,
-    repository: &RepositoryRef<Fargate>,
     logs: &LogGroupRef<Fargate>,
     image: &Value<Text>,
     (execution, task): (&RoleRef<Fargate>, &RoleRef<Fargate>),
 ) -> TaskDefinitionRef<Fargate> {
     m.file("main.tf");
-    let pinned = text![repository.repository_url(), "@", inputs.image.digest.set()];
-    let image = m.local_because(
-        "task_image",
-        "A digest pins the image's bytes; a tag is a name.",
-        inputs.image.digest.is_null().choose::<Text>(image, pinned),
-    );
     let secret = |name: &str, arn: &Value<Arn>| object! { name: name, valueFrom: arn };
+    let own: Value<List<Any>> = [
+        secret(worker_env::ANTHROPIC_KEYS, &inputs.secrets.anthropic_keys_arn),
+        secret(worker_env::GIT_TOKEN, &inputs.secrets.git_token_arn),
+    ]
+    .into();
+    let agents = inputs.secrets.agent_arns.map(("name", "arn"), |name, arn| {
+        object! { name: text![worker_env::AGENT_SECRET, name], valueFrom: arn }
+    });
+    let arn = &inputs.image.credentials_arn;
+    let credentials = arn.is_null().choose::<Any>(
+        Expr::<Fargate, Opt<Any>>::null().set(),
+        object! { credentialsParameter: arn.set() },
+    );
     let mount = |(volume, path): (&str, &str)| {
         object! { sourceVolume: volume, containerPath: path, readOnly: false }
     };
     let container = object! {
         name: CONTAINER,
         image: image,
+        repositoryCredentials: credentials,
+        entryPoint: [text![WORKER_PROGRAM].any()],
         essential: true,
         user: USER,
         readonlyRootFilesystem: true,
@@ -411,10 +458,7 @@ fn task_definition(
         environment: inputs.environment.map(("name", "value"), |name, value| {
             object! { name: name, value: value }
         }),
-        secrets: [
-            secret(worker_env::ANTHROPIC_KEYS, &inputs.secrets.anthropic_keys_arn),
-            secret(worker_env::GIT_TOKEN, &inputs.secrets.git_token_arn),
-        ],
+        secrets: func::concat(own, agents),
         mountPoints: WRITABLE.map(mount),
         logConfiguration: object! {
             logDriver: "awslogs",
@@ -427,7 +471,7 @@ fn task_definition(
         },
     };
     let definition = TaskDefinition::new("worker")
-        .why("No init process: the agent could read the secrets from its environment, so the worker is process 1 itself. Mode blocking: the log driver waits when its buffer is full, and drops no line. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html")
+        .why("The entry point is always the worker's program: an image without it fails when the task starts, instead of running something else whose exit 0 would mean that the work is complete. No init process: the agent could read the secrets from its environment, so the worker is process 1 itself. Mode blocking: the log driver waits when its buffer is full, and drops no line. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html")
         .family(&inputs.names.task_family)
         .requires_compatibilities(["FARGATE"])
         .network_mode("awsvpc")
@@ -491,10 +535,24 @@ fn cases(
     cluster: &ClusterRef<Fargate>,
     task_definition: &TaskDefinitionRef<Fargate>,
     execution: &RoleRef<Fargate>,
+    image: &Value<Text>,
 ) {
     m.case("everything_on", "Every switch can be on at once.")
         .with(&inputs.create_service_linked_role, true)
         .with(&inputs.environment, map([(worker_env::MAX_ITERATIONS, "50".into())]))
+        .with(&inputs.image.uri, text!["123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/worker:1"])
+        .with(
+            &inputs.image.credentials_arn,
+            arn!["arn:aws:secretsmanager:us-east-1:123456789012:secret:registry-a1b2c3"],
+        )
+        .with(
+            &inputs.secrets.agent_arns,
+            map([
+                ("DATABASE_URL", arn!["arn:aws:secretsmanager:us-east-1:123456789012:secret:database-a1b2c3"]),
+                ("USER_NAME", arn!["arn:aws:secretsmanager:us-east-1:123456789012:secret:team/user-a1b2c3:name::"]),
+                ("USER_PASSWORD", arn!["arn:aws:secretsmanager:us-east-1:123456789012:secret:team/user-a1b2c3:password:AWSPREVIOUS:"]),
+            ]),
+        )
         .with(&inputs.monitoring.alarms, true)
         .with(&inputs.monitoring.alarm_topic_arn, arn!["arn:aws:sns:us-east-1:123456789012:alarms"])
         .with(&inputs.monitoring.container_insights, true)
@@ -511,6 +569,13 @@ fn cases(
             &rules::matches(execution.name(), "^f{45}-[0-9a-f]{8}-execution$"),
             "the execution role",
         );
+    m.case(
+        "own_image",
+        "An image of your own is the one that tasks run, whatever the tag and the digest are.",
+    )
+    .with(&inputs.image.uri, text!["ghcr.io/team/worker:1"])
+    .with(&inputs.image.digest, text![format!("sha256:{}", "0".repeat(64))])
+    .expect(&image.equals("ghcr.io/team/worker:1"), "the image");
     m.case("no_such_size", "A size that Fargate does not offer is refused.")
         .with(&inputs.task.cpu, 256)
         .with(&inputs.task.memory, 8192)

@@ -41,6 +41,13 @@ role_path = "/platform/agents/"
 [env.the-longest-name-that-a-role-still-allows.network]
 nat = "per-az"
 flow_logs = true
+[env.the-longest-name-that-a-role-still-allows.worker]
+image = "ghcr.io/team/worker:1"
+image_credentials_arn = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:registry-a1b2c3"
+[env.the-longest-name-that-a-role-still-allows.agent.secrets]
+DATABASE_URL = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:database-a1b2c3"
+USER_NAME = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:team/user-a1b2c3:name::"
+USER_PASSWORD = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:team/user-a1b2c3:password::"
 [env.the-longest-name-that-a-role-still-allows.monitoring]
 access_logs = true
 account_log_role = true
@@ -104,6 +111,48 @@ fn a_deploy_policy_fits_into_a_managed_policy() {
             assert!(length <= LONGEST, "{name}: {length}");
         }
     }
+}
+
+/// As many secrets of the agent as its rule lets through.
+#[test]
+fn an_operators_policy_has_room_for_all_secrets_of_the_agent() {
+    let more = |number: usize| {
+        let secret = |n| {
+            format!(
+                "V{n} = \"arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:n{n:02}-a1b2c3\"\n"
+            )
+        };
+        LARGEST.replace(
+            "DATABASE_URL = ",
+            &((0..number).map(secret).collect::<String>() + "DATABASE_URL = "),
+        )
+    };
+    let accepted = |number: &usize| config::parse("ralph.toml", &more(*number)).is_ok();
+    let most = (0..100).take_while(accepted).last().expect("none is accepted");
+    assert!((10..99).contains(&most), "{most}");
+    let (_, policy) = policies(&more(most))
+        .into_iter()
+        .find(|(name, _)| name.ends_with("-operate.json"))
+        .unwrap();
+    let length = policy.to_string().chars().filter(|c| !c.is_whitespace()).count();
+    assert!(length <= LONGEST, "{length}");
+}
+
+#[test]
+fn an_operator_looks_at_the_agents_secrets_and_at_no_other_that_is_not_ralphs() {
+    let looks = |own: &Statement| {
+        own.policy.ends_with("-operate.json")
+            && own.actions.iter().any(|action| action == "secretsmanager:DescribeSecret")
+    };
+    let found: Vec<Statement> = statements(LARGEST).into_iter().filter(looks).collect();
+    let resources: Vec<&String> = found.iter().flat_map(|own| &own.resources).collect();
+    let begin = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:";
+    let expected = [
+        "ralph/the-longest-name-that-a-role-still-allows/*",
+        "database-a1b2c3",
+        "team/user-a1b2c3",
+    ];
+    assert_eq!(resources, expected.map(|name| format!("{begin}{name}")).each_ref());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The generator's promises. Those about HCL are judged by Terraform or OpenTofu itself.
 
+mod agent;
 mod canonical;
 mod cli;
 mod compile_fail;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use hcl::Body;
+use ralph_protocol::names::WORKER_PROGRAM;
 use serde_json::{Value, json};
 
 use crate::support::{good, module_folder, terraform, tree};
@@ -469,6 +470,43 @@ fn the_state_machines_role_allows_what_its_definition_calls() {
     assert_eq!(allowed["ecs:RunTask"], [&*every_revision].into());
     let roles = [text(worker, "execution_role_arn"), text(worker, "task_role_arn")];
     assert_eq!(allowed["iam:PassRole"], roles.into());
+}
+
+/// The container of the worker's task.
+fn container(resources: &BTreeMap<String, Value>) -> Value {
+    let task = &resources["aws_ecs_task_definition.worker"];
+    let all: Value = serde_json::from_str(text(task, "container_definitions")).expect("JSON");
+    all[0].clone()
+}
+
+#[test]
+fn a_container_starts_the_workers_program_in_the_image_and_with_the_secrets_that_the_inputs_name() {
+    let container = container(all());
+    assert_eq!(container["entryPoint"], json!([WORKER_PROGRAM]));
+    assert_eq!(container["command"], Value::Null);
+    let image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/worker:1";
+    assert_eq!(container["image"], image);
+    let begin = "arn:aws:secretsmanager:us-east-1:123456789012:secret:";
+    let registry = format!("{begin}registry-a1b2c3");
+    assert_eq!(container["repositoryCredentials"], json!({ "credentialsParameter": registry }));
+    let expected = [
+        ("RALPH_ANTHROPIC_KEYS", "ralph/example/anthropic-keys-a1b2c3"),
+        ("RALPH_GIT_TOKEN", "ralph/example/git-token-a1b2c3"),
+        ("RALPH_AGENT_SECRET_DATABASE_URL", "database-a1b2c3"),
+        ("RALPH_AGENT_SECRET_USER_NAME", "team/user-a1b2c3:name::"),
+        ("RALPH_AGENT_SECRET_USER_PASSWORD", "team/user-a1b2c3:password:AWSPREVIOUS:"),
+    ];
+    let secret = |(name, arn)| json!({ "name": name, "valueFrom": format!("{begin}{arn}") });
+    assert_eq!(container["secrets"], json!(expected.map(secret)));
+}
+
+#[test]
+fn without_an_image_of_its_own_a_container_runs_the_repositorys() {
+    let container = self::container(&resources("fargate", "example"));
+    assert!(text(&container, "image").ends_with(":0.1.0"), "{container}");
+    assert_eq!(container["entryPoint"], json!([WORKER_PROGRAM]));
+    assert_eq!(container["repositoryCredentials"], Value::Null);
+    assert_eq!(container["secrets"].as_array().map(Vec::len), Some(2));
 }
 
 /// The states that a state names as the next, wherever in it.

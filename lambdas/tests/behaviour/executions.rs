@@ -181,6 +181,11 @@ async fn an_order_that_is_not_accepted_leaves_no_trace() {
         order[field] = value;
         order
     };
+    let sized = |cpu: u32, memory: u32| {
+        let mut order = with("cpu", json!(cpu));
+        order["memory"] = json!(memory);
+        order
+    };
     let other = format!("{MACHINE}api-{}", ulid::Ulid::from_parts(START, 1));
     let ahead = format!("{MACHINE}docs-{}", ulid::Ulid::from_parts(START + 3_600_001, 1));
     for (execution, order, said) in [
@@ -213,6 +218,28 @@ async fn an_order_that_is_not_accepted_leaves_no_trace() {
             with("verifyCommand", json!("\u{1}".repeat(2_000))),
             "shorten `verifyCommand`, the longest field",
         ),
+        (
+            arn(1),
+            with("cpu", json!(1000)),
+            "`cpu` and `memory` belong together\nhint: give both, or leave both out",
+        ),
+        (
+            arn(1),
+            sized(1000, 2048),
+            "`cpu` is 1000, which Fargate does not offer\nhint: one of 256, 512, 1024",
+        ),
+        (
+            arn(1),
+            sized(256, 4096),
+            "`memory` is 4096, which Fargate does not offer with 256 CPU units\nhint: one of 512",
+        ),
+        (arn(1), with("prompt", json!("x".repeat(4_097))), "`prompt` is not a text of 1 to 4096"),
+        (arn(1), with("setupCommand", json!("")), "`setupCommand` is not a text of 1 to 2000"),
+        (
+            arn(1),
+            with("limits", json!({"setupTimeoutSecs": 86_401})),
+            "`limits.setupTimeoutSecs` is out of range\nhint: a whole number from 1 to 86400",
+        ),
         (other, self::order(), "belongs to workstream api, its order to docs"),
         (ahead, self::order(), "check the clock"),
     ] {
@@ -226,6 +253,56 @@ async fn an_order_that_is_not_accepted_leaves_no_trace() {
         assert!(!serde_json::to_string(&step).unwrap().contains("hunter2"));
         assert_eq!(cloud.table.calls.get(), 0, "nothing is read or written: {order}");
     }
+}
+
+/// As Step Functions hands them to RunTask.
+#[tokio::test(start_paused = true)]
+async fn what_an_order_brings_becomes_the_overrides_of_its_task() {
+    let order = json!({
+        "workstream": "docs", "repo": "https://github.com/you/project", "base": "main",
+        "branch": "work", "prompt": "Do it.", "setupCommand": "just setup", "model": "opus",
+        "verifyCommand": "just test", "cpu": 4096, "memory": 16_384, "limits": {
+            "maxIterations": 7, "maxDurationSecs": 7200, "maxCostUsd": 2.5,
+            "iterationTimeoutSecs": 600, "silenceSecs": 60, "setupTimeoutSecs": 900,
+            "maxStalls": 2, "maxLogMb": 10, "maxCommitMb": 20, "maxCommitFiles": 30,
+        },
+    });
+    let cloud = Cloud::default();
+    let step = cloud.try_admit(&arn(1), order).await.unwrap();
+    let run = run_of(&step);
+    let Next::Run { run: task, .. } = &step.next else { panic!("{step:?}") };
+    let variables = [
+        ("RALPH_WORKSTREAM", "docs"),
+        ("RALPH_RUN", &run),
+        ("RALPH_ATTEMPT", "1"),
+        ("RALPH_REPO", "https://github.com/you/project"),
+        ("RALPH_BASE", "main"),
+        ("RALPH_BRANCH", "work"),
+        ("RALPH_PROMPT", "Do it."),
+        ("RALPH_SETUP_COMMAND", "just setup"),
+        ("RALPH_MODEL", "opus"),
+        ("RALPH_VERIFY_COMMAND", "just test"),
+        ("RALPH_MAX_ITERATIONS", "7"),
+        ("RALPH_MAX_DURATION_SECS", "7200"),
+        ("RALPH_MAX_COST_USD", "2.5"),
+        ("RALPH_ITERATION_TIMEOUT_SECS", "600"),
+        ("RALPH_SILENCE_SECS", "60"),
+        ("RALPH_SETUP_TIMEOUT_SECS", "900"),
+        ("RALPH_MAX_STALLS", "2"),
+        ("RALPH_MAX_LOG_MB", "10"),
+        ("RALPH_MAX_COMMIT_MB", "20"),
+        ("RALPH_MAX_COMMIT_FILES", "30"),
+        ("RALPH_SPENT_USD", "0"),
+        ("RALPH_ITERATIONS_DONE", "0"),
+    ];
+    let variables = variables.map(|(name, value)| json!({"Name": name, "Value": value}));
+    assert_eq!(
+        serde_json::to_value(&task.overrides).unwrap(),
+        json!({
+            "ContainerOverrides": [{"Name": "worker", "Environment": variables}],
+            "Cpu": "4096", "Memory": "16384",
+        })
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,11 @@
 # Code generated from ralph.toml by `just gen`; DO NOT EDIT.
 # Environment dev.
 
+output "agent_secrets" {
+  description = "ARN of each secret of the agent, by its variable."
+  value       = {}
+}
+
 output "cluster" {
   description = "Cluster that tasks run on."
   value       = module.fargate.cluster_name
@@ -19,6 +24,11 @@ output "ecr_repository_url" {
 output "log_group" {
   description = "Log group of the workers."
   value       = module.fargate.log_group_name
+}
+
+output "model_endpoint" {
+  description = "Whether the model's service has an endpoint of its own here."
+  value       = false
 }
 
 output "secret_arns" {
@@ -57,7 +67,7 @@ output "websocket_url" {
 }
 
 output "worker_image" {
-  description = "Image that `just push-worker` pushes."
+  description = "Image that tasks run."
   value       = module.fargate.worker_image
 }
 

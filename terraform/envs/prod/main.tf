@@ -32,6 +32,7 @@ module "fargate" {
     RALPH_MAX_ITERATIONS         = "50"
     RALPH_MAX_LOG_MB             = "200"
     RALPH_MAX_STALLS             = "3"
+    RALPH_SETUP_TIMEOUT_SECS     = "1800"
     RALPH_SILENCE_SECS           = "900"
   }
   functions = {
@@ -102,10 +103,12 @@ module "websocket" {
 locals {
   # What `ralph` must know of this environment, also where the state is not: names, no secret.
   outputs = jsonencode({
+    agent_secrets            = {}
     cluster                  = module.fargate.cluster_name
     connections_table        = module.websocket.table_name
     ecr_repository_url       = module.fargate.repository_url
     log_group                = module.fargate.log_group_name
+    model_endpoint           = false
     secret_arns              = module.secrets.arns
     state_machine_arn        = module.fargate.state_machine_arn
     subnet_ids               = module.vpc.subnet_ids

@@ -16,6 +16,8 @@ resource "aws_iam_role" "task" {
   assume_role_policy   = local.tasks_trust
 }
 
+data "aws_partition" "current" {}
+
 resource "aws_iam_role_policy" "execution" {
   # GetAuthorizationToken is on `*`: the action has no resource-level permissions.
   name = "execution"
@@ -34,7 +36,7 @@ resource "aws_iam_role_policy" "execution" {
           Sid      = "PullImage"
           Effect   = "Allow"
           Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-          Resource = aws_ecr_repository.worker.arn
+          Resource = local.repositories
         },
         {
           Sid      = "WriteLogs"
@@ -46,7 +48,7 @@ resource "aws_iam_role_policy" "execution" {
           Sid      = "ReadSecrets"
           Effect   = "Allow"
           Action   = "secretsmanager:GetSecretValue"
-          Resource = [var.secrets.anthropic_keys_arn, var.secrets.git_token_arn]
+          Resource = local.task_secrets
         },
       ],
       [
@@ -65,8 +67,6 @@ resource "aws_iam_role_policy" "execution" {
     )
   })
 }
-
-data "aws_partition" "current" {}
 
 resource "aws_iam_role" "state_machine" {
   name                 = local.state_machine_role

@@ -24,10 +24,30 @@ locals {
       },
     ]
   })
-  worker_image = "${aws_ecr_repository.worker.repository_url}:${var.image.tag}"
+
+  # That of the module, and the one in ECR that image.uri names.
+  repositories = concat(
+    [aws_ecr_repository.worker.arn],
+    [
+      for parts in regexall("^([0-9]{12})[.]dkr[.-]ecr(?:-fips)?[.]([a-z0-9-]+)[.][a-z.]+/([^:@]+)[:@]", var.image.uri == null ? "" : var.image.uri) : "arn:${data.aws_partition.current.partition}:ecr:${parts[1]}:${parts[0]}:repository/${parts[2]}"
+    ],
+  )
+
+  # Secrets that Fargate reads to start a task.
+  task_secrets = distinct(
+    concat(
+      [var.secrets.anthropic_keys_arn, var.secrets.git_token_arn],
+      [for arn in values(var.secrets.agent_arns) : regex("^(?:[^:]+:){6}[^:]+", arn)],
+      [for arn in [var.image.credentials_arn] : arn if arn != null],
+    ),
+  )
+  worker_image = coalesce(
+    var.image.uri,
+    "${aws_ecr_repository.worker.repository_url}:${var.image.tag}",
+  )
 
   # A digest pins the image's bytes; a tag is a name.
-  task_image = var.image.digest == null ? local.worker_image : "${aws_ecr_repository.worker.repository_url}@${var.image.digest}"
+  task_image = var.image.digest == null || var.image.uri != null ? local.worker_image : "${aws_ecr_repository.worker.repository_url}@${var.image.digest}"
 
   # MiB of memory that Fargate offers with each number of CPU units.
   fargate_memory = {

@@ -41,8 +41,10 @@ resource "aws_cloudwatch_log_group" "workstreams" {
   kms_key_id        = var.kms_key_arn
 }
 
-# No init process: the agent could read the secrets from its environment, so the worker is process 1
-# itself. Mode blocking: the log driver waits when its buffer is full, and drops no line.
+# The entry point is always the worker's program: an image without it fails when the task starts,
+# instead of running something else whose exit 0 would mean that the work is complete. No init
+# process: the agent could read the secrets from its environment, so the worker is process 1 itself.
+# Mode blocking: the log driver waits when its buffer is full, and drops no line.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
 resource "aws_ecs_task_definition" "worker" {
   family                   = var.names.task_family
@@ -56,6 +58,8 @@ resource "aws_ecs_task_definition" "worker" {
     {
       name                   = "worker"
       image                  = local.task_image
+      repositoryCredentials  = var.image.credentials_arn == null ? null : { credentialsParameter = var.image.credentials_arn }
+      entryPoint             = ["/usr/local/bin/ralph-loop-cloud"]
       essential              = true
       user                   = "10001:10001"
       readonlyRootFilesystem = true
@@ -71,16 +75,24 @@ resource "aws_ecs_task_definition" "worker" {
           value = value
         }
       ]
-      secrets = [
-        {
-          name      = "RALPH_ANTHROPIC_KEYS"
-          valueFrom = var.secrets.anthropic_keys_arn
-        },
-        {
-          name      = "RALPH_GIT_TOKEN"
-          valueFrom = var.secrets.git_token_arn
-        },
-      ]
+      secrets = concat(
+        [
+          {
+            name      = "RALPH_ANTHROPIC_KEYS"
+            valueFrom = var.secrets.anthropic_keys_arn
+          },
+          {
+            name      = "RALPH_GIT_TOKEN"
+            valueFrom = var.secrets.git_token_arn
+          },
+        ],
+        [
+          for name, arn in var.secrets.agent_arns : {
+            name      = "RALPH_AGENT_SECRET_${name}"
+            valueFrom = arn
+          }
+        ],
+      )
       mountPoints = [
         {
           sourceVolume  = "workspace"

@@ -37,6 +37,6 @@ output "task_definition_arn" {
 }
 
 output "worker_image" {
-  description = "Name to push the worker's image as: repository URL and tag."
+  description = "Name of the image that tasks run: image.uri, or the name to push the worker's image as, which is repository URL and tag."
   value       = local.worker_image
 }

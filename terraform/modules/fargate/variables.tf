@@ -9,7 +9,7 @@ variable "create_service_linked_role" {
 }
 
 variable "environment" {
-  description = "Environment variables of the worker, which a run may override. The worker requires RALPH_ITERATION_TIMEOUT_SECS, RALPH_MAX_COST_USD, RALPH_MAX_DURATION_SECS, RALPH_MAX_ITERATIONS, RALPH_MAX_STALLS and RALPH_SILENCE_SECS."
+  description = "Environment variables of the worker, which a run may override; one that begins with RALPH_AGENT_ENV_ is for the agent, without this prefix. The worker requires RALPH_ITERATION_TIMEOUT_SECS, RALPH_MAX_COST_USD, RALPH_MAX_DURATION_SECS, RALPH_MAX_ITERATIONS, RALPH_MAX_STALLS and RALPH_SILENCE_SECS."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -17,10 +17,10 @@ variable "environment" {
   validation {
     condition = alltrue(
       [
-        for name in keys(var.environment) : can(regex("^RALPH_[A-Z_]+$", name)) && !contains(["RALPH_ANTHROPIC_KEYS", "RALPH_GIT_TOKEN"], name)
+        for name in keys(var.environment) : can(regex("^RALPH_[A-Z_]+$", name)) && !contains(["RALPH_ANTHROPIC_KEYS", "RALPH_GIT_TOKEN"], name) && !can(regex("^RALPH_AGENT_SECRET_", name)) || can(regex("^RALPH_AGENT_ENV_[A-Za-z_][A-Za-z0-9_]*$", name))
       ],
     )
-    error_message = "environment must have names that begin with RALPH_ and continue with capital letters and underscores, except RALPH_ANTHROPIC_KEYS and RALPH_GIT_TOKEN: secrets come from Secrets Manager."
+    error_message = "environment must have names that begin with RALPH_ and continue with capital letters and underscores, or that are RALPH_AGENT_ENV_ and the name of a variable; but not RALPH_ANTHROPIC_KEYS, RALPH_GIT_TOKEN or RALPH_AGENT_SECRET_…: secrets come from Secrets Manager."
   }
 }
 
@@ -54,20 +54,24 @@ variable "functions" {
 variable "image" {
   description = <<-EOT
     The worker's image and its repository.
+    - credentials_arn: ARN of the secret with the user name and password for the registry of uri, if it asks for one and is not ECR. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
     - digest: Digest of the image that tasks run, sha256:…; null runs the tag, which cannot be moved.
     - force_delete: Whether destroying the repository deletes its images.
     - kept: Number of images that the repository keeps.
     - repository: Name of the repository.
     - tag: Tag of the image.
     - untagged_days: Days after which an image without a tag is deleted.
+    - uri: Name of the image that tasks run, in any registry, with a tag or a digest; null runs the repository's. It must have the worker's program.
   EOT
   type = object({
-    digest        = optional(string)
-    force_delete  = optional(bool, false)
-    kept          = optional(number, 30)
-    repository    = string
-    tag           = string
-    untagged_days = optional(number, 1)
+    credentials_arn = optional(string)
+    digest          = optional(string)
+    force_delete    = optional(bool, false)
+    kept            = optional(number, 30)
+    repository      = string
+    tag             = string
+    untagged_days   = optional(number, 1)
+    uri             = optional(string)
   })
   nullable = false
 
@@ -94,6 +98,16 @@ variable "image" {
   validation {
     condition     = var.image.untagged_days >= 1 && var.image.untagged_days <= 3650 && floor(var.image.untagged_days) == var.image.untagged_days
     error_message = "untagged_days must be a whole number from 1 to 3650."
+  }
+
+  validation {
+    condition     = var.image.credentials_arn == null || can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$", var.image.credentials_arn))
+    error_message = "credentials_arn must be the ARN of a secret in Secrets Manager, or null."
+  }
+
+  validation {
+    condition     = var.image.uri == null || can(regex("^[a-zA-Z0-9._:/-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$", var.image.uri)) && !can(regex("(:latest|:[0-9]+/[^:@]+)$", var.image.uri))
+    error_message = "uri must be the name of an image with a tag other than latest or with a digest, or null: a run must know what it runs."
   }
 }
 
@@ -250,10 +264,12 @@ variable "roles" {
 variable "secrets" {
   description = <<-EOT
     ARNs of the secrets that a task gets.
+    - agent_arns: ARN of a secret for each secret variable of the agent, by the variable's name; also with :json-key:version-stage:version-id behind it.
     - anthropic_keys_arn: ARN of the secret with the keys of the model's service.
     - git_token_arn: ARN of the secret with the git credential.
   EOT
   type = object({
+    agent_arns         = optional(map(string), {})
     anthropic_keys_arn = string
     git_token_arn      = string
   })
@@ -261,16 +277,39 @@ variable "secrets" {
 
   validation {
     condition = can(
-      regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.secrets.anthropic_keys_arn),
+      regex(
+        "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$",
+        var.secrets.anthropic_keys_arn,
+      ),
     )
     error_message = "anthropic_keys_arn must be the ARN of a secret in Secrets Manager."
   }
 
   validation {
     condition = can(
-      regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.secrets.git_token_arn),
+      regex(
+        "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$",
+        var.secrets.git_token_arn,
+      ),
     )
     error_message = "git_token_arn must be the ARN of a secret in Secrets Manager."
+  }
+
+  validation {
+    condition = alltrue(
+      concat(
+        [for name in keys(var.secrets.agent_arns) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))],
+        [
+          for arn in values(var.secrets.agent_arns) : can(
+            regex(
+              "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+(:[^:]*:[^:]*:[^:]*)?$",
+              arn,
+            ),
+          )
+        ],
+      ),
+    )
+    error_message = "agent_arns must have names of variables, and the ARN of a secret in Secrets Manager for each, perhaps with :json-key:version-stage:version-id behind it."
   }
 }
 

@@ -183,7 +183,9 @@ variable "signing_keys_arn" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:.+$", var.signing_keys_arn))
+    condition = can(
+      regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$", var.signing_keys_arn),
+    )
     error_message = "signing_keys_arn must be the ARN of a secret in Secrets Manager."
   }
 }

@@ -4,7 +4,7 @@
 //! machine does what the step says and hands it back.
 
 use super::{Fargate, Inputs, This, Value, rules};
-use crate::aws::iam::{Partition, Role, RolePolicy, RolePolicyRef, RoleRef};
+use crate::aws::iam::{Role, RolePolicy, RolePolicyRef, RoleRef};
 use crate::aws::logs::LogGroup;
 use crate::aws::sfn::{Logging, StateMachine, StateMachineRef, Tracing};
 use crate::hcl::prelude::*;
@@ -17,13 +17,13 @@ pub(super) struct Around<'a> {
     pub(super) task_definition: &'a crate::aws::ecs::TaskDefinitionRef<Fargate>,
     pub(super) execution: &'a RoleRef<Fargate>,
     pub(super) task: &'a RoleRef<Fargate>,
+    pub(super) partition: &'a Value<Text>,
 }
 
 /// Adds the state machine.
 pub(super) fn add(m: &mut This, inputs: &Inputs, around: &Around<'_>) -> StateMachineRef<Fargate> {
     m.file("iam.tf");
-    let partition: Value<Text> = m.add(Partition::new("current")).partition().into();
-    let (role, policy) = role(m, inputs, around, &partition);
+    let (role, policy) = role(m, inputs, around);
     m.file("state_machine.tf");
     let logs = m.add(
         LogGroup::new("state_machine")
@@ -40,7 +40,7 @@ pub(super) fn add(m: &mut This, inputs: &Inputs, around: &Around<'_>) -> StateMa
             .name(&inputs.names.state_machine)
             .r#type("STANDARD")
             .role_arn(role.arn())
-            .definition(definition(inputs, around, &partition))
+            .definition(definition(inputs, around))
             .logging_configuration(
                 Logging::default()
                     .level("ERROR")
@@ -54,8 +54,8 @@ pub(super) fn add(m: &mut This, inputs: &Inputs, around: &Around<'_>) -> StateMa
 
 /// The definition, in JSONPath. A test follows every state of it.
 /// <https://states-language.net/spec.html>
-fn definition(inputs: &Inputs, around: &Around<'_>, partition: &Value<Text>) -> Value<Json> {
-    let call = |name: &str| text!["arn:", partition, ":states:::", name];
+fn definition(inputs: &Inputs, around: &Around<'_>) -> Value<Json> {
+    let call = |name: &str| text!["arn:", around.partition, ":states:::", name];
     // For half an hour on average, and not all at once when many executions meet the same trouble.
     let retry = object! {
         ErrorEquals: ["States.ALL".into()], IntervalSeconds: 2, BackoffRate: 2,
@@ -135,10 +135,9 @@ fn role(
     m: &mut This,
     inputs: &Inputs,
     around: &Around<'_>,
-    partition: &Value<Text>,
 ) -> (RoleRef<Fargate>, RolePolicyRef<Fargate>) {
     let (cluster, name) = (around.cluster.arn(), &inputs.names.state_machine);
-    let account = around.account;
+    let (account, partition) = (around.account, around.partition);
     let machine =
         text!["arn:", partition, ":states:", &inputs.region, ":", account, ":stateMachine:", name];
     let trust = Statement::trust("states.amazonaws.com")

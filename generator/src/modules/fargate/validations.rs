@@ -11,12 +11,15 @@ use crate::hcl::prelude::*;
 pub(super) fn all(m: &mut This, inputs: &Inputs) {
     let secrets: Value<List<Text>> = [worker_env::ANTHROPIC_KEYS, worker_env::GIT_TOKEN].into();
     let open = func::keys(&inputs.environment).map("name", |name| {
-        rules::matches(&name, "^RALPH_[A-Z_]+$").and(func::contains(secrets, name).negate())
+        let own = rules::matches(&name, "^RALPH_[A-Z_]+$")
+            .and(func::contains(secrets, &name).negate())
+            .and(rules::matches(&name, &format!("^{}", worker_env::AGENT_SECRET)).negate());
+        own.or(rules::matches(&name, &format!("^{}{VARIABLE}$", worker_env::AGENT_VARIABLE)))
     });
     m.validate(
         &inputs.environment,
         &func::all_true(open),
-        "have names that begin with RALPH_ and continue with capital letters and underscores, except RALPH_ANTHROPIC_KEYS and RALPH_GIT_TOKEN: secrets come from Secrets Manager",
+        "have names that begin with RALPH_ and continue with capital letters and underscores, or that are RALPH_AGENT_ENV_ and the name of a variable; but not RALPH_ANTHROPIC_KEYS, RALPH_GIT_TOKEN or RALPH_AGENT_SECRET_…: secrets come from Secrets Manager",
         map([(worker_env::GIT_TOKEN, "ghp_x".into())]),
     );
     let functions = &inputs.functions;
@@ -59,6 +62,7 @@ pub(super) fn all(m: &mut This, inputs: &Inputs) {
     rules::roles(m, &inputs.roles);
     rules::secret(m, &inputs.secrets.anthropic_keys_arn);
     rules::secret(m, &inputs.secrets.git_token_arn);
+    agent_secrets(m, &inputs.secrets.agent_arns);
     let task = &inputs.task;
     rules::one_of(m, &task.architecture, ["X86_64", "ARM64"], "x86_64");
     let units: Vec<Value<Number>> = CPU_UNITS.map(Expr::from).into();
@@ -91,6 +95,41 @@ fn image(m: &mut This, image: &Image<Fargate>) {
         "latest",
     );
     rules::between(m, &image.untagged_days, (1, 3650));
+    rules::optional_form(
+        m,
+        &image.credentials_arn,
+        rules::SECRET,
+        "be the ARN of a secret in Secrets Manager, or null",
+        arn!["ralph/dev/registry"],
+    );
+    let uri = image.uri.set();
+    let named = rules::matches(
+        &uri,
+        "^[a-zA-Z0-9._:/-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$",
+    )
+    .and(rules::matches(&uri, "(:latest|:[0-9]+/[^:@]+)$").negate());
+    m.validate(
+        &image.uri,
+        &image.uri.is_null().or(named),
+        "be the name of an image with a tag other than latest or with a digest, or null: a run must know what it runs",
+        Expr::<Constant, Text>::from("ghcr.io/team/worker:latest"),
+    );
+}
+
+/// The name of a variable, which the worker checks further.
+const VARIABLE: &str = "[A-Za-z_][A-Za-z0-9_]*";
+
+fn agent_secrets(m: &mut This, arns: &Value<Map<Arn>>) {
+    let names =
+        func::keys(arns).map("name", |name| rules::matches(&name, &format!("^{VARIABLE}$")));
+    let form = format!("{}(:[^:]*:[^:]*:[^:]*)?$", rules::SECRET.trim_end_matches('$'));
+    let values = func::values(arns).map("arn", |arn| rules::matches(&arn, &form));
+    m.validate(
+        arns,
+        &func::all_true(func::concat(names, values)),
+        "have names of variables, and the ARN of a secret in Secrets Manager for each, perhaps with :json-key:version-stage:version-id behind it",
+        map([("DATABASE_URL", arn!["arn:aws:ssm:us-east-1:123456789012:parameter/database"])]),
+    );
 }
 
 /// The memory that Fargate offers with the number of CPU units.

@@ -95,6 +95,21 @@ run "everything_on" {
     environment = {
       RALPH_MAX_ITERATIONS = "50"
     }
+    image = {
+      repository      = "ralph-example-worker"
+      tag             = "0.1.0"
+      uri             = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/worker:1"
+      credentials_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry-a1b2c3"
+    }
+    secrets = {
+      anthropic_keys_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
+      git_token_arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
+      agent_arns = {
+        DATABASE_URL  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-a1b2c3"
+        USER_NAME     = "arn:aws:secretsmanager:us-east-1:123456789012:secret:team/user-a1b2c3:name::"
+        USER_PASSWORD = "arn:aws:secretsmanager:us-east-1:123456789012:secret:team/user-a1b2c3:password:AWSPREVIOUS:"
+      }
+    }
     monitoring = {
       alarms             = true
       alarm_topic_arn    = "arn:aws:sns:us-east-1:123456789012:alarms"
@@ -129,6 +144,23 @@ run "long_names" {
   }
 }
 
+# An image of your own is the one that tasks run, whatever the tag and the digest are.
+run "own_image" {
+  variables {
+    image = {
+      repository = "ralph-example-worker"
+      tag        = "0.1.0"
+      uri        = "ghcr.io/team/worker:1"
+      digest     = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    }
+  }
+
+  assert {
+    condition     = local.task_image == "ghcr.io/team/worker:1"
+    error_message = "the image"
+  }
+}
+
 # A size that Fargate does not offer is refused.
 run "no_such_size" {
   command         = plan
@@ -156,7 +188,8 @@ run "not_every_step_is_a_size" {
 }
 
 # environment must have names that begin with RALPH_ and continue with capital letters and
-# underscores, except RALPH_ANTHROPIC_KEYS and RALPH_GIT_TOKEN: secrets come from Secrets Manager.
+# underscores, or that are RALPH_AGENT_ENV_ and the name of a variable; but not
+# RALPH_ANTHROPIC_KEYS, RALPH_GIT_TOKEN or RALPH_AGENT_SECRET_…: secrets come from Secrets Manager.
 run "refuses_environment" {
   command         = plan
   expect_failures = [var.environment]
@@ -260,6 +293,35 @@ run "refuses_image_untagged_days" {
       repository    = "ralph-example-worker"
       tag           = "0.1.0"
       untagged_days = 0
+    }
+  }
+}
+
+# credentials_arn must be the ARN of a secret in Secrets Manager, or null.
+run "refuses_image_credentials_arn" {
+  command         = plan
+  expect_failures = [var.image]
+
+  variables {
+    image = {
+      repository      = "ralph-example-worker"
+      tag             = "0.1.0"
+      credentials_arn = "ralph/dev/registry"
+    }
+  }
+}
+
+# uri must be the name of an image with a tag other than latest or with a digest, or null: a run
+# must know what it runs.
+run "refuses_image_uri" {
+  command         = plan
+  expect_failures = [var.image]
+
+  variables {
+    image = {
+      repository = "ralph-example-worker"
+      tag        = "0.1.0"
+      uri        = "ghcr.io/team/worker:latest"
     }
   }
 }
@@ -439,6 +501,23 @@ run "refuses_secrets_git_token_arn" {
     secrets = {
       anthropic_keys_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
       git_token_arn      = "ralph/dev/git-token"
+    }
+  }
+}
+
+# agent_arns must have names of variables, and the ARN of a secret in Secrets Manager for each,
+# perhaps with :json-key:version-stage:version-id behind it.
+run "refuses_secrets_agent_arns" {
+  command         = plan
+  expect_failures = [var.secrets]
+
+  variables {
+    secrets = {
+      anthropic_keys_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/anthropic-keys-a1b2c3"
+      git_token_arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ralph/example/git-token-a1b2c3"
+      agent_arns = {
+        DATABASE_URL = "arn:aws:ssm:us-east-1:123456789012:parameter/database"
+      }
     }
   }
 }
