@@ -8,7 +8,6 @@ pub mod environment;
 pub mod generate;
 pub mod hcl;
 pub mod modules;
-mod nearest;
 pub mod run;
 pub mod skips;
 pub mod tree;

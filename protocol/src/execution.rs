@@ -34,7 +34,9 @@ mod variables;
 
 pub use end::{End, EndKind, Ended};
 pub use ledger::{Ending, Ledger, Tail, Used};
-pub use model::{ALIASES, MODELS, is_known_model};
+pub use model::{
+    ALIASES, EndpointProblem, MODELS, UnknownModel, check_endpoint, check_model, is_known_model,
+};
 pub use order::{
     DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB,
     DEFAULT_SETUP_TIMEOUT_SECS, Limits, MAX_BRANCH, MAX_COMMAND, MAX_COMMIT_FILES,

@@ -9,6 +9,7 @@
 //! * [`table`]: the keys of the `connections` table
 //! * [`secret`]: the shapes of the three secrets
 //! * [`names`]: resources, environment variables, outputs, handlers
+//! * [`nearest`](mod@nearest): the name that somebody may have meant
 //! * [`exit`]: the worker's exit codes
 //! * `typescript`, a feature: the types that the client shares
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ pub mod exit;
 pub mod ids;
 pub mod message;
 pub mod names;
+pub mod nearest;
 pub mod reassembly;
 pub mod secret;
 pub mod table;

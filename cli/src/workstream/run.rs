@@ -4,9 +4,9 @@ mod prompt;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ralph_protocol::{
-    execution::{ALIASES, MODELS, Order, check_repo, is_known_model},
+    execution::{Order, check_model, check_repo},
     names::SecretName,
     secret::GitToken,
 };
@@ -26,7 +26,7 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
     check_form(&order, &options)?;
     let target = options.target.resolve().await?;
     check_repo(&order.repo, target.endpoint.is_some())?;
-    check_model(&order, &target)?;
+    check_known(&order, &target)?;
     let scratch = options.target.scratch();
     if options.scripted && scratch.is_none() {
         bail!("--scripted is for the local cloud\nhint: add --local, or leave it out");
@@ -79,21 +79,11 @@ fn check_form(order: &Order, options: &RunArgs) -> Result<()> {
 }
 
 /// Without a price for its model, a worker would count too little or too much. A gateway has names of its own.
-fn check_model(order: &Order, target: &Target) -> Result<()> {
-    let Some(model) = order.model.as_deref().filter(|model| !is_known_model(model)) else {
+fn check_known(order: &Order, target: &Target) -> Result<()> {
+    let Some(model) = order.model.as_deref().filter(|_| !target.has_model_endpoint()) else {
         return Ok(());
     };
-    if target.has_model_endpoint() {
-        return Ok(());
-    }
-    let known = || ALIASES.into_iter().chain(MODELS);
-    let all = known().collect::<Vec<_>>().join(", ");
-    let near = known().map(|name| (strsim::levenshtein(model, name), name)).min();
-    let hint = match near.filter(|(edits, name)| edits * 2 <= name.len()) {
-        Some((_, name)) => format!("did you mean `{name}`? Known are {all}"),
-        None => format!("known are {all}"),
-    };
-    bail!("`--model {model}` is not a model that the worker has a price for\nhint: {hint}");
+    check_model(model).map_err(|problem| anyhow!("`--model {model}` {problem}"))
 }
 
 /// A task whose secret has no value does not start, and one whose token is for another host ends

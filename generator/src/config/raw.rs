@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::keys::{Form, KEYS, Key, Kind, Section};
 use super::problem::Problem;
-use crate::nearest::nearest;
+use ralph_protocol::nearest::nearest;
 
 /// A table of the file, with the tables in it. A path is `key`, `table` or `table.key`.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::block::Block;
 use super::node::Fact;
-use crate::nearest::nearest;
+use ralph_protocol::nearest::nearest;
 
 /// What a block is called by others, or must not be there twice.
 pub(super) fn addresses(block: &Block) -> Vec<String> {

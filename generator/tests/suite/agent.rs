@@ -134,9 +134,15 @@ fn a_mistake_about_the_agent_or_the_image_shows_its_line_and_what_is_allowed() {
         (agent("model_endpoint = \"http://a.example\""), "expected an https URL", "2:18", ""),
         (
             agent("model_endpoint = \"https://a.example:8443\""),
-            "model_endpoint is not a URL that tasks can reach",
+            "tasks cannot reach port 8443 of model_endpoint",
             "2:18",
-            "https, a host that the public internet knows",
+            "lets out port 443 and no other",
+        ),
+        (
+            agent("model_endpoint = \"https://a.example/v1\""),
+            "ends in /v1",
+            "2:18",
+            "leave that out",
         ),
         (agent("model_endpoint = \"https://u:p@a.example\""), "model_endpoint is not", "2:18", ""),
         (agent("model_endpoint = \"https://a.example/?x\""), "model_endpoint is not", "2:18", ""),

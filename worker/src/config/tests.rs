@@ -288,7 +288,7 @@ fn a_model_that_nobody_knows_is_refused_with_the_nearest_name() {
     for (model, meant) in [
         ("opsu", "did you mean `opus`?"),
         ("claude-sonet-5", "did you mean `claude-sonnet-5`?"),
-        ("gpt-5", "hint: default, best, opus"),
+        ("gpt-99-ultra", "hint: known are default, best, opus"),
     ] {
         let error = with(env::MODEL, model).unwrap_err();
         assert!(error.to_string().contains(meant), "{error}");

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ralph_protocol::execution::{ALIASES, MODELS, check_repo, check_variable, is_known_model};
+use ralph_protocol::execution::{check_endpoint, check_model, check_repo, check_variable};
 use serde_json::{Value, json};
 
 use super::super::problem::Problem;
 use super::super::raw::Table;
 use super::secret;
-use crate::nearest::nearest;
 
 /// Most bytes of a task definition, and those that are kept for everything but the agent's variables.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
@@ -50,11 +49,8 @@ fn variables<'a>(
         entries.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect();
     for name in all.keys() {
         if let Err(problem) = check_variable(name) {
-            let text = problem.to_string();
-            let (wrong, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
             let place = table.place(&format!("agent.{key}.{name}"));
-            let problem = Problem::new(format!("`{name}` {wrong}"));
-            problems.push(problem.at(place, "this name").hint(hint));
+            problems.push(said(&format!("`{name}`"), &problem).at(place, "this name"));
         }
     }
     all
@@ -116,17 +112,19 @@ fn model(table: &Table, problems: &mut Vec<Problem>) {
         );
     }
     // A gateway has names of its own.
-    if is_known_model(model) || table.place("agent.model_endpoint").is_some() {
+    if table.place("agent.model_endpoint").is_some() {
         return;
     }
-    let known = || ALIASES.into_iter().chain(MODELS);
-    let all = known().collect::<Vec<_>>().join(", ");
-    let hint = match nearest(model, known()) {
-        Some(near) => format!("did you mean `{near}`? Known are {all}"),
-        None => format!("known are {all}; a gateway's own names need model_endpoint"),
-    };
-    let problem = Problem::new(format!("`{model}` is not a model that the worker has a price for"));
-    problems.push(problem.at(place, "this model").hint(hint));
+    if let Err(problem) = check_model(model) {
+        problems.push(said(&format!("`{model}`"), &problem).at(place, "this model"));
+    }
+}
+
+/// A problem of a rule that others apply too: what is wrong, and its hint.
+fn said(what: &str, problem: &dyn std::fmt::Display) -> Problem {
+    let text = problem.to_string();
+    let (wrong, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+    Problem::new(format!("{what} {wrong}")).hint(hint)
 }
 
 fn endpoint(table: &Table, problems: &mut Vec<Problem>) {
@@ -135,21 +133,17 @@ fn endpoint(table: &Table, problems: &mut Vec<Problem>) {
     else {
         return;
     };
-    // What a repository's URL may be, but the path may be empty.
-    let is_public = check_repo(&format!("{}/x", url.trim_end_matches('/')), false).is_ok();
-    let authority = url.split('/').nth(2).unwrap_or_default();
-    let wrong = if !is_public {
-        "not such a URL"
-    } else if authority.split_once(':').is_some_and(|(_, port)| port != "443") {
-        "tasks reach port 443 and no other"
-    } else {
-        return;
-    };
-    problems.push(
-        Problem::new("model_endpoint is not a URL that tasks can reach")
-            .at(place, wrong)
-            .hint("https, a host that the public internet knows, and perhaps a path, such as https://gateway.example.com/anthropic, without user name, IP address, query or fragment"),
-    );
+    if let Err(problem) = check_endpoint(url) {
+        problems.push(said("model_endpoint", &problem).at(place, "this endpoint"));
+    } else if let Some((_, port)) = url.split('/').nth(2).and_then(|host| host.split_once(':'))
+        && port != "443"
+    {
+        problems.push(
+            Problem::new(format!("tasks cannot reach port {port} of model_endpoint"))
+                .at(place, "this endpoint")
+                .hint("their security group lets out port 443 and no other"),
+        );
+    }
 }
 
 fn repositories(table: &Table, problems: &mut Vec<Problem>) {
