@@ -153,13 +153,13 @@ const PERMANENT: [&[&str]; 20] = [
     &NOT_EXECUTED,
 ];
 
-/// What a container runtime says of a program that it cannot start: it is not in the image, or is not a
-/// program of this machine. The words after these say which, if they are still there: ECS keeps 255
-/// characters of a container's reason.
+/// A container runtime says this when it cannot start a program: it is not in the image, or is not a program
+/// of this machine. The words after these tell which, if they are still there: ECS keeps 255 characters of a
+/// container's reason.
 const NOT_EXECUTED: [&str; 2] = ["container process", "exec: \""];
 
-/// What ECS says of a task that has ended, with the image's name where the image is the reason and ECS
-/// does not name it. `image` is empty where nobody knows it.
+/// ECS's reason for the end of a task, with the image's name where the image is the reason and ECS does not
+/// name it. `image` is empty where nobody knows it.
 #[must_use]
 pub fn explained(said: &str, image: &str) -> String {
     let lower = said.to_lowercase();
