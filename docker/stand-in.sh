@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Stand-ins for base images that cannot be had on this machine. Sourced by test-image.sh and bench/image.sh.
+# Stand-ins for base images that cannot be had on this machine. Sourced by test-image.sh, test-containers.sh and bench/image.sh.
 # They have the names the Dockerfile uses, so that it is built unchanged.
 
 # stand_in_debian NAME: Debian by debootstrap.

@@ -119,8 +119,8 @@ impl Local {
     fn work(&self, workstream: &str, scenario: &Path, repository: &Path, more: &[&str]) -> Output {
         let agents = self.scratch.join("tasks/agents");
         fs::create_dir_all(&agents).expect("made");
-        let agent = env!("CARGO_BIN_EXE_ralph").replace("/ralph", "/ralph-scripted-agent");
-        let command = format!("{agent} --scenario {}", scenario.display());
+        let agent = Path::new(env!("CARGO_BIN_EXE_ralph")).with_file_name("ralph-scripted-agent");
+        let command = format!("{} --scenario {}", agent.display(), scenario.display());
         fs::write(agents.join(workstream), command).expect("written");
         let url = format!("file://{}", repository.display());
         self.ralph(

@@ -230,7 +230,9 @@ fn a_program_from_npm_must_be_the_one_that_is_pinned() {
         printf '#!/bin/sh\\ncp \"$PACKED\" \"$5/x.tgz\"\\necho \"$6\" >>\"$PACKED.asked\"\\necho x.tgz\\n' >bin/npm
         chmod +x bin/npm";
     shell(npm);
-    let pinned = shell("printf sha512-; openssl dgst -sha512 -binary packed.tgz | base64 -w0");
+    let pinned = shell(
+        r#"node -p '"sha512-" + require("crypto").createHash("sha512").update(require("fs").readFileSync("packed.tgz")).digest("base64")'"#,
+    );
     let arch = shell("node -p process.arch");
     for (integrity, fits) in [(pinned.as_str(), true), ("sha512-other", false)] {
         let target = path(if fits { "good/tool" } else { "bad/tool" });

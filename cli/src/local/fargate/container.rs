@@ -196,11 +196,8 @@ impl Container<'_> {
         for name in variables.keys().cloned().chain(secrets.cloned()) {
             command.args(["--env", &name]);
         }
-        let (program, arguments) = match self.spec.entry_point.split_first() {
-            Some((program, arguments)) => (Some(program), arguments),
-            None => (None, &[][..]),
-        };
-        if let Some(program) = program {
+        let mut arguments = self.spec.entry_point.iter();
+        if let Some(program) = arguments.next() {
             command.args(["--entrypoint", program]);
         }
         command.envs(&variables).arg(image).args(arguments);
@@ -384,7 +381,7 @@ mod tests {
     #[tokio::test]
     async fn another_image_keeps_its_name_and_a_repository_elsewhere_is_refused() {
         let found = arguments("registry/other:2", "https://example.com/a").await.unwrap();
-        assert_eq!(found.last().map(String::as_str), Some("registry/other:2"));
+        assert_eq!(found[found.len() - 2..], ["registry/other:2", "--x"]);
         for repo in [
             "file:///home/me/project",
             "file:///",
