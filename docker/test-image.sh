@@ -332,6 +332,26 @@ else
     say "not checked: a tool that mise installs; a changed root has no network"
 fi
 
+# ---- Debian packages of one's own ------------------------------------------------------------------------
+# packages NAMES: builds the image with them
+packages() {
+    RALPH_BUILD_ARGS="--secret id=npmrc,src=$scratch/npmrc" RALPH_BUILDER=buildah \
+        docker/build.sh localhost/ralph-packages:test --packages "$1" 2>&1
+}
+if said=$(packages no-such-package); then fail "a package that Debian does not know is built"; fi
+check "apt's message and a hint about an unknown package" 2 \
+    "$(echo "$said" | grep -cE '^E: Unable to locate package no-such-package|^hint: look the names of --packages up')"
+if said=$(packages "file bc"); then
+    worker=$image
+    change_to localhost/ralph-packages:test
+    vars=(LANG=C.UTF-8)
+    check "two packages of one's own" 42 "$(inside sh -c 'file --version >/dev/null && echo 6*7 | bc')"
+    change_to "$worker"
+    buildah rmi --force localhost/ralph-packages:test >/dev/null
+else
+    fail "packages of one's own: $(echo "$said" | tail -n 5)"
+fi
+
 # ---- the images of docs/images.md, and in the first one two repositories with tests of their own ---------
 began=$(date +%s)
 worker=$image
