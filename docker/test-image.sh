@@ -335,7 +335,7 @@ fi
 # ---- Debian packages of one's own ------------------------------------------------------------------------
 # packages NAMES: builds the image with them
 packages() {
-    RALPH_BUILD_ARGS="--secret id=npmrc,src=$scratch/npmrc" RALPH_BUILDER=buildah \
+    RALPH_BUILD_ARGS="--force-rm --secret id=npmrc,src=$scratch/npmrc" RALPH_BUILDER=buildah \
         docker/build.sh localhost/ralph-packages:test --packages "$1" 2>&1
 }
 if said=$(packages no-such-package); then fail "a package that Debian does not know is built"; fi
