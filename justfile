@@ -53,11 +53,11 @@ verify-aws *args:
 build-lambdas:
     @{{ ralph }} build-lambdas
 
-# build the worker image with docker, podman or buildah
+# build the worker image with docker, podman or buildah (--packages "NAME …": with Debian packages)
 build-worker *args:
     docker/build.sh "$@"
 
-# push the worker image to where output `worker_image` says
+# push the worker image to where output `worker_image` says (--packages as above)
 [no-exit-message]
 push-worker *args:
     @RALPH="{{ ralph }}" docker/push.sh "$@"
@@ -172,11 +172,11 @@ test-policy: (need "cargo" "npm" "python3" "terraform 1.7 1.8")
 test-versions *args: (need "cargo" "python3")
     python3 cli/tests/lifecycle/versions.py "$@"
 
-# build the worker image and test it
+# build the worker image and those of docs/images.md, and test them
 test-image *args:
     docker/test-image.sh "$@"
 
-# run the demo in containers of the image, with docker or podman, and kill it
+# run the demo in containers of the image, kill it, and work on a Python and a Rust repository in another image
 test-containers: (need "cargo" "git" "python3" "terraform 1.6")
     docker/test-containers.sh
 

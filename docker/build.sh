@@ -1,10 +1,49 @@
 #!/bin/sh
 # Builds the worker image with docker, podman or buildah, whichever docker/engine.sh finds.
-#   docker/build.sh [image name]       default: ralph-worker:dev
+#   docker/build.sh [image name] [--packages "NAME …"]       default: ralph-worker:dev
+# --packages adds Debian packages, in a layer of their own.
 # RALPH_BUILDER names one of the three. RALPH_BUILD_ARGS is passed on to it.
 set -eu
 cd "$(dirname "$0")/.."
-image=${1:-ralph-worker:dev}
+
+wrong() {
+    echo "error: $1" >&2
+    echo "hint: $2" >&2
+    exit 1
+}
+image= packages=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --packages)
+        if [ $# -lt 2 ]; then wrong "--packages has no value" 'name Debian packages: --packages "cargo rustc"'; fi
+        packages=$2
+        shift
+        ;;
+    -*) wrong "docker/build.sh does not know \`$1\`" 'its only option is --packages "NAME …"' ;;
+    *)
+        if [ -n "$image" ]; then
+            wrong "\`$1\` is a second image name" 'put the packages into one word: --packages "cargo rustc"'
+        fi
+        image=$1
+        ;;
+    esac
+    shift
+done
+image=${image:-ralph-worker:dev}
+# Nothing that the shell in the build, or apt, would take for more than a name.
+# https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
+LC_ALL=C
+export LC_ALL
+set -f
+for package in $packages; do
+    case $package in
+    [!a-z0-9]* | *[!a-z0-9+.-]*)
+        wrong "\`$package\` is not the name of a Debian package" \
+            "a name has small letters, digits, \`+\`, \`.\` and \`-\`, and begins with a letter or a digit"
+        ;;
+    esac
+done
+set +f
 
 builder=$(docker/engine.sh build)
 
@@ -32,5 +71,5 @@ esac
 
 # shellcheck disable=SC2086 # several arguments, separated by white space, on purpose
 $builder build ${RALPH_BUILD_ARGS:-} ${platform:+--platform "$platform"} ${network:+--network "$network" --layers} \
-    --file docker/worker.Dockerfile --tag "$image" .
+    ${packages:+--build-arg "PACKAGES=$packages"} --file docker/worker.Dockerfile --tag "$image" .
 echo "built $image with ${builder%%[!a-z]*}"

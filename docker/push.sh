@@ -1,13 +1,20 @@
 #!/bin/sh
 # Builds the worker image and pushes it under exactly the name the task definition uses: output
 # `worker_image` of an environment. A tag is never overwritten.
-#   docker/push.sh [environment]       default: dev
+#   docker/push.sh [environment] [--packages "NAME …"]       default: dev
+# --packages is for docker/build.sh.
 # The name is what `ralph outputs` says; RALPH is how to run that program, ralph by default. With
 # RALPH_TERRAFORM_DIR, a folder that holds envs, it is what the state there says. RALPH_TERRAFORM is for
 # cli/tools/terraform.sh, RALPH_BUILDER for docker/engine.sh.
 set -eu
 cd "$(dirname "$0")/.."
-environment=${1:-dev}
+case ${1:--} in
+-*) environment=dev ;;
+*)
+    environment=$1
+    shift
+    ;;
+esac
 
 need() {
     if ! command -v "$1" >/dev/null 2>&1; then
@@ -27,24 +34,26 @@ if [ -n "${RALPH_TERRAFORM_DIR:-}" ]; then
     if [ -e "$root/backend.tf" ] && [ ! -e "$root/.terraform" ]; then
         "$terraform" -chdir="$root" init -input=false >&2
     fi
-    if ! image=$("$terraform" -chdir="$root" output -raw worker_image 2>/dev/null) || [ -z "$image" ]; then
-        echo "error: $root has no output worker_image yet" >&2
-        echo "hint: apply it first" >&2
-        exit 1
-    fi
-    own=$("$terraform" -chdir="$root" output -raw ecr_repository_url)
+    output() {
+        if ! value=$("$terraform" -chdir="$root" output -raw "$1" 2>/dev/null) || [ -z "$value" ]; then
+            echo "error: $root has no output $1 yet" >&2
+            echo "hint: apply it first" >&2
+            exit 1
+        fi
+        echo "$value"
+    }
 else
     # It needs no state, and expects the repository to be the account's own: the password goes to its registry.
     # shellcheck disable=SC2086 # a program and its arguments, on purpose
-    image=$(${RALPH:-ralph} outputs worker_image --env "$environment")
-    # shellcheck disable=SC2086
-    own=$(${RALPH:-ralph} outputs ecr_repository_url --env "$environment")
+    output() { ${RALPH:-ralph} outputs "$1" --env "$environment"; }
 fi
+image=$(output worker_image)
+ours=$(output ecr_repository_url)
 case $image in
-"$own":*) ;;
+"$ours":*) ;;
 *)
-    echo "error: tasks of $environment run \`$image\`, which is not in the environment's repository, \`$own\`" >&2
-    echo "hint: an image of your own (image in ralph.toml) is yours to push; without it tasks run what this pushes" >&2
+    echo "error: tasks of $environment run \`$image\`, which is not in the environment's repository, \`$ours\`" >&2
+    echo "hint: build and push an image of your own as docs/images.md says, or take \`image\` out of ralph.toml" >&2
     exit 1
     ;;
 esac
@@ -71,7 +80,7 @@ sha256:*)
     ;;
 esac
 
-docker/build.sh "$name"
+docker/build.sh "$name" "$@"
 # shellcheck disable=SC2086 # a program and its arguments, on purpose
 {
     # On stdin: an argument could be read by others.

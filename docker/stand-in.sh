@@ -1,27 +1,24 @@
 # shellcheck shell=sh
-# Stand-ins for base images that cannot be had on this machine. Sourced by test-image.sh.
+# Stand-ins for base images that cannot be had on this machine. Sourced by test-image.sh, test-containers.sh and bench/image.sh.
 # They have the names the Dockerfile uses, so that it is built unchanged.
 
-# stand_in_debian NAME: Debian by debootstrap, with this machine's registry for a later npm.
+# stand_in_debian NAME: Debian by debootstrap.
 stand_in_debian() {
     container=$(buildah from scratch)
     mount=$(buildah mount "$container")
     debian_root "$mount"
-    mkdir -p "$mount/usr/local/etc" "$mount/etc"
-    # npm reads its global settings below its own prefix: /usr/local for ours, /usr for Debian's.
-    npm_settings >"$mount/usr/local/etc/npmrc"
-    npm_settings >"$mount/root/.npmrc"
-    cp /etc/ssl/certs/ca-certificates.crt "$mount/etc/ssl/certs/ca-certificates.crt"
     buildah unmount "$container" >/dev/null
     buildah commit --quiet "$container" "$1" >/dev/null
     buildah rm "$container" >/dev/null
     say "stand-in for $1: Debian by debootstrap"
 }
 
-# The registry this machine uses, whichever that is, and the certificates it trusts.
+# The registry this machine uses, whichever that is, and the certificates it trusts, as a file for npm.
+# A build gets it as its secret `npmrc`, which no layer keeps.
 npm_settings() {
     npm config get registry 2>/dev/null | sed 's/^/registry=/'
-    echo cafile=/etc/ssl/certs/ca-certificates.crt
+    awk '/BEGIN CERTIFICATE/ { text = "" } { text = text $0 "\\n" }
+        /END CERTIFICATE/ { print "ca[]=\"" text "\"" }' /etc/ssl/certs/ca-certificates.crt
 }
 
 # stand_in_node NAME VERSION: Debian by debootstrap, Node and npm from their npm packages.
@@ -39,12 +36,10 @@ stand_in_node() {
         tar -xzf npm-*.tgz -C npm --strip-components 1
     )
     install -D -m 755 "$fetch/node/bin/node" "$mount/usr/local/bin/node"
-    mkdir -p "$mount/usr/local/lib/node_modules" "$mount/usr/local/etc"
+    mkdir -p "$mount/usr/local/lib/node_modules"
     cp -r "$fetch/npm" "$mount/usr/local/lib/node_modules/npm"
     ln -s ../lib/node_modules/npm/bin/npm-cli.js "$mount/usr/local/bin/npm"
     chmod 755 "$mount/usr/local/lib/node_modules/npm/bin/npm-cli.js"
-    npm_settings >"$mount/usr/local/etc/npmrc"
-    cp /etc/ssl/certs/ca-certificates.crt "$mount/etc/ssl/certs/ca-certificates.crt"
     rm -rf "$fetch"
     buildah unmount "$container" >/dev/null
     buildah commit --quiet "$container" "$1" >/dev/null

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the local cloud with its workers in containers: the demo, the demo on a person's own repository,
-# and a kill of the whole while a container works. The image's layers must be there or be built first.
+# a kill of the whole while a container works, and images of one's own, in one of which a Python and a Rust
+# repository are worked on. The images' layers must be there or be built first.
 #   docker/test-containers.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +15,12 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM
+
+# A layer that is not there any more is built again, with this machine's npm.
+# shellcheck source=docker/stand-in.sh
+. docker/stand-in.sh
+npm_settings >"$scratch/npmrc"
+export RALPH_BUILD_ARGS="--secret id=npmrc,src=$scratch/npmrc ${RALPH_BUILD_ARGS:-}"
 
 fail() {
     echo "containers: FAILED: $*" >&2
@@ -72,6 +79,13 @@ until_seen "the next attempt" running_again
 echo "containers: everything is killed"
 kill -KILL $local
 "$ralph" local --stop --scratch "$scratch/cloud"
+[ -z "$(running)" ] || fail "a container is left: $(running)"
+[ "$(volumes)" = "$before" ] || fail "a volume is left"
+
+echo "containers: images of one's own"
+docker/own-image.sh 1 localhost/ralph-own:test WORKER=localhost/ralph-worker:local >"$scratch/build.log" 2>&1 ||
+    fail "docs/images.md: $(tail -n 20 "$scratch/build.log")"
+cargo test --quiet --test e2e images_of_ones_own -- --ignored --nocapture
 [ -z "$(running)" ] || fail "a container is left: $(running)"
 [ "$(volumes)" = "$before" ] || fail "a volume is left"
 

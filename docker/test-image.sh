@@ -1,12 +1,15 @@
 #!/bin/bash
 # Builds the worker image with buildah and tests it: in containers where an engine answers, otherwise
-# in a changed root. Needs root: chroot isolation and mounts.
+# in a changed root. Then the images that docs/images.md describes, and in one of them a Python and a Rust
+# repository, each verified by its own tests. Needs root: chroot isolation and mounts.
 # Where a base image cannot be had, a stand-in under its name takes its place, and that is said.
 #   docker/test-image.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export BUILDAH_ISOLATION=chroot
 image=localhost/ralph-worker:test
+own=localhost/ralph-own:test
+other=localhost/ralph-other:test
 scratch=$(mktemp -d)
 failures=0
 
@@ -71,9 +74,12 @@ fi
 
 # ---- build, with secrets around that must not end up in it --------------------------------------
 canary="canary-$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')"
+# In the settings too: npm takes the line for a comment.
+{ npm_settings && echo "# $canary"; } >"$scratch/npmrc"
 began=$(date +%s)
 RALPH_ANTHROPIC_KEYS="{\"keys\":[{\"id\":\"a\",\"value\":\"$canary\"}]}" RALPH_GIT_TOKEN="$canary" \
-    RALPH_BUILDER=buildah docker/build.sh "$image" >"$scratch/build.log" 2>&1 || {
+    RALPH_BUILD_ARGS="--secret id=npmrc,src=$scratch/npmrc" RALPH_BUILDER=buildah \
+    docker/build.sh "$image" >"$scratch/build.log" 2>&1 || {
     tail -n 30 "$scratch/build.log" >&2
     exit 1
 }
@@ -89,15 +95,17 @@ check "label of the agent" "@anthropic-ai/claude-code@$(arg CLAUDE_CODE_VERSION)
 check "label of the base" "$node" "$(config '{{index .OCIv1.Config.Labels "org.opencontainers.image.base.name"}}')"
 
 # ---- what is in it ------------------------------------------------------------------------------
-mounted=$(buildah from "$image")
-root=$(buildah mount "$mounted")
+root=
+# Mounts an image, in place of the one before.
+mount_image() {
+    if [ -n "$mounted" ]; then buildah unmount "$mounted" >/dev/null && buildah rm "$mounted" >/dev/null; fi
+    mounted=$(buildah from "$1")
+    root=$(buildah mount "$mounted")
+}
+mount_image "$image"
 check "owner of /workspace" "10001:10001" "$(stat -c %u:%g "$root/workspace")"
 check "mode of /tmp" "1777" "$(stat -c %a "$root/tmp")"
-for tool in gcc cc make cargo rustc; do
-    for folder in usr/local/bin usr/bin bin; do
-        if [ -e "$root/$folder/$tool" ]; then fail "$tool is in the image"; fi
-    done
-done
+check "npm settings of this machine" "" "$(find "$root" -name .npmrc -o -path '*/etc/npmrc')"
 say "size: $(du -sm --apparent-size "$root" | cut -f1) MB, of it the agent $(du -m --apparent-size "$root/usr/local/bin/claude" | cut -f1) MB, the worker $(du -m --apparent-size "$root/usr/local/bin/ralph-loop-cloud" | cut -f1) MB"
 
 buildah push --quiet "$image" "oci:$scratch/oci" >/dev/null
@@ -106,7 +114,7 @@ for blob in "$scratch"/oci/blobs/sha256/*; do
     # Layers are compressed; configuration and manifest are not.
     if { gzip -dc "$blob" 2>/dev/null || cat "$blob"; } | grep -aqF "$canary"; then leaks=$((leaks + 1)); fi
 done
-check "layers and history with the secret" 0 "$leaks"
+check "layers and history with a secret" 0 "$leaks"
 say "compressed: $(du -sm "$scratch/oci" | cut -f1) MB"
 
 # ---- run it: read-only root, two volumes, no network, the worker as PID 1 -----------------------
@@ -116,13 +124,17 @@ chown 10001:10001 "$scratch/workspace" "$scratch/tmp"
 if docker/engine.sh run >"$scratch/run" 2>"$scratch/stderr"; then
     mapfile -t engine < <(docker/engine.sh)
     mapfile -t run <"$scratch/run"
-    # What buildah builds, podman has; docker has a store of its own.
-    if [ "${engine[0]}" = docker ]; then
-        buildah push --quiet "$image" "docker-archive:$scratch/image.tar:$image" >/dev/null
+    # Lets `inside` run another image. What buildah builds, podman has; docker has a store of its own.
+    change_to() {
+        image=$1
+        [ "${engine[0]}" = docker ] || return 0
+        buildah push --quiet "$1" "docker-archive:$scratch/image.tar:$1" >/dev/null
         docker load --quiet --input "$scratch/image.tar" >/dev/null
         rm "$scratch/image.tar"
-    fi
+    }
+    change_to "$image"
     vars=()
+    network=none
     # More arguments of one container.
     with=()
     inside() {
@@ -130,7 +142,7 @@ if docker/engine.sh run >"$scratch/run" 2>"$scratch/stderr"; then
         # By name: an argument could be read by others.
         for each in "${vars[@]}"; do names+=(--env "${each%%=*}"); done
         if [ $# -gt 0 ]; then command=(--entrypoint "$1" "$image" "${@:2}"); else command=("$image"); fi
-        env "${vars[@]}" timeout 300 "${run[@]}" --rm --name "$name" --network none --read-only \
+        env "${vars[@]}" timeout 300 "${run[@]}" --rm --name "$name" --network "$network" --read-only \
             --user 10001:10001 --cap-drop all --security-opt no-new-privileges --stop-timeout 120 \
             --volume "$scratch/workspace:/workspace" --volume "$scratch/tmp:/tmp" "${with[@]}" "${names[@]}" \
             "${command[@]}"
@@ -163,6 +175,7 @@ END
             env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/workspace "${vars[@]}" \
             sh "$scratch/inside.sh" "$root" "$scratch/workspace" "$@"
     }
+    change_to() { mount_image "$1"; }
     say "runs in a changed root: $(sed -n 's/^error: //p' "$scratch/stderr")"
 fi
 vars=(LANG=C.UTF-8)
@@ -171,9 +184,11 @@ check "the agent's version" "$(arg CLAUDE_CODE_VERSION)" "$(inside claude --vers
 check "uid" "10001" "$(inside id -u)"
 check "capabilities" "0000000000000000" "$(inside sed -n 's/^CapBnd:\t//p' /proc/self/status)"
 check "no new privileges" 1 "$(inside sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)"
-for tool in git git-lfs curl jq node; do
+for tool in git git-lfs curl jq node npm rg less mise pkg-config; do
     if inside "$tool" --version >/dev/null; then say "ok: $tool runs"; else fail "$tool does not run"; fi
 done
+if inside ssh -V 2>/dev/null; then say "ok: ssh runs"; else fail "ssh does not run"; fi
+check "the pinned mise" "$(arg MISE_VERSION)" "$(inside mise --version 2>/dev/null | cut -d' ' -f1)"
 if inside node -e 'process.exit(parseInt(process.versions.node) >= 22 ? 0 : 1)'; then
     say "ok: node is 22 or later"
 else
@@ -182,16 +197,59 @@ fi
 if inside sh -c 'echo x > /usr/x' 2>/dev/null; then fail "the root can be written"; else say "ok: the root is read-only"; fi
 if inside sh -c 'echo x > /workspace/x && echo x > /tmp/x'; then say "ok: the volumes can be written"; else fail "a volume cannot be written"; fi
 
+# ---- the tools, each at its work: only the volumes can be written -------------------------------------
+# shellcheck disable=SC2016 # the container's shell reads the variables
+tools='set -eu
+cd /tmp
+mkdir tools
+cd tools
+printf "int answer(void) { return 42; }\n" >answer.c
+printf "#include <iostream>\nextern \"C\" int answer();\nint main() { std::cout << answer() << std::endl; }\n" >main.cc
+printf "answer: main.cc answer.o\n\tc++ -o answer main.cc answer.o\nanswer.o: answer.c\n\tcc -c answer.c\n" >Makefile
+make --silent answer
+[ "$(./answer)" = 42 ]
+echo made
+python3 -m venv venv
+mkdir -p package/small
+printf "[project]\nname = \"small\"\nversion = \"1\"\n" >package/pyproject.toml
+echo "ANSWER = 42" >package/small/__init__.py
+# Without the network: what builds the package is Debian'"'"'s.
+python3 -m venv --system-site-packages --without-pip build
+venv/bin/pip --version >/dev/null
+build/bin/python -m pip install --quiet --disable-pip-version-check --no-index --no-build-isolation ./package
+[ "$(build/bin/python -c "import small; print(small.ANSWER)")" = 42 ]
+echo installed
+echo one >file
+tar -cJf file.tar.xz file
+echo two >other
+diff -u file other >patch.diff || true
+patch --quiet file patch.diff
+[ "$(cat file)" = two ]
+tar -xJf file.tar.xz
+[ "$(cat file)" = one ]
+python3 -c "import zipfile; zipfile.ZipFile(\"file.zip\", \"w\").write(\"other\")"
+rm other
+unzip -q file.zip
+[ "$(cat other)" = two ]
+echo unpacked
+'
+check "a C and a C++ program, a Python package, archives and a patch" "made installed unpacked" \
+    "$(inside sh -c "$tools" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
+
 # ---- the agent through the worker, offline: a classified end, not a hang -------------------------
-git init -q --bare -b main "$scratch/workspace/remote.git"
-git clone -q "$scratch/workspace/remote.git" "$scratch/seed" 2>/dev/null
-echo "Say hello." >"$scratch/seed/PROMPT.md"
-git -C "$scratch/seed" -c user.name=x -c user.email=x@example.invalid -c core.hooksPath=/dev/null \
-    -c commit.gpgSign=false commit -q --allow-empty -m first
-git -C "$scratch/seed" add -A
-git -C "$scratch/seed" -c user.name=x -c user.email=x@example.invalid commit -q -m prompt
-git -C "$scratch/seed" push -q origin HEAD:main
-chown -R 10001:10001 "$scratch/workspace"
+# repository NAME: a bare one beside the checkouts, with what lies in $scratch/NAME
+repository() {
+    git init -q --bare -b main "$scratch/workspace/$1.git"
+    git -C "$scratch/$1" init -q -b main
+    git -C "$scratch/$1" add -A
+    git -C "$scratch/$1" -c user.name=x -c user.email=x@example.invalid -c core.hooksPath=/dev/null \
+        -c commit.gpgSign=false commit -q -m first
+    git -C "$scratch/$1" push -q "$scratch/workspace/$1.git" HEAD:main
+    chown -R 10001:10001 "$scratch/workspace"
+}
+mkdir "$scratch/remote"
+echo "Say hello." >"$scratch/remote/PROMPT.md"
+repository remote
 vars=(
     RALPH_WORKSTREAM=image-test RALPH_REPO=file:///workspace/remote.git RALPH_ALLOW_FILE_REPO=1
     RALPH_MAX_ITERATIONS=1 RALPH_MAX_DURATION_SECS=240 RALPH_MAX_COST_USD=1
@@ -251,6 +309,95 @@ if [ ${#engine[@]} -gt 0 ]; then
     check "work that was under way" half \
         "$(git -C "$scratch/workspace/remote.git" -c safe.directory='*' show ralph/image-test:work.txt 2>&1)"
 fi
+
+# ---- a tool that mise installs, below /workspace ---------------------------------------------------------
+if [ ${#engine[@]} -gt 0 ]; then
+    network=host
+    mkdir "$scratch/workspace/tools"
+    cp "$scratch/npmrc" "$scratch/workspace/tools/npmrc"
+    printf '[tools]\n"npm:cowsay" = "1.6.0"\n' >"$scratch/workspace/tools/mise.toml"
+    chown -R 10001:10001 "$scratch/workspace/tools"
+    # npm installs it: mise's own installer refuses a registry that does not say how old a package is.
+    vars=(
+        HOME=/workspace/tools/home MISE_DATA_DIR=/workspace/tools/mise MISE_YES=1 MISE_NPM_PACKAGE_MANAGER=npm
+        MISE_TRUSTED_CONFIG_PATHS=/workspace NPM_CONFIG_USERCONFIG=/workspace/tools/npmrc
+    )
+    # shellcheck disable=SC2016 # the container's shell reads the variable
+    said=$(inside bash -c 'cd /workspace/tools && mise install >&2 &&
+        PATH=$MISE_DATA_DIR/shims:$PATH cowsay works' 2>"$scratch/stderr" | grep -c '< works >' || true)
+    check "a tool of mise" 1 "$said"
+    if [ "$said" != 1 ]; then tail -n 5 "$scratch/stderr" >&2; fi
+    network=none
+else
+    say "not checked: a tool that mise installs; a changed root has no network"
+fi
+
+# ---- Debian packages of one's own ------------------------------------------------------------------------
+# packages NAMES: builds the image with them
+packages() {
+    RALPH_BUILD_ARGS="--force-rm --secret id=npmrc,src=$scratch/npmrc" RALPH_BUILDER=buildah \
+        docker/build.sh localhost/ralph-packages:test --packages "$1" 2>&1
+}
+if said=$(packages no-such-package); then fail "a package that Debian does not know is built"; fi
+check "apt's message and a hint about an unknown package" 2 \
+    "$(echo "$said" | grep -cE '^E: Unable to locate package no-such-package|^hint: look the names of --packages up')"
+if said=$(packages "file bc"); then
+    worker=$image
+    change_to localhost/ralph-packages:test
+    vars=(LANG=C.UTF-8)
+    check "two packages of one's own" 42 "$(inside sh -c 'file --version >/dev/null && echo 6*7 | bc')"
+    change_to "$worker"
+    buildah rmi --force localhost/ralph-packages:test >/dev/null
+else
+    fail "packages of one's own: $(echo "$said" | tail -n 5)"
+fi
+
+# ---- the images of docs/images.md, and in the first one two repositories with tests of their own ---------
+began=$(date +%s)
+worker=$image
+for number in 1 2; do
+    case $number in
+    1) name_of=$own more=() ;;
+    2) name_of=$other more=("BASE=$node") ;;
+    esac
+    if ! RALPH_BUILDER=buildah docker/own-image.sh $number "$name_of" "WORKER=$worker" "${more[@]}" >"$scratch/build.log" 2>&1; then
+        tail -n 30 "$scratch/build.log" >&2
+        exit 1
+    fi
+done
+say "the images of docs/images.md: built in $(($(date +%s) - began)) s"
+cargo build --quiet --bin ralph-scripted-agent
+cp "${CARGO_TARGET_DIR:-target}/debug/ralph-scripted-agent" docker/fixtures/*.json "$scratch/workspace/"
+
+# work NAME [VARIABLE=VALUE …]: the agent first breaks a repository's tests, then fixes them
+work() {
+    local name_of=$1
+    cp -r "docker/fixtures/$name_of" "$scratch/$name_of"
+    repository "$name_of"
+    vars=("${settings[@]}" "RALPH_WORKSTREAM=$name_of" "RALPH_REPO=file:///workspace/$name_of.git" RALPH_MAX_ITERATIONS=3
+        "RALPH_AGENT_COMMAND=/workspace/ralph-scripted-agent --scenario /workspace/$name_of.json" "${@:2}")
+    began=$(date +%s)
+    code=0
+    inside >"$scratch/events" 2>"$scratch/stderr" || code=$?
+    check "$name_of: exit code" 0 "$code"
+    check "$name_of: iterations until its tests pass" 2 "$(jq -r 'select(.type == "iter.end") | .outcome' "$scratch/events" | wc -l)"
+    if [ "$code" != 0 ]; then tail -n 5 "$scratch/events" "$scratch/stderr" >&2; fi
+    say "$name_of: $(($(date +%s) - began)) s"
+}
+change_to "$own"
+# Its .ralph/setup makes the virtual environment.
+work python "RALPH_VERIFY_COMMAND=.venv/bin/python -m pytest -q"
+check "python: pushed" "def median(values):" \
+    "$(git -C "$scratch/workspace/python.git" -c safe.directory='*' show ralph/python:src/readings/__init__.py 2>&1 | grep median)"
+work rust "RALPH_SETUP_COMMAND=cargo build --tests --locked --offline" "RALPH_VERIFY_COMMAND=cargo test --locked --offline"
+check "rust: pushed" "pub fn median(values: &[f64]) -> Option<f64> {" \
+    "$(git -C "$scratch/workspace/rust.git" -c safe.directory='*' show ralph/rust:src/lib.rs 2>&1 | grep median)"
+change_to "$other"
+vars=("${settings[@]}" RALPH_WORKSTREAM=other "RALPH_AGENT_COMMAND=sh -c 'echo works >other.txt'")
+# As the task definition does.
+inside /usr/local/bin/ralph-loop-cloud >"$scratch/events" 2>"$scratch/stderr" || true
+check "the worker in another base: pushed" works \
+    "$(git -C "$scratch/workspace/remote.git" -c safe.directory='*' show ralph/other:other.txt 2>&1)"
 
 if [ "$failures" != 0 ]; then
     say "$failures checks failed"

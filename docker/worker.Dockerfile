@@ -4,10 +4,13 @@
 #   --build-arg NODE_IMAGE=docker.io/library/node@sha256:… --build-arg RUST_IMAGE=…
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-bookworm
 ARG NODE_IMAGE=docker.io/library/node:24.9.0-bookworm-slim
-# The agent, and what the registry says about its two packages: change the three together.
+# The agent and mise, and what the registry says about the two packages of each: change the three together.
 ARG CLAUDE_CODE_VERSION=2.1.331
 ARG CLAUDE_CODE_INTEGRITY_X64=sha512-IpvZ9c/NopO/sr8ThWLVAUDXVAFT3auLWrhbR6wq1dgkuJfZYdTtoXf6GajE5KL9R58iTt/86OPXrJAsM4+l8g==
 ARG CLAUDE_CODE_INTEGRITY_ARM64=sha512-zy+OOB7i1J7rCjNoPB2ZBD7EAtT0Eus1wH+toklZGL2XpwHyw+POGUGOpEBBE6xe5EkAYWXzFSTQ3uD8UtWlRg==
+ARG MISE_VERSION=2026.8.6
+ARG MISE_INTEGRITY_X64=sha512-FNEhITXrJmfmYfGsQTfldJGiqTXr3JEQlFMTPV0XJyFI7FP/3kOssgFgSkMOlNqJCT3qFqETi0kCO3PsYx9qUw==
+ARG MISE_INTEGRITY_ARM64=sha512-MOg3B92G0c1xu2wZX5wuJXSpNagxCu9HAv+tfDn+Rp9UF2sO1CVC7UAPOMcp49UNvcLqH9PeoPsMxIy0dC9FNQ==
 
 # ---- the worker -------------------------------------------------------------------------------
 FROM ${RUST_IMAGE} AS worker
@@ -31,35 +34,37 @@ COPY worker/src worker/src
 RUN find protocol/src worker/src -name '*.rs' -exec touch {} + \
  && cargo build --release -p ralph-worker --bin ralph-loop-cloud
 
-# ---- the agent --------------------------------------------------------------------------------
-FROM ${NODE_IMAGE} AS agent
+# ---- what comes as a program: the agent and mise ------------------------------------------------
+FROM ${NODE_IMAGE} AS programs
 # The native package of one platform: no install script, no second copy, no Node at run time.
+COPY docker/fetch-binary.sh /
+# A registry of one's own, or its certificate: `--secret id=npmrc,src=FILE`, which no layer keeps.
+ARG MISE_VERSION
+ARG MISE_INTEGRITY_X64
+ARG MISE_INTEGRITY_ARM64
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc \
+    /fetch-binary.sh @jdxcode/mise-linux "$MISE_VERSION" "$MISE_INTEGRITY_X64" "$MISE_INTEGRITY_ARM64" \
+      bin/mise /out/mise
 ARG CLAUDE_CODE_VERSION
 ARG CLAUDE_CODE_INTEGRITY_X64
 ARG CLAUDE_CODE_INTEGRITY_ARM64
-WORKDIR /fetch
-RUN set -eu; \
-    arch=$(node -p process.arch); \
-    case $arch in \
-      x64) want=$CLAUDE_CODE_INTEGRITY_X64 ;; \
-      arm64) want=$CLAUDE_CODE_INTEGRITY_ARM64 ;; \
-      *) echo "error: there is no agent for $arch" >&2; exit 1 ;; \
-    esac; \
-    file=$(npm pack --loglevel error "@anthropic-ai/claude-code-linux-$arch@$CLAUDE_CODE_VERSION"); \
-    have=$(node -e 'const c = require("crypto"), f = require("fs"); console.log("sha512-" + c.createHash("sha512").update(f.readFileSync(process.argv[1])).digest("base64"))' "$file"); \
-    if [ "$have" != "$want" ]; then \
-      echo "error: the agent's package is not the pinned one: $have" >&2; \
-      echo "hint: change version and integrity together" >&2; \
-      exit 1; \
-    fi; \
-    tar -xzf "$file"; \
-    install -D -m 755 package/claude /out/claude; \
-    rm -rf /fetch/*
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc \
+    /fetch-binary.sh @anthropic-ai/claude-code-linux "$CLAUDE_CODE_VERSION" \
+      "$CLAUDE_CODE_INTEGRITY_X64" "$CLAUDE_CODE_INTEGRITY_ARM64" claude /out/claude
 
 # ---- the image --------------------------------------------------------------------------------
 FROM ${NODE_IMAGE}
+# Three layers, so that docs/images.md can say what each adds: what the worker and every agent use,
+# a C compiler for whatever builds native code, and Python.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates curl git git-lfs jq less procps ripgrep \
+ && apt-get install -y --no-install-recommends \
+      ca-certificates curl git git-lfs jq less openssh-client patch procps ripgrep unzip xz-utils \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends g++ gcc libc6-dev make pkg-config \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 python3-pip python3-venv \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 
 # A fixed user, so that volumes and the task definition can name it. Both folders are volumes: on a
@@ -69,8 +74,18 @@ RUN groupadd --gid 10001 ralph \
  && install -d -o ralph -g ralph -m 0755 /workspace
 VOLUME ["/workspace", "/tmp"]
 
-COPY --from=agent /out/claude /usr/local/bin/claude
+COPY --from=programs /out/mise /usr/local/bin/mise
+COPY --from=programs /out/claude /usr/local/bin/claude
 COPY --from=worker /src/target/release/ralph-loop-cloud /usr/local/bin/ralph-loop-cloud
+
+# Debian packages of one's own (docker/build.sh --packages), last: the layers before are the same for all.
+ARG PACKAGES=
+RUN if [ -n "$PACKAGES" ]; then \
+      apt-get update \
+      && { apt-get install -y --no-install-recommends $PACKAGES \
+        || { echo "hint: look the names of --packages up in Debian bookworm, packages.debian.org" >&2; exit 1; }; } \
+      && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*; \
+    fi
 
 ARG CLAUDE_CODE_VERSION
 ARG NODE_IMAGE

@@ -26,6 +26,13 @@ pub struct Description {
     network: Network,
     #[serde(default)]
     websocket: Websocket,
+    #[serde(default)]
+    worker: Worker,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Worker {
+    image: Option<String>,
 }
 
 /// What the agent gets.
@@ -63,6 +70,11 @@ impl Description {
             format!("ralph.toml has no environment `{environment}`\nhint: write terraform/ again with `just gen`")
         })?;
         table.try_into().context("ralph.toml is not as `just gen` takes it")
+    }
+
+    /// The image that its tasks run, if that is not the one that `just build-worker` builds.
+    pub fn own_image(&self) -> Option<&str> {
+        self.worker.image.as_deref()
     }
 
     /// Instances that are reserved for push-logs.

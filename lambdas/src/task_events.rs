@@ -5,6 +5,7 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>
 
 use ralph_protocol::{
+    execution::explained,
     exit::RunExit,
     ids::{Run, Workstream},
     message::ServerMessage,
@@ -59,6 +60,8 @@ struct Task {
 #[serde(rename_all = "camelCase")]
 struct Container {
     name: String,
+    #[serde(default)]
+    image: Option<String>,
     #[serde(default)]
     exit_code: Option<i64>,
     #[serde(default)]
@@ -116,7 +119,8 @@ impl Task {
         };
         let parts = [stopped, container.filter(|text| !text.is_empty()), killed];
         let said: Vec<&str> = parts.into_iter().flatten().collect();
-        (!said.is_empty()).then(|| clip(&said.join(": ")))
+        let image = self.worker().and_then(|worker| worker.image.as_deref()).unwrap_or_default();
+        (!said.is_empty()).then(|| clip(&explained(&said.join(": "), image)))
     }
 
     /// What the task's state means for its run. One of the worker's own exit codes means the same as

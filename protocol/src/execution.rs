@@ -32,7 +32,7 @@ mod size;
 mod step;
 mod variables;
 
-pub use end::{End, EndKind, Ended};
+pub use end::{End, EndKind, Ended, explained};
 pub use ledger::{Ending, Ledger, Tail, Used};
 pub use model::{
     ALIASES, EndpointProblem, MODELS, UnknownModel, check_endpoint, check_model, is_known_model,

@@ -33,13 +33,15 @@ pub struct TaskSpec {
     pub stop_timeout: u64,
     /// The image's name.
     pub image: String,
+    /// The program that is started, with its arguments; empty: the image's own.
+    pub entry_point: Vec<String>,
     /// User and group.
     pub user: String,
     /// Whether only volumes can be written.
     pub read_only_root: bool,
     /// `ALL`, or the names of capabilities.
     pub dropped_capabilities: Vec<String>,
-    /// The task's.
+    /// The task's: its definition's, or what it was started with.
     pub memory_mib: Option<u32>,
     /// Its volumes.
     pub mounts: Vec<Mount>,
@@ -177,8 +179,7 @@ impl Tasks {
             .flat_map(ContainerOverride::environment);
         let mut environment = pairs(container.environment());
         environment.extend(pairs(overrides));
-        let memory = definition.memory().and_then(|mib| mib.parse().ok());
-        spec(container, environment, memory)
+        spec(container, environment, memory_mib(task.overrides(), definition.memory()))
     }
 }
 
@@ -189,6 +190,11 @@ const DESCRIBED_AT_ONCE: usize = 100;
 fn run_of(overrides: Option<&TaskOverride>) -> Option<&str> {
     let environment = overrides?.container_overrides().iter().flat_map(|c| c.environment());
     environment.filter(|pair| pair.name() == Some(worker_env::RUN)).find_map(|pair| pair.value())
+}
+
+/// A task's memory, MiB: what it was started with, or its definition's.
+fn memory_mib(overrides: Option<&TaskOverride>, definition: Option<&str>) -> Option<u32> {
+    overrides.and_then(TaskOverride::memory).or(definition)?.parse().ok()
 }
 
 fn pairs<'a>(list: impl IntoIterator<Item = &'a KeyValuePair>) -> BTreeMap<String, String> {
@@ -220,6 +226,7 @@ fn spec(
         log_prefix: option("awslogs-stream-prefix")?,
         stop_timeout: container.stop_timeout().and_then(|secs| secs.try_into().ok()).unwrap_or(30),
         image: container.image().context("the container has no image")?.to_owned(),
+        entry_point: container.entry_point().to_vec(),
         user: container.user().context("the container has no user")?.to_owned(),
         read_only_root: container.readonly_root_filesystem().unwrap_or_default(),
         dropped_capabilities: container
@@ -238,4 +245,43 @@ fn spec(
             })
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_has_the_memory_it_was_started_with_or_its_definitions() {
+        let with = |memory: Option<&str>| {
+            TaskOverride::builder().set_memory(memory.map(str::to_owned)).build()
+        };
+        for (overrides, definition, expected) in [
+            (Some(with(Some("8192"))), Some("2048"), Some(8192)),
+            (Some(with(None)), Some("2048"), Some(2048)),
+            (None, Some("2048"), Some(2048)),
+            (None, None, None),
+        ] {
+            assert_eq!(memory_mib(overrides.as_ref(), definition), expected, "{overrides:?}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_started_as_its_definition_says() {
+        let logs = aws_sdk_ecs::types::LogConfiguration::builder()
+            .log_driver(aws_sdk_ecs::types::LogDriver::Awslogs)
+            .options("awslogs-group", "group")
+            .options("awslogs-stream-prefix", "worker")
+            .build()
+            .unwrap();
+        let container = ContainerDefinition::builder()
+            .image("registry/own:1")
+            .user("10001:10001")
+            .log_configuration(logs)
+            .entry_point("/usr/local/bin/ralph-loop-cloud")
+            .build();
+        let found = spec(&container, BTreeMap::new(), Some(512)).unwrap();
+        assert_eq!(found.entry_point, ["/usr/local/bin/ralph-loop-cloud"]);
+        assert_eq!((found.image.as_str(), found.memory_mib), ("registry/own:1", Some(512)));
+    }
 }

@@ -71,8 +71,8 @@ struct Shared {
 pub enum How {
     /// As processes of this machine, with this worker.
     Process(PathBuf),
-    /// In containers of the task definition's image.
-    Container(Engine, Image),
+    /// In containers of the task definition's image, and of this one where that is the worker's own.
+    Container(Engine, Option<Image>),
 }
 
 /// Whether a task is to end.
@@ -172,9 +172,11 @@ async fn run_task(shared: Arc<Shared>, task: String, mut stop: watch::Receiver<S
     let (workstream, run) = (variable(worker_env::WORKSTREAM), variable(worker_env::RUN));
     // As ARNs go: arn:…:task/<cluster>/<id> runs in arn:…:cluster/<cluster>.
     let cluster = task.rsplit_once('/').map(|(front, _)| front.replacen(":task/", ":cluster/", 1));
+    let image = spec.as_ref().map(|spec| spec.image.clone()).unwrap_or_default();
     let whose = Whose {
         arn: &task,
         cluster: cluster.as_deref().unwrap_or(&shared.cluster),
+        image: &image,
         workstream: workstream.as_deref(),
         run: run.as_deref(),
     };
@@ -228,7 +230,7 @@ async fn play(
         How::Container(engine, image) => {
             let container = Container {
                 engine,
-                image,
+                image: image.as_ref(),
                 spec: &spec,
                 id,
                 folder: &folder,
@@ -264,10 +266,13 @@ async fn play(
     {
         let _ = output(Command::new(program).args(arguments)).await;
     }
+    // Of standard error.
+    let mut last = String::new();
     for mut reader in readers {
         // Where nobody finds it, a process in a group of its own may hold the pipe open for ever.
-        if tokio::time::timeout(PATIENCE, &mut reader).await.is_err() {
-            reader.abort();
+        match tokio::time::timeout(PATIENCE, &mut reader).await {
+            Ok(line) => last = line?,
+            Err(_) => reader.abort(),
         }
     }
     tokio::select! {
@@ -282,7 +287,7 @@ async fn play(
     if matches!(shared.how, How::Container(..))
         && exit.is_some_and(|exit| NOT_STARTED.contains(&exit))
     {
-        bail!("CannotStartContainerError: the engine's message is in the log stream");
+        bail!("CannotStartContainerError: {last}");
     }
     Ok(End::new(why, exit))
 }

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use ralph_protocol::names::{Resources, SecretName, output};
 
 use crate::{
@@ -97,6 +97,9 @@ impl Local {
             true => Some(Engine::find(project).await?),
             false => None,
         };
+        if let (Some(engine), Some(own)) = (&engine, description.own_image()) {
+            engine.require(own).await?;
+        }
         let scratch = tokio::select! {
             scratch = Scratch::take(&options.scratch) => scratch?,
             () = interrupt.wait() => bail!("interrupted before anything was started"),
@@ -152,7 +155,9 @@ impl Local {
             }
         };
         let image = async {
-            let Some(engine) = &engine else { return Ok(None) };
+            let Some(engine) = engine.as_ref().filter(|_| description.own_image().is_none()) else {
+                return Ok(None);
+            };
             let name = format!("worker image ({})", engine.program());
             step(&name, container::build(project, engine)).await.map(Some)
         };
@@ -199,9 +204,10 @@ impl Local {
         }
         let how = match engine {
             Some(engine) => {
-                let built = image.context("the image was not built")?;
-                let named = target.text(output::WORKER_IMAGE)?.to_owned();
-                How::Container(engine, Image { named, built })
+                let named = || target.text(output::WORKER_IMAGE).map(str::to_owned);
+                let image =
+                    image.map(|built| Ok::<_, anyhow::Error>(Image { named: named()?, built }));
+                How::Container(engine, image.transpose()?)
             }
             None => How::Process(programs.worker),
         };

@@ -212,6 +212,89 @@ fn an_image_of_your_own_is_not_pushed_and_no_password_goes_to_its_registry() {
 }
 
 #[test]
+fn debian_packages_are_added_by_name_and_nothing_else_is() {
+    let hint = "hint: a name has small letters, digits, `+`, `.` and `-`, and begins with a letter or a digit\n";
+    let table: [(&[&str], Result<&str, &str>); 10] = [
+        (&["--packages", "g++ libpq-dev python3.11"], Ok("PACKAGES=g++ libpq-dev python3.11")),
+        (&["example:1", "--packages", "cargo"], Ok("PACKAGES=cargo")),
+        (&["--packages", "cargo", "example:1"], Ok("PACKAGES=cargo")),
+        (&["--packages", ""], Ok("")),
+        (&["--packages", "cargo; reboot"], Err("`cargo;` is not the name of a Debian package")),
+        (&["--packages", "-oX=y"], Err("`-oX=y` is not the name of a Debian package")),
+        (&["--packages", "Cargo"], Err("`Cargo` is not the name of a Debian package")),
+        (&["--packages", "*"], Err("`*` is not the name of a Debian package")),
+        (&["--packages"], Err("--packages has no value")),
+        (&["--packages", "cargo", "a", "b"], Err("`b` is a second image name")),
+    ];
+    for (arguments, expected) in table {
+        let machine = Machine::with(&[("podman", PODMAN)]);
+        let output = machine.run("build.sh", arguments, None);
+        let said = stderr(&output);
+        match expected {
+            Ok(argument) => {
+                assert!(output.status.success(), "{arguments:?}: {said}");
+                let given = machine.calls()[0].contains(&format!("--build-arg {argument} --file"));
+                assert_eq!(given, !argument.is_empty(), "{:?}", machine.calls());
+            }
+            Err(error) => {
+                assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+                assert!(said.starts_with(&format!("error: {error}\nhint: ")), "{said}");
+                assert!(!error.ends_with("Debian package") || said.ends_with(hint), "{said}");
+                assert_eq!(machine.calls(), Vec::<String>::new());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_program_from_npm_must_be_the_one_that_is_pinned() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let shell = |script: &str| {
+        let output = Command::new("sh").args(["-euc", script]).current_dir(&folder).output();
+        let output = output.expect("sh runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).trim().to_owned()
+    };
+    // `npm pack` copies a package that is there already, and prints its name.
+    let npm = "mkdir -p package/bin bin\necho program >package/bin/tool\ntar -czf packed.tgz package
+        printf '#!/bin/sh\\ncp \"$PACKED\" \"$5/x.tgz\"\\necho \"$6\" >>\"$PACKED.asked\"\\necho x.tgz\\n' >bin/npm
+        chmod +x bin/npm";
+    shell(npm);
+    let pinned = shell(
+        r#"node -p '"sha512-" + require("crypto").createHash("sha512").update(require("fs").readFileSync("packed.tgz")).digest("base64")'"#,
+    );
+    let arch = shell("node -p process.arch");
+    for (integrity, fits) in [(pinned.as_str(), true), ("sha512-other", false)] {
+        let target = path(if fits { "good/tool" } else { "bad/tool" });
+        let output = Command::new(root().join("docker/fetch-binary.sh"))
+            .args(["@a/tool-linux", "1.2.3", integrity, integrity, "bin/tool"])
+            .arg(&target)
+            .env(
+                "PATH",
+                format!("{}:{}", path("bin").display(), std::env::var("PATH").expect("a PATH")),
+            )
+            .env("PACKED", path("packed.tgz"))
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.success(), fits, "{}", stderr(&output));
+        assert_eq!(target.exists(), fits);
+        let asked = std::fs::read_to_string(path("packed.tgz.asked")).expect("asked");
+        assert_eq!(asked.lines().last(), Some(&*format!("@a/tool-linux-{arch}@1.2.3")));
+        if !fits {
+            let said = stderr(&output);
+            assert!(
+                said.contains(&format!("is not the package that is pinned: {pinned}\nhint: ")),
+                "{said}"
+            );
+        }
+        // Nothing half-written stays.
+        let left = std::fs::read_dir(target.parent().expect("a folder")).expect("made").count();
+        assert_eq!(left, usize::from(fits));
+    }
+}
+
+#[test]
 fn an_image_is_pushed_with_the_engine_that_built_it() {
     const IMAGE: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ralph-worker:1";
     let ralph = outputs(&format!("{IMAGE}@sha256:0"), IMAGE.trim_end_matches(":1"));
@@ -237,8 +320,9 @@ esac"#;
             ("ralph", &ralph),
             ("aws", aws),
         ]);
-        let output = machine.run("push.sh", &[], builder);
+        let output = machine.run("push.sh", &["--packages", "cargo"], builder);
         assert!(output.status.success(), "{}", stderr(&output));
+        assert!(machine.calls().iter().any(|call| call.contains(" --build-arg PACKAGES=cargo ")));
         let said = stdout(&output);
         assert!(said.ends_with(&format!("pushed {IMAGE}\ndigest sha256:1\n")), "{said}");
         let calls = machine.calls();

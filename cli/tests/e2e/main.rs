@@ -7,6 +7,7 @@ mod busy;
 mod cloud;
 mod commands;
 mod connections;
+mod containers;
 mod cost;
 mod credentials;
 mod demo;

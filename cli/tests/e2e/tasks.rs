@@ -81,6 +81,16 @@ fn the_stop_code_follows_from_what_happened() {
 }
 
 #[test]
+fn a_task_keeps_the_size_it_was_started_with() {
+    task();
+    let size = json!({"cpu": "1024", "memory": "4096"});
+    let made = ecs("RunTask", &json!({"taskDefinition": "ends", "overrides": size}));
+    let described = ecs("DescribeTasks", &json!({"tasks": [made["tasks"][0]["taskArn"]]}));
+    assert_eq!(described["tasks"][0]["overrides"], size);
+    stop(made["tasks"][0]["taskArn"].as_str().expect("an ARN"));
+}
+
+#[test]
 fn step_functions_waits_no_longer_than_the_input_says() {
     let definition = json!({"StartAt": "A", "States": {"A": {
         "Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "End": true,

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use ralph_lambdas::task_events::{Context, Counts, task_events};
-use ralph_protocol::{message::ServerMessage, table::RunState};
+use ralph_protocol::{execution::explained, message::ServerMessage, table::RunState};
 use serde_json::{Value, json};
 
 use crate::{
@@ -102,12 +102,24 @@ async fn every_end_shows_its_reason() {
     let oom = json!({"containers": [{"name": "worker", "exitCode": 137,
         "reason": "OutOfMemoryError: Container killed due to memory usage"}]});
     let exited = "Essential container in task exited";
+    let exec = "CannotStartContainerError: unable to start container process: exec: \"/usr/local/bin/ralph-loop-cloud\": stat /usr/local/bin/ralph-loop-cloud: no such file or directory";
+    let without_worker = json!({
+        "stopCode": "TaskFailedToStart", "stoppedReason": "Task failed to start",
+        "containers": [{"name": "worker", "image": "own:1", "reason": exec}],
+    });
     for (name, event, state, reason, exit) in [
         (
             "image pull",
             stopped(none.clone(), start(pull)),
             RunState::Failed,
             Some(pull.to_owned()),
+            None,
+        ),
+        (
+            "an image without the worker",
+            stopped(none.clone(), without_worker),
+            RunState::Failed,
+            Some(explained(&format!("Task failed to start: {exec}"), "own:1")),
             None,
         ),
         (

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     event::timestamp_ms,
     exit::RunExit,
-    names::{CONTAINER, log_stream},
+    names::{CONTAINER, WORKER_PROGRAM, log_stream},
 };
 
 /// What the machine hands on after RunTask.
@@ -126,7 +126,7 @@ const PASSING: [&str; 15] = [
 /// in the reason, in lower case. A cause that is not here is tried again.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html>,
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html>
-const PERMANENT: [&[&str]; 19] = [
+const PERMANENT: [&[&str]; 20] = [
     // The image's tag or repository does not exist, or it is for another processor.
     &["cannotpull", "not found"],
     &["cannotpull", "manifest unknown"],
@@ -150,7 +150,27 @@ const PERMANENT: [&[&str]; 19] = [
     &["clientexception", "taskdefinition"],
     &["no fargate configuration exists"],
     &["executable file not found"],
+    &NOT_EXECUTED,
 ];
+
+/// A container runtime says this when it cannot start a program: it is not in the image, or is not a program
+/// of this machine. The words after these tell which, if they are still there: ECS keeps 255 characters of a
+/// container's reason.
+const NOT_EXECUTED: [&str; 2] = ["container process", "exec: \""];
+
+/// ECS's reason for the end of a task, with the image's name where the image is the reason and ECS does not
+/// name it. `image` is empty where nobody knows it.
+#[must_use]
+pub fn explained(said: &str, image: &str) -> String {
+    let lower = said.to_lowercase();
+    if image.is_empty() || !NOT_EXECUTED.iter().all(|text| lower.contains(text)) {
+        return said.to_owned();
+    }
+    // First: a long reason is cut at its end.
+    format!(
+        "image `{image}` has no worker that starts, {WORKER_PROGRAM} (docs/images.md says what an image must have): {said}"
+    )
+}
 
 impl End {
     /// Reads what the machine handed on.
@@ -165,8 +185,9 @@ impl End {
         let made = !arn.is_empty();
         let started = exit.is_some() || field(task, "StartedAt").is_some();
         let reason = if made {
-            let reason = worker.map(|worker| string(worker, "Reason")).unwrap_or_default();
-            joined([string(task, "StoppedReason"), reason])
+            let of_worker = |name| worker.map(|worker| string(worker, name)).unwrap_or_default();
+            let said = joined([string(task, "StoppedReason"), of_worker("Reason")]);
+            cut(&explained(&said, of_worker("Image")))
         } else if let Some(failure) = first(&answer, "Failures") {
             joined([string(failure, "Reason"), string(failure, "Detail")])
         } else {
@@ -256,7 +277,11 @@ fn first<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 
 fn joined<const N: usize>(parts: [&str; N]) -> String {
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join(": ").chars().take(MAX_TEXT).collect()
+    cut(&parts.join(": "))
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
 }
 
 #[cfg(test)]

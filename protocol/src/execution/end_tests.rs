@@ -178,6 +178,24 @@ fn what_a_stopped_task_says_that_did_not_start() {
             Kind::CannotStart,
             "ResourceInitializationError: failed to create new container runtime task: exec format error",
         ),
+        (
+            Kind::CannotStart,
+            "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: OCI runtime create failed: container_linux.go:370: starting container process caused: exec: \"/usr/local/bin/ralph-loop-cloud\": stat /usr/local/bin/ralph-loop-cloud: no such file or directory: unknown",
+        ),
+        (
+            Kind::CannotStart,
+            "CannotStartContainerError: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"/usr/local/bin/ralph-loop-cloud\": stat /usr/local/bin/ralph-loop-cloud: no such file or directory: unknown",
+        ),
+        // Cut off after 255 characters.
+        (
+            Kind::CannotStart,
+            "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"/usr/local/bin/ralph-loop-cloud\": sta",
+        ),
+        // Something else that the runtime did not find.
+        (
+            Kind::Other,
+            "CannotStartContainerError: ResourceInitializationError: unable to create new container: mount callback failed on /tmp/containerd-mount1: open /tmp/containerd-mount1/etc/passwd: no such file or directory",
+        ),
     ] {
         assert_eq!(kind(&raised("TaskFailedToStart", said, None)), expected, "{said}");
     }
@@ -301,6 +319,41 @@ fn a_description_is_read_returned_or_raised() {
     };
     assert_eq!(End::read(&returned(aws)), expected);
     assert_eq!(End::read(&error("States.TaskFailed", aws)), expected);
+}
+
+/// As `ecs:runTask.sync` raises it; the message is the container's, not the task's.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Container.html>
+#[test]
+fn a_worker_that_is_not_in_the_image_has_a_reason_that_names_the_image() {
+    let said = "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: OCI runtime create failed: unable to start container process: exec: \"/usr/local/bin/ralph-loop-cloud\": stat /usr/local/bin/ralph-loop-cloud: no such file or directory: unknown";
+    let end = |reason: &str, image: &str| {
+        let worker = json!({"Name": "worker", "Image": image, "Reason": reason});
+        let task = json!({
+            "TaskArn": "t/a", "StopCode": "TaskFailedToStart", "StoppedReason": "Task failed to start",
+            "Containers": [{"Name": "sidecar", "Image": "another"}, worker],
+        });
+        End::read(&error("States.TaskFailed", &task.to_string()))
+    };
+    let found = end(said, "registry/own:1");
+    assert_eq!(found.kind(), Kind::CannotStart);
+    assert_eq!(
+        found.reason,
+        format!(
+            "image `registry/own:1` has no worker that starts, /usr/local/bin/ralph-loop-cloud (docs/images.md says what an image must have): Task failed to start: {said}"
+        )
+    );
+    // Nobody knows the image.
+    assert_eq!(end(said, "").reason, format!("Task failed to start: {said}"));
+    // ECS names it itself, or the image is not the reason.
+    for other in [
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref registry/own:1: registry/own:1: not found",
+        "OutOfMemoryError: container killed due to memory usage",
+        "",
+    ] {
+        assert!(!end(other, "registry/own:1").reason.contains("docs/images.md"), "{other}");
+    }
+    let long = end(&format!("{said}{}", "x".repeat(5_000)), "registry/own:1").reason;
+    assert!(long.contains("`registry/own:1`") && long.chars().count() == super::MAX_TEXT);
 }
 
 #[test]

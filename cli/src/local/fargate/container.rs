@@ -52,6 +52,27 @@ impl Engine {
         &self.any[0]
     }
 
+    /// Whether this machine has an image.
+    async fn has(&self, image: &str) -> bool {
+        let mut inspect = Command::new(self.program());
+        inspect.args(&self.any[1..]).args(["image", "inspect", image]);
+        output(&mut inspect).await.is_ok()
+    }
+
+    /// Looks for the image that an environment names itself: nothing here builds or pulls it.
+    ///
+    /// # Errors
+    /// When it is not on this machine.
+    pub async fn require(&self, image: &str) -> Result<()> {
+        if !self.has(image).await {
+            let engine = self.program();
+            bail!(
+                "image `{image}`, which ralph.toml names, is not on this machine\nhint: build it under this name with {engine} (docs/images.md), or run `{engine} pull {image}`"
+            );
+        }
+        Ok(())
+    }
+
     fn is_podman(&self) -> bool {
         self.program().ends_with("podman")
     }
@@ -82,7 +103,7 @@ impl Engine {
     }
 }
 
-/// The worker's image on this machine.
+/// The worker's image, as it was built on this machine.
 #[derive(Debug, Clone)]
 pub struct Image {
     /// The task definition's name of it.
@@ -94,7 +115,8 @@ pub struct Image {
 /// One task's container.
 pub struct Container<'a> {
     pub engine: &'a Engine,
-    pub image: &'a Image,
+    /// The image that was built here; `None` where the task definition has one of its own.
+    pub image: Option<&'a Image>,
     /// What the task definition says.
     pub spec: &'a TaskSpec,
     /// The task's id.
@@ -174,20 +196,21 @@ impl Container<'_> {
         for name in variables.keys().cloned().chain(secrets.cloned()) {
             command.args(["--env", &name]);
         }
-        command.envs(&variables).arg(image);
+        let mut arguments = self.spec.entry_point.iter();
+        if let Some(program) = arguments.next() {
+            command.args(["--entrypoint", program]);
+        }
+        command.envs(&variables).arg(image).args(arguments);
         command.current_dir(self.folder).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(command)
     }
 
     /// The image's name on this machine.
     async fn image(&self) -> Result<&str> {
-        let name = match self.spec.image == self.image.named {
-            true => self.image.built,
-            false => &self.spec.image,
-        };
-        let mut inspect = Command::new(self.engine.program());
-        inspect.args(&self.engine.any[1..]).args(["image", "inspect", name]);
-        if output(&mut inspect).await.is_err() {
+        let named = &self.spec.image;
+        let name =
+            self.image.filter(|image| image.named == *named).map_or(&**named, |image| image.built);
+        if !self.engine.has(name).await {
             bail!("CannotPullContainerError: image {name}: not found on this machine");
         }
         Ok(name)
@@ -300,6 +323,7 @@ mod tests {
             log_prefix: "worker".to_owned(),
             stop_timeout: 120,
             image: image.to_owned(),
+            entry_point: words(&["/usr/local/bin/ralph-loop-cloud", "--x"]),
             user: format!("{}:{}", rustix::process::geteuid(), rustix::process::getegid()),
             read_only_root: true,
             dropped_capabilities: words(&["ALL"]),
@@ -309,7 +333,7 @@ mod tests {
         let image = Image { named: "registry/worker:1".to_owned(), built: BUILT };
         let container = Container {
             engine: &engine,
-            image: &image,
+            image: Some(&image),
             spec: &spec,
             id: "0123",
             folder: folder.path(),
@@ -329,6 +353,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_image_of_ones_own_must_be_on_this_machine() {
+        let engine = |program: &str| Engine { any: vec![program.to_owned()], run: Vec::new() };
+        engine("true").require("registry/own:1").await.unwrap();
+        let error = engine("false").require("registry/own:1").await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "image `registry/own:1`, which ralph.toml names, is not on this machine\nhint: build it under this name with false (docs/images.md), or run `false pull registry/own:1`"
+        );
+    }
+
+    #[tokio::test]
     async fn a_container_is_as_the_task_definition_says_and_no_value_is_an_argument() {
         let found = arguments("registry/worker:1", "file://REPOSITORIES/a.git").await.unwrap();
         let expected = "supervise -- true run --ulimit x=1:1 --rm --pull never --name ralph-0123 \
@@ -338,14 +373,15 @@ mod tests {
             --mount type=bind,source=FOLDER/repositories/a.git,target=FOLDER/repositories/a.git \
             --mount type=bind,source=/bin/sh,target=/bin/sh,readonly \
             --env RALPH_AGENT_COMMAND --env RALPH_ALLOW_FILE_REPO --env RALPH_JOURNAL --env RALPH_REPO \
-            --env RALPH_WORKSTREAM --env RALPH_GIT_TOKEN localhost/ralph-worker:local";
+            --env RALPH_WORKSTREAM --env RALPH_GIT_TOKEN \
+            --entrypoint /usr/local/bin/ralph-loop-cloud localhost/ralph-worker:local --x";
         assert_eq!(found.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
     }
 
     #[tokio::test]
     async fn another_image_keeps_its_name_and_a_repository_elsewhere_is_refused() {
         let found = arguments("registry/other:2", "https://example.com/a").await.unwrap();
-        assert_eq!(found.last().map(String::as_str), Some("registry/other:2"));
+        assert_eq!(found[found.len() - 2..], ["registry/other:2", "--x"]);
         for repo in [
             "file:///home/me/project",
             "file:///",

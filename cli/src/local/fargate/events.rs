@@ -35,6 +35,8 @@ impl End {
 pub struct Whose<'a> {
     pub arn: &'a str,
     pub cluster: &'a str,
+    /// The name of the worker's image; empty where nobody knows it.
+    pub image: &'a str,
     /// The overrides that name the run; without them the task belongs to none.
     pub workstream: Option<&'a str>,
     pub run: Option<&'a str>,
@@ -64,7 +66,7 @@ fn event(whose: &Whose<'_>, end: Option<&End>) -> Value {
             .flatten()
             .collect();
     let status = if end.is_some() { "STOPPED" } else { "RUNNING" };
-    let mut container = json!({"name": CONTAINER, "lastStatus": status});
+    let mut container = json!({"name": CONTAINER, "image": whose.image, "lastStatus": status});
     let mut detail = json!({
         "clusterArn": whose.cluster,
         "taskArn": whose.arn,
@@ -96,13 +98,15 @@ mod tests {
 
     #[test]
     fn an_end_names_its_code_its_reason_and_the_exit() {
-        let whose = Whose { arn: "a/1", cluster: "c", workstream: Some("w"), run: Some("r") };
+        let (workstream, run) = (Some("w"), Some("r"));
+        let whose = Whose { arn: "a/1", cluster: "c", image: "own:1", workstream, run };
         let end = End { code: "EssentialContainerExited", reason: "over".into(), exit: Some(76) };
         let event = event(&whose, Some(&end));
         let detail = &event["detail"];
         assert_eq!(detail["lastStatus"], "STOPPED");
         assert_eq!(detail["stopCode"], "EssentialContainerExited");
         assert_eq!(detail["containers"][0]["exitCode"], 76);
+        assert_eq!(detail["containers"][0]["image"], "own:1");
         let named = &detail["overrides"]["containerOverrides"][0]["environment"];
         assert_eq!(named[1], json!({"name": "RALPH_RUN", "value": "r"}));
     }

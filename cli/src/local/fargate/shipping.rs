@@ -35,12 +35,13 @@ impl Shipper {
         Self { lines, task: tokio::spawn(ship(logs, group, stream, queue)) }
     }
 
-    /// Reads lines until the end of `from`.
-    pub fn read(&self, from: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
+    /// Reads lines until the end of `from`, and gives the last one back; empty where there was none.
+    pub fn read(&self, from: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<String> {
         let lines = self.lines.clone();
         tokio::spawn(async move {
             let mut reader = BufReader::new(from);
             let mut line = Vec::new();
+            let mut last = String::new();
             while reader.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
                 if line.last() == Some(&b'\n') {
                     line.pop();
@@ -48,12 +49,14 @@ impl Shipper {
                 // CloudWatch refuses an empty message.
                 if !line.is_empty() {
                     let text = String::from_utf8_lossy(&line).into_owned();
+                    last.clone_from(&text);
                     if lines.send((now_ms(), text)).await.is_err() {
-                        return;
+                        break;
                     }
                 }
                 line.clear();
             }
+            last
         })
     }
 
