@@ -200,7 +200,7 @@ async fn run_task(shared: Arc<Shared>, task: String, mut stop: watch::Receiver<S
 async fn play(
     shared: &Shared,
     whose: &Whose<'_>,
-    spec: TaskSpec,
+    mut spec: TaskSpec,
     stop: &mut watch::Receiver<Stop>,
 ) -> Result<End> {
     let task = whose.arn;
@@ -225,6 +225,10 @@ async fn play(
     }
     let workstream = spec.environment.get(worker_env::WORKSTREAM);
     let agent = workstream.and_then(|name| agents::of(&shared.folder, name));
+    // A model is for the task definition's agent; the worker refuses one that no command takes.
+    if agent.as_ref().is_some_and(|command| !command.contains("{model}")) {
+        spec.environment.remove(worker_env::MODEL);
+    }
     let mut command = match &shared.how {
         How::Process(worker) => process(worker, &spec, &folder, agent)?,
         How::Container(engine, image) => {
