@@ -320,6 +320,31 @@ fn killed_once(workstream: &str) -> (String, PathBuf) {
 }
 
 #[test]
+fn a_run_is_set_up_before_the_agent_begins_or_ends_without_it() {
+    for (workstream, setup, code, said) in [
+        ("sets-up", "echo \"all is set up\"", 0, "all is set up"),
+        ("sets-up-badly", "echo \"half of it\"; exit 3", 30, "exit status: 3"),
+    ] {
+        let repo = repository(workstream);
+        let options = ["--scripted", "--follow", "--setup", setup];
+        // The scripted agent takes no model.
+        let more = ["--model", "opus", "--prompt", "Do the next task."];
+        let output = run(&[&["run", workstream, &repo][..], &options, &more].concat());
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}{}", stderr(&output));
+        let lines: Vec<&str> = text.lines().collect();
+        let first = |needle: &str| lines.iter().position(|line| line.contains(needle));
+        let setup = first(" setup ").expect("a line of setup");
+        assert!(lines.iter().any(|line| line.contains(said)), "{text}");
+        match (code, first(" iter.start ")) {
+            (0, Some(begins)) => assert!(setup < begins, "{text}"),
+            (30, None) => {}
+            other => panic!("{other:?}: {text}"),
+        }
+    }
+}
+
+#[test]
 fn what_options_bring_arrives_at_the_task() {
     let prompt = cloud().scratch().join("the-prompt.md");
     std::fs::write(&prompt, "Say \"hello\".\nThen stop.\n").expect("written");
