@@ -108,7 +108,7 @@ fn is_label(label: &str) -> bool {
 }
 
 fn is_port(port: &str) -> bool {
-    (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit())
+    port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
 fn is_path(path: &str) -> bool {
@@ -150,6 +150,7 @@ mod tests {
             ("https://a..example/a", Err(Form)),
             ("https://github.com./a", Err(Form)),
             ("https://github.com:/a", Err(Form)),
+            ("https://github.com:65536/a", Err(Form)),
             ("https://github.com/a b", Err(Form)),
             ("https://github.com/a\n", Err(Form)),
             ("https://git.localhost/a", Err(Inside)),
