@@ -67,6 +67,24 @@ impl Setup {
         })
     }
 
+    /// Why it would fail in any case.
+    #[must_use]
+    pub fn problem(&self) -> Option<Failure> {
+        let Self::File { content, .. } = self else { return None };
+        let first = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        (first.starts_with(b"#!") && first.ends_with(b"\r")).then(|| {
+            let why = format!(
+                "its first line ends in CR LF, and no program has a name that ends in CR\nhint: `{SETUP_FILE} text eol=lf` in .gitattributes, `git add --renormalize {SETUP_FILE}`, and commit both"
+            );
+            self.failed(&why)
+        })
+    }
+
+    fn failed(&self, why: &str) -> Failure {
+        let says = self.says().unwrap_or_default();
+        Failure { exit: RunExit::Configuration, text: format!("setup failed: {says}: {why}") }
+    }
+
     /// [`SETUP_FILE`] as git has it: its mode, and its content where that was read.
     fn of_file(branch: &str, mode: &str, content: Option<Vec<u8>>) -> Self {
         let unfit = |why: String| Self::Unfit { branch: branch.to_owned(), why };
@@ -124,12 +142,14 @@ impl Checkout {
     /// Runs it. What it leaves in the tree is not the agent's work.
     pub(super) async fn run_setup(&mut self) -> Result<(), Failure> {
         let Some(says) = self.setup.says().filter(|_| self.setup.runs()) else { return Ok(()) };
-        let failure = |text: String| Failure { exit: RunExit::Configuration, text };
+        if let Some(problem) = self.setup.problem() {
+            return Err(problem);
+        }
         let words = match &self.setup {
             Setup::File { content, .. } => {
                 let path = self.home.join("setup");
                 write(&path, content).map_err(|error| {
-                    failure(format!("cannot write {}: {error}", path.display()))
+                    self.setup.failed(&format!("cannot write {}: {error}", path.display()))
                 })?;
                 // The shell says what is wrong when it cannot be started.
                 vec!["exec \"$0\"".to_owned(), path.to_string_lossy().into_owned()]
@@ -146,7 +166,7 @@ impl Checkout {
             timeout: self.setup_timeout,
             journal: &self.journal,
         };
-        setup::run(order).await.map_err(|why| failure(format!("setup failed: {says}: {why}")))?;
+        setup::run(order).await.map_err(|why| self.setup.failed(&why))?;
         let took = begun.elapsed().as_secs_f64();
         self.journal.log(Level::Info, format!("setup took {took:.1} s"));
         self.remember_tree().await;

@@ -198,6 +198,21 @@ fn a_setup_that_fails_ends_the_run_before_anything_is_spent() {
 }
 
 #[test]
+fn a_setup_with_line_ends_of_windows_is_refused_before_it_runs() {
+    let mut fixture = Fixture::new();
+    seed(&fixture, "main", script("#!/bin/sh\r\necho ran\r\n"));
+    fixture.counted_calls(json!([[progress(true)]]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (30, 0), "{done:#?}");
+    let says = ".ralph/setup of main: its first line ends in CR LF";
+    assert!(sentence(&done).contains(says), "{done:#?}");
+    assert!(sentence(&done).contains("\nhint: "), "{done:#?}");
+    let output = fixture.command().arg("validate").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(&format!("error: setup failed: {says}")), "{text}");
+}
+
+#[test]
 fn a_setup_that_hangs_is_stopped_by_its_own_time_limit() {
     for stubborn in ["", "trap '' TERM; "] {
         let mut fixture = fixture(&format!("{stubborn}echo begun; while :; do sleep 976101; done"));
