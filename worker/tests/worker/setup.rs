@@ -407,6 +407,22 @@ fn what_setup_left_stays_apart_when_others_push_and_when_git_breaks() {
 }
 
 #[test]
+fn a_repository_that_setup_makes_is_named_to_the_agent_that_works_in_it() {
+    let mut fixture = fixture(
+        "git init -q lib && cd lib && mkdir src && echo 1 > src/a && git add . && \
+         git -c user.name=x -c user.email=x@x commit -q -m lib",
+    );
+    fixture.calls(json!([
+        [write("a", "1"), write("lib/src/a", "2")],
+        [{"text": "prompt was: {prompt}"}, progress(true)],
+    ]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let prompt = done.of("agent.text")[0]["text"].as_str().unwrap();
+    assert!(prompt.contains("`lib` is not pushed: it is a repository of its own"), "{prompt}");
+}
+
+#[test]
 fn a_secret_that_setup_prints_is_redacted() {
     let secret = "hunter2-database-password";
     for (command, code) in [("echo $DB; echo $DB >&2", 0), ("echo $DB; exit 1", 30)] {
