@@ -2,6 +2,7 @@
 //! of the repository.
 
 use std::{
+    fs,
     os::unix::fs::OpenOptionsExt,
     path::Path,
     time::{Duration, Instant},
@@ -13,7 +14,8 @@ use super::{
     Checkout,
     prepare::{MAX_TEXT, entry},
     rebuild::remove,
-    stage::Tree,
+    run::GitError,
+    stage::{Tree, list, paths},
     untouched::{MOST, Untouched},
 };
 use crate::{agent::setup, machine::Failure};
@@ -199,6 +201,26 @@ impl Checkout {
                 self.journal.log(Level::Warn, text);
             }
         }
+    }
+
+    /// Takes back what setup did to files that others have changed: on the branch theirs count, and
+    /// git would not put its own file in the place of another.
+    pub(super) async fn make_way(&self, theirs: &str) -> Result<(), GitError> {
+        for (which, is_new) in [("--diff-filter=A", true), ("--diff-filter=a", false)] {
+            let differs = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", which];
+            let differs = differs.into_iter().chain(["HEAD", theirs]);
+            let changed = self.git.local(&self.dir, differs).await?;
+            let of_setup: Vec<_> = paths(&changed).filter(|p| self.untouched.has(p)).collect();
+            if is_new {
+                // A folder stays: it may hold work.
+                of_setup.iter().for_each(|path| drop(fs::remove_file(self.dir.join(path))));
+            } else if !of_setup.is_empty() {
+                let inert = Tree { git: &self.git, dir: &self.dir }.inert_drivers().await;
+                let again = ["checkout-index", "-q", "-f", "-z", "--stdin"];
+                self.git.fed_with(&self.dir, inert, again, list(of_setup)).await?;
+            }
+        }
+        Ok(())
     }
 }
 
