@@ -131,7 +131,10 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
         Prompt::File(file) => file.clone(),
     };
     report.line(&format!("ok: the prompt is {prompt} ({} bytes)", checkout.prompt.len()));
-    setup(&checkout.setup, &config, report);
+    match checkout.setup.problem() {
+        Some(problem) => drop(report.take::<()>(Err(problem), |()| String::new())),
+        None => setup(&checkout.setup, &config, report),
+    }
     let may_push = checkout.may_push().await.map_err(Failure::from);
     report.take(may_push, |()| format!("`{}` can be pushed to", config.branch));
     if prepared.complete {

@@ -83,11 +83,15 @@ impl Repositories {
 
     /// Whether a repository is among them. `.git` and a slash at the end, and the case of letters, make
     /// no difference: git hosts compare paths as they like, and two spellings are one repository.
+    /// Nothing that a host could read as another path is below one: a `%`, or a segment of dots.
     #[must_use]
     pub fn contain(&self, repo: &str) -> bool {
         let repo = plain(repo);
         self.0.iter().any(|one| match one.strip_suffix("/*") {
-            Some(above) => repo.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')),
+            Some(above) => repo.strip_prefix(above).is_some_and(|rest| {
+                let plain = |part: &str| !part.contains('%') && part != "." && part != "..";
+                rest.starts_with('/') && rest.split('/').all(plain)
+            }),
             None => *one == repo,
         })
     }
@@ -108,7 +112,7 @@ fn is_label(label: &str) -> bool {
 }
 
 fn is_port(port: &str) -> bool {
-    (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit())
+    port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
 fn is_path(path: &str) -> bool {
@@ -150,6 +154,7 @@ mod tests {
             ("https://a..example/a", Err(Form)),
             ("https://github.com./a", Err(Form)),
             ("https://github.com:/a", Err(Form)),
+            ("https://github.com:65536/a", Err(Form)),
             ("https://github.com/a b", Err(Form)),
             ("https://github.com/a\n", Err(Form)),
             ("https://git.localhost/a", Err(Inside)),
@@ -180,6 +185,10 @@ mod tests {
             ("https://github.com/team/a/b.git", true),
             ("https://github.com/team", false),
             ("https://github.com/teams/a", false),
+            // A host may decode these before it looks.
+            ("https://github.com/team/..%2Fevil/a", false),
+            ("https://github.com/team/%2e%2e/evil/a", false),
+            ("https://github.com/team/../evil/a", false),
             ("https://gitlab.com/you/project", false),
         ] {
             assert_eq!(list.contain(repo), expected, "{repo}");

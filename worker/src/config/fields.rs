@@ -6,8 +6,8 @@ use ralph_protocol::{
     event::Limits,
     execution::{
         DEFAULT_MAX_COMMIT_FILES, DEFAULT_MAX_COMMIT_MB, DEFAULT_MAX_LOG_MB,
-        DEFAULT_SETUP_TIMEOUT_SECS, MAX_COMMIT_FILES, MAX_MB, MAX_MODEL, MAX_SETUP_TIMEOUT_SECS,
-        check_endpoint, check_model,
+        DEFAULT_SETUP_TIMEOUT_SECS, EndpointProblem, MAX_COMMIT_FILES, MAX_MB, MAX_MODEL,
+        MAX_SETUP_TIMEOUT_SECS, check_endpoint, check_model,
     },
     ids::{Run, Workstream},
     names::worker_env as env,
@@ -339,16 +339,17 @@ impl<'a> Reader<'a> {
 
     pub(super) fn model_endpoint(&mut self) -> Option<Url> {
         let text = self.optional(env::MODEL_ENDPOINT).unwrap_or(DEFAULT_MODEL_ENDPOINT);
-        let url = Url::parse(text).ok();
+        let url = Url::parse(text).map_err(|_| EndpointProblem::Form);
         // Plain http would carry a key in the clear; only a test's own machine may ask for it.
         let here = |url: &Url| {
             url.scheme() == "http"
                 && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
         };
-        if !url.as_ref().is_some_and(here) {
-            self.checked(env::MODEL_ENDPOINT, check_endpoint(text))?;
+        if url.as_ref().is_ok_and(here) {
+            return url.ok();
         }
-        url
+        // The check does not know which names of hosts are punycode.
+        self.checked(env::MODEL_ENDPOINT, check_endpoint(text).and(url))
     }
 }
 

@@ -118,6 +118,8 @@ fn each_wrong_variable_is_named() {
                 "https://llm.example.com/?key=hunter2",
                 "https://llm.example.com/#hunter2",
                 "https://llm.example.com/v1/",
+                "https://llm.example.com:65536",
+                "https://xn--a.example",
             ],
         ),
     ];

@@ -263,6 +263,7 @@ impl Checkout {
         }
         self.follow(bare).await?;
         self.bring(bare, "refs/heads/theirs").await?;
+        self.make_way(&theirs).await?;
         // The tree may hold changes that were withheld from the commit.
         let rebase = ["rebase", "-q", "--no-autosquash", "--autostash", &theirs];
         if let Err(error) = self.git_inert(&rebase).await {

@@ -2,6 +2,7 @@
 //! of the repository.
 
 use std::{
+    fs,
     os::unix::fs::OpenOptionsExt,
     path::Path,
     time::{Duration, Instant},
@@ -13,7 +14,8 @@ use super::{
     Checkout,
     prepare::{MAX_TEXT, entry},
     rebuild::remove,
-    stage::Tree,
+    run::GitError,
+    stage::{Tree, list, paths},
     untouched::{MOST, Untouched},
 };
 use crate::{agent::setup, machine::Failure};
@@ -65,6 +67,24 @@ impl Setup {
             Self::File { branch, .. } => format!("{SETUP_FILE} of {branch}"),
             Self::Unfit { branch, why } => format!("{SETUP_FILE} of {branch} is not run: {why}"),
         })
+    }
+
+    /// Why it would fail in any case.
+    #[must_use]
+    pub fn problem(&self) -> Option<Failure> {
+        let Self::File { content, .. } = self else { return None };
+        let first = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        (first.starts_with(b"#!") && first.ends_with(b"\r")).then(|| {
+            let why = format!(
+                "its first line ends in CR LF, and no program has a name that ends in CR\nhint: `{SETUP_FILE} text eol=lf` in .gitattributes, `git add --renormalize {SETUP_FILE}`, and commit both"
+            );
+            self.failed(&why)
+        })
+    }
+
+    fn failed(&self, why: &str) -> Failure {
+        let says = self.says().unwrap_or_default();
+        Failure { exit: RunExit::Configuration, text: format!("setup failed: {says}: {why}") }
     }
 
     /// [`SETUP_FILE`] as git has it: its mode, and its content where that was read.
@@ -124,12 +144,14 @@ impl Checkout {
     /// Runs it. What it leaves in the tree is not the agent's work.
     pub(super) async fn run_setup(&mut self) -> Result<(), Failure> {
         let Some(says) = self.setup.says().filter(|_| self.setup.runs()) else { return Ok(()) };
-        let failure = |text: String| Failure { exit: RunExit::Configuration, text };
+        if let Some(problem) = self.setup.problem() {
+            return Err(problem);
+        }
         let words = match &self.setup {
             Setup::File { content, .. } => {
                 let path = self.home.join("setup");
                 write(&path, content).map_err(|error| {
-                    failure(format!("cannot write {}: {error}", path.display()))
+                    self.setup.failed(&format!("cannot write {}: {error}", path.display()))
                 })?;
                 // The shell says what is wrong when it cannot be started.
                 vec!["exec \"$0\"".to_owned(), path.to_string_lossy().into_owned()]
@@ -146,7 +168,7 @@ impl Checkout {
             timeout: self.setup_timeout,
             journal: &self.journal,
         };
-        setup::run(order).await.map_err(|why| failure(format!("setup failed: {says}: {why}")))?;
+        setup::run(order).await.map_err(|why| self.setup.failed(&why))?;
         let took = begun.elapsed().as_secs_f64();
         self.journal.log(Level::Info, format!("setup took {took:.1} s"));
         self.remember_tree().await;
@@ -179,6 +201,26 @@ impl Checkout {
                 self.journal.log(Level::Warn, text);
             }
         }
+    }
+
+    /// Takes back what setup did to files that others have changed: on the branch theirs count, and
+    /// git would not put its own file in the place of another.
+    pub(super) async fn make_way(&self, theirs: &str) -> Result<(), GitError> {
+        for (which, is_new) in [("--diff-filter=A", true), ("--diff-filter=a", false)] {
+            let differs = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", which];
+            let differs = differs.into_iter().chain(["HEAD", theirs]);
+            let changed = self.git.local(&self.dir, differs).await?;
+            let of_setup: Vec<_> = paths(&changed).filter(|p| self.untouched.has(p)).collect();
+            if is_new {
+                // A folder stays: it may hold work.
+                of_setup.iter().for_each(|path| drop(fs::remove_file(self.dir.join(path))));
+            } else if !of_setup.is_empty() {
+                let inert = Tree { git: &self.git, dir: &self.dir }.inert_drivers().await;
+                let again = ["checkout-index", "-q", "-f", "-z", "--stdin"];
+                self.git.fed_with(&self.dir, inert, again, list(of_setup)).await?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -34,7 +34,8 @@ impl Checkout {
     }
 
     /// Removes files until what is left can be committed: the agent's temporary files, what no
-    /// commit may hold, what is ignored, then the largest untracked files. Says what is gone.
+    /// commit may hold, what is ignored or left by setup, then the largest untracked files. Says what is
+    /// gone.
     pub(super) async fn free(&self) -> String {
         let mut gone = Vec::new();
         let temporary = self.home.join("tmp");
@@ -42,20 +43,24 @@ impl Checkout {
             gone.push("temporary files".to_owned());
         }
         self.remove_locks();
-        let mut files = self.listed(&["--others", "--exclude-standard"]).await;
+        let files = self.listed(&["--others", "--exclude-standard"]).await;
+        // No commit gets it, and no work goes for it.
+        let of_setup = |(path, _): &(OsString, u64)| self.untouched.has(path);
+        let (mut spare, mut files): (Vec<_>, Vec<_>) = files.into_iter().partition(of_setup);
         let sizes = files.iter().map(|(path, size)| (path.as_os_str(), *size, true));
         let out = too_much(sizes, self.limits);
         let stays_out = |path: &OsString, size| size > MAX_FILE || is_within(path, &out).is_some();
         self.remove_all(&mut files, &mut gone, |path, size| stays_out(path, size));
         // Files that the branch has are kept, whatever became of them.
-        let changed = self.listed(&["--modified"]).await;
+        let mut changed = self.listed(&["--modified"]).await;
+        changed.retain(|file| !of_setup(file));
         let needed = |files: &[(OsString, u64)]| {
             let all = files.iter().chain(&changed).filter(|(_, size)| *size <= MAX_FILE);
             ROOM + COPIES * all.map(|(_, size)| size).sum::<u64>()
         };
         if free(&self.dir) < needed(&files) {
-            let mut ignored = self.listed(&["--others", "--ignored", "--exclude-standard"]).await;
-            self.remove_all(&mut ignored, &mut gone, |_, _| true);
+            spare.extend(self.listed(&["--others", "--ignored", "--exclude-standard"]).await);
+            self.remove_all(&mut spare, &mut gone, |_, _| true);
         }
         files.sort_by_key(|(_, size)| Reverse(*size));
         while free(&self.dir) < needed(&files) && !files.is_empty() {

@@ -76,9 +76,10 @@ impl Tree<'_> {
         inert.chain(lfs::settings(self.git.own.as_deref())).collect()
     }
 
-    /// Stages every change but what must not be committed, and what is `untouched`. Returns what that is, and the tree of all
-    /// that is staged. Links to other commits of other repositories are left as they were: those
-    /// commits may exist nowhere else, so a link to them would be broken for everyone.
+    /// Stages every change but those that are `untouched` and what must not be committed. Returns what
+    /// must not be committed, and the tree of all that is staged. Links to other commits of other
+    /// repositories are left as they were: those commits may exist nowhere else, so a link to them
+    /// would be broken for everyone.
     pub(super) async fn stage(
         &self,
         limits: CommitLimits,

@@ -36,9 +36,12 @@ impl Stamp {
 pub(super) struct Untouched(BTreeMap<OsString, Option<Stamp>>);
 
 impl Untouched {
-    /// These paths as they are now. Says whether they are all.
+    /// These paths as they are now, without repositories inside this one: their folder does not tell
+    /// whether something below it was changed. Says whether they are all.
     pub(super) fn new(dir: &Path, paths: impl IntoIterator<Item = OsString>) -> (Self, bool) {
-        let mut paths = paths.into_iter();
+        let is_repository =
+            |path: &OsString| fs::symlink_metadata(dir.join(path).join(".git")).is_ok();
+        let mut paths = paths.into_iter().filter(|path| !is_repository(path));
         let some = paths.by_ref().take(MOST);
         let stamped = some.map(|path| (path.clone(), Stamp::of(&dir.join(&path)))).collect();
         (Self(stamped), paths.next().is_none())

@@ -122,7 +122,8 @@ impl Journal {
     }
 
     /// Beyond so many bytes, what the agent says is not written any more, and what it can cause is
-    /// written up to [`RESERVE`] bytes more. Of what setup says, a quarter of them is written. Without this call there is no limit.
+    /// written up to [`RESERVE`] bytes more. Setup may write a quarter of the bytes. Without this call
+    /// there is no limit.
     pub fn limit_to(&self, bytes: u64) {
         self.shared.lock().volume.limit_to(bytes);
     }

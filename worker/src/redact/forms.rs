@@ -8,13 +8,14 @@ const MIN_VALUE: usize = 4;
 /// Shortest derived form looked for: shorter ones match by accident.
 const MIN_DERIVED: usize = 8;
 
-/// The value itself, JSON-escaped (once and twice), URL-encoded, in hex, and in base64 at each of
-/// its three alignments, in both alphabets.
+/// The value itself, without its line breaks, JSON-escaped (once and twice), URL-encoded, in hex, and
+/// in base64 at each of its three alignments, in both alphabets.
 pub(super) fn of(value: &str) -> Vec<Vec<u8>> {
     if value.len() < MIN_VALUE {
         return Vec::new();
     }
-    let mut derived = Vec::new();
+    // As a text of several lines is searched.
+    let mut derived = vec![value.replace(['\r', '\n'], "")];
     let once = json(value);
     derived.push(json(&once));
     derived.push(once.replace('/', "\\/"));

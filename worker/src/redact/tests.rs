@@ -214,3 +214,15 @@ fn texts_that_are_looked_for_as_they_are() {
     assert_eq!(text, format!("-----BEGIN-----\n{MARK}\n{MARK}"));
     assert!(!redactor.finds_credential(&general_purpose::STANDARD.encode(line)));
 }
+
+#[test]
+fn a_value_of_several_short_lines_is_found_however_its_lines_end() {
+    let value = "user: bob\r\npin: h2";
+    let redactor = Redactor::new([value]);
+    for shown in [value, "user: bob\npin: h2"] {
+        let mut text = format!("before\n{shown}\nafter\n");
+        assert!(redactor.finds_credential(&text), "{text:?}");
+        redactor.redact(&mut text);
+        assert_eq!(text, format!("before\n{MARK}\nafter\n"));
+    }
+}

@@ -235,7 +235,9 @@ fn a_model_stands_in_the_agents_command() {
 fn a_model_that_the_run_cannot_have_is_refused() {
     let own =
         |model: &'static str| [(env::MODEL, model), (env::AGENT_COMMAND, "a --model={model}")];
-    refused(fixture(), &own("opsu"), &["RALPH_MODEL: there is no model `opsu`", "mean `opus`?"]);
+    let says =
+        ["RALPH_MODEL: `opsu` is not a model that the worker has a price for", "mean `opus`?"];
+    refused(fixture(), &own("opsu"), &says);
     // The scripted agent's command has no place for it.
     refused(fixture(), &[(env::MODEL, "opus")], &["RALPH_AGENT_COMMAND does not pass it on"]);
 }

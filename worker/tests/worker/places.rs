@@ -217,6 +217,26 @@ fn a_full_disk_loses_no_work() {
 }
 
 #[test]
+fn on_a_full_disk_no_work_makes_room_for_what_setup_left() {
+    let mut fixture = Fixture::new();
+    let tmp = fixture.path("work/tmp").display().to_string();
+    fixture.set("TMPDIR", tmp);
+    let leave =
+        "mkdir deps && for n in 1 2 3 4 5 6 7 8 9; do head -c 1000000 /dev/urandom > deps/$n; done";
+    fixture.set(ralph_protocol::names::worker_env::SETUP_COMMAND, leave);
+    let fill =
+        "head -c 2000000 /dev/urandom > work.bin; head -c 60000000 /dev/urandom > $TMPDIR/t; true";
+    fixture.calls(json!([[sh(fill)], [sh("ls deps | wc -l"), progress(true)]]));
+    let done = on_a_small_volume(&fixture).wait();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.text().contains("the disk is full"), "{done:#?}");
+    assert!(
+        fixture.remote_git(&["ls-tree", "-r", "-l", "ralph/docs"]).contains("2000000\twork.bin")
+    );
+    assert!(done.of("agent.tool_result").iter().any(|event| event["text"] == "9\n"), "{done:#?}");
+}
+
+#[test]
 fn a_repository_that_is_larger_than_the_disk_says_so() {
     let fixture = Fixture::new();
     let clone = fixture.path("large");

@@ -198,6 +198,21 @@ fn a_setup_that_fails_ends_the_run_before_anything_is_spent() {
 }
 
 #[test]
+fn a_setup_with_line_ends_of_windows_is_refused_before_it_runs() {
+    let mut fixture = Fixture::new();
+    seed(&fixture, "main", script("#!/bin/sh\r\necho ran\r\n"));
+    fixture.counted_calls(json!([[progress(true)]]));
+    let done = fixture.run();
+    assert_eq!((done.exit(), fixture.count()), (30, 0), "{done:#?}");
+    let says = ".ralph/setup of main: its first line ends in CR LF";
+    assert!(sentence(&done).contains(says), "{done:#?}");
+    assert!(sentence(&done).contains("\nhint: "), "{done:#?}");
+    let output = fixture.command().arg("validate").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(&format!("error: setup failed: {says}")), "{text}");
+}
+
+#[test]
 fn a_setup_that_hangs_is_stopped_by_its_own_time_limit() {
     for stubborn in ["", "trap '' TERM; "] {
         let mut fixture = fixture(&format!("{stubborn}echo begun; while :; do sleep 976101; done"));
@@ -389,6 +404,50 @@ fn what_setup_left_stays_apart_when_others_push_and_when_git_breaks() {
         ["PROGRESS.md", "PROMPT.md", "README.md", "a", "b", "c", "d", "e", "gone.txt", "theirs"];
     assert_eq!(files(&fixture, "ralph/docs"), expected);
     assert_eq!(fixture.file("ralph/docs", "README.md").as_deref(), Some("A project.\n"));
+}
+
+#[test]
+fn of_files_that_setup_and_others_changed_the_checkout_has_theirs() {
+    let mut fixture = leaving();
+    // One that setup changed, one that it removed, and one that it made.
+    let push = format!(
+        "git clone -q -b ralph/docs {0} ../other && cd ../other && \
+         echo theirs | tee -a README.md gone.txt staged.txt && git add . && \
+         git -c user.name=x -c user.email=x@x commit -q -m theirs && git push -q",
+        fixture.remote().display()
+    );
+    let show = "tail -qn 1 README.md gone.txt staged.txt; cat deps/lock";
+    fixture.counted_calls(json!([
+        [write("a", "1")],
+        [write("b", "1"), sh(&push)],
+        [write("c", "1"), sh(show), progress(true)],
+    ]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let expected =
+        ["PROGRESS.md", "PROMPT.md", "README.md", "a", "b", "c", "gone.txt", "staged.txt"];
+    assert_eq!(files(&fixture, "ralph/docs"), expected);
+    assert!(done.text().contains("theirs\ntheirs\ntheirs\n1\n"), "{done:#?}");
+    let warned = done.of("log").into_iter().filter(|event| event["level"] == "warn").count();
+    assert_eq!(warned, 0, "{done:#?}");
+    let branches = fixture.remote_git(&["branch", "--format=%(refname:short)"]);
+    assert_eq!(branches.lines().collect::<Vec<_>>(), ["main", "ralph/docs"]);
+}
+
+#[test]
+fn a_repository_that_setup_makes_is_named_to_the_agent_that_works_in_it() {
+    let mut fixture = fixture(
+        "git init -q lib && cd lib && mkdir src && echo 1 > src/a && git add . && \
+         git -c user.name=x -c user.email=x@x commit -q -m lib",
+    );
+    fixture.calls(json!([
+        [write("a", "1"), write("lib/src/a", "2")],
+        [{"text": "prompt was: {prompt}"}, progress(true)],
+    ]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    let prompt = done.of("agent.text")[0]["text"].as_str().unwrap();
+    assert!(prompt.contains("`lib` is not pushed: it is a repository of its own"), "{prompt}");
 }
 
 #[test]
