@@ -39,8 +39,8 @@ pub enum Setup {
     File {
         /// The branch that it is of.
         branch: String,
-        /// What it holds.
-        content: Vec<u8>,
+        /// What it holds; `None` when it is too large, or git cannot give it.
+        content: Option<Vec<u8>>,
     },
     /// [`SETUP_FILE`], which cannot be run.
     Unfit {
@@ -73,6 +73,13 @@ impl Setup {
     #[must_use]
     pub fn problem(&self) -> Option<Failure> {
         let Self::File { content, .. } = self else { return None };
+        let Some(content) = content else {
+            let why = format!(
+                "it is larger than {} MiB, or git cannot read it\nhint: keep the script small, and let it start what is large",
+                MAX_TEXT >> 20
+            );
+            return Some(self.failed(&why));
+        };
         let first = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
         (first.starts_with(b"#!") && first.ends_with(b"\r")).then(|| {
             let why = format!(
@@ -91,8 +98,7 @@ impl Setup {
     fn of_file(branch: &str, mode: &str, content: Option<Vec<u8>>) -> Self {
         let unfit = |why: String| Self::Unfit { branch: branch.to_owned(), why };
         match (mode, content) {
-            ("100755", Some(content)) => Self::File { branch: branch.to_owned(), content },
-            ("100755", None) => unfit(format!("it is larger than {} MiB", MAX_TEXT >> 20)),
+            ("100755", content) => Self::File { branch: branch.to_owned(), content },
             ("100644", _) => unfit(format!(
                 "it is not executable\nhint: `git update-index --chmod=+x {SETUP_FILE}`, and commit that"
             )),
@@ -148,7 +154,7 @@ impl Checkout {
             return Err(problem);
         }
         let words = match &self.setup {
-            Setup::File { content, .. } => {
+            Setup::File { content: Some(content), .. } => {
                 let path = self.home.join("setup");
                 write(&path, content).map_err(|error| {
                     self.setup.failed(&format!("cannot write {}: {error}", path.display()))
@@ -157,7 +163,9 @@ impl Checkout {
                 vec!["exec \"$0\"".to_owned(), path.to_string_lossy().into_owned()]
             }
             Setup::Command(line) => vec![line.clone()],
-            Setup::Nothing | Setup::Unfit { .. } => return Ok(()),
+            Setup::Nothing | Setup::Unfit { .. } | Setup::File { content: None, .. } => {
+                return Ok(());
+            }
         };
         self.journal.log(Level::Info, format!("setup: {says}"));
         let begun = Instant::now();
@@ -241,7 +249,6 @@ mod tests {
         let content = || Some(b"#!/bin/sh\n".to_vec());
         for (mode, content, expected) in [
             ("100755", content(), ".ralph/setup of main"),
-            ("100755", None, "larger than 4 MiB"),
             ("100644", content(), "hint: `git update-index --chmod=+x .ralph/setup`"),
             ("120000", content(), "it is a link\nhint: "),
             ("040000", None, "not a file"),
@@ -252,6 +259,8 @@ mod tests {
             assert!(setup.says().unwrap().contains(expected), "{setup:?}");
         }
         assert_eq!(Setup::Nothing.says(), None);
+        let huge = Setup::of_file("main", "100755", None);
+        assert!(huge.runs() && huge.problem().unwrap().text.contains("larger than 4 MiB"));
     }
 
     #[test]

@@ -198,18 +198,24 @@ fn a_setup_that_fails_ends_the_run_before_anything_is_spent() {
 }
 
 #[test]
-fn a_setup_with_line_ends_of_windows_is_refused_before_it_runs() {
-    let mut fixture = Fixture::new();
-    seed(&fixture, "main", script("#!/bin/sh\r\necho ran\r\n"));
-    fixture.counted_calls(json!([[progress(true)]]));
-    let done = fixture.run();
-    assert_eq!((done.exit(), fixture.count()), (30, 0), "{done:#?}");
-    let says = ".ralph/setup of main: its first line ends in CR LF";
-    assert!(sentence(&done).contains(says), "{done:#?}");
-    assert!(sentence(&done).contains("\nhint: "), "{done:#?}");
-    let output = fixture.command().arg("validate").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains(&format!("error: setup failed: {says}")), "{text}");
+fn a_setup_that_cannot_work_is_refused_before_it_runs() {
+    let huge = format!("#!/bin/sh\necho ran\n{}", "#\n".repeat(3 << 20));
+    for (content, why) in [
+        ("#!/bin/sh\r\necho ran\r\n", "its first line ends in CR LF"),
+        (huge.as_str(), "it is larger than 4 MiB"),
+    ] {
+        let mut fixture = Fixture::new();
+        seed(&fixture, "main", script(content));
+        fixture.counted_calls(json!([[progress(true)]]));
+        let done = fixture.run();
+        assert_eq!((done.exit(), fixture.count()), (30, 0), "{done:#?}");
+        let says = format!(".ralph/setup of main: {why}");
+        assert!(sentence(&done).contains(&says), "{done:#?}");
+        assert!(sentence(&done).contains("\nhint: "), "{done:#?}");
+        let output = fixture.command().arg("validate").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(&format!("error: setup failed: {says}")), "{text}");
+    }
 }
 
 #[test]
@@ -269,7 +275,8 @@ fn what_setup_leaves_running_is_ended_before_the_agent_starts() {
         let ended = position(&done, has_text("processes that setup left running were ended: "));
         let first = position(&done, |event| event["type"] == "iter.start");
         assert!(ended < first, "{done:#?}");
-        assert_eq!(processes_with("97610"), 0);
+        let left = ["976102", "976103", "976104"].map(processes_with);
+        assert_eq!(left, [0, 0, 0]);
     }
 }
 
