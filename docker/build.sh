@@ -30,16 +30,16 @@ while [ $# -gt 0 ]; do
     shift
 done
 image=${image:-ralph-worker:dev}
-# Nothing that the shell in the build, or apt, would take for more than a name.
+# Nothing that the shell in the build, or apt, would take for more than a name: apt removes `git` for `git-`.
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#source
 LC_ALL=C
 export LC_ALL
 set -f
 for package in $packages; do
     case $package in
-    [!a-z0-9]* | *[!a-z0-9+.-]*)
+    [!a-z0-9]* | *[!a-z0-9+.-]* | *-)
         wrong "\`$package\` is not the name of a Debian package" \
-            "a name has small letters, digits, \`+\`, \`.\` and \`-\`, and begins with a letter or a digit"
+            "a name has small letters, digits, \`+\`, \`.\` and \`-\`, begins with a letter or a digit, and does not end with \`-\`"
         ;;
     esac
 done

@@ -168,7 +168,7 @@ fn secret(arn: &str) -> String {
 
 /// The partition that a region is in.
 /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
-fn partition(region: &str) -> &'static str {
+pub(crate) fn partition(region: &str) -> &'static str {
     match region.split('-').collect::<Vec<_>>()[..] {
         ["cn", ..] => "aws-cn",
         ["eu", "isoe", ..] => "aws-iso-e",

@@ -49,7 +49,19 @@ impl Secrets {
 
     /// A secret's value; `None` when it has none yet.
     pub async fn get(&self, arn: &str) -> Result<Option<String>> {
-        match self.0.get_secret_value().secret_id(arn).send().await {
+        self.version(arn, None, None).await
+    }
+
+    /// A version of it, by its stage or its id; the current one without either.
+    pub async fn version(
+        &self,
+        arn: &str,
+        stage: Option<&str>,
+        id: Option<&str>,
+    ) -> Result<Option<String>> {
+        let request = self.0.get_secret_value().secret_id(arn);
+        let request = request.set_version_stage(stage.map(str::to_owned));
+        match request.set_version_id(id.map(str::to_owned)).send().await {
             Ok(answer) => {
                 let value = answer.secret_string.context("the secret holds bytes, not text")?;
                 Ok(Some(value))

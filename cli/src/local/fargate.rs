@@ -33,6 +33,7 @@ use crate::{
 
 pub mod container;
 mod events;
+pub mod secrets;
 mod shipping;
 
 use container::{Container, Engine, Image};
@@ -216,11 +217,7 @@ async fn play(
 
     let mut handover = Handover::default();
     for (name, arn) in &spec.secrets {
-        let value = shared.secrets.get(arn).await?;
-        // As ECS says it.
-        let value = value.with_context(|| {
-            format!("ResourceInitializationError: unable to pull secrets: Secrets Manager can't find the specified secret value for {name}")
-        })?;
+        let value = secrets::read(&shared.secrets, name, arn).await?;
         handover.secrets.insert(name.clone(), value);
     }
     let workstream = spec.environment.get(worker_env::WORKSTREAM);

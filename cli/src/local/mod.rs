@@ -100,6 +100,9 @@ impl Local {
         if let (Some(engine), Some(own)) = (&engine, description.own_image()) {
             engine.require(own).await?;
         }
+        if !options.empty {
+            fargate::secrets::require(&description.agent, fargate::secrets::variable)?;
+        }
         let scratch = tokio::select! {
             scratch = Scratch::take(&options.scratch) => scratch?,
             () = interrupt.wait() => bail!("interrupted before anything was started"),

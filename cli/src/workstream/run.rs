@@ -33,6 +33,11 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
     }
     let aws = Aws::connect(&target).await?;
     check_secrets(&target, &aws.secrets(), &order).await?;
+    // The local cloud has these from whoever started it.
+    if scratch.is_none() {
+        let all = target.agent_secrets()?;
+        preparation::agent_secrets(&aws.secrets(), &target.environment, all).await?;
+    }
     let executions = aws.executions(&target)?;
     check_free(&executions, &order).await?;
     if let Some(scratch) = scratch.as_ref().filter(|_| options.scripted) {
@@ -102,7 +107,6 @@ async fn check_secrets(target: &Target, secrets: &Secrets, order: &Order) -> Res
             );
         }
     }
-    preparation::agent_secrets(secrets, &target.environment, target.agent_secrets()?).await?;
     let token = secrets.get_if_allowed(target.secret_arn(SecretName::GitToken)?).await?;
     let Some(token) = token else { return Ok(()) };
     let token = GitToken::parse(&token).context("the secret git-token has another shape")?;

@@ -213,14 +213,15 @@ fn an_image_of_your_own_is_not_pushed_and_no_password_goes_to_its_registry() {
 
 #[test]
 fn debian_packages_are_added_by_name_and_nothing_else_is() {
-    let hint = "hint: a name has small letters, digits, `+`, `.` and `-`, and begins with a letter or a digit\n";
-    let table: [(&[&str], Result<&str, &str>); 10] = [
+    let hint = "hint: a name has small letters, digits, `+`, `.` and `-`, begins with a letter or a digit, and does not end with `-`\n";
+    let table: [(&[&str], Result<&str, &str>); 11] = [
         (&["--packages", "g++ libpq-dev python3.11"], Ok("PACKAGES=g++ libpq-dev python3.11")),
         (&["example:1", "--packages", "cargo"], Ok("PACKAGES=cargo")),
         (&["--packages", "cargo", "example:1"], Ok("PACKAGES=cargo")),
         (&["--packages", ""], Ok("")),
         (&["--packages", "cargo; reboot"], Err("`cargo;` is not the name of a Debian package")),
         (&["--packages", "-oX=y"], Err("`-oX=y` is not the name of a Debian package")),
+        (&["--packages", "git-"], Err("`git-` is not the name of a Debian package")),
         (&["--packages", "Cargo"], Err("`Cargo` is not the name of a Debian package")),
         (&["--packages", "*"], Err("`*` is not the name of a Debian package")),
         (&["--packages"], Err("--packages has no value")),

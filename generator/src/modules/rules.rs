@@ -167,7 +167,7 @@ pub(super) fn alarm_actions<M>(m: &mut Module<M>, topic: &Expr<M, Opt<Arn>>) -> 
 
 /// The form of a secret's ARN.
 pub(super) const SECRET: &str =
-    "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$";
+    "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@!-]+$";
 
 /// The ARN of a secret.
 pub(super) fn secret<M>(m: &mut Module<M>, input: &Expr<M, Arn>) {

@@ -44,13 +44,13 @@ fn a_mistake_about_the_agent_or_the_image_shows_its_line_and_what_is_allowed() {
         (agent("environment.PATH = \"x\""), "`PATH` is reserved", "2:13", "any name but AWS_*"),
         (agent("environment.Aws_Region = \"x\""), "`Aws_Region` is reserved", "2:13", "AWS_*"),
         (
-            agent(&format!("secrets.GIT_DIR = \"{SECRET}x\"")),
+            agent(&format!("secrets.GIT_DIR = \"{SECRET}x-a1b2c3\"")),
             "`GIT_DIR` is reserved",
             "2:9",
             "any name but",
         ),
         (
-            agent(&format!("environment.TOKEN = \"x\"\nsecrets.TOKEN = \"{SECRET}x\"")),
+            agent(&format!("environment.TOKEN = \"x\"\nsecrets.TOKEN = \"{SECRET}x-a1b2c3\"")),
             "`TOKEN` is a plain variable and a secret",
             "3:9",
             "leave one of them out",
@@ -76,17 +76,32 @@ fn a_mistake_about_the_agent_or_the_image_shows_its_line_and_what_is_allowed() {
             "2:9",
             "arn:aws:secretsmanager:",
         ),
+        // The name alone: no policy would allow it.
+        (
+            secrets(&format!("{SECRET}team/user")),
+            "`TOKEN` is not the ARN of a secret",
+            "2:9",
+            "secret:<name>-<six characters>",
+        ),
+        (
+            secrets("arn:aws-cn:secretsmanager:us-east-1:123456789012:secret:x-a1b2c3"),
+            "`TOKEN` is not the ARN of a secret: us-east-1 is in aws",
+            "2:9",
+            "begin it with arn:aws:,",
+        ),
         (secrets(&format!("{SECRET}*")), "`TOKEN` is not the ARN of a secret", "2:9", ""),
         (secrets(&format!("{SECRET}x:key")), "`TOKEN` is not the ARN of", "2:9", ":<json-key>:"),
         (
-            format!("[env.dev]\nregion = \"eu-west-1\"\nagent.secrets.TOKEN = \"{SECRET}x\"\n"),
+            format!(
+                "[env.dev]\nregion = \"eu-west-1\"\nagent.secrets.TOKEN = \"{SECRET}x-a1b2c3\"\n"
+            ),
             "`TOKEN` is in region us-east-1, the environment in eu-west-1",
             "3:15",
             "name a secret in region eu-west-1",
         ),
         (
             format!(
-                "[env.dev]\naccount_id = \"000000000000\"\nagent.secrets.TOKEN = \"{SECRET}x\"\n"
+                "[env.dev]\naccount_id = \"000000000000\"\nagent.secrets.TOKEN = \"{SECRET}x-a1b2c3\"\n"
             ),
             "`TOKEN` is in account 123456789012, the environment in 000000000000",
             "3:15",
@@ -258,6 +273,7 @@ fn what_the_agent_gets_reaches_the_module() {
         [env.dev.agent.secrets]
         DATABASE_URL = "{SECRET}database-a1b2c3"
         USER_NAME = "{SECRET}team/user-a1b2c3:name::"
+        OF_RDS = "{SECRET}rds!db-0a1b2c3d-a1b2c3:password::"
         "#
     );
     let root = root(&text);
@@ -274,6 +290,7 @@ fn what_the_agent_gets_reaches_the_module() {
         &format!("credentials_arn = \"{SECRET}registry-a1b2c3\""),
         &format!("DATABASE_URL = \"{SECRET}database-a1b2c3\""),
         &format!("USER_NAME = \"{SECRET}team/user-a1b2c3:name::\""),
+        &format!("OF_RDS = \"{SECRET}rds!db-0a1b2c3d-a1b2c3:password::\""),
         "model_endpoint = true",
     ] {
         assert!(root.contains(&format!("\n{line}\n")), "{line}\nin {root}");

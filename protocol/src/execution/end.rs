@@ -126,7 +126,7 @@ const PASSING: [&str; 15] = [
 /// in the reason, in lower case. A cause that is not here is tried again.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html>,
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html>
-const PERMANENT: [&[&str]; 20] = [
+const PERMANENT: [&[&str]; 22] = [
     // The image's tag or repository does not exist, or it is for another processor.
     &["cannotpull", "not found"],
     &["cannotpull", "manifest unknown"],
@@ -138,6 +138,10 @@ const PERMANENT: [&[&str]; 20] = [
     &["can't find the specified secret"],
     &["cannot find the specified secret"],
     &["secret", "marked for deletion"],
+    // A secret without the JSON key that the task definition names, or that is not JSON.
+    // <https://github.com/aws/amazon-ecs-agent/blob/master/ecs-agent/utils/asm>
+    &["did not contain json key"],
+    &["unable to pull secrets", "invalid character"],
     // A permission is missing.
     &["accessdenied"],
     &["access denied"],

@@ -180,6 +180,14 @@ fn what_a_stopped_task_says_that_did_not_start() {
         ),
         (
             Kind::CannotStart,
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): retrieved secret from Secrets Manager did not contain json key password",
+        ),
+        (
+            Kind::CannotStart,
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): invalid character 'h' looking for beginning of value",
+        ),
+        (
+            Kind::CannotStart,
             "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: OCI runtime create failed: container_linux.go:370: starting container process caused: exec: \"/usr/local/bin/ralph-loop-cloud\": stat /usr/local/bin/ralph-loop-cloud: no such file or directory: unknown",
         ),
         (

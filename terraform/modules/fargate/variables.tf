@@ -101,7 +101,7 @@ variable "image" {
   }
 
   validation {
-    condition     = var.image.credentials_arn == null || can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$", var.image.credentials_arn))
+    condition     = var.image.credentials_arn == null || can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@!-]+$", var.image.credentials_arn))
     error_message = "credentials_arn must be the ARN of a secret in Secrets Manager, or null."
   }
 
@@ -278,7 +278,7 @@ variable "secrets" {
   validation {
     condition = can(
       regex(
-        "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$",
+        "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@!-]+$",
         var.secrets.anthropic_keys_arn,
       ),
     )
@@ -288,7 +288,7 @@ variable "secrets" {
   validation {
     condition = can(
       regex(
-        "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$",
+        "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@!-]+$",
         var.secrets.git_token_arn,
       ),
     )
@@ -302,7 +302,7 @@ variable "secrets" {
         [
           for arn in values(var.secrets.agent_arns) : can(
             regex(
-              "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+(:[^:]*:[^:]*:[^:]*)?$",
+              "^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@!-]+(:[^:]*:[^:]*:[^:]*)?$",
               arn,
             ),
           )

@@ -184,7 +184,7 @@ variable "signing_keys_arn" {
 
   validation {
     condition = can(
-      regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@-]+$", var.signing_keys_arn),
+      regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]+:secret:[A-Za-z0-9/_+=.@!-]+$", var.signing_keys_arn),
     )
     error_message = "signing_keys_arn must be the ARN of a secret in Secrets Manager."
   }

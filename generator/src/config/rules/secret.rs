@@ -7,10 +7,14 @@ use regex::Regex;
 
 use super::super::problem::Problem;
 use super::super::raw::Table;
+use crate::deploy::partition;
 
-/// An ARN, with the name of the secret in it, and behind it a JSON key, a version's stage and its id.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html>
-const ARN: &str = r"^arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):([0-9]{12}):secret:([A-Za-z0-9/_+=.@-]+)(:[^:\x00-\x1f]*:[^:\x00-\x1f]*:[^:\x00-\x1f]*)?$";
+/// An ARN, with the name of the secret in it, and behind it a JSON key, a version's stage and its id. Secrets
+/// Manager puts six characters behind each name: IAM compares an ARN with them. A service's own secret has a
+/// `!` in its name.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html>,
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen>
+const ARN: &str = r"^arn:(aws[a-z-]*):secretsmanager:([a-z0-9-]+):([0-9]{12}):secret:([A-Za-z0-9/_+=.@!-]+)-[A-Za-z0-9]{6}(:[^:\x00-\x1f]*:[^:\x00-\x1f]*:[^:\x00-\x1f]*)?$";
 
 /// A secret that the environment `name` gives a task: what it is, its ARN, and where the file has it.
 pub(super) fn check(
@@ -23,13 +27,13 @@ pub(super) fn check(
     let Some(parts) = pattern.captures(arn) else {
         problems.push(
             Problem::new(format!("{what} is not the ARN of a secret"))
-                .at(place, "this value")
-                .hint("arn:aws:secretsmanager:<region>:<account>:secret:<name>, and perhaps :<json-key>:<version-stage>:<version-id>, as Secrets Manager shows it"),
+                .at(place, "this secret")
+                .hint("arn:aws:secretsmanager:<region>:<account>:secret:<name>-<six characters>, and perhaps :<json-key>:<version-stage>:<version-id>, as Secrets Manager shows it"),
         );
         return;
     };
     for (path, which, theirs) in
-        [("region", "region", &parts[1]), ("account_id", "account", &parts[2])]
+        [("region", "region", &parts[2]), ("account_id", "account", &parts[3])]
     {
         if let Some(ours) = table.text(path).filter(|ours| *ours != theirs) {
             problems.push(
@@ -40,7 +44,18 @@ pub(super) fn check(
             );
         }
     }
-    if is_ours(name, &parts[3]) {
+    let partition = partition(&parts[2]);
+    if partition != &parts[1] {
+        problems.push(
+            Problem::new(format!(
+                "{what} is not the ARN of a secret: {} is in {partition}",
+                &parts[2]
+            ))
+            .at(place.clone(), format!("arn:{}", &parts[1]))
+            .hint(format!("begin it with arn:{partition}:, as Secrets Manager shows it")),
+        );
+    }
+    if is_ours(name, &parts[4]) {
         problems.push(
             Problem::new(format!("{what} is a secret of ralph's own"))
                 .at(place, "never for the agent")
