@@ -179,7 +179,7 @@ fn every_row_of_the_table_in_the_documentation() {
             ],
         ),
         (
-            "the task cannot start for a permanent reason: no such image, a secret without a value, no permission, an impossible definition; and no worker of the execution has run before",
+            "the task cannot start for a permanent reason: no such image, an image without the worker, a secret without a value, no permission, an impossible definition; and no worker of the execution has run before",
             vec![(
                 not_started("CannotPullContainerError: ralph-worker:0.1.0: not found"),
                 vec![Over(CannotStart, None)],
