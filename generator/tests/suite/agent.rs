@@ -331,7 +331,7 @@ fn the_setup_command_has_the_time_that_an_order_may_give_it() {
     let worker = KEYS.environment.sections.iter().find(|one| one.name == "worker").unwrap();
     let key = worker.keys.iter().find(|key| key.name == "setup_timeout_secs").unwrap();
     assert_eq!(key.default, Some(DEFAULT_SETUP_TIMEOUT_SECS.into()));
-    let most = MAX_SETUP_TIMEOUT_SECS as i64;
+    let most = i64::from(MAX_SETUP_TIMEOUT_SECS);
     assert!(matches!(key.kind, config::keys::Kind::Integer(1, high) if high == most));
 }
 

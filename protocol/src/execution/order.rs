@@ -22,10 +22,10 @@ pub const MAX_COMMAND: usize = 2_000;
 pub const MAX_PROMPT: usize = 4_096;
 /// Most characters of a model's name.
 pub const MAX_MODEL: usize = 200;
-/// Longest run of the setup command, and how long it may take where nobody says otherwise.
-pub const MAX_SETUP_TIMEOUT_SECS: u64 = 24 * 3600;
-/// See above.
-pub const DEFAULT_SETUP_TIMEOUT_SECS: u64 = 1_800;
+/// Longest time that anybody may give the setup command, seconds.
+pub const MAX_SETUP_TIMEOUT_SECS: u32 = 24 * 3600;
+/// How long the setup command may take where nobody says otherwise, seconds.
+pub const DEFAULT_SETUP_TIMEOUT_SECS: u32 = 1_800;
 /// Most iterations.
 pub const MAX_ITERATIONS: u32 = 100_000;
 /// Longest duration: 300 days. AWS ends an execution after a year, whatever it does.
@@ -209,7 +209,7 @@ const WHOLE: [(&str, u64); 9] = [
     ("maxDurationSecs", MAX_DURATION_SECS),
     ("iterationTimeoutSecs", MAX_DURATION_SECS),
     ("silenceSecs", MAX_DURATION_SECS),
-    ("setupTimeoutSecs", MAX_SETUP_TIMEOUT_SECS),
+    ("setupTimeoutSecs", MAX_SETUP_TIMEOUT_SECS as u64),
     ("maxStalls", MAX_STALLS as u64),
     ("maxLogMb", MAX_MB as u64),
     ("maxCommitMb", MAX_MB as u64),

@@ -1,6 +1,10 @@
 //! Lines from a pipe, of any length.
 
+use std::collections::VecDeque;
+
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::journal::Journal;
 
 /// A line longer than this is handed on in pieces: memory is bounded whatever the agent writes.
 pub const MAX_LINE: usize = 16 << 20;
@@ -73,6 +77,57 @@ impl<P: AsyncRead + Unpin> Source<P> {
         self.lines.feed(&self.buffer[..read], |line| whole.push(line));
         Some(whole)
     }
+
+    /// As [`Source::read`], once what came before is mostly written.
+    pub async fn read_after(&mut self, journal: &Journal) -> Option<Vec<Vec<u8>>> {
+        journal.settle().await;
+        self.read().await
+    }
+}
+
+/// The last lines of a program, for whoever must know why it failed or did not start.
+#[derive(Debug)]
+pub struct LastLines {
+    most: usize,
+    lines: VecDeque<String>,
+}
+
+impl LastLines {
+    /// Longer lines are left out: in a part of one, a secret would not be recognised.
+    const LONGEST: usize = 1_000;
+
+    /// Keeps so many lines that are not blank.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { most, lines: VecDeque::new() }
+    }
+
+    /// Takes the next line.
+    pub fn take(&mut self, line: &[u8]) {
+        if line.len() > Self::LONGEST || line.trim_ascii().is_empty() {
+            return;
+        }
+        self.lines.push_back(String::from_utf8_lossy(line).into_owned());
+        if self.lines.len() > self.most {
+            self.lines.pop_front();
+        }
+    }
+
+    /// Leaves out lines from the beginning, until the others have at most so many bytes in JSON.
+    #[must_use]
+    pub fn within(mut self, most_bytes: usize) -> Self {
+        let bytes = |line: &String| serde_json::Value::from(line.as_str()).to_string().len();
+        while self.lines.iter().map(bytes).sum::<usize>() > most_bytes {
+            self.lines.pop_front();
+        }
+        self
+    }
+
+    /// The lines, as they came.
+    #[must_use]
+    pub fn text(self) -> String {
+        Vec::from(self.lines).join("\n")
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +135,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_last_lines_are_bounded_in_number_and_bytes() {
+        let last = |lines: Vec<String>| {
+            let mut last = LastLines::new(20);
+            lines.iter().for_each(|line| last.take(line.as_bytes()));
+            last
+        };
+        assert_eq!(last(vec![]).text(), "");
+        let many = last((1..=100).map(|n| format!("line {n}")).collect()).text();
+        assert!(many.starts_with("line 81\n") && many.ends_with("\nline 100"), "{many}");
+        // As JSON writes it.
+        let loud = (1..=20).map(|n| format!("\u{1b}[31m{n}{}", "\"".repeat(60)));
+        let loud = last(loud.collect()).within(1_500).text();
+        assert!(loud.len() < 1_500 && loud.contains("20\""), "{loud}");
+        assert!(serde_json::Value::from(loud).to_string().len() <= 1_500);
+        let lines = ["x".repeat(999), String::new(), "y".repeat(1_001), "last".to_owned()];
+        assert_eq!(last(lines.into()).text(), format!("{}\nlast", "x".repeat(999)));
+    }
 
     #[test]
     fn a_line_that_is_too_long_is_cut_between_words() {

@@ -2,7 +2,6 @@
 //! and nothing left behind.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -13,13 +12,19 @@ use std::{
 use ralph_protocol::event::{Kind, Level, Tokens};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt},
+    io::AsyncWriteExt,
     process::{Child, ChildStderr, ChildStdout},
     sync::watch,
     time::{sleep, sleep_until},
 };
 
-use super::{command, environment::Variables, lines::Source, stream::Transcript, sweep};
+use super::{
+    command,
+    environment::Variables,
+    lines::{LastLines, Source},
+    stream::Transcript,
+    sweep,
+};
 use crate::{
     account::Account,
     classify::{self, End, Start, Stopped},
@@ -102,7 +107,8 @@ impl Runner for Process {
         }
 
         let mut transcript = Transcript::default();
-        let mut last_words = LastWords::default();
+        // Those that are not stream-json.
+        let mut last_words = LastLines::new(5);
         let (code, stopped, with_tasks) = match self.spawn(&words, environment) {
             Ok(child) => {
                 let watched = Watched {
@@ -173,12 +179,6 @@ fn no_start(text: String) -> Attempt {
 }
 
 impl Process {
-    /// The next lines, once what came before is mostly written.
-    async fn next(&self, source: &mut Source<impl AsyncRead + Unpin>) -> Option<Vec<Vec<u8>>> {
-        self.journal.settle().await;
-        source.read().await
-    }
-
     fn spawn(&self, words: &[String], environment: Variables) -> std::io::Result<Child> {
         platform::confined(&words[0])
             .args(&words[1..])
@@ -198,7 +198,7 @@ impl Process {
 struct Watched<'a> {
     process: &'a Process,
     transcript: &'a mut Transcript,
-    last_words: &'a mut LastWords,
+    last_words: &'a mut LastLines,
     stop: &'a mut watch::Receiver<Stop>,
 }
 
@@ -236,11 +236,11 @@ impl Watched<'_> {
             let timer = kill_at.unwrap_or_else(|| too_long.min(heard + silence));
             tokio::select! {
                 status = child.wait() => break status.ok(),
-                Some(lines) = self.process.next(&mut stdout) => {
+                Some(lines) = stdout.read_after(&self.process.journal) => {
                     heard = Instant::now();
                     self.stdout(lines);
                 }
-                Some(lines) = self.process.next(&mut stderr) => {
+                Some(lines) = stderr.read_after(&self.process.journal) => {
                     heard = Instant::now();
                     self.stderr(lines);
                 }
@@ -283,15 +283,7 @@ impl Watched<'_> {
             }
         };
         signal(group, Signal::KILL);
-        let swept = sweep::sweep().await;
-        if swept.ended > 0 {
-            let text = format!("processes the agent left running were ended: {}", swept.ended);
-            self.process.journal.log(Level::Debug, text);
-        }
-        if swept.left > 0 {
-            let text = format!("processes of the agent could not be ended: {}", swept.left);
-            self.process.journal.log(Level::Error, text);
-        }
+        sweep::sweep_after("the agent", &self.process.journal).await;
         self.drain(&mut stdout, &mut stderr).await;
         (code(status), stopped, with_tasks)
     }
@@ -301,11 +293,11 @@ impl Watched<'_> {
         let (mut out_open, mut err_open) = (true, true);
         while out_open || err_open {
             tokio::select! {
-                lines = self.process.next(stdout), if out_open => match lines {
+                lines = stdout.read_after(&self.process.journal), if out_open => match lines {
                     Some(lines) => self.stdout(lines),
                     None => out_open = false,
                 },
-                lines = self.process.next(stderr), if err_open => match lines {
+                lines = stderr.read_after(&self.process.journal), if err_open => match lines {
                     Some(lines) => self.stderr(lines),
                     None => err_open = false,
                 },
@@ -335,31 +327,6 @@ impl Watched<'_> {
             let text = String::from_utf8_lossy(&line).into_owned();
             self.process.journal.emit_of_agent(Level::Warn, Kind::AgentStderr { text });
         }
-    }
-}
-
-/// The last lines that were not stream-json, for whoever must know why a program did not start.
-#[derive(Default)]
-struct LastWords(VecDeque<String>);
-
-impl LastWords {
-    const LINES: usize = 5;
-
-    /// Longer lines are left out: in a part of one, a secret would not be recognised.
-    const LONGEST: usize = 1_000;
-
-    fn take(&mut self, line: &[u8]) {
-        if line.len() > Self::LONGEST || line.trim_ascii().is_empty() {
-            return;
-        }
-        self.0.push_back(String::from_utf8_lossy(line).into_owned());
-        if self.0.len() > Self::LINES {
-            self.0.pop_front();
-        }
-    }
-
-    fn text(self) -> String {
-        Vec::from(self.0).join("\n")
     }
 }
 

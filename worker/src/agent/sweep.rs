@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ralph_protocol::event::Level;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid};
+
+use crate::journal::Journal;
 
 /// Longest a sweep takes.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,6 +50,19 @@ pub async fn sweep() -> Swept {
             }
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// As [`sweep`], and says what was left of `whose`.
+pub async fn sweep_after(whose: &str, journal: &Journal) {
+    let swept = sweep().await;
+    if swept.ended > 0 {
+        let text = format!("processes that {whose} left running were ended: {}", swept.ended);
+        journal.log(Level::Debug, text);
+    }
+    if swept.left > 0 {
+        let text = format!("processes of {whose} could not be ended: {}", swept.left);
+        journal.log(Level::Error, text);
     }
 }
 

@@ -214,8 +214,7 @@ impl<'a> Reader<'a> {
 
     /// Longest run of setup, seconds.
     pub(super) fn setup_timeout(&mut self) -> Option<u64> {
-        let small = |secs: u64| u32::try_from(secs).unwrap_or(u32::MAX);
-        let (default, most) = (small(DEFAULT_SETUP_TIMEOUT_SECS), small(MAX_SETUP_TIMEOUT_SECS));
+        let (default, most) = (DEFAULT_SETUP_TIMEOUT_SECS, MAX_SETUP_TIMEOUT_SECS);
         self.number_or(env::SETUP_TIMEOUT_SECS, default, most)
     }
 
