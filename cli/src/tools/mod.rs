@@ -1,5 +1,6 @@
 //! Programs this one drives.
 
+pub mod cargo;
 pub mod children;
 pub mod engine;
 pub mod hex;

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::tools::{
+    cargo,
     children::Group,
     engine,
     output::ReaderLeft,
@@ -55,28 +56,10 @@ pub fn find(name: &str) -> Result<PathBuf> {
     bail!("{} is not on PATH\nhint: {hint}", names.join(" or "))
 }
 
-/// `cargo` without what cargo sets for the programs it runs: build scripts watch some of those
-/// variables, and everything behind them would be compiled again.
+/// `cargo`, with its progress also in a log.
 pub fn cargo(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let set_by_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-            || matches!(
-                &*text,
-                "CARGO"
-                    | "CARGO_PRIMARY_PACKAGE"
-                    | "CARGO_TARGET_TMPDIR"
-                    | "OUT_DIR"
-                    | "LD_LIBRARY_PATH"
-            );
-        if set_by_cargo {
-            command.env_remove(&name);
-        }
-    }
-    // How far it is, also in a log (`steps::crates`).
+    let mut command = Command::from(cargo::command(program));
+    // How far it is (`steps::crates`).
     command.envs([("CARGO_TERM_PROGRESS_WHEN", "always"), ("CARGO_TERM_PROGRESS_WIDTH", "80")]);
     command
 }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{gateway::Gateway, users::User};
+use crate::{cargo, gateway::Gateway, users::User};
 
 /// A running `ralph local`.
 pub struct Cloud {
@@ -37,6 +37,15 @@ pub fn ralph(arguments: &[&str]) -> Command {
     // Hints name commands as they are run: here, whoever runs the tests, by the recipes.
     command.args(arguments).current_dir(root()).env("RALPH_JUST", "just");
     command
+}
+
+/// Writes the configuration of a `ralph.toml` into a folder, with the generator.
+pub fn generate(config: &Path, out: &Path) {
+    let mut generator = cargo::command(Path::new(env!("CARGO")));
+    generator.args(["run", "--quiet", "--bin", "generator", "--", "--config"]);
+    generator.arg(config).arg("--out").arg(out).current_dir(root());
+    let output = generator.output().expect("cargo runs");
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 /// The project's folder.

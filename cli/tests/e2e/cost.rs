@@ -1,8 +1,6 @@
 //! What it costs: docs/cost.md shows settings, and what `ralph cost` prints for them.
 
-use std::process::Command;
-
-use crate::cloud::{ralph, root, stderr, stdout};
+use crate::cloud::{generate, ralph, root, stderr, stdout};
 
 /// The block of docs/cost.md that `ralph cost` prints.
 const FENCE: &str = "```\n";
@@ -23,11 +21,7 @@ fn the_page_on_cost_says_what_its_settings_cost() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = folder.path().join("ralph.toml");
     std::fs::write(&own, settings).expect("written");
-    let mut generator = Command::new(env!("CARGO"));
-    generator.args(["run", "--quiet", "--bin", "generator", "--"]);
-    generator.arg("--config").arg(&own).arg("--out").arg(folder.path().join("terraform"));
-    let output = generator.current_dir(root()).output().expect("cargo runs");
-    assert!(output.status.success(), "{}", stderr(&output));
+    generate(&own, &folder.path().join("terraform"));
 
     let output = ralph(&["cost"]).current_dir(folder.path()).output().expect("ralph runs");
     let text = stdout(&output);

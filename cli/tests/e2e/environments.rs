@@ -1,28 +1,15 @@
 //! The local cloud runs whatever `ralph.toml` may say: another environment, region, network, account.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
-use crate::cloud::{ralph, root, stderr, stdout};
+use crate::cloud::{generate, ralph, root, stderr, stdout};
 
 /// A project with another `ralph.toml`, whose programs and tools are this one's.
 fn project(toml: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     fs::write(path("ralph.toml"), toml).expect("written");
-    let output = Command::new("cargo")
-        .args(["run", "--quiet", "--bin", "generator", "--", "--config"])
-        .arg(path("ralph.toml"))
-        .arg("--out")
-        .arg(path("terraform"))
-        .current_dir(root())
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "{}", stderr(&output));
+    generate(&path("ralph.toml"), &path("terraform"));
     for name in ["cli", "worker", "docker"] {
         std::os::unix::fs::symlink(root().join(name), path(name)).expect("linked");
     }

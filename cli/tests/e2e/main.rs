@@ -4,6 +4,8 @@
 mod bench;
 mod build;
 mod busy;
+#[path = "../../src/tools/cargo.rs"]
+mod cargo;
 mod cloud;
 mod commands;
 mod connections;
