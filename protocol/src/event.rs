@@ -98,6 +98,9 @@ pub enum Kind {
         /// How long it took.
         #[cfg_attr(feature = "typescript", ts(type = "number"))]
         duration_ms: u64,
+        /// Branch the work goes to: it may differ from the one that `run.start` names.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        branch: Option<String>,
     },
     /// The setup command says something.
     #[serde(rename = "setup")]
@@ -191,6 +194,17 @@ pub enum Kind {
         branch: String,
         /// Whether the push succeeded.
         pushed: bool,
+    },
+    /// The branch has a pull request: it was opened, found, or changed.
+    #[serde(rename = "pull_request")]
+    PullRequest {
+        /// Its page.
+        url: String,
+        /// Its number.
+        #[cfg_attr(feature = "typescript", ts(type = "number"))]
+        number: u64,
+        /// Whether it is a draft.
+        draft: bool,
     },
     /// An iteration ended.
     #[serde(rename = "iter.end")]
@@ -421,6 +435,7 @@ mod tests {
                 Kind::Limit { .. } => kind::LIMIT,
                 Kind::KeyRotate { .. } => kind::KEY_ROTATE,
                 Kind::Checkpoint { .. } => kind::CHECKPOINT,
+                Kind::PullRequest { .. } => kind::PULL_REQUEST,
                 Kind::IterEnd { .. } => kind::ITER_END,
                 Kind::Spend(_) => kind::SPEND,
                 Kind::Wait { .. } => kind::WAIT,
@@ -440,7 +455,7 @@ mod tests {
         };
         for kind in [
             Kind::RunStart { attempt: 1, repo: text(), branch: text(), limits },
-            Kind::Clone { commit: text(), duration_ms: 1 },
+            Kind::Clone { commit: text(), duration_ms: 1, branch: None },
             Kind::Setup { text: text() },
             Kind::IterStart {},
             Kind::AgentText { text: text(), parent: None },
@@ -451,6 +466,7 @@ mod tests {
             Kind::Limit { status: text(), resets_at: None },
             Kind::KeyRotate { from: text(), to: None, reason: text() },
             Kind::Checkpoint { commit: text(), branch: text(), pushed: true },
+            Kind::PullRequest { url: text(), number: 1, draft: true },
             Kind::IterEnd {
                 outcome: text(),
                 cost_usd: 0.0,

@@ -23,6 +23,7 @@ use ulid::Ulid;
 
 use crate::ids::{Run, Workstream};
 
+mod delivery;
 mod end;
 mod ledger;
 mod model;
@@ -32,6 +33,7 @@ mod size;
 mod step;
 mod variables;
 
+pub use delivery::{PullRequest, Reuse, number_of, numbered};
 pub use end::{End, EndKind, Ended, explained};
 pub use ledger::{Ending, Ledger, Tail, Used};
 pub use model::{
@@ -179,6 +181,9 @@ pub struct Output {
     /// Iterations that ended in all its runs; `None` as above.
     #[serde(default)]
     pub iterations: Option<u32>,
+    /// The pull request with its work, a link; `None` when its worker opened none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pull_request: Option<String>,
 }
 
 impl Output {

@@ -3,6 +3,7 @@
 //! * [`ids`]: workstream and run identifiers
 //! * [`execution`]: what starts a workstream's work, and what is told at its end
 //! * [`event`]: what the worker writes, one line of JSON an event
+//! * [`link`]: where the lines of a run can be read
 //! * [`message`]: what crosses the WebSocket
 //! * [`reassembly`]: the rules by which a client turns deliveries into lines, once and in order
 //! * [`token`]: the claims of the connection token, how it is signed and verified
@@ -18,6 +19,7 @@ pub mod event;
 pub mod execution;
 pub mod exit;
 pub mod ids;
+pub mod link;
 pub mod message;
 pub mod names;
 pub mod nearest;

@@ -215,6 +215,10 @@ pub mod lambda_env {
     pub const LOG_GROUP: &str = "RALPH_LOG_GROUP";
     /// Days the log group keeps a line; run and stream rows live as long.
     pub const RETENTION_DAYS: &str = "RALPH_RETENTION_DAYS";
+    /// ARN of the SNS topic that hears of the end of every execution; absent: nobody does.
+    pub const NOTIFY_TOPIC_ARN: &str = "RALPH_NOTIFY_TOPIC_ARN";
+    /// Where the lines of a run can be read: a template of [`log_url`](crate::link::log_url).
+    pub const LOG_URL: &str = super::worker_env::LOG_URL;
     /// ARN of the signing keys' secret.
     pub const SIGNING_KEYS_ARN: &str = "RALPH_SIGNING_KEYS_ARN";
     /// Where frames are posted: `https://<api>.execute-api.<region>.amazonaws.com/<stage>`.
@@ -241,6 +245,15 @@ pub mod worker_env {
     pub const BASE: &str = "RALPH_BASE";
     /// Branch to work on; absent: `ralph/<workstream>`.
     pub const BRANCH: &str = "RALPH_BRANCH";
+    /// What to do where the workstream has a branch already: a [`Reuse`](crate::execution::Reuse);
+    /// absent: go on upon it, or begin another one when it is merged.
+    pub const REUSE: &str = "RALPH_REUSE";
+    /// Whether to open a pull request: a [`PullRequest`](crate::execution::PullRequest); absent: a
+    /// draft where the host is GitHub.
+    pub const PULL_REQUEST: &str = "RALPH_PULL_REQUEST";
+    /// Where the lines of a run can be read: a template of [`log_url`](crate::link::log_url); absent:
+    /// nothing is said about it.
+    pub const LOG_URL: &str = "RALPH_LOG_URL";
     /// Prompt file, a path inside the repository.
     pub const PROMPT_FILE: &str = "RALPH_PROMPT_FILE";
     /// Most iterations of one execution.

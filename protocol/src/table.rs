@@ -29,6 +29,8 @@ pub const EXPIRES_AT: &str = "expiresAt";
 pub const META: &str = "META";
 /// Sort key of the lease on a workstream.
 pub const LEASE: &str = "LEASE";
+/// Partition of the list of workstreams, a row each with the sort key [`workstream`].
+pub const INDEX: &str = "INDEX";
 /// Sort key of the request to stop a workstream's execution.
 pub const STOP: &str = "STOP";
 
@@ -66,6 +68,8 @@ pub mod attribute {
     pub const SPENT_USD: &str = "spentUsd";
     /// Until when a waiting run waits, ms since the epoch.
     pub const WAIT_UNTIL: &str = "waitUntil";
+    /// Link of the pull request with a run's work.
+    pub const PULL_REQUEST: &str = "pullRequest";
     /// ARN of the execution that holds a lease, is asked to stop, or started a run.
     pub const EXECUTION: &str = "execution";
     /// ULID of the execution that holds a lease.
@@ -157,6 +161,12 @@ pub fn run(run: &Run) -> String {
 #[must_use]
 pub fn step(ulid: ulid::Ulid, step: u32) -> String {
     format!("STEP#{ulid}#{step:04}")
+}
+
+/// `TOLD#<ulid>`: somebody was told of the end of an execution.
+#[must_use]
+pub fn told(ulid: ulid::Ulid) -> String {
+    format!("TOLD#{ulid}")
 }
 
 /// `STREAM#<log stream name>`.

@@ -6,7 +6,7 @@ use anstream::ColorChoice;
 use clap::{Args as ClapArgs, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use ralph_protocol::{
-    execution::{Limits, Order},
+    execution::{Limits, Order, PullRequest, Reuse},
     ids::{Run, Workstream},
     message::MAX_LIMIT,
 };
@@ -26,6 +26,15 @@ pub struct RunArgs {
     /// Branch to work on [default: ralph/<workstream>]
     #[arg(long)]
     pub branch: Option<String>,
+    /// Go on upon the workstream's branch, with the base merged into it [default, unless it is merged]
+    #[arg(long = "continue", conflicts_with = "new_branch")]
+    pub go_on: bool,
+    /// Begin another branch from the base: ralph/<workstream>.2 and so on
+    #[arg(long)]
+    pub new_branch: bool,
+    /// Whether the worker opens a pull request [default: ralph.toml's, else draft on GitHub]
+    #[arg(long, value_name = "KIND", value_parser = pull_request)]
+    pub pull_request: Option<PullRequest>,
     /// The prompt itself
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["prompt_file", "prompt_path"])]
     pub prompt: Option<String>,
@@ -111,6 +120,12 @@ impl RunArgs {
         Order {
             base: self.base.clone(),
             branch: self.branch.clone(),
+            reuse: match (self.go_on, self.new_branch) {
+                (true, _) => Some(Reuse::Continue),
+                (_, true) => Some(Reuse::NewBranch),
+                _ => None,
+            },
+            pull_request: self.pull_request,
             prompt_file: self.prompt_path.clone(),
             prompt,
             setup_command: self.setup.clone(),
@@ -133,6 +148,10 @@ impl RunArgs {
             ..Order::new(self.workstream.clone(), self.repo.clone())
         }
     }
+}
+
+fn pull_request(text: &str) -> Result<PullRequest, &'static str> {
+    text.parse().map_err(|()| "one of none, draft and ready")
 }
 
 /// The fields of an order, as messages about them name them, and the options of `ralph run` that set them.

@@ -71,7 +71,11 @@ fn summary(details: &Details<'_>) -> Option<String> {
     let end = |text: &str| if text.is_empty() { String::new() } else { format!(": {text}") };
     Some(match &*details.kind {
         kind::RUN_START => format!("{} on {}", details.repo, details.branch),
-        kind::CLONE => format!("{} in {}", details.commit, seconds(details.duration_ms)),
+        kind::CLONE => {
+            let branch = &details.branch;
+            let on = if branch.is_empty() { String::new() } else { format!(" on {branch}") };
+            format!("{}{on} in {}", details.commit, seconds(details.duration_ms))
+        }
         kind::ITER_START => format!("iteration {}", details.iter),
         kind::AGENT_TOOL => format!("{} {}", details.name, details.text),
         kind::AGENT_RETRY => {
@@ -90,6 +94,9 @@ fn summary(details: &Details<'_>) -> Option<String> {
         kind::CHECKPOINT => {
             let pushed = if details.pushed == Some(false) { ", not pushed" } else { "" };
             format!("{} → {}{pushed}", details.commit, details.branch)
+        }
+        kind::PULL_REQUEST => {
+            format!("{}{}", details.url, if details.draft { " (draft)" } else { "" })
         }
         kind::ITER_END => {
             format!(
@@ -188,6 +195,14 @@ mod tests {
             (
                 r#""type":"clone","commit":"abc","durationMs":1234"#,
                 "clone             abc in 1.2 s",
+            ),
+            (
+                r#""type":"clone","commit":"abc","durationMs":1234,"branch":"ralph/w.2""#,
+                "clone             abc on ralph/w.2 in 1.2 s",
+            ),
+            (
+                r#""type":"pull_request","url":"https://github.com/you/project/pull/7","number":7,"draft":true"#,
+                "pull_request      https://github.com/you/project/pull/7 (draft)",
             ),
             (r#""type":"iter.start""#, "iter.start        iteration 3"),
             // Not JSON: shown as it is, and nothing panics.

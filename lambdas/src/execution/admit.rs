@@ -134,5 +134,6 @@ fn refused(outcome: Outcome, workstream: &str, reason: String) -> Next {
         run: None,
         spent_usd: Some(0.0),
         iterations: Some(0),
+        pull_request: None,
     })
 }

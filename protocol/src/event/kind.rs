@@ -25,6 +25,8 @@ pub const LIMIT: &str = "limit";
 pub const KEY_ROTATE: &str = "key.rotate";
 /// Work was committed and pushed.
 pub const CHECKPOINT: &str = "checkpoint";
+/// The branch has a pull request.
+pub const PULL_REQUEST: &str = "pull_request";
 /// An iteration ended.
 pub const ITER_END: &str = "iter.end";
 /// What the run has spent and reserved.

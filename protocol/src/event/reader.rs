@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::{Spend, VERSION, kind, timestamp_ms};
-use crate::ids::{Run, Workstream};
+use crate::{
+    ids::{Run, Workstream},
+    link::is_link,
+};
 
 /// What every reader needs of an event, whatever its type: unknown types and fields pass.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -62,6 +65,20 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// The link of the pull request that the event tells of; `None` when it tells of none. `line` as
+    /// above.
+    #[must_use]
+    pub fn pull_request(&self, line: &str) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Opened {
+            url: String,
+        }
+        if self.kind != kind::PULL_REQUEST {
+            return None;
+        }
+        serde_json::from_str(line).ok().map(|Opened { url }| url).filter(|url| is_link(url))
+    }
+
     /// The event's time in ms since the epoch; `None` when `ts` is not RFC 3339.
     #[must_use]
     pub fn ts_ms(&self) -> Option<u64> {
@@ -99,6 +116,12 @@ pub struct Details<'a> {
     /// A tool's name.
     #[serde(borrow, default)]
     pub name: Cow<'a, str>,
+    /// Link of a pull request.
+    #[serde(borrow, default)]
+    pub url: Cow<'a, str>,
+    /// Whether a pull request is a draft.
+    #[serde(default)]
+    pub draft: bool,
     /// Repository.
     #[serde(borrow, default)]
     pub repo: Cow<'a, str>,
@@ -210,6 +233,20 @@ mod tests {
         assert_eq!(spend("run.end", r#""spentUsd":1.5"#), None, "one that was refused at once");
         assert_eq!(spend("log", inside), None);
         assert_eq!(spend("spend", r#""spentUsd":"much""#), None);
+    }
+
+    #[test]
+    fn a_pull_request_is_read_from_its_event_if_its_link_may_be_shown() {
+        let read = |kind: &str, url: &str| {
+            let line = NEW.replace("from.the.future", kind);
+            let line = line.replace(r#""x":{"y":[]}"#, &format!(r#""url":{url}"#));
+            Envelope::parse(&line).unwrap().pull_request(&line)
+        };
+        let link = "https://github.com/you/project/pull/7";
+        assert_eq!(read("pull_request", &format!("{link:?}")).as_deref(), Some(link));
+        assert_eq!(read("log", &format!("{link:?}")), None);
+        assert_eq!(read("pull_request", r#""javascript:alert(1)""#), None);
+        assert_eq!(read("pull_request", "7"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use super::{
+    delivery::{PullRequest, Reuse},
     ledger::Used,
     repo::{self, RepoProblem},
     size::{self, SizeProblem},
@@ -64,6 +65,13 @@ pub struct Order {
     /// Branch to work on; absent: `ralph/<workstream>`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub branch: Option<String>,
+    /// What to do where the workstream has a branch already; absent: go on upon it, or begin another
+    /// one when it is merged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reuse: Option<Reuse>,
+    /// Whether the worker opens a pull request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pull_request: Option<PullRequest>,
     /// Prompt file, a path inside the repository; absent: `PROMPT.md`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prompt_file: Option<String>,
@@ -251,6 +259,8 @@ impl Problem {
             }
             "limits" => "an object of limits",
             "cpu" | "memory" => "a whole number",
+            "reuse" => "`continue` or `newBranch`",
+            "pullRequest" => "`none`, `draft` or `ready`",
             _ => "a text",
         };
         Self::Value { field: path, allowed }
@@ -266,6 +276,8 @@ impl Order {
             repo,
             base: None,
             branch: None,
+            reuse: None,
+            pull_request: None,
             prompt_file: None,
             prompt: None,
             setup_command: None,
@@ -386,7 +398,7 @@ mod tests {
     #[test]
     fn a_full_input_is_accepted() {
         let full = order(
-            r#","base":"main","branch":"work","promptFile":"P.md","setupCommand":"just setup","model":"opus","verifyCommand":"just test","cpu":4096,"memory":16384,"limits":{"maxIterations":1,"maxDurationSecs":60,"maxCostUsd":0.5,"iterationTimeoutSecs":60,"silenceSecs":30,"setupTimeoutSecs":600,"maxStalls":2,"maxLogMb":1,"maxCommitMb":100000,"maxCommitFiles":1000000}"#,
+            r#","base":"main","branch":"work","reuse":"newBranch","pullRequest":"ready","promptFile":"P.md","setupCommand":"just setup","model":"opus","verifyCommand":"just test","cpu":4096,"memory":16384,"limits":{"maxIterations":1,"maxDurationSecs":60,"maxCostUsd":0.5,"iterationTimeoutSecs":60,"silenceSecs":30,"setupTimeoutSecs":600,"maxStalls":2,"maxLogMb":1,"maxCommitMb":100000,"maxCommitFiles":1000000}"#,
         );
         assert_eq!(full.problems(false), []);
         let text = serde_json::to_string(&full).unwrap();
@@ -455,6 +467,14 @@ mod tests {
                 "`branch` is not a text of 1 to 200 characters",
             ),
             (r#"{"workstream":"docs","repo":"REPO","cpu":"1"}"#, "`cpu` is not a whole number"),
+            (
+                r#"{"workstream":"docs","repo":"REPO","reuse":"never"}"#,
+                "`reuse` is not `continue` or `newBranch`",
+            ),
+            (
+                r#"{"workstream":"docs","repo":"REPO","pullRequest":true}"#,
+                "`pullRequest` is not `none`, `draft` or `ready`",
+            ),
             (
                 r#"{"workstream":"docs","repo":"https://you:hunter2@github.com/a"}"#,
                 "the git-token secret is for credentials",

@@ -207,6 +207,8 @@ impl Overrides {
             (env::REPO, Some(order.repo.clone())),
             (env::BASE, order.base.clone()),
             (env::BRANCH, order.branch.clone()),
+            (env::REUSE, order.reuse.map(|reuse| reuse.as_str().to_owned())),
+            (env::PULL_REQUEST, order.pull_request.map(|kind| kind.as_str().to_owned())),
             (env::PROMPT_FILE, order.prompt_file.clone()),
             (env::PROMPT, order.prompt.clone()),
             (env::SETUP_COMMAND, order.setup_command.clone()),

@@ -159,7 +159,11 @@ commit: string,
 /**
  * How long it took.
  */
-durationMs: number, } | { "type": "setup",
+durationMs: number,
+/**
+ * Branch the work goes to: it may differ from the one that `run.start` names.
+ */
+branch?: string, } | { "type": "setup",
 /**
  * A line of its output.
  */
@@ -251,7 +255,19 @@ branch: string,
 /**
  * Whether the push succeeded.
  */
-pushed: boolean, } | { "type": "iter.end",
+pushed: boolean, } | { "type": "pull_request",
+/**
+ * Its page.
+ */
+url: string,
+/**
+ * Its number.
+ */
+number: number,
+/**
+ * Whether it is a draft.
+ */
+draft: boolean, } | { "type": "iter.end",
 /**
  * `ok`, `partial`, `timeout`, `limit`, `crash`, …
  */

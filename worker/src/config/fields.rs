@@ -10,6 +10,7 @@ use ralph_protocol::{
         MAX_SETUP_TIMEOUT_SECS, check_endpoint, check_model,
     },
     ids::{Run, Workstream},
+    link::check_log_url,
     names::worker_env as env,
     secret::{GitToken, ShapeError},
 };
@@ -146,6 +147,22 @@ impl<'a> Reader<'a> {
             );
             return None;
         }
+        Some(text.to_owned())
+    }
+
+    /// A word that may be absent.
+    pub(super) fn one_of<T: FromStr>(&mut self, name: &str, words: &str) -> Option<T> {
+        let text = self.optional(name)?;
+        let word = text.parse().ok();
+        if word.is_none() {
+            self.problem(name, format_args!("is `{}`\nhint: {words}", clip(text)));
+        }
+        word
+    }
+
+    pub(super) fn log_url(&mut self) -> Option<String> {
+        let text = self.optional(env::LOG_URL)?;
+        self.checked(env::LOG_URL, check_log_url(text))?;
         Some(text.to_owned())
     }
 

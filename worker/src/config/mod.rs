@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use ralph_protocol::{
     event::Limits,
+    execution::{PullRequest, Reuse},
     ids::{Run, Workstream},
     names::worker_env as env,
     secret::{AnthropicKeys, GitToken},
@@ -55,6 +56,13 @@ pub struct Config {
     pub base: Option<String>,
     /// Branch the work goes to.
     pub branch: String,
+    /// What to do where the workstream has a branch already; `None`: go on upon it, or begin another
+    /// one when it is merged.
+    pub reuse: Option<Reuse>,
+    /// Whether to open a pull request; `None`: a draft where the host is GitHub.
+    pub pull_request: Option<PullRequest>,
+    /// Where the lines of a run can be read: a template of [`ralph_protocol::link::log_url`].
+    pub log_url: Option<String>,
     /// What the agent is asked to do.
     pub prompt: Prompt,
     /// Runs once before the first iteration; `None`: the repository's own, if it has one.
@@ -154,6 +162,9 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
     let base = reader.branch(env::BASE);
     let branch =
         reader.branch(env::BRANCH).or_else(|| workstream.as_ref().map(Workstream::default_branch));
+    let reuse = reader.one_of(env::REUSE, "continue or newBranch");
+    let pull_request = reader.one_of(env::PULL_REQUEST, "none, draft or ready");
+    let log_url = reader.log_url();
     let prompt = reader.prompt();
     let setup_command = reader.text(env::SETUP_COMMAND);
     let setup_timeout = reader.setup_timeout();
@@ -201,6 +212,9 @@ pub fn read(environment: &Environment) -> Result<(Config, Secrets), ConfigError>
                 repo,
                 base,
                 branch,
+                reuse,
+                pull_request,
+                log_url,
                 prompt,
                 setup_command,
                 setup_timeout_secs,

@@ -187,7 +187,11 @@ impl Machine {
         };
         out.push(Effect::Emit(
             Level::Info,
-            Kind::Clone { commit: prepared.commit, duration_ms: prepared.duration_ms },
+            Kind::Clone {
+                commit: prepared.commit,
+                duration_ms: prepared.duration_ms,
+                branch: None,
+            },
         ));
         self.ledger = prepared.ledger;
         out.push(Effect::Earlier(self.ledger));
