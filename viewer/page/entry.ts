@@ -32,6 +32,7 @@ const GROUP: Record<string, Group> = {
   "agent.tool_result": "tools",
   clone: "git",
   checkpoint: "git",
+  pull_request: "git",
   "run.start": "run",
   "iter.start": "run",
   setup: "tools",
@@ -95,7 +96,7 @@ function wordsOf({ event }: Line): string {
     case "run.start":
       return `attempt ${known.attempt} on ${known.repo}, branch ${known.branch}`;
     case "clone":
-      return `checked out ${known.commit.slice(0, 10)} in ${known.durationMs} ms`;
+      return `checked out ${known.commit.slice(0, 10)}${known.branch === undefined ? "" : ` on ${known.branch}`} in ${known.durationMs} ms`;
     case "iter.start":
       return `iteration ${known.iter}`;
     case "iter.end":
@@ -110,6 +111,8 @@ function wordsOf({ event }: Line): string {
       return `key ${known.from} → ${known.to ?? "none left"}: ${known.reason}`;
     case "checkpoint":
       return `${known.pushed ? "pushed" : "could not push"} ${known.commit.slice(0, 10)} to ${known.branch}`;
+    case "pull_request":
+      return `pull request ${known.url}${known.draft ? " (draft)" : ""}`;
     case "wait":
       return `waiting until ${minute(known.until)}: ${known.reason}`;
     case "interrupt":

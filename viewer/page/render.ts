@@ -125,6 +125,9 @@ function bodyOf(entry: Entry, look: Look): HTMLElement {
   try {
     if (known.type === "iter.end") return summaryOf(known, look);
     if (known.type === "checkpoint") return checkpoint(known, look);
+    if (known.type === "pull_request") {
+      return h("div", { className: "text" }, pullRequest(known.url, known.draft));
+    }
     return textOf(entry, look);
   } catch {
     return h("div", { className: "text" }, entry.text);
@@ -165,6 +168,7 @@ const LABEL: Record<string, string> = {
   "iter.end": "summary",
   "key.rotate": "key",
   checkpoint: "commit",
+  pull_request: "pull",
 };
 
 function textOf(entry: Entry, look: Look): HTMLElement {
@@ -301,6 +305,14 @@ export function commit(sha: string, repo: string | undefined): HTMLElement {
     return short;
   const href = `${repo.replace(/\.git$/, "").replace(/\/$/, "")}/commit/${sha}`;
   return h("a", { href, target: "_blank", rel: "noopener noreferrer" }, short);
+}
+
+/** A pull request, as a link when it is on the web. */
+export function pullRequest(url: string, draft: boolean): HTMLElement {
+  const number = /\/(\d+)$/.exec(url)?.[1];
+  const words = `${draft ? "draft " : ""}pull request${number === undefined ? "" : ` #${number}`}`;
+  if (!/^https:\/\//.test(url)) return h("span", {}, words);
+  return h("a", { href: url, title: url, target: "_blank", rel: "noopener noreferrer" }, words);
 }
 
 const jsonOf = (entry: Entry): HTMLElement =>

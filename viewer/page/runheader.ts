@@ -2,8 +2,8 @@ import { runAttempt, runStarted } from "ralph-logs";
 import type { Chart } from "./chart.ts";
 import { fill, h, setText } from "./dom.ts";
 import * as format from "./format.ts";
-import { stateOf } from "./render.ts";
-import { type Spent, spentOf } from "./spent.ts";
+import { pullRequest, stateOf } from "./render.ts";
+import { executionOf, type Spent, spentOf } from "./spent.ts";
 import type { LogStore, RunSummary } from "./store.ts";
 
 /** A fact about a run: its name, its value, and the limit it stands against. */
@@ -21,14 +21,20 @@ export class RunHeader {
   readonly #element: HTMLElement;
   readonly #title = h("h2", {});
   readonly #state = h("span", { className: "state" });
+  readonly #pull = h("span", { className: "pull" });
   readonly #facts = h("dl", {});
   #chart: Chart | undefined;
   #shown: [LogStore, RunSummary] | undefined;
   #spent: { key: string; spent: Spent } | undefined;
+  #pullShown: string | undefined;
 
   constructor(element: HTMLElement) {
     this.#element = element;
-    fill(element, h("div", { className: "run-title" }, this.#title, this.#state), this.#facts);
+    fill(
+      element,
+      h("div", { className: "run-title" }, this.#title, this.#state, this.#pull),
+      this.#facts,
+    );
     this.#addChart();
     // Elapsed time goes on while nothing comes in.
     setInterval(() => this.#shown && this.show(...this.#shown), 1_000);
@@ -55,11 +61,20 @@ export class RunHeader {
     setText(this.#title, `Attempt ${runAttempt(summary.run)}`);
     this.#state.className = `state state-${state}`;
     setText(this.#state, words);
+    this.#showPull(pullOf(store, summary.run));
     const spent = this.#spentOf(store, summary.run);
     factsOf(summary, spent).forEach((fact, i) => {
       this.#show(fact, i);
     });
     this.#chart?.show(spent.iterations);
+  }
+
+  /** A link that has the focus is not replaced by the same one. */
+  #showPull(pull: Pull | undefined): void {
+    const key = pull && `${pull.url} ${pull.draft}`;
+    if (this.#pullShown === key) return;
+    this.#pullShown = key;
+    fill(this.#pull, pull && pullRequest(pull.url, pull.draft));
   }
 
   #show({ name, value, limit, share, title = "" }: Fact, i: number): void {
@@ -89,6 +104,18 @@ export class RunHeader {
     if (this.#spent?.key !== key) this.#spent = { key, spent: spentOf(store, run) };
     return this.#spent.spent;
   }
+}
+
+type Pull = { url: string; draft: boolean };
+
+/** The pull request of an execution: each attempt tells of it when it pushes first, or at its end. */
+function pullOf(store: LogStore, run: string): Pull | undefined {
+  for (const other of [...store.order].reverse()) {
+    if (executionOf(other) !== executionOf(run)) continue;
+    const { pull } = store.summary(other);
+    if (pull !== undefined) return pull;
+  }
+  return undefined;
 }
 
 /** Limits bound an execution, whatever the number of its attempts: time counts from its start. */

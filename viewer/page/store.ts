@@ -35,6 +35,8 @@ export interface RunSummary {
   task?: ServerMessage & { type: "task" };
   /** The last pause that it announced. */
   wait?: Of<"wait">;
+  /** The pull request with its work, as it was last told of. */
+  pull?: Of<"pull_request">;
   /**
    * What the execution has cost up to this run, the most that its lines or the server have told:
    * it only grows, and after the end of a run that was killed only the server knows.
@@ -170,7 +172,11 @@ export class LogStore {
       summary.end = known;
       this.#spend(summary, known.seq, known.spend);
     } else if (known.type === "wait") summary.wait = known;
-    else if (known.type === "iter.end" && known.tokens && summary.ends.size < MAX_ITERATIONS) {
+    else if (known.type === "pull_request") {
+      // An older page comes later.
+      if (typeof known.url === "string" && known.seq > (summary.pull?.seq ?? 0))
+        summary.pull = known;
+    } else if (known.type === "iter.end" && known.tokens && summary.ends.size < MAX_ITERATIONS) {
       summary.ends.set(known.seq, known);
       this.accounts++;
     }

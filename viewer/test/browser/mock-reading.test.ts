@@ -123,13 +123,20 @@ test("events in a shape that nobody expects are shown, and what follows them too
   await isState(page, /^live$/);
   at.server.write("demo", [
     at.writer.start(),
-    ...["spend", "iter.end", "checkpoint", "agent.tool", "agent.text", "clone", "wait"].map(
-      (type) => at.writer.event(type),
-    ),
+    ...[
+      "spend",
+      "iter.end",
+      "checkpoint",
+      "pull_request",
+      "agent.tool",
+      "agent.text",
+      "clone",
+      "wait",
+    ].map((type) => at.writer.event(type)),
     ...at.writer.lines(3),
   ]);
-  await expect.poll(() => lastKey(page)).toBe(`${run}/11`);
-  await expect.poll(async () => (await drawn(page)).length).toBe(10);
+  await expect.poll(() => lastKey(page)).toBe(`${run}/12`);
+  await expect.poll(async () => (await drawn(page)).length).toBe(11);
 });
 
 test("a subagent's lines are shown as such", async () => {

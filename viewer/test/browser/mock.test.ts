@@ -86,6 +86,34 @@ test("levels and types can be hidden", async () => {
   await expect.poll(() => page.locator(".level-warn").count()).toBe(1);
 });
 
+test("the pull request is a link in its line and above the run, on the next attempt too", async () => {
+  const url = "https://git.example.com/acme/parser/pull/17";
+  const pull = (writer: Writer, draft: boolean) =>
+    writer.event("pull_request", { url, number: 17, draft });
+  at.server.write("demo", [at.writer.start(), pull(at.writer, true)]);
+  const page = await look();
+  const header = page.locator("#run .pull a");
+  await expect.poll(() => header.textContent()).toBe("draft pull request #17");
+  expect(await header.getAttribute("href")).toBe(url);
+  expect(await page.locator(".line .text a").getAttribute("href")).toBe(url);
+  const second = at.writer.next(Date.now());
+  at.server.write("demo", [second.start()]);
+  await expect.poll(() => page.locator("#run h2").textContent()).toBe("Attempt 2");
+  expect(await header.textContent()).toBe("draft pull request #17");
+  at.server.write("demo", [pull(second, false)]);
+  await expect.poll(() => header.textContent()).toBe("pull request #17");
+});
+
+test("a pull request whose address is not on the web is not a link", async () => {
+  at.server.write("demo", [
+    at.writer.start(),
+    at.writer.event("pull_request", { url: "javascript:alert(1)//7", number: 7, draft: false }),
+  ]);
+  const page = await look();
+  await expect.poll(() => page.locator("#run .pull").textContent()).toBe("pull request #7");
+  expect(await page.locator("#run .pull a, .line .text a").count()).toBe(0);
+});
+
 test("after the gateway drops the connection, the page goes on where it was", async () => {
   at.server.write("demo", at.writer.lines(20));
   const page = await look();

@@ -163,6 +163,13 @@ export function iteration(w: Writer, step = 1_000): LogEvent[] {
   for (const kind of Object.keys(tokens) as (keyof Tokens)[]) w.tokens[kind] += tokens[kind];
   const commit = (0x1a2b3c4d5e6f * (n + 7)).toString(16).repeat(4).slice(0, 40);
   say("checkpoint", { commit, branch: `ralph/${w.workstream}`, pushed: true });
+  if (n === 1) {
+    say("pull_request", {
+      url: "https://git.example.com/acme/parser/pull/17",
+      number: 17,
+      draft: true,
+    });
+  }
   say(
     "iter.end",
     {
