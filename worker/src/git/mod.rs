@@ -109,6 +109,8 @@ pub struct Checkout {
     pub start: String,
     /// Branches of the remote that the checkout has as `origin/…`: the base and the default branch.
     pub beside: Vec<String>,
+    /// Their commits, as downloaded.
+    upstream: Vec<String>,
     /// The remote's default branch, if it has one.
     pub default: Option<String>,
     /// A commit the remote has, on which our work builds.
@@ -184,6 +186,7 @@ impl Checkout {
             pushed: None,
             start: String::new(),
             beside: Vec::new(),
+            upstream: Vec::new(),
             default: None,
             known: String::new(),
             begin: String::new(),

@@ -216,6 +216,8 @@ impl Checkout {
             Some(ledger) => ledger,
             None => ledger::read(&self.git, &dir, &self.head, &self.run).await?,
         };
+        let tips = ["for-each-ref", "--format=%(objectname)", "refs/remotes/"];
+        self.upstream = self.git.text(&bare, tips).await?.lines().map(str::to_owned).collect();
         let format = "--format=create %(refname) %(objectname)";
         let list = ["for-each-ref", format, "refs/remotes/", "refs/tags/"];
         self.origin = self.git.local(&bare, list).await?;

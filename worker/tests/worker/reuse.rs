@@ -186,6 +186,43 @@ fn a_conflict_is_left_to_the_agent() {
 }
 
 #[test]
+fn what_the_agent_merges_of_the_base_is_not_withheld() {
+    let mut fixture = Fixture::new();
+    fixture.seed("main", &[lfs::ATTRIBUTES]);
+    work(&mut fixture, 1);
+    lfs::keep(&fixture.remote(), "content of new.bin");
+    fixture.seed(
+        "main",
+        &[
+            ("work-1", "theirs\n"),
+            ("fixtures/key", KEY),
+            ("new.bin", &lfs::pointer("content of new.bin")),
+            ("many/1", "1"),
+            ("many/2", "2"),
+        ],
+    );
+    fixture.set(env::MAX_COMMIT_FILES, "2");
+    // As where the remote wants a credential; and a file of the agent's own beside it.
+    let merge = format!(
+        "export GIT_LFS_SKIP_SMUDGE=1; git merge -q -X ours origin/main; echo {KEY} > leak; git add -A; git commit -qm leak"
+    );
+    let look = look("cat new.bin; rm leak");
+    let calls = json!([[{"run": ["sh", "-c", merge]}], [look[0], look[1], progress(true)]]);
+    let done = run(&mut fixture, (2, 1), calls);
+    assert_says(&done, &["`leak` is not pushed: it holds", "content of new.bin"]);
+    for theirs in ["`fixtures/key` is", "`many", "`new.bin` is"] {
+        assert!(!done.text().contains(theirs), "{theirs}: {done:#?}");
+    }
+    assert_eq!(fixture.file(BRANCH, "fixtures/key").as_deref(), Some(KEY));
+    assert_eq!(fixture.file(BRANCH, "many/2").as_deref(), Some("2"));
+    assert_eq!(fixture.file(BRANCH, "leak"), None);
+    let all = fixture.remote_git(&["log", "--all", "--format=", "--name-only", "--", "leak"]);
+    assert_eq!(all, "");
+    // It counts as merged, for the next execution and for the host.
+    fixture.remote_git(&["merge-base", "--is-ancestor", "main", BRANCH]);
+}
+
+#[test]
 fn an_agent_that_could_not_read_the_note_gets_it_again() {
     let mut fixture = finished();
     fixture.seed(BRANCH, &[("base", "ours\n")]);
