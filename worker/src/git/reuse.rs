@@ -197,7 +197,8 @@ impl Checkout {
         }
     }
 
-    /// Whether merging `start` into the base would change nothing, and it did hold something.
+    /// Whether merging `start` into the base would change nothing, and it did hold something. PROGRESS.md
+    /// may differ: it tells of the work on its own branch, and somebody may have left it out.
     async fn is_merged_into(&self, bare: &Path, base: &str) -> Result<bool, GitError> {
         let git = &self.git;
         let tip = git.text(bare, ["rev-parse", "refs/heads/start"]).await?;
@@ -216,12 +217,15 @@ impl Checkout {
         let Ok(fork) = git.text(bare, ["merge-base", &tip, base]).await else { return Ok(false) };
         let merge = merge(git, bare, base, &tip).await?;
         let of_base = git.text(bare, ["rev-parse", &format!("{base}^{{tree}}")]).await?;
-        if !merge.conflicts.is_empty() || merge.tree != of_base {
+        let progress = progress(git, bare, base).await?;
+        let beside = with_progress(git, bare, &merge.tree, progress.as_deref()).await?;
+        if !merge.conflicts.is_empty() || beside != of_base {
             return Ok(false);
         }
+        let exactly = merge.tree == of_base && !merge.kept_progress;
         let changed = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", &fork, &tip];
         let changed = git.local(bare, changed).await?;
-        Ok(paths(&changed).any(|path| !merge.kept_progress || path != PROGRESS_FILE))
+        Ok(paths(&changed).any(|path| exactly || path != PROGRESS_FILE))
     }
 
     /// Begins the work of an execution that is new on the branch. HEAD is where the branch starts from.
@@ -439,12 +443,18 @@ async fn merge(git: &Git, dir: &Path, ours: &str, theirs: &str) -> Result<Merge,
     };
     let kept_progress = conflicts == [PROGRESS_FILE];
     if kept_progress {
-        let listed = git.local(dir, ["ls-tree", "-z", "--full-tree", ours]).await?;
-        let progress = listed.split(|byte| *byte == 0).find(|entry| is_progress(entry));
-        tree = with_progress(git, dir, &tree, progress).await?;
+        let progress = progress(git, dir, ours).await?;
+        tree = with_progress(git, dir, &tree, progress.as_deref()).await?;
         conflicts.clear();
     }
     Ok(Merge { tree, conflicts, kept_progress })
+}
+
+/// What a commit has as PROGRESS.md: `<mode> <type> <id>\t<path>`.
+async fn progress(git: &Git, dir: &Path, commit: &str) -> Result<Option<Vec<u8>>, GitError> {
+    let listed = git.local(dir, ["ls-tree", "-z", "--full-tree", commit]).await?;
+    let found = listed.split(|byte| *byte == 0).find(|entry| is_progress(entry));
+    Ok(found.map(<[u8]>::to_vec))
 }
 
 /// A tree with another PROGRESS.md, as `<mode> <type> <id>\t<path>`, or without one.

@@ -339,12 +339,41 @@ fn a_branch_that_is_merged_is_followed_by_another() {
 }
 
 #[test]
-fn a_merge_is_recognised_although_another_workstreams_progress_followed() {
-    let mut fixture = Fixture::new();
-    work(&mut fixture, 1);
-    person(&fixture, "git merge -q --squash origin/ralph/docs; git commit -qm squash; git push -q");
-    fixture.seed("main", &[("PROGRESS.md", "# Other\n")]);
-    assert_eq!(chosen(&work(&mut fixture, 2)), "ralph/docs.2");
+fn a_merge_is_recognised_whatever_became_of_progress() {
+    for then in [
+        "echo other > PROGRESS.md; git add -A; git commit -qm squash",
+        "git commit -qm squash; echo other > PROGRESS.md; git commit -qam other",
+        "git rm -qf PROGRESS.md; git commit -qm squash",
+        "git commit -qm squash; git rm -q PROGRESS.md; git commit -qm remove",
+    ] {
+        let mut fixture = Fixture::new();
+        work(&mut fixture, 1);
+        let squash = "git merge -q --squash origin/ralph/docs";
+        person(&fixture, &format!("{squash}; {then}; git push -q"));
+        assert_eq!(chosen(&work(&mut fixture, 2)), "ralph/docs.2", "{then}");
+    }
+}
+
+#[test]
+fn a_branch_that_holds_nothing_but_progress_is_merged_when_the_base_has_it() {
+    for (script, branch) in [
+        (
+            "git merge -q --squash origin/ralph/docs; git commit -qm squash; git push -q",
+            "ralph/docs.2",
+        ),
+        (":", BRANCH),
+        ("echo other > PROGRESS.md; git add -A; git commit -qm other; git push -q", BRANCH),
+    ] {
+        let mut fixture = Fixture::new();
+        run(&mut fixture, (1, 1), json!([[progress(true)]]));
+        person(&fixture, script);
+        fixture.seed("main", &[("later", "x\n")]);
+        assert_eq!(
+            chosen(&run(&mut fixture, (2, 1), json!([[progress(true)]]))),
+            branch,
+            "{script}"
+        );
+    }
 }
 
 #[test]
@@ -367,6 +396,7 @@ fn a_branch_that_is_not_merged_goes_on() {
     ] {
         let mut fixture = Fixture::new();
         work(&mut fixture, 1);
+        fixture.seed(BRANCH, &[("second", "2\n")]);
         person(&fixture, script);
         assert_eq!(chosen(&work(&mut fixture, 2)), BRANCH, "{what}");
         assert!(!fixture.remote_git(&["branch"]).contains("docs.2"), "{what}");
