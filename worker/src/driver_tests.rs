@@ -72,10 +72,15 @@ impl Fixture<'_> {
 impl Workplace for &Fixture<'_> {
     async fn prepare(&mut self) -> Result<Prepared, Failure> {
         self.takes(1_000).await;
-        let commit = "c".to_owned();
-        let has_setup = self.setup.is_some();
-        let ledger = Ledger::default();
-        Ok(Prepared { commit, duration_ms: 1, ledger, complete: false, has_setup })
+        Ok(Prepared {
+            commit: "c".to_owned(),
+            branch: "ralph/docs".to_owned(),
+            note: None,
+            duration_ms: 1,
+            ledger: Ledger::default(),
+            complete: false,
+            has_setup: self.setup.is_some(),
+        })
     }
 
     async fn set_up(&mut self) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use crate::{
     config::{AgentVariables, Config, Environment, MB, Prompt, Secrets},
     gateway,
     git::{Checkout, Setup},
-    machine::{Failure, Order, Usd},
+    machine::{Failure, Order, Prepared, Usd},
     redact::Redactor,
 };
 
@@ -106,7 +106,7 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     let (_hurry, hurried) = tokio::sync::watch::channel(None);
     let mut checkout = Checkout::new(&config, secrets, hurried, journal);
     // Nobody builds in it.
-    checkout.furnish = false;
+    checkout.dry = true;
     if let Some(token) = checkout.token_of_app().await
         && report.take(token, |said| said.clone()).is_none()
     {
@@ -122,10 +122,17 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
         }
     }
     let Some(prepared) = report.take(made, |prepared| {
-        format!("the repository can be read; work starts from {}", prepared.commit)
+        format!("the repository can be read; the work goes to `{}`", prepared.branch)
     }) else {
         return;
     };
+    report.line(&format!("ok: it starts from {} of `{}`", checkout.known, checkout.start));
+    if let Some(says) = &checkout.says {
+        report.line(&format!("ok: a run begins so: {says}"));
+    }
+    if let Some(note) = &prepared.note {
+        report.line(&format!("note: the agent is told: {}", note.replace("\n\n", " ")));
+    }
     let prompt = match &config.prompt {
         Prompt::Text(_) => format!("the text in {}", env::PROMPT),
         Prompt::File(file) => file.clone(),
@@ -136,24 +143,24 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
         None => setup(&checkout.setup, &config, report),
     }
     let may_push = checkout.may_push().await.map_err(Failure::from);
-    report.take(may_push, |()| format!("`{}` can be pushed to", config.branch));
+    report.take(may_push, |()| format!("`{}` can be pushed to", checkout.branch));
     if prepared.complete {
-        report.line("note: PROGRESS.md says that the work is complete; a run would end at once");
+        report.line("note: PROGRESS.md says that the work of this execution is complete; its next run would end at once");
     }
     if depth == Depth::DryRun {
-        plan(&config, prepared.ledger, report);
+        plan(&config, &prepared, report);
     }
 }
 
-fn plan(config: &Config, used: crate::machine::Ledger, report: &Report) {
-    let limits = &config.limits;
+fn plan(config: &Config, prepared: &Prepared, report: &Report) {
+    let (limits, used) = (&config.limits, prepared.ledger);
     let left = Usd::from_dollars(limits.max_cost_usd).minus(used.cost);
     let order = Order { iteration: used.iterations + 1, note: None, budget: left };
     let run: &Run = &config.run;
     let home = config.workdir.join(run.as_str()).join("home");
     let words = command::fill(&config.agent_command, &order, &home);
     for line in [
-        format!("run {run} of workstream {}, on branch {}", config.workstream, config.branch),
+        format!("run {run} of workstream {}, on branch {}", config.workstream, prepared.branch),
         format!(
             "would begin with iteration {} of {}, with {left} left",
             order.iteration, limits.max_iterations

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ralph_protocol::{
     event::Envelope,
-    execution::{Limits, Order},
+    execution::{Limits, Order, Reuse},
     ids::{Run, Workstream},
     names::SecretName,
     reassembly::{Client, Options},
@@ -109,18 +109,21 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
         (Some(folder), Some(prompt)) => Some(Repository::existing(folder, prompt).await?),
         _ => None,
     };
+    let mut branch = options.workstream.default_branch();
     if let Some(own) = &own {
-        own.check_free(&options.workstream.default_branch()).await?;
+        branch = own.newest(branch).await?;
+        own.check_free(&branch).await?;
     }
     let mut interrupt = Interrupt::new()?;
     let mut cloud = cloud(&project, &options, &mut interrupt).await?;
     let prepared = tokio::select! {
-        prepared = prepare(&project, &options, own, cloud.scratch()) => prepared,
+        prepared = prepare(&project, &options, own, &branch, cloud.scratch()) => prepared,
         () = interrupt.wait() => Err(cloud.interrupted(&options.workstream)),
     };
     let (result, lent) = match prepared {
         Ok((repository, own)) => {
-            let result = attend(&project, &options, &repository, &mut cloud, &mut interrupt).await;
+            let result =
+                attend(&project, &options, &repository, &branch, &mut cloud, &mut interrupt).await;
             (result, own.map(|own| (own, repository)))
         }
         Err(error) => (Err(error), None),
@@ -130,7 +133,7 @@ pub async fn run(options: DemoArgs) -> Result<ExitCode> {
     // Whatever came of it: workers push what they have when they are asked to end.
     let mut taken = Ok(());
     if let Some((own, copy)) = lent {
-        taken = own.take_back(&copy, &options.workstream.default_branch()).await;
+        taken = own.take_back(&copy, &branch).await;
     }
     if let (Err(_), Err(error)) = (&result, &taken) {
         say(&format!("note: {error:#}"));
@@ -147,13 +150,13 @@ async fn prepare(
     project: &Project,
     options: &DemoArgs,
     own: Option<Repository>,
+    branch: &str,
     scratch: &Path,
 ) -> Result<(Repository, Option<Repository>)> {
     match own {
         Some(own) if options.containers => {
-            let branch = options.workstream.default_branch();
             let copies = local::copies(project)?;
-            let copy = own.copy(&copies, &branch);
+            let copy = own.copy(&copies, branch);
             Ok((step("copy of the repository (git)", copy).await?, Some(own)))
         }
         Some(own) => Ok((own, None)),
@@ -166,12 +169,13 @@ async fn attend(
     project: &Project,
     options: &DemoArgs,
     repository: &Repository,
+    branch: &str,
     cloud: &mut Cloud,
     interrupt: &mut Interrupt,
 ) -> Result<report::Report> {
     let (target, scratch) = (cloud.target().clone(), cloud.scratch().to_owned());
     tokio::select! {
-        result = play(project, options, repository, &target, &scratch) => match result {
+        result = play(project, options, repository, branch, &target, &scratch) => match result {
             // Perhaps because the cloud has ended, which is known a moment later.
             Err(error) => Err(tokio::time::timeout(GONE, cloud.failed()).await.unwrap_or(error)),
             report => report,
@@ -243,12 +247,12 @@ async fn play(
     project: &Project,
     options: &DemoArgs,
     repository: &Repository,
+    branch: &str,
     target: &Target,
     scratch: &Path,
 ) -> Result<report::Report> {
     let aws = Aws::connect(target).await?;
-    let branch = options.workstream.default_branch();
-    let tip = repository.tip(&branch).await?;
+    let tip = repository.tip(branch).await?;
     if options.agent() == Agent::Claude {
         // A joined cloud was perhaps started without a key.
         let arn = target.secret_arn(SecretName::AnthropicKeys)?;
@@ -287,8 +291,8 @@ async fn play(
     let ended = over(&executions, &options.workstream, ulid);
     let shown = viewing.until_over(ended).await?;
     let written = written(&local::tasks(scratch), &options.workstream)?;
-    let commits = repository.commits(&tip, &branch).await?;
-    let report = report::compare(&written, &ulid.to_string(), shown, commits, branch);
+    let commits = repository.commits(&tip, branch).await?;
+    let report = report::compare(&written, &ulid.to_string(), shown, commits, branch.to_owned());
     // The workstream is free for the next demo once its execution is over.
     match tokio::time::timeout(END, over(&executions, &options.workstream, ulid)).await {
         Ok(result) => result?,
@@ -303,6 +307,8 @@ fn order(options: &DemoArgs, repository: &Repository) -> Order {
     Order {
         prompt_file: Some(repository.prompt().to_owned()),
         limits: Limits { max_cost_usd, ..Limits::default() },
+        // The demo looks for the work there.
+        reuse: Some(Reuse::Continue),
         ..Order::new(options.workstream.clone(), repository.url())
     }
 }

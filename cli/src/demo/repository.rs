@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use ralph_protocol::ids::RESCUE_PREFIX;
+use ralph_protocol::{execution::number_of, ids::RESCUE_PREFIX};
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
@@ -121,6 +121,16 @@ impl Repository {
         })?;
         fs::remove_dir_all(&copy.folder)
             .with_context(|| format!("{} cannot be removed", copy.folder.display()))
+    }
+
+    /// The newest branch of a workstream, which the demo's execution goes on upon; its first one, where
+    /// there is none.
+    pub async fn newest(&self, branch: String) -> Result<String> {
+        let mut list = Command::new(&self.git);
+        list.args(["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/"]);
+        let names = output(list.current_dir(&self.folder)).await?;
+        let numbered = names.lines().filter_map(|name| Some((number_of(&branch, name)?, name)));
+        Ok(numbered.max().map_or_else(|| branch.clone(), |(_, name)| name.to_owned()))
     }
 
     /// # Errors
@@ -273,5 +283,18 @@ mod tests {
         assert!(!ran.exists());
         own.take_back(&again, "ralph/docs").await.unwrap();
         assert!(!again.folder.exists());
+        // As an execution chooses.
+        let newest = async || own.newest("ralph/docs".to_owned()).await.unwrap();
+        assert_eq!(newest().await, "ralph/docs");
+        for (name, expected) in [
+            ("docs.2", "docs.2"),
+            ("docs.10", "docs.10"),
+            ("docs.x", "docs.10"),
+            ("doc", "docs.10"),
+        ] {
+            git(&own.folder, &format!("branch ralph/{name} ralph/docs")).await;
+            assert_eq!(newest().await, format!("ralph/{expected}"), "{name}");
+        }
+        assert_eq!(own.newest("ralph/other".to_owned()).await.unwrap(), "ralph/other");
     }
 }

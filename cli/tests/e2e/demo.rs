@@ -61,7 +61,18 @@ fn the_demo_works_on_the_readers_own_repository() {
     let output = demo("own-repo", &["--repo", repo, "--prompt", "TASK.md", "--agent", "scripted"]);
     assert_eq!(output.status.code(), Some(0), "{}\n{}", stdout(&output), stderr(&output));
     assert_eq!(git(&["rev-parse", "trunk"]), before);
-    assert_ne!(git(&["rev-parse", "ralph/own-repo"]), before);
+    let first = git(&["rev-parse", "ralph/own-repo"]);
+    assert_ne!(first, before);
+
+    // Once more, where the work is complete: upon the newest branch.
+    git(&["branch", "ralph/own-repo.2", "ralph/own-repo"]);
+    let output = demo("own-repo", &["--repo", repo, "--prompt", "TASK.md", "--agent", "scripted"]);
+    assert_eq!(output.status.code(), Some(0), "{}\n{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("ralph/own-repo.2 has "), "{}", stdout(&output));
+    assert_eq!(git(&["rev-parse", "ralph/own-repo"]), first);
+    let subjects = git(&["log", "--format=%s", "ralph/own-repo..ralph/own-repo.2"]);
+    assert!(subjects.ends_with("ralph: new work on ralph/own-repo.2\n"), "{subjects}");
+    assert!(subjects.contains("ralph: checkpoint after 1 iteration"), "{subjects}");
 }
 
 #[test]

@@ -29,10 +29,10 @@ const DRAIN: Duration = Duration::from_secs(1);
 impl Workplace for Checkout {
     async fn prepare(&mut self) -> Result<Prepared, Failure> {
         let mut prepared = self.make().await?;
-        if !self.is_pushed() {
+        if self.adopted {
             self.push_adopted().await?;
             prepared.commit.clone_from(&self.head);
-            prepared.complete = self.is_pushed() && self.says_complete().await;
+            prepared.complete = self.is_complete().await;
         } else if !prepared.complete {
             // Before any money is spent. What moved on in this moment, or cannot be reached, a
             // real push deals with.
@@ -183,9 +183,12 @@ impl Checkout {
         }
     }
 
-    /// Commits what is staged; an empty commit when only the ledger has changed.
+    /// Commits what is staged; an empty commit when only the ledger has changed, or when the agent's
+    /// commits would not tell the next attempt whose they are.
     async fn commit(&mut self, order: &SaveOrder, tree: &str) -> Result<(), GitError> {
-        if tree != self.tree_of("HEAD").await? || order.ledger != self.recorded {
+        let head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
+        let unnamed = !self.own && head != self.head;
+        if unnamed || tree != self.tree_of("HEAD").await? || order.ledger != self.recorded {
             self.commit_tree("HEAD", tree, order).await?;
         }
         self.head = self.git.text(&self.dir, ["rev-parse", "HEAD"]).await?;
@@ -203,6 +206,7 @@ impl Checkout {
         let commit = self.git.text(&self.dir, args).await?;
         self.git.local(&self.dir, ["update-ref", "HEAD", &commit]).await?;
         self.recorded = order.ledger;
+        self.own = true;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Whether PROGRESS.md says that the work is complete, or nearly says so.
+//! Whether PROGRESS.md says that the work is complete, or nearly says so; and what takes that back.
 
 use std::{ops::Range, sync::LazyLock};
 
@@ -10,6 +10,9 @@ use super::{Checkout, PROGRESS_FILE, prepare::committed};
 
 /// The line that says so: alone, at the beginning of a line, where Markdown shows it.
 const STATUS: &str = "## Status: COMPLETE";
+
+/// What takes its place when there is a new task.
+const REOPENED: &str = "## Status: IN PROGRESS";
 
 /// Most characters of a line or a path that are shown.
 const SHOWN: usize = 80;
@@ -31,22 +34,52 @@ pub(super) enum Completion {
     No,
 }
 
-/// Reads a progress file. What stands in code and in HTML, comments above all, does not count:
-/// templates show the line there.
+/// Reads a progress file.
 pub(super) fn read(text: &str) -> Completion {
+    match scan(text) {
+        (lines, _) if !lines.is_empty() => Completion::Complete,
+        (_, near) => near.map_or(Completion::No, Completion::Near),
+    }
+}
+
+/// The same progress file with every line that says so taken back; `None` when none does. The other
+/// lines and all line endings stay as they are.
+pub(super) fn reopened(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (lines, _) = scan(&String::from_utf8_lossy(bytes));
+    if lines.is_empty() {
+        return None;
+    }
+    let mut lines = lines.into_iter().peekable();
+    let mut out = Vec::with_capacity(bytes.len() + REOPENED.len());
+    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        // After a byte order mark, it is not at the beginning.
+        let at = memchr::memmem::find(line, STATUS.as_bytes());
+        match at.filter(|_| lines.next_if_eq(&number).is_some()) {
+            Some(at) => {
+                out.extend([&line[..at], REOPENED.as_bytes(), &line[at + STATUS.len()..]].concat());
+            }
+            None => out.extend(line),
+        }
+    }
+    Some(out)
+}
+
+/// The numbers of the lines that say so, from 0, and what a person would take for such a line. What
+/// stands in code and in HTML, comments above all, does not count: templates show the line there.
+fn scan(text: &str) -> (Vec<usize>, Option<String>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parts = Parts::of(text);
     let (mut hidden, mut aside) = (parts.hidden.iter().peekable(), parts.aside.iter().peekable());
-    let mut near = None;
+    let (mut complete, mut near) = (Vec::new(), None);
     let mut end = 0;
-    for whole in text.split_inclusive('\n') {
+    for (number, whole) in text.split_inclusive('\n').enumerate() {
         let start = end;
         end += whole.len();
         while hidden.next_if(|part| part.range.end <= start).is_some() {}
         while aside.next_if(|range| range.end <= start).is_some() {}
         let line = whole.trim_end();
         match hidden.peek().filter(|part| part.range.start < end) {
-            None if line == STATUS => return Completion::Complete,
+            None if line == STATUS => complete.push(number),
             None => {
                 let is_aside = aside.peek().is_some_and(|range| range.start < end);
                 let alike = !is_aside && LOOKS_LIKE_IT.is_match(line);
@@ -61,7 +94,7 @@ pub(super) fn read(text: &str) -> Completion {
             Some(_) => {}
         }
     }
-    near.map_or(Completion::No, Completion::Near)
+    (complete, near)
 }
 
 impl Checkout {
@@ -349,7 +382,50 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_status_is_taken_back_where_it_counts() {
+        for (text, expected) in [
+            ("## Status: COMPLETE", Some("## Status: IN PROGRESS")),
+            ("\u{feff}## Status: COMPLETE\r\n", Some("\u{feff}## Status: IN PROGRESS\r\n")),
+            (
+                "# Tasks\r\n\r\n## Status: COMPLETE \t\r\n- [x] one\r\n",
+                Some("# Tasks\r\n\r\n## Status: IN PROGRESS \t\r\n- [x] one\r\n"),
+            ),
+            (
+                "```\n## Status: COMPLETE\n```\n## Status: COMPLETE\n\n## Status: COMPLETE\n",
+                Some(
+                    "```\n## Status: COMPLETE\n```\n## Status: IN PROGRESS\n\n## Status: IN PROGRESS\n",
+                ),
+            ),
+            ("## **Status: COMPLETE**", None),
+            ("<!--\n## Status: COMPLETE\n-->", None),
+            ("", None),
+        ] {
+            let found = reopened(text.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap());
+            assert_eq!(found.as_deref(), expected, "{text:?}");
+        }
+        // What is not text stays.
+        let found = reopened(b"\xff\n## Status: COMPLETE\n\xfe").unwrap();
+        assert_eq!(found, b"\xff\n## Status: IN PROGRESS\n\xfe");
+    }
+
     proptest! {
+        #[test]
+        fn what_is_taken_back_does_not_count_any_more(
+            text in "(\\PC|\n|\r|\u{feff}|<!--|-->|```|~~~|## Status: COMPLETE\r?\n|[-#>*`<\\\\ ]){0,60}",
+        ) {
+            let complete = read(&text) == Completion::Complete;
+            let after = reopened(text.as_bytes());
+            prop_assert_eq!(after.is_some(), complete);
+            let after = after.unwrap_or_default();
+            let after = String::from_utf8(after).unwrap();
+            prop_assert!(read(&after) != Completion::Complete, "{:?}", after);
+            if complete {
+                prop_assert_eq!(after.matches('\r').count(), text.matches('\r').count());
+                prop_assert_eq!(after.lines().count(), text.lines().count());
+            }
+        }
+
         #[test]
         fn what_is_hidden_never_counts(
             before in "([a-z# *.:-]{0,12}\n){0,4}",

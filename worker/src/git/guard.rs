@@ -31,6 +31,10 @@ impl Checkout {
     /// the checkout can hide a commit there. When something must not be pushed, one commit without
     /// it takes the place of all. Returns what was found.
     pub(super) async fn guard(&self, bare: &mut Bare, wip: bool) -> Result<Findings, GitError> {
+        if !self.merged(bare).await.is_empty() {
+            // The agent cannot fetch what the base has in LFS.
+            self.furnish_lfs(&bare.dir, &bare.commit).await;
+        }
         let mut all = self.inspect(bare).await?;
         if all.is_empty() {
             return Ok(all);
@@ -74,7 +78,10 @@ impl Checkout {
         git.fed(&bare.dir, update, lines.collect()).await?;
         let tree = git.text(&bare.dir, ["write-tree"]).await?;
         let message = ledger::message(&self.run, &self.recorded, wip);
-        let args = ["commit-tree", "-p", &self.known, "-m", &message, &tree];
+        let merged = self.merged(bare).await;
+        let mut args = vec!["commit-tree", "-p", &self.known];
+        args.extend(merged.iter().flat_map(|commit| ["-p", commit]));
+        args.extend(["-m", &message, &tree]);
         bare.commit = git.text(&bare.dir, args).await?;
         git.local(&bare.dir, ["update-ref", PUSH, &bare.commit]).await?;
         Ok(())
@@ -86,12 +93,51 @@ impl Checkout {
         Ok(Change::all(&self.git.local(&bare.dir, diff).await?))
     }
 
+    /// The commits of the base that are merged in the copy, as the agent is asked to after a conflict.
+    async fn merged(&self, bare: &Bare) -> Vec<String> {
+        let mut merged = Vec::new();
+        for commit in &self.upstream {
+            let is_within = async |other: &str| {
+                let within = ["merge-base", "--is-ancestor", commit, other];
+                self.git.local(&bare.dir, within).await.is_ok()
+            };
+            if !merged.contains(commit)
+                && is_within(&bare.commit).await
+                && !is_within(&self.known).await
+            {
+                merged.push(commit.clone());
+            }
+        }
+        merged
+    }
+
+    /// Changes but those to what the base has at the same place: the remote holds that already.
+    async fn without(
+        &self,
+        bare: &Bare,
+        merged: &[String],
+        history: &[Change],
+    ) -> Result<Vec<Change>, GitError> {
+        let mut theirs = BTreeSet::new();
+        for commit in merged {
+            let diff = ["diff-tree", "-r", "-z", "--no-renames", LINKS, &self.known, commit];
+            let changes = Change::all(&self.git.local(&bare.dir, diff).await?);
+            theirs.extend(changes.into_iter().map(|change| (change.path, change.new)));
+        }
+        let is_ours = |change: &&Change| {
+            theirs.is_empty() || !theirs.contains(&(change.path.clone(), change.new.clone()))
+        };
+        Ok(history.iter().filter(is_ours).cloned().collect())
+    }
+
     async fn inspect(&self, bare: &Bare) -> Result<Findings, GitError> {
         let mut found = Findings::new();
         let mut batch = Vec::new();
         let mut bytes = 0;
-        let (commits, history) = self.history(bare).await?;
-        let (objects, paths, refused) = self.objects(bare, &commits, &history).await?;
+        let merged = self.merged(bare).await;
+        let (commits, history) = self.history(bare, &merged).await?;
+        let ours = self.without(bare, &merged, &history).await?;
+        let (objects, paths, refused) = self.objects(bare, &commits, &ours).await?;
         found.extend(refused.into_iter().map(|path| (path, refused_by_remote())));
         for path in paths {
             if self.journal.redactor().finds_credential(&path.to_string_lossy()) {
@@ -101,7 +147,7 @@ impl Checkout {
         let (large, small): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|object| object.size > MAX_FILE);
         if !large.is_empty() || !self.fits(small.iter()) {
-            let new = self.new_to_the_remote(bare).await?;
+            let new = self.new_to_the_remote(bare, &merged).await?;
             let is_new = |object: &&Object| new.contains(&object.id);
             let out = too_much(files(small.iter().filter(is_new)), self.limits);
             found.extend(out.into_iter().map(|place| (place, too_many(self.limits))));
@@ -118,7 +164,7 @@ impl Checkout {
             }
         }
         self.read_batch(bare, &batch, &mut found).await?;
-        self.inspect_lfs(bare, &history, &mut found).await?;
+        self.inspect_lfs(bare, &ours, &mut found).await?;
         found.sort();
         found.dedup();
         Ok(found)
@@ -130,9 +176,14 @@ impl Checkout {
     }
 
     /// Commits between the remote and the copy's, one a line, and what each of them changes.
-    async fn history(&self, bare: &Bare) -> Result<(Vec<u8>, Vec<Change>), GitError> {
-        let not = format!("^{}", self.known);
-        let commits = self.git.local(&bare.dir, ["rev-list", &bare.commit, &not, "--"]).await?;
+    async fn history(
+        &self,
+        bare: &Bare,
+        merged: &[String],
+    ) -> Result<(Vec<u8>, Vec<Change>), GitError> {
+        let commits = ["rev-list", &bare.commit, "--not", &self.known];
+        let commits = commits.into_iter().chain(merged.iter().map(String::as_str)).chain(["--"]);
+        let commits = self.git.local(&bare.dir, commits).await?;
         let diff = [
             "diff-tree",
             "--stdin",
@@ -192,9 +243,14 @@ impl Checkout {
     }
 
     /// Objects that the remote does not have under any name.
-    async fn new_to_the_remote(&self, bare: &Bare) -> Result<BTreeSet<String>, GitError> {
-        let not = format!("^{}", self.known);
-        let args = ["rev-list", "--objects", "--no-object-names", &bare.commit, &not, "--"];
+    async fn new_to_the_remote(
+        &self,
+        bare: &Bare,
+        merged: &[String],
+    ) -> Result<BTreeSet<String>, GitError> {
+        let all =
+            ["rev-list", "--objects", "--no-object-names", &bare.commit, "--not", &self.known];
+        let args = all.into_iter().chain(merged.iter().map(String::as_str)).chain(["--"]);
         let bytes = self.git.local(&bare.dir, args).await?;
         Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
     }

@@ -21,11 +21,23 @@ pub const COST: &str = "Ralph-Cost-Usd";
 /// A checkpoint's commit message.
 pub(super) fn message(run: &Run, ledger: &Ledger, wip: bool) -> String {
     let what = if wip { "work in progress after" } else { "checkpoint after" };
-    let (n, cost) = (ledger.iterations, ledger.cost.dollars());
+    let n = ledger.iterations;
     let plural = if n == 1 { "" } else { "s" };
-    format!(
-        "ralph: {what} {n} iteration{plural}\n\n{RUN}: {run}\n{ITERATION}: {n}\n{COST}: {cost:.6}\n"
-    )
+    with_trailers(&format!("{what} {n} iteration{plural}"), run, ledger)
+}
+
+/// The message of any commit of the worker's.
+pub(super) fn with_trailers(what: &str, run: &Run, ledger: &Ledger) -> String {
+    let (n, cost) = (ledger.iterations, ledger.cost.dollars());
+    format!("ralph: {what}\n\n{RUN}: {run}\n{ITERATION}: {n}\n{COST}: {cost:.6}\n")
+}
+
+/// Whether one of the commits up to `head` is of this run's execution. 80 bits of its ULID are random,
+/// so nobody could have written it before.
+pub(super) async fn knows(git: &Git, dir: &Path, head: &str, run: &Run) -> Result<bool, GitError> {
+    let line = format!("--grep={RUN}: {}-", run.ulid());
+    let args = ["rev-list", "--max-count=1", "--fixed-strings", &line, head, "--"];
+    Ok(!git.text(dir, args).await?.is_empty())
 }
 
 /// What the commits up to `head` say about this execution. Each trailer holds a running total, so

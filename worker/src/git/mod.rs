@@ -15,6 +15,7 @@ mod push;
 mod rebuild;
 mod refusal;
 mod repair;
+mod reuse;
 mod run;
 mod setup;
 mod side;
@@ -27,7 +28,7 @@ mod volume;
 
 use std::{collections::BTreeSet, ffi::OsString, future::Future, path::PathBuf, time::Duration};
 
-use ralph_protocol::ids::Run;
+use ralph_protocol::{execution::Reuse, ids::Run};
 use tokio::sync::watch;
 use url::Url;
 
@@ -69,16 +70,19 @@ pub struct Checkout {
     pub repo: Url,
     /// Branch to start from.
     pub base: Option<String>,
-    /// Branch the work goes to.
+    /// Branch the work goes to. Until [`Checkout::make`] has chosen, the workstream's first one.
     pub branch: String,
+    /// What to do where the workstream has a branch already.
+    pub reuse: Option<Reuse>,
     /// The run.
     pub run: Run,
     /// The working tree.
     pub dir: PathBuf,
     /// Where the prompt is.
     pub prompt_source: Prompt,
-    /// Whether to fetch what a build needs beside git's own files: content of LFS, submodules.
-    pub furnish: bool,
+    /// Only looks: what a build needs beside git's own files (content of LFS, submodules) is not
+    /// fetched, and nothing is pushed.
+    pub dry: bool,
     /// The last prompt there was.
     pub prompt: String,
     /// The credential, if there is one.
@@ -105,12 +109,22 @@ pub struct Checkout {
     pub start: String,
     /// Branches of the remote that the checkout has as `origin/…`: the base and the default branch.
     pub beside: Vec<String>,
+    /// Their commits, as downloaded.
+    upstream: Vec<String>,
     /// The remote's default branch, if it has one.
     pub default: Option<String>,
     /// A commit the remote has, on which our work builds.
     pub known: String,
-    /// HEAD before this run changed anything.
+    /// HEAD before this run's agent changed anything.
     pub begin: String,
+    /// A commit of this execution is among those of HEAD.
+    pub own: bool,
+    /// HEAD is work that an earlier attempt left on a rescue branch.
+    adopted: bool,
+    /// Which branch was chosen, why, and what the work begins with; `None` when there was no choice.
+    pub says: Option<String>,
+    /// What the agent has to know of it, for its first prompt.
+    note: Option<String>,
     /// What the last checkpoint found that only looks complete.
     pub near: Option<String>,
     /// HEAD after the last checkpoint, to see progress.
@@ -154,12 +168,13 @@ impl Checkout {
             repo: config.repo.clone(),
             base: config.base.clone(),
             branch: config.branch.clone(),
+            reuse: config.reuse,
             run: config.run.clone(),
             environment: Variables::new(own, &home, &dir, &secrets.agent),
             dir,
             home,
             prompt_source: config.prompt.clone(),
-            furnish: true,
+            dry: false,
             prompt: String::new(),
             credential: Credential::new(&secrets.git, &config.repo, journal.redactor()),
             setup_command: config.setup_command.clone(),
@@ -171,9 +186,14 @@ impl Checkout {
             pushed: None,
             start: String::new(),
             beside: Vec::new(),
+            upstream: Vec::new(),
             default: None,
             known: String::new(),
             begin: String::new(),
+            own: false,
+            adopted: false,
+            says: None,
+            note: None,
             near: None,
             head: String::new(),
             earlier: config.earlier,

@@ -12,6 +12,7 @@ use super::{
     Checkout, PROGRESS_FILE,
     completion::{self, Completion},
     ledger,
+    rebuild::last_rescue,
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
     store::Store,
 };
@@ -114,8 +115,8 @@ impl Checkout {
         Ok(Refs::parse(&String::from_utf8_lossy(&bytes)))
     }
 
-    /// The branch to start from, after checks that cost nothing.
-    pub(super) fn start(&self, refs: &Refs) -> Result<String, Failure> {
+    /// Checks what costs nothing.
+    fn check(&self, refs: &Refs) -> Result<(), Failure> {
         if refs.is_sha256() {
             return Err(failure(
                 RunExit::Git,
@@ -131,6 +132,11 @@ impl Checkout {
                 ),
             ));
         }
+        Ok(())
+    }
+
+    /// The branch to start from.
+    pub(super) fn start(&self, refs: &Refs) -> Result<String, Failure> {
         if refs.has(&self.branch) {
             return Ok(self.branch.clone());
         }
@@ -166,13 +172,13 @@ impl Checkout {
         }
     }
 
-    /// Makes the checkout, without writing to the remote.
+    /// Makes the checkout. Only what a new execution begins with is written to the remote.
     pub(crate) async fn make(&mut self) -> Result<Prepared, Failure> {
         let begun = Instant::now();
         self.fresh_dir()?;
         let folder = self.folder().to_path_buf();
         let refs = self.refs(&folder).await?;
-        self.start = self.start(&refs)?;
+        self.check(&refs)?;
         self.default = refs.default.clone().filter(|name| refs.has(name));
         let beside = [self.base.clone(), self.default.clone()];
         self.beside = beside.into_iter().flatten().filter(|name| refs.has(name)).collect();
@@ -182,22 +188,26 @@ impl Checkout {
         // The credential is used in a repository that is gone before the agent runs …
         let bare = folder.join("clone.git");
         self.git.local(&folder, ["init", "-q", "--bare", "--template=", "clone.git"]).await?;
-        self.download(&bare, &self.start, "start").await?;
+        let choice = self.choose_branch(&refs, &bare).await?;
 
         // … and the checkout is made from there.
         self.furnish(&bare, "start").await?;
         let dir = self.dir.clone();
         self.git_inert(&["checkout", "-q", "-B", &self.branch, "FETCH_HEAD"]).await?;
-        self.furnish_lfs(&bare, "refs/heads/start").await;
         let tip = self.git.text(&dir, ["rev-parse", "HEAD"]).await?;
         self.pushed = refs.has(&self.branch).then(|| tip.clone());
-        if self.pushed.is_some() {
-            self.keep_origin(&tip).await;
-        }
-        self.head.clone_from(&tip);
-        self.begin.clone_from(&tip);
         self.setup = self.find_setup(&tip).await;
+        self.head.clone_from(&tip);
         self.known = tip;
+        // Rescued work has begun already.
+        if !self.own && last_rescue(&refs, &self.run).is_none() {
+            self.begin_work(&bare, choice).await?;
+        }
+        if let Some(pushed) = self.pushed.clone() {
+            self.keep_origin(&pushed).await;
+        }
+        self.furnish_lfs(&bare, "refs/heads/start").await;
+        self.begin.clone_from(&self.head);
         self.adopt(&refs, &bare).await?;
         let head = self.head.clone();
         // Also when it is work that was taken up.
@@ -206,14 +216,18 @@ impl Checkout {
             Some(ledger) => ledger,
             None => ledger::read(&self.git, &dir, &self.head, &self.run).await?,
         };
+        let tips = ["for-each-ref", "--format=%(objectname)", "refs/remotes/"];
+        self.upstream = self.git.text(&bare, tips).await?.lines().map(str::to_owned).collect();
         let format = "--format=create %(refname) %(objectname)";
         let list = ["for-each-ref", format, "refs/remotes/", "refs/tags/"];
         self.origin = self.git.local(&bare, list).await?;
         self.keep_objects(&bare);
         self.prompt = self.read_prompt().await?;
-        let complete = self.is_pushed() && self.says_complete().await;
+        let complete = self.is_complete().await;
         Ok(Prepared {
             commit: self.head.clone(),
+            branch: self.branch.clone(),
+            note: self.note.clone(),
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             ledger: self.recorded,
             complete,
@@ -245,9 +259,9 @@ impl Checkout {
         Ok(())
     }
 
-    /// As [`Checkout::remote`], for what only reads; asks again, later each time, when the remote
-    /// may answer then.
-    async fn ask(&self, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
+    /// As [`Checkout::remote`], for what may be done twice; asks again, later each time, when the
+    /// remote may answer then.
+    pub(super) async fn ask(&self, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
         let mut failures = 0;
         loop {
             let error = match self.remote(dir, Patience::UntilHurried(REMOTE_TIMEOUT), args).await {
@@ -359,7 +373,12 @@ impl Checkout {
         }
     }
 
-    pub(super) async fn says_complete(&self) -> bool {
+    /// Whether this execution's work is complete, and the remote has it: of another execution's, the
+    /// status does not count.
+    pub(super) async fn is_complete(&self) -> bool {
+        if !self.own || !self.is_pushed() {
+            return false;
+        }
         let text = committed(&self.git, &self.dir, PROGRESS_FILE).await;
         text.is_some_and(|text| completion::read(&text) == Completion::Complete)
     }

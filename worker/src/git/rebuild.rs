@@ -35,6 +35,7 @@ impl Checkout {
         self.git_inert(&["reset", "-q", "--hard", &found]).await?;
         self.furnish_lfs(bare, &found).await;
         self.head = found;
+        (self.own, self.adopted) = (true, true);
         Ok(())
     }
 
@@ -130,7 +131,7 @@ pub(super) fn remove(path: &Path) -> std::io::Result<()> {
 
 /// The branch and the run of the latest attempt of this execution, before this one, that left a
 /// rescue branch.
-fn last_rescue(refs: &Refs, run: &Run) -> Option<(String, Run)> {
+pub(super) fn last_rescue(refs: &Refs, run: &Run) -> Option<(String, Run)> {
     let of = |name: &str| {
         let (prefix, run) = name.rsplit_once('/')?;
         RESCUE_PREFIXES.contains(&prefix).then(|| run.parse::<Run>().ok())?

@@ -171,7 +171,7 @@ impl Checkout {
         Ok(())
     }
 
-    async fn is_ancestor(&self, one: &str, other: &str) -> bool {
+    pub(super) async fn is_ancestor(&self, one: &str, other: &str) -> bool {
         self.git.local(&self.dir, ["merge-base", "--is-ancestor", one, other]).await.is_ok()
     }
 

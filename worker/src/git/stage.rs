@@ -386,7 +386,7 @@ fn changed_links(raw: &[u8]) -> Vec<OsString> {
 
 /// A line of `diff-tree -r -z` or `diff-index --raw -z`:
 /// `:<mode> <mode> <id> <id> <status>\0<path>\0`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     /// Mode and id before; zeros when it is new.
     pub(super) old: (String, String),

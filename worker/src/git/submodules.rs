@@ -57,7 +57,7 @@ impl Checkout {
     /// Fetches the submodules of a commit that is in `bare` and checked out, each at the commit
     /// that it is linked to. Those that cannot be had are named in warnings.
     pub(super) async fn furnish_submodules(&self, bare: &Path, commit: &str) {
-        if !self.furnish {
+        if self.dry {
             return;
         }
         let begun = Instant::now();

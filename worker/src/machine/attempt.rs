@@ -13,14 +13,18 @@ use super::{
 impl Machine {
     pub(super) fn attempted(&mut self, now: u64, attempt: Attempt, out: &mut Vec<Effect>) {
         self.ledger.cost = self.ledger.cost.plus(attempt.cost);
-        self.note = None;
         if let Some(text) = attempt.outcome.text() {
             out.push(Effect::Emit(Level::Warn, Kind::Log { text: text.to_owned() }));
         }
         let outcome = attempt.outcome.clone();
         // `iter.end` names HEAD, which the checkpoint settles.
         self.open = Some(attempt);
+        let before = self.ledger.iterations;
         let after = self.after(now, outcome);
+        if self.ledger.iterations > before {
+            // An agent that did nothing may not have read it.
+            self.note = None;
+        }
         out.push(Effect::Spend(self.ledger.iterations));
         self.save(after, out);
     }

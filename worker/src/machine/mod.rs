@@ -29,7 +29,7 @@ pub struct Terms {
     pub attempt: u32,
     /// Repository, for `run.start`.
     pub repo: String,
-    /// Branch, for `run.start`.
+    /// Branch, for `run.start`; from the checkout on, the one that was chosen.
     pub branch: String,
     /// What bounds the run.
     pub limits: Limits,
@@ -190,9 +190,11 @@ impl Machine {
             Kind::Clone {
                 commit: prepared.commit,
                 duration_ms: prepared.duration_ms,
-                branch: None,
+                branch: Some(prepared.branch.clone()),
             },
         ));
+        self.terms.branch = prepared.branch;
+        self.note = prepared.note;
         self.ledger = prepared.ledger;
         out.push(Effect::Earlier(self.ledger));
         if self.ledger != Ledger::default() {

@@ -32,8 +32,15 @@ fn prepared(ledger: Ledger, complete: bool) -> Event {
 }
 
 fn with_setup(ledger: Ledger, complete: bool, has_setup: bool) -> Event {
-    let commit = "c0".into();
-    Event::Prepared(Ok(Prepared { commit, duration_ms: 1, ledger, complete, has_setup }))
+    Event::Prepared(Ok(Prepared {
+        commit: "c0".into(),
+        branch: "ralph/docs".into(),
+        note: None,
+        duration_ms: 1,
+        ledger,
+        complete,
+        has_setup,
+    }))
 }
 
 fn set_up() -> Event {
@@ -332,6 +339,44 @@ fn what_a_checkpoint_has_to_say_stands_beside_what_follows_from_it() {
         let note = order.note.as_deref().unwrap();
         assert!(note.contains("a file was withheld\n\n") && note.contains(follows), "{note}");
     }
+}
+
+#[test]
+fn what_the_checkout_says_about_the_branch_stays_in_the_prompt_until_an_iteration_has_ended() {
+    let Event::Prepared(Ok(ready)) = ready() else { panic!() };
+    let note = Some("`main` has conflicts".to_owned());
+    let branch = "ralph/docs.2".to_owned();
+    let ready = || {
+        Event::Prepared(Ok(Prepared {
+            note: note.clone(),
+            branch: branch.clone(),
+            ..ready.clone()
+        }))
+    };
+    let down = || attempted(Outcome::Transient("down".into()));
+    let still = || pushed(false, false, Push::Nothing);
+    let mut events = vec![Event::Start, ready()];
+    assert_eq!(last(terms(), events.clone()), "run 1 with a note");
+    events.extend([down(), still(), Event::Woke]);
+    assert_eq!(last(terms(), events.clone()), "run 1 with a note");
+    events.extend([attempted(Outcome::Ok), saved()]);
+    assert_eq!(last(terms(), events.clone()), "run 2");
+    // Until the checkout is made, nobody knows better.
+    let mut branches = Vec::new();
+    for end in 1..=events.len() {
+        for effect in play(terms(), events[..end].to_vec()).1 {
+            if let Effect::Emit(
+                _,
+                Kind::RunStart { branch, .. }
+                | Kind::Clone { branch: Some(branch), .. }
+                | Kind::Checkpoint { branch, .. },
+            ) = effect
+            {
+                branches.push(branch);
+            }
+        }
+    }
+    assert_eq!(branches, [terms().branch.as_str(), "ralph/docs.2", "ralph/docs.2"]);
 }
 
 #[test]

@@ -136,11 +136,15 @@ pub enum Effect {
 pub struct Prepared {
     /// Commit the work starts from.
     pub commit: String,
+    /// Branch the work goes to.
+    pub branch: String,
+    /// What the agent has to know of it.
+    pub note: Option<String>,
     /// How long it took.
     pub duration_ms: u64,
     /// What earlier attempts of this execution used.
     pub ledger: Ledger,
-    /// PROGRESS.md already says so.
+    /// PROGRESS.md already says so, of this execution's work.
     pub complete: bool,
     /// There is a setup to run.
     pub has_setup: bool,

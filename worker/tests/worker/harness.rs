@@ -117,6 +117,12 @@ impl Fixture {
         self.seed_message(branch, files, "somebody else's commit");
     }
 
+    /// Commits files to a branch of the remote, as an earlier attempt of this execution.
+    pub fn seed_own(&self, branch: &str, files: &[(&str, &str)]) {
+        let trailers = format!("Ralph-Run: {}\nRalph-Iteration: 0\n", run_id(1));
+        self.seed_message(branch, files, &format!("ralph: checkpoint\n\n{trailers}"));
+    }
+
     pub fn seed_message(&self, branch: &str, files: &[(&str, &str)], message: &str) {
         let clone = tempfile::tempdir_in(self.dir.path()).unwrap();
         git(clone.path(), &["clone", "-q", self.remote().to_str().unwrap(), "."]);

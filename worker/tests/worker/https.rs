@@ -342,6 +342,20 @@ fn work_is_pushed_with_a_token_that_the_agent_never_has() {
 }
 
 #[test]
+fn what_a_new_execution_begins_with_is_pushed_with_the_token() {
+    let (mut fixture, _) = fixture(Rules::strict());
+    fixture.seed("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
+    fixture.seed("main", &[("base", "new\n")]);
+    fixture.calls(json!([[{"run": ["sh", "-c", "env; cat .git/config"]}, progress(true)]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert!(done.text().contains("`main` is merged into `ralph/docs`"), "{done:#?}");
+    assert!(!done.text().contains("[redacted]"), "the agent saw a secret");
+    assert_eq!(fixture.file("ralph/docs", "base").as_deref(), Some("new\n"));
+    fixture.assert_no_secret_anywhere("after a merge with a token");
+}
+
+#[test]
 fn a_wrong_token_ends_the_run_before_any_money_is_spent() {
     let (mut fixture, _) = fixture(Rules { login: "x:another".to_owned(), ..Rules::strict() });
     refused(&mut fixture, "`ralph keys set git-token`");
@@ -357,6 +371,9 @@ fn a_repository_that_needs_a_credential_says_so() {
 #[test]
 fn a_token_that_may_only_read_is_found_out_at_the_start() {
     let (mut fixture, _) = fixture(Rules { may_push: false, ..Rules::strict() });
+    refused(&mut fixture, "error: 403");
+    // Also where the run would push before its agent starts.
+    fixture.seed("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
     refused(&mut fixture, "error: 403");
     let output = fixture.command().arg("validate").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -37,10 +37,10 @@ fn a_run_ends_when_the_committed_progress_says_so() {
 }
 
 #[test]
-fn work_that_is_complete_at_the_start_costs_nothing() {
+fn work_of_this_execution_that_is_complete_at_the_start_costs_nothing() {
     let mut fixture = Fixture::new();
     fixture.counted_calls(json!([[write("a", "a")]]));
-    fixture.seed("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
+    fixture.seed_own("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
     let done = fixture.run();
     assert_eq!((done.exit(), fixture.count()), (0, 0));
 }

@@ -19,6 +19,7 @@ mod model;
 mod places;
 mod repository;
 mod rescue;
+mod reuse;
 mod setup;
 mod soak;
 mod states;

@@ -307,7 +307,7 @@ fn the_duration_limit_ends_setup_too() {
 #[test]
 fn work_that_is_complete_needs_setup_only_for_the_verify_command() {
     let mut fixture = fixture("echo made > ../made");
-    fixture.seed("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
+    fixture.seed_own("ralph/docs", &[("PROGRESS.md", "## Status: COMPLETE\n")]);
     let made = fixture.path("work").join(run_id(1)).join("made");
     let done = fixture.run();
     assert_eq!((done.exit(), fixture.count(), made.exists()), (0, 0, false), "{done:#?}");

@@ -84,6 +84,13 @@ impl Ledger {
     }
 }
 
+/// An earlier execution has completed the work, and the base went on: what a new one begins with is
+/// pushed before its agent starts. The work leaves the same tree.
+pub fn used_before(fixture: &Fixture) {
+    fixture.seed("ralph/docs", &[("PROGRESS.md", "# Tasks\n\n## Status: COMPLETE\n")]);
+    fixture.seed("main", &[]);
+}
+
 /// The tree that an undisturbed run leaves.
 pub fn undisturbed() -> String {
     let mut fixture = Fixture::new();
@@ -121,6 +128,10 @@ fn disturbed(random: &mut Random, most: u32, expected: &str) -> u32 {
     let seed = random.0;
     let what = format!("seed {seed}");
     let mut fixture = Fixture::new();
+    let reused = random.below(2) == 0;
+    if reused {
+        used_before(&fixture);
+    }
     let mut ledger = Ledger::of(&mut fixture);
     for attempt in 1..=most + 1 {
         fixture.set(env::RUN, run_id(attempt));
@@ -145,6 +156,8 @@ fn disturbed(random: &mut Random, most: u32, expected: &str) -> u32 {
         if done.code == Some(0) {
             assert_eq!(fixture.tree("ralph/docs"), expected, "{what}");
             assert!(ledger.sum().1 >= 3, "{what}");
+            let merges = fixture.remote_git(&["rev-list", "--merges", "ralph/docs"]);
+            assert_eq!(merges.lines().count(), usize::from(reused), "{what}: {done:#?}");
             fixture.assert_no_secret_anywhere(&what);
             return attempt.min(most);
         }

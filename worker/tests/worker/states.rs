@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Fixture, Running, appears, run_id},
-    soak::{Ledger, calls, undisturbed},
+    soak::{Ledger, calls, undisturbed, used_before},
 };
 
 /// One state: how a fixture is made to stay in it, and how a reader knows that it is there.
@@ -47,11 +47,27 @@ fn fails(fixture: &mut Fixture, failure: Value) {
     fixture.calls(json!([[failure, {"exit": 1}]]));
 }
 
-const STATES: [State; 7] = [
+const STATES: [State; 9] = [
     State {
         name: "preparing",
         arrange: nothing,
         reached: |running, _| drop(running.until(|event| event["type"] == "run.start")),
+    },
+    State {
+        name: "pushing the merge of the base",
+        arrange: |fixture| {
+            used_before(fixture);
+            fixture.hook("pre-receive", &slow_once(fixture));
+        },
+        reached: until_once,
+    },
+    State {
+        name: "the merge of the base pushed, but not told so",
+        arrange: |fixture| {
+            used_before(fixture);
+            fixture.hook("post-receive", &slow_once(fixture));
+        },
+        reached: until_once,
     },
     State {
         name: "running",

@@ -80,7 +80,7 @@ impl Checkout {
     /// Puts content in the place of the pointers of a commit that is in `bare`, one of our own
     /// repositories, and checked out. What cannot be had stays a pointer, with a warning.
     pub(super) async fn furnish_lfs(&self, bare: &Path, commit: &str) {
-        if !self.furnish {
+        if self.dry {
             return;
         }
         if let Err(error) = self.try_furnish_lfs(bare, commit).await {
