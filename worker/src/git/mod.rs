@@ -7,6 +7,7 @@ mod bare;
 mod checkpoint;
 mod completion;
 mod credential;
+mod github;
 mod guard;
 mod ledger;
 mod lfs;
@@ -39,8 +40,9 @@ use crate::{
 };
 
 pub use credential::Credential;
+pub use github::Why;
 pub use lfs::{FILTER as LFS_FILTER, filter as lfs_filter};
-pub use run::{Git, GitError, NoToken, Patience};
+pub use run::{Git, GitError, Patience};
 pub use setup::{SETUP_FILE, Setup};
 
 /// The file whose status line ends the loop.
