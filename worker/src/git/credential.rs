@@ -106,11 +106,11 @@ impl Credential {
         Some(Self(kind))
     }
 
-    /// User and token for the next git command.
+    /// User and token for the next git command, or question to GitHub's API.
     ///
     /// # Errors
     /// [`GitError::NoToken`].
-    async fn login(&self) -> Result<GitCredential, GitError> {
+    pub(super) async fn login(&self) -> Result<GitCredential, GitError> {
         match &self.0 {
             Kind::Token(credential) => Ok(credential.clone()),
             Kind::App(app) => Ok(GitCredential {
@@ -126,6 +126,11 @@ impl Credential {
         let Kind::App(app) = &self.0 else { return false };
         app.token.lock().await.take_if(|token| token.value == refused.token);
         true
+    }
+
+    /// Whether it is a GitHub App's.
+    pub(super) fn is_app(&self) -> bool {
+        matches!(self.0, Kind::App(_))
     }
 }
 

@@ -49,6 +49,13 @@ pub enum Why {
     Other,
 }
 
+impl Why {
+    /// Whether the same request can go well later.
+    pub(super) fn passes(self) -> bool {
+        matches!(self, Self::Limited | Self::Trouble | Self::Silence)
+    }
+}
+
 /// A problem with a request: its kind, what happened, what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -174,6 +181,12 @@ impl Answer {
             _ => return None,
         };
         Some(Problem::new(why, with(&what, said), LATER))
+    }
+
+    /// How long GitHub wants to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let secs = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+        Some(Duration::from_secs(secs))
     }
 
     /// The time at which it was made, ms since the epoch.

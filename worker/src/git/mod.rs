@@ -12,6 +12,7 @@ mod guard;
 mod ledger;
 mod lfs;
 mod prepare;
+mod pull_request;
 mod push;
 mod rebuild;
 mod refusal;
@@ -60,7 +61,7 @@ pub trait Workplace {
     /// the run came with.
     fn prompt(&mut self) -> impl Future<Output = String>;
     /// Runs the verify command.
-    fn verify(&self) -> impl Future<Output = Verdict>;
+    fn verify(&mut self) -> impl Future<Output = Verdict>;
 }
 
 /// A checkout and the remote it belongs to.
@@ -135,6 +136,8 @@ pub struct Checkout {
     origin: Vec<u8>,
     /// What the remote has; `None` while it has to be copied again.
     store: Option<store::Store>,
+    /// The pull request that offers the branch.
+    pulls: pull_request::PullRequests,
 }
 
 impl Checkout {
@@ -187,6 +190,7 @@ impl Checkout {
             said: BTreeSet::new(),
             origin: Vec::new(),
             store: None,
+            pulls: pull_request::PullRequests::new(config, &secrets.git),
         }
     }
 }
