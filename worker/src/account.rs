@@ -155,6 +155,16 @@ impl Account {
         self.shared.say(&mut state, reserved);
     }
 
+    /// What the execution has used so far; what is reserved counts as spent.
+    #[must_use]
+    pub fn used(&self) -> Ledger {
+        let state = self.shared.lock();
+        Ledger {
+            iterations: state.before.iterations.saturating_add(state.iterations),
+            cost: state.before.cost.plus(state.committed()),
+        }
+    }
+
     /// What the run has used in the end: what is still reserved counts as spent.
     #[must_use]
     pub fn close(&self) -> Spend {

@@ -102,7 +102,7 @@ impl Workplace for &Fixture<'_> {
         String::new()
     }
 
-    async fn verify(&self) -> Verdict {
+    async fn verify(&mut self) -> Verdict {
         self.note("verify");
         self.takes(self.verify).await;
         Verdict::Passed

@@ -259,8 +259,15 @@ async fn go(config: Config, secrets: Secrets, journal: &Journal, account: &Accou
     };
     let ended = drive(Machine::new(terms), &ports, &mut signals).await;
     // What a signal cut off (a verify command, a push) leaves no process behind.
-    sweep::sweep().await;
+    let swept = sweep::sweep().await;
     runner.gateway.finish().await;
+    let signal = async {
+        if signals.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let mut checkout = workplace.into_inner();
+    checkout.tell_end(ended.exit, account.used(), swept.left, signal).await;
     ended
 }
 

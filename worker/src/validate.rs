@@ -144,6 +144,11 @@ async fn check(config: &Config, secrets: &Secrets, depth: Depth, report: &mut Re
     }
     let may_push = checkout.may_push().await.map_err(Failure::from);
     report.take(may_push, |()| format!("`{}` can be pushed to", checkout.branch));
+    // What GitHub refuses does not end a run.
+    match checkout.plan_of_pull_request().await {
+        Ok(says) => report.line(&format!("ok: {says}")),
+        Err(why) => report.line(&format!("note: {why}")),
+    }
     if prepared.complete {
         report.line("note: PROGRESS.md says that the work of this execution is complete; its next run would end at once");
     }

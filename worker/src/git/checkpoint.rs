@@ -9,6 +9,7 @@ use super::{
     Checkout, Workplace,
     bare::Bare,
     guard, ledger,
+    pull_request::Verify,
     push::Parcel,
     run::GitError,
     setup::Setup,
@@ -28,6 +29,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 impl Workplace for Checkout {
     async fn prepare(&mut self) -> Result<Prepared, Failure> {
+        self.warn_without_pull_request();
         let mut prepared = self.make().await?;
         if self.adopted {
             self.push_adopted().await?;
@@ -82,6 +84,12 @@ impl Workplace for Checkout {
         saved.note = join([saved.note, freed]);
         self.untouched.seal(&self.dir);
         self.seal_store();
+        if saved.progressed {
+            self.pulls.changed();
+        }
+        if saved.push == Push::Pushed {
+            self.offer().await;
+        }
         saved
     }
 
@@ -96,9 +104,11 @@ impl Workplace for Checkout {
         self.prompt.clone()
     }
 
-    async fn verify(&self) -> Verdict {
+    async fn verify(&mut self) -> Verdict {
         let Some(command) = &self.verify_command else { return Verdict::Passed };
         let verdict = self.run_verify(command).await;
+        self.pulls.verify =
+            if verdict == Verdict::Passed { Verify::Passed } else { Verify::Failed };
         // What the command left running must not meet the next push.
         sweep::sweep().await;
         verdict
@@ -247,7 +257,7 @@ impl Checkout {
         }
     }
 
-    async fn tree_of(&self, commit: &str) -> Result<String, GitError> {
+    pub(super) async fn tree_of(&self, commit: &str) -> Result<String, GitError> {
         self.git.text(&self.dir, ["rev-parse", &format!("{commit}^{{tree}}")]).await
     }
 

@@ -7,17 +7,14 @@
 use std::{
     ffi::OsStr,
     path::Path,
-    time::{Duration, Instant, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use axum::{
-    body::{Body, to_bytes},
-    http::{HeaderMap, HeaderValue, Request, StatusCode, header},
-};
+use axum::http::{Method, StatusCode};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ralph_protocol::{
     event::timestamp_ms,
-    secret::{GITHUB, GitCredential, GitToken, GithubApp, Value},
+    secret::{GitCredential, GitToken, GithubApp, Value},
 };
 use ring::{rand::SystemRandom, signature::RSA_PKCS1_SHA256};
 use serde::Deserialize;
@@ -27,32 +24,16 @@ use url::Url;
 
 use super::{
     Checkout,
-    run::{GitError, NoToken, Patience, first},
+    github::{Answer, Api, HOST, Problem, Why, owner_and_name, with},
+    run::{GitError, Patience, first},
 };
-use crate::{
-    gateway::{self, Client},
-    journal::now_ms,
-    machine::Failure,
-    redact::Redactor,
-};
+use crate::{journal::now_ms, machine::Failure, redact::Redactor};
 
 /// The user that GitHub expects beside an installation's token.
 const USERNAME: &str = "x-access-token";
 
 /// A token with less time left is not used any more: a push may take that long.
 const SPARE: Duration = Duration::from_secs(600);
-
-/// How long GitHub may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Largest answer that is read.
-const MAX_ANSWER: usize = 256 << 10;
-
-/// How much of what GitHub says goes into an error, characters.
-const SAID: usize = 300;
-
-/// <https://docs.github.com/en/rest/about-the-rest-api/api-versions>
-const API_VERSION: &str = "2022-11-28";
 
 /// What a token may do. GitHub has no smaller permission to push.
 const PERMISSIONS: [(&str, &str); 2] = [("contents", "write"), ("pull_requests", "write")];
@@ -75,18 +56,13 @@ enum Kind {
 /// An installation of a GitHub App.
 struct App {
     app: GithubApp,
+    api: Api,
     /// The installation in GitHub's API.
-    url: String,
+    path: String,
     /// The only repository that tokens are for, without its owner.
     repository: String,
     redactor: Redactor,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    client: Option<Client>,
-    token: Option<Token>,
+    token: Mutex<Option<Token>>,
 }
 
 /// A token of an installation.
@@ -105,24 +81,10 @@ struct Created {
     expires_at: String,
 }
 
-/// GitHub's answer that is an error.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Said {
-    message: String,
-}
-
 /// What GitHub knows about an installation.
 #[derive(Deserialize)]
 struct Installation {
     permissions: std::collections::BTreeMap<String, String>,
-}
-
-/// An answer, read.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
 }
 
 impl Credential {
@@ -133,25 +95,22 @@ impl Credential {
             GitToken::Public(_) => return None,
             GitToken::Token(credential) => Kind::Token(credential.clone()),
             GitToken::App(app) => Kind::App(Box::new(App {
-                url: format!(
-                    "{}/app/installations/{}",
-                    api_of(&app.host, repo.port()),
-                    app.installation_id
-                ),
-                repository: name_of(repo),
+                api: Api::of(&app.host, repo.port()),
+                path: format!("/app/installations/{}", app.installation_id),
+                repository: owner_and_name(repo).map(|(_, name)| name).unwrap_or_default(),
                 app: app.clone(),
                 redactor: redactor.clone(),
-                state: Mutex::default(),
+                token: Mutex::default(),
             })),
         };
         Some(Self(kind))
     }
 
-    /// User and token for the next git command.
+    /// User and token for the next git command, or question to GitHub's API.
     ///
     /// # Errors
     /// [`GitError::NoToken`].
-    async fn login(&self) -> Result<GitCredential, GitError> {
+    pub(super) async fn login(&self) -> Result<GitCredential, GitError> {
         match &self.0 {
             Kind::Token(credential) => Ok(credential.clone()),
             Kind::App(app) => Ok(GitCredential {
@@ -165,9 +124,13 @@ impl Credential {
     /// The remote refused this one. Whether there can be another.
     async fn forget(&self, refused: &GitCredential) -> bool {
         let Kind::App(app) = &self.0 else { return false };
-        let mut state = app.state.lock().await;
-        state.token.take_if(|token| token.value == refused.token);
+        app.token.lock().await.take_if(|token| token.value == refused.token);
         true
+    }
+
+    /// Whether it is a GitHub App's.
+    pub(super) fn is_app(&self) -> bool {
+        matches!(self.0, Kind::App(_))
     }
 }
 
@@ -224,97 +187,50 @@ impl Checkout {
 impl App {
     /// The token there is, or a new one.
     async fn token(&self) -> Result<Token, GitError> {
-        let mut state = self.state.lock().await;
+        let mut kept = self.token.lock().await;
         let good = |token: &&Token| token.until > Instant::now() + SPARE;
-        if let Some(token) = state.token.as_ref().filter(good) {
+        if let Some(token) = kept.as_ref().filter(good) {
             return Ok(token.clone());
         }
-        let client = match &state.client {
-            Some(client) => client.clone(),
-            None => {
-                let client = gateway::client().map_err(|error| {
-                    self.problem(NoToken::Other, format!("no certificates: {error}"), CERTIFICATES)
-                })?;
-                state.client.insert(client).clone()
-            }
-        };
-        let token = self.create(&client).await?;
+        let token = self.create().await?;
         // Before anybody else sees it.
         self.redactor.learn(token.value.expose());
-        state.token = Some(token.clone());
+        *kept = Some(token.clone());
         Ok(token)
     }
 
     /// <https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app>
-    async fn create(&self, client: &Client) -> Result<Token, GitError> {
+    async fn create(&self) -> Result<Token, GitError> {
         let jwt = self.jwt(now_ms() / 1000)?;
         let permissions: serde_json::Map<_, _> =
             PERMISSIONS.iter().map(|(name, level)| ((*name).to_owned(), json!(level))).collect();
         let body = json!({"repositories": [self.repository], "permissions": permissions});
-        let request = Request::post(format!("{}/access_tokens", self.url))
-            .header(header::CONTENT_TYPE, "application/json");
-        let answer = self.ask(client, request, Body::from(body.to_string()), &jwt).await?;
+        let path = format!("{}/access_tokens", self.path);
+        let answer = self.api.ask(Method::POST, &path, &jwt, Some(&body)).await;
+        let answer = answer.map_err(|problem| self.problem(problem))?;
         let asked = Instant::now();
         if answer.status != StatusCode::CREATED {
-            return Err(self.refused(client, &answer, &jwt).await);
+            return Err(self.refused(&answer, &jwt).await);
         }
-        let created: Option<Created> = serde_json::from_slice(&answer.body).ok();
-        let read = created.and_then(|created| {
+        let read = answer.json::<Created>().and_then(|created| {
             let expires = timestamp_ms(&created.expires_at)?;
-            let left = expires.saturating_sub(date_ms(&answer.headers).unwrap_or_else(now_ms));
+            let left = expires.saturating_sub(answer.date_ms().unwrap_or_else(now_ms));
             let plain = created.token.expose().bytes().all(|byte| byte.is_ascii_graphic());
             let until = asked.checked_add(Duration::from_millis(left))?;
             plain.then_some(Token { value: created.token, until })
         });
         read.ok_or_else(|| {
-            let text = "GitHub's answer holds no token that can be read".to_owned();
-            self.problem(NoToken::Other, text, HOST)
-        })
-    }
-
-    /// Asks GitHub's API as the App.
-    async fn ask(
-        &self,
-        client: &Client,
-        request: axum::http::request::Builder,
-        body: Body,
-        jwt: &str,
-    ) -> Result<Answer, GitError> {
-        let odd = |text: String| self.problem(NoToken::Other, text, HOST);
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {jwt}"))
-            .map_err(|error| odd(error.to_string()))?;
-        bearer.set_sensitive(true);
-        let request = request
-            .header(header::AUTHORIZATION, bearer)
-            .header(header::ACCEPT, "application/vnd.github+json")
-            .header(header::USER_AGENT, concat!("ralph-loop-cloud/", env!("CARGO_PKG_VERSION")))
-            .header("x-github-api-version", API_VERSION)
-            .body(body)
-            .map_err(|error| odd(error.to_string()))?;
-        let silent = |text: String| self.problem(NoToken::Silence, text, HOST);
-        let whole = async {
-            let answer = client.request(request).await.map_err(|error| {
-                silent(format!("{} cannot be reached: {}", self.url, gateway::causes(&error)))
-            })?;
-            let (head, body) = answer.into_parts();
-            let body = to_bytes(Body::new(body), MAX_ANSWER).await.map_err(|error| {
-                silent(format!("GitHub's answer cannot be read: {}", gateway::causes(&error)))
-            })?;
-            Ok(Answer { status: head.status, headers: head.headers, body: body.to_vec() })
-        };
-        tokio::time::timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
-            let secs = PATIENCE.as_secs();
-            Err(silent(format!("{} did not answer within {secs} s", self.url)))
+            let text = "GitHub's answer holds no token that can be read";
+            self.problem(Problem::new(Why::Other, text, HOST))
         })
     }
 
     /// What an answer without a token means.
-    async fn refused(&self, client: &Client, answer: &Answer, jwt: &str) -> GitError {
+    async fn refused(&self, answer: &Answer, jwt: &str) -> GitError {
         let granted = if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
             // Which of the two reasons it is, and which permission.
-            let request = Request::get(&self.url);
-            let asked = self.ask(client, request, Body::empty(), jwt).await;
-            asked.ok().and_then(|answer| serde_json::from_slice::<Installation>(&answer.body).ok())
+            let asked = self.api.ask(Method::GET, &self.path, jwt, None).await;
+            asked.ok().and_then(|answer| answer.json::<Installation>())
         } else {
             None
         };
@@ -322,29 +238,26 @@ impl App {
             let lacks = |name: &str| granted.permissions.get(name).is_none_or(|l| l != "write");
             PERMISSIONS.iter().map(|(name, _)| *name).filter(|name| lacks(name)).collect()
         });
-        let (why, text, hint) = judge(answer, lacking, now_ms());
-        self.problem(why, text, hint)
+        self.problem(judge(answer, lacking, now_ms()))
     }
 
-    fn problem(&self, why: NoToken, text: String, hint: impl Into<String>) -> GitError {
+    fn problem(&self, Problem { why, text, hint }: Problem) -> GitError {
         let text = format!("the GitHub App {} gets no token: {text}", self.app.app_id);
-        GitError::NoToken { why, text, hint: hint.into() }
+        GitError::NoToken { why, text, hint }
     }
 
     /// A JWT that proves to GitHub for some minutes that we are the App.
     fn jwt(&self, now_secs: u64) -> Result<String, GitError> {
-        let problem = |text: String| self.problem(NoToken::Other, text, KEY);
-        let key = self.app.key().map_err(|error| problem(error.to_string()))?;
+        let problem = |text: &str| self.problem(Problem::new(Why::Other, text, KEY));
+        let key = self.app.key().map_err(|error| problem(&error.to_string()))?;
         let text = unsigned(&self.app.app_id, now_secs);
         let mut signature = vec![0; key.public().modulus_len()];
         key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-            .map_err(|_| problem("its private key cannot sign".to_owned()))?;
+            .map_err(|_| problem("its private key cannot sign"))?;
         Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 }
 
-const CERTIFICATES: &str = "the image needs the certificates of public authorities";
-const HOST: &str = "check `host` in the secret git-token, and that the task can reach it";
 const KEY: &str =
     "make a new private key on the App's settings page, and `ralph keys set git-token`";
 
@@ -360,83 +273,44 @@ fn unsigned(app_id: &str, now_secs: u64) -> String {
     format!("{}.{}", encode(header), encode(claims))
 }
 
-/// Where a host has its API: github.com and Enterprise Cloud with data residency on a host of its
-/// own, Enterprise Server beside the repositories, on their port. Without a slash at its end.
-/// <https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency/about-github-enterprise-cloud-with-data-residency>
-fn api_of(host: &str, port: Option<u16>) -> String {
-    let host = host.to_ascii_lowercase();
-    if host == GITHUB || host.ends_with(".ghe.com") {
-        return format!("https://api.{host}");
+/// What an answer without a token means. `lacking` names the permissions that the installation does
+/// not have, when that is known.
+fn judge(answer: &Answer, lacking: Option<Vec<&'static str>>, now_ms: u64) -> Problem {
+    let said = answer.said();
+    let problem = |why, what: &str, hint: &str| Problem::new(why, with(what, &said), hint);
+    if let Some(passing) = answer.passing(&said) {
+        return passing;
     }
-    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    format!("https://{host}{port}/api/v3")
-}
-
-/// A repository's name without its owner.
-fn name_of(repo: &Url) -> String {
-    let path = repo.path().trim_end_matches('/');
-    let name = path.rsplit('/').next().unwrap_or_default();
-    name.strip_suffix(".git").unwrap_or(name).to_owned()
-}
-
-/// The time at which an answer was made, ms since the epoch.
-fn date_ms(headers: &HeaderMap) -> Option<u64> {
-    let date = headers.get(header::DATE)?.to_str().ok()?;
-    let since = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_millis()).ok()
-}
-
-/// What an answer without a token means: its kind, what happened, what to do. `lacking` names the
-/// permissions that the installation does not have, when that is known.
-fn judge(
-    answer: &Answer,
-    lacking: Option<Vec<&'static str>>,
-    now_ms: u64,
-) -> (NoToken, String, String) {
-    let Answer { status, headers, body } = answer;
-    let message = serde_json::from_slice::<Said>(body).unwrap_or_default().message;
-    let message: String = message.chars().take(SAID).filter(|c| !c.is_control()).collect();
-    let said = if message.is_empty() { String::new() } else { format!(" ({message})") };
-    let text = |what: &str| format!("{what}{said}");
-    let words = message.to_ascii_lowercase();
-    let limited = headers.contains_key(header::RETRY_AFTER)
-        || headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0")
-        || ["rate limit", "abuse detection"].iter().any(|sign| words.contains(sign));
-    match status.as_u16() {
+    let words = said.to_ascii_lowercase();
+    match answer.status.as_u16() {
         401 => {
-            let clock = date_ms(headers).map(|date| date.abs_diff(now_ms) / 1000);
+            let clock = answer.date_ms().map(|date| date.abs_diff(now_ms) / 1000);
             let clock = match clock {
                 Some(secs) if secs > LEEWAY_SECS => {
                     format!("this machine's clock differs by {secs} s from GitHub's: set it right")
                 }
                 _ => "`appId` and `privateKey` must belong to the same App, and the key must still be on its settings page; the machine's clock must be right, too".to_owned(),
             };
-            (
-                NoToken::Denied,
-                text("GitHub does not accept its private key, or the machine's clock is wrong"),
-                clock,
+            problem(
+                Why::Denied,
+                "GitHub does not accept its private key, or the machine's clock is wrong",
+                &clock,
             )
         }
-        404 => (
-            NoToken::Denied,
-            text("GitHub knows no such installation of it"),
-            "check `installationId`, and that the App is still installed on the repository's owner"
-                .to_owned(),
+        404 => problem(
+            Why::Denied,
+            "GitHub knows no such installation of it",
+            "check `installationId`, and that the App is still installed on the repository's owner",
         ),
-        429 => (NoToken::Limited, text("GitHub has had too many requests"), LATER.to_owned()),
-        403 if limited => {
-            (NoToken::Limited, text("GitHub has had too many requests"), LATER.to_owned())
-        }
-        403 if words.contains("suspended") => (
-            NoToken::Denied,
-            text("its installation is suspended"),
-            "an owner of the account ends the suspension in the settings, under GitHub Apps"
-                .to_owned(),
+        403 if words.contains("suspended") => problem(
+            Why::Denied,
+            "its installation is suspended",
+            "an owner of the account ends the suspension in the settings, under GitHub Apps",
         ),
-        403 => (
-            NoToken::Denied,
-            text("GitHub forbids it"),
-            "check the App's installation, and the organisation's IP allow list".to_owned(),
+        403 => problem(
+            Why::Denied,
+            "GitHub forbids it",
+            "check the App's installation, and the organisation's IP allow list",
         ),
         422 => {
             let permission = words.contains("permission");
@@ -461,43 +335,20 @@ fn judge(
                     format!("{INSTALL}; {GRANT}"),
                 ),
             };
-            (NoToken::Denied, text(what), hint)
+            problem(Why::Denied, what, &hint)
         }
-        500..=599 => {
-            (NoToken::Trouble, text(&format!("GitHub answered {status}")), LATER.to_owned())
-        }
-        _ => (NoToken::Other, text(&format!("GitHub answered {status}")), HOST.to_owned()),
+        _ => problem(Why::Other, &format!("GitHub answered {}", answer.status), HOST),
     }
 }
 
-const LATER: &str = "start again later";
 const INSTALL: &str = "add the repository in the installation's settings, under Repository access";
 const GRANT: &str = "grant `contents`: write and `pull_requests`: write on the App's settings page, and accept the change in the installation";
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
-
-    #[test]
-    fn where_a_host_has_its_api() {
-        for (host, port, expected) in [
-            ("github.com", None, "https://api.github.com"),
-            ("GitHub.com", None, "https://api.github.com"),
-            ("octo.ghe.com", None, "https://api.octo.ghe.com"),
-            ("git.example", None, "https://git.example/api/v3"),
-            ("git.example", Some(8443), "https://git.example:8443/api/v3"),
-            ("github.com.example", None, "https://github.com.example/api/v3"),
-        ] {
-            assert_eq!(api_of(host, port), expected);
-        }
-    }
-
-    #[test]
-    fn a_repository_is_named_without_its_owner() {
-        for repo in ["https://h/you/p", "https://h/you/p.git", "https://h:1/you/p.git/"] {
-            assert_eq!(name_of(&repo.parse().unwrap()), "p", "{repo}");
-        }
-    }
 
     #[test]
     fn a_jwt_is_good_for_less_than_ten_minutes_and_began_a_minute_ago() {
@@ -512,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_an_answer_without_a_token_means() {
-        use NoToken::{Denied, Limited, Other, Trouble};
+        use Why::{Denied, Limited, Other, Trouble};
         const NOW: u64 = 1_800_000_000_000;
         let exact = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(NOW));
         let ahead = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(NOW + 120_000));
@@ -605,28 +456,13 @@ mod tests {
             (500, none, "", None, Trouble, &["GitHub answered 500"]),
             (503, none, "", None, Trouble, &["GitHub answered 503"]),
         ] {
-            let mut fields = HeaderMap::new();
-            for (name, value) in headers {
-                fields.insert(*name, value.parse().unwrap());
-            }
-            let body = json!({"message": message}).to_string().into_bytes();
-            let status = StatusCode::from_u16(status).unwrap();
-            let answer = Answer { status, headers: fields, body };
-            let (kind, text, hint) = judge(&answer, lacking, NOW);
-            let said = format!("{text} | {hint}");
-            assert_eq!(kind, why, "{said}");
+            let answer = Answer::new(status, headers, &json!({"message": message}));
+            let problem = judge(&answer, lacking, NOW);
+            let said = format!("{} | {}", problem.text, problem.hint);
+            assert_eq!(problem.why, why, "{said}");
             for part in found {
                 assert!(said.contains(part), "{part}: {said}");
             }
         }
-    }
-
-    #[test]
-    fn what_github_says_is_cut_and_has_one_line() {
-        let body = json!({"message": format!("a\nb{}", "x".repeat(10_000))}).to_string();
-        let answer =
-            Answer { status: StatusCode::NOT_FOUND, headers: HeaderMap::new(), body: body.into() };
-        let (_, text, _) = judge(&answer, None, 0);
-        assert!(text.contains("(abxxx") && text.len() < 500, "{text}");
     }
 }

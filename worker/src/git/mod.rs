@@ -7,10 +7,12 @@ mod bare;
 mod checkpoint;
 mod completion;
 mod credential;
+mod github;
 mod guard;
 mod ledger;
 mod lfs;
 mod prepare;
+mod pull_request;
 mod push;
 mod rebuild;
 mod refusal;
@@ -40,8 +42,9 @@ use crate::{
 };
 
 pub use credential::Credential;
+pub use github::Why;
 pub use lfs::{FILTER as LFS_FILTER, filter as lfs_filter};
-pub use run::{Git, GitError, NoToken, Patience};
+pub use run::{Git, GitError, Patience};
 pub use setup::{SETUP_FILE, Setup};
 
 /// The file whose status line ends the loop.
@@ -59,7 +62,7 @@ pub trait Workplace {
     /// the run came with.
     fn prompt(&mut self) -> impl Future<Output = String>;
     /// Runs the verify command.
-    fn verify(&self) -> impl Future<Output = Verdict>;
+    fn verify(&mut self) -> impl Future<Output = Verdict>;
 }
 
 /// A checkout and the remote it belongs to.
@@ -147,6 +150,8 @@ pub struct Checkout {
     origin: Vec<u8>,
     /// What the remote has; `None` while it has to be copied again.
     store: Option<store::Store>,
+    /// The pull request that offers the branch.
+    pulls: pull_request::PullRequests,
 }
 
 impl Checkout {
@@ -205,6 +210,7 @@ impl Checkout {
             said: BTreeSet::new(),
             origin: Vec::new(),
             store: None,
+            pulls: pull_request::PullRequests::new(config, &secrets.git),
         }
     }
 }

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{process::Command, sync::watch};
 use url::Url;
 
+use super::github::Why;
 use crate::{
     journal::now_ms,
     machine::policy::{COMMIT_BY_MS, PUSH_BY_MS},
@@ -53,7 +54,7 @@ pub enum GitError {
     #[error("{text}")]
     NoToken {
         /// What kind of problem it is.
-        why: NoToken,
+        why: Why,
         /// Which App, and what GitHub said.
         text: String,
         /// What to do.
@@ -67,21 +68,6 @@ pub enum GitError {
         /// What it said.
         stderr: String,
     },
-}
-
-/// Why a GitHub App gets no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoToken {
-    /// The App may not have one.
-    Denied,
-    /// There were too many requests.
-    Limited,
-    /// GitHub itself is in trouble.
-    Trouble,
-    /// Nobody answers.
-    Silence,
-    /// Something else.
-    Other,
 }
 
 impl GitError {
@@ -114,7 +100,7 @@ impl GitError {
             "Permission to ",
         ];
         if let Self::NoToken { why, .. } = self {
-            return *why == NoToken::Denied;
+            return *why == Why::Denied;
         }
         SIGNS.iter().any(|sign| self.stderr().contains(sign)) && !self.is_limited()
     }
@@ -139,7 +125,7 @@ impl GitError {
         const SIGNS: [&str; 4] =
             ["rate limit", "rate-limit", "too many requests", "abuse detection"];
         if let Self::NoToken { why, .. } = self {
-            return *why == NoToken::Limited;
+            return *why == Why::Limited;
         }
         self.stderr().lines().map(str::to_ascii_lowercase).any(|line| {
             line.ends_with("returned error: 429")
@@ -160,9 +146,9 @@ impl GitError {
         ];
         if let Self::NoToken { why, .. } = self {
             return match why {
-                NoToken::Limited | NoToken::Trouble => 5,
-                NoToken::Silence => 2,
-                NoToken::Denied | NoToken::Other => 0,
+                Why::Limited | Why::Trouble => 5,
+                Why::Silence => 2,
+                Why::Denied | Why::Other => 0,
             };
         }
         if self.is_limited() || self.stderr().contains("returned error: 5") {
@@ -264,21 +250,28 @@ impl Git {
     /// A signal has said by when a push must be done.
     #[must_use]
     pub fn is_hurried(&self) -> bool {
-        self.hurry.borrow().is_some()
+        self.hurried_by().is_some()
+    }
+
+    /// By when a push must be done after the signal that has come, ms since the epoch.
+    #[must_use]
+    pub fn hurried_by(&self) -> Option<u64> {
+        *self.hurry.borrow()
+    }
+
+    /// Returns when a signal has come.
+    pub(super) async fn hurried(&self) {
+        if self.hurry.clone().wait_for(Option::is_some).await.is_err() {
+            // Nobody is left who could send one.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits, unless a signal has come or comes.
     pub(super) async fn pause(&self, pause: Duration) {
-        let mut hurry = self.hurry.clone();
-        let signal = async {
-            if hurry.wait_for(Option::is_some).await.is_err() {
-                // Nobody is left who could send one.
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = signal => {}
+            () = self.hurried() => {}
         }
     }
 
@@ -675,11 +668,11 @@ mod tests {
     #[test]
     fn what_an_app_without_a_token_means() {
         for (why, expected) in [
-            (NoToken::Denied, (true, false, 0)),
-            (NoToken::Limited, (false, true, 5)),
-            (NoToken::Trouble, (false, false, 5)),
-            (NoToken::Silence, (false, false, 2)),
-            (NoToken::Other, (false, false, 0)),
+            (Why::Denied, (true, false, 0)),
+            (Why::Limited, (false, true, 5)),
+            (Why::Trouble, (false, false, 5)),
+            (Why::Silence, (false, false, 2)),
+            (Why::Other, (false, false, 0)),
         ] {
             // Whatever the text says.
             let text = "returned error: 403; rate limit".to_owned();

@@ -18,6 +18,7 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use crate::{
+    github::{self, say},
     harness::{Done, Fixture, appears, processes_with, progress, write},
     https::{HOST, Request, content_of, listen, refused, serve_batch, serve_content, serve_git},
     lfs,
@@ -42,7 +43,7 @@ fn openssl(args: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 /// What the API does and has done.
-struct Github {
+pub struct Github {
     /// The key of the App, as DER.
     public: Vec<u8>,
     /// A line of the private key, which nothing but the worker may ever hold.
@@ -64,16 +65,17 @@ struct Github {
     asked: Vec<Value>,
     /// The target of each request of git and git-lfs, and the status that it got.
     served: Vec<(String, u16)>,
+    pub pulls: github::Shared,
 }
 
-type Shared = Arc<Mutex<Github>>;
+pub type Shared = Arc<Mutex<Github>>;
 
-fn of(shared: &Shared) -> MutexGuard<'_, Github> {
+pub fn of(shared: &Shared) -> MutexGuard<'_, Github> {
     shared.lock().unwrap()
 }
 
 /// A fixture whose git-token is an App's.
-fn fixture() -> (Fixture, Shared) {
+pub fn fixture() -> (Fixture, Shared) {
     let mut fixture = Fixture::new();
     let pem = openssl(&["genrsa", "-traditional", "2048"], b"");
     let text = String::from_utf8(pem.clone()).unwrap();
@@ -89,6 +91,7 @@ fn fixture() -> (Fixture, Shared) {
         revoked: 0,
         asked: Vec::new(),
         served: Vec::new(),
+        pulls: github::Shared::default(),
     };
     let shared = Arc::new(Mutex::new(github));
     let (api, root) = (Arc::clone(&shared), fixture.dir.path().to_path_buf());
@@ -108,14 +111,6 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn say(stream: &mut impl Write, status: &str, fields: &str, body: &str) -> std::io::Result<()> {
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\n{fields}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-    )
-}
-
 fn answer(
     shared: &Shared,
     request: &Request,
@@ -125,6 +120,13 @@ fn answer(
     let line = of(shared).line.clone();
     assert_eq!(processes_with(&line), 0, "the private key is in an argument list");
     let target = request.target();
+    if let Some(path) = target.strip_prefix("/api/v3").filter(|path| path.starts_with("/repos/")) {
+        let (pulls, token) = {
+            let github = of(shared);
+            (github.pulls.clone(), github.tokens.last().cloned())
+        };
+        return github::serve(&pulls, &token.unwrap(), path, request, stream, root);
+    }
     if let Some(path) = target.strip_prefix("/api/v3") {
         return api(shared, path, request, stream);
     }

@@ -6,6 +6,7 @@ mod configuration;
 mod endpoint;
 mod environment;
 mod git;
+mod github;
 mod harness;
 #[cfg(target_os = "linux")]
 mod honest;
@@ -17,6 +18,7 @@ mod lfs;
 mod limits;
 mod model;
 mod places;
+mod pull_request;
 mod repository;
 mod rescue;
 mod reuse;
