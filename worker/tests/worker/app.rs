@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 use crate::{
     github::{self, say},
     harness::{Done, Fixture, appears, processes_with, progress, write},
-    https::{HOST, Request, content_of, listen, refused, serve_batch, serve_content, serve_git},
+    https::{HOST, content_of, listen, refused, serve_batch, serve_content},
     lfs,
+    tls::{Request, serve_git},
 };
 
 const APP: u64 = 123_456;

@@ -1,4 +1,4 @@
-//! A stand-in of GitHub's REST API for pull requests. It checks each request as GitHub does, keeps
+//! A stand-in of GitHub's REST API for pull requests, which the end-to-end tests of `ralph` use too. It checks each request as GitHub does, keeps
 //! what it was asked, and refuses what a test lets it refuse.
 
 use std::{
@@ -14,7 +14,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::https::Request;
+use crate::tls::Request;
 
 pub const OWNER: &str = "you";
 pub const NAME: &str = "project";

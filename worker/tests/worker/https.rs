@@ -1,21 +1,19 @@
 //! A repository over https that wants a credential: git's own server behind TLS.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{Arc, Mutex},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ralph_protocol::names::worker_env as env;
-use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
 use serde_json::{Value, json};
 
 use crate::{
     harness::{Fixture, processes_with, progress, write},
     lfs, submodules,
+    tls::{self, Request, serve_git},
 };
 
 const TOKEN: &str = "hunter2-git-token-0123456789";
@@ -52,56 +50,6 @@ impl Rules {
 /// A request: its first line, and what it said in `Authorization`.
 type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
-/// A request, read.
-#[derive(Clone)]
-pub struct Request {
-    /// Method, target and version.
-    pub line: String,
-    fields: Vec<String>,
-    pub body: Vec<u8>,
-}
-
-impl Request {
-    fn read(stream: impl Read) -> std::io::Result<Self> {
-        let mut reader = BufReader::new(stream);
-        let mut head = Vec::new();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 || line == "\r\n" {
-                break;
-            }
-            head.push(line.trim_end().to_owned());
-        }
-        let line = if head.is_empty() { String::new() } else { head.remove(0) };
-        let mut request = Self { line, fields: head, body: Vec::new() };
-        request.body = vec![0; request.field("content-length").parse().unwrap_or(0)];
-        reader.read_exact(&mut request.body)?;
-        Ok(request)
-    }
-
-    /// The same for another path, when it begins like this.
-    pub fn under(&self, from: &str, to: &str) -> Self {
-        Self { line: self.line.replacen(&format!(" {from}"), &format!(" {to}"), 1), ..self.clone() }
-    }
-
-    pub fn method(&self) -> &str {
-        self.line.split(' ').next().unwrap_or_default()
-    }
-
-    pub fn target(&self) -> &str {
-        self.line.split(' ').nth(1).unwrap_or_default()
-    }
-
-    /// A header field's value; empty without one.
-    pub fn field(&self, name: &str) -> String {
-        let found = self.fields.iter().find_map(|line| {
-            let (key, value) = line.split_once(": ")?;
-            key.eq_ignore_ascii_case(name).then(|| value.to_owned())
-        });
-        found.unwrap_or_default()
-    }
-}
-
 /// Serves [`HOST`] on a free port, which it returns. Its certificate is added to those that the worker
 /// trusts, and the worker finds the name on this machine.
 pub fn listen(
@@ -111,40 +59,11 @@ pub fn listen(
     let hosts = fixture.path("hosts");
     std::fs::write(&hosts, format!("127.0.0.1 {HOST}\n")).unwrap();
     fixture.hosts = Some(hosts);
-    let certified = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
+    let (port, certificate) = tls::serve(HOST, answer);
     let file = fixture.path("certificate.pem");
-    let mut pem = std::fs::read(&file).unwrap_or_default();
-    pem.extend_from_slice(certified.cert.pem().as_bytes());
-    std::fs::write(&file, pem).unwrap();
+    let known = std::fs::read_to_string(&file).unwrap_or_default();
+    std::fs::write(&file, known + &certificate).unwrap();
     fixture.set("SSL_CERT_FILE", file.to_str().unwrap());
-    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let answer = Arc::new(answer);
-    // Ends with the test's process.
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = StreamOwned::new(connection, stream);
-            let answer = Arc::clone(&answer);
-            std::thread::spawn(move || {
-                // A client that does not like the certificate hangs up.
-                if let Ok(request) = Request::read(&mut stream) {
-                    let _ = answer(&request, &mut stream);
-                }
-                stream.conn.send_close_notify();
-                let _ = stream.flush();
-            });
-        }
-    });
     port
 }
 
@@ -270,38 +189,6 @@ pub fn serve_content(
     let length = content.len();
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")?;
     stream.write_all(&content)
-}
-
-/// git-http-backend(1), a CGI program.
-pub fn serve_git(stream: &mut impl Write, request: &Request, root: &Path) -> std::io::Result<()> {
-    let target = request.target();
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut child = Command::new("git")
-        .arg("http-backend")
-        .env_clear()
-        .env("PATH", std::env::var("PATH").unwrap())
-        .env("GIT_PROJECT_ROOT", root)
-        .env("GIT_HTTP_EXPORT_ALL", "1")
-        .env("REMOTE_USER", "x")
-        .env("REQUEST_METHOD", request.method())
-        .env("PATH_INFO", path)
-        .env("QUERY_STRING", query)
-        .env("CONTENT_TYPE", request.field("content-type"))
-        .env("CONTENT_LENGTH", request.body.len().to_string())
-        .env("HTTP_CONTENT_ENCODING", request.field("content-encoding"))
-        .env("GIT_PROTOCOL", request.field("git-protocol"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    child.stdin.take().unwrap().write_all(&request.body)?;
-    let output = child.wait_with_output()?.stdout;
-    let end = memchr::memmem::find(&output, b"\r\n\r\n").unwrap() + 4;
-    let head = String::from_utf8_lossy(&output[..end]);
-    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
-    let length = output.len() - end;
-    write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n")?;
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(&output[end..])
 }
 
 /// A fixture whose remote is asked over https, with a token.

@@ -26,5 +26,6 @@ mod setup;
 mod soak;
 mod states;
 mod submodules;
+mod tls;
 mod traps;
 mod volume;

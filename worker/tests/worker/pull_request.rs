@@ -14,7 +14,8 @@ use crate::{
     app,
     github::{self, Fault, OWNER, Shared, of},
     harness::{Done, Fixture, cost, progress, run_id, write},
-    https::{HOST, listen, serve_git},
+    https::{HOST, listen},
+    tls::serve_git,
 };
 
 /// A fixture whose git-token is a GitHub App's.
