@@ -83,7 +83,7 @@ impl WorkstreamState {
         }
     }
 
-    /// Whether the execution is over, as far as the row knows.
+    /// Whether the row says that the execution is over.
     #[must_use]
     pub const fn is_over(self) -> bool {
         self.rank() >= Self::Stopped.rank()
@@ -112,6 +112,9 @@ impl WorkstreamState {
 pub struct WorkstreamInfo {
     /// The workstream.
     pub workstream: Workstream,
+    /// Its newest execution's name; absent before `admit` has told it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub execution: Option<String>,
     /// Its newest run.
     pub run: Run,
     /// Where its newest execution stands.
@@ -152,6 +155,7 @@ impl WorkstreamInfo {
     pub fn new(workstream: Workstream, run: Run, state: WorkstreamState, now: u64) -> Self {
         Self {
             workstream,
+            execution: None,
             state,
             started_at: run.started_ms(),
             run,
@@ -188,6 +192,7 @@ pub fn merge(held: WorkstreamInfo, new: WorkstreamInfo) -> WorkstreamInfo {
         let spent = later.spent_usd.into_iter().chain(earlier.spent_usd);
         later.spent_usd = spent.reduce(f64::max);
         later.pull_request = longer(later.pull_request, earlier.pull_request);
+        later.execution = longer(later.execution, earlier.execution);
     }
     later
 }
@@ -304,7 +309,8 @@ mod tests {
                     spent_usd: n.map(f64::from),
                     exit: n.map(i64::from),
                     reason,
-                    pull_request: link,
+                    pull_request: link.clone(),
+                    execution: link,
                     ..info(&format!("{ulid}-{attempt:04}"), WorkstreamState::ALL[state])
                 }
             },

@@ -15,6 +15,7 @@ pub(super) fn listed(progress: &Progress, next: &Next, now: u64) -> Option<Works
     let of = |run: Option<Run>, state| {
         let workstream = progress.order.workstream.clone();
         Some(WorkstreamInfo {
+            execution: progress.execution.rsplit(':').next().map(str::to_owned),
             spent_usd: spent(next),
             ..WorkstreamInfo::new(workstream, run?, state, now)
         })

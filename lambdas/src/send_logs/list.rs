@@ -94,6 +94,7 @@ mod tests {
         let run = format!("{}-0001", ulid::Ulid::from_parts(n, 0)).parse().unwrap();
         let workstream = format!("{}{n:04}", "w".repeat(44)).parse().unwrap();
         WorkstreamInfo {
+            execution: Some("é".repeat(80)),
             wait_until: Some(u64::MAX),
             spent_usd: Some(f64::MAX),
             pull_request: Some("x".repeat(MAX_LINK)),

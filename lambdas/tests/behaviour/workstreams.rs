@@ -114,6 +114,8 @@ async fn an_execution_tells_the_list_from_its_beginning_to_its_end() {
     let first = cloud.admit(&arn(1)).await;
     assert_eq!(stands(&cloud.listed()), (WorkstreamState::Starting, Some(0.0), None));
     assert_eq!((cloud.listed().run.as_str(), cloud.listed().started_at), (&*run_of(&first), START));
+    let name = cloud.listed().execution.unwrap();
+    assert!(arn(1).ends_with(&format!(":{name}")), "{name}");
     // Killed: its last lines may be on their way.
     let spend = json!({"type": "spend", "spentUsd": 0.5, "reservedUsd": 0.5});
     cloud.line(&first, 1, spend);
@@ -135,7 +137,7 @@ async fn an_execution_tells_the_list_from_its_beginning_to_its_end() {
     let listed = cloud.listed();
     cloud.decide(&exits(&second, 12)).await;
     assert_eq!(cloud.listed(), listed);
-    // The next execution begins anew.
+    // The next execution begins from nothing.
     cloud.admit(&arn(2)).await;
     assert_eq!(stands(&cloud.listed()), (WorkstreamState::Starting, Some(0.0), None));
 }

@@ -417,6 +417,10 @@ export type WorkstreamInfo = {
  */
 workstream: Workstream,
 /**
+ * Its newest execution's name; absent before `admit` has told it.
+ */
+execution?: string,
+/**
  * Its newest run.
  */
 run: Run,
