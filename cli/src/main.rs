@@ -1,8 +1,8 @@
 //! `ralph`: runs the demo, the local cloud, and the daily commands of an operator.
 //!
 //! Exit codes: 0 done; 1 it failed, the message says why; 2 the command line is wrong; 3 the demo
-//! or the verification ran, and what it compared differed. `ralph logs --exit-code` and `ralph run --follow` end with the
-//! worker's exit code. A command whose standard output nobody reads any more ends with 0.
+//! or the verification ran, and what it compared differed. `ralph wait`, `ralph run --wait`,
+//! `ralph run --follow` and `ralph logs --exit-code` end with the worker's exit code. A command whose standard output nobody reads any more ends with 0.
 
 // A closed pipe must not be a panic: see `tools::output` and `tools::steps::say`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -56,6 +56,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => return demo::run(options).await,
         Command::Run(options) => return workstream::run(options).await,
         Command::Logs(options) => return logs::run(options).await,
+        Command::Wait(options) => return workstream::wait(options).await,
         Command::Ps(options) => workstream::ps(options).await?,
         Command::Stop(options) => workstream::stop(options).await?,
         Command::View(options) => view::run(options).await?,

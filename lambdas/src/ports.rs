@@ -4,6 +4,7 @@
 use ralph_protocol::{
     execution::Progress,
     ids::{Run, Workstream},
+    index::WorkstreamInfo,
     message::RunInfo,
     secret::SigningKeys,
     table::RunState,
@@ -72,13 +73,41 @@ pub struct RunUpdate {
     pub spent_usd: Option<f64>,
     /// Until when it waits, ms since the epoch.
     pub wait_until: Option<u64>,
+    /// Link of the pull request with its work.
+    pub pull_request: Option<String>,
     /// When the row may go, seconds since the epoch.
     pub expires_at: u64,
 }
 
+/// The rows of the list of workstreams.
+pub trait Workstreams {
+    /// Merges what is new about a workstream into its row by the rules of
+    /// [`merge`](ralph_protocol::index::merge).
+    async fn record_workstream(
+        &self,
+        info: &WorkstreamInfo,
+        expires_at: u64,
+    ) -> Result<(), Unavailable>;
+
+    /// The row of one workstream. `now` is in seconds since the epoch.
+    async fn workstream(
+        &self,
+        workstream: &Workstream,
+        now: u64,
+    ) -> Result<Option<WorkstreamInfo>, Unavailable>;
+
+    /// A page of the rows of all workstreams, in the order of their names, and the last name of the
+    /// page if more may follow. The next page begins `after` it.
+    async fn workstreams(
+        &self,
+        after: Option<&Workstream>,
+        now: u64,
+    ) -> Result<(Vec<WorkstreamInfo>, Option<Workstream>), Unavailable>;
+}
+
 /// The table `connections`: rows, never keys or expressions. `now` is in seconds since the epoch;
 /// a reader never returns what has expired by then.
-pub trait Table {
+pub trait Table: Workstreams {
     /// Writes a connection's row; writing it again changes nothing.
     async fn put_connection(&self, id: &str, row: &Connection) -> Result<(), Unavailable>;
 
@@ -170,7 +199,7 @@ pub struct Lease {
 
 /// The rows of executions in the table. A step is named by the progress that is about to be answered:
 /// its workstream, its ULID and its number.
-pub trait Executions {
+pub trait Executions: Workstreams {
     /// The answer that is stored for a step.
     async fn answer(&self, progress: &Progress) -> Result<Option<String>, Unavailable>;
 

@@ -17,10 +17,12 @@ use crate::{
     invocation::{Invocation, Metric},
     line::{Line, encode_event, encode_raw},
     payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate, time},
-    ports::{Clock, Post, StreamOwner, Table, Unavailable},
-    runs::Gathered,
+    ports::{Clock, Post, RunUpdate, StreamOwner, Table, Unavailable},
+    runs::{Gathered, workstream_info},
 };
 
+/// Longest time between two writes of a workstream's row in the list while lines come, seconds.
+const LISTED_SECS: u64 = 60;
 /// Streams remembered with their owner.
 const MAX_OWNERS: usize = 4_096;
 
@@ -42,6 +44,8 @@ pub struct Context<'a, T, P, C> {
 #[derive(Debug, Default)]
 pub struct Memory {
     owners: RefCell<HashMap<String, StreamOwner>>,
+    /// When a stream's lines were last written into the list of workstreams, seconds since the epoch.
+    listed: RefCell<HashMap<String, u64>>,
 }
 
 /// What one delivery came to.
@@ -286,6 +290,7 @@ async fn route<T: Table, P: Post, C: Clock>(
     counts.bytes = frames.iter().map(Vec::len).sum();
     // Recorded before the followers are read: who comes in between hears of these lines by `runs`.
     let expires_at = context.clock.now_secs() + context.retention_secs;
+    let notable = gathered.is_notable();
     let update = gathered.update(stream, expires_at);
     let newest = update.as_ref().map(|update| update.last_ts);
     let recorded = match &update {
@@ -304,6 +309,34 @@ async fn route<T: Table, P: Post, C: Clock>(
     if out.down > 0 && out.down + out.gone == counts.followers {
         return Err(PushError::Gateway { followers: counts.followers });
     }
-    // Viewers have their lines; the row catches up when this delivery comes again.
-    recorded.map_err(PushError::from)
+    // Viewers have their lines; the rows catch up when this delivery comes again.
+    recorded?;
+    if let Some(update) = update {
+        list(owner, stream, &update, notable, context).await?;
+    }
+    Ok(())
+}
+
+/// Tells the list of workstreams of lines: at once where they change what it shows, else once in a
+/// while.
+async fn list<T: Table, P, C: Clock>(
+    owner: &StreamOwner,
+    stream: &str,
+    update: &RunUpdate,
+    notable: bool,
+    context: &Context<'_, T, P, C>,
+) -> Result<(), Unavailable> {
+    let now = context.clock.now_ms();
+    let recent = |listed: &u64| now / 1000 < listed + LISTED_SECS;
+    if !notable && context.memory.listed.borrow().get(stream).is_some_and(recent) {
+        return Ok(());
+    }
+    let info = workstream_info(&owner.workstream, &owner.run, update, now);
+    context.table.record_workstream(&info, update.expires_at).await?;
+    let mut listed = context.memory.listed.borrow_mut();
+    if listed.len() >= MAX_OWNERS {
+        listed.clear();
+    }
+    listed.insert(stream.to_owned(), now / 1000);
+    Ok(())
 }

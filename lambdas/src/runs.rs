@@ -5,6 +5,7 @@ use ralph_protocol::{
     event::{Envelope, kind},
     exit::RunExit,
     ids::{Run, Workstream},
+    index::{WorkstreamInfo, WorkstreamState},
     message::{MAX_FRAME, RunInfo, ServerMessage},
     table::RunState,
 };
@@ -21,6 +22,10 @@ const MAX_USD: f64 = 1e9;
 /// Most runs that clients are told of: the newest ones. Older ones are reached by paging.
 pub const MAX_RUNS: usize = 100;
 
+/// Events that the list of workstreams tells of at once.
+const NOTABLE: [&str; 5] =
+    [kind::RUN_START, kind::ITER_END, kind::PULL_REQUEST, kind::WAIT, kind::RUN_END];
+
 /// Gathers an update from events of one run.
 #[derive(Debug, Default)]
 pub struct Gathered {
@@ -31,6 +36,8 @@ pub struct Gathered {
     exit: Option<i64>,
     spent_usd: Option<f64>,
     wait_until: Option<u64>,
+    pull_request: Option<String>,
+    notable: bool,
 }
 
 impl Gathered {
@@ -40,6 +47,10 @@ impl Gathered {
         self.last_ts = self.last_ts.max(event.ts_ms().unwrap_or(0));
         let spent = event.spend(line).map(|spend| spend.execution_usd.clamp(0.0, MAX_USD));
         self.spent_usd = larger(self.spent_usd, spent);
+        if let Some(link) = event.pull_request(line) {
+            self.pull_request = Some(link);
+        }
+        self.notable |= NOTABLE.contains(&event.kind.as_ref());
         let state = match event.kind.as_ref() {
             kind::WAIT => {
                 self.wait_until = event.until;
@@ -63,6 +74,12 @@ impl Gathered {
         }
     }
 
+    /// Whether an event was taken in that the list of workstreams must tell of at once.
+    #[must_use]
+    pub const fn is_notable(&self) -> bool {
+        self.notable
+    }
+
     /// The update; `None` when no event was taken in.
     #[must_use]
     pub fn update(self, stream: &str, expires_at: u64) -> Option<RunUpdate> {
@@ -75,6 +92,7 @@ impl Gathered {
             exit: self.exit,
             spent_usd: self.spent_usd,
             wait_until: self.wait_until,
+            pull_request: self.pull_request,
             expires_at,
         })
     }
@@ -109,6 +127,7 @@ pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
             reason: None,
             exit: None,
             spent_usd: None,
+            pull_request: None,
         },
         stream: None,
         wait_until: None,
@@ -125,6 +144,9 @@ pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
     }
     info.exit = update.exit.or(info.exit);
     info.spent_usd = larger(info.spent_usd, update.spent_usd);
+    if update.pull_request.is_some() {
+        info.pull_request.clone_from(&update.pull_request);
+    }
     row.wait_until = update.wait_until.or(row.wait_until);
     row
 }
@@ -142,6 +164,32 @@ pub fn merge_task(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow 
             row
         }
         (row, _) => merge(row, run, update),
+    }
+}
+
+/// What an update says about the run's workstream, since `now`, ms since the epoch.
+#[must_use]
+pub fn workstream_info(
+    workstream: &Workstream,
+    run: &Run,
+    update: &RunUpdate,
+    now: u64,
+) -> WorkstreamInfo {
+    let state = match update.state {
+        RunState::Starting => WorkstreamState::Starting,
+        RunState::Running => WorkstreamState::Running,
+        RunState::Waiting => WorkstreamState::Waiting,
+        // Whether the workstream's work is over, `decide` says.
+        RunState::Ended | RunState::Failed => WorkstreamState::Ending,
+    };
+    WorkstreamInfo {
+        last_ts: update.last_ts,
+        wait_until: update.wait_until,
+        spent_usd: update.spent_usd,
+        pull_request: update.pull_request.clone(),
+        reason: update.reason.clone(),
+        exit: update.exit,
+        ..WorkstreamInfo::new(workstream.clone(), run.clone(), state, now)
     }
 }
 
@@ -225,6 +273,7 @@ mod tests {
             reason: Some("\u{1}".repeat(MAX_REASON)),
             exit: None,
             spent_usd: Some(0.1),
+            pull_request: None,
         };
         let infos: Vec<_> = (1..=30).rev().map(info).collect();
         let mut seen = Vec::new();
@@ -238,6 +287,48 @@ mod tests {
         let attempts: Vec<_> = seen.iter().map(|run| run.attempt).collect();
         assert_eq!(attempts, (1..=30).collect::<Vec<_>>());
         assert_eq!(frames(&"w".parse().unwrap(), Vec::new()).len(), 1);
+    }
+
+    #[test]
+    fn the_last_pull_request_stays() {
+        let told = |seq, n: u32| {
+            let rest = format!(
+                r#""type":"pull_request","url":"https://github.com/you/project/pull/{n}","number":{n},"draft":true"#
+            );
+            line(seq, &rest)
+        };
+        let run: Run = RUN.parse().unwrap();
+        let log = line(4, r#""type":"log""#);
+        let row = merge(None, &run, &update(&[told(2, 7), log.clone(), told(3, 8)]));
+        assert_eq!(row.info.pull_request.as_deref(), Some("https://github.com/you/project/pull/8"));
+        let later = merge(Some(row.clone()), &run, &update(&[log]));
+        assert_eq!(later.info.pull_request, row.info.pull_request, "it never goes back to none");
+        let script = line(5, r#""type":"pull_request","url":"javascript:alert(1)","number":1"#);
+        let later = merge(Some(row.clone()), &run, &update(&[script]));
+        assert_eq!(later.info.pull_request, row.info.pull_request, "what is not a link is dropped");
+    }
+
+    #[test]
+    fn what_a_run_says_about_its_workstream() {
+        let end = |exit| line(3, &format!(r#""type":"run.end","reason":"x","exit":{exit}"#));
+        for (line, notable, state) in [
+            (line(1, r#""type":"run.start""#), true, WorkstreamState::Running),
+            (line(2, r#""type":"iter.end""#), true, WorkstreamState::Running),
+            (line(2, r#""type":"spend","executionUsd":0.5"#), false, WorkstreamState::Running),
+            (line(2, r#""type":"agent.text","text":"x""#), false, WorkstreamState::Running),
+            (line(2, r#""type":"wait","until":7,"reason":"x""#), true, WorkstreamState::Waiting),
+            (end(76), true, WorkstreamState::Waiting),
+            (end(0), true, WorkstreamState::Ending),
+            (end(75), true, WorkstreamState::Ending),
+        ] {
+            let mut gathered = Gathered::default();
+            gathered.add(&Envelope::parse(&line).unwrap(), &line);
+            assert_eq!(gathered.is_notable(), notable, "{line}");
+            let update = gathered.update("s", 9).unwrap();
+            let info = workstream_info(&"w".parse().unwrap(), &RUN.parse().unwrap(), &update, 5);
+            assert_eq!((info.state, info.changed_at), (state, 5), "{line}");
+            assert_eq!((info.exit, info.wait_until), (update.exit, update.wait_until), "{line}");
+        }
     }
 
     proptest! {

@@ -20,7 +20,7 @@ use crate::{
     frame,
     invocation::{Invocation, Metric},
     ports::{Clock, Post, RunUpdate, StreamOwner, Table, Unavailable},
-    runs::clip,
+    runs::{clip, workstream_info},
 };
 
 /// What the handler works with.
@@ -143,6 +143,7 @@ impl Task {
             exit: exit.filter(|_| state.is_over()),
             spent_usd: None,
             wait_until: None,
+            pull_request: None,
             expires_at,
         }
     }
@@ -221,7 +222,13 @@ async fn serve<T: Table, P: Post, C: Clock>(
         return Ok(());
     }
     let StreamOwner { workstream, run } = owner;
-    context.table.record_task(&workstream, &run, &task.update(&stream, expires_at)).await?;
+    let update = task.update(&stream, expires_at);
+    context.table.record_task(&workstream, &run, &update).await?;
+    // Of a beginning, `admit` and `decide` have told.
+    if update.state.is_over() {
+        let info = workstream_info(&workstream, &run, &update, context.clock.now_ms());
+        context.table.record_workstream(&info, expires_at).await?;
+    }
     let frame = frame::message(&ServerMessage::Task {
         workstream: workstream.clone(),
         run: run.clone(),

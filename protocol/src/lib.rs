@@ -3,6 +3,7 @@
 //! * [`ids`]: workstream and run identifiers
 //! * [`execution`]: what starts a workstream's work, and what is told at its end
 //! * [`event`]: what the worker writes, one line of JSON an event
+//! * [`index`]: the list of workstreams, and how its rows change
 //! * [`link`]: where the lines of a run can be read
 //! * [`message`]: what crosses the WebSocket
 //! * [`reassembly`]: the rules by which a client turns deliveries into lines, once and in order
@@ -19,6 +20,7 @@ pub mod event;
 pub mod execution;
 pub mod exit;
 pub mod ids;
+pub mod index;
 pub mod link;
 pub mod message;
 pub mod names;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     ids::{Run, Workstream},
+    index::WorkstreamInfo,
     table::RunState,
 };
 
@@ -31,6 +32,8 @@ pub const MAX_CLIENT_MESSAGE: usize = 16_384;
 pub enum ClientMessage {
     /// Subscribe to a workstream and replay lines of it.
     SendLogs(SendLogs),
+    /// List the workstreams that the token allows.
+    ListWorkstreams(ListWorkstreams),
     /// Keep the connection alive and hear where the runs stand.
     Ping {},
 }
@@ -84,6 +87,16 @@ impl SendLogs {
     }
 }
 
+/// The request `listWorkstreams`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
+pub struct ListWorkstreams {
+    /// Repeated in the answers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+}
+
 /// Events `from..=to` of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -131,6 +144,17 @@ pub enum ServerMessage {
         /// ECS's `stoppedReason`.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
+    },
+    /// Workstreams that the token allows, those with the newest executions first, at most
+    /// [`MAX_LISTED`](crate::index::MAX_LISTED) in all.
+    Workstreams {
+        /// The request's id.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        id: Option<String>,
+        /// Some of them, or the rest.
+        workstreams: Vec<WorkstreamInfo>,
+        /// `false`: another frame follows.
+        complete: bool,
     },
     /// A replay has ended.
     CaughtUp {
@@ -262,6 +286,9 @@ pub struct RunInfo {
     /// run is over and settled it is the ledger's number; until then what the worker last said.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spent_usd: Option<f64>,
+    /// The pull request with its work, a link.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pull_request: Option<String>,
 }
 
 /// A line that is not an event of ours: what precedes or outlives the worker.
@@ -297,6 +324,9 @@ mod tests {
                 r#"{"action":"sendLogs","workstream":"w","ranges":[{"run":"01ARZ3NDEKTSV4RRFFQ69G5FAV-0001","from":1,"to":null,"ts":0}]}"#,
                 true,
             ),
+            (r#"{"action":"listWorkstreams"}"#, true),
+            (r#"{"action":"listWorkstreams","id":"1"}"#, true),
+            (r#"{"action":"listWorkstreams","workstream":"w"}"#, false),
             (r#"{"action":"sendLogs"}"#, false),
             (r#"{"action":"sendLogs","workstream":"../w"}"#, false),
             (r#"{"action":"sendLogs","workstream":"w","limt":1}"#, false),

@@ -10,6 +10,7 @@
 //! | `WS#<w>` | `LEASE` | `execution`: ARN of the one that owns the workstream, `ulid`: its ULID, see [`crate::execution`] |
 //! | `WS#<w>` | `STEP#<ulid>#<n>` | `answer`: what `admit` or `decide` answered in step `n` of an execution |
 //! | `WS#<w>` | `STOP` | `execution`: ARN of the one that is asked to stop, `requestedAt` |
+//! | `INDEX` | `WS#<w>` | `info`: a [`WorkstreamInfo`](crate::index::WorkstreamInfo) as JSON |
 //! | `JTI#<jti>` | `META` | a token that was used |
 //!
 //! Every row has `expiresAt` (seconds since the epoch). DynamoDB deletes late, so a reader ignores
@@ -76,6 +77,8 @@ pub mod attribute {
     pub const ULID: &str = "ulid";
     /// The answer of a step of an execution, a [`Step`](crate::execution::Step) as JSON.
     pub const ANSWER: &str = "answer";
+    /// Where a workstream stands, a [`WorkstreamInfo`](crate::index::WorkstreamInfo) as JSON.
+    pub const INFO: &str = "info";
     /// When a stop was asked for, ms since the epoch.
     pub const REQUESTED_AT: &str = "requestedAt";
 }
@@ -163,7 +166,7 @@ pub fn step(ulid: ulid::Ulid, step: u32) -> String {
     format!("STEP#{ulid}#{step:04}")
 }
 
-/// `TOLD#<ulid>`: somebody was told of the end of an execution.
+/// `TOLD#<ulid>`: somebody was told about the end of an execution.
 #[must_use]
 pub fn told(ulid: ulid::Ulid) -> String {
     format!("TOLD#{ulid}")

@@ -3,7 +3,7 @@
 
 use ts_rs::{Config, TS};
 
-use crate::{event, exit, ids, message, table};
+use crate::{event, exit, ids, index, message, table};
 
 /// A line in a `logs` message: ours, one of a type this build does not know, or a raw line.
 const LOG_EVENT: &str = "/** What `logs` carries. Types that are not known yet pass as `UnknownEvent`. */\nexport type LogEvent = WorkerEvent | UnknownEvent | RawLine;\n\n/** An event of a type this build does not know: its envelope is still valid. */\nexport type UnknownEvent = { v: number; ts: string; workstream: string; run: string; seq: number; type: string };\n";
@@ -35,10 +35,13 @@ pub fn declarations() -> String {
         message::RawLine,
         table::RunState,
         message::RunInfo,
+        index::WorkstreamState,
+        index::WorkstreamInfo,
         message::Source,
         message::ErrorCode,
         message::Range,
         message::SendLogs,
+        message::ListWorkstreams,
         message::ClientMessage,
         message::Logs,
         message::ServerMessage,

@@ -66,6 +66,7 @@ impl Server {
             reason: None,
             exit: Some(0),
             spent_usd: None,
+            pull_request: None,
         });
         ServerMessage::Runs { workstream: "w".parse().unwrap(), runs: runs.collect() }
     }
@@ -130,6 +131,9 @@ fn finish(
                 Output::Send(ClientMessage::Ping {}) => {
                     answers.push(server.runs());
                     answers.push(ServerMessage::Pong {});
+                }
+                Output::Send(ClientMessage::ListWorkstreams(_)) => {
+                    unreachable!("who follows a workstream asks for no list")
                 }
                 Output::ShowRaw(_) | Output::CaughtUp => {}
             }

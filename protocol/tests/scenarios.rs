@@ -114,6 +114,9 @@ impl Seen {
                 Output::Send(ClientMessage::SendLogs(ask)) => {
                     self.sent.push(serde_json::to_value(ask).expect("JSON"));
                 }
+                Output::Send(ClientMessage::ListWorkstreams(_)) => {
+                    panic!("who follows a workstream asks for no list")
+                }
                 Output::Lost { .. } | Output::CaughtUp => {}
             }
         }

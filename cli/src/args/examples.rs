@@ -15,6 +15,7 @@ pub const RUN: &str = "\
 Examples:
   ralph run docs https://github.com/you/project --max-cost-usd 5
   ralph run docs https://github.com/you/project --verify 'make test' --follow
+  ralph run docs https://github.com/you/project --wait && echo complete
   ralph run docs https://github.com/you/project --prompt 'Fix the typos in docs/.'
   ralph run docs https://github.com/you/project --prompt-file task.md --setup 'npm ci'
   ralph run docs https://github.com/you/project --model opus --cpu 4096 --memory 16384
@@ -32,6 +33,11 @@ Examples:
   ralph ps
   ralph ps -a --local
   ralph ps --json";
+
+pub const WAIT: &str = "\
+Examples:
+  ralph wait docs && ralph run api https://github.com/you/project
+  ralph wait docs --execution docs-01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 pub const STOP: &str = "\
 Examples:

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub use completions::script as completions;
-pub use workstream::{LogsArgs, OPTIONS, PsArgs, RunArgs, SizeArgs, StopArgs};
+pub use workstream::{LogsArgs, OPTIONS, PsArgs, RunArgs, SizeArgs, StopArgs, WaitArgs};
 
 /// Runs coding agents on git repositories until their work is done, and shows their lines live.
 ///
@@ -65,6 +65,9 @@ pub enum Command {
     /// Show the workstreams: where they stand, what they cost
     #[command(after_help = examples::PS)]
     Ps(PsArgs),
+    /// Wait until a workstream's execution is over, and end with its worker's exit code
+    #[command(after_help = examples::WAIT)]
+    Wait(WaitArgs),
     /// Stop a workstream; what it has done is kept
     #[command(after_help = examples::STOP)]
     Stop(StopArgs),
@@ -128,6 +131,7 @@ impl Command {
             Self::Run(RunArgs { target, .. })
             | Self::Logs(LogsArgs { target, .. })
             | Self::Ps(PsArgs { target, .. })
+            | Self::Wait(WaitArgs { target, .. })
             | Self::Stop(StopArgs { target, .. })
             | Self::View(ViewArgs { target, .. })
             | Self::Token(TokenArgs { target, .. })

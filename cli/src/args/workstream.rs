@@ -60,6 +60,9 @@ pub struct RunArgs {
     /// Show the lines as they come, and end with the worker's exit code
     #[arg(short, long)]
     pub follow: bool,
+    /// Wait until the execution is over, and end with the worker's exit code
+    #[arg(long, conflicts_with = "follow")]
+    pub wait: bool,
     /// In the local cloud: a scripted agent that costs nothing works instead of claude
     #[arg(long)]
     pub scripted: bool,
@@ -184,6 +187,17 @@ pub struct StopArgs {
     /// How long to wait until it is stopped
     #[arg(long, value_name = "TIME", default_value = "4m", value_parser = seconds)]
     pub wait: u64,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct WaitArgs {
+    /// The workstream
+    pub workstream: Workstream,
+    /// This execution, by its name in `ralph ps --json` [default: the newest]
+    #[arg(long, value_name = "NAME")]
+    pub execution: Option<String>,
     #[command(flatten)]
     pub target: TargetArgs,
 }

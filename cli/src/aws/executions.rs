@@ -1,6 +1,6 @@
 //! Executions of the state machine: each is one order to work on a workstream.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use aws_config::SdkConfig;
 use aws_sdk_sfn::{
     Client,
@@ -11,13 +11,16 @@ use aws_sdk_sfn::{
     types::ExecutionStatus,
 };
 use ralph_protocol::{
-    execution::{Order, Output, name, parse_name},
+    execution::{Order, Output, name, parse_name, ulid},
     ids::Workstream,
 };
 use serde_json::Value;
 use ulid::Ulid;
 
-use super::{explain, table::Runs};
+use super::{
+    explain::{explain, passes},
+    table::Runs,
+};
 
 /// The executions of one state machine.
 #[derive(Clone)]
@@ -50,7 +53,22 @@ pub struct Execution {
     end: Option<String>,
 }
 
+/// What a look at an execution has shown.
+pub enum Look {
+    /// Where it stands.
+    At(Execution),
+    /// There is none: it was never started, or AWS has forgotten it.
+    Gone,
+    /// The service could not answer now; the same question can be asked again.
+    NotNow(anyhow::Error),
+}
+
 impl Execution {
+    /// One that was just started.
+    pub fn begun(arn: String, workstream: Workstream, ulid: Ulid) -> Self {
+        Self { arn, workstream, ulid, status: Status::Running, end: None }
+    }
+
     /// Its name within the state machine.
     pub fn name(&self) -> &str {
         self.arn.rsplit(':').next().unwrap_or_default()
@@ -62,6 +80,8 @@ impl Execution {
     }
 }
 
+/// Executions in a page: the most that the service gives.
+const PAGE: i32 = 1_000;
 /// How many ended executions are looked at: the service gives the newest first.
 const ENDED: usize = 100;
 
@@ -90,6 +110,54 @@ impl Executions {
         self.list(Some(ExecutionStatus::Running), usize::MAX).await
     }
 
+    /// Looks at one again.
+    pub async fn look(&self, execution: &Execution) -> Result<Look> {
+        match self.client.describe_execution().execution_arn(&execution.arn).send().await {
+            Ok(answer) => Ok(Look::At(Execution {
+                status: status_of(&answer.status),
+                end: end(answer),
+                ..execution.clone()
+            })),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeExecutionError::is_execution_does_not_exist) =>
+            {
+                Ok(Look::Gone)
+            }
+            Err(error) => {
+                let passes = passes(&error);
+                let error = explain("the execution cannot be read", &error);
+                if passes { Ok(Look::NotNow(error)) } else { Err(error) }
+            }
+        }
+    }
+
+    /// The execution of a workstream with this name; `None` when there is none.
+    ///
+    /// # Errors
+    /// It belongs to another workstream, or the service did not answer.
+    pub async fn named(&self, workstream: &Workstream, name: &str) -> Result<Option<Execution>> {
+        let arn = self.arn(name);
+        let Some(answer) = self.describe(&arn).await? else { return Ok(None) };
+        let order: Option<Value> =
+            answer.input().and_then(|input| serde_json::from_str(input).ok());
+        let of = order.as_ref().and_then(|order| order["workstream"].as_str());
+        if let Some(other) = of.filter(|of| *of != workstream.as_str()) {
+            bail!("the execution {name} belongs to the workstream {other}");
+        }
+        let started = answer.start_date().to_millis().ok().and_then(|ms| u64::try_from(ms).ok());
+        let Ok(ulid) = ulid(workstream, &arn, started.unwrap_or(0)) else { return Ok(None) };
+        let status = status_of(&answer.status);
+        let workstream = workstream.clone();
+        Ok(Some(Execution { arn, workstream, ulid, status, end: end(answer) }))
+    }
+
+    fn arn(&self, name: &str) -> String {
+        let (machine, execution) = (":stateMachine:", ":execution:");
+        format!("{}:{name}", self.machine.replacen(machine, execution, 1))
+    }
+
     /// The names of those that run, also of those that have not begun; `None` where the machine is gone.
     pub async fn running_names(&self) -> Result<Option<Vec<String>>> {
         let request = self.client.list_executions().state_machine_arn(&self.machine);
@@ -116,7 +184,8 @@ impl Executions {
     async fn list(&self, status: Option<ExecutionStatus>, most: usize) -> Result<Vec<Execution>> {
         let mut found = Vec::new();
         let request = self.client.list_executions().state_machine_arn(&self.machine);
-        let request = request.set_status_filter(status);
+        let page = i32::try_from(most).unwrap_or(PAGE).min(PAGE);
+        let request = request.set_status_filter(status).max_results(page);
         let mut pages = request.into_paginator().items().send();
         while let Some(item) = pages.next().await {
             let item = item.map_err(|error| explain("executions cannot be listed", &error))?;
@@ -159,9 +228,7 @@ impl Executions {
 
     /// The execution of that workstream with that ULID; `None` when there is none.
     pub async fn find(&self, workstream: &Workstream, ulid: Ulid) -> Result<Option<Execution>> {
-        let (machine, execution) = (":stateMachine:", ":execution:");
-        let mut arn =
-            format!("{}:{}", self.machine.replacen(machine, execution, 1), name(workstream, ulid));
+        let mut arn = self.arn(&name(workstream, ulid));
         let mut answer = self.describe(&arn).await?;
         if answer.is_none() {
             // It has another name: its runs tell.

@@ -3,7 +3,10 @@
 use std::{borrow::Cow, error::Error, iter::successors};
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::{
+    orchestrator::HttpResponse,
+    result::{ConnectorError, SdkError},
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::tools::invocation::{is_local, start_local};
@@ -30,6 +33,31 @@ where
     let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
     anyhow::anyhow!("{what}: {said}{hint}")
 }
+
+/// Whether the same request may succeed a moment later: the service was not reached, has failed, or
+/// was asked too often. Refused credentials stay refused.
+pub(super) fn passes<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    match error {
+        SdkError::ServiceError(refused) => {
+            let code = error.code().unwrap_or_default();
+            refused.raw().status().is_server_error() || THROTTLED.contains(&code)
+        }
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        SdkError::DispatchFailure(_) => {
+            let mut chain = successors(Some(error as &(dyn Error + 'static)), |&one| one.source());
+            !chain.any(|cause| cause.is::<CredentialsError>())
+        }
+        _ => false,
+    }
+}
+
+/// The codes of a service that was asked too often.
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/CommonErrors.html>
+const THROTTLED: [&str; 4] =
+    ["ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"];
 
 /// The codes with which the services refuse credentials and permissions.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>

@@ -25,7 +25,7 @@ use crate::target::{AccessKey, Target};
 
 use explain::explain;
 
-pub use executions::{Execution, Executions, Status};
+pub use executions::{Execution, Executions, Look, Status};
 pub use functions::Functions;
 pub use logs::{LogReader, LogWriter};
 pub use parameters::{Parameter, Parameters};

@@ -1,19 +1,22 @@
-//! The connections table, as `ralph` uses it: where the runs of a workstream stand, which execution
-//! holds it, and the request that it stop.
+//! The connections table, as `ralph` uses it: the list of workstreams, where the runs of a workstream
+//! stand, which execution holds it, and the request that it stop.
 
 use std::collections::HashMap;
 
 use anyhow::Result;
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError, types::AttributeValue};
 use ralph_protocol::{
     execution::MAX_DURATION_SECS,
     ids::{Run, Workstream},
+    index::{WorkstreamInfo, WorkstreamState, merge},
     table::{self, RunState, attribute},
 };
 use ulid::Ulid;
 
 use super::explain;
+
+type Item = HashMap<String, AttributeValue>;
 
 /// Reads and writes the rows of a workstream.
 #[derive(Clone)]
@@ -39,10 +42,14 @@ pub struct RunRow {
     pub wait_until: Option<u64>,
     /// What the execution has cost, this run and those before it, US dollars.
     pub spent_usd: Option<f64>,
+    /// Link of the pull request with its work.
+    pub pull_request: Option<String>,
 }
 
 /// Runs of an execution that are looked at: the newest may have nothing to tell yet.
 const NEWEST: i32 = 5;
+/// How often the list is told again where somebody else has told it something meanwhile.
+const LIST_TRIES: u32 = 8;
 
 impl Runs {
     pub(super) fn new(config: &SdkConfig, table: &str) -> Self {
@@ -92,6 +99,98 @@ impl Runs {
         }))
     }
 
+    /// The list of workstreams. `now_ms` is in ms since the epoch.
+    pub async fn list(&self, now_ms: u64) -> Result<Vec<WorkstreamInfo>> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", table::PK)
+            .expression_attribute_values(":pk", AttributeValue::S(table::INDEX.to_owned()))
+            .consistent_read(true);
+        let items: Vec<_> = request
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| explain("the workstreams cannot be listed", &error))?;
+        let live = items.iter().filter(|item| expires_at(item) > now_ms / 1000);
+        Ok(live.filter_map(info).collect())
+    }
+
+    /// A workstream's row in the list. `now_ms` is in ms since the epoch.
+    pub async fn listed(
+        &self,
+        workstream: &Workstream,
+        now_ms: u64,
+    ) -> Result<Option<WorkstreamInfo>> {
+        let row = self.list_row(workstream).await?;
+        Ok(row.filter(|row| expires_at(row) > now_ms / 1000).as_ref().and_then(info))
+    }
+
+    async fn list_row(&self, workstream: &Workstream) -> Result<Option<Item>> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(table::PK, AttributeValue::S(table::INDEX.to_owned()))
+            .key(table::SK, AttributeValue::S(table::workstream(workstream)))
+            .consistent_read(true);
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| explain("the list of workstreams cannot be read", &error))?;
+        Ok(answer.item)
+    }
+
+    /// Tells the list that an execution was stopped while none of the functions ran, which would tell it.
+    /// Without a row of that execution there is nothing to correct. `now_ms` is in ms since the epoch.
+    pub async fn list_as_stopped(
+        &self,
+        workstream: &Workstream,
+        ulid: Ulid,
+        reason: &str,
+        now_ms: u64,
+    ) -> Result<()> {
+        for _ in 0..LIST_TRIES {
+            let Some(mut item) = self.list_row(workstream).await? else { return Ok(()) };
+            let Some(held) = info(&item).filter(|held| held.run.ulid() == ulid.to_string()) else {
+                return Ok(());
+            };
+            let state = WorkstreamState::Stopped;
+            let stopped = WorkstreamInfo {
+                reason: Some(reason.to_owned()),
+                ..WorkstreamInfo::new(workstream.clone(), held.run.clone(), state, now_ms)
+            };
+            let json = serde_json::to_string(&merge(held, stopped))?;
+            let read = item.insert(attribute::INFO.to_owned(), AttributeValue::S(json));
+            // Only onto the row that was read.
+            let request = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(item))
+                .condition_expression("#info = :read")
+                .expression_attribute_names("#info", attribute::INFO)
+                .set_expression_attribute_values(
+                    read.map(|read| HashMap::from([(":read".to_owned(), read)])),
+                );
+            match request.send().await {
+                Ok(_) => return Ok(()),
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(PutItemError::is_conditional_check_failed_exception) => {}
+                Err(error) => {
+                    return Err(explain("the list of workstreams cannot be written", &error));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for an execution to stop: no run follows the one that runs now. `now_ms` is in ms since
     /// the epoch.
     pub async fn request_stop(
@@ -118,8 +217,19 @@ impl Runs {
     }
 }
 
+/// Reads a row of the list; `None` for one that is not ours, or of a version that this one cannot read.
+fn info(item: &Item) -> Option<WorkstreamInfo> {
+    serde_json::from_str(item.get(attribute::INFO)?.as_s().ok()?).ok()
+}
+
+/// When a row may go, seconds since the epoch: DynamoDB deletes late.
+fn expires_at(item: &Item) -> u64 {
+    let value = item.get(table::EXPIRES_AT).and_then(|value| value.as_n().ok());
+    value.and_then(|value| value.parse().ok()).unwrap_or(u64::MAX)
+}
+
 /// Reads a row; `None` for one that is not ours.
-fn row(item: &HashMap<String, AttributeValue>) -> Option<RunRow> {
+fn row(item: &Item) -> Option<RunRow> {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
     let digits = |name: &str| item.get(name).and_then(|value| value.as_n().ok());
     let positive = |name: &str| digits(name).and_then(|value| value.parse::<u64>().ok());
@@ -133,6 +243,7 @@ fn row(item: &HashMap<String, AttributeValue>) -> Option<RunRow> {
         exit: digits(attribute::EXIT).and_then(|value| value.parse().ok()),
         wait_until: positive(attribute::WAIT_UNTIL),
         spent_usd: digits(attribute::SPENT_USD).and_then(|value| value.parse().ok()),
+        pull_request: text(attribute::PULL_REQUEST).cloned(),
     })
 }
 

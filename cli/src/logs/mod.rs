@@ -1,7 +1,7 @@
 //! `ralph logs`: as `kubectl logs` and `aws logs tail` do, it shows the existing lines and ends;
 //! with `-f` it continues.
 
-mod exit;
+pub mod exit;
 mod following;
 pub mod format;
 mod reading;
@@ -13,7 +13,6 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use ralph_protocol::{
-    execution::Output,
     ids::Workstream,
     message::{DEFAULT_LIMIT, MAX_LIMIT},
     reassembly::Options,
@@ -21,14 +20,14 @@ use ralph_protocol::{
 
 use crate::{
     args::LogsArgs,
-    aws::Aws,
+    aws::{Aws, Status},
     target::Target,
     token::Minter,
     tools::steps::say,
     watch::{Place, now_ms},
 };
 
-use exit::Ends;
+use exit::{Ends, code, said};
 use following::Until;
 use format::Extent;
 use screen::{Form, stdout};
@@ -113,58 +112,9 @@ pub async fn follow_execution(
         ..Options::new(workstream.clone())
     };
     let followed = following::follow(place, rules, until, &mut screen).await?;
-    if let Some(output) = executions.find(&workstream, ulid).await?.and_then(|one| one.output()) {
-        say(&over(&output));
+    let execution = executions.find(&workstream, ulid).await?;
+    if let Some(over) = execution.filter(|one| one.status != Status::Running) {
+        say(&said(&over));
     }
     Ok(code(followed.exit))
-}
-
-/// How an execution ended, what it has cost, and why it failed: without a worker's own end, the lines
-/// do not tell.
-pub fn over(output: &Output) -> String {
-    let Output { outcome, reason, .. } = output;
-    let cost = output.spent_usd.map(|usd| format!(", ${usd:.4}")).unwrap_or_default();
-    let iterations = match output.iterations {
-        None => String::new(),
-        Some(1) => " in 1 iteration".to_owned(),
-        Some(n) => format!(" in {n} iterations"),
-    };
-    let facts = format!("{}{cost}{iterations}", outcome.as_str());
-    match outcome.succeeds() {
-        true => format!("the execution is over ({facts})"),
-        false => format!("error: the execution has failed ({facts}): {reason}"),
-    }
-}
-
-/// A worker that left no exit code did not end well.
-fn code(exit: Option<u8>) -> ExitCode {
-    exit.map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_an_execution_says_what_it_has_cost() {
-        for (json, said) in [
-            (
-                r#""outcome":"limit","reason":"exit 12","spentUsd":4.256789,"iterations":3"#,
-                "the execution is over (limit, $4.2568 in 3 iterations)",
-            ),
-            (
-                r#""outcome":"gaveUp","reason":"exit 137","spentUsd":0.5,"iterations":1"#,
-                "error: the execution has failed (gaveUp, $0.5000 in 1 iteration): exit 137",
-            ),
-            // Nothing was begun.
-            (
-                r#""outcome":"busy","reason":"taken","spentUsd":null,"iterations":null"#,
-                "error: the execution has failed (busy): taken",
-            ),
-        ] {
-            let json =
-                format!(r#"{{"workstream":"w","exit":null,"attempts":1,"run":null,{json}}}"#);
-            assert_eq!(over(&Output::parse(&json).unwrap()), said);
-        }
-    }
 }

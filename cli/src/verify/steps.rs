@@ -165,7 +165,8 @@ fn order(setup: &Setup<'_>, workstream: &Workstream) -> Order {
 fn waiting(report: &mut Report, execution: &Execution, attempts: usize, exit: Option<u8>) {
     let output = execution.output();
     let outcome = output.as_ref().map(|output| output.outcome);
-    let said = output.as_ref().map_or_else(|| "the execution said nothing".to_owned(), logs::over);
+    let said =
+        output.as_ref().map_or_else(|| "the execution said nothing".to_owned(), logs::exit::over);
     let seen = format!(
         "{attempts} attempts, last exit {}; {said}",
         exit.map_or_else(|| "none".to_owned(), |exit| exit.to_string())

@@ -1,13 +1,19 @@
-//! `ralph ps`: the workstreams that run, or ran. The facts come from the state machine's list of
-//! executions and from the run rows.
+//! `ralph ps`: the workstreams that run, or ran. The facts come from the list of workstreams and from
+//! the state machine's list of executions that run: one call each, and with `-a` a third for the newest
+//! executions. More is asked only about what these do not agree on: an execution without a row, because
+//! it has not begun, it was refused or an older version began it, and a row whose execution was stopped
+//! before it could say so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, try_join};
 use ralph_protocol::{
     event::timestamp_text,
-    execution::{End, EndKind, Output},
+    execution::{End, EndKind, Output, name},
+    ids::Workstream,
+    index::{WorkstreamInfo, WorkstreamState},
+    link::is_link,
 };
 use serde::Serialize;
 
@@ -25,7 +31,7 @@ const AT_ONCE: usize = 8;
 const REASON_SHOWN: usize = 60;
 
 /// A workstream as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     workstream: String,
@@ -42,6 +48,8 @@ struct Shown {
     cost_usd: Option<f64>,
     exit: Option<i64>,
     reason: Option<String>,
+    /// A link.
+    pull_request: Option<String>,
 }
 
 pub async fn run(options: PsArgs) -> Result<()> {
@@ -49,11 +57,16 @@ pub async fn run(options: PsArgs) -> Result<()> {
     let aws = Aws::connect(&target).await?;
     let executions = aws.executions(&target)?;
     let runs = aws.runs(&target)?;
-    let found = match options.all {
-        true => newest_of_each(executions.newest().await?),
-        false => executions.running().await?,
+    let newest = async {
+        match options.all {
+            true => executions.newest().await.map(Some),
+            false => Ok(None),
+        }
     };
-    let asked = found.into_iter().map(|execution| shown(execution, &executions, &runs));
+    let (listed, running, newest) = try_join!(runs.list(now_ms()), executions.running(), newest)?;
+    let asked = sorted_out(listed, running, newest)
+        .into_iter()
+        .map(|found| found.shown(&executions, &runs));
     let mut all: Vec<Shown> = futures::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
     all.sort_by(|a, b| a.workstream.cmp(&b.workstream));
     if options.json {
@@ -71,10 +84,99 @@ pub async fn run(options: PsArgs) -> Result<()> {
     table(&all, now_ms()).print()
 }
 
-/// The list is newest first.
-fn newest_of_each(executions: Vec<Execution>) -> Vec<Execution> {
-    let mut seen = BTreeSet::new();
-    executions.into_iter().filter(|one| seen.insert(one.workstream.clone())).collect()
+/// An execution, before anything else is asked.
+#[derive(Debug)]
+enum Found {
+    /// The row says all.
+    Row(WorkstreamInfo),
+    /// The list has no row of it, or one that is not its last.
+    Unlisted(Execution),
+    /// The row says that it goes on, and it does not run.
+    Stale(WorkstreamInfo),
+}
+
+/// Chooses what is shown: what runs, whatever the list says; with the newest executions, newest first,
+/// also what ran.
+fn sorted_out(
+    listed: Vec<WorkstreamInfo>,
+    running: Vec<Execution>,
+    newest: Option<Vec<Execution>>,
+) -> Vec<Found> {
+    let rows = listed.into_iter().map(|info| (info.workstream.clone(), info));
+    let mut rows: BTreeMap<Workstream, WorkstreamInfo> = rows.collect();
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    for execution in running {
+        let ulid = execution.ulid.to_string();
+        seen.insert(execution.workstream.clone());
+        match rows.remove(&execution.workstream) {
+            Some(info) if info.run.ulid() == ulid => found.push(Found::Row(info)),
+            // The row of an execution that came later stays.
+            Some(info) if info.run.ulid() > ulid.as_str() => {
+                rows.insert(info.workstream.clone(), info);
+                found.push(Found::Unlisted(execution));
+            }
+            _ => found.push(Found::Unlisted(execution)),
+        }
+    }
+    if let Some(newest) = newest {
+        for execution in newest {
+            let ulid = execution.ulid.to_string();
+            let row = rows.get(&execution.workstream);
+            let told = row.is_some_and(|info| match info.run.ulid() == ulid {
+                true => info.state.is_over(),
+                false => info.run.ulid() > ulid.as_str(),
+            });
+            if !told && seen.insert(execution.workstream.clone()) {
+                rows.remove(&execution.workstream);
+                found.push(Found::Unlisted(execution));
+            }
+        }
+        found.extend(rows.into_values().map(|info| match info.state.is_over() {
+            true => Found::Row(info),
+            false => Found::Stale(info),
+        }));
+    }
+    found
+}
+
+impl Found {
+    async fn shown(self, executions: &Executions, runs: &Runs) -> Result<Shown> {
+        match self {
+            Self::Row(info) => Ok(of_row(info)),
+            Self::Unlisted(execution) => shown(execution, executions, runs).await,
+            Self::Stale(info) => {
+                let ulid = info.run.ulid().parse()?;
+                match executions.find(&info.workstream, ulid).await? {
+                    Some(execution) => shown(execution, executions, runs).await,
+                    // AWS forgets an execution 90 days after its end.
+                    None => Ok(Shown { state: "failed".to_owned(), ..of_row(info) }),
+                }
+            }
+        }
+    }
+}
+
+/// A workstream as its row in the list describes it.
+fn of_row(info: WorkstreamInfo) -> Shown {
+    let state = match (info.state, info.wait_until) {
+        (WorkstreamState::Waiting, Some(until)) => waits(until),
+        (WorkstreamState::Ending, _) => ending(info.exit, info.reason.as_deref()).to_owned(),
+        (state, _) => state.as_str().to_owned(),
+    };
+    let begun = || info.run.ulid().parse().ok().map(|ulid| name(&info.workstream, ulid));
+    Shown {
+        execution: info.execution.clone().or_else(begun).unwrap_or_default(),
+        workstream: info.workstream.to_string(),
+        state,
+        attempt: Some(info.run.attempt()),
+        run: Some(info.run.to_string()),
+        started_at: info.started_at,
+        last_line_at: Some(info.last_ts).filter(|&ts| ts > 0),
+        cost_usd: info.spent_usd,
+        exit: info.exit,
+        reason: info.reason,
+        pull_request: info.pull_request,
+    }
 }
 
 async fn shown(execution: Execution, executions: &Executions, runs: &Runs) -> Result<Shown> {
@@ -97,6 +199,9 @@ async fn shown(execution: Execution, executions: &Executions, runs: &Runs) -> Re
         cost_usd: cost(output.as_ref(), &rows),
         exit,
         reason,
+        pull_request: output
+            .and_then(|output| output.pull_request)
+            .or_else(|| rows.iter().find_map(|row| row.pull_request.clone())),
     })
 }
 
@@ -137,13 +242,23 @@ fn running(row: &RunRow) -> String {
     if !row.state.is_over() {
         return row.state.as_str().to_owned();
     }
-    let reason = row.reason.clone().unwrap_or_default();
-    let kind = End { exit: row.exit, reason, ..End::default() }.kind();
-    match (kind, row.wait_until) {
+    match (ending(row.exit, row.reason.as_deref()), row.wait_until) {
+        ("restarting", Some(until)) => waits(until),
+        (state, _) => state.to_owned(),
+    }
+}
+
+fn waits(until: u64) -> String {
+    format!("waits until {}", &timestamp_text(until)[11..16])
+}
+
+/// What follows the end of a run, until that is decided.
+fn ending(exit: Option<i64>, reason: Option<&str>) -> &'static str {
+    let reason = reason.unwrap_or_default().to_owned();
+    match (End { exit, reason, ..End::default() }).kind() {
         // What it has cost is being settled.
-        (EndKind::Final(_), _) => "ending".to_owned(),
-        (_, Some(until)) => format!("waits until {}", &timestamp_text(until)[11..16]),
-        (_, None) => "restarting".to_owned(),
+        EndKind::Final(_) => "ending",
+        _ => "restarting",
     }
 }
 
@@ -173,6 +288,10 @@ fn table(all: &[Shown], now: u64) -> Table<7> {
             one.cost_usd.map_or_else(|| "-".to_owned(), |usd| format!("${usd:.2}")),
             reason,
         ]);
+        // A link is long, and cut it leads nowhere: it has a line of its own.
+        if let Some(link) = one.pull_request.as_deref().filter(|link| is_link(link)) {
+            table.line(format!("  {link}"));
+        }
     }
     table
 }
@@ -220,6 +339,7 @@ mod tests {
             exit: None,
             wait_until,
             spent_usd: None,
+            pull_request: None,
         }
     }
 
@@ -273,6 +393,125 @@ mod tests {
         }
     }
 
+    const FIRST: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    const SECOND: &str = "01BX5ZZKBKACTAV9WEVGEMMVRZ";
+
+    fn listed(workstream: &str, ulid: &str, state: WorkstreamState) -> WorkstreamInfo {
+        let run = format!("{ulid}-0002").parse().unwrap();
+        WorkstreamInfo::new(workstream.parse().unwrap(), run, state, 0)
+    }
+
+    fn execution(workstream: &str, ulid: &str) -> Execution {
+        let arn = format!("arn:aws:states:r:a:execution:m:{workstream}-{ulid}");
+        Execution::begun(arn, workstream.parse().unwrap(), ulid.parse().unwrap())
+    }
+
+    #[test]
+    fn what_runs_is_shown_and_only_what_is_not_known_is_asked_for() {
+        use WorkstreamState::{Complete, Running};
+        let rows = || {
+            vec![
+                listed("both", FIRST, Running),
+                listed("over", FIRST, Complete),
+                listed("stale", FIRST, Running),
+                listed("again", FIRST, Complete),
+                listed("redriven", SECOND, Complete),
+                listed("refused", FIRST, Complete),
+                listed("aborted", FIRST, Running),
+                listed("busy", FIRST, Running),
+            ]
+        };
+        let running = || {
+            vec![
+                execution("both", FIRST),
+                execution("old", FIRST),
+                execution("again", SECOND),
+                execution("redriven", FIRST),
+                execution("busy", FIRST),
+            ]
+        };
+        let newest = || {
+            vec![
+                execution("busy", SECOND),
+                execution("refused", SECOND),
+                execution("refused", FIRST),
+                execution("never", FIRST),
+                execution("aborted", FIRST),
+                execution("over", FIRST),
+                execution("both", FIRST),
+            ]
+        };
+        let said = |newest| -> Vec<String> {
+            let found =
+                sorted_out(rows(), running(), newest).into_iter().map(|found| match found {
+                    Found::Row(info) => format!("row {}", info.workstream),
+                    Found::Unlisted(execution) => format!("unlisted {}", execution.name()),
+                    Found::Stale(info) => format!("stale {}", info.workstream),
+                });
+            found.collect()
+        };
+        let runs = [
+            "row both".to_owned(),
+            format!("unlisted old-{FIRST}"),
+            format!("unlisted again-{SECOND}"),
+            format!("unlisted redriven-{FIRST}"),
+            "row busy".to_owned(),
+        ];
+        assert_eq!(said(None), runs);
+        let more = [
+            format!("unlisted refused-{SECOND}"),
+            format!("unlisted never-{FIRST}"),
+            format!("unlisted aborted-{FIRST}"),
+            "row over".to_owned(),
+            "row redriven".to_owned(),
+            "stale stale".to_owned(),
+        ];
+        assert_eq!(said(Some(newest())), [&runs[..], &more].concat());
+    }
+
+    #[test]
+    fn a_row_of_the_list_is_shown_as_it_is() {
+        let until = Some(1_700_000_000_000);
+        for (state, wait_until, exit, said) in [
+            (WorkstreamState::Starting, None, None, "starting"),
+            (WorkstreamState::Running, None, None, "running"),
+            (WorkstreamState::Ending, None, Some(0), "ending"),
+            (WorkstreamState::Ending, None, Some(12), "ending"),
+            (WorkstreamState::Ending, None, Some(137), "restarting"),
+            (WorkstreamState::Ending, None, None, "restarting"),
+            (WorkstreamState::Waiting, until, Some(76), "waits until 22:13"),
+            (WorkstreamState::Waiting, None, Some(76), "waiting"),
+            (WorkstreamState::CannotStart, None, None, "cannotStart"),
+            (WorkstreamState::Complete, None, Some(0), "complete"),
+        ] {
+            let link = Some("https://github.com/you/project/pull/7".to_owned());
+            let row = WorkstreamInfo {
+                wait_until,
+                exit,
+                spent_usd: Some(1.5),
+                pull_request: link.clone(),
+                ..listed("docs", FIRST, state)
+            };
+            let shown = of_row(row.clone());
+            let expected = Shown {
+                workstream: "docs".into(),
+                execution: format!("docs-{FIRST}"),
+                state: said.into(),
+                attempt: Some(2),
+                run: Some(format!("{FIRST}-0002")),
+                started_at: 1_469_922_850_259,
+                last_line_at: None,
+                cost_usd: Some(1.5),
+                exit,
+                reason: None,
+                pull_request: link,
+            };
+            assert_eq!(shown, expected, "{state:?}");
+            let nightly = WorkstreamInfo { execution: Some("nightly".into()), ..row };
+            assert_eq!(of_row(nightly).execution, "nightly");
+        }
+    }
+
     #[test]
     fn an_exit_code_and_its_reason_are_of_one_end() {
         let output = |outcome: &str, exit: &str| {
@@ -314,8 +553,20 @@ mod tests {
             cost_usd: Some(1.234),
             exit,
             reason: reason.map(str::to_owned),
+            pull_request: None,
         };
         let long = "é".repeat(REASON_SHOWN + 1);
+        let link = |link: &str| Shown { pull_request: Some(link.into()), ..one(Some(0), None) };
+        let url = "https://github.com/you/project/pull/7";
+        assert_eq!(
+            table(&[link(url), link("javascript:alert(1)")], 120_000).text(),
+            format!(
+                "workstream  state  attempt  started    last line  cost   reason\n\
+                 docs        limit  2        2m00s ago  1m00s ago  $1.23  exit 0\n\
+                 \x20 {url}\n\
+                 docs        limit  2        2m00s ago  1m00s ago  $1.23  exit 0\n"
+            )
+        );
         for (exit, reason, said) in [
             (Some(12), Some("the cost\nlimit"), "exit 12: the cost limit"),
             (Some(12), Some(""), "exit 12"),

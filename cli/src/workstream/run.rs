@@ -7,18 +7,22 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow, bail};
 use ralph_protocol::{
     execution::{Order, check_model, check_repo},
+    ids::Workstream,
+    index::{WorkstreamInfo, WorkstreamState},
     names::SecretName,
     secret::GitToken,
 };
 
+use super::wait;
 use crate::{
     args::{OPTIONS, RunArgs},
-    aws::{Aws, Executions, Secrets},
+    aws::{Aws, Execution, Executions, Runs, Secrets},
     local::{self, agents},
     logs, preparation,
     project::Project,
     target::Target,
     tools::{invocation::ralph_there, steps::say},
+    watch::now_ms,
 };
 
 pub async fn run(options: RunArgs) -> Result<ExitCode> {
@@ -40,6 +44,12 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
     }
     let executions = aws.executions(&target)?;
     check_free(&executions, &order).await?;
+    let runs = aws.runs(&target)?;
+    if !options.new_branch
+        && let Some(note) = was_complete(&runs, &order.workstream).await
+    {
+        say(&note);
+    }
     if let Some(scratch) = scratch.as_ref().filter(|_| options.scripted) {
         let command = agents::scripted(&Project::find()?).await?;
         agents::set(scratch, &order.workstream, &command)?;
@@ -48,11 +58,15 @@ pub async fn run(options: RunArgs) -> Result<ExitCode> {
         local::show(scratch, &order.workstream)?;
     }
     let ulid = ulid::Ulid::generate();
-    executions.start(ulid, &order).await?;
+    let arn = executions.start(ulid, &order).await?;
     let workstream = &order.workstream;
     say(&format!("{workstream} is started (execution {workstream}-{ulid})"));
     if options.follow {
         return logs::follow_execution(&target, &aws, order.workstream, ulid).await;
+    }
+    if options.wait {
+        let execution = Execution::begun(arn, order.workstream, ulid);
+        return wait::until_over(&executions, &runs, execution).await;
     }
     let page = target.link_to(workstream);
     let page = page.unwrap_or_else(|| ralph_there(&format!("view {workstream}")));
@@ -127,6 +141,25 @@ fn check_host(token: &GitToken, repo: &str) -> Result<()> {
     Ok(())
 }
 
+/// Says it when the work that the workstream's branch holds was complete: who starts it again may have
+/// meant another branch. An environment that keeps no list, or a user who may not read it, is told
+/// nothing.
+async fn was_complete(runs: &Runs, workstream: &Workstream) -> Option<String> {
+    let listed = runs.listed(workstream, now_ms()).await.ok().flatten()?;
+    complete_note(&listed)
+}
+
+fn complete_note(listed: &WorkstreamInfo) -> Option<String> {
+    if listed.state != WorkstreamState::Complete {
+        return None;
+    }
+    let WorkstreamInfo { workstream, run, execution, .. } = listed;
+    let name = execution.clone().unwrap_or_else(|| format!("{workstream}-{}", run.ulid()));
+    Some(format!(
+        "note: {workstream} was complete (execution {name}): this execution goes on upon its branch unless that is merged; --new-branch starts another from the base"
+    ))
+}
+
 async fn check_free(executions: &Executions, order: &Order) -> Result<()> {
     let workstream = &order.workstream;
     let running = executions.running().await?;
@@ -185,6 +218,24 @@ mod tests {
             };
             let error = check_form(&options.order(None), &options).unwrap_err().to_string();
             assert!(error.starts_with(said), "{words:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn who_starts_a_workstream_again_hears_that_it_was_complete() {
+        for state in WorkstreamState::ALL {
+            let run = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0002".parse().unwrap();
+            let listed = WorkstreamInfo::new("docs".parse().unwrap(), run, state, 0);
+            let note = complete_note(&listed);
+            assert_eq!(note.is_some(), state == WorkstreamState::Complete, "{state:?}");
+            if let Some(note) = note {
+                let begin =
+                    "note: docs was complete (execution docs-01ARZ3NDEKTSV4RRFFQ69G5FAV): this";
+                assert!(note.starts_with(begin), "{note}");
+            }
+            let nightly = WorkstreamInfo { execution: Some("nightly".into()), ..listed };
+            let note = complete_note(&nightly).unwrap_or_default();
+            assert_eq!(note.contains("(execution nightly)"), !note.is_empty(), "{note}");
         }
     }
 

@@ -85,6 +85,7 @@ impl Stopping {
             }
             if without == WITHOUT_TASK && asked.is_empty() {
                 executions.stop(execution, reason).await?;
+                runs.list_as_stopped(workstream, execution.ulid, reason, now_ms()).await?;
                 say(&format!("{workstream}: there is no task; the execution is stopped"));
             }
             if Instant::now() >= deadline {

@@ -50,6 +50,7 @@ impl FakeAws {
         fake.answer("sts.GetCallerIdentity", &caller(ACCOUNT));
         fake.refuse("AmazonSSM.GetParameter", 400, "ParameterNotFound", "");
         fake.answer("AWSStepFunctions.ListExecutions", r#"{"executions":[]}"#);
+        fake.answer("DynamoDB_20120810.Query", r#"{"Items":[]}"#);
         let app = Router::new().fallback(answer).with_state(fake.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

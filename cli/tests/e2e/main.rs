@@ -41,4 +41,5 @@ mod task_events;
 mod tasks;
 mod users;
 mod view;
+mod waiting;
 mod workstream;

@@ -15,7 +15,7 @@ type Case = (&'static [&'static str], i32, &'static str);
 
 #[test]
 fn a_wrong_command_line_says_what_is_allowed() {
-    let cases: [Case; 20] = [
+    let cases: [Case; 22] = [
         (&["fly"], 2, "unrecognized subcommand 'fly'"),
         (&["run"], 2, "<WORKSTREAM>"),
         (&["run", "Docs", "https://x/y"], 2, "hint: 1 to 48 characters of a-z, 0-9 and `-`"),
@@ -49,6 +49,8 @@ fn a_wrong_command_line_says_what_is_allowed() {
         (&["logs", "docs", "--since", "yesterday"], 2, "expected how long ago (10m, 2h30m)"),
         (&["logs", "docs", "--run", "7"], 2, "`7` is not a run id"),
         (&["stop", "docs", "--wait", "0s"], 2, "expected a time"),
+        (&["wait"], 2, "<WORKSTREAM>"),
+        (&["run", "docs", "https://x/y", "--wait", "--follow"], 2, "cannot be used with"),
         (&["view"], 2, "<WORKSTREAMS>"),
         (&["cost", "moon"], 1, "there is no environment `moon`\nhint: known are dev, prod"),
         (&["ps", "--env", "moon"], 1, "there is no environment `moon`"),
@@ -77,7 +79,7 @@ fn every_command_has_a_help_of_its_own() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(commands.len() > 14, "{help}");
-    assert_eq!(commands[..6], ["demo", "local", "run", "logs", "ps", "stop"]);
+    assert_eq!(commands[..7], ["demo", "local", "run", "logs", "ps", "wait", "stop"]);
     for command in commands {
         let output = ralph(&["help", command]).output().expect("ralph runs");
         let text = stdout(&output);

@@ -111,7 +111,7 @@ fn each_user_is_refused_what_the_others_may_do() {
         (cloud().operator(), &["keys", "list"], "the secret cannot be read"),
         (cloud().operator(), &["keys", "rotate-signing", "--force"], "the secret cannot be set"),
         (cloud().keeper(), &["run", "refused", "https://example.com/x"], "cannot be listed"),
-        (cloud().keeper(), &["ps"], "executions cannot be listed"),
+        (cloud().keeper(), &["ps"], "cannot be listed"),
         (cloud().keeper(), &["stop", "refused"], "executions cannot be listed"),
         (cloud().pusher(), &["run", "refused", "https://example.com/x"], "cannot be described"),
         (cloud().pusher(), &["token", "refused"], "the secret cannot be read"),

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{
     cloud::{cloud, ralph, root, stderr, stdout},
-    requests::aws,
+    requests::{self, aws},
+    socket::{Socket, handshake},
     view::curl,
 };
 
@@ -219,6 +220,180 @@ fn the_link_that_a_run_prints_leads_to_its_workstream() {
     for name in ["linked", "unlinked"] {
         until("the end", || ps(name, &[]).is_none().then(|| ps(name, &["-a"]))?);
     }
+}
+
+/// An agent that works and says that this has cost a dollar.
+fn costly(workstream: &str) -> String {
+    let scenario = cloud().scratch().join(format!("{workstream}.json"));
+    let calls = json!({"calls": [[
+        {"write": {"path": "work.txt", "text": "more\n", "append": true}},
+        {"result": {"total_cost_usd": 1.0}},
+    ]]});
+    std::fs::write(&scenario, calls.to_string()).expect("written");
+    let agent = Path::new(env!("CARGO_BIN_EXE_ralph")).with_file_name("ralph-scripted-agent");
+    format!("{} --scenario {}", agent.display(), scenario.display())
+}
+
+#[test]
+fn who_waits_ends_with_the_workers_exit_code() {
+    let never = run(&["wait", "wait-never"]);
+    assert_eq!(never.status.code(), Some(1));
+    let said = stderr(&never);
+    assert!(said.contains("wait-never has no execution\nhint: `just ralph ps -a "), "{said}");
+
+    let repo = repository("wait");
+    set_agent("wait-limit", &costly("wait-limit"));
+    let cases = [
+        ("wait-done", repo.clone(), &["--scripted"][..], 0, "complete, $"),
+        (
+            "wait-limit",
+            repo.clone(),
+            &["--max-cost-usd", "0.5"],
+            12,
+            "limit, $1.0000 in 1 iteration",
+        ),
+        (
+            "wait-git",
+            format!("{repo}-that-does-not-exist"),
+            &["--scripted"],
+            20,
+            "blocked, $0.0000",
+        ),
+    ];
+    for (workstream, repo, options, ..) in &cases {
+        let started = run(&[&["run", workstream, repo][..], options].concat());
+        assert!(started.status.success(), "{}", stderr(&started));
+    }
+    for (workstream, _, _, code, facts) in &cases {
+        let over = run(&["wait", workstream]);
+        let said = stderr(&over);
+        assert_eq!(over.status.code(), Some(*code), "{workstream}: {said}");
+        assert!(said.contains(&format!("the execution is over ({facts}")), "{said}");
+        assert_eq!(stdout(&over), "", "what is said is for people");
+        // The list says the same, and so does who asks again, by the execution's name.
+        let row = ps(workstream, &["-a"]).expect("a row");
+        assert_eq!(row["exit"], *code, "{row}");
+        let name = row["execution"].as_str().expect("a name");
+        let again = run(&["wait", workstream, "--execution", name]);
+        assert_eq!((again.status.code(), stderr(&again)), (Some(*code), said), "{workstream}");
+    }
+    // Who starts work that was complete hears so, unless it asks for another branch.
+    for (options, notes) in [(&["--wait"][..], true), (&["--wait", "--new-branch"], false)] {
+        let again = run(&[&["run", "wait-done", &repo, "--scripted"][..], options].concat());
+        let said = stderr(&again);
+        assert_eq!(again.status.code(), Some(0), "{said}");
+        assert_eq!(
+            said.contains("note: wait-done was complete (execution wait-done-"),
+            notes,
+            "{said}"
+        );
+        assert!(said.contains("the execution is over (complete, $"), "{said}");
+    }
+}
+
+/// The rows of a `listWorkstreams` on the real socket.
+fn listed(socket: &mut Socket) -> Vec<Value> {
+    socket.send(r#"{"action":"listWorkstreams","id":"l"}"#);
+    let mut rows = Vec::new();
+    loop {
+        let frame = socket.next();
+        assert_eq!((&frame["type"], &frame["id"]), (&json!("workstreams"), &json!("l")), "{frame}");
+        rows.extend(frame["workstreams"].as_array().expect("rows").clone());
+        if frame["complete"] == true {
+            return rows;
+        }
+    }
+}
+
+#[test]
+fn a_client_lists_the_workstreams_of_its_token_and_sees_them_go_on() {
+    let repo = repository("listed");
+    for name in ["listed", "listed-too"] {
+        set_agent(name, "bash -c 'echo half > half.txt; exec sleep 600'");
+        let output = run(&["run", name, &repo]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        until("the first iteration", || wrote(name, "iter.start"));
+    }
+    let mut socket = Socket::connect(cloud(), &["listed", "never-seen"]);
+    let row = |rows: Vec<Value>| {
+        let names: Vec<_> = rows.iter().map(|row| row["workstream"].clone()).collect();
+        assert_eq!(names, ["listed"], "its own and no other");
+        rows[0].clone()
+    };
+    let running = until("the list", || {
+        let row = row(listed(&mut socket));
+        (row["state"] == "running").then_some(row)
+    });
+    assert_eq!(running["spentUsd"], 0.0, "{running}");
+    let shown = until("the same", || ps("listed", &[]).filter(|row| row["state"] == "running"));
+    assert_eq!((&shown["run"], &shown["execution"]), (&running["run"], &running["execution"]));
+    for name in ["listed", "listed-too"] {
+        let output = run(&["stop", name]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let over = row(listed(&mut socket));
+    assert_eq!((&over["state"], &over["exit"]), (&json!("stopped"), &json!(75)), "{over}");
+    // A token for everything.
+    let token = ralph(&["token", "--all", "--scratch", cloud().scratch_text()]).output();
+    let token = stdout(&token.expect("ralph runs"));
+    let (status, all) = handshake(cloud(), &format!("?token={}", token.trim()));
+    let all = listed(&mut all.unwrap_or_else(|| panic!("refused with {status}")));
+    for name in ["listed", "listed-too"] {
+        let row = all.iter().find(|row| row["workstream"] == name);
+        assert_eq!(row.expect("a row")["state"], "stopped", "{all:?}");
+    }
+    let started: Vec<_> = all.iter().map(|row| row["startedAt"].as_u64()).collect();
+    assert!(started.is_sorted_by(|a, b| a >= b), "the newest first: {started:?}");
+}
+
+/// Between two runs no function runs that could tell the list.
+#[test]
+fn an_execution_that_is_stopped_while_it_waits_is_listed_as_stopped() {
+    let repo = repository("stop-waiting");
+    let limit = json!({"calls": [[
+        {"json": {"type": "rate_limit_event", "rate_limit_info": {
+            "status": "rejected", "resetsAt": requests::now_ms() / 1000 + 3_600}}},
+        {"result": {"is_error": true, "api_error_status": 429, "result": "the limit is reached"}},
+        {"exit": 1},
+    ]]});
+    let agent = Path::new(env!("CARGO_BIN_EXE_ralph")).with_file_name("ralph-scripted-agent");
+    let scenario = cloud().scratch().join("stop-waiting.json");
+    std::fs::write(&scenario, limit.to_string()).expect("written");
+    set_agent("stop-waiting", &format!("{} --scenario {}", agent.display(), scenario.display()));
+    let waits = command(&["run", "stop-waiting", &repo, "--wait"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ralph starts");
+    let waiting = until("the wait", || {
+        ps("stop-waiting", &[]).filter(|row| {
+            row["state"].as_str().is_some_and(|said| said.starts_with("waits until "))
+        })
+    });
+    assert_eq!(waiting["exit"], 76, "{waiting}");
+    let output = run(&["stop", "stop-waiting"]);
+    let said = stderr(&output);
+    assert!(said.contains("there is no task; the execution is stopped"), "{said}");
+    let row = aws(
+        "dynamodb",
+        "/",
+        &["x-amz-target: DynamoDB_20120810.GetItem", JSON],
+        &json!({
+            "TableName": cloud().output("connections_table"),
+            "Key": {"pk": {"S": "INDEX"}, "sk": {"S": "WS#stop-waiting"}},
+        }),
+    );
+    let info = row["Item"]["info"]["S"].as_str().unwrap_or_else(|| panic!("{row}"));
+    let info: Value = serde_json::from_str(info).expect("JSON");
+    assert_eq!((&info["state"], &info["run"]), (&json!("stopped"), &waiting["run"]), "{info}");
+    assert_eq!(info["reason"], "stopped with `ralph stop`", "{info}");
+    let over = ps("stop-waiting", &["-a"]).expect("a row");
+    assert_eq!(over["state"], "stopped", "{over}");
+    // Who waited has the last worker's exit code: the execution left none.
+    let output = waits.wait_with_output().expect("ralph ends");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(76), "{said}");
+    assert!(said.contains("the execution was stopped before it could say how it ended"), "{said}");
 }
 
 /// Starts an execution as the console or a schedule does; its ARN.

@@ -308,7 +308,7 @@ fn an_operator_reads_the_signing_keys_and_no_other_secret() {
 }
 
 #[test]
-fn an_operator_writes_only_the_request_to_stop() {
+fn an_operator_writes_only_the_request_to_stop_and_the_list() {
     // The rows and their attributes, as `ralph stop` writes them.
     let row =
         [table::PK, table::SK, attribute::EXECUTION, attribute::REQUESTED_AT, table::EXPIRES_AT];
@@ -318,7 +318,14 @@ fn an_operator_writes_only_the_request_to_stop() {
             "dynamodb:LeadingKeys": [format!("{}*", table::WORKSTREAM_PREFIX)],
         },
     });
-    assert_eq!(conditions(SMALLEST, "dynamodb:PutItem"), [expected]);
+    let listed = [table::PK, table::SK, attribute::INFO, table::EXPIRES_AT];
+    let list = serde_json::json!({
+        "ForAllValues:StringEquals": {
+            "dynamodb:Attributes": listed,
+            "dynamodb:LeadingKeys": [table::INDEX],
+        },
+    });
+    assert_eq!(conditions(SMALLEST, "dynamodb:PutItem"), [expected, list]);
 }
 
 #[test]

@@ -10,11 +10,14 @@ use ralph_lambdas::{
     invocation::{Invocation, Sink},
     ports::{
         Connection, Post, PostError, RunRow, RunUpdate, StreamOwner, SystemClock, Table,
-        Unavailable,
+        Unavailable, Workstreams,
     },
     push_logs::{Context, Memory},
 };
-use ralph_protocol::ids::{Run, Workstream};
+use ralph_protocol::{
+    ids::{Run, Workstream},
+    index::WorkstreamInfo,
+};
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
@@ -51,6 +54,26 @@ fn payload() -> String {
 
 /// A table with one run and a thousand followers.
 struct Followers(Vec<String>);
+
+impl Workstreams for Followers {
+    async fn record_workstream(&self, _: &WorkstreamInfo, _: u64) -> Result<(), Unavailable> {
+        Ok(())
+    }
+    async fn workstream(
+        &self,
+        _: &Workstream,
+        _: u64,
+    ) -> Result<Option<WorkstreamInfo>, Unavailable> {
+        Ok(None)
+    }
+    async fn workstreams(
+        &self,
+        _: Option<&Workstream>,
+        _: u64,
+    ) -> Result<(Vec<WorkstreamInfo>, Option<Workstream>), Unavailable> {
+        Ok((Vec::new(), None))
+    }
+}
 
 impl Table for Followers {
     async fn put_connection(&self, _: &str, _: &Connection) -> Result<(), Unavailable> {

@@ -145,9 +145,12 @@ impl Executions for Connections {
     ) -> Result<(), Unavailable> {
         let zero = || AttributeValue::N("0".to_owned());
         let state = RunState::Starting;
-        let mut spent = Item::new();
+        let mut known = Item::new();
+        if let Some(link) = &progress.pull_request {
+            known.insert(a::PULL_REQUEST.to_owned(), s(link));
+        }
         if let Some(used) = progress.used() {
-            spent.insert(a::SPENT_USD.to_owned(), n(used.usd()));
+            known.insert(a::SPENT_USD.to_owned(), n(used.usd()));
         }
         let attributes = [
             (a::EXECUTION, s(&progress.execution)),
@@ -161,7 +164,7 @@ impl Executions for Connections {
         ];
         let mut item =
             item(table::workstream(&progress.order.workstream), table::run(run), attributes);
-        item.extend(spent);
+        item.extend(known);
         put_if(self.put_new(item)).await.map(|_| ())
     }
 

@@ -12,6 +12,7 @@ mod post;
 mod rows;
 mod shutdown;
 mod table;
+mod workstreams;
 
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::{
     Client,
     operation::{
         delete_item::builders::DeleteItemFluentBuilder, put_item::PutItemError,
-        put_item::builders::PutItemFluentBuilder, update_item::UpdateItemError,
-        update_item::builders::UpdateItemFluentBuilder,
+        put_item::builders::PutItemFluentBuilder, query::builders::QueryFluentBuilder,
+        update_item::UpdateItemError, update_item::builders::UpdateItemFluentBuilder,
     },
     types::{AttributeValue, Delete, Put, TransactWriteItem},
 };
@@ -60,9 +60,7 @@ impl Connections {
 
     /// Rows of a partition whose sort key begins with `prefix`.
     async fn partition(&self, pk: String, prefix: &str) -> Result<Vec<Item>, Unavailable> {
-        self.client
-            .query()
-            .table_name(&self.table)
+        self.query()
             .consistent_read(true)
             .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
             .set_expression_attribute_names(names(&[("#pk", PK), ("#sk", SK)]))
@@ -74,6 +72,10 @@ impl Connections {
             .try_collect()
             .await
             .map_err(unavailable("dynamodb Query"))
+    }
+
+    pub(super) fn query(&self) -> QueryFluentBuilder {
+        self.client.query().table_name(&self.table)
     }
 
     pub(super) fn put(&self, item: Item) -> PutItemFluentBuilder {
@@ -256,9 +258,7 @@ impl Table for Connections {
         // `~` comes after every character of a run's id.
         let last = before.map_or_else(|| format!("{RUN_PREFIX}~"), table::run);
         let answer = self
-            .client
             .query()
-            .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
             .set_expression_attribute_names(names(&[("#pk", PK), ("#sk", SK)]))
@@ -388,6 +388,10 @@ impl RunAttributes {
         }
         if let Some(usd) = update.spent_usd {
             all.add("#spent", a::SPENT_USD, ":spent", n(usd));
+        }
+        if let Some(link) = &update.pull_request {
+            all.add("#pull", a::PULL_REQUEST, ":pull", s(link));
+            rest.push("#pull = :pull");
         }
         if let Some(until) = update.wait_until {
             all.add("#until", a::WAIT_UNTIL, ":until", n(until));

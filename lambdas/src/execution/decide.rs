@@ -37,8 +37,10 @@ pub async fn decide<T: Executions + Table, C: Clock>(
     let next = match answered(context.table, &progress).await? {
         Some(next) => next,
         None => {
-            let facts = facts(&progress, end.as_ref(), logs, context).await?;
-            let new = decision::decide(progress.clone(), facts, context.clock.now_ms());
+            let (facts, link) = facts(&progress, end.as_ref(), logs, context).await?;
+            let mut told = progress.clone();
+            told.pull_request = link.or(told.pull_request);
+            let new = decision::decide(told, facts, context.clock.now_ms());
             keep(&progress, new, context).await?
         }
     };
@@ -56,6 +58,7 @@ pub async fn decide<T: Executions + Table, C: Clock>(
             exit: None,
             spent_usd: None,
             wait_until: None,
+            pull_request: None,
             expires_at: context.clock.now_secs() + context.retention_secs,
         };
         context.table.record_task(&progress.order.workstream, &run, &update).await?;
@@ -69,42 +72,44 @@ pub async fn decide<T: Executions + Table, C: Clock>(
     Ok(Step::new(next))
 }
 
+/// What the decision follows from, and the link of the run's pull request.
 async fn facts<'a, T: Executions + Table, C: Clock>(
     progress: &Progress,
     end: Option<&'a End>,
     logs: &impl Logs,
     context: &Context<'_, T, C>,
-) -> Result<Facts<'a>, ExecutionError> {
+) -> Result<(Facts<'a>, Option<String>), ExecutionError> {
     let workstream = &progress.order.workstream;
     let stop_requested = context.table.stop_requested(workstream, &progress.execution).await?;
     let holder = context.table.lease_holder(workstream).await?;
     let taken_over = holder.is_some_and(|holder| holder != progress.execution);
-    let tail = tail(progress, end, logs, context).await?;
-    Ok(Facts { end, stop_requested, taken_over, tail })
+    let (tail, link) = tail(progress, end, logs, context).await?;
+    Ok((Facts { end, stop_requested, taken_over, tail }, link))
 }
 
-/// The end of the newest run's log stream; `None` when nothing there matters now, or when no worker
-/// ran.
+/// The end of the newest run's log stream, `None` when nothing there matters now or when no worker ran;
+/// and the link of the run's pull request: as the end of the stream names it, or else as the run's row
+/// does, because a worker may have named it long before its end.
 async fn tail<T: Executions + Table, C: Clock>(
     progress: &Progress,
     end: Option<&End>,
     logs: &impl Logs,
     context: &Context<'_, T, C>,
-) -> Result<Option<Tail>, ExecutionError> {
+) -> Result<(Option<Tail>, Option<String>), ExecutionError> {
     let end = end.or_else(|| progress.ending.as_ref().map(|ending| &ending.end));
     if end.is_none() && progress.waiting_for != Some(WaitFor::LastLines) {
-        return Ok(None);
+        return Ok((None, None));
     }
-    let Ok(Some(run)) = progress.run() else { return Ok(None) };
+    let Ok(Some(run)) = progress.run() else { return Ok((None, None)) };
     let workstream = progress.order.workstream.clone();
+    let row = context.table.run(&workstream, &run, context.clock.now_secs()).await?;
+    let (known, named) = row.map(|row| (row.stream, row.info.pull_request)).unwrap_or_default();
     let stream = match end {
         Some(end) if end.made => end.stream.clone(),
         // A description that did not come: task-events or push-logs may know of a task.
-        _ => {
-            let row = context.table.run(&workstream, &run, context.clock.now_secs()).await?;
-            row.and_then(|row| row.stream)
-        }
+        _ => known,
     };
-    let Some(stream) = stream else { return Ok(None) };
-    Ok(Some(tail::read(logs, stream, &StreamOwner { workstream, run }).await?))
+    let Some(stream) = stream else { return Ok((None, named)) };
+    let (tail, link) = tail::read(logs, stream, &StreamOwner { workstream, run }).await?;
+    Ok((Some(tail), link.or(named)))
 }

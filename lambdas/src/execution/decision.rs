@@ -224,7 +224,7 @@ fn ended(progress: &Progress, outcome: Outcome, reason: String) -> Next {
         run: progress.run().ok().flatten(),
         spent_usd: progress.used().map(Used::usd),
         iterations: progress.used().map(|used| used.iterations),
-        pull_request: None,
+        pull_request: progress.pull_request.clone(),
     })
 }
 

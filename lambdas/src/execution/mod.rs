@@ -9,12 +9,14 @@
 mod admit;
 mod decide;
 pub mod decision;
+mod listed;
 mod settlement;
 mod tail;
 
 use ralph_protocol::execution::{Next, Output, Progress, Step, StepError, Used};
 use serde_json::json;
 
+use self::listed::listed;
 pub use self::{
     admit::{Defaults, admit},
     decide::decide,
@@ -112,6 +114,11 @@ async fn carry_out<T: Executions, C: Clock>(
             (error.as_str(), progress.run().ok().flatten())
         }
     };
+    let now = context.clock.now_ms();
+    if let Some(info) = listed(progress, next, now) {
+        let expires_at = now / 1000 + context.retention_secs;
+        context.table.record_workstream(&info, expires_at).await?;
+    }
     let fields = [
         ("workstream", json!(workstream)),
         ("execution", json!(progress.execution)),

@@ -16,7 +16,7 @@ const ENOUGH: usize = 512 << 10;
 /// Most pages. A page holds up to 1 MB, and may hold nothing although lines follow.
 const MAX_PAGES: usize = 50;
 
-/// Reads it.
+/// Reads it: what counts, and the link of the pull request if one is named there.
 ///
 /// # Errors
 /// [`LogsError`]: also when no page of many holds a line, which must not count as silence.
@@ -24,7 +24,7 @@ pub(super) async fn read(
     logs: &impl Logs,
     stream: String,
     owner: &StreamOwner,
-) -> Result<Tail, LogsError> {
+) -> Result<(Tail, Option<String>), LogsError> {
     let mut query = LogQuery { stream, ..LogQuery::default() };
     let mut said = Said::default();
     let mut bytes = 0;
@@ -35,7 +35,7 @@ pub(super) async fn read(
             said.take(&entry.message, owner);
         }
         if bytes >= ENOUGH || page.next.is_none() {
-            return Ok(said.tail);
+            return Ok((said.tail, said.pull_request.map(|(_, link)| link)));
         }
         query.token = page.next;
     }
@@ -49,6 +49,8 @@ struct Said {
     tail: Tail,
     /// The `seq` that [`Tail::used`] comes from.
     used_at: u64,
+    /// The newest pull request's `seq` and link.
+    pull_request: Option<(u64, String)>,
 }
 
 impl Said {
@@ -59,6 +61,11 @@ impl Said {
         self.tail.ended |= event.kind == kind::RUN_END;
         if event.kind == kind::WAIT {
             self.tail.wait_until = event.until;
+        }
+        if let Some(link) = event.pull_request(line)
+            && self.pull_request.as_ref().is_none_or(|(seq, _)| *seq < event.seq)
+        {
+            self.pull_request = Some((event.seq, link));
         }
         if event.seq > self.used_at
             && let Some(spend) = event.spend(line)

@@ -45,11 +45,17 @@ pub(super) fn by_run(ranges: &[Range]) -> Vec<(Run, Vec<Range>)> {
     ranges.chunk_by(|a, b| a.run == b.run).map(|of| (of[0].run.clone(), of.to_vec())).collect()
 }
 
+/// A request's id comes back in every answer, and must leave room there.
+pub(super) fn check_id(id: Option<&str>) -> Result<(), String> {
+    match id {
+        Some(id) if id.len() > MAX_ID => Err(format!("`id` is longer than {MAX_ID} bytes")),
+        _ => Ok(()),
+    }
+}
+
 /// The rules of a request that its types cannot express.
 pub(super) fn check_form(request: &SendLogs) -> Result<(), String> {
-    if request.id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
-        return Err(format!("`id` is longer than {MAX_ID} bytes"));
-    }
+    check_id(request.id.as_deref())?;
     if request.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
         return Err(format!("`limit` is not 1 to {MAX_LIMIT}"));
     }

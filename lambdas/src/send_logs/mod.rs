@@ -1,10 +1,12 @@
-//! `sendLogs` and `$default`: a client subscribes to a workstream and reads back what it lacks.
+//! `sendLogs` and `$default`: a client subscribes to a workstream and reads back what it lacks, or lists
+//! the workstreams that it may see.
 //!
 //! The subscription is written before anything is read back, so a line falls into the replay, into
 //! live delivery, or into both. push-logs may know the followers of up to a second ago; what falls
 //! between the two then is a hole, which the client sees and asks for.
 
 mod form;
+mod list;
 mod reply;
 
 use ralph_protocol::{
@@ -17,7 +19,7 @@ use serde_json::json;
 use tokio::time::{Duration, Instant};
 
 use self::{
-    form::{Named, by_run, check_form, limit},
+    form::{Named, by_run, check_form, check_id, limit},
     reply::{Frames, Reply, Stop, Tally, bad},
 };
 use crate::{
@@ -116,6 +118,10 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
             .map_err(|error| bad(format!("the message is not one of ours: {error}")))?;
         match message {
             ClientMessage::Ping {} => self.pong(&scope).await,
+            ClientMessage::ListWorkstreams(request) => {
+                check_id(request.id.as_deref()).map_err(bad)?;
+                self.list(request.id, &scope).await
+            }
             ClientMessage::SendLogs(request) => {
                 check_form(&request).map_err(bad)?;
                 if !scope.allows(&request.workstream) {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// When a client may try again after a fault.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What one request came to.
 #[derive(Debug, Default)]
@@ -131,7 +131,7 @@ impl<T: Table, P: Post, C: Clock> Reply<'_, T, P, C> {
         self.frame(&frame::message(message)).await
     }
 
-    async fn frame(&self, frame: &[u8]) -> Result<(), Stop> {
+    pub async fn frame(&self, frame: &[u8]) -> Result<(), Stop> {
         add(&self.tally.frames, 1);
         add(&self.tally.bytes, frame.len());
         let delivered = deliver(self.post, self.connection, frame, self.until, self.clock).await;

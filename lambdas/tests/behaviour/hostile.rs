@@ -38,6 +38,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(json!("w")),
         Just(json!(RUN)),
         Just(json!("sendLogs")),
+        Just(json!("listWorkstreams")),
     ];
     leaf.prop_recursive(4, 64, 8, |inner| {
         let key = prop::sample::select(vec![

@@ -13,3 +13,4 @@ mod replay;
 mod send_logs;
 mod task_events;
 mod workers;
+mod workstreams;

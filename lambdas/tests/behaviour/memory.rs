@@ -9,7 +9,7 @@ use ralph_lambdas::{
     invocation::{Invocation, Sink},
     ports::{
         Clock, Connection, Executions, Keys, Lease, LogEntry, LogPage, LogQuery, Logs, LogsError,
-        Post, PostError, RunRow, RunUpdate, StreamOwner, Table, Unavailable,
+        Post, PostError, RunRow, RunUpdate, StreamOwner, Table, Unavailable, Workstreams,
     },
     request::Request,
     runs::{larger, merge, merge_task},
@@ -17,6 +17,7 @@ use ralph_lambdas::{
 use ralph_protocol::{
     execution::{Progress, Used},
     ids::{Run, Workstream},
+    index::{self, WorkstreamInfo},
     message::{RunInfo, ServerMessage},
     secret::SigningKeys,
     table::RunState,
@@ -92,6 +93,8 @@ pub struct MemoryTable {
     pub subscriptions: RefCell<BTreeMap<(String, Workstream), u64>>,
     pub streams: RefCell<BTreeMap<String, StreamOwner>>,
     pub runs: RefCell<BTreeMap<(Workstream, Run), RunRow>>,
+    /// The list of workstreams, each row with its expiry.
+    pub listed: RefCell<BTreeMap<Workstream, (WorkstreamInfo, u64)>>,
     pub tokens: RefCell<BTreeSet<String>>,
     /// Workstream, ULID and step of an execution; the answer.
     pub answers: RefCell<BTreeMap<(Workstream, ulid::Ulid, u32), String>>,
@@ -130,9 +133,63 @@ impl MemoryTable {
         self.streams.borrow_mut().insert(stream.to_owned(), owner);
     }
 
+    /// Where the list says that a workstream stands.
+    pub fn listed(&self, workstream: &str) -> Option<WorkstreamInfo> {
+        let listed = self.listed.borrow();
+        listed.get(&workstream.parse::<Workstream>().unwrap()).map(|(info, _)| info.clone())
+    }
+
     pub fn row(&self, workstream: &str, run: &str) -> Option<RunRow> {
         let key = (workstream.parse().unwrap(), run.parse().unwrap());
         self.runs.borrow().get(&key).cloned()
+    }
+}
+
+/// Rows in a page of the list.
+const PAGE: usize = 100;
+
+impl Workstreams for MemoryTable {
+    async fn record_workstream(
+        &self,
+        info: &WorkstreamInfo,
+        expires_at: u64,
+    ) -> Result<(), Unavailable> {
+        self.check()?;
+        let mut listed = self.listed.borrow_mut();
+        let merged = match listed.get(&info.workstream) {
+            Some((held, _)) => index::merge(held.clone(), info.clone()),
+            None => info.clone(),
+        };
+        listed.insert(info.workstream.clone(), (merged, expires_at));
+        Ok(())
+    }
+
+    async fn workstream(
+        &self,
+        workstream: &Workstream,
+        now: u64,
+    ) -> Result<Option<WorkstreamInfo>, Unavailable> {
+        self.check()?;
+        let listed = self.listed.borrow();
+        let live = listed.get(workstream).filter(|(_, expires_at)| *expires_at > now);
+        Ok(live.map(|(info, _)| info.clone()))
+    }
+
+    async fn workstreams(
+        &self,
+        after: Option<&Workstream>,
+        now: u64,
+    ) -> Result<(Vec<WorkstreamInfo>, Option<Workstream>), Unavailable> {
+        self.check()?;
+        let listed = self.listed.borrow();
+        let page: Vec<_> = listed
+            .iter()
+            .filter(|(name, _)| after.is_none_or(|after| *name > after))
+            .take(PAGE)
+            .collect();
+        let last = page.last().filter(|_| page.len() == PAGE).map(|(name, _)| (*name).clone());
+        let live = page.into_iter().filter(|(_, (_, expires_at))| *expires_at > now);
+        Ok((live.map(|(_, (info, _))| info.clone()).collect(), last))
     }
 }
 
@@ -365,6 +422,7 @@ impl Executions for MemoryTable {
                 reason: None,
                 exit: None,
                 spent_usd: progress.used().map(Used::usd),
+                pull_request: progress.pull_request.clone(),
             },
             stream: None,
             wait_until: None,

@@ -125,6 +125,9 @@ pub struct Progress {
     /// their commits.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ledger: Option<Ledger>,
+    /// The pull request with its work, a link, once a run has named one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pull_request: Option<String>,
     /// How the newest run ended, until it is settled.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ending: Option<Ending>,
@@ -273,6 +276,7 @@ impl Progress {
             exit: None,
             reason: String::new(),
             ledger: Some(Ledger::default()),
+            pull_request: None,
             ending: None,
         }
     }
@@ -375,6 +379,18 @@ mod tests {
         assert_eq!(written, serde_json::from_str::<Value>(VERSION_2).unwrap());
     }
 
+    #[test]
+    fn a_pull_request_travels_with_the_steps() {
+        let link = "https://github.com/you/project/pull/7";
+        let told =
+            VERSION_2.replace(r#""ending":"#, &format!(r#""pullRequest": "{link}", "ending":"#));
+        let step = Step::read(&told).unwrap();
+        let Next::Wait { progress, .. } = &step.next else { panic!("{step:?}") };
+        assert_eq!(progress.pull_request.as_deref(), Some(link));
+        let written = serde_json::to_value(&step).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(&told).unwrap());
+    }
+
     /// Step Functions carries 256 KiB: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
     #[test]
     fn the_longest_step_is_far_below_what_step_functions_carries() {
@@ -387,6 +403,7 @@ mod tests {
         }
         progress.ending.as_mut().unwrap().end.reason = "\u{1}".repeat(1_000);
         progress.reason = "\u{1}".repeat(1_000);
+        progress.pull_request = Some("x".repeat(crate::link::MAX_LINK));
         progress.order.verify_command = Some("\u{1}".repeat(super::super::MAX_COMMAND));
         let text = serde_json::to_string(&Step::new(Next::Wait { progress, seconds })).unwrap();
         assert!(text.len() < 64 << 10, "{}", text.len());

@@ -51,7 +51,7 @@ locals {
         },
       ]
       table_actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]
-      table_keys    = ["WS#*"]
+      table_keys    = ["INDEX", "WS#*"]
       timeout       = 10
     }
     authorize = {
@@ -100,7 +100,7 @@ locals {
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
       ]
-      table_keys = ["WS#*"]
+      table_keys = ["INDEX", "WS#*"]
       timeout    = 30
     }
     disconnect = {
@@ -135,7 +135,7 @@ locals {
       timeout    = 60
     }
     send-logs = {
-      description = "Answers a client: subscribes, replays, lists the runs"
+      description = "Answers a client: subscribes, replays, lists the runs and the workstreams"
       environment = {
         RALPH_LOG_GROUP           = var.workers.log_group_name
         RALPH_MANAGEMENT_ENDPOINT = local.management_endpoint

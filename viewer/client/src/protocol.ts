@@ -396,7 +396,72 @@ exit?: number,
  * What the execution has cost up to here, US dollars: this run and those before it. Once the
  * run is over and settled it is the ledger's number; until then what the worker last said.
  */
-spentUsd?: number, };
+spentUsd?: number,
+/**
+ * The pull request with its work, a link.
+ */
+pullRequest?: string, };
+
+/**
+ * Where a workstream stands: its newest execution. Within a run it never goes back:
+ * [`WorkstreamState::rank`] only grows.
+ */
+export type WorkstreamState = "starting" | "running" | "ending" | "waiting" | "stopped" | "limit" | "blocked" | "cannotStart" | "gaveUp" | "complete";
+
+/**
+ * Where a workstream stands: a line of the list, and what is new about it.
+ */
+export type WorkstreamInfo = {
+/**
+ * The workstream.
+ */
+workstream: Workstream,
+/**
+ * Its newest execution's name; absent before `admit` has told it.
+ */
+execution?: string,
+/**
+ * Its newest run.
+ */
+run: Run,
+/**
+ * Where its newest execution stands.
+ */
+state: WorkstreamState,
+/**
+ * When that execution was started, ms since the epoch.
+ */
+startedAt: number,
+/**
+ * Since when it stands there, ms since the epoch.
+ */
+changedAt: number,
+/**
+ * Latest event time, ms since the epoch; 0 before the first event. While lines come, it is up to
+ * a minute late.
+ */
+lastTs: number,
+/**
+ * Until when it waits, ms since the epoch.
+ */
+waitUntil?: number,
+/**
+ * What the execution has cost so far, US dollars. As late as `last_ts` while it runs; once it is
+ * over it is the ledger's number.
+ */
+spentUsd?: number,
+/**
+ * The pull request with its work, a link.
+ */
+pullRequest?: string,
+/**
+ * Why it ended, or why it waits.
+ */
+reason?: string,
+/**
+ * The exit code of the worker that ended last.
+ */
+exit?: number, };
 
 /**
  * Where lines come from.
@@ -469,9 +534,18 @@ since?: number,
 run?: Run, };
 
 /**
+ * The request `listWorkstreams`.
+ */
+export type ListWorkstreams = {
+/**
+ * Repeated in the answers.
+ */
+id?: string, };
+
+/**
  * What a client sends.
  */
-export type ClientMessage = { "action": "sendLogs" } & SendLogs | { "action": "ping", };
+export type ClientMessage = { "action": "sendLogs" } & SendLogs | { "action": "listWorkstreams" } & ListWorkstreams | { "action": "ping", };
 
 /**
  * Lines of a workstream.
@@ -525,7 +599,19 @@ stopCode?: string,
 /**
  * ECS's `stoppedReason`.
  */
-reason?: string, } | { "type": "caughtUp",
+reason?: string, } | { "type": "workstreams",
+/**
+ * The request's id.
+ */
+id?: string,
+/**
+ * Some of them, or the rest.
+ */
+workstreams: Array<WorkstreamInfo>,
+/**
+ * `false`: another frame follows.
+ */
+complete: boolean, } | { "type": "caughtUp",
 /**
  * The request's id.
  */

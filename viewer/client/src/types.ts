@@ -23,7 +23,7 @@ export type Input =
 /** What the rules want done. */
 export type Output =
   /** Send this. */
-  | { type: "send"; message: ClientMessage }
+  | { type: "send"; message: Exclude<ClientMessage, { action: "listWorkstreams" }> }
   /** Show these, each at its place: after every shown line of a lower run or number. */
   | { type: "show"; lines: Line[] }
   /** These numbers will not come. */

@@ -218,7 +218,7 @@ export class MockServer {
         if (this.deaf) return;
         for (const workstream of connection.follows) this.#runs(connection, workstream);
         this.#send(connection, { type: "pong" });
-      } else this.#answer(connection, message);
+      } else if (message.action === "sendLogs") this.#answer(connection, message);
     });
   }
 

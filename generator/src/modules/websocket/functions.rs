@@ -2,7 +2,7 @@
 
 use ralph_protocol::{
     names::{Handler, lambda_env},
-    table::WORKSTREAM_PREFIX,
+    table::{INDEX, WORKSTREAM_PREFIX},
 };
 
 use super::{Inputs, This, Value, Websocket};
@@ -277,7 +277,7 @@ fn specs(
         statements: [post.clone(), keep.clone()].into(),
         ..spec(description, 512, timeout, "dynamodb: DeleteItem GetItem PutItem Query UpdateItem")
     };
-    let workstreams = || [text![format!("{WORKSTREAM_PREFIX}*")]].into();
+    let workstreams = || [text![INDEX], text![format!("{WORKSTREAM_PREFIX}*")]].into();
     let admit = Spec {
         environment: map([
             (lambda_env::ALLOW_FILE_REPO, files),
@@ -314,7 +314,7 @@ fn specs(
         environment: map([log_group(), posting()]),
         statements: [read_logs.clone(), post.clone()].into(),
         ..spec(
-            "Answers a client: subscribes, replays, lists the runs",
+            "Answers a client: subscribes, replays, lists the runs and the workstreams",
             512,
             29,
             "dynamodb: DeleteItem GetItem PutItem Query",

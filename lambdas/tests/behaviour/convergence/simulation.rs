@@ -216,6 +216,7 @@ impl Simulation {
                     exit: None,
                     spent_usd: None,
                     wait_until: None,
+                    pull_request: None,
                     expires_at: u64::MAX,
                 };
                 simulation.table.record_run(&workstream, &run, &update).await.unwrap();
