@@ -163,7 +163,7 @@ pub fn step(ulid: ulid::Ulid, step: u32) -> String {
     format!("STEP#{ulid}#{step:04}")
 }
 
-/// `TOLD#<ulid>`: somebody was told of the end of an execution.
+/// `TOLD#<ulid>`: somebody was told about the end of an execution.
 #[must_use]
 pub fn told(ulid: ulid::Ulid) -> String {
     format!("TOLD#{ulid}")

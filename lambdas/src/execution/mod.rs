@@ -9,6 +9,7 @@
 mod admit;
 mod decide;
 pub mod decision;
+mod notify;
 mod settlement;
 mod tail;
 
@@ -18,6 +19,7 @@ use serde_json::json;
 pub use self::{
     admit::{Defaults, admit},
     decide::decide,
+    notify::Notices,
 };
 use crate::{
     invocation::Invocation,
