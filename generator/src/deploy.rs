@@ -109,6 +109,7 @@ impl Values {
             ("kms_key", given(env.kms_key_arn.as_deref())),
             ("log_group", one(&names.log_group())),
             ("nat", on(nat)),
+            ("notify_email", on(env.notify.email.is_some())),
             ("own_vpc", on(own_vpc)),
             ("partition", one(partition(&env.region))),
             ("prefix", one(&names.prefix())),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ralph_protocol::link::console_log_url;
 use ralph_protocol::names::{
     Handler, Resources, SecretName, output, variable, variable::CONFIRMATION, worker_env,
 };
@@ -26,6 +27,11 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
         keep_state(m, state, env.account_id.as_deref());
     }
     let region = m.local("region", Expr::from(env.region.as_str()));
+    let log_url = env
+        .notify
+        .log_url
+        .clone()
+        .unwrap_or_else(|| console_log_url(&env.region, &names.log_group()));
     let accounts: Vec<String> = env.account_id.iter().cloned().collect();
     m.aws_provider(&region, &env.tags, &accounts);
     let (management_base, lambda_zip) = variables(m);
@@ -61,7 +67,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
         m,
         FargateInputs {
             create_service_linked_role: env.create_service_linked_role.into(),
-            environment: map(worker_environment(env)),
+            environment: map(worker_environment(env, &log_url)),
             functions: fargate::Functions {
                 admit_arn: api.admit_function_arn,
                 decide_arn: api.decide_function_arn,
@@ -142,6 +148,14 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
                 traced_functions: texts(&env.monitoring.traced_functions),
             },
             name: names.prefix().into(),
+            notifications: websocket::Notifications {
+                email: env
+                    .notify
+                    .email
+                    .as_deref()
+                    .map_or_else(Expr::null, |email| text![email].into()),
+                topic_arn: arn(&env.notify.topic_arn),
+            },
             region,
             roles: roles(env),
             signing_keys_arn: arns.signing_keys_arn,
@@ -158,6 +172,7 @@ pub fn build(m: &mut Module<Root>, env: &Environment, architecture: Architecture
                 log_group_arn: tasks.log_group_arn,
                 log_group_name: tasks.log_group_name.clone(),
                 log_retention_in_days: env.log_retention_days.into(),
+                log_url: log_url.into(),
             },
         },
     );
@@ -336,7 +351,7 @@ fn texts(items: &[String]) -> Expr<Root, List<Text>> {
 }
 
 /// What a run may override. Never a secret, and nothing that only tests and the local cloud set.
-fn worker_environment(env: &Environment) -> Vec<(String, Expr<Root, Text>)> {
+fn worker_environment(env: &Environment, log_url: &str) -> Vec<(String, Expr<Root, Text>)> {
     let (limits, agent) = (&env.worker.limits, &env.agent);
     let mut all = vec![
         (worker_env::MAX_ITERATIONS, limits.max_iterations.to_string()),
@@ -355,6 +370,9 @@ fn worker_environment(env: &Environment) -> Vec<(String, Expr<Root, Text>)> {
     all.extend((!env.worker.convention).then(|| (worker_env::CONVENTION, "0".to_owned())));
     all.extend(env.worker.setup_command.clone().map(|c| (worker_env::SETUP_COMMAND, c)));
     all.extend(env.worker.verify_command.clone().map(|c| (worker_env::VERIFY_COMMAND, c)));
+    // A constant, as all of these: `ralph cost` reads them in a plan.
+    all.push((worker_env::LOG_URL, log_url.to_owned()));
+    all.extend(env.worker.pull_request.clone().map(|kind| (worker_env::PULL_REQUEST, kind)));
     all.extend(agent.model.clone().map(|model| (worker_env::MODEL, model)));
     all.extend(agent.model_endpoint.clone().map(|url| (worker_env::MODEL_ENDPOINT, url)));
     all.extend(

@@ -117,6 +117,19 @@ impl<F: Fn(&str) -> Option<String>> Config<F> {
         }
     }
 
+    /// The topic that hears of the end of executions; `None`: nobody does.
+    #[must_use]
+    pub fn notify_topic_arn(&self) -> Option<String> {
+        self.text(lambda_env::NOTIFY_TOPIC_ARN).ok()
+    }
+
+    /// Where the lines of a run can be read; `None`: nothing is said about it. Not checked here: no
+    /// execution fails for a link.
+    #[must_use]
+    pub fn log_url(&self) -> Option<String> {
+        self.text(lambda_env::LOG_URL).ok()
+    }
+
     /// The signing keys' secret.
     ///
     /// # Errors
@@ -174,6 +187,7 @@ mod tests {
             with("RALPH_MANAGEMENT_ENDPOINT", "http://127.0.0.1:1/x/").management_endpoint();
         assert_eq!(endpoint.as_deref(), Ok("http://127.0.0.1:1/x"));
         assert!(with("RALPH_MANAGEMENT_ENDPOINT", "wss://x").management_endpoint().is_err());
+        assert_eq!(with("RALPH_NOTIFY_TOPIC_ARN", "").notify_topic_arn(), None);
         assert_eq!(with("RALPH_ENVIRONMENT", "dev").resources(), Ok(Resources::new("dev")));
     }
 }

@@ -266,6 +266,21 @@ pub trait Executions: Workstreams {
     ) -> Result<(), Unavailable>;
 }
 
+/// The marks of executions whose end was published.
+pub trait Told {
+    /// Marks an execution; `false` when it is marked already. `expires_at` is in seconds since the epoch.
+    async fn mark_told(&self, progress: &Progress, expires_at: u64) -> Result<bool, Unavailable>;
+
+    /// Takes its mark back.
+    async fn take_back_told(&self, progress: &Progress) -> Result<(), Unavailable>;
+}
+
+/// The topic that hears of the end of executions.
+pub trait Topic {
+    /// Publishes a message. SNS takes a subject of less than 100 ASCII characters on one line.
+    async fn publish(&self, subject: &str, text: &str) -> Result<(), Unavailable>;
+}
+
 /// The state machine's executions.
 pub trait Machine {
     /// Whether an execution runs; `false` for one that is not known any more.

@@ -94,6 +94,12 @@ impl Resources {
         format!("{}-workstream", self.prefix())
     }
 
+    /// The SNS topic that hears of the end of executions, where the environment has one of its own.
+    #[must_use]
+    pub fn executions_topic(&self) -> String {
+        format!("{}-executions", self.prefix())
+    }
+
     /// The token's audience: `ralph/<env>`.
     #[must_use]
     pub fn audience(&self) -> String {
@@ -417,6 +423,8 @@ pub mod metric {
     pub const FRAMES: &str = "Frames";
     /// Connections found gone.
     pub const GONE: &str = "Gone";
+    /// Ends of executions that could not be published.
+    pub const NOTIFICATIONS_FAILED: &str = "NotificationsFailed";
     /// Posts that arrived.
     pub const POSTS: &str = "Posts";
     /// Requests that were refused: not one of ours, or outside the scope.

@@ -120,6 +120,7 @@ fn extras(planned: &Planned, prices: &Prices) -> Result<Vec<(String, f64, String
     let metric = prices.of("metric_month")?;
     let insights = prices.assumed("insights_metrics")? * metric / hours;
     let kms = prices.assumed("kms_requests_per_hour")? / 1e6 * prices.of("kms_request_million")?;
+    let email = prices.of("notification_million")? + prices.of("email_million")?;
     let alarm = prices.month.get("aws_cloudwatch_metric_alarm").copied().unwrap_or(0.0);
     let key = prices.month.get("aws_kms_key").copied().unwrap_or(0.0);
     let dashboard = prices.month.get("aws_cloudwatch_dashboard").copied().unwrap_or(0.0);
@@ -135,6 +136,7 @@ fn extras(planned: &Planned, prices: &Prices) -> Result<Vec<(String, f64, String
         ("container insights".to_owned(), 0.0, format!("{insights:.5} an hour with tasks")),
         ("a customer key".to_owned(), key, format!("{kms:.5} an hour of a task")),
         ("an alarm".to_owned(), alarm, String::new()),
+        ("an e-mail for each end".to_owned(), 0.0, format!("{email} a million e-mails")),
         ("the dashboard".to_owned(), dashboard, String::new()),
         ("tracing".to_owned(), 0.0, format!("{} a million traces", prices.of("trace_million")?)),
         (

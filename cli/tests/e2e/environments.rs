@@ -1,11 +1,16 @@
 //! The local cloud runs whatever `ralph.toml` may say: another environment, region, network, account.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output},
+};
 
 use crate::cloud::{generate, ralph, root, stderr, stdout};
 
 /// A project with another `ralph.toml`, whose programs and tools are this one's.
-fn project(toml: &str) -> tempfile::TempDir {
+pub fn project(toml: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     fs::write(path("ralph.toml"), toml).expect("written");
@@ -23,16 +28,19 @@ fn project(toml: &str) -> tempfile::TempDir {
     folder
 }
 
-fn demo(project: &Path, more: &[&str]) -> Output {
+/// Lets a command run in such a project.
+pub fn in_project<'a>(command: &'a mut Command, project: &Path) -> &'a mut Command {
     let path = std::env::var("PATH").expect("a PATH");
     let target = Path::new(env!("CARGO_BIN_EXE_ralph")).ancestors().nth(2).expect("target");
-    ralph(&["demo", "--quiet"])
-        .args(more)
+    command
         .current_dir(project)
         .env("PATH", format!("{}:{path}", project.join("bin").display()))
         .env("CARGO_TARGET_DIR", target)
-        .output()
-        .expect("ralph runs")
+}
+
+fn demo(project: &Path, more: &[&str]) -> Output {
+    let mut command = ralph(&["demo", "--quiet"]);
+    in_project(command.args(more), project).output().expect("ralph runs")
 }
 
 fn assert_whole(output: &Output) {

@@ -50,12 +50,14 @@ fn iam(parameters: &[(&str, &str)]) -> String {
     stdout(&command.arg(cloud().endpoint()).output().expect("curl runs"))
 }
 
-fn elements<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
+/// The text of each element of a name.
+pub fn elements<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     xml.split(&open).skip(1).filter_map(|rest| rest.split(&close).next()).collect()
 }
 
-fn percent_decoded(text: &str) -> String {
+/// What an answer of IAM has of a policy.
+pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -27,6 +27,7 @@ mod kills;
 mod least_privilege;
 mod load;
 mod logs;
+mod notifications;
 mod outputs;
 mod plan;
 mod processes;

@@ -26,6 +26,7 @@ ANSWERS = {
     "aws_secretsmanager_secret.arn": f"arn:aws:secretsmanager:{IN_ACCOUNT}:secret:a-secret-a1b2c3",
     "aws_security_group.id": "sg-0123456789abcdef0",
     "aws_sfn_state_machine.arn": f"arn:aws:states:{IN_ACCOUNT}:stateMachine:a-machine",
+    "aws_sns_topic.arn": f"arn:aws:sns:{IN_ACCOUNT}:a-topic",
     "aws_sqs_queue.arn": f"arn:aws:sqs:{IN_ACCOUNT}:a-queue",
     "aws_subnet.id": "subnet-0123456789abcdef0",
     "aws_vpc.arn": f"arn:aws:ec2:{IN_ACCOUNT}:vpc/vpc-0123456789abcdef0",

@@ -22,6 +22,11 @@ storage_gib = 50
 image = "ghcr.io/team/worker:1"
 image_credentials_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry-a1b2c3"
 setup_command = "just setup"
+pull_request = "draft"
+
+[env.dev.notify]
+email = "team@example.com"
+log_url = "https://logs.example.com/{workstream}/{run}"
 
 [env.dev.agent]
 model = "opus"

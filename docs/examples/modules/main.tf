@@ -69,6 +69,7 @@ module "websocket" {
     cluster_arn    = module.fargate.cluster_arn
     log_group_arn  = module.fargate.log_group_arn
     log_group_name = module.fargate.log_group_name
+    log_url        = "https://logs.example.com/{workstream}/{run}"
   }
 }
 

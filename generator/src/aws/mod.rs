@@ -17,5 +17,5 @@ macro_rules! catalogue {
 
 catalogue!(
     apigateway, cloudwatch, dynamodb, ec2 DATA_SOURCES, ecr, ecs, events, iam DATA_SOURCES, lambda,
-    logs, secrets, sfn, sqs, ssm
+    logs, secrets, sfn, sns, sqs, ssm
 );

@@ -11,6 +11,8 @@ pub(super) fn limited(names: &Resources) -> Vec<(&'static str, String, usize)> {
         ("an image repository", names.ecr_repository(), 256),
         ("a state machine", names.state_machine(), 80),
         ("a table", names.table(), 255),
+        // https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+        ("a topic", names.executions_topic(), 256),
         ("an API's stage", names.environment().to_owned(), 128),
     ];
     all.extend(

@@ -2,6 +2,7 @@
 
 mod agent;
 mod image;
+mod notify;
 mod secret;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,7 @@ pub(super) fn check(file: &mut File, problems: &mut Vec<Problem>) {
         task(table, problems);
         image::check(name, table, problems);
         agent::check(name, table, problems);
+        notify::check(table, problems);
     }
     for (j, b) in file.environments.iter().enumerate() {
         for a in &file.environments[..j] {
@@ -86,6 +88,7 @@ fn arns(table: &Table, problems: &mut Vec<Problem>) {
     for (path, what, region, whose) in [
         ("kms_key_arn", "key", "region", "environment"),
         ("monitoring.alarm_topic_arn", "topic", "region", "environment"),
+        ("notify.topic_arn", "topic", "region", "environment"),
         ("state.kms_key_arn", "key", "state.region", "bucket"),
     ] {
         if let (Some(arn), Some(ours)) = (table.text(path), table.text(region))

@@ -105,6 +105,7 @@ pub struct Environment {
     pub role_path: String,
     pub kms_key_arn: Option<String>,
     pub monitoring: Monitoring,
+    pub notify: Notify,
     pub network: Network,
     pub worker: Worker,
     pub agent: Agent,
@@ -132,6 +133,14 @@ pub struct Monitoring {
     pub dashboard: bool,
     pub detailed_metrics: bool,
     pub traced_functions: Vec<String>,
+}
+
+/// Who is told when an execution ends.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Notify {
+    pub email: Option<String>,
+    pub topic_arn: Option<String>,
+    pub log_url: Option<String>,
 }
 
 /// Where the tasks' network comes from.
@@ -173,6 +182,7 @@ pub struct Worker {
     pub convention: bool,
     pub setup_command: Option<String>,
     pub verify_command: Option<String>,
+    pub pull_request: Option<String>,
     /// Limits of one execution.
     #[serde(flatten)]
     pub limits: Limits,

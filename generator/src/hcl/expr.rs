@@ -208,6 +208,18 @@ impl<M, T> Expr<M, List<T>> {
         Expr::new(for_each(&self.node, (None, &name), (None, value.node), Some(only.node)))
     }
 
+    /// `{ for name in self : key => value }` with `f(name) = (key, value)`
+    pub fn to_map<U>(
+        &self,
+        name: &str,
+        f: impl FnOnce(Expr<M, T>) -> (&'static str, Expr<M, U>),
+    ) -> Expr<M, Map<U>> {
+        let name = Bound::from(name);
+        let (key, value) = f(bound(&name));
+        let value = (Some(Expr::<M, Text>::from(key).node), value.node);
+        Expr::new(for_each(&self.node, (None, &name), value, None))
+    }
+
     /// `{ for index, name in self : key => value if condition }` with
     /// `f(index, name) = ((key, value), condition)`
     pub fn to_map_where<U>(

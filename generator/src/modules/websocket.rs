@@ -6,6 +6,7 @@ mod api;
 mod dashboard;
 mod failures;
 mod functions;
+mod notifications;
 mod task_events;
 mod validations;
 
@@ -38,7 +39,7 @@ fields! {
         environment: Text,
         /// The executions that the functions admit and decide control.
         executions: Executions<()>,
-        /// ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. If a customer key encrypts the signing keys, it must be this one: authorize may use no other.
+        /// ARN of the KMS key that encrypts the table, the logs, the failure queue, the topic of notifications.email and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. If a customer key encrypts the signing keys, it must be this one: authorize may use no other.
         kms_key_arn: Opt<Arn>,
         /// What all Lambda functions have in common.
         lambda: Lambda<()>,
@@ -48,6 +49,8 @@ fields! {
         monitoring: Monitoring<()>,
         /// Prefix of the resources' names.
         name: Text,
+        /// Who is told when an execution ends: an e-mail address or a topic, or nobody.
+        notifications: Notifications<()>,
         /// Region of the API.
         region: Text,
         /// Path and permissions boundary of the IAM roles.
@@ -98,6 +101,13 @@ fields! {
         /// Functions that X-Ray traces, by their short names such as push-logs.
         traced_functions: List<Text> = empty(),
     }
+    /// Who is told.
+    pub struct Notifications {
+        /// Address that gets an e-mail, from a topic that is made for it; null for none. AWS first asks it to confirm.
+        email: Opt<Text>,
+        /// ARN of a standard SNS topic that gets the text, in the same Region; null for none. Not together with email.
+        topic_arn: Opt<Arn>,
+    }
     /// How the table is protected.
     pub struct TableProtection {
         /// Whether DynamoDB refuses to delete the table.
@@ -122,6 +132,8 @@ fields! {
         log_group_name: Text,
         /// Days that the tasks' log group keeps a line; the table keeps the rows of a run as long.
         log_retention_in_days: Number = 7,
+        /// Where people read the lines of a run: an https URL in which {workstream} and {run} are replaced.
+        log_url: Text,
     }
 }
 
@@ -165,6 +177,7 @@ impl Published for Websocket {
                 cluster_arn: arn("ecs", "cluster/ralph-example"),
                 log_group_arn: arn("logs", "log-group:/ralph/example/workstreams"),
                 log_group_name: "/ralph/example/workstreams".into(),
+                log_url: "https://logs.example.com/{workstream}/{run}".into(),
                 ..Workers::default()
             },
             ..WebsocketInputs::default()
@@ -185,7 +198,8 @@ impl Definition for Websocket {
         m.file("api.tf");
         let api = api::api(m, &inputs);
         let failures = failures::queue(m, &inputs);
-        let functions = functions::all(m, &inputs, (&table, &api, &failures));
+        let topics = notifications::topics(m, &inputs);
+        let functions = functions::all(m, &inputs, (&table, &api, &failures, &topics));
         m.file("failures.tf");
         failures::kept(m, &functions, &failures);
         task_events::rule(m, &inputs, &functions, &failures);
@@ -274,6 +288,7 @@ fn cases(m: &mut This, inputs: &Inputs, table: &TableRef<Websocket>, stage: &Sta
             arn!["arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"],
         )
         .with(&inputs.lambda.reserved_concurrency, map([("push-logs", 5.into())]))
+        .with(&inputs.notifications.email, Expr::<Constant, Text>::from("team@example.com"))
         .with(&inputs.roles.path, "/ralph/")
         .with(&inputs.table.deletion_protection, true)
         .with(&inputs.table.point_in_time_recovery, true)

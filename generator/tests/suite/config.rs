@@ -158,6 +158,43 @@ fn rules() {
             "hint: both would make /ralph/workstreams, ralph-worker; give each an account of its own",
         ),
         (
+            "[env.dev.worker]\npull_request = \"drafts\"\n",
+            "expected \"none\" or \"draft\" or \"ready\"",
+        ),
+        ("[env.dev.notify]\nemail = \"team\"\n", "expected one e-mail address, such as"),
+        (
+            "[env.dev.notify]\nemail = \"a@example.com, b@example.com\"\n",
+            "expected one e-mail address, such as team@example.com\n --> ralph.toml:2:9",
+        ),
+        (
+            "[env.dev.notify]\ntopic_arn = \"arn:aws:sqs:us-east-1:123456789012:queue\"\n",
+            "expected the ARN of an SNS topic",
+        ),
+        (
+            "[env.dev.notify]\nemail = \"a@example.com\"\ntopic_arn = \"arn:aws:sns:us-east-1:123456789012:t\"\n",
+            "email and topic_arn exclude each other\n --> ralph.toml:2:9",
+        ),
+        (
+            "[env.dev.notify]\ntopic_arn = \"arn:aws:sns:us-east-1:123456789012:t.fifo\"\n",
+            "hint: name a standard topic",
+        ),
+        (
+            "[env.dev.notify]\ntopic_arn = \"arn:aws:sns:eu-west-1:123456789012:t\"\n",
+            "the topic is in eu-west-1, the environment in us-east-1\n --> ralph.toml:2:13",
+        ),
+        (
+            "[env.dev.notify]\ntopic_arn = \"arn:aws-cn:sns:us-east-1:123456789012:t\"\n",
+            "hint: begin it with arn:aws:, as SNS shows it",
+        ),
+        (
+            "[env.dev.notify]\nlog_url = \"http://logs.example.com/{run}\"\n",
+            "expected an https URL, such as",
+        ),
+        (
+            "[env.dev.notify]\nlog_url = \"https://logs.example.com/{task}\"\n",
+            "log_url holds {task}, which is not known\n --> ralph.toml:2:11",
+        ),
+        (
             "[env.a]\naccount_id = \"123456789012\"\ncreate_service_linked_role = true\n[env.b]\naccount_id = \"123456789012\"\ncreate_service_linked_role = true\nregion = \"eu-west-1\"\n",
             "a and b would both make the role that ECS itself uses\n --> ralph.toml:6:30",
         ),
@@ -217,6 +254,11 @@ fn what_belongs_to_another_region_or_account_is_refused() {
         format!("{account}{}", boundary("123456789012")),
         format!("{account}{}", boundary("aws")),
         format!("[env.dev]\n{}", boundary("123456789012")),
+        format!(
+            "{account}[env.dev.notify]\ntopic_arn = \"arn:aws:sns:us-east-1:000000000000:t\"\n"
+        ),
+        "[env.dev.notify]\nlog_url = \"https://logs.example.com/{workstream}?r={run}\"\n"
+            .to_owned(),
     ] {
         assert_eq!(config::parse("ralph.toml", &good).unwrap().warnings, "", "{good}");
     }

@@ -48,6 +48,8 @@ image_credentials_arn = "arn:aws-us-gov:secretsmanager:us-gov-west-1:12345678901
 DATABASE_URL = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:database-a1b2c3"
 USER_NAME = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:team/user-a1b2c3:name::"
 USER_PASSWORD = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:team/user-a1b2c3:password::"
+[env.the-longest-name-that-a-role-still-allows.notify]
+email = "team@example.com"
 [env.the-longest-name-that-a-role-still-allows.monitoring]
 access_logs = true
 account_log_role = true
@@ -229,7 +231,7 @@ fn every_placeholder_of_the_statements_is_filled() {
 
 #[test]
 fn a_deploy_policy_reads_and_changes_no_value_and_starts_nothing() {
-    const NEVER: [&str; 13] = [
+    const NEVER: [&str; 14] = [
         "dynamodb:GetItem",
         "dynamodb:Query",
         "dynamodb:Scan",
@@ -241,6 +243,7 @@ fn a_deploy_policy_reads_and_changes_no_value_and_starts_nothing() {
         "secretsmanager:GetSecretValue",
         "secretsmanager:PutSecretValue",
         "secretsmanager:UpdateSecret",
+        "sns:Publish",
         "sqs:ReceiveMessage",
         "states:StartExecution",
     ];

@@ -97,13 +97,15 @@ fn collections<M>(all: &mut Vec<Pair<M, Any>>) {
     let is_k = |key: Expr<M, Text>| key.equals("k");
     let twice = list().to_map_where(("i", "v"), |i, v| ((text![&i, &v], v), true.into()));
     let kept = list().to_map_where(("i", "v"), |i, v| ((v, i.clone()), i.greater(0)));
+    let only = texts::<M>(&["a"]).to_map("v", |v| ("only", v));
     let dropped = pairs().filter(("k", "v"), &number(1).greater(2));
-    let facts: [(Expr<M, Any>, Value); 12] = [
+    let facts: [(Expr<M, Any>, Value); 13] = [
         (list().at(number(1)).any(), json!("a")),
         (list().at(number(2).plus(-1)).any(), json!("a")),
         (list().map("x", |x| text![&x, "!"]).at(0).any(), json!("b!")),
         (twice.any(), json!({ "0b": "b", "1a": "a" })),
         (kept.any(), json!({ "a": 1 })),
+        (only.any(), json!({ "only": "a" })),
         (dropped.any(), json!({})),
         (list().map_with(("i", "v"), |i, v| text![&i, &v]).any(), json!(["0b", "1a"])),
         (pairs().map(("k", "v"), |k, _| is_k(k)).any(), json!([true, false])),

@@ -12,6 +12,7 @@ mod inventory;
 mod meaning;
 mod model;
 mod modules;
+mod notify;
 mod outputs;
 mod policies;
 mod provider;

@@ -22,7 +22,7 @@ const MOCKS: [&str; 2] = [
 ];
 
 /// What AWS would answer for each type that policies name, and the attribute that the ARN ends with.
-const ARNS: [(&str, &str, &str); 11] = [
+const ARNS: [(&str, &str, &str); 12] = [
     ("aws_apigatewayv2_api", "arn:aws:execute-api:us-east-1:123456789012:", "name"),
     ("aws_cloudwatch_event_rule", "arn:aws:events:us-east-1:123456789012:rule/", "name"),
     ("aws_cloudwatch_log_group", "arn:aws:logs:us-east-1:123456789012:log-group:", "name"),
@@ -33,6 +33,7 @@ const ARNS: [(&str, &str, &str); 11] = [
     ("aws_iam_role", "arn:aws:iam::123456789012:role/", "name"),
     ("aws_lambda_function", "arn:aws:lambda:us-east-1:123456789012:function:", "function_name"),
     ("aws_sfn_state_machine", "arn:aws:states:us-east-1:123456789012:stateMachine:", "name"),
+    ("aws_sns_topic", "arn:aws:sns:us-east-1:123456789012:", "name"),
     ("aws_sqs_queue", "arn:aws:sqs:us-east-1:123456789012:", "name"),
 ];
 

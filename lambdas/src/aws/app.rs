@@ -9,14 +9,15 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    Connections, LogGroup, Management, SecretKeys, StateMachine, sdk_config, shutdown::Working,
+    Connections, LogGroup, Management, SecretKeys, SnsTopic, StateMachine, sdk_config,
+    shutdown::Working,
 };
 use crate::{
     authorize::{CachedKeys, authorize},
     config::{Config, ConfigError},
     connect::connect,
     disconnect::disconnect,
-    execution::{self, Defaults},
+    execution::{self, Defaults, Notices},
     invocation::{Invocation, Metric, Stdout},
     ports::{Clock, SystemClock},
     push_logs::{self, push_logs},
@@ -97,6 +98,7 @@ enum Function {
     Decide {
         table: Connections,
         logs: LogGroup,
+        notices: Option<Notices<SnsTopic>>,
         retention_secs: u64,
     },
 }
@@ -146,6 +148,14 @@ impl Function {
             Handler::Decide => Self::Decide {
                 table,
                 logs: LogGroup::new(&sdk, config.log_group()?),
+                notices: match config.notify_topic_arn() {
+                    Some(arn) => Some(Notices {
+                        topic: SnsTopic::new(&sdk, arn),
+                        environment: config.resources()?.environment().to_owned(),
+                        log_url: config.log_url(),
+                    }),
+                    None => None,
+                },
                 retention_secs: config.retention_secs()?,
             },
         })
@@ -186,10 +196,11 @@ impl Function {
                     &execution::admit(&admission, *defaults, machine, &context, invocation).await?,
                 )
             }
-            Self::Decide { table, logs, retention_secs } => {
+            Self::Decide { table, logs, notices, retention_secs } => {
                 let retention_secs = *retention_secs;
                 let context = execution::Context { table, clock, retention_secs };
-                answer(&execution::decide(event, logs, &context, invocation).await?)
+                let notices = notices.as_ref();
+                answer(&execution::decide(event, logs, notices, &context, invocation).await?)
             }
         }
     }

@@ -8,6 +8,7 @@ mod executions;
 mod keys;
 mod logs;
 mod machine;
+mod notify;
 mod post;
 mod rows;
 mod shutdown;
@@ -29,8 +30,8 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 
 pub use self::{
-    app::run, keys::SecretKeys, logs::LogGroup, machine::StateMachine, post::Management,
-    table::Connections,
+    app::run, keys::SecretKeys, logs::LogGroup, machine::StateMachine, notify::SnsTopic,
+    post::Management, table::Connections,
 };
 use crate::ports::Unavailable;
 

@@ -6,24 +6,25 @@ use ralph_protocol::{
 };
 
 use super::{
-    Context, ExecutionError, answered, carry_out,
+    Context, ExecutionError, Notices, answered, carry_out,
     decision::{self, Facts},
-    keep, spent, tail,
+    keep, notify, spent, tail,
 };
 use crate::{
     invocation::Invocation,
-    ports::{Clock, Executions, Logs, RunUpdate, StreamOwner, Table},
+    ports::{Clock, Executions, Logs, RunUpdate, StreamOwner, Table, Told, Topic},
     runs::clip,
 };
 
-/// Says what follows the step that the state machine hands back.
+/// Says what follows the step that the state machine hands back. Where an execution ends, `notices` is told.
 ///
 /// # Errors
 /// [`ExecutionError`]: a service did not work, or the step cannot be read; Step Functions calls
 /// again.
-pub async fn decide<T: Executions + Table, C: Clock>(
+pub async fn decide<T: Executions + Table + Told, C: Clock>(
     event: &str,
     logs: &impl Logs,
+    notices: Option<&Notices<impl Topic>>,
     context: &Context<'_, T, C>,
     invocation: Invocation<'_>,
 ) -> Result<Step, ExecutionError> {
@@ -69,6 +70,8 @@ pub async fn decide<T: Executions + Table, C: Clock>(
         context.table.record_spent(&progress.order.workstream, &run, usd).await?;
     }
     carry_out(&progress, &next, context, invocation).await?;
+    // Last: the workstream is free by now.
+    notify::tell(&progress, &next, notices, context, invocation).await;
     Ok(Step::new(next))
 }
 

@@ -10,6 +10,7 @@ mod admit;
 mod decide;
 pub mod decision;
 mod listed;
+mod notify;
 mod settlement;
 mod tail;
 
@@ -20,6 +21,7 @@ use self::listed::listed;
 pub use self::{
     admit::{Defaults, admit},
     decide::decide,
+    notify::Notices,
 };
 use crate::{
     invocation::Invocation,

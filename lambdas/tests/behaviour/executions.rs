@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use proptest::prelude::*;
 use ralph_lambdas::{
-    execution::{self, Context, Defaults, ExecutionError},
+    execution::{self, Context, Defaults, ExecutionError, Notices},
     ports::{Clock, Executions, Lease, Logs, Machine, Unavailable},
 };
 use ralph_protocol::{
@@ -18,7 +18,7 @@ use ralph_protocol::{
 use serde_json::{Value, json};
 use tokio::time::{Duration, advance};
 
-use crate::memory::{Lines, MemoryLogs, MemoryTable, START, TestClock};
+use crate::memory::{Lines, MemoryLogs, MemoryTable, MemoryTopic, START, TestClock};
 use crate::workers::event_of;
 
 const DEFAULTS: Defaults = Defaults { max_duration_secs: 28_800, file_repositories: false };
@@ -41,6 +41,8 @@ pub struct Cloud {
     pub clock: TestClock,
     running: Running,
     lines: Lines,
+    pub topic: MemoryTopic,
+    notices: Option<Notices<MemoryTopic>>,
 }
 
 fn order() -> Value {
@@ -61,6 +63,22 @@ fn admission(execution: &str, order: Value) -> Admission {
 }
 
 impl Cloud {
+    /// One whose topic hears of the end of executions.
+    pub fn told() -> Self {
+        let topic = MemoryTopic::default();
+        let notices = Notices {
+            topic: topic.clone(),
+            environment: "dev".into(),
+            log_url: Some("https://logs.example.com/{workstream}/{run}".into()),
+        };
+        Self { topic, notices: Some(notices), ..Self::default() }
+    }
+
+    /// What the functions have logged.
+    pub fn log(&self) -> String {
+        self.lines.all()
+    }
+
     fn context(&self) -> Context<'_, MemoryTable, TestClock> {
         Context { table: &self.table, clock: &self.clock, retention_secs: 604_800 }
     }
@@ -78,7 +96,8 @@ impl Cloud {
 
     pub async fn decide_by(&self, step: &Step, logs: &impl Logs) -> Result<Step, ExecutionError> {
         let text = serde_json::to_string(step).unwrap();
-        execution::decide(&text, logs, &self.context(), self.lines.invocation()).await
+        let (context, notices) = (self.context(), self.notices.as_ref());
+        execution::decide(&text, logs, notices, &context, self.lines.invocation()).await
     }
 
     /// One call of the function.

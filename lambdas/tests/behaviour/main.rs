@@ -8,6 +8,7 @@ mod fixtures;
 mod hostile;
 mod ledger;
 mod memory;
+mod notify;
 mod push_logs;
 mod replay;
 mod send_logs;

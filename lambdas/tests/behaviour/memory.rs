@@ -3,13 +3,16 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, VecDeque},
+    future::pending,
+    rc::Rc,
 };
 
 use ralph_lambdas::{
     invocation::{Invocation, Sink},
     ports::{
         Clock, Connection, Executions, Keys, Lease, LogEntry, LogPage, LogQuery, Logs, LogsError,
-        Post, PostError, RunRow, RunUpdate, StreamOwner, Table, Unavailable, Workstreams,
+        Post, PostError, RunRow, RunUpdate, StreamOwner, Table, Told, Topic, Unavailable,
+        Workstreams,
     },
     request::Request,
     runs::{larger, merge, merge_task},
@@ -99,6 +102,10 @@ pub struct MemoryTable {
     /// Workstream, ULID and step of an execution; the answer.
     pub answers: RefCell<BTreeMap<(Workstream, ulid::Ulid, u32), String>>,
     pub leases: RefCell<BTreeMap<Workstream, Lease>>,
+    /// Executions whose end somebody was told of, and when the marks expire.
+    pub told: RefCell<BTreeMap<(Workstream, ulid::Ulid), u64>>,
+    /// A mark cannot be written.
+    pub no_marks: Cell<bool>,
     /// Workstream, and the execution that is asked to stop.
     pub stops: RefCell<BTreeMap<Workstream, String>>,
     /// Calls that still work; then the table is down.
@@ -444,6 +451,66 @@ impl Executions for MemoryTable {
             row.info.spent_usd = larger(row.info.spent_usd, Some(usd));
         }
         Ok(())
+    }
+}
+
+impl Told for MemoryTable {
+    async fn mark_told(&self, progress: &Progress, expires_at: u64) -> Result<bool, Unavailable> {
+        self.check()?;
+        if self.no_marks.get() {
+            let problem = "ProvisionedThroughputExceededException".into();
+            return Err(Unavailable { call: "dynamodb PutItem", problem });
+        }
+        let key = (progress.order.workstream.clone(), progress.ulid);
+        let mut told = self.told.borrow_mut();
+        let new = !told.contains_key(&key);
+        told.entry(key).or_insert(expires_at);
+        Ok(new)
+    }
+
+    async fn take_back_told(&self, progress: &Progress) -> Result<(), Unavailable> {
+        self.check()?;
+        self.told.borrow_mut().remove(&(progress.order.workstream.clone(), progress.ulid));
+        Ok(())
+    }
+}
+
+/// What the topic does with a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Publishing {
+    #[default]
+    Works,
+    Fails,
+    Hangs,
+}
+
+/// The topic that hears of the end of executions; a clone is the same topic.
+#[derive(Clone, Default)]
+pub struct MemoryTopic {
+    heard: Rc<RefCell<Vec<(String, String)>>>,
+    pub fate: Rc<Cell<Publishing>>,
+}
+
+impl MemoryTopic {
+    /// Subject and text of each message.
+    pub fn heard(&self) -> Vec<(String, String)> {
+        self.heard.borrow().clone()
+    }
+}
+
+impl Topic for MemoryTopic {
+    async fn publish(&self, subject: &str, text: &str) -> Result<(), Unavailable> {
+        match self.fate.get() {
+            Publishing::Works => {
+                self.heard.borrow_mut().push((subject.to_owned(), text.to_owned()));
+                Ok(())
+            }
+            Publishing::Fails => {
+                let problem = "AuthorizationError: not authorized to perform SNS:Publish".into();
+                Err(Unavailable { call: "sns Publish", problem })
+            }
+            Publishing::Hangs => pending().await,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ module "fargate" {
 
   environment = {
     RALPH_ITERATION_TIMEOUT_SECS = "3600"
+    RALPH_LOG_URL                = "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:log-groups/log-group/$252Fralph$252Fworkstreams/log-events$3FfilterPattern$3D$2522{run}$2522"
     RALPH_MAX_COMMIT_FILES       = "20000"
     RALPH_MAX_COMMIT_MB          = "200"
     RALPH_MAX_COST_USD           = "25"
@@ -82,6 +83,7 @@ module "websocket" {
     cluster_arn    = module.fargate.cluster_arn
     log_group_arn  = module.fargate.log_group_arn
     log_group_name = module.fargate.log_group_name
+    log_url        = "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:log-groups/log-group/$252Fralph$252Fworkstreams/log-events$3FfilterPattern$3D$2522{run}$2522"
   }
 }
 

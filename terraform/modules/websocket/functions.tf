@@ -87,13 +87,29 @@ locals {
     }
     decide = {
       description = "Settles what a run has used, and says what follows a run or a wait of an execution"
-      environment = {
-        RALPH_LOG_GROUP      = var.workers.log_group_name
-        RALPH_RETENTION_DAYS = tostring(var.workers.log_retention_in_days)
+      environment = merge(
+        {
+          RALPH_LOG_GROUP      = var.workers.log_group_name
+          RALPH_LOG_URL        = var.workers.log_url
+          RALPH_RETENTION_DAYS = tostring(var.workers.log_retention_in_days)
+        },
+        { for arn in local.notify_topic_arns : "RALPH_NOTIFY_TOPIC_ARN" => arn },
+      )
+      key_actions = {
+        for arn in local.notify_topic_arns : "sns" => ["kms:Decrypt", "kms:GenerateDataKey"]
       }
-      key_actions = {}
       memory_size = 256
-      statements  = [local.read_logs]
+      statements = concat(
+        [local.read_logs],
+        [
+          for arn in local.notify_topic_arns : {
+            Sid      = "Notify"
+            Effect   = "Allow"
+            Action   = "sns:Publish"
+            Resource = arn
+          }
+        ],
+      )
       table_actions = [
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",

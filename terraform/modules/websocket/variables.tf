@@ -38,7 +38,7 @@ variable "executions" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts the table, the logs, the failure queue and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. If a customer key encrypts the signing keys, it must be this one: authorize may use no other."
+  description = "ARN of the KMS key that encrypts the table, the logs, the failure queue, the topic of notifications.email and the functions' environment variables; null for AWS's own. Its policy must let CloudWatch Logs and EventBridge use it. If a customer key encrypts the signing keys, it must be this one: authorize may use no other."
   type        = string
   default     = null
 
@@ -142,6 +142,30 @@ variable "name" {
   }
 }
 
+variable "notifications" {
+  description = <<-EOT
+    Who is told when an execution ends: an e-mail address or a topic, or nobody.
+    - email: Address that gets an e-mail, from a topic that is made for it; null for none. AWS first asks it to confirm.
+    - topic_arn: ARN of a standard SNS topic that gets the text, in the same Region; null for none. Not together with email.
+  EOT
+  type = object({
+    email     = optional(string)
+    topic_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.notifications.email == null || can(regex("^[^@\\s]+@[^@\\s]+$", var.notifications.email))
+    error_message = "email must be an e-mail address, or null."
+  }
+
+  validation {
+    condition     = var.notifications.topic_arn == null || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]+:[A-Za-z0-9_-]+$", var.notifications.topic_arn))
+    error_message = "topic_arn must be the ARN of a standard SNS topic, not of a FIFO topic, or null."
+  }
+}
+
 variable "region" {
   description = "Region of the API."
   type        = string
@@ -235,12 +259,14 @@ variable "workers" {
     - log_group_arn: ARN of the tasks' log group.
     - log_group_name: Name of the tasks' log group.
     - log_retention_in_days: Days that the tasks' log group keeps a line; the table keeps the rows of a run as long.
+    - log_url: Where people read the lines of a run: an https URL in which {workstream} and {run} are replaced.
   EOT
   type = object({
     cluster_arn           = string
     log_group_arn         = string
     log_group_name        = string
     log_retention_in_days = optional(number, 7)
+    log_url               = string
   })
   nullable = false
 
@@ -275,5 +301,12 @@ variable "workers" {
       var.workers.log_retention_in_days,
     )
     error_message = "log_retention_in_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, the days that CloudWatch Logs offers."
+  }
+
+  validation {
+    condition = can(
+      regex("^https://([!#-&*-;=?-\\[\\]-_a-z|~]|\\{workstream\\}|\\{run\\})+$", var.workers.log_url),
+    )
+    error_message = "log_url must be an https URL without quotes and brackets, and with {workstream} and {run} alone in braces."
   }
 }

@@ -80,10 +80,11 @@ impl Functions {
 }
 
 /// What functions share.
-type Shared<'a> = (&'a TableRef<Websocket>, &'a ApiRef<Websocket>, &'a QueueRef<Websocket>);
+type Shared<'a> =
+    (&'a TableRef<Websocket>, &'a ApiRef<Websocket>, &'a QueueRef<Websocket>, &'a Value<List<Arn>>);
 
 pub(super) fn all(m: &mut This, inputs: &Inputs, shared: Shared<'_>) -> Functions {
-    let (table, api, _) = shared;
+    let (table, api, ..) = shared;
     let endpoint = endpoint(m, inputs, api);
     m.file("functions.tf");
     let zip = &inputs.lambda.zip;
@@ -224,7 +225,7 @@ fn endpoint(m: &mut This, inputs: &Inputs, api: &ApiRef<Websocket>) -> Value<Tex
 fn specs(
     m: &mut This,
     inputs: &Inputs,
-    (table, api, failures): Shared<'_>,
+    (table, api, failures, topics): Shared<'_>,
     endpoint: &Value<Text>,
 ) -> [(Handler, Spec<Websocket>); 8] {
     let (workers, executions) = (&inputs.workers, &inputs.executions);
@@ -260,7 +261,8 @@ fn specs(
     let retention =
         || (lambda_env::RETENTION_DAYS, func::to_string(&workers.log_retention_in_days));
     let posting = || (lambda_env::MANAGEMENT_ENDPOINT, endpoint.clone());
-    let queue_key = || map([("sqs", ["kms:Decrypt", "kms:GenerateDataKey"].into())]);
+    let encrypt = || -> Value<List<Text>> { ["kms:Decrypt", "kms:GenerateDataKey"].into() };
+    let queue_key = || map([("sqs", encrypt())]);
     let spec = |description: &str, memory: i32, timeout: i32, table_actions: &str| Spec {
         description: description.into(),
         environment: empty(),
@@ -299,9 +301,14 @@ fn specs(
         statements: [read_keys.object()].into(),
         ..spec("Checks the token of a connection", 256, 10, "dynamodb: PutItem")
     };
+    let publish = |topic: Value<Arn>| Statement::allow("Notify", "sns: Publish").on(topic).object();
     let decide = Spec {
-        environment: map([log_group(), retention()]),
-        statements: [read_logs.clone()].into(),
+        environment: func::merge(
+            map([log_group(), (lambda_env::LOG_URL, Expr::from(&workers.log_url)), retention()]),
+            topics.to_map("arn", |arn| (lambda_env::NOTIFY_TOPIC_ARN, text![arn])),
+        ),
+        key_actions: topics.to_map("arn", |_| ("sns", encrypt())),
+        statements: func::concat([read_logs.clone()], topics.map("arn", publish)),
         table_keys: workstreams(),
         ..spec(
             "Settles what a run has used, and says what follows a run or a wait of an execution",

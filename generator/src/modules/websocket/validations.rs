@@ -46,6 +46,21 @@ pub(super) fn all(m: &mut This, inputs: &Inputs) {
         ["push"],
     );
     rules::name(m, &inputs.name);
+    let notifications = &inputs.notifications;
+    rules::optional_form(
+        m,
+        &notifications.email,
+        "^[^@\\s]+@[^@\\s]+$",
+        "be an e-mail address, or null",
+        Expr::<Constant, Text>::from("team"),
+    );
+    rules::optional_form(
+        m,
+        &notifications.topic_arn,
+        "^arn:[^:]+:sns:[^:]+:[0-9]+:[A-Za-z0-9_-]+$",
+        "be the ARN of a standard SNS topic, not of a FIFO topic, or null",
+        arn!["arn:aws:sns:us-east-1:123456789012:executions.fifo"],
+    );
     rules::region(m, &inputs.region);
     rules::roles(m, &inputs.roles);
     rules::secret(m, &inputs.signing_keys_arn);
@@ -74,4 +89,12 @@ pub(super) fn all(m: &mut This, inputs: &Inputs) {
         "/aws/lambda/ralph-example-push-logs",
     );
     rules::retention(m, &workers.log_retention_in_days);
+    rules::form(
+        m,
+        &workers.log_url,
+        // As `ralph_protocol::link` takes it.
+        r"^https://([!#-&*-;=?-\[\]-_a-z|~]|\{workstream\}|\{run\})+$",
+        "be an https URL without quotes and brackets, and with {workstream} and {run} alone in braces",
+        "https://logs.example.com/{task}",
+    );
 }

@@ -73,6 +73,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_sns_topic" {
+    defaults = {
+      arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
+    }
+  }
+
   mock_resource "aws_sqs_queue" {
     defaults = {
       arn = "arn:aws:mock:us-east-1:123456789012:mock/mock"
@@ -96,11 +102,76 @@ variables {
     cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
     log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
     log_group_name = "/ralph/example/workstreams"
+    log_url        = "https://logs.example.com/{workstream}/{run}"
   }
 }
 
 # The example of the README, with the default of every other input.
 run "example" {}
+
+# Without an address and a topic nobody is told.
+run "nobody_is_told" {
+  assert {
+    condition     = length(aws_sns_topic.executions) == 0
+    error_message = "no topic"
+  }
+
+  assert {
+    condition     = length(local.notify_topic_arns) == 0
+    error_message = "nobody"
+  }
+}
+
+# An address gets a topic of its own.
+run "an_address_is_told" {
+  variables {
+    notifications = {
+      email = "team@example.com"
+    }
+  }
+
+  assert {
+    condition     = length(aws_sns_topic.executions) == 1
+    error_message = "a topic"
+  }
+
+  assert {
+    condition     = local.notify_topic_arns[0] == aws_sns_topic.executions[0].arn
+    error_message = "that topic"
+  }
+}
+
+# A topic that exists is used, and none is made.
+run "a_topic_is_told" {
+  variables {
+    notifications = {
+      topic_arn = "arn:aws:sns:us-east-1:123456789012:executions"
+    }
+  }
+
+  assert {
+    condition     = length(aws_sns_topic.executions) == 0
+    error_message = "no topic"
+  }
+
+  assert {
+    condition     = local.notify_topic_arns[0] == "arn:aws:sns:us-east-1:123456789012:executions"
+    error_message = "theirs"
+  }
+}
+
+# An address and a topic together are refused.
+run "an_address_and_a_topic" {
+  command         = plan
+  expect_failures = [aws_sns_topic.executions]
+
+  variables {
+    notifications = {
+      email     = "team@example.com"
+      topic_arn = "arn:aws:sns:us-east-1:123456789012:executions"
+    }
+  }
+}
 
 # A plan warns when the functions are not built yet.
 run "not_built" {
@@ -131,6 +202,9 @@ run "everything_on" {
       reserved_concurrency = {
         push-logs = 5
       }
+    }
+    notifications = {
+      email = "team@example.com"
     }
     roles = {
       path = "/ralph/"
@@ -287,6 +361,30 @@ run "refuses_name" {
   }
 }
 
+# email must be an e-mail address, or null.
+run "refuses_notifications_email" {
+  command         = plan
+  expect_failures = [var.notifications]
+
+  variables {
+    notifications = {
+      email = "team"
+    }
+  }
+}
+
+# topic_arn must be the ARN of a standard SNS topic, not of a FIFO topic, or null.
+run "refuses_notifications_topic_arn" {
+  command         = plan
+  expect_failures = [var.notifications]
+
+  variables {
+    notifications = {
+      topic_arn = "arn:aws:sns:us-east-1:123456789012:executions.fifo"
+    }
+  }
+}
+
 # region must be the code of a Region, such as us-east-1.
 run "refuses_region" {
   command         = plan
@@ -365,6 +463,7 @@ run "refuses_workers_cluster_arn" {
       cluster_arn    = "ralph-example"
       log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
       log_group_name = "/ralph/example/workstreams"
+      log_url        = "https://logs.example.com/{workstream}/{run}"
     }
   }
 }
@@ -379,6 +478,7 @@ run "refuses_workers_log_group_arn" {
       cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
       log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams:*"
       log_group_name = "/ralph/example/workstreams"
+      log_url        = "https://logs.example.com/{workstream}/{run}"
     }
   }
 }
@@ -393,6 +493,7 @@ run "refuses_workers_log_group_name" {
       cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
       log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
       log_group_name = "work streams"
+      log_url        = "https://logs.example.com/{workstream}/{run}"
     }
   }
 }
@@ -408,6 +509,7 @@ run "refuses_workers_log_group_name_2" {
       cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
       log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
       log_group_name = "/aws/lambda/ralph-example-push-logs"
+      log_url        = "https://logs.example.com/{workstream}/{run}"
     }
   }
 }
@@ -423,7 +525,24 @@ run "refuses_workers_log_retention_in_days" {
       cluster_arn           = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
       log_group_arn         = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
       log_group_name        = "/ralph/example/workstreams"
+      log_url               = "https://logs.example.com/{workstream}/{run}"
       log_retention_in_days = 10
+    }
+  }
+}
+
+# log_url must be an https URL without quotes and brackets, and with {workstream} and {run} alone in
+# braces.
+run "refuses_workers_log_url" {
+  command         = plan
+  expect_failures = [var.workers]
+
+  variables {
+    workers = {
+      cluster_arn    = "arn:aws:ecs:us-east-1:123456789012:cluster/ralph-example"
+      log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ralph/example/workstreams"
+      log_group_name = "/ralph/example/workstreams"
+      log_url        = "https://logs.example.com/{task}"
     }
   }
 }
