@@ -293,7 +293,8 @@ async fn play(
     Ok(End::new(why, exit))
 }
 
-/// The worker as a process of this machine.
+/// The worker as a process of this machine. It trusts whom whoever started the local cloud trusts: a
+/// git host may have a certificate of one's own.
 fn process(
     worker: &Path,
     spec: &TaskSpec,
@@ -305,7 +306,11 @@ fn process(
     let mut command = supervised(worker)?;
     command
         .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .envs(
+            ["PATH", "SSL_CERT_FILE"]
+                .iter()
+                .filter_map(|&name| Some((name, std::env::var_os(name)?))),
+        )
         .env("HOME", folder)
         .envs(&spec.environment)
         .env(worker_env::JOURNAL, folder.join(JOURNAL))

@@ -1,26 +1,38 @@
 //! `just test-first-day`: every block of commands in docs/first-day.md, in its order, in a copy of the
 //! checkout and an empty account of the local cloud, with the real Terraform and the real AWS CLI. A
 //! fake `docker` stands in for the registry: what it is given to push, it names to ECR.
+//!
+//! Before the environment is destroyed, the blocks of docs/from-repository-to-pull-request.md, with a
+//! stand-in for GitHub.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, Permissions},
     io::{BufRead, BufReader, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
-use crate::cloud::{ralph, root, stderr, stdout, watchdog};
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::{
+    cloud::{ralph, root, stderr, stdout, watchdog},
+    github, tls,
+};
 
 const PAGE: &str = include_str!("../../../docs/first-day.md");
+/// What a reader does next, while the environment is there.
+const NEXT_PAGE: &str = include_str!("../../../docs/from-repository-to-pull-request.md");
 /// What stands in the page for the reader's own repository.
 const REPOSITORY: &str = "https://github.com/you/project";
 
 /// A block of the page: what follows its fence, and its text.
-fn blocks() -> Vec<(&'static str, String)> {
+fn blocks(page: &'static str) -> Vec<(&'static str, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(&str, String)> = None;
-    for line in PAGE.lines() {
+    for line in page.lines() {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(kind)) => open = Some((kind, String::new())),
             (Some(_), Some(_)) => blocks.extend(open.take()),
@@ -95,9 +107,10 @@ impl Drop for Account {
     }
 }
 
-fn account(scratch: &Path) -> Account {
+fn account(scratch: &Path, certificates: &Path) -> Account {
     let mut local = ralph(&["local", "--empty", "--scratch"])
         .arg(scratch)
+        .env("SSL_CERT_FILE", certificates)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -117,7 +130,8 @@ fn every_command_of_the_first_day_works() {
     let aws = std::env::var("RALPH_TEST_AWS").expect("RALPH_TEST_AWS, the folder of the AWS CLI");
     let place = Place::new();
     let scratch = place.folder.join("cloud");
-    let _account = account(&scratch);
+    let github = Github::start(&place.folder.join("github"));
+    let _account = account(&scratch, &github.certificates);
 
     let built = Path::new(env!("CARGO_BIN_EXE_ralph")).parent().expect("a folder");
     // What a checkout compiles with cargo is compiled already.
@@ -158,22 +172,13 @@ echo "$@" >>"{}""#,
         std::env::var("PATH").expect("a PATH"),
     ];
 
+    let reader = Reader { place: &place, scratch: &scratch, path: path.join(":") };
     let mut said = String::new();
-    for (kind, text) in blocks() {
-        let name = kind.split_once(' ').map(|(_, name)| name);
-        match (kind, name) {
-            ("sh", _) => {
-                assert!(!text.contains('…'), "{text}");
-                let script = text.replace(REPOSITORY, &place.repository());
-                eprintln!("$ {}", script.trim_end().replace('\n', "\n  "));
-                said += &run(&place, &scratch, &path.join(":"), &script);
-            }
-            ("text", _) => {}
-            (_, Some(file)) => {
-                fs::write(place.checkout.join(file), text).expect("written");
-            }
-            _ => panic!("a block of docs/first-day.md is neither sh, text nor a file: {kind}"),
+    for block in blocks(PAGE) {
+        if block.1.starts_with("just destroy") {
+            pull_request(&reader, &github);
         }
+        said += &reader.does(block, &|text| text.replace(REPOSITORY, &place.repository()));
     }
 
     for expected in [
@@ -200,30 +205,151 @@ echo "$@" >>"{}""#,
     assert_eq!(state["resources"], serde_json::json!([]));
 }
 
-/// Runs a block as a person does who answers `yes`; what it said.
-fn run(place: &Place, scratch: &Path, path: &str, script: &str) -> String {
-    let log = place.folder.join("said.log");
-    let file = File::create(&log).expect("made");
-    let mut child = Command::new("sh")
-        .args(["-euc", &format!(". '{}/account.sh'\n{script}", scratch.display())])
-        .current_dir(&place.checkout)
-        .env("PATH", path)
-        // A copy compiles where everything else is compiled.
-        .env("CARGO_TARGET_DIR", root().join("target"))
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .env("RALPH_BUILDER", "docker")
-        // Where the page's `mktemp` goes, too.
-        .env("TMPDIR", place.folder.join("checkout"))
-        .stdin(Stdio::piped())
-        .stdout(file.try_clone().expect("a file"))
-        .stderr(file)
-        .spawn()
-        .expect("sh starts");
-    // Whoever asks nothing does not read it.
-    let _ = child.stdin.take().expect("a pipe").write_all(b"yes\n");
-    let status = child.wait().expect("sh ends");
-    let said = fs::read_to_string(&log).expect("text");
-    assert!(status.success(), "{status}: {script}\n{said}");
-    said
+/// What the page on pull requests says, with a stand-in for GitHub.
+fn pull_request(reader: &Reader<'_>, github: &Github) {
+    let own = |text: &str| {
+        let host = format!("https://localhost:{}/", github.port);
+        text.replace("https://github.com/", &host).replace("github.com", "localhost")
+    };
+    let mut said = String::new();
+    for block in blocks(NEXT_PAGE) {
+        let applies = block.1.contains("just apply");
+        said += &reader.does(block, &own);
+        if applies {
+            // In the place of a mailbox.
+            reader.run(SUBSCRIBE);
+        }
+    }
+    let link = |number: u64| format!("https://localhost:{}/you/project/pull/{number}", github.port);
+    for expected in ["(complete", &link(7), &link(8), "readme      complete"] {
+        assert!(said.contains(expected), "`{expected}` was not said:\n{said}");
+    }
+
+    // Two tasks on one branch, and one on a branch of its own.
+    let pulls = github::of(&github.pulls).list.clone();
+    let heads = pulls.iter().map(|pull| pull["head"]["ref"].as_str().unwrap());
+    assert_eq!(heads.collect::<Vec<_>>(), ["ralph/readme", "ralph/readme.2"]);
+    for pull in &pulls {
+        let body = pull["body"].as_str().unwrap();
+        assert!(pull["draft"] == true && body.contains("the work is complete"), "{body}");
+    }
+    let log = |range: &str| {
+        let executions = format!("git log --format='%(trailers:key=Ralph-Run,valueonly)' {range}");
+        let runs = shell(&executions, &github.root.join("remote.git"), &[]);
+        let runs = runs.lines().filter_map(|run| run.get(..26).map(str::to_owned));
+        runs.collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!((log("main..ralph/readme"), log("main..ralph/readme.2")), (2, 1), "executions");
+
+    let messages = reader.run(RECEIVE);
+    for expected in ["readme is complete", "Pull request", &link(7)] {
+        assert!(messages.contains(expected), "`{expected}` is in no message:\n{messages}");
+    }
+    assert_eq!(messages.matches("MessageId").count() % 3, 0, "{messages}");
+}
+
+/// Puts a queue behind the topic of the executions.
+const SUBSCRIBE: &str = r#"
+topic=$(aws sns list-topics --region us-east-1 --query 'Topics[0].TopicArn' --output text)
+queue=$(aws sqs create-queue --region us-east-1 --queue-name mailbox --query QueueUrl --output text)
+aws sns subscribe --region us-east-1 --topic-arn "$topic" --protocol sqs --notification-endpoint arn:aws:sqs:us-east-1:000000000000:mailbox
+"#;
+/// Every message that has arrived.
+const RECEIVE: &str = r#"
+queue=$(aws sqs get-queue-url --region us-east-1 --queue-name mailbox --query QueueUrl --output text)
+aws sqs receive-message --region us-east-1 --queue-url "$queue" --max-number-of-messages 10 --query 'Messages[].Body'
+"#;
+
+/// A stand-in for GitHub with one repository, `you/project`, behind TLS.
+struct Github {
+    root: PathBuf,
+    port: u16,
+    pulls: github::Shared,
+    /// The machine's certificates and its own.
+    certificates: PathBuf,
+}
+
+/// The token in the page.
+const TOKEN: &str = "github_pat_your-token";
+
+impl Github {
+    fn start(root: &Path) -> Self {
+        let _ = fs::remove_dir_all(root);
+        fs::create_dir_all(root).expect("made");
+        let make = "git init -q -b main work && cd work && echo '# A project' >README.md && git add . \
+            && git -c user.name=ada -c user.email=ada@example.com commit -qm begin && git clone -q --bare . ../remote.git";
+        shell(make, root, &[]);
+        let (pulls, folder) = (github::Shared::default(), root.to_path_buf());
+        let api = Arc::clone(&pulls);
+        let (port, certificate) = tls::serve("localhost", move |request, mut stream| {
+            if let Some(path) = request.target().strip_prefix("/api/v3") {
+                return github::serve(&api, TOKEN, path, request, &mut stream, &folder);
+            }
+            let login = STANDARD.encode(format!("x-access-token:{TOKEN}"));
+            if request.field("authorization") != format!("Basic {login}") {
+                let field = "www-authenticate: Basic realm=\"GitHub\"\r\n";
+                return github::say(&mut stream, "401 Unauthorized", field, "");
+            }
+            tls::serve_git(&mut stream, &request.under("/you/project/", "/remote.git/"), &folder)
+        });
+        let certificates = root.join("certificates.pem");
+        let machine = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+        fs::write(&certificates, machine + &certificate).expect("written");
+        Self { root: root.to_path_buf(), port, pulls, certificates }
+    }
+}
+
+/// Whoever follows a page.
+struct Reader<'a> {
+    place: &'a Place,
+    scratch: &'a Path,
+    path: String,
+}
+
+impl Reader<'_> {
+    /// Does what a block says, with what is the reader's own in it; what was said.
+    fn does(&self, (kind, text): (&str, String), own: &dyn Fn(&str) -> String) -> String {
+        let text = own(&text);
+        match (kind, kind.split_once(' ')) {
+            ("sh", _) => {
+                assert!(!text.contains('…'), "{text}");
+                eprintln!("$ {}", text.trim_end().replace('\n', "\n  "));
+                return self.run(&text);
+            }
+            ("text", _) => {}
+            (_, Some((_, file))) => {
+                fs::write(self.place.checkout.join(file), text).expect("written");
+            }
+            _ => panic!("a block is neither sh, text nor a file: {kind}"),
+        }
+        String::new()
+    }
+
+    /// Runs commands as a person does who answers `yes`; what they said.
+    fn run(&self, script: &str) -> String {
+        let log = self.place.folder.join("said.log");
+        let file = File::create(&log).expect("made");
+        let mut child = Command::new("sh")
+            .args(["-euc", &format!(". '{}/account.sh'\n{script}", self.scratch.display())])
+            .current_dir(&self.place.checkout)
+            .env("PATH", &self.path)
+            // A copy compiles where everything else is compiled.
+            .env("CARGO_TARGET_DIR", root().join("target"))
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("RALPH_BUILDER", "docker")
+            // Where the page's `mktemp` goes, too.
+            .env("TMPDIR", self.place.folder.join("checkout"))
+            .stdin(Stdio::piped())
+            .stdout(file.try_clone().expect("a file"))
+            .stderr(file)
+            .spawn()
+            .expect("sh starts");
+        // Whoever asks nothing does not read it.
+        let _ = child.stdin.take().expect("a pipe").write_all(b"yes\n");
+        let status = child.wait().expect("sh ends");
+        let said = fs::read_to_string(&log).expect("text");
+        assert!(status.success(), "{status}: {script}\n{said}");
+        said
+    }
 }

@@ -20,6 +20,9 @@ mod fake_aws;
 mod faults;
 mod first_day;
 mod gateway;
+#[path = "../../../worker/tests/worker/github.rs"]
+#[expect(dead_code, reason = "the worker's tests need more of it")]
+mod github;
 mod guard;
 mod images;
 mod install;
@@ -40,6 +43,8 @@ mod steps;
 mod stopping;
 mod task_events;
 mod tasks;
+#[path = "../../../worker/tests/worker/tls.rs"]
+mod tls;
 mod users;
 mod view;
 mod waiting;
