@@ -112,8 +112,10 @@ type Pull = { url: string; draft: boolean };
 function pullOf(store: LogStore, run: string): Pull | undefined {
   for (const other of [...store.order].reverse()) {
     if (executionOf(other) !== executionOf(run)) continue;
-    const { pull } = store.summary(other);
+    const { pull, info } = store.summary(other);
     if (pull !== undefined) return pull;
+    // Its line may not be loaded; whether it is a draft stands only there.
+    if (info?.pullRequest !== undefined) return { url: info.pullRequest, draft: false };
   }
   return undefined;
 }

@@ -242,22 +242,28 @@ fn pull_request(reader: &Reader<'_>, github: &Github) {
     assert_eq!((log("main..ralph/readme"), log("main..ralph/readme.2")), (2, 1), "executions");
 
     let messages = reader.run(RECEIVE);
-    for expected in ["readme is complete", "Pull request", &link(7)] {
-        assert!(messages.contains(expected), "`{expected}` is in no message:\n{messages}");
+    let messages: Vec<String> = serde_json::from_str(&messages).expect("JSON");
+    assert_eq!(messages.len(), 3, "{messages:#?}");
+    for (expected, times) in [("readme is complete", 3), (&*link(7), 2), (&*link(8), 1)] {
+        let with = messages.iter().filter(|message| message.contains(expected)).count();
+        assert_eq!(with, times, "messages with `{expected}`: {messages:#?}");
     }
-    assert_eq!(messages.matches("MessageId").count() % 3, 0, "{messages}");
 }
 
 /// Puts a queue behind the topic of the executions.
 const SUBSCRIBE: &str = r#"
+sqs="aws sqs --region us-east-1 --endpoint-url $AWS_ENDPOINT_URL"
 topic=$(aws sns list-topics --region us-east-1 --query 'Topics[0].TopicArn' --output text)
-queue=$(aws sqs create-queue --region us-east-1 --queue-name mailbox --query QueueUrl --output text)
-aws sns subscribe --region us-east-1 --topic-arn "$topic" --protocol sqs --notification-endpoint arn:aws:sqs:us-east-1:000000000000:mailbox
+queue=arn:aws:sqs:us-east-1:000000000000:mailbox
+policy='{"Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"}}'
+$sqs create-queue --queue-name mailbox --attributes "$(python3 -c 'import json, sys; print(json.dumps({"Policy": sys.argv[1]}))' "$policy")"
+aws sns subscribe --region us-east-1 --topic-arn "$topic" --protocol sqs --notification-endpoint "$queue"
 "#;
 /// Every message that has arrived.
 const RECEIVE: &str = r#"
-queue=$(aws sqs get-queue-url --region us-east-1 --queue-name mailbox --query QueueUrl --output text)
-aws sqs receive-message --region us-east-1 --queue-url "$queue" --max-number-of-messages 10 --query 'Messages[].Body'
+sqs="aws sqs --region us-east-1 --endpoint-url $AWS_ENDPOINT_URL"
+queue=$($sqs get-queue-url --queue-name mailbox --query QueueUrl --output text)
+$sqs receive-message --queue-url "$queue" --max-number-of-messages 10 --query 'Messages[].Body'
 "#;
 
 /// A stand-in for GitHub with one repository, `you/project`, behind TLS.

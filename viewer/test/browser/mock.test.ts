@@ -104,6 +104,15 @@ test("the pull request is a link in its line and above the run, on the next atte
   await expect.poll(() => header.textContent()).toBe("pull request #17");
 });
 
+test("a pull request whose line is not loaded is a link all the same", async () => {
+  const url = "https://git.example.com/acme/parser/pull/17";
+  const told = at.writer.event("pull_request", { url, number: 17, draft: true });
+  at.server.store("demo").write([at.writer.start(), told, ...at.writer.lines(1_500)]);
+  const page = await look();
+  await expect.poll(() => lastKey(page)).toBe(`${run}/1502`);
+  expect(await page.locator("#run .pull a").getAttribute("href")).toBe(url);
+});
+
 test("a pull request whose address is not on the web is not a link", async () => {
   at.server.write("demo", [
     at.writer.start(),

@@ -55,6 +55,7 @@ export class Store {
     const { executionUsd, spend } = event as Partial<Spend> & { spend?: Spend };
     const spentUsd = executionUsd ?? spend?.executionUsd;
     if (spentUsd !== undefined) info.spentUsd = Math.max(info.spentUsd ?? 0, spentUsd);
+    if (event.type === "pull_request" && "url" in event) info.pullRequest = event.url;
     if (event.type === "run.end" && "exit" in event) {
       this.run(event.run, { state: "ended", reason: event.reason, exit: event.exit });
     }
