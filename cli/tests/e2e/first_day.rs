@@ -18,7 +18,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
-    cloud::{ralph, root, stderr, stdout, watchdog},
+    cloud::{root, stderr, stdout, watchdog},
     github, tls,
 };
 
@@ -107,10 +107,13 @@ impl Drop for Account {
     }
 }
 
-fn account(scratch: &Path, certificates: &Path) -> Account {
-    let mut local = ralph(&["local", "--empty", "--scratch"])
+fn account(scratch: &Path, github: &Github) -> Account {
+    let mut local = tls::with_hosts(&github.root.join(HOSTS), env!("CARGO_BIN_EXE_ralph"))
+        .args(["local", "--empty", "--scratch"])
         .arg(scratch)
-        .env("SSL_CERT_FILE", certificates)
+        .current_dir(root())
+        .env("RALPH_JUST", "just")
+        .env("SSL_CERT_FILE", github.root.join(CERTIFICATES))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -131,7 +134,7 @@ fn every_command_of_the_first_day_works() {
     let place = Place::new();
     let scratch = place.folder.join("cloud");
     let github = Github::start(&place.folder.join("github"));
-    let _account = account(&scratch, &github.certificates);
+    let _account = account(&scratch, &github);
 
     let built = Path::new(env!("CARGO_BIN_EXE_ralph")).parent().expect("a folder");
     // What a checkout compiles with cargo is compiled already.
@@ -208,8 +211,8 @@ echo "$@" >>"{}""#,
 /// What the page on pull requests says, with a stand-in for GitHub.
 fn pull_request(reader: &Reader<'_>, github: &Github) {
     let own = |text: &str| {
-        let host = format!("https://localhost:{}/", github.port);
-        text.replace("https://github.com/", &host).replace("github.com", "localhost")
+        let host = format!("https://{HOST}:{}/", github.port);
+        text.replace("https://github.com/", &host).replace("github.com", HOST)
     };
     let mut said = String::new();
     for block in blocks(NEXT_PAGE) {
@@ -220,7 +223,7 @@ fn pull_request(reader: &Reader<'_>, github: &Github) {
             reader.run(SUBSCRIBE);
         }
     }
-    let link = |number: u64| format!("https://localhost:{}/you/project/pull/{number}", github.port);
+    let link = |number: u64| format!("https://{HOST}:{}/you/project/pull/{number}", github.port);
     for expected in ["(complete", &link(7), &link(8), "readme      complete"] {
         assert!(said.contains(expected), "`{expected}` was not said:\n{said}");
     }
@@ -271,9 +274,13 @@ struct Github {
     root: PathBuf,
     port: u16,
     pulls: github::Shared,
-    /// The machine's certificates and its own.
-    certificates: PathBuf,
 }
+
+/// A name as the public internet has them; only the local cloud is told that it is this machine.
+const HOST: &str = "git.example";
+/// Its folder has the names that the local cloud knows, and whom it trusts.
+const HOSTS: &str = "hosts";
+const CERTIFICATES: &str = "certificates.pem";
 
 /// The token in the page.
 const TOKEN: &str = "github_pat_your-token";
@@ -287,7 +294,7 @@ impl Github {
         shell(make, root, &[]);
         let (pulls, folder) = (github::Shared::default(), root.to_path_buf());
         let api = Arc::clone(&pulls);
-        let (port, certificate) = tls::serve("localhost", move |request, mut stream| {
+        let (port, certificate) = tls::serve(HOST, move |request, mut stream| {
             if let Some(path) = request.target().strip_prefix("/api/v3") {
                 return github::serve(&api, TOKEN, path, request, &mut stream, &folder);
             }
@@ -298,10 +305,11 @@ impl Github {
             }
             tls::serve_git(&mut stream, &request.under("/you/project/", "/remote.git/"), &folder)
         });
-        let certificates = root.join("certificates.pem");
+        let names = fs::read_to_string("/etc/hosts").unwrap_or_default();
+        fs::write(root.join(HOSTS), format!("{names}\n127.0.0.1 {HOST}\n")).expect("written");
         let machine = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
-        fs::write(&certificates, machine + &certificate).expect("written");
-        Self { root: root.to_path_buf(), port, pulls, certificates }
+        fs::write(root.join(CERTIFICATES), machine + &certificate).expect("written");
+        Self { root: root.to_path_buf(), port, pulls }
     }
 }
 

@@ -104,7 +104,7 @@ test("the pull request is a link in its line and above the run, on the next atte
   await expect.poll(() => header.textContent()).toBe("pull request #17");
 });
 
-test("a pull request whose line is not loaded is a link all the same", async () => {
+test("a pull request whose line is not loaded is still a link", async () => {
   const url = "https://git.example.com/acme/parser/pull/17";
   const told = at.writer.event("pull_request", { url, number: 17, draft: true });
   at.server.store("demo").write([at.writer.start(), told, ...at.writer.lines(1_500)]);

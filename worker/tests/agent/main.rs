@@ -9,3 +9,6 @@ mod offers;
 mod prices;
 mod scripted;
 mod tasks;
+#[path = "../worker/tls.rs"]
+#[expect(dead_code, reason = "nothing is served here")]
+mod tls;

@@ -14,6 +14,8 @@ use ralph_protocol::{event::MAX_LINE, names::worker_env as env};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::tls::with_hosts;
+
 pub const WORKER: &str = env!("CARGO_BIN_EXE_ralph-loop-cloud");
 pub const AGENT: &str = env!("CARGO_BIN_EXE_ralph-scripted-agent");
 
@@ -150,7 +152,7 @@ impl Fixture {
 
     pub fn command(&self) -> Command {
         let mut command = match &self.hosts {
-            Some(hosts) => with_hosts(hosts),
+            Some(hosts) => with_hosts(hosts, WORKER),
             None => Command::new(WORKER),
         };
         command.env_clear().envs(&self.env);
@@ -239,19 +241,6 @@ pub fn unshare() -> Command {
         unshare.args(["--user", "--map-current-user"]);
     }
     unshare.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
-    unshare
-}
-
-/// The worker in a mount namespace of its own, with another `/etc/hosts` and no more rights than
-/// without.
-fn with_hosts(hosts: &Path) -> Command {
-    let mut unshare = Command::new("unshare");
-    if !rustix::process::getuid().is_root() {
-        unshare.args(["--user", "--map-current-user", "--keep-caps"]);
-    }
-    let start = "mount --bind \"$0\" /etc/hosts && \
-        exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"";
-    unshare.args(["--mount", "sh", "-c", start]).arg(hosts).arg(WORKER);
     unshare
 }
 

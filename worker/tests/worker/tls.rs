@@ -98,6 +98,18 @@ pub fn serve(
     (port, certified.cert.pem())
 }
 
+/// A program in a mount namespace of its own, with another `/etc/hosts` and no more rights than without.
+pub fn with_hosts(hosts: &Path, program: &str) -> Command {
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        unshare.args(["--user", "--map-current-user", "--keep-caps"]);
+    }
+    let start = "mount --bind \"$0\" /etc/hosts && \
+        exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"";
+    unshare.args(["--mount", "sh", "-c", start]).arg(hosts).arg(program);
+    unshare
+}
+
 /// git-http-backend(1), a CGI program.
 pub fn serve_git(stream: &mut impl Write, request: &Request, root: &Path) -> std::io::Result<()> {
     let target = request.target();
