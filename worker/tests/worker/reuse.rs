@@ -689,6 +689,22 @@ fn validate_says_where_the_work_would_go_and_pushes_nothing() {
 }
 
 #[test]
+fn the_base_is_never_one_of_the_workstreams_branches() {
+    let mut fixture = Fixture::new();
+    fixture.remote_git(&["branch", "release.2", "main"]);
+    fixture.set(env::BRANCH, "release").set(env::BASE, "release.2");
+    let tip = fixture.remote_git(&["rev-parse", "release.2"]);
+    assert_eq!(chosen(&work(&mut fixture, 1)), "release");
+    fixture.set(env::REUSE, "newBranch");
+    assert_eq!(chosen(&work(&mut fixture, 2)), "release.3");
+    assert_eq!(fixture.remote_git(&["rev-parse", "release.2"]), tip);
+
+    // Unless the order says that they are the same.
+    fixture.set(env::REUSE, "").set(env::BRANCH, "release.2");
+    assert_eq!(chosen(&work(&mut fixture, 3)), "release.2");
+}
+
+#[test]
 fn a_workstream_has_a_last_branch() {
     let mut fixture = finished();
     fixture.remote_git(&["branch", "ralph/docs.9999", BRANCH]);
