@@ -205,7 +205,7 @@ impl Checkout {
         let tip = git.text(bare, ["rev-parse", "refs/heads/start"]).await?;
         if git.local(bare, ["merge-base", "--is-ancestor", &tip, base]).await.is_ok() {
             let last = format!("{tip}^!");
-            if !ledger::runs(git, bare, &last).await?.is_empty() {
+            if !ledger::runs(git, bare, &[&last]).await?.is_empty() {
                 return Ok(true);
             }
             // Somebody else's commit is its last one. Where the base's own line does not lead through
