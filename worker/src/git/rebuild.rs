@@ -48,6 +48,7 @@ impl Checkout {
                 let pushed = parcel.reduced.unwrap_or(parcel.whole);
                 self.follow(&pushed).await?;
                 self.remember(&pushed).await;
+                self.pulls.pushed = true;
                 Ok(())
             }
             Push::Nothing | Push::Rescued { .. } => Ok(()),

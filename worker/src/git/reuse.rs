@@ -140,6 +140,7 @@ impl Checkout {
             (newest.unwrap_or(1) + 1..).find(|n| !refs.has(&name(&branch, *n))).unwrap_or(u32::MAX);
         let is_merged = merged.is_some();
         let choice = choose(Facts { newest, own, merged: is_merged, asked: self.reuse, next });
+        self.pulls.pushed = own.is_some();
         if let Choice::Resume(n) | Choice::Continue(n) | Choice::New(n) = choice {
             self.branch = name(&branch, n);
         }

@@ -65,8 +65,8 @@ pub(super) struct PullRequests {
     /// When the execution began, ms since the epoch.
     since: u64,
     state: State,
-    /// This run has pushed something to the branch.
-    pushed: bool,
+    /// The execution has pushed something to the branch.
+    pub(super) pushed: bool,
     warned: bool,
     /// What the verify command said about the newest work.
     pub(super) verify: Verify,
