@@ -170,6 +170,16 @@ fn what_only_counts_iterations_is_not_offered() {
 }
 
 #[test]
+fn an_agent_that_moves_its_own_copy_of_the_base_hides_nothing() {
+    let (mut fixture, pulls) = with_token();
+    let hide = "git add -A; git commit -qm hidden; git update-ref refs/remotes/origin/main HEAD";
+    fixture.calls(json!([[write("a", "1"), progress(true), {"run": ["sh", "-c", hide]}]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(of(&pulls).count("POST"), 1, "{done:#?}");
+}
+
+#[test]
 fn a_later_attempt_and_a_later_execution_find_it() {
     let (mut fixture, pulls) = with_app();
     fixture.set(env::MAX_ITERATIONS, "1").calls(json!([[write("a", "1")]]));
