@@ -330,6 +330,14 @@ impl Checkout {
         }
     }
 
+    /// Asks the agent for the merge once more: no iteration of the execution has ended, so that nobody
+    /// may have heard of it. What has no conflicts is not merged any more.
+    pub(super) async fn ask_again(&mut self) {
+        let mut notes = Vec::new();
+        self.merge_base(&self.head, &mut notes).await;
+        self.note = notes.pop();
+    }
+
     /// Makes the commit that the work begins with; `None` when there is nothing to begin with. The
     /// remote has all of its content, except for the status.
     async fn beginning(

@@ -233,6 +233,33 @@ fn an_agent_that_could_not_read_the_note_gets_it_again() {
 }
 
 #[test]
+fn a_later_attempt_asks_for_the_merge_until_an_iteration_has_ended() {
+    let mut fixture = finished();
+    fixture.seed(BRANCH, &[("base", "ours\n")]);
+    let interrupted = json!([[{"text": "waiting"}, "hang"]]);
+    next(&mut fixture, (2, 1), interrupted);
+    let mut running = fixture.spawn();
+    running.until_text("waiting");
+    running.term();
+    assert_eq!(running.wait().exit(), 75);
+
+    let shows = json!({"text": "prompt was: {prompt}"});
+    fixture.set(env::MAX_ITERATIONS, "1");
+    let state = fixture.path("calls-second");
+    fixture.set(env::RUN, run_of(2, 2));
+    fixture.scenario(json!({"state": state, "calls": [[shows, write("more", "2\n")]]}));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 10, "{done:#?}");
+    let note = "Before anything else, run `git merge origin/main`";
+    assert_says(&done, &[note]);
+
+    // That one has heard it.
+    fixture.set(env::MAX_ITERATIONS, "2").set(env::RUN, run_of(2, 3));
+    let done = fixture.run();
+    assert!(!done.text().contains(note), "{done:#?}");
+}
+
+#[test]
 fn progress_that_the_base_has_changed_too_is_not_a_conflict() {
     let mut fixture = finished();
     // Another workstream's, which was merged.
