@@ -769,3 +769,34 @@ fn a_worker_that_runs_alone_follows_the_same_rules() {
     let parents = git_text(&fixture.remote(), &["log", "-1", "--merges", "--format=%s", BRANCH]);
     assert_eq!(parents, "ralph: merge main into ralph/docs\n");
 }
+
+#[test]
+fn a_progress_that_is_not_a_plain_file_stops_nothing() {
+    for (what, script) in [
+        ("a link", "rm -f PROGRESS.md; ln -s README.md PROGRESS.md"),
+        ("a folder", "rm -f PROGRESS.md; mkdir PROGRESS.md; echo x > PROGRESS.md/x"),
+        (
+            "huge",
+            "(echo '## Status: COMPLETE'; head -c 5000000 /dev/zero | tr '\\0' x) > PROGRESS.md",
+        ),
+    ] {
+        // On the branch, and in the base beside a branch that has it as a file.
+        for on in [BRANCH, "main"] {
+            let mut fixture = finished();
+            person(
+                &fixture,
+                &format!(
+                    "git checkout -q {on}; {script}; git add -A; git commit -qm x; git push -q"
+                ),
+            );
+            let call = json!([[
+                {"run": ["sh", "-c", "rm -rf PROGRESS.md"]},
+                write("more", "2\n"),
+                progress(true)
+            ]]);
+            let done = run(&mut fixture, (2, 1), call);
+            assert_eq!((starts(&fixture, 2), chosen(&done)), (1, BRANCH), "{what} on {on}");
+            assert_eq!(fixture.file(BRANCH, "more").as_deref(), Some("2\n"), "{what} on {on}");
+        }
+    }
+}
