@@ -69,11 +69,11 @@ fn total(log: &str, run: &Run) -> Ledger {
 /// How far the clock of another machine may be ahead, ms.
 const AHEAD_MS: u64 = 3_600_000;
 
-/// The runs that the trailers of the commits in `range` name. An agent can write any trailer: one
-/// of a run that begins in the future is left out.
-pub(super) async fn runs(git: &Git, dir: &Path, range: &str) -> Result<Vec<Run>, GitError> {
+/// The runs that the trailers of some commits name; `range` is for `git log`. An agent can write any
+/// trailer: one of a run that begins in the future is left out.
+pub(super) async fn runs(git: &Git, dir: &Path, range: &[&str]) -> Result<Vec<Run>, GitError> {
     let format = format!("--format=%(trailers:key={RUN},valueonly,separator=%x20)");
-    let log = git.text(dir, ["log", &format, range, "--"]).await?;
+    let log = git.text(dir, [&["log", &format], range, &["--"]].concat()).await?;
     let runs = log.lines().filter_map(|line| line.trim().parse::<Run>().ok());
     Ok(runs.filter(|run| run.started_ms() <= now_ms() + AHEAD_MS).collect())
 }

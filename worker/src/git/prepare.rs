@@ -13,6 +13,7 @@ use super::{
     completion::{self, Completion},
     ledger,
     rebuild::last_rescue,
+    reuse::Choice,
     run::{Git, GitError, IDENTITY, Patience, REMOTE_TIMEOUT},
     store::Store,
 };
@@ -216,6 +217,9 @@ impl Checkout {
             Some(ledger) => ledger,
             None => ledger::read(&self.git, &dir, &self.head, &self.run).await?,
         };
+        if self.recorded.iterations == 0 && (self.adopted || matches!(choice, Choice::Resume(_))) {
+            self.ask_again().await;
+        }
         let tips = ["for-each-ref", "--format=%(objectname)", "refs/remotes/"];
         self.upstream = self.git.text(&bare, tips).await?.lines().map(str::to_owned).collect();
         let format = "--format=create %(refname) %(objectname)";

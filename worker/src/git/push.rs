@@ -256,8 +256,9 @@ impl Checkout {
         self.remote(&bare.dir, Patience::UntilHurried(REMOTE_TIMEOUT), args).await?;
         let theirs = self.git.text(&bare.dir, ["rev-parse", "refs/heads/theirs"]).await?;
 
+        // A person may have merged the base, which holds the runs of other workstreams.
         let range = format!("{}..{theirs}", bare.commit);
-        let runs = ledger::runs(&self.git, &bare.dir, &range).await?;
+        let runs = ledger::runs(&self.git, &bare.dir, &["--first-parent", &range]).await?;
         if runs.iter().any(|run| *run > self.run) {
             return Ok(Err("a later run of this workstream has pushed to the branch".to_owned()));
         }

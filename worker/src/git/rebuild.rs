@@ -23,7 +23,7 @@ impl Checkout {
         let found = self.git.text(bare, ["rev-parse", "refs/heads/rescue"]).await?;
         let within = ["merge-base", "--is-ancestor", &found, &self.known];
         // An attempt in between may have put it on top of what others pushed.
-        let runs = ledger::runs(&self.git, bare, &self.known).await?;
+        let runs = ledger::runs(&self.git, bare, &[&self.known]).await?;
         let between = |run: &Run| *run > rescued && *run < self.run;
         if self.git.local(bare, within).await.is_ok() || runs.iter().any(between) {
             return Ok(());
@@ -48,6 +48,7 @@ impl Checkout {
                 let pushed = parcel.reduced.unwrap_or(parcel.whole);
                 self.follow(&pushed).await?;
                 self.remember(&pushed).await;
+                self.pulls.pushed = true;
                 Ok(())
             }
             Push::Nothing | Push::Rescued { .. } => Ok(()),

@@ -79,10 +79,11 @@ fn name(branch: &str, n: u32) -> String {
 }
 
 /// The numbers of a workstream's branches that the remote has, the highest first. The default branch
-/// is never worked on.
-fn numbers(branch: &str, refs: &Refs) -> Vec<u32> {
+/// is never worked on, nor is the base, unless the order names it as the branch.
+fn numbers(branch: &str, base: Option<&str>, refs: &Refs) -> Vec<u32> {
     let others = refs.branches.iter().map(|(name, _)| name.as_str());
     let others = others.filter(|name| refs.default.as_deref() != Some(name));
+    let others = others.filter(|name| base != Some(name) || *name == branch);
     let mut numbers: Vec<u32> =
         others.filter_map(|other| number_of(branch, other)).filter(|n| *n <= MOST).collect();
     numbers.sort_unstable_by(|a, b| b.cmp(a));
@@ -115,7 +116,7 @@ impl Checkout {
     ) -> Result<Choice, Failure> {
         const TIP: &str = "refs/heads/start";
         let branch = self.branch.clone();
-        let numbers = numbers(&branch, refs);
+        let numbers = numbers(&branch, self.base.as_deref(), refs);
         let newest = numbers.first().copied();
         // An attempt that is the first has pushed nothing, unless it is started once more.
         let look = if self.run.attempt() > 1 { LOOK_BACK } else { 1 };
@@ -139,6 +140,7 @@ impl Checkout {
             (newest.unwrap_or(1) + 1..).find(|n| !refs.has(&name(&branch, *n))).unwrap_or(u32::MAX);
         let is_merged = merged.is_some();
         let choice = choose(Facts { newest, own, merged: is_merged, asked: self.reuse, next });
+        self.pulls.pushed = own.is_some();
         if let Choice::Resume(n) | Choice::Continue(n) | Choice::New(n) = choice {
             self.branch = name(&branch, n);
         }
@@ -204,7 +206,7 @@ impl Checkout {
         let tip = git.text(bare, ["rev-parse", "refs/heads/start"]).await?;
         if git.local(bare, ["merge-base", "--is-ancestor", &tip, base]).await.is_ok() {
             let last = format!("{tip}^!");
-            if !ledger::runs(git, bare, &last).await?.is_empty() {
+            if !ledger::runs(git, bare, &[&last]).await?.is_empty() {
                 return Ok(true);
             }
             // Somebody else's commit is its last one. Where the base's own line does not lead through
@@ -326,6 +328,14 @@ impl Checkout {
                 None
             }
         }
+    }
+
+    /// Asks the agent for the merge once more: no iteration of the execution has ended, so that nobody
+    /// may have heard of it. What has no conflicts is not merged any more.
+    pub(super) async fn ask_again(&mut self) {
+        let mut notes = Vec::new();
+        self.merge_base(&self.head, &mut notes).await;
+        self.note = notes.pop();
     }
 
     /// Makes the commit that the work begins with; `None` when there is nothing to begin with. The
@@ -528,10 +538,13 @@ mod tests {
             (&["ralph/docs.02", "ralph/docs.x", "ralph/docs.2.2", "ralph/docs/2"], &[]),
         ];
         for (names, expected) in cases {
-            assert_eq!(numbers("ralph/docs", &refs(names)), expected, "{names:?}");
+            assert_eq!(numbers("ralph/docs", None, &refs(names)), expected, "{names:?}");
         }
         let default = Refs { default: Some("x.2".to_owned()), ..refs(&["x", "x.2"]) };
-        assert_eq!(numbers("x", &default), [1], "the default branch is never worked on");
+        assert_eq!(numbers("x", None, &default), [1], "the default branch is never worked on");
+        let all = refs(&["x", "x.2", "x.3"]);
+        assert_eq!(numbers("x", Some("x.3"), &all), [2, 1], "nor is the base");
+        assert_eq!(numbers("x", Some("x"), &all), [3, 2, 1], "unless the order says so");
     }
 
     #[test]

@@ -89,6 +89,22 @@ fn a_later_run_is_not_rebased_onto() {
 }
 
 #[test]
+fn a_base_that_a_person_merges_meanwhile_may_hold_later_runs_of_others() {
+    // As GitHub's button "Update branch" does.
+    let (fixture, running) = waiting(json!([write("a", "ours")]));
+    fixture.seed("ralph/docs", &[("c", "a person's")]);
+    let message = format!("theirs\n\nRalph-Run: {}\n", run_id(7));
+    fixture.seed_message("main", &[("b", "theirs")], &message);
+    fixture.merge("main", "ralph/docs");
+    go(&fixture);
+    let done = running.wait();
+    assert_eq!(done.exit(), 10, "{done:#?}");
+    for (path, text) in [("a", "ours"), ("b", "theirs"), ("c", "a person's")] {
+        assert_eq!(fixture.file("ralph/docs", path).as_deref(), Some(text));
+    }
+}
+
+#[test]
 fn a_remote_that_refuses_the_branch_gets_the_rescue_branch() {
     let (fixture, running) = waiting(json!([write("a", "ours")]));
     fixture.hook("update", "#!/bin/sh\ncase $1 in refs/heads/ralph/rescue/*) exit 0;; esac\necho protected >&2\nexit 1\n");

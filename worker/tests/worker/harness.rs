@@ -142,6 +142,15 @@ impl Fixture {
         git(clone.path(), &["push", "-q", "origin", &format!("HEAD:{branch}")]);
     }
 
+    /// Merges a branch of the remote into another one.
+    pub fn merge(&self, from: &str, into: &str) {
+        let clone = tempfile::tempdir_in(self.dir.path()).unwrap();
+        git(clone.path(), &["clone", "-q", self.remote().to_str().unwrap(), "."]);
+        git(clone.path(), &["checkout", "-q", into]);
+        git(clone.path(), &["merge", "-q", "--no-ff", "-m", "merge", &format!("origin/{from}")]);
+        git(clone.path(), &["push", "-q", "origin", into]);
+    }
+
     /// A script the remote runs.
     pub fn hook(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt;

@@ -170,6 +170,16 @@ fn what_only_counts_iterations_is_not_offered() {
 }
 
 #[test]
+fn an_agent_that_moves_its_own_copy_of_the_base_hides_nothing() {
+    let (mut fixture, pulls) = with_token();
+    let hide = "git add -A; git commit -qm hidden; git update-ref refs/remotes/origin/main HEAD";
+    fixture.calls(json!([[write("a", "1"), progress(true), {"run": ["sh", "-c", hide]}]]));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 0, "{done:#?}");
+    assert_eq!(of(&pulls).count("POST"), 1, "{done:#?}");
+}
+
+#[test]
 fn a_later_attempt_and_a_later_execution_find_it() {
     let (mut fixture, pulls) = with_app();
     fixture.set(env::MAX_ITERATIONS, "1").calls(json!([[write("a", "1")]]));
@@ -195,15 +205,37 @@ fn a_later_attempt_and_a_later_execution_find_it() {
 
 #[test]
 fn work_that_was_never_offered_is_offered_at_the_end() {
-    // Pushed by an attempt that was cut off before it could.
+    // Pushed by an attempt that was cut off before it could; or there is an old one, of other work.
+    for old in [false, true] {
+        let (mut fixture, pulls) = with_token();
+        fixture.seed_own("ralph/docs", &[("a", "1"), ("PROGRESS.md", "## Status: COMPLETE\n")]);
+        if old {
+            of(&pulls).add("ralph/docs", "main", "t", &json!("old"), true);
+            of(&pulls).close(7, started_ms() - 1_000);
+        }
+        fixture.counted_calls(json!([[write("a", "2")]]));
+        let done = fixture.run();
+        assert_eq!((done.exit(), fixture.count()), (0, 0), "{done:#?}");
+        assert_eq!(methods(&pulls), "GET POST");
+        let body = of(&pulls).list.last().unwrap()["body"].to_string();
+        assert!(body.contains("- Outcome: the work is complete\\n"), "{body}");
+        assert_eq!(done.of("pull_request").len(), 1);
+    }
+}
+
+#[test]
+fn rescued_work_that_is_taken_up_is_offered_beside_an_old_one() {
     let (mut fixture, pulls) = with_token();
-    fixture.seed("ralph/docs", &[("a", "1"), ("PROGRESS.md", "## Status: COMPLETE\n")]);
-    fixture.counted_calls(json!([[write("a", "2")]]));
+    fixture.seed("ralph/docs", &[("a", "1")]);
+    of(&pulls).add("ralph/docs", "main", "t", &json!("old"), true);
+    of(&pulls).close(7, started_ms() - 1_000);
+    let rescue = format!("ralph/rescue/{}", run_id(1));
+    fixture.remote_git(&["branch", &rescue, "ralph/docs"]);
+    fixture.seed_own(&rescue, &[("a", "2"), ("PROGRESS.md", "## Status: COMPLETE\n")]);
+    fixture.set(env::RUN, run_id(2)).counted_calls(json!([[write("a", "3")]]));
     let done = fixture.run();
     assert_eq!((done.exit(), fixture.count()), (0, 0), "{done:#?}");
-    assert!(body(&pulls).contains("- Outcome: the work is complete\n"));
-    assert_eq!(done.of("pull_request").len(), 1);
-    assert_eq!(methods(&pulls), "GET POST");
+    assert_eq!(methods(&pulls), "GET POST", "{done:#?}");
 }
 
 fn started_ms() -> u64 {
@@ -255,13 +287,13 @@ fn one_that_a_person_closes_stays_closed() {
 #[test]
 fn an_old_one_is_not_opened_again_by_a_run_that_adds_nothing() {
     let (mut fixture, pulls) = with_token();
-    fixture.seed("ralph/docs", &[("a", "1"), ("PROGRESS.md", "## Status: COMPLETE\n")]);
+    fixture.seed("ralph/docs", &[("a", "1")]);
     of(&pulls).add("ralph/docs", "main", "t", &json!("old"), true);
     of(&pulls).close(7, started_ms() - 1_000);
-    fixture.counted_calls(json!([[write("a", "2")]]));
+    fixture.set(env::SETUP_COMMAND, "false").counted_calls(json!([[write("a", "2")]]));
     let done = fixture.run();
-    assert_eq!((done.exit(), done.of("pull_request").len()), (0, 0), "{done:#?}");
-    assert_eq!(methods(&pulls), "GET");
+    assert_eq!((fixture.count(), done.of("pull_request").len()), (0, 0), "{done:#?}");
+    assert_eq!(methods(&pulls), "GET", "{done:#?}");
 }
 
 #[test]

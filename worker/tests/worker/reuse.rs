@@ -233,6 +233,33 @@ fn an_agent_that_could_not_read_the_note_gets_it_again() {
 }
 
 #[test]
+fn a_later_attempt_asks_for_the_merge_until_an_iteration_has_ended() {
+    let mut fixture = finished();
+    fixture.seed(BRANCH, &[("base", "ours\n")]);
+    let interrupted = json!([[{"text": "waiting"}, "hang"]]);
+    next(&mut fixture, (2, 1), interrupted);
+    let mut running = fixture.spawn();
+    running.until_text("waiting");
+    running.term();
+    assert_eq!(running.wait().exit(), 75);
+
+    let shows = json!({"text": "prompt was: {prompt}"});
+    fixture.set(env::MAX_ITERATIONS, "1");
+    let state = fixture.path("calls-second");
+    fixture.set(env::RUN, run_of(2, 2));
+    fixture.scenario(json!({"state": state, "calls": [[shows, write("more", "2\n")]]}));
+    let done = fixture.run();
+    assert_eq!(done.exit(), 10, "{done:#?}");
+    let note = "Before anything else, run `git merge origin/main`";
+    assert_says(&done, &[note]);
+
+    // That one has heard it.
+    fixture.set(env::MAX_ITERATIONS, "2").set(env::RUN, run_of(2, 3));
+    let done = fixture.run();
+    assert!(!done.text().contains(note), "{done:#?}");
+}
+
+#[test]
 fn progress_that_the_base_has_changed_too_is_not_a_conflict() {
     let mut fixture = finished();
     // Another workstream's, which was merged.
@@ -689,6 +716,22 @@ fn validate_says_where_the_work_would_go_and_pushes_nothing() {
 }
 
 #[test]
+fn the_base_is_never_one_of_the_workstreams_branches() {
+    let mut fixture = Fixture::new();
+    fixture.remote_git(&["branch", "release.2", "main"]);
+    fixture.set(env::BRANCH, "release").set(env::BASE, "release.2");
+    let tip = fixture.remote_git(&["rev-parse", "release.2"]);
+    assert_eq!(chosen(&work(&mut fixture, 1)), "release");
+    fixture.set(env::REUSE, "newBranch");
+    assert_eq!(chosen(&work(&mut fixture, 2)), "release.3");
+    assert_eq!(fixture.remote_git(&["rev-parse", "release.2"]), tip);
+
+    // Unless the order says that they are the same.
+    fixture.set(env::REUSE, "").set(env::BRANCH, "release.2");
+    assert_eq!(chosen(&work(&mut fixture, 3)), "release.2");
+}
+
+#[test]
 fn a_workstream_has_a_last_branch() {
     let mut fixture = finished();
     fixture.remote_git(&["branch", "ralph/docs.9999", BRANCH]);
@@ -725,4 +768,35 @@ fn a_worker_that_runs_alone_follows_the_same_rules() {
     assert_eq!(fixture.file(BRANCH, "base").as_deref(), Some("new\n"));
     let parents = git_text(&fixture.remote(), &["log", "-1", "--merges", "--format=%s", BRANCH]);
     assert_eq!(parents, "ralph: merge main into ralph/docs\n");
+}
+
+#[test]
+fn a_progress_that_is_not_a_plain_file_stops_nothing() {
+    for (what, script) in [
+        ("a link", "rm -f PROGRESS.md; ln -s README.md PROGRESS.md"),
+        ("a folder", "rm -f PROGRESS.md; mkdir PROGRESS.md; echo x > PROGRESS.md/x"),
+        (
+            "huge",
+            "(echo '## Status: COMPLETE'; head -c 5000000 /dev/zero | tr '\\0' x) > PROGRESS.md",
+        ),
+    ] {
+        // On the branch, and in the base beside a branch that has it as a file.
+        for on in [BRANCH, "main"] {
+            let mut fixture = finished();
+            person(
+                &fixture,
+                &format!(
+                    "git checkout -q {on}; {script}; git add -A; git commit -qm x; git push -q"
+                ),
+            );
+            let call = json!([[
+                {"run": ["sh", "-c", "rm -rf PROGRESS.md"]},
+                write("more", "2\n"),
+                progress(true)
+            ]]);
+            let done = run(&mut fixture, (2, 1), call);
+            assert_eq!((starts(&fixture, 2), chosen(&done)), (1, BRANCH), "{what} on {on}");
+            assert_eq!(fixture.file(BRANCH, "more").as_deref(), Some("2\n"), "{what} on {on}");
+        }
+    }
 }

@@ -65,8 +65,8 @@ pub(super) struct PullRequests {
     /// When the execution began, ms since the epoch.
     since: u64,
     state: State,
-    /// This run has pushed something to the branch.
-    pushed: bool,
+    /// The execution has pushed something to the branch.
+    pub(super) pushed: bool,
     warned: bool,
     /// What the verify command said about the newest work.
     pub(super) verify: Verify,
@@ -377,8 +377,13 @@ impl Checkout {
     /// that only say what the run has used are not worth a person's time. Yes, when nobody knows.
     async fn changes_anything(&self) -> bool {
         let Some(base) = self.merges_into() else { return false };
-        let base = format!("refs/remotes/origin/{base}");
-        let Ok(from) = self.git.text(&self.dir, ["merge-base", &base, &self.known]).await else {
+        // As downloaded: the agent can move the checkout's own reference.
+        let create = format!("create refs/remotes/origin/{base} ");
+        let origin = String::from_utf8_lossy(&self.origin);
+        let Some(base) = origin.lines().find_map(|line| line.strip_prefix(&create)) else {
+            return true;
+        };
+        let Ok(from) = self.git.text(&self.dir, ["merge-base", base, &self.known]).await else {
             return true;
         };
         match (self.tree_of(&from).await, self.tree_of(&self.known).await) {

@@ -22,9 +22,8 @@ pub(super) struct Pull {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Head {
-    /// `<owner>:<branch>`.
-    #[serde(default)]
-    label: String,
+    /// `<owner>:<branch>`; null where the owner's account is gone.
+    label: Option<String>,
 }
 
 impl Pull {
@@ -57,7 +56,8 @@ pub(super) fn find(list: Vec<Pull>, owner: &str, branch: &str, since: u64) -> Fo
     let ours = |pull: &Pull| {
         pull.head
             .label
-            .split_once(':')
+            .as_deref()
+            .and_then(|label| label.split_once(':'))
             .is_some_and(|(o, b)| o.eq_ignore_ascii_case(owner) && b == branch)
     };
     let mut ours: Vec<Pull> = list.into_iter().filter(ours).collect();
@@ -160,7 +160,8 @@ mod tests {
 
     use super::*;
 
-    fn pull(number: u64, state: &str, label: &str, closed: &str) -> Pull {
+    fn pull(number: u64, state: &str, label: impl Into<Value>, closed: &str) -> Pull {
+        let label = label.into();
         serde_json::from_value(json!({
             "number": number, "state": state, "draft": true, "body": null,
             "closed_at": closed, "head": {"label": label, "ref": "x"},
@@ -187,6 +188,7 @@ mod tests {
             (vec![pull(7, "open", "fork:ralph/docs", "")], Found::Nothing),
             (vec![pull(7, "open", "you:ralph/docs2", "")], Found::Nothing),
             (vec![pull(7, "open", "", ""), open(6)], Found::Open(open(6))),
+            (vec![pull(7, "open", Value::Null, ""), open(6)], Found::Open(open(6))),
         ] {
             assert_eq!(find(list.clone(), "you", "ralph/docs", SINCE), found, "{list:?}");
         }
