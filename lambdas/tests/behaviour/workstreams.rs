@@ -154,6 +154,23 @@ async fn an_execution_that_fails_says_how() {
     assert!(cloud.listed().reason.unwrap().contains(reason));
 }
 
+/// A worker sits a short wait out, and ends for a long one.
+#[tokio::test(start_paused = true)]
+async fn a_workstream_whose_worker_goes_on_after_a_wait_does_not_wait() {
+    let push = Push::default();
+    let listed = || push.table.listed("w").unwrap();
+    let wait = json!({"type": "wait", "until": START + 60_000, "reason": "overloaded"});
+    says(&push, RUN, STREAM, &[(1, json!({"type": "run.start"}))]).await;
+    says(&push, RUN, STREAM, &[(2, wait.clone())]).await;
+    says(&push, RUN, STREAM, &[(3, json!({"type": "iter.end"}))]).await;
+    assert_eq!(stands(&listed()), (WorkstreamState::Running, None, None));
+    let end = |exit| json!({"type": "run.end", "reason": "why", "exit": exit});
+    says(&push, RUN, STREAM, &[(4, end(75))]).await;
+    assert_eq!(stands(&listed()), (WorkstreamState::Ending, None, Some(75)));
+    says(&push, NEXT_RUN, "s2", &[(1, wait), (2, end(76))]).await;
+    assert_eq!(stands(&listed()), (WorkstreamState::Waiting, None, Some(76)));
+}
+
 /// Nothing is decided by the list.
 #[tokio::test(start_paused = true)]
 async fn a_row_that_cannot_be_written_neither_delays_nor_fails_an_execution() {
