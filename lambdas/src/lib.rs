@@ -27,6 +27,7 @@ pub mod frame;
 pub mod invocation;
 pub mod limiter;
 pub mod line;
+mod listing;
 pub mod payload;
 pub mod ports;
 pub mod push_logs;

@@ -16,6 +16,7 @@ use crate::{
     frame::Packer,
     invocation::{Invocation, Metric},
     line::{Line, encode_event, encode_raw},
+    listing,
     payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate, time},
     ports::{Clock, Post, RunUpdate, StreamOwner, Table, Unavailable},
     runs::{Gathered, workstream_info},
@@ -309,10 +310,10 @@ async fn route<T: Table, P: Post, C: Clock>(
     if out.down > 0 && out.down + out.gone == counts.followers {
         return Err(PushError::Gateway { followers: counts.followers });
     }
-    // Viewers have their lines; the rows catch up when this delivery comes again.
+    // Viewers have their lines; the row catches up when this delivery comes again.
     recorded?;
     if let Some(update) = update {
-        list(owner, stream, &update, notable, context).await?;
+        list(owner, stream, &update, notable, context, invocation).await;
     }
     Ok(())
 }
@@ -325,18 +326,20 @@ async fn list<T: Table, P, C: Clock>(
     update: &RunUpdate,
     notable: bool,
     context: &Context<'_, T, P, C>,
-) -> Result<(), Unavailable> {
+    invocation: Invocation<'_>,
+) {
     let now = context.clock.now_ms();
     let recent = |listed: &u64| now / 1000 < listed + LISTED_SECS;
     if !notable && context.memory.listed.borrow().get(stream).is_some_and(recent) {
-        return Ok(());
+        return;
     }
     let info = workstream_info(&owner.workstream, &owner.run, update, now);
-    context.table.record_workstream(&info, update.expires_at).await?;
+    if !listing::tell(context.table, &info, update.expires_at, invocation).await {
+        return;
+    }
     let mut listed = context.memory.listed.borrow_mut();
     if listed.len() >= MAX_OWNERS {
         listed.clear();
     }
     listed.insert(stream.to_owned(), now / 1000);
-    Ok(())
 }

@@ -177,8 +177,9 @@ pub fn workstream_info(
 ) -> WorkstreamInfo {
     let state = match update.state {
         RunState::Starting => WorkstreamState::Starting,
-        RunState::Running => WorkstreamState::Running,
-        RunState::Waiting => WorkstreamState::Waiting,
+        RunState::Waiting if update.exit.is_some() => WorkstreamState::Waiting,
+        // A worker that does not end for a wait goes on after it, and the state never goes back.
+        RunState::Running | RunState::Waiting => WorkstreamState::Running,
         // Whether the workstream's work is over, `decide` says.
         RunState::Ended | RunState::Failed => WorkstreamState::Ending,
     };
@@ -316,7 +317,7 @@ mod tests {
             (line(2, r#""type":"iter.end""#), true, WorkstreamState::Running),
             (line(2, r#""type":"spend","executionUsd":0.5"#), false, WorkstreamState::Running),
             (line(2, r#""type":"agent.text","text":"x""#), false, WorkstreamState::Running),
-            (line(2, r#""type":"wait","until":7,"reason":"x""#), true, WorkstreamState::Waiting),
+            (line(2, r#""type":"wait","until":7,"reason":"x""#), true, WorkstreamState::Running),
             (end(76), true, WorkstreamState::Waiting),
             (end(0), true, WorkstreamState::Ending),
             (end(75), true, WorkstreamState::Ending),

@@ -19,6 +19,7 @@ use crate::{
     fanout::fan_out,
     frame,
     invocation::{Invocation, Metric},
+    listing,
     ports::{Clock, Post, RunUpdate, StreamOwner, Table, Unavailable},
     runs::{clip, workstream_info},
 };
@@ -227,7 +228,7 @@ async fn serve<T: Table, P: Post, C: Clock>(
     // Of a beginning, `admit` and `decide` have told.
     if update.state.is_over() {
         let info = workstream_info(&workstream, &run, &update, context.clock.now_ms());
-        context.table.record_workstream(&info, expires_at).await?;
+        listing::tell(context.table, &info, expires_at, invocation).await;
     }
     let frame = frame::message(&ServerMessage::Task {
         workstream: workstream.clone(),

@@ -7,13 +7,15 @@ pub const MAX_LINK: usize = 1_000;
 
 const WORKSTREAM: &str = "{workstream}";
 const RUN: &str = "{run}";
+/// Characters of a run's id.
+const RUN_LEN: usize = 31;
 
 /// Why a text cannot be the template of [`log_url`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateProblem {
     /// Not a link.
     #[error(
-        "is not an https URL of at most {MAX_LINK} printable ASCII characters without spaces, quotes and <>\nhint: such as https://logs.example.com/{{workstream}}/{{run}}"
+        "is not an https URL of at most {MAX_LINK} characters, names included, all printable ASCII without spaces, quotes, brackets and <>\nhint: such as https://logs.example.com/{{workstream}}/{{run}}"
     )]
     NotALink,
     /// Something else in braces.
@@ -28,7 +30,9 @@ pub enum TemplateProblem {
 /// # Errors
 /// [`TemplateProblem`].
 pub fn check_log_url(template: &str) -> Result<(), TemplateProblem> {
-    let plain = template.replace(WORKSTREAM, "w").replace(RUN, "r");
+    // The longest names: what would be too long with them is not shown.
+    let (workstream, run) = ("w".repeat(Workstream::MAX_LEN), "r".repeat(RUN_LEN));
+    let plain = template.replace(WORKSTREAM, &workstream).replace(RUN, &run);
     if let Some(at) = plain.find(['{', '}']) {
         let end = plain[at..].find('}').map_or(plain.len(), |end| at + end + 1);
         return Err(TemplateProblem::Unknown(plain[at..end].chars().take(40).collect()));
@@ -96,6 +100,8 @@ mod tests {
 
     #[test]
     fn a_template_holds_two_words_in_braces_and_no_other() {
+        // Only with the names in it.
+        let too_long = format!("https://e.com/{}/{WORKSTREAM}/{RUN}", "x".repeat(MAX_LINK - 60));
         for (template, said) in [
             ("https://logs.example.com/{workstream}/{run}", None),
             ("https://logs.example.com/", None),
@@ -106,6 +112,7 @@ mod tests {
             ("https://logs.example.com/{", Some("holds {, which")),
             ("https://logs.example.com/}", Some("holds }, which")),
             ("https://logs.example.com/ {run}", Some("is not an https URL")),
+            (&too_long, Some("is not an https URL of at most 1000 characters, names")),
         ] {
             let error = check_log_url(template).err().map(|error| error.to_string());
             match (error, said) {
@@ -120,13 +127,14 @@ mod tests {
     fn a_run_is_found_in_the_console() {
         let template = console_log_url("us-east-1", "/ralph/workstreams");
         check_log_url(&template).unwrap();
-        let run = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001".parse().unwrap();
+        let run: Run = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001".parse().unwrap();
         let link = log_url(&template, &"docs".parse().unwrap(), &run);
         assert_eq!(
             link,
             "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:log-groups/log-group/$252Fralph$252Fworkstreams/log-events$3FfilterPattern$3D$252201ARZ3NDEKTSV4RRFFQ69G5FAV-0001$2522"
         );
         assert!(is_link(&link));
+        assert_eq!(run.as_str().len(), RUN_LEN);
         assert!(console_log_url("cn-north-1", "g").contains(".console.amazonaws.cn/"));
         assert!(console_log_url("us-gov-west-1", "g").contains(".console.amazonaws-us-gov.com/"));
     }

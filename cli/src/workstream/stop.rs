@@ -85,8 +85,12 @@ impl Stopping {
             }
             if without == WITHOUT_TASK && asked.is_empty() {
                 executions.stop(execution, reason).await?;
-                runs.list_as_stopped(workstream, execution.ulid, reason, now_ms()).await?;
                 say(&format!("{workstream}: there is no task; the execution is stopped"));
+                let told = runs.list_as_stopped(workstream, execution.ulid, reason, now_ms());
+                // It is stopped, whatever the list shows: that is for display.
+                if let Err(error) = told.await {
+                    say(&format!("note: {error:#}"));
+                }
             }
             if Instant::now() >= deadline {
                 bail!(

@@ -306,9 +306,8 @@ fn a_pull_request_stands_below_its_workstream() {
     assert!(lines[5].starts_with("parser       waits until 22:13  1 "), "{text}");
 }
 
-/// `ralph stop` tells the list, and somebody else writes the row in between.
-#[test]
-fn a_row_that_changes_meanwhile_is_merged_again() {
+/// An account in which an execution of docs waits, until it is stopped.
+fn waits() -> Account {
     let account = Account::new();
     let running = json!({"executions": [item(&format!("docs-{ULID}"), "RUNNING")]}).to_string();
     account.fake.answer(LIST, &running);
@@ -320,6 +319,14 @@ fn a_row_that_changes_meanwhile_is_merged_again() {
     account.fake.answer("AmazonEC2ContainerServiceV20141113.ListTasks", r#"{"taskArns":[]}"#);
     account.fake.answer("AWSStepFunctions.StopExecution", r#"{"stopDate":1.47e9}"#);
     account.fake.answer(GET, &json!({"Item": row("docs", &json!({}))}).to_string());
+    account
+}
+
+/// `ralph stop` tells the list, and somebody else writes the row in between.
+#[test]
+fn a_row_that_changes_meanwhile_is_merged_again() {
+    let account = waits();
+    let ok = |body: &str| (StatusCode::OK, body.to_owned());
     let conflict =
         json!({"__type": "ConditionalCheckFailedException", "message": "no"}).to_string();
     // The request to stop; the list, twice.
@@ -330,4 +337,21 @@ fn a_row_that_changes_meanwhile_is_merged_again() {
     let asked = account.fake.asked();
     let of = |what: &str| asked.iter().filter(|asked| asked.what == what).count();
     assert_eq!((of(put), of(GET)), (3, 2), "{asked:?}");
+}
+
+/// The list is for display. Who may not write it, by a policy from before there was one, can still stop.
+#[test]
+fn an_execution_is_stopped_although_the_list_cannot_be_told() {
+    let account = waits();
+    account.fake.refuse(GET, 400, "AccessDeniedException", "not authorized");
+    let put = "DynamoDB_20120810.PutItem";
+    account.fake.answer(put, "{}");
+    let output = account.run(&["stop", "docs"]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("note: the list of workstreams cannot be read: not authorized"),
+        "{text}"
+    );
+    assert!(text.ends_with("docs is stopped\n"), "{text}");
 }

@@ -25,6 +25,7 @@ pub use self::{
 };
 use crate::{
     invocation::Invocation,
+    listing,
     ports::{Clock, Executions, LogsError, Unavailable},
 };
 
@@ -119,7 +120,7 @@ async fn carry_out<T: Executions, C: Clock>(
     let now = context.clock.now_ms();
     if let Some(info) = listed(progress, next, now) {
         let expires_at = now / 1000 + context.retention_secs;
-        context.table.record_workstream(&info, expires_at).await?;
+        listing::tell(context.table, &info, expires_at, invocation).await;
     }
     let fields = [
         ("workstream", json!(workstream)),

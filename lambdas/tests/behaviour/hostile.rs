@@ -160,14 +160,14 @@ proptest! {
         let _ = block_on(push.deliver(&String::from_utf8(outer).unwrap()));
     }
 
-    /// One message of any kind gets one end: an error, a pong, or caughtUp.
+    /// One message of any kind gets one end: an error, a pong, caughtUp, or a list that fits into a frame.
     #[test]
     fn any_message_gets_exactly_one_answer(message in any_json(), text in "(?s).{0,100}", plain in any::<bool>()) {
         let server = Server::with_run("w", RUN, STREAM, 3);
         let body = if plain { text } else { message.to_string() };
         block_on(server.ask_as("w", &body));
         let kinds = server.post.kinds("c=");
-        let ends = kinds.iter().filter(|kind| ["error", "pong", "caughtUp"].contains(&kind.as_str()));
+        let ends = kinds.iter().filter(|kind| ["error", "pong", "caughtUp", "workstreams"].contains(&kind.as_str()));
         prop_assert_eq!(ends.count(), 1, "{:?}", &kinds);
     }
 

@@ -106,6 +106,8 @@ pub struct MemoryTable {
     pub told: RefCell<BTreeMap<(Workstream, ulid::Ulid), u64>>,
     /// A mark cannot be written.
     pub no_marks: Cell<bool>,
+    /// A row of the list cannot be written.
+    pub no_list: Cell<bool>,
     /// Workstream, and the execution that is asked to stop.
     pub stops: RefCell<BTreeMap<Workstream, String>>,
     /// Calls that still work; then the table is down.
@@ -162,6 +164,10 @@ impl Workstreams for MemoryTable {
         expires_at: u64,
     ) -> Result<(), Unavailable> {
         self.check()?;
+        if self.no_list.get() {
+            let problem = "AccessDeniedException".into();
+            return Err(Unavailable { call: "dynamodb GetItem", problem });
+        }
         let mut listed = self.listed.borrow_mut();
         let merged = match listed.get(&info.workstream) {
             Some((held, _)) => index::merge(held.clone(), info.clone()),

@@ -91,6 +91,17 @@ async fn a_task_that_starts_names_the_run_of_its_stream() {
     assert_eq!((stop_code, reason), (&None, &None));
 }
 
+#[tokio::test(start_paused = true)]
+async fn viewers_hear_of_an_end_that_the_list_of_workstreams_cannot_be_told() {
+    let tasks = Tasks::default();
+    tasks.table.follow("a=", "w");
+    tasks.table.no_list.set(true);
+    tasks.hear(&stopped(json!(137), json!({}))).await.unwrap();
+    assert_eq!(tasks.post.kinds("a="), ["task"]);
+    assert_eq!(tasks.row().2, Some(137));
+    assert_eq!(tasks.table.listed("w"), None);
+}
+
 /// What a viewer hears of a run that died before its first line, and of other ends.
 #[tokio::test(start_paused = true)]
 async fn every_end_shows_its_reason() {

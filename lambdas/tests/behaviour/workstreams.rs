@@ -71,17 +71,15 @@ async fn lines_tell_the_list_where_their_workstream_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_that_cannot_be_written_fails_the_delivery_after_its_lines_were_sent() {
+async fn a_row_that_cannot_be_written_does_not_bring_lines_twice_and_the_next_lines_write_it() {
     let push = Push::followed_by(&["a="]);
-    // Stream, claim, run, followers; then the list.
-    push.table.calls_left.set(Some(4));
-    let line = event_of("w", RUN, 1, json!({"type": "run.start"}));
-    let delivery = payload(STREAM, &[(START, line)]);
-    assert!(push.deliver(&delivery).await.is_err());
+    push.table.no_list.set(true);
+    says(&push, RUN, STREAM, &[(1, json!({"type": "run.start"}))]).await;
     assert_eq!(push.post.seqs("a="), [1]);
-    push.table.calls_left.set(None);
-    push.table.down.set(false);
-    push.deliver(&delivery).await.unwrap();
+    assert_eq!(push.table.listed("w"), None);
+    push.table.no_list.set(false);
+    // Not only those that change a state, and not a minute later.
+    says(&push, RUN, STREAM, &[(2, json!({"type": "agent.text", "text": "x"}))]).await;
     assert_eq!(push.table.listed("w").unwrap().state, WorkstreamState::Running);
 }
 
@@ -154,6 +152,38 @@ async fn an_execution_that_fails_says_how() {
     cloud.decide(&raised(&first, "States.TaskFailed", &task.to_string())).await;
     assert_eq!(stands(&cloud.listed()), (WorkstreamState::CannotStart, Some(0.0), None));
     assert!(cloud.listed().reason.unwrap().contains(reason));
+}
+
+/// A worker sits a short wait out, and ends for a long one.
+#[tokio::test(start_paused = true)]
+async fn a_workstream_whose_worker_goes_on_after_a_wait_does_not_wait() {
+    let push = Push::default();
+    let listed = || push.table.listed("w").unwrap();
+    let wait = json!({"type": "wait", "until": START + 60_000, "reason": "overloaded"});
+    says(&push, RUN, STREAM, &[(1, json!({"type": "run.start"}))]).await;
+    says(&push, RUN, STREAM, &[(2, wait.clone())]).await;
+    says(&push, RUN, STREAM, &[(3, json!({"type": "iter.end"}))]).await;
+    assert_eq!(stands(&listed()), (WorkstreamState::Running, None, None));
+    let end = |exit| json!({"type": "run.end", "reason": "why", "exit": exit});
+    says(&push, RUN, STREAM, &[(4, end(75))]).await;
+    assert_eq!(stands(&listed()), (WorkstreamState::Ending, None, Some(75)));
+    says(&push, NEXT_RUN, "s2", &[(1, wait), (2, end(76))]).await;
+    assert_eq!(stands(&listed()), (WorkstreamState::Waiting, None, Some(76)));
+}
+
+/// Nothing is decided by the list.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_cannot_be_written_neither_delays_nor_fails_an_execution() {
+    let cloud = Cloud::told();
+    cloud.table.no_list.set(true);
+    let first = cloud.admit(&arn(1)).await;
+    cloud.line(&first, 1, json!({"type": "run.end", "exit": 0}));
+    let over = cloud.decide(&exits(&first, 0)).await;
+    assert_eq!(output(&over).outcome.as_str(), "complete");
+    assert_eq!(cloud.topic.heard().len(), 1, "and its end is told");
+    let log = cloud.log();
+    assert!(log.contains(r#""message":"the list of workstreams does not show this""#), "{log}");
+    assert!(log.contains("dynamodb GetItem failed: AccessDeniedException"), "{log}");
 }
 
 #[tokio::test(start_paused = true)]
