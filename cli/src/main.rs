@@ -2,7 +2,8 @@
 //!
 //! Exit codes: 0 done; 1 it failed, the message says why; 2 the command line is wrong; 3 the demo
 //! or the verification ran, and what it compared differed. `ralph wait`, `ralph run --wait`,
-//! `ralph run --follow` and `ralph logs --exit-code` end with the worker's exit code. A command whose standard output nobody reads any more ends with 0.
+//! `ralph run --follow` and `ralph logs --exit-code` end with the worker's exit code. A command whose
+//! standard output nobody reads any more ends with 0.
 
 // A closed pipe must not be a panic: see `tools::output` and `tools::steps::say`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]

@@ -293,8 +293,8 @@ async fn play(
     Ok(End::new(why, exit))
 }
 
-/// The worker as a process of this machine. It trusts whom whoever started the local cloud trusts: a
-/// git host may have a certificate of one's own.
+/// The worker as a process of this machine. It gets `SSL_CERT_FILE` from whoever started the local
+/// cloud, so that it can reach a git host whose certificate is not a public authority's.
 fn process(
     worker: &Path,
     spec: &TaskSpec,

@@ -39,9 +39,9 @@ pub async fn decide<T: Executions + Table + Told, C: Clock>(
         Some(next) => next,
         None => {
             let (facts, link) = facts(&progress, end.as_ref(), logs, context).await?;
-            let mut told = progress.clone();
-            told.pull_request = link.or(told.pull_request);
-            let new = decision::decide(told, facts, context.clock.now_ms());
+            let pull_request = link.or_else(|| progress.pull_request.clone());
+            let known = Progress { pull_request, ..progress.clone() };
+            let new = decision::decide(known, facts, context.clock.now_ms());
             keep(&progress, new, context).await?
         }
     };
