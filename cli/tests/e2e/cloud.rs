@@ -39,6 +39,19 @@ pub fn ralph(arguments: &[&str]) -> Command {
     command
 }
 
+/// Starts a `ralph local` with this scratch folder, and waits until it is ready: what it says about itself,
+/// the process, and the watchdog that ends it with this program.
+pub fn started(local: &mut Command, scratch: &Path) -> (Value, Child, Child) {
+    let mut child =
+        local.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("ralph starts");
+    let watchdog = watchdog(child.id());
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let ready = lines.by_ref().map_while(Result::ok).any(|line| line.starts_with("ready"));
+    assert!(ready, "the local cloud did not come up");
+    let text = std::fs::read(scratch.join("cloud.json")).expect("cloud.json");
+    (serde_json::from_slice(&text).expect("JSON"), child, watchdog)
+}
+
 /// Writes the configuration of a `ralph.toml` into a folder, with the generator.
 pub fn generate(config: &Path, out: &Path) {
     let mut generator = cargo::command(Path::new(env!("CARGO")));

@@ -3,15 +3,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Output},
 };
 
 use serde_json::{Value, json};
 
 use crate::{
-    cloud::{ralph, root, stderr, stdout, watchdog},
+    cloud::{ralph, root, started, stderr, stdout},
     steps::call,
 };
 
@@ -30,20 +29,8 @@ struct Local {
 impl Local {
     fn start() -> Self {
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("containers");
-        let mut child = ralph(&["local", "--no-viewer", "--containers", "--scratch"])
-            .arg(&scratch)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("ralph starts");
-        let watchdog = watchdog(child.id());
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        assert!(
-            lines.map_while(Result::ok).any(|line| line.starts_with("ready")),
-            "the local cloud did not come up"
-        );
-        let text = fs::read(scratch.join("cloud.json")).expect("cloud.json");
-        let description = serde_json::from_slice(&text).expect("JSON");
+        let mut local = ralph(&["local", "--no-viewer", "--containers", "--scratch"]);
+        let (description, child, watchdog) = started(local.arg(&scratch), &scratch);
         Self { scratch, description, child, _watchdog: watchdog }
     }
 

@@ -2,16 +2,15 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Output},
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
 use crate::{
-    cloud::{ralph, stderr, stdout, watchdog},
+    cloud::{ralph, started, stderr, stdout},
     environments::{in_project, project},
     least_privilege::{elements, percent_decoded},
     steps::call,
@@ -47,19 +46,8 @@ impl Local {
         let project = project(TOLD);
         let scratch = project.path().join("scratch");
         let mut command = ralph(&["local", "--no-viewer", "--env", "team", "--scratch"]);
-        let mut child = in_project(command.arg(&scratch), project.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("ralph starts");
-        let watchdog = watchdog(child.id());
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        assert!(
-            lines.map_while(Result::ok).any(|line| line.starts_with("ready")),
-            "the local cloud did not come up"
-        );
-        let text = fs::read(scratch.join("cloud.json")).expect("cloud.json");
-        let description = serde_json::from_slice(&text).expect("JSON");
+        let local = in_project(command.arg(&scratch), project.path());
+        let (description, child, watchdog) = started(local, &scratch);
         Self { project, description, child, _watchdog: watchdog }
     }
 
