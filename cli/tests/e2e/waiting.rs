@@ -39,6 +39,7 @@ impl Account {
         let mut command = self.fake.ralph(self.home.path(), self.home.path(), words);
         command
             .args(["--env", "dev", "--region", REGION])
+            .env("RALPH_JUST", "just")
             .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "secret")
             .stdout(Stdio::piped())
@@ -160,14 +161,14 @@ fn what_never_ran_and_what_belongs_to_another_is_said() {
     let account = Account::new();
     account.fake.refuse(DESCRIBE, 400, "ExecutionDoesNotExist", "none");
     for (words, said) in [
-        (&["wait", "docs"][..], "error: docs has no execution\nhint: `ralph ps -a "),
+        (&["wait", "docs"][..], "error: docs has no execution\nhint: `just ralph ps -a "),
         (
             &["wait", "docs", "--execution", "nightly"],
-            "error: docs has no execution named nightly\nhint: `ralph ps -a ",
+            "error: docs has no execution named nightly\nhint: `just ralph ps -a ",
         ),
     ] {
         let output = account.run(words);
-        let text = stderr(&output).replace("just ralph", "ralph");
+        let text = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.starts_with(said), "{words:?}: {text}");
     }
