@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn events(frame: &[u8]) -> Vec<String> {
-        let message = ServerMessage::parse(std::str::from_utf8(frame).unwrap()).unwrap();
+        let message = ServerMessage::read(std::str::from_utf8(frame).unwrap());
         let Some(ServerMessage::Logs(logs)) = message else { panic!("not logs") };
         logs.events.iter().map(|event| event.get().to_owned()).collect()
     }
@@ -101,7 +101,7 @@ mod tests {
         let mut packer = Packer::new(&workstream(), Source::Replay, Some("a\"b"));
         packer.push(r#"{"v":1}"#);
         let frames = packer.take_all();
-        let message = ServerMessage::parse(std::str::from_utf8(&frames[0]).unwrap()).unwrap();
+        let message = ServerMessage::read(std::str::from_utf8(&frames[0]).unwrap());
         let Some(ServerMessage::Logs(logs)) = message else { panic!("not logs") };
         assert_eq!(logs.id.as_deref(), Some("a\"b"));
         assert_eq!((logs.workstream, logs.source), (workstream(), Source::Replay));

@@ -128,6 +128,7 @@ pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
             exit: None,
             spent_usd: None,
             pull_request: None,
+            raw: None,
         },
         stream: None,
         wait_until: None,
@@ -275,12 +276,13 @@ mod tests {
             exit: None,
             spent_usd: Some(0.1),
             pull_request: None,
+            raw: None,
         };
         let infos: Vec<_> = (1..=30).rev().map(info).collect();
         let mut seen = Vec::new();
         for frame in frames(&"w".parse().unwrap(), infos) {
             assert!(frame.len() <= MAX_FRAME);
-            match ServerMessage::parse(std::str::from_utf8(&frame).unwrap()).unwrap() {
+            match ServerMessage::read(std::str::from_utf8(&frame).unwrap()) {
                 Some(ServerMessage::Runs { runs, .. }) => seen.extend(runs),
                 other => panic!("{other:?}"),
             }

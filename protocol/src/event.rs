@@ -22,6 +22,9 @@ use crate::{
 /// non-blocking mode; 12 KiB leaves room for what it adds.
 pub const MAX_LINE: usize = 12_288;
 
+/// The highest `seq`: JavaScript's `Number.MAX_SAFE_INTEGER`. A reader takes no event with a higher one.
+pub const MAX_SEQ: u64 = (1 << 53) - 1;
+
 /// The version this build writes.
 pub const VERSION: u8 = 1;
 

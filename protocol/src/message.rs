@@ -111,7 +111,25 @@ pub struct Range {
     #[cfg_attr(feature = "typescript", ts(type = "number | null"))]
     pub to: Option<u64>,
     /// A time at or before the first of them, ms since the epoch: where reading begins (minus a
-    /// minute, since clocks differ).
+    /// minute, since clocks differ). 0: at the beginning of the run's stream.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub ts: u64,
+    /// Goes on where an answer stopped, at its [`ReadTo::ts`]: reading begins exactly there, whatever
+    /// `ts` says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "typescript", ts(type = "number", optional))]
+    pub after: Option<u64>,
+}
+
+/// How far an answer to `ranges` has read before it stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct ReadTo {
+    /// In this run. Runs before it were read to their ends, and later ones were not begun.
+    pub run: Run,
+    /// Everything that the stream holds from before this time was sent, ms since the epoch by
+    /// CloudWatch's clock. For [`Range::after`].
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub ts: u64,
 }
@@ -163,11 +181,20 @@ pub enum ServerMessage {
         id: Option<String>,
         /// The workstream.
         workstream: Workstream,
-        /// `false`: time or limit ran out; ask again for what is lacking, count nothing as lost.
+        /// `false`: the time or the bytes of one answer ran out, or reading was throttled. Go on with
+        /// `cursor` or `readTo`; count nothing as lost.
         complete: bool,
         /// For `before`; null: nothing older.
         #[cfg_attr(feature = "typescript", ts(type = "string | null", optional = false))]
         cursor: Option<String>,
+        /// How far an incomplete answer to `ranges` has read.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        read_to: Option<ReadTo>,
+        /// What a complete answer to `ranges` lacks will not come any more: behind each number that it
+        /// lacks stands a line that CloudWatch Logs took five minutes ago or earlier.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        #[cfg_attr(feature = "typescript", ts(as = "Option<bool>", optional))]
+        settled: bool,
     },
     /// Answer to `ping`.
     Pong {},
@@ -207,24 +234,54 @@ pub struct Logs {
     pub events: Vec<Box<RawValue>>,
 }
 
+/// What a frame from the server's side is.
+#[derive(Debug, Clone)]
+pub enum Frame {
+    /// A message.
+    Message(ServerMessage),
+    /// A frame without `type`: API Gateway's own, which failed to hand a request on. Which one, it does
+    /// not say.
+    Gateway,
+    /// A message of a newer server, not for this build.
+    Unknown,
+    /// Not readable, though it may have held lines.
+    Unreadable,
+}
+
 impl ServerMessage {
-    /// Reads a frame. `Ok(None)` for a frame without `type`: API Gateway's own, a retryable fault of
-    /// the gateway.
-    ///
-    /// # Errors
-    /// Not JSON, or a message this build does not know.
-    pub fn parse(text: &str) -> Result<Option<Self>, serde_json::Error> {
+    /// Names in `type`.
+    const TYPES: [&str; 7] = ["logs", "runs", "task", "workstreams", "caughtUp", "pong", "error"];
+
+    /// Reads a frame, whatever it is.
+    #[must_use]
+    pub fn parse(text: &str) -> Frame {
         #[derive(Deserialize)]
-        struct Tag {
-            #[serde(rename = "type", default)]
-            kind: Option<String>,
+        struct Tag<'a> {
+            #[serde(rename = "type", borrow, default)]
+            kind: Option<std::borrow::Cow<'a, str>>,
         }
+        // An array would pass for a structure.
+        if !text.trim_start().starts_with('{') {
+            return Frame::Unreadable;
+        }
+        let Ok(tag) = serde_json::from_str::<Tag<'_>>(text) else { return Frame::Unreadable };
         // serde buffers the fields of a tagged enum, and raw JSON cannot pass through that buffer:
         // the one message that holds any is read by itself.
-        match serde_json::from_str::<Tag>(text)?.kind.as_deref() {
-            None => Ok(None),
-            Some("logs") => serde_json::from_str(text).map(|logs| Some(Self::Logs(logs))),
-            Some(_) => serde_json::from_str(text).map(Some),
+        let read = match tag.kind.as_deref() {
+            None => return Frame::Gateway,
+            Some("logs") => serde_json::from_str(text).map(Self::Logs),
+            Some(kind) if Self::TYPES.contains(&kind) => serde_json::from_str(text),
+            Some(_) => return Frame::Unknown,
+        };
+        read.map_or(Frame::Unreadable, Frame::Message)
+    }
+
+    /// The message in a frame that is one.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match Self::parse(text) {
+            Frame::Message(message) => Some(message),
+            Frame::Gateway | Frame::Unknown | Frame::Unreadable => None,
         }
     }
 }
@@ -289,6 +346,11 @@ pub struct RunInfo {
     /// The pull request with its work, a link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pull_request: Option<String>,
+    /// Raw lines that were delivered; one that CloudWatch delivers twice counts twice. Absent: none,
+    /// so that none needs to be asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub raw: Option<u64>,
 }
 
 /// A line that is not an event of ours: what precedes or outlives the worker.
@@ -348,6 +410,8 @@ mod tests {
                 workstream: "w".parse().unwrap(),
                 complete: true,
                 cursor: None,
+                read_to: None,
+                settled: false,
             }),
             r#"{"type":"caughtUp","id":"1","workstream":"w","complete":true,"cursor":null}"#
         );
@@ -367,21 +431,44 @@ mod tests {
     fn events_travel_verbatim() {
         let text =
             r#"{"type":"logs","workstream":"w","source":"live","events":[{"v":1, "odd" : 1.50}]}"#;
-        let message = ServerMessage::parse(text).unwrap();
-        let Some(ServerMessage::Logs(logs)) = message else { panic!("not logs") };
+        let Some(ServerMessage::Logs(logs)) = ServerMessage::read(text) else { panic!("not logs") };
         assert_eq!(logs.events[0].get(), r#"{"v":1, "odd" : 1.50}"#);
         let again = serde_json::to_string(&ServerMessage::Logs(logs)).unwrap();
         assert_eq!(again, text);
     }
 
     #[test]
-    fn a_frame_without_type_is_the_gateways_own() {
-        let text = r#"{"message":"Internal server error","connectionId":"x=","requestId":"y"}"#;
-        assert!(matches!(ServerMessage::parse(text), Ok(None)));
-        assert!(ServerMessage::parse("oops").is_err());
-        assert!(matches!(
-            ServerMessage::parse(r#"{"type":"pong"}"#),
-            Ok(Some(ServerMessage::Pong {}))
-        ));
+    fn frames_that_are_no_message_of_ours() {
+        let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+        for (text, is) in [
+            (
+                r#"{"message":"Internal server error","connectionId":"x=","requestId":"y"}"#,
+                "gateway",
+            ),
+            ("{}", "gateway"),
+            (r#"{"type":"news","at":1}"#, "unknown"),
+            (r#"{"type":"pong"}"#, "message"),
+            (r#"{"type":"logs","workstream":"w","source":"live","events":[null,5]}"#, "message"),
+            (
+                &format!(r#"{{"type":"logs","workstream":"w","source":"live","events":[{deep}]}}"#),
+                "message",
+            ),
+            (r#"{"type":"logs","workstream":"w","source":"live","events":["\ud800"]}"#, "message"),
+            (r#"{"type":"logs","workstream":"w"}"#, "unreadable"),
+            (r#"{"type":"runs","workstream":"w","runs":[null]}"#, "unreadable"),
+            (r#"{"type":5}"#, "unreadable"),
+            ("oops", "unreadable"),
+            ("null", "unreadable"),
+            ("[]", "unreadable"),
+            ("", "unreadable"),
+        ] {
+            let found = match ServerMessage::parse(text) {
+                Frame::Message(_) => "message",
+                Frame::Gateway => "gateway",
+                Frame::Unknown => "unknown",
+                Frame::Unreadable => "unreadable",
+            };
+            assert_eq!(found, is, "{}", &text[..text.len().min(80)]);
+        }
     }
 }

@@ -71,6 +71,8 @@ pub mod attribute {
     pub const WAIT_UNTIL: &str = "waitUntil";
     /// Link of the pull request with a run's work.
     pub const PULL_REQUEST: &str = "pullRequest";
+    /// Raw lines that were delivered: of a run, or of a stream that nobody has claimed yet.
+    pub const RAW: &str = "raw";
     /// ARN of the execution that holds a lease, is asked to stop, or started a run.
     pub const EXECUTION: &str = "execution";
     /// ULID of the execution that holds a lease.

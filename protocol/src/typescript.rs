@@ -40,6 +40,7 @@ pub fn declarations() -> String {
         message::Source,
         message::ErrorCode,
         message::Range,
+        message::ReadTo,
         message::SendLogs,
         message::ListWorkstreams,
         message::ClientMessage,

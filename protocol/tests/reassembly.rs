@@ -67,6 +67,7 @@ impl Server {
             exit: Some(0),
             spent_usd: None,
             pull_request: None,
+            raw: None,
         });
         ServerMessage::Runs { workstream: "w".parse().unwrap(), runs: runs.collect() }
     }
@@ -99,6 +100,8 @@ impl Server {
                 workstream: "w".parse().unwrap(),
                 complete: true,
                 cursor,
+                read_to: None,
+                settled: false,
             },
         ]
     }
@@ -262,10 +265,10 @@ fn a_late_line_is_shown_in_its_place_when_it_comes_within_the_patience() {
 fn a_throttled_client_keeps_quiet_as_long_as_it_is_told() {
     let mut client = Client::new(Options::new("w".parse().unwrap()));
     client.handle(START, Input::Connected);
-    let error = ServerMessage::parse(
+    let error = ServerMessage::read(
         r#"{"type":"error","id":"1","code":"throttled","message":"slow down","retryAfterMs":5000}"#,
     );
-    client.handle(START + 10, Input::Message(error.unwrap().unwrap()));
+    client.handle(START + 10, Input::Message(error.unwrap()));
     assert_eq!(client.handle(START + 4_000, Input::Tick), []);
     assert!(!client.handle(START + 5_010, Input::Tick).is_empty());
 }
@@ -285,6 +288,8 @@ fn a_page_from_a_time_on_misses_nothing_older() {
         workstream: "w".parse().unwrap(),
         complete: true,
         cursor: None,
+        read_to: None,
+        settled: false,
     };
     client.handle(START, Input::Message(none));
     for output in client.handle(START + 10_000, Input::Tick) {

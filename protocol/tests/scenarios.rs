@@ -84,7 +84,7 @@ fn message(short: &Value, at: i64) -> Option<ServerMessage> {
     }
     let text = Value::Object(message).to_string();
     // What this build does not know is ignored, as the gateway's own frames are.
-    ServerMessage::parse(&text).ok().flatten()
+    ServerMessage::read(&text)
 }
 
 fn raw_line(short: &Value) -> Value {

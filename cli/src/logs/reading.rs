@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use futures::{SinkExt, StreamExt};
 use ralph_protocol::{
     ids::{Run, Workstream},
-    message::{ClientMessage, ErrorCode, MAX_LIMIT, RunInfo, SendLogs, ServerMessage},
+    message::{ClientMessage, ErrorCode, Frame, MAX_LIMIT, RunInfo, SendLogs, ServerMessage},
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -191,23 +191,23 @@ impl Connection<'_> {
                 Some(Ok(_)) => continue,
             };
             match ServerMessage::parse(&text) {
-                Ok(Some(ServerMessage::Logs(logs))) if logs.id == ask.id => {
+                Frame::Message(ServerMessage::Logs(logs)) if logs.id == ask.id => {
                     answer.events.extend(logs.events.iter().map(|event| event.get().to_owned()));
                 }
-                Ok(Some(ServerMessage::Runs { runs, .. })) => answer.runs.extend(runs),
-                Ok(Some(ServerMessage::CaughtUp { id, complete, .. })) if id == ask.id => {
+                Frame::Message(ServerMessage::Runs { runs, .. }) => answer.runs.extend(runs),
+                Frame::Message(ServerMessage::CaughtUp { id, complete, .. }) if id == ask.id => {
                     answer.complete = complete;
                     return Ok(answer);
                 }
-                Ok(Some(ServerMessage::Error { id, code, message, retry_after_ms, .. }))
-                    if id == ask.id =>
-                {
+                Frame::Message(ServerMessage::Error {
+                    id, code, message, retry_after_ms, ..
+                }) if id == ask.id => {
                     return Err(Fault::of(code, message, retry_after_ms));
                 }
                 // API Gateway's own: the request did not get through.
-                Ok(None) => return Err(Fault::Passing(PAUSE)),
+                Frame::Gateway => return Err(Fault::Passing(PAUSE)),
                 // Of an earlier request, or of a newer server.
-                Ok(Some(_)) | Err(_) => {}
+                Frame::Message(_) | Frame::Unknown | Frame::Unreadable => {}
             }
         }
     }

@@ -54,7 +54,7 @@ impl Whole {
 
     /// What to ask for now.
     pub fn ask(&self) -> Range {
-        Range { run: self.run.clone(), from: self.next, to: None, ts: self.ts }
+        Range { run: self.run.clone(), from: self.next, to: None, ts: self.ts, after: None }
     }
 
     /// Takes an answer: the events and raw lines of its frames, in order, and whether it was

@@ -174,18 +174,14 @@ async fn follow(
         let due = reader.next_tick().map(|at| Duration::from_millis(at.saturating_sub(now_ms())));
         tokio::select! {
             message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => match ServerMessage::parse(&text) {
-                    Ok(Some(message)) => {
-                        let beside = beside(&message);
-                        outputs = reader.handle(now_ms(), Input::Message(message));
-                        if let Some(sight) = beside && seen.send(sight).await.is_err() {
-                            return false;
-                        }
+                Some(Ok(Message::Text(text))) => {
+                    let input = Input::frame(&text);
+                    let beside = beside(&input);
+                    outputs = reader.handle(now_ms(), input);
+                    if let Some(sight) = beside && seen.send(sight).await.is_err() {
+                        return false;
                     }
-                    Ok(None) => outputs = reader.handle(now_ms(), Input::GatewayFault),
-                    // From a newer server: not for this build.
-                    Err(_) => {}
-                },
+                }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return true,
                 Some(Ok(_)) => {}
             },
@@ -199,7 +195,8 @@ async fn follow(
 }
 
 /// What a message tells beside lines.
-fn beside(message: &ServerMessage) -> Option<Seen> {
+fn beside(input: &Input) -> Option<Seen> {
+    let Input::Message(message) = input else { return None };
     match message {
         ServerMessage::Runs { runs, .. } => Some(Seen::Runs(runs.clone())),
         ServerMessage::Task { run, status, reason, .. } => {

@@ -11,7 +11,6 @@ use std::{
 
 use ralph_protocol::{
     event::timestamp_text,
-    message::ServerMessage,
     reassembly::{Client, Input, Options, Output},
 };
 use serde_json::{Value, json};
@@ -91,10 +90,7 @@ impl Viewer<'_> {
         while !(self.shown.len() as u64 == LINES && self.client.is_caught_up()) {
             assert!(begun.elapsed() < PATIENCE, "{}", self.stands());
             match socket.next_within(Duration::from_millis(50)) {
-                Some(frame) => match ServerMessage::parse(&frame) {
-                    Ok(Some(message)) => self.handle(&mut socket, Input::Message(message)),
-                    _ => self.handle(&mut socket, Input::GatewayFault),
-                },
+                Some(frame) => self.handle(&mut socket, Input::frame(&frame)),
                 None => self.handle(&mut socket, Input::Tick),
             }
             if self.shown.is_empty() && self.client.is_caught_up() {

@@ -9,7 +9,6 @@ use std::{
 
 use ralph_protocol::{
     event::timestamp_text,
-    message::ServerMessage,
     reassembly::{Client, Input, Options, Output},
     token::{Claims, ISSUER, Scope, mint},
 };
@@ -125,10 +124,7 @@ fn watch(number: usize, ready: &Gate) -> Seen {
             continue;
         }
         input = match socket.unless_ended(Duration::from_millis(200)) {
-            Ok(Some(frame)) => match ServerMessage::parse(&frame) {
-                Ok(Some(message)) => Input::Message(message),
-                _ => Input::GatewayFault,
-            },
+            Ok(Some(frame)) => Input::frame(&frame),
             Ok(None) => Input::Tick,
             Err(error) => {
                 eprintln!("viewer {number}: {error}");

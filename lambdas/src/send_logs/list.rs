@@ -107,7 +107,7 @@ mod tests {
     fn read(frames: &[Vec<u8>]) -> (Vec<u64>, Vec<bool>) {
         let (mut started, mut ends) = (Vec::new(), Vec::new());
         for frame in frames {
-            match ServerMessage::parse(std::str::from_utf8(frame).unwrap()).unwrap() {
+            match ServerMessage::read(std::str::from_utf8(frame).unwrap()) {
                 Some(ServerMessage::Workstreams { workstreams, complete, .. }) => {
                     started.extend(workstreams.iter().map(|info| info.started_at));
                     ends.push(complete);

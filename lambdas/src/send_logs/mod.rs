@@ -161,7 +161,15 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
         self.reply.runs(workstream).await?;
         let cursor = cursor.map(|cursor| cursor.encode());
         let (id, workstream) = (request.id.clone(), workstream.clone());
-        self.reply.send(&ServerMessage::CaughtUp { id, workstream, complete, cursor }).await
+        let caught_up = ServerMessage::CaughtUp {
+            id,
+            workstream,
+            complete,
+            cursor,
+            read_to: None,
+            settled: false,
+        };
+        self.reply.send(&caught_up).await
     }
 
     async fn subscribe(&self, workstream: &Workstream, scope: &Scope) -> Result<(), Stop> {

@@ -436,6 +436,7 @@ impl Executions for MemoryTable {
                 exit: None,
                 spent_usd: progress.used().map(Used::usd),
                 pull_request: progress.pull_request.clone(),
+                raw: None,
             },
             stream: None,
             wait_until: None,
@@ -561,7 +562,7 @@ impl MemoryPost {
     pub fn messages(&self, connection: &str) -> Vec<ServerMessage> {
         let delivered = self.delivered.borrow();
         let mine = delivered.iter().filter(|(to, _)| to == connection);
-        mine.map(|(_, frame)| ServerMessage::parse(frame).unwrap().unwrap()).collect()
+        mine.map(|(_, frame)| ServerMessage::read(frame).unwrap()).collect()
     }
 
     /// Events that a connection got, in order.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{Spend, VERSION, kind, timestamp_ms};
+use super::{MAX_SEQ, Spend, VERSION, kind, timestamp_ms};
 use crate::{
     ids::{Run, Workstream},
     link::is_link,
@@ -22,7 +22,7 @@ pub struct Envelope<'a> {
     pub workstream: Workstream,
     /// The run.
     pub run: Run,
-    /// From 1.
+    /// From 1 to [`MAX_SEQ`].
     pub seq: u64,
     /// The type's name, one of [`kind`](super::kind) or a newer worker's.
     #[serde(rename = "type", borrow)]
@@ -47,7 +47,7 @@ impl<'a> Envelope<'a> {
             return None;
         }
         let envelope: Self = serde_json::from_str(line).ok()?;
-        (envelope.v == VERSION && envelope.seq > 0).then_some(envelope)
+        (envelope.v == VERSION && (1..=MAX_SEQ).contains(&envelope.seq)).then_some(envelope)
     }
 
     /// What the event says about what its run has used; `None` when it says nothing about it. `line` is

@@ -170,7 +170,7 @@ impl Client {
                 self.requests.clear();
                 self.quiet_until = self.quiet_until.max(now + GATEWAY_PAUSE_MS);
             }
-            Input::Tick => {}
+            Input::Unreadable | Input::Tick => {}
         }
         self.settle(now, &mut out);
         out
@@ -188,7 +188,7 @@ impl Client {
         let last = view.held.max().unwrap_or(0).max(floor.saturating_sub(1));
         let from = (last + 1).saturating_sub(self.options.overlap).max(1);
         let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
-        let ranges = vec![Range { run: run.clone(), from, to: None, ts }];
+        let ranges = vec![Range { run: run.clone(), from, to: None, ts, after: None }];
         let limit = Some(MAX_LIMIT);
         let ask =
             SendLogs { follow: Some(true), ranges: Some(ranges.clone()), limit, ..self.ask() };
@@ -467,7 +467,7 @@ impl Client {
             }
             for (from, to) in due.into_iter().chain(end.then_some((after, None))) {
                 let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
-                ranges.push(Range { run: run.clone(), from, to, ts });
+                ranges.push(Range { run: run.clone(), from, to, ts, after: None });
             }
         }
         for ranges in ranges.chunks(MAX_RANGES) {

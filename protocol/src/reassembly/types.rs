@@ -2,7 +2,7 @@
 
 use crate::{
     ids::{Run, Workstream},
-    message::{ClientMessage, DEFAULT_LIMIT, RawLine, ServerMessage},
+    message::{ClientMessage, DEFAULT_LIMIT, Frame, RawLine, ServerMessage},
 };
 
 /// How a client is set up.
@@ -44,8 +44,23 @@ pub enum Input {
     /// A frame without `type` came in: the gateway failed to hand a request on. Which one, it does
     /// not say.
     GatewayFault,
+    /// A frame came in that could not be read, or was dropped: it may have held lines.
+    Unreadable,
     /// Time passed.
     Tick,
+}
+
+impl Input {
+    /// What a frame is for a client.
+    #[must_use]
+    pub fn frame(text: &str) -> Self {
+        match ServerMessage::parse(text) {
+            Frame::Message(message) => Self::Message(message),
+            Frame::Gateway => Self::GatewayFault,
+            Frame::Unreadable => Self::Unreadable,
+            Frame::Unknown => Self::Tick,
+        }
+    }
 }
 
 /// What a client wants done.

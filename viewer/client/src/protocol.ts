@@ -400,7 +400,12 @@ spentUsd?: number,
 /**
  * The pull request with its work, a link.
  */
-pullRequest?: string, };
+pullRequest?: string,
+/**
+ * Raw lines that were delivered; one that CloudWatch delivers twice counts twice. Absent: none,
+ * so that none needs to be asked for.
+ */
+raw?: number, };
 
 /**
  * Where a workstream stands: its newest execution. Within a run it never goes back:
@@ -491,7 +496,26 @@ from: number,
 to: number | null,
 /**
  * A time at or before the first of them, ms since the epoch: where reading begins (minus a
- * minute, since clocks differ).
+ * minute, since clocks differ). 0: at the beginning of the run's stream.
+ */
+ts: number,
+/**
+ * Goes on where an answer stopped, at its [`ReadTo::ts`]: reading begins exactly there, whatever
+ * `ts` says.
+ */
+after?: number, };
+
+/**
+ * How far an answer to `ranges` has read before it stopped.
+ */
+export type ReadTo = {
+/**
+ * In this run. Runs before it were read to their ends, and later ones were not begun.
+ */
+run: Run,
+/**
+ * Everything that the stream holds from before this time was sent, ms since the epoch by
+ * CloudWatch's clock. For [`Range::after`].
  */
 ts: number, };
 
@@ -621,13 +645,23 @@ id?: string,
  */
 workstream: Workstream,
 /**
- * `false`: time or limit ran out; ask again for what is lacking, count nothing as lost.
+ * `false`: the time or the bytes of one answer ran out, or reading was throttled. Go on with
+ * `cursor` or `readTo`; count nothing as lost.
  */
 complete: boolean,
 /**
  * For `before`; null: nothing older.
  */
-cursor: string | null, } | { "type": "pong", } | { "type": "error",
+cursor: string | null,
+/**
+ * How far an incomplete answer to `ranges` has read.
+ */
+readTo?: ReadTo,
+/**
+ * What a complete answer to `ranges` lacks will not come any more: behind each number that it
+ * lacks stands a line that CloudWatch Logs took five minutes ago or earlier.
+ */
+settled?: boolean, } | { "type": "pong", } | { "type": "error",
 /**
  * The request's id.
  */

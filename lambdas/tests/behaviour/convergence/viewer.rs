@@ -110,7 +110,7 @@ impl Viewer {
                 biased;
                 frame = connection.frames.recv() => match frame {
                     Some(frame) => {
-                        let message = ServerMessage::parse(&frame).unwrap().unwrap();
+                        let message = ServerMessage::read(&frame).unwrap();
                         self.note_first_page(&message);
                         self.handle(Input::Message(message), Some(connection));
                     }
