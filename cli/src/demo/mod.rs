@@ -272,7 +272,7 @@ async fn play(
         true => Reader::Nothing(options.workstream.clone()),
         false => Reader::Rules(Box::new(Client::new(Options {
             overlap: OVERLAP,
-            seed: run.started_ms(),
+            seed: Some(run.started_ms()),
             ..Options::new(options.workstream.clone())
         }))),
     };

@@ -83,7 +83,7 @@ pub async fn run(options: LogsArgs) -> Result<ExitCode> {
             limit,
             since: options.since,
             run: options.run.clone(),
-            seed: now_ms(),
+            seed: Some(now_ms()),
             ..Options::new(options.workstream.clone())
         };
         let followed = following::follow(place, rules, until, &mut screen).await?;
@@ -107,7 +107,7 @@ pub async fn follow_execution(
     let executions = aws.executions(target)?;
     let until = Until::ExecutionOver(Ends(Some(executions.clone())), Some(ulid.to_string()));
     let rules = Options {
-        seed: now_ms(),
+        seed: Some(now_ms()),
         since: Some(ulid.timestamp_ms()),
         ..Options::new(workstream.clone())
     };

@@ -74,7 +74,7 @@ pub async fn run(setup: &Setup<'_>, report: &mut Report) -> Result<()> {
     let executions = aws.executions(setup.target)?;
     let reader = Reader::Rules(Box::new(Client::new(Options {
         overlap: OVERLAP,
-        seed: now_ms(),
+        seed: Some(now_ms()),
         ..Options::new(workstream.clone())
     })));
     let place = logs::place(setup.target, &aws).await?;

@@ -64,7 +64,7 @@ impl Viewer<'_> {
                 }
                 Output::Show(line) => *self.shown.entry(line.seq).or_default() += 1,
                 Output::Lost { from, to, .. } => self.lost += to - from + 1,
-                Output::ShowRaw(_) | Output::CaughtUp => {}
+                Output::ShowRaw(_) | Output::CaughtUp | Output::Refused { .. } => {}
             }
         }
     }

@@ -85,7 +85,7 @@ impl Gate {
 fn watch(number: usize, ready: &Gate) -> Seen {
     let mut socket = connect(number);
     let options =
-        Options { seed: number as u64, ..Options::new(WORKSTREAM.parse().expect("an id")) };
+        Options { seed: Some(number as u64), ..Options::new(WORKSTREAM.parse().expect("an id")) };
     let mut client = Client::new(options);
     let mut seen = Seen::default();
     let mut input = Input::Connected;
@@ -110,7 +110,7 @@ fn watch(number: usize, ready: &Gate) -> Seen {
                     waiting = false;
                     begun = Instant::now();
                 }
-                Output::ShowRaw(_) | Output::CaughtUp => {}
+                Output::ShowRaw(_) | Output::CaughtUp | Output::Refused { .. } => {}
             }
         }
         if begun.elapsed() > Duration::from_secs(SECONDS) + PATIENCE {

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ANSWER_MS, GATEWAY_PAUSE_MS, PATIENCE_MS, PING_AFTER_MS, PING_AFTER_TASK_MS, PING_EVERY_MS,
+    GATEWAY_PAUSE_MS, PATIENCE_MS, RAW_WITHIN_MS,
     asking::Jitter,
     floor::Floor,
+    paging::Paging,
+    pings::Pings,
     request::{Purpose, Request},
     run::RunView,
     types::{Input, Line, Options, Output},
@@ -14,34 +16,42 @@ use crate::{
     event::{Envelope, kind},
     ids::Run,
     message::{
-        ClientMessage, MAX_LIMIT, MAX_RANGES, Range, RawLine, RunInfo, SendLogs, ServerMessage,
-        Source,
+        ClientMessage, ErrorCode, Logs, MAX_LIMIT, MAX_RANGES, Range, RawLine, ReadTo, SendLogs,
+        ServerMessage,
     },
 };
 
 /// The rules. See the [module](super) for what they promise.
 #[derive(Debug)]
 pub struct Client {
-    options: Options,
-    runs: BTreeMap<Run, RunView>,
-    floor: Floor,
-    connected: bool,
+    pub(super) options: Options,
+    pub(super) runs: BTreeMap<Run, RunView>,
+    pub(super) floor: Floor,
+    pub(super) connected: bool,
     /// Whether a request that subscribes was answered on this connection.
     subscribed: bool,
-    requests: BTreeMap<u64, Request>,
+    pub(super) requests: BTreeMap<u64, Request>,
     next_id: u64,
+    pub(super) paging: Paging,
     /// When the server asked to be left alone until.
     quiet_until: u64,
+    /// The server refuses the workstream: nothing more is asked.
+    pub(super) refused: bool,
     /// When lines began to wait for the first page's end.
     early_since: Option<u64>,
-    /// When the last catching up was, and how many pings followed.
-    caught_up_at: Option<u64>,
-    pings: usize,
-    next_ping: Option<u64>,
+    pings: Pings,
     jitter: Jitter,
     redelivered: u64,
     /// When the client was last told the time.
-    now: u64,
+    pub(super) now: u64,
+}
+
+/// How an answer ended.
+struct Answer {
+    complete: bool,
+    cursor: Option<String>,
+    read_to: Option<ReadTo>,
+    settled: bool,
 }
 
 impl Client {
@@ -57,11 +67,11 @@ impl Client {
             subscribed: false,
             requests: BTreeMap::new(),
             next_id: 1,
+            paging: Paging::default(),
             quiet_until: 0,
+            refused: false,
             early_since: None,
-            caught_up_at: None,
-            pings: 0,
-            next_ping: None,
+            pings: Pings::default(),
             jitter,
             redelivered: 0,
             now: 0,
@@ -89,12 +99,18 @@ impl Client {
         self.runs.get(run).map_or(0, |view| view.lost.len())
     }
 
+    /// Whether the first page, or what came while disconnected, is under way.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        self.floor == Floor::Unknown || !self.subscribed
+    }
+
     /// Whether the first page is complete and nothing is missing that is known to exist. After a
     /// reconnect, nothing is known before the server has answered.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
-        self.subscribed
-            && self.caught_up_at.is_some()
+        !self.is_replaying()
+            && !self.is_loading_older()
             && self
                 .watched()
                 .all(|view| view.holes.is_empty() && (view.end_answered || !view.end_is_missing()))
@@ -113,11 +129,13 @@ impl Client {
         due.extend(self.early_since.map(|since| since + PATIENCE_MS));
         let holes = self.runs.values().flat_map(|view| view.holes.values());
         due.extend(holes.map(|(_, asking)| asking.since + PATIENCE_MS));
-        if self.connected {
-            due.extend(self.next_ping);
-            due.extend(self.requests.values().map(|request| request.sent + ANSWER_MS));
-            due.push(self.quiet_until);
-            if self.floor != Floor::Unknown {
+        if self.connected && !self.refused {
+            due.extend(self.pings.next());
+            due.extend(self.requests.values().map(Request::expires));
+            // While the server wants to be left alone, nothing is asked for, whatever is due.
+            if self.quiet_until > self.now {
+                due.push(self.quiet_until);
+            } else if self.floor != Floor::Unknown {
                 due.extend(self.next_requests());
             }
         }
@@ -127,20 +145,25 @@ impl Client {
     /// When something is asked for next, unless a request under way delays it.
     fn next_requests(&self) -> impl Iterator<Item = u64> {
         let newest = self.runs.keys().next_back();
-        let watched = self.runs.iter().filter(|(run, _)| self.floor.of(run).is_some());
-        watched.flat_map(move |(run, view)| {
-            let holes = view.holes.iter().filter(|(first, _)| !self.in_flight(run, **first));
-            let mut due: Vec<u64> = holes.map(|(_, (_, asking))| asking.next).collect();
-            if !self.in_flight(run, view.top() + 1) {
-                if view.end_is_missing() {
-                    due.extend(view.end.as_ref().map(|asking| asking.next));
+        let reads_raw = self.reads_raw();
+        self.runs.iter().filter_map(|(run, view)| Some((run, view, self.floor.of(run)?))).flat_map(
+            move |(run, view, floor)| {
+                let holes = view.holes.iter().filter(|(first, _)| !self.in_flight(run, **first));
+                let mut due: Vec<u64> = holes.map(|(_, (_, asking))| asking.next).collect();
+                if !self.in_flight(run, (view.top() + 1).max(floor)) {
+                    if view.end_is_missing() {
+                        due.extend(view.end.as_ref().map(|asking| asking.next));
+                    }
+                    if newest == Some(run) {
+                        due.extend(view.next_silence());
+                    }
                 }
-                if newest == Some(run) {
-                    due.extend(view.next_silence());
+                if view.lacks_raw() && !reads_raw {
+                    due.extend(view.raw_due);
                 }
-            }
-            due
-        })
+                due
+            },
+        )
     }
 
     /// Whether a number is being asked for.
@@ -148,7 +171,13 @@ impl Client {
         self.requests.values().any(|request| request.asks_for(run, number))
     }
 
-    /// Takes what happened at `now` (ms since the epoch) and says what to do.
+    /// Whether raw lines are being read.
+    fn reads_raw(&self) -> bool {
+        self.requests.values().any(|request| matches!(request.purpose, Purpose::Raw { .. }))
+    }
+
+    /// Takes what happened at `now` and says what to do. `now` is in ms, of a clock that never goes back;
+    /// it begins anywhere, and no time in a message is ever compared with it.
     pub fn handle(&mut self, now: u64, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         self.now = now;
@@ -157,20 +186,25 @@ impl Client {
                 self.connected = true;
                 self.subscribed = false;
                 self.requests.clear();
-                self.subscribe(now, &mut out);
+                if !self.refused {
+                    self.subscribe(now, &mut out);
+                }
             }
             Input::Disconnected => {
                 self.connected = false;
                 self.subscribed = false;
                 self.requests.clear();
-                self.next_ping = None;
+                self.pings.disconnected();
             }
             Input::Message(message) => self.message(now, message, &mut out),
             Input::GatewayFault => {
                 self.requests.clear();
                 self.quiet_until = self.quiet_until.max(now + GATEWAY_PAUSE_MS);
             }
-            Input::Unreadable | Input::Tick => {}
+            Input::Unreadable => {
+                self.requests.values_mut().for_each(|request| request.distrusted = true);
+            }
+            Input::Tick => {}
         }
         self.settle(now, &mut out);
         out
@@ -189,102 +223,144 @@ impl Client {
         let from = (last + 1).saturating_sub(self.options.overlap).max(1);
         let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
         let ranges = vec![Range { run: run.clone(), from, to: None, ts, after: None }];
-        let limit = Some(MAX_LIMIT);
-        let ask =
-            SendLogs { follow: Some(true), ranges: Some(ranges.clone()), limit, ..self.ask() };
+        let ask = SendLogs { follow: Some(true), ..self.ask_for(ranges.clone()) };
         self.send(now, Purpose::Ranges(ranges), ask, out);
     }
 
-    fn ask(&self) -> SendLogs {
+    pub(super) fn ask(&self) -> SendLogs {
         SendLogs::new(self.options.workstream.clone())
     }
 
-    fn send(&mut self, now: u64, purpose: Purpose, mut ask: SendLogs, out: &mut Vec<Output>) {
+    fn ask_for(&self, ranges: Vec<Range>) -> SendLogs {
+        SendLogs { ranges: Some(ranges), limit: Some(MAX_LIMIT), ..self.ask() }
+    }
+
+    pub(super) fn send(
+        &mut self,
+        now: u64,
+        purpose: Purpose,
+        mut ask: SendLogs,
+        out: &mut Vec<Output>,
+    ) {
         let id = self.next_id;
         self.next_id += 1;
         ask.id = Some(id.to_string());
         let subscribes = ask.follow == Some(true) || matches!(purpose, Purpose::Page);
-        self.requests.insert(id, Request { purpose, sent: now, subscribes, progress: false });
+        self.requests.insert(id, Request::new(purpose, now, subscribes));
         out.push(Output::Send(ClientMessage::SendLogs(ask)));
     }
 
     fn message(&mut self, now: u64, message: ServerMessage, out: &mut Vec<Output>) {
+        let ours = &self.options.workstream;
         match message {
-            ServerMessage::Logs(logs) if logs.workstream == self.options.workstream => {
-                let id = logs.id.and_then(|id| id.parse::<u64>().ok());
-                for event in logs.events {
-                    let new = self.event(now, event.get(), logs.source, out);
-                    if let Some(request) = id.and_then(|id| self.requests.get_mut(&id)) {
-                        request.progress |= new;
+            ServerMessage::Logs(logs) if logs.workstream == *ours => self.logs(now, &logs),
+            ServerMessage::Runs { workstream, runs } if workstream == *ours => {
+                self.pings.heard();
+                for info in runs {
+                    if self.watches(&info.run) {
+                        self.runs.entry(info.run.clone()).or_default().take(&info, now);
                     }
                 }
             }
-            ServerMessage::Runs { workstream, runs } if workstream == self.options.workstream => {
-                for info in runs {
-                    self.run_info(now, info);
+            ServerMessage::Task { workstream, .. } if workstream == *ours => {
+                self.pings.task_changed(now);
+            }
+            ServerMessage::CaughtUp { id, workstream, complete, cursor, read_to, settled }
+                if workstream == *ours =>
+            {
+                let answer = Answer { complete, cursor, read_to, settled };
+                if let Some(request) =
+                    number(id.as_deref()).and_then(|id| self.requests.remove(&id))
+                {
+                    self.answered(now, request, answer, out);
                 }
             }
-            ServerMessage::Task { workstream, .. } if workstream == self.options.workstream => {
-                // The answer to a ping says where the run stands now.
-                let soon = now + PING_AFTER_TASK_MS;
-                self.next_ping = self.next_ping.map(|due| due.min(soon));
-            }
-            ServerMessage::CaughtUp { id, complete, cursor, .. } => {
-                let id = id.and_then(|id| id.parse::<u64>().ok());
-                if let Some(request) = id.and_then(|id| self.requests.remove(&id)) {
-                    self.answered(now, request, complete, cursor.as_deref(), out);
+            // The server tells of each workstream that it knows this connection to follow.
+            ServerMessage::Pong {} => self.subscribed &= self.pings.answered() != Some(false),
+            ServerMessage::Error { id, workstream, code, message, retry_after_ms }
+                if workstream.as_ref().is_none_or(|workstream| workstream == ours) =>
+            {
+                let request = number(id.as_deref()).and_then(|id| self.requests.remove(&id));
+                if request.is_none() && workstream.is_none() {
+                    return;
                 }
-            }
-            ServerMessage::Error { id, retry_after_ms, .. } => {
                 let wait = retry_after_ms.unwrap_or(GATEWAY_PAUSE_MS);
                 self.quiet_until = self.quiet_until.max(now + wait);
-                if let Some(id) = id.and_then(|id| id.parse::<u64>().ok()) {
-                    self.requests.remove(&id);
+                if matches!(code, ErrorCode::Forbidden | ErrorCode::BadRequest) {
+                    self.refused |= code == ErrorCode::Forbidden;
+                    if request.is_some_and(|request| request.is_before()) {
+                        self.paging.wanted = 0;
+                    }
+                    out.push(Output::Refused { code, message });
                 }
             }
             _ => {}
         }
     }
 
-    /// Takes an event; says whether it is one of ours that was not held.
-    fn event(&mut self, now: u64, json: &str, source: Source, out: &mut Vec<Output>) -> bool {
+    fn logs(&mut self, now: u64, logs: &Logs) {
+        let id = number(logs.id.as_deref()).filter(|id| self.requests.contains_key(id));
+        if let Some(request) = id.and_then(|id| self.requests.get_mut(&id)) {
+            request.heard = now;
+            request.came += logs.events.len();
+        }
+        for event in &logs.events {
+            self.event(now, event.get(), id);
+        }
+    }
+
+    /// Takes an event, or a raw line, in the answer to a request or live.
+    fn event(&mut self, now: u64, json: &str, id: Option<u64>) {
+        let mut request = id.and_then(|id| self.requests.get_mut(&id));
+        let pages = request.as_ref().is_some_and(|request| request.is_before());
+        // What lies below the floor is history that nobody asked to see, or what the page has let go of.
+        let known = self.floor != Floor::Unknown && !pages;
         let Some(envelope) = Envelope::parse(json) else {
-            if let Ok(raw) = serde_json::from_str::<RawLine>(json)
-                && self.watches(&raw.run)
-                && !self.is_history(&raw)
-            {
-                let view = self.runs.entry(raw.run.clone()).or_default();
-                if view.heard_at == 0 {
-                    view.heard_at = now;
-                }
-                if view.raw.insert(raw.clone()) {
-                    out.push(Output::ShowRaw(raw));
-                } else {
-                    self.redelivered += 1;
-                }
+            let Ok(raw) = serde_json::from_str::<RawLine>(json) else { return };
+            if !self.watches(&raw.run) || known && self.is_history(&raw) {
+                return;
             }
-            return false;
+            let view = self.runs.entry(raw.run.clone()).or_default();
+            view.heard_at.get_or_insert(now);
+            if !view.raw.insert(raw.clone()) {
+                self.redelivered += 1;
+                return;
+            }
+            view.waiting_raw.push(raw);
+            if let Some(request) = id.and_then(|id| self.requests.get_mut(&id)) {
+                request.progress = true;
+            }
+            return;
         };
-        if envelope.workstream != self.options.workstream || !self.watches(&envelope.run) {
-            return false;
+        let only = self.options.run.as_ref();
+        if envelope.workstream != self.options.workstream
+            || only.is_some_and(|only| *only != envelope.run)
+        {
+            return;
         }
-        // The replay of a whole run brings history that nobody asked to see.
-        let known = self.floor != Floor::Unknown;
-        let wanted = self.floor.of(&envelope.run).is_some_and(|floor| envelope.seq >= floor);
-        if source == Source::Replay && known && !wanted {
-            return false;
+        if known && self.floor.of(&envelope.run).is_none_or(|floor| envelope.seq < floor) {
+            if let Some(request) = request {
+                request.below = true;
+            }
+            return;
         }
-        let ts = envelope.ts_ms().unwrap_or(0);
+        if let Some(request) = request.as_mut().filter(|_| pages) {
+            let key = (envelope.run.clone(), envelope.seq);
+            request.oldest = request.oldest.take().into_iter().chain([key]).min();
+        }
         let view = self.runs.entry(envelope.run.clone()).or_default();
         if !view.held.insert(envelope.seq) {
             self.redelivered += 1;
-            return false;
+            return;
         }
+        if let Some(request) = request {
+            request.progress = true;
+        }
+        let ts = envelope.ts_ms().unwrap_or(0);
         view.lost.remove_range(envelope.seq, envelope.seq);
         view.times.insert(envelope.seq, ts);
-        view.last_ts = view.last_ts.max(ts);
         view.has_end |= envelope.kind == kind::RUN_END;
-        view.heard_at = now;
+        view.heard_at = Some(now);
         view.silences = 0;
         let line = Line {
             run: envelope.run,
@@ -294,14 +370,10 @@ impl Client {
             json: json.to_owned(),
         };
         view.waiting.insert(line.seq, line);
-        true
     }
 
     /// Raw lines have no number; they are as old as the line whose time they follow.
     fn is_history(&self, raw: &RawLine) -> bool {
-        if self.floor == Floor::Unknown {
-            return false;
-        }
         let Some(floor) = self.floor.of(&raw.run) else { return true };
         let oldest = self.runs.get(&raw.run).and_then(RunView::oldest_ts);
         floor > 1 && oldest.is_some_and(|oldest| raw.ts < oldest)
@@ -312,105 +384,90 @@ impl Client {
         self.options.run.as_ref().is_none_or(|only| only == run)
     }
 
-    fn run_info(&mut self, now: u64, info: RunInfo) {
-        if !self.watches(&info.run) {
-            return;
-        }
-        let view = self.runs.entry(info.run).or_default();
-        if view.heard_at == 0 {
-            view.heard_at = now;
-        }
-        view.server_last = view.server_last.max(info.last_seq);
-        view.last_ts = view.last_ts.max(info.last_ts);
-        if view.state.is_none_or(|state| state.rank() <= info.state.rank()) {
-            view.state = Some(info.state);
-        }
-    }
-
-    fn answered(
-        &mut self,
-        now: u64,
-        request: Request,
-        complete: bool,
-        cursor: Option<&str>,
-        out: &mut Vec<Output>,
-    ) {
+    fn answered(&mut self, now: u64, request: Request, answer: Answer, out: &mut Vec<Output>) {
+        let complete = answer.complete && !request.distrusted;
         self.subscribed |= request.subscribes;
-        match request.purpose {
+        match &request.purpose {
             Purpose::Page if self.floor == Floor::Unknown => {
                 // A page from a time on says nothing of what is older.
-                let all = cursor.is_none() && self.options.since.is_none();
+                let all = answer.cursor.is_none() && self.options.since.is_none();
                 self.floor = if all { Floor::Start } else { Floor::first(&self.runs) };
-                // Runs that were over when the page was made: it has their raw lines.
+                // Runs that were over when the page was made: it has their raw lines. `run.end` alone
+                // says little, since raw lines may follow it.
                 for view in self.runs.values_mut() {
-                    view.replayed_after_end = view.is_over();
+                    view.raw_read = complete && view.row_is_over();
                 }
+                let limit = self.options.limit as usize;
+                let left = if complete { 0 } else { limit.saturating_sub(request.came) };
+                self.paging = Paging::begin(answer.cursor, self.floor.clone(), left);
                 out.push(Output::CaughtUp);
             }
+            Purpose::Before => self.page_came(&request, complete, answer.cursor),
             Purpose::Ranges(ranges) if complete => {
                 for range in ranges {
-                    self.give_up(&range, request.sent, out);
-                }
-            }
-            // It ran out of time or room: the rest is asked for at once.
-            Purpose::Ranges(ranges) if request.progress => {
-                for Range { run, from, to, .. } in ranges {
-                    let floor = self.floor.of(&run);
-                    if let (Some(floor), Some(view)) = (floor, self.runs.get_mut(&run)) {
-                        view.find_holes(floor, now);
-                        view.progressed(from, to.unwrap_or(u64::MAX), now);
+                    let Some(view) = self.runs.get_mut(&range.run) else { continue };
+                    for (from, to) in view.complete(range, request.sent, answer.settled, now) {
+                        out.push(Output::Lost { run: range.run.clone(), from, to });
                     }
                 }
             }
-            Purpose::WholeRun(run) => {
-                if let Some(view) = self.runs.get_mut(&run) {
-                    view.replayed_after_end = true;
+            Purpose::Ranges(ranges) => {
+                // A frame that was dropped may have held what lies before it.
+                let read_to = answer.read_to.as_ref().filter(|_| !request.distrusted);
+                let read_on = |range: &Range| {
+                    read_to.is_some_and(|to| to.run == range.run && Some(to.ts) > range.after)
+                };
+                let progress = request.progress || ranges.iter().any(read_on);
+                for range in ranges {
+                    if let Some(view) = self.runs.get_mut(&range.run) {
+                        view.stopped(range, read_to, progress, now);
+                    }
                 }
             }
-            Purpose::Page | Purpose::Ranges(_) => {}
+            Purpose::Raw { run, left } => {
+                let left = left.saturating_sub(request.came);
+                match answer.cursor.filter(|_| !complete && !request.below && left > 0) {
+                    Some(before) => {
+                        let purpose = Purpose::Raw { run: run.clone(), left };
+                        let limit = u32::try_from(left).ok();
+                        let ask = SendLogs { before: Some(before), limit, ..self.ask() };
+                        self.send(now, purpose, ask, out);
+                    }
+                    None => {
+                        if let Some(view) = self.runs.get_mut(run) {
+                            view.raw_read = !request.distrusted;
+                            view.raw_due = None;
+                        }
+                    }
+                }
+            }
+            Purpose::Page => {}
         }
-        self.caught_up_at = Some(now);
-        self.pings = 0;
-        self.next_ping = Some(now + PING_AFTER_MS[0]);
-    }
-
-    /// A complete replay of `range`, asked for at `sent`, has ended.
-    fn give_up(&mut self, range: &Range, sent: u64, out: &mut Vec<Output>) {
-        let Some(view) = self.runs.get_mut(&range.run) else { return };
-        for (from, to) in view.give_up(range.from, range.to, sent) {
-            out.push(Output::Lost { run: range.run.clone(), from, to });
-        }
-        if range.to.is_none() && view.end_is_missing() {
-            view.end_answered = true;
-            view.end_settled = view.end_is_settled_by(sent);
-        }
+        self.pings.caught_up(now);
     }
 
     /// Everything that follows from the state and the time.
-    fn settle(&mut self, now: u64, out: &mut Vec<Output>) {
+    pub(super) fn settle(&mut self, now: u64, out: &mut Vec<Output>) {
         self.show(now, out);
-        if !self.connected {
+        if !self.connected || self.refused {
             return;
         }
-        self.requests.retain(|_, request| now < request.sent + ANSWER_MS);
+        self.requests.retain(|_, request| now < request.expires());
+        let quiet = now < self.quiet_until;
         // Until one that subscribes is answered, it is made again: after a cut as at the start.
         let asked = self.requests.values().any(|request| request.subscribes);
-        if !self.subscribed && !asked && now >= self.quiet_until {
+        if !self.subscribed && !asked && !quiet {
             self.subscribe(now, out);
         }
         if self.floor == Floor::Unknown {
             return;
         }
-        if now >= self.quiet_until {
+        if !quiet {
+            self.ask_for_page(now, out);
             self.ask_for_holes(now, out);
-            self.replay_ended_runs(now, out);
+            self.ask_for_raw(now, out);
         }
-        if self.next_ping.is_some_and(|due| now >= due) {
-            self.pings += 1;
-            self.next_ping = Some(match (self.caught_up_at, PING_AFTER_MS.get(self.pings)) {
-                (Some(at), Some(after)) if at + after > now => at + after,
-                _ => now + PING_EVERY_MS,
-            });
+        if self.pings.take(now, self.subscribed) {
             out.push(Output::Send(ClientMessage::Ping {}));
         }
     }
@@ -418,7 +475,8 @@ impl Client {
     fn show(&mut self, now: u64, out: &mut Vec<Output>) {
         if self.floor == Floor::Unknown {
             // The page and new lines come interleaved; a short wait puts them in order.
-            let any = self.runs.values().any(|view| !view.waiting.is_empty());
+            let mut views = self.runs.values();
+            let any = views.any(|view| !view.waiting.is_empty() || !view.waiting_raw.is_empty());
             let since = *self.early_since.get_or_insert(now);
             if !any {
                 self.early_since = None;
@@ -432,65 +490,69 @@ impl Client {
             if let Some(floor) = self.floor.of(run) {
                 view.find_holes(floor, now);
             }
-            out.extend(view.take_showable(now).into_iter().map(Output::Show));
+            view.take_showable(now, out);
             view.prune_times();
         }
     }
 
     fn ask_for_holes(&mut self, now: u64, out: &mut Vec<Output>) {
         let newest = self.runs.keys().next_back().cloned();
-        let runs: Vec<Run> =
-            self.runs.keys().filter(|run| self.floor.of(run).is_some()).cloned().collect();
+        let runs: Vec<(Run, u64)> =
+            self.runs.keys().filter_map(|run| Some((run.clone(), self.floor.of(run)?))).collect();
         let mut ranges = Vec::new();
-        for run in runs {
+        for (run, floor) in runs {
             let Some(view) = self.runs.get(&run) else { continue };
-            let due: Vec<(u64, Option<u64>)> = view
+            let due: Vec<u64> = view
                 .holes
                 .iter()
                 .filter(|(first, (_, asking))| now >= asking.next && !self.in_flight(&run, **first))
-                .map(|(&first, &(last, _))| (first, Some(last)))
+                .map(|(&first, _)| first)
                 .collect();
-            let after = view.top() + 1;
-            let ask_for_end = !self.in_flight(&run, after);
+            let rest = (view.top() + 1).max(floor);
+            let ask_for_rest = !self.in_flight(&run, rest);
             let Some(view) = self.runs.get_mut(&run) else { continue };
-            for (first, _) in &due {
-                if let Some((_, asking)) = view.holes.get_mut(first) {
-                    asking.asked(now, &mut self.jitter);
-                }
+            let jitter = &mut self.jitter;
+            ranges.extend(due.iter().filter_map(|&from| view.ask_hole(&run, from, now, jitter)));
+            if !ask_for_rest {
+                continue;
             }
             // The end: a run that is over without `run.end`, and a newest run that fell silent.
+            let ended = view.end_is_due(now, jitter);
             let silent =
                 newest.as_ref() == Some(&run) && view.next_silence().is_some_and(|due| now >= due);
-            let end = ask_for_end && (view.end_is_due(now, &mut self.jitter) || silent);
-            if end && silent {
-                view.silences += 1;
-            }
-            for (from, to) in due.into_iter().chain(end.then_some((after, None))) {
-                let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
-                ranges.push(Range { run: run.clone(), from, to, ts, after: None });
+            view.silences += usize::from(silent);
+            if ended || silent {
+                ranges.push(view.ask_rest(&run, rest, now, jitter));
             }
         }
         for ranges in ranges.chunks(MAX_RANGES) {
-            let limit = Some(MAX_LIMIT);
-            let ask = SendLogs { ranges: Some(ranges.to_vec()), limit, ..self.ask() };
+            let ask = self.ask_for(ranges.to_vec());
             self.send(now, Purpose::Ranges(ranges.to_vec()), ask, out);
         }
     }
 
-    /// Raw lines carry no numbers; a replay of the whole run after its end brings what was missed.
-    /// One run at a time, until it is answered: many may have ended.
-    fn replay_ended_runs(&mut self, now: u64, out: &mut Vec<Output>) {
-        let under_way = |request: &Request| matches!(request.purpose, Purpose::WholeRun(_));
-        if self.requests.values().any(under_way) {
-            return;
+    /// Raw lines carry no numbers: when a run is over and the server has counted more of them than came,
+    /// the run is read once, by each client at a moment of its own. One run at a time, until it is
+    /// answered: many may have ended.
+    fn ask_for_raw(&mut self, now: u64, out: &mut Vec<Output>) {
+        let mut due = None;
+        for (run, view) in &mut self.runs {
+            if self.floor.of(run).is_none() || !view.lacks_raw() {
+                continue;
+            }
+            let within = || now + self.jitter.up_to(RAW_WITHIN_MS);
+            if now >= *view.raw_due.get_or_insert_with(within) {
+                due = due.or_else(|| Some(run.clone()));
+            }
         }
-        let over = self.runs.iter().find(|(run, view)| {
-            self.floor.of(run).is_some() && !view.replayed_after_end && view.is_over()
-        });
-        if let Some((run, _)) = over {
-            let run = run.clone();
+        if let Some(run) = due.filter(|_| !self.reads_raw()) {
             let ask = SendLogs { run: Some(run.clone()), limit: Some(MAX_LIMIT), ..self.ask() };
-            self.send(now, Purpose::WholeRun(run), ask, out);
+            self.send(now, Purpose::Raw { run, left: MAX_LIMIT as usize }, ask, out);
         }
     }
+}
+
+/// The number of a request.
+fn number(id: Option<&str>) -> Option<u64> {
+    id?.parse().ok()
 }

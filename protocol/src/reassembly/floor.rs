@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::run::RunView;
 use crate::ids::Run;
 
-/// Where knowledge begins: below it, nothing is missed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where knowledge begins: below it, nothing is missed. In order: what is higher knows less.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Floor {
     /// Not known before the first page is complete.
     Unknown,

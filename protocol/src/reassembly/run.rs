@@ -3,12 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{
-    LOST_AFTER_MS, SILENCE_MS,
+    SILENCE_MS,
     asking::{Asking, Jitter},
     ranges::RangeSet,
-    types::Line,
+    types::{Line, Output},
 };
-use crate::{message::RawLine, table::RunState};
+use crate::{
+    ids::Run,
+    message::{Range, RawLine, ReadTo, RunInfo},
+    table::RunState,
+};
+
+/// Every so many numbers a time is kept for good, so that an evicted page can be read again.
+const MARK_EVERY: u64 = 256;
 
 /// What a client knows of a run.
 #[derive(Debug, Default)]
@@ -19,7 +26,9 @@ pub(super) struct RunView {
     pub lost: RangeSet,
     /// Lines it has and does not show yet.
     pub waiting: BTreeMap<u64, Line>,
-    /// Times of held lines that lie right above a hole: the reference for giving it up.
+    /// Raw lines it does not show yet.
+    pub waiting_raw: Vec<RawLine>,
+    /// Times of lines at the ends of what is held, and marks.
     pub times: BTreeMap<u64, u64>,
     /// Raw lines it has.
     pub raw: HashSet<RawLine>,
@@ -27,8 +36,8 @@ pub(super) struct RunView {
     pub holes: BTreeMap<u64, (u64, Asking)>,
     /// Highest number the server knows.
     pub server_last: u64,
-    /// Latest event time known, from the server or a line.
-    pub last_ts: u64,
+    /// Raw lines that the server has counted; `None`: it says nothing.
+    pub server_raw: Option<u64>,
     /// Where the run stands.
     pub state: Option<RunState>,
     /// Has its last event, `run.end`.
@@ -37,12 +46,14 @@ pub(super) struct RunView {
     pub end: Option<Asking>,
     /// A complete replay after the end had nothing more. CloudWatch may not have served it yet.
     pub end_answered: bool,
-    /// Neither had a complete replay long after the end.
+    /// Neither had one long after the end, from the start.
     pub end_settled: bool,
-    /// The run was replayed whole once after its end, for raw lines.
-    pub replayed_after_end: bool,
+    /// The run was read for its raw lines once after its end.
+    pub raw_read: bool,
+    /// When to do that, once it is known that some are missing.
+    pub raw_due: Option<u64>,
     /// When its newest line came in, and how often its silence was asked about since.
-    pub heard_at: u64,
+    pub heard_at: Option<u64>,
     pub silences: usize,
 }
 
@@ -52,67 +63,61 @@ impl RunView {
         self.held.max().unwrap_or(0).max(self.server_last)
     }
 
+    /// Takes what the server says; a state never goes back.
+    pub fn take(&mut self, info: &RunInfo, now: u64) {
+        self.heard_at.get_or_insert(now);
+        self.server_last = self.server_last.max(info.last_seq);
+        self.server_raw = self.server_raw.max(info.raw);
+        if self.state.is_none_or(|state| state.rank() <= info.state.rank()) {
+            self.state = Some(info.state);
+        }
+    }
+
     /// The time of the oldest line it has.
     pub fn oldest_ts(&self) -> Option<u64> {
         self.held.iter().next().and_then(|(first, _)| self.times.get(&first).copied())
     }
 
-    /// Finds the holes again; a part of an old hole keeps its schedule.
+    /// Finds the holes again. What is left of an old one keeps its schedule, and what is missing beside it
+    /// is a hole of its own: it was only just missed.
     pub fn find_holes(&mut self, floor: u64, now: u64) {
         let mut known = self.held.clone();
         for (first, last) in self.lost.iter() {
             known.insert_range(first, last);
         }
-        let old = std::mem::take(&mut self.holes);
-        for (first, last) in known.missing(floor, self.top()) {
-            let asking = old
-                .iter()
-                .filter(|&(&from, &(to, _))| from <= last && to >= first)
-                .map(|(_, (_, asking))| asking)
-                .min_by_key(|asking| asking.since)
-                .cloned()
-                .unwrap_or_else(|| Asking::begin(now));
-            self.holes.insert(first, (last, asking));
-        }
-    }
-
-    /// A replay of these numbers broke off after it had brought some.
-    pub fn progressed(&mut self, from: u64, to: u64, now: u64) {
-        for (_, (last, asking)) in self.holes.range_mut(..=to) {
-            if *last >= from {
-                asking.progressed(now);
+        let mut holes = BTreeMap::new();
+        for (first, (last, asking)) in std::mem::take(&mut self.holes) {
+            for (first, last) in known.missing(first.max(floor), last.min(self.top())) {
+                holes.insert(first, (last, asking.clone()));
             }
+            known.insert_range(first, last);
         }
+        for (first, last) in known.missing(floor, self.top()) {
+            holes.insert(first, (last, Asking::begin(now)));
+        }
+        self.holes = holes;
     }
 
-    /// Lines that may be shown now: all below the first hole that may still be an overtaking.
-    pub fn take_showable(&mut self, now: u64) -> Vec<Line> {
+    /// Lines that may be shown now: all below the first hole that may still be an overtaking. A raw line
+    /// follows the last one that is not younger; the numbered ones keep their order.
+    pub fn take_showable(&mut self, now: u64, out: &mut Vec<Output>) {
         let barrier = self
             .holes
             .iter()
             .find(|(_, (_, asking))| !asking.patience_over(now))
             .map(|(&first, _)| first);
         let rest = barrier.map_or_else(BTreeMap::new, |first| self.waiting.split_off(&first));
-        std::mem::replace(&mut self.waiting, rest).into_values().collect()
-    }
-
-    /// The time from which on a complete replay without `number` proves that it is lost.
-    pub fn lost_from(&self, number: u64) -> u64 {
-        let next = self.times.range(number..).next().map_or(self.last_ts, |(_, &ts)| ts);
-        next.saturating_add(LOST_AFTER_MS)
-    }
-
-    /// Gives up what a complete replay of these numbers, asked for at `sent`, proves to be lost.
-    pub fn give_up(&mut self, from: u64, to: Option<u64>, sent: u64) -> Vec<(u64, u64)> {
-        let last = to.unwrap_or_else(|| self.top());
-        let holes = self.holes.iter();
-        let mut lost: Vec<(u64, u64)> =
-            holes.map(|(&first, &(to, _))| (first.max(from), to.min(last))).collect();
-        lost.retain(|&(first, last)| first <= last && sent >= self.lost_from(last));
-        for &(first, last) in &lost {
-            self.lost.insert_range(first, last);
+        let lines = std::mem::replace(&mut self.waiting, rest);
+        let mut raws = std::mem::take(&mut self.waiting_raw);
+        raws.sort_by_key(|raw| raw.ts);
+        let mut raws = raws.into_iter().peekable();
+        for line in lines.into_values() {
+            while let Some(raw) = raws.next_if(|raw| raw.ts < line.ts) {
+                out.push(Output::ShowRaw(raw));
+            }
+            out.push(Output::Show(line));
         }
-        lost
+        out.extend(raws.map(Output::ShowRaw));
     }
 
     /// A time at or before `number`'s, where reading for it may begin.
@@ -120,36 +125,109 @@ impl RunView {
         self.times.range(..number).next_back().map(|(_, &ts)| ts)
     }
 
+    /// Asks for a hole. Reading begins at the earlier of its neighbours' times: a worker's clock may have
+    /// been set back in between.
+    pub fn ask_hole(
+        &mut self,
+        run: &Run,
+        from: u64,
+        now: u64,
+        jitter: &mut Jitter,
+    ) -> Option<Range> {
+        let before = self.time_before(from).unwrap_or_else(|| run.started_ms());
+        let (last, asking) = self.holes.get_mut(&from)?;
+        let behind = self.times.range(*last + 1..).next().map(|(_, &ts)| ts);
+        let ts = behind.map_or(before, |behind| behind.min(before));
+        let (ts, after) = asking.ask(now, ts, jitter);
+        Some(Range { run: run.clone(), from, to: Some(*last), ts, after })
+    }
+
+    /// Asks for whatever follows `from`: the end of a run that is over, or news of one that is silent.
+    pub fn ask_rest(&mut self, run: &Run, from: u64, now: u64, jitter: &mut Jitter) -> Range {
+        let ts = self.time_before(from).unwrap_or_else(|| run.started_ms());
+        let missing = self.end_is_missing();
+        let end = self.end.as_mut().filter(|_| missing);
+        let (ts, after) = end.map_or((ts, None), |end| end.ask(now, ts, jitter));
+        Range { run: run.clone(), from, to: None, ts, after }
+    }
+
+    /// Takes a complete answer to a range, asked for at `sent`; says which numbers it proves to be lost.
+    /// A number is given up when CloudWatch Logs has had five minutes to serve it, or says itself that it
+    /// will not come, and its run was read from the start.
+    pub fn complete(
+        &mut self,
+        range: &Range,
+        sent: u64,
+        settled: bool,
+        now: u64,
+    ) -> Vec<(u64, u64)> {
+        let to = range.to.unwrap_or_else(|| self.top());
+        let mut lost = Vec::new();
+        for (&first, (last, asking)) in self.holes.range_mut(..=to) {
+            if *last < range.from {
+                continue;
+            }
+            asking.after = None;
+            if !settled && !asking.is_old(sent) {
+                continue;
+            }
+            if range.ts == 0 {
+                lost.push((first.max(range.from), (*last).min(to)));
+            } else {
+                asking.settled = true;
+                asking.at_once(now);
+            }
+        }
+        for &(first, last) in &lost {
+            self.lost.insert_range(first, last);
+        }
+        if range.to.is_none() && self.end_is_missing() {
+            self.end_answered = true;
+            if let Some(end) = &mut self.end {
+                end.after = None;
+                match (end.is_old(sent), range.ts) {
+                    (true, 0) => self.end_settled = true,
+                    (true, _) => end.at_once(now),
+                    (false, _) => {}
+                }
+            }
+        }
+        lost
+    }
+
+    /// Takes an incomplete answer to a range: where it stopped, and whether to go on at once.
+    pub fn stopped(&mut self, range: &Range, read_to: Option<&ReadTo>, progress: bool, now: u64) {
+        let after = read_to.filter(|read_to| read_to.run == range.run).map(|read_to| read_to.ts);
+        let holes = self.holes.range_mut(..=range.to.unwrap_or(u64::MAX));
+        let holes = holes.map(|(_, hole)| hole).filter(|(last, _)| *last >= range.from);
+        let end = self.end.as_mut().filter(|_| range.to.is_none());
+        for asking in holes.map(|(_, asking)| asking).chain(end) {
+            asking.after = after.or(asking.after);
+            if progress {
+                asking.at_once(now);
+            }
+        }
+    }
+
     /// No event of it will follow.
     pub fn is_over(&self) -> bool {
-        self.has_end || self.state.is_some_and(RunState::is_over)
+        self.has_end || self.row_is_over()
+    }
+
+    /// The server says that its worker is gone.
+    pub fn row_is_over(&self) -> bool {
+        self.state.is_some_and(RunState::is_over)
     }
 
     /// Over, and its last event neither here nor given up.
     pub fn end_is_missing(&self) -> bool {
-        self.state.is_some_and(RunState::is_over) && !self.has_end && !self.end_settled
+        self.row_is_over() && !self.has_end && !self.end_settled
     }
 
-    /// Whether a complete replay asked for at `sent` proves that it has no `run.end`. Its last
-    /// event's time proves nothing: a run may be silent for long before it ends.
-    pub fn end_is_settled_by(&self, sent: u64) -> bool {
-        let known_over = self.end.as_ref().map(|asking| asking.since);
-        known_over.is_some_and(|since| {
-            sent >= self.lost_from(u64::MAX).max(since.saturating_add(LOST_AFTER_MS))
-        })
-    }
-
-    /// Whether to ask for its end now; if so, notes that it was asked.
+    /// Whether to ask for its end now.
     pub fn end_is_due(&mut self, now: u64, jitter: &mut Jitter) -> bool {
-        if !self.end_is_missing() {
-            return false;
-        }
-        let asking = self.end.get_or_insert_with(|| Asking::begin(now));
-        let due = now >= asking.next;
-        if due {
-            asking.asked(now, jitter);
-        }
-        due
+        self.end_is_missing()
+            && now >= self.end.get_or_insert_with(|| Asking::begin_apart(now, jitter)).next
     }
 
     /// When its silence is asked about next.
@@ -157,18 +235,33 @@ impl RunView {
         if self.has_end || self.end_settled {
             return None;
         }
-        SILENCE_MS.get(self.silences).map(|ms| self.heard_at + ms)
+        Some(self.heard_at? + SILENCE_MS.get(self.silences)?)
     }
 
-    /// Keeps only the times that bound a hole or the end of what is held: the rest is never read.
+    /// Whether it is over and raw lines are missing, as far as the server has counted them. A task that
+    /// died before its first line may have left some that nobody could count.
+    pub fn lacks_raw(&self) -> bool {
+        let lacks = match self.server_raw {
+            Some(counted) => counted > self.raw.len() as u64,
+            None => self.server_last == 0 && self.held.is_empty(),
+        };
+        lacks && self.is_over() && !self.raw_read
+    }
+
+    /// Forgets everything up to a number: the page has let go of it.
+    pub fn forget(&mut self, last: u64) {
+        self.held.remove_range(0, last);
+        self.lost.remove_range(0, last);
+        self.waiting.retain(|&number, _| number > last);
+        self.holes.retain(|_, (to, _)| *to > last);
+    }
+
+    /// Forgets the times that bound nothing.
     pub fn prune_times(&mut self) {
-        if self.times.len() < 64 {
+        if (self.times.len() as u64) < 1_024 + self.held.max().unwrap_or(0) / MARK_EVERY {
             return;
         }
-        let mut keep: HashSet<u64> = HashSet::new();
-        for (first, last) in self.held.iter() {
-            keep.extend([first, last]);
-        }
-        self.times.retain(|number, _| keep.contains(number));
+        let keep: HashSet<u64> = self.held.iter().flat_map(|(first, last)| [first, last]).collect();
+        self.times.retain(|number, _| number % MARK_EVERY == 0 || keep.contains(number));
     }
 }

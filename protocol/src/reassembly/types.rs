@@ -2,7 +2,7 @@
 
 use crate::{
     ids::{Run, Workstream},
-    message::{ClientMessage, DEFAULT_LIMIT, Frame, RawLine, ServerMessage},
+    message::{ClientMessage, DEFAULT_LIMIT, ErrorCode, Frame, RawLine, ServerMessage},
 };
 
 /// How a client is set up.
@@ -20,19 +20,19 @@ pub struct Options {
     /// Numbers to ask for again after a reconnect although they are held. 0 in earnest; a test sets
     /// it to see duplicates being dropped.
     pub overlap: u64,
-    /// Seed of the jitter between requests.
-    pub seed: u64,
+    /// Seed of the jitter between requests; `None`: no jitter.
+    pub seed: Option<u64>,
 }
 
 impl Options {
     /// The defaults for a workstream.
     #[must_use]
     pub fn new(workstream: Workstream) -> Self {
-        Self { workstream, limit: DEFAULT_LIMIT, since: None, run: None, overlap: 0, seed: 0 }
+        Self { workstream, limit: DEFAULT_LIMIT, since: None, run: None, overlap: 0, seed: Some(0) }
     }
 }
 
-/// What happens to a client. Times are ms since the epoch.
+/// What happens to a client.
 #[derive(Debug)]
 pub enum Input {
     /// A connection stands.
@@ -81,8 +81,16 @@ pub enum Output {
         /// Last.
         to: u64,
     },
-    /// The first page is complete; what follows is new.
+    /// The first page is here; what follows is new, or older than the page where that was too large for
+    /// one answer.
     CaughtUp,
+    /// The server refuses a request of ours for good; after `forbidden` nothing more is asked.
+    Refused {
+        /// `badRequest` or `forbidden`.
+        code: ErrorCode,
+        /// For people.
+        message: String,
+    },
 }
 
 /// An event to show.

@@ -50,7 +50,7 @@ struct Viewer {
 pub async fn watch(simulation: Rc<Simulation>, plan: PlannedViewer) -> Seen {
     let begun = Instant::now();
     let options =
-        Options { limit: plan.limit, seed: plan.seed, ..Options::new("w".parse().unwrap()) };
+        Options { limit: plan.limit, seed: Some(plan.seed), ..Options::new("w".parse().unwrap()) };
     let seen = Seen {
         shown: Vec::new(),
         shown_at: Vec::new(),
@@ -166,7 +166,7 @@ impl Viewer {
                     self.seen.lost.extend((from..=to).map(|seq| (run.clone(), seq)));
                 }
                 Output::ShowRaw(line) => self.seen.raw.push(line.text),
-                Output::CaughtUp => {}
+                Output::CaughtUp | Output::Refused { .. } => {}
             }
         }
     }
