@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_are_no_message_of_ours() {
+    fn what_a_frame_is() {
         let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
         for (text, is) in [
             (

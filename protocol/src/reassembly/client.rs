@@ -327,6 +327,9 @@ impl Client {
                 return;
             }
             view.waiting_raw.push(raw);
+            if pages {
+                view.raw_gone = view.raw_gone.saturating_sub(1);
+            }
             if let Some(request) = id.and_then(|id| self.requests.get_mut(&id)) {
                 request.progress = true;
             }

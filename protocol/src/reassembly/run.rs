@@ -32,6 +32,8 @@ pub(super) struct RunView {
     pub times: BTreeMap<u64, u64>,
     /// Raw lines it has.
     pub raw: HashSet<RawLine>,
+    /// Raw lines that it had and let go of.
+    pub raw_gone: usize,
     /// Holes by their first number: last number and schedule.
     pub holes: BTreeMap<u64, (u64, Asking)>,
     /// Highest number the server knows.
@@ -238,18 +240,26 @@ impl RunView {
         Some(self.heard_at? + SILENCE_MS.get(self.silences)?)
     }
 
-    /// Whether it is over and raw lines are missing, as far as the server has counted them. A task that
-    /// died before its first line may have left some that nobody could count.
+    /// Whether it is over and the server has counted more raw lines than came. A task that died before its
+    /// first line may have left some that nobody could count.
     pub fn lacks_raw(&self) -> bool {
         let lacks = match self.server_raw {
-            Some(counted) => counted > self.raw.len() as u64,
+            Some(counted) => counted > (self.raw.len() + self.raw_gone) as u64,
             None => self.server_last == 0 && self.held.is_empty(),
         };
         lacks && self.is_over() && !self.raw_read
     }
 
-    /// Forgets everything up to a number: the page has let go of it.
+    /// Forgets everything up to a number: the page has let go of it, and of the raw lines before it.
     pub fn forget(&mut self, last: u64) {
+        let raw = self.raw.len();
+        let until = match self.times.range(..=last).next_back() {
+            _ if last == u64::MAX => u64::MAX,
+            Some((_, &ts)) => ts,
+            None => 0,
+        };
+        self.raw.retain(|raw| raw.ts > until);
+        self.raw_gone += raw - self.raw.len();
         self.held.remove_range(0, last);
         self.lost.remove_range(0, last);
         self.waiting.retain(|&number, _| number > last);
