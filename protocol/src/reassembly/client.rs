@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    GATEWAY_PAUSE_MS, PATIENCE_MS, RAW_WITHIN_MS,
+    APART_MS, GATEWAY_PAUSE_MS, PATIENCE_MS,
     asking::Jitter,
     floor::Floor,
     paging::Paging,
@@ -41,6 +41,8 @@ pub struct Client {
     early_since: Option<u64>,
     pings: Pings,
     jitter: Jitter,
+    /// How much later than others it asks about a silence, which all clients hear in the same moment.
+    apart: u64,
     redelivered: u64,
     /// When the client was last told the time.
     pub(super) now: u64,
@@ -58,7 +60,8 @@ impl Client {
     /// A client that knows nothing.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let jitter = Jitter(options.seed);
+        let mut jitter = Jitter(options.seed);
+        let apart = jitter.up_to(APART_MS);
         Self {
             options,
             runs: BTreeMap::new(),
@@ -73,6 +76,7 @@ impl Client {
             early_since: None,
             pings: Pings::default(),
             jitter,
+            apart,
             redelivered: 0,
             now: 0,
         }
@@ -150,12 +154,12 @@ impl Client {
             move |(run, view, floor)| {
                 let holes = view.holes.iter().filter(|(first, _)| !self.in_flight(run, **first));
                 let mut due: Vec<u64> = holes.map(|(_, (_, asking))| asking.next).collect();
-                if !self.in_flight(run, (view.top() + 1).max(floor)) {
+                if !self.in_flight(run, (view.top + 1).max(floor)) {
                     if view.end_is_missing() {
                         due.extend(view.end.as_ref().map(|asking| asking.next));
                     }
                     if newest == Some(run) {
-                        due.extend(view.next_silence());
+                        due.extend(view.next_silence(self.apart));
                     }
                 }
                 if view.lacks_raw() && !reads_raw {
@@ -361,6 +365,7 @@ impl Client {
         }
         let ts = envelope.ts_ms().unwrap_or(0);
         view.lost.remove_range(envelope.seq, envelope.seq);
+        view.top = view.top.max(envelope.seq);
         view.times.insert(envelope.seq, ts);
         view.has_end |= envelope.kind == kind::RUN_END;
         view.heard_at = Some(now);
@@ -511,7 +516,7 @@ impl Client {
                 .filter(|(first, (_, asking))| now >= asking.next && !self.in_flight(&run, **first))
                 .map(|(&first, _)| first)
                 .collect();
-            let rest = (view.top() + 1).max(floor);
+            let rest = (view.top + 1).max(floor);
             let ask_for_rest = !self.in_flight(&run, rest);
             let Some(view) = self.runs.get_mut(&run) else { continue };
             let jitter = &mut self.jitter;
@@ -521,8 +526,8 @@ impl Client {
             }
             // The end: a run that is over without `run.end`, and a newest run that fell silent.
             let ended = view.end_is_due(now, jitter);
-            let silent =
-                newest.as_ref() == Some(&run) && view.next_silence().is_some_and(|due| now >= due);
+            let silent = newest.as_ref() == Some(&run)
+                && view.next_silence(self.apart).is_some_and(|due| now >= due);
             view.silences += usize::from(silent);
             if ended || silent {
                 ranges.push(view.ask_rest(&run, rest, now, jitter));
@@ -543,7 +548,7 @@ impl Client {
             if self.floor.of(run).is_none() || !view.lacks_raw() {
                 continue;
             }
-            let within = || now + self.jitter.up_to(RAW_WITHIN_MS);
+            let within = || now + self.jitter.up_to(APART_MS);
             if now >= *view.raw_due.get_or_insert_with(within) {
                 due = due.or_else(|| Some(run.clone()));
             }

@@ -25,7 +25,7 @@ impl Floor {
         oldest.unwrap_or_else(|| {
             // A page without any event of ours (raw lines only): what exists by now is history.
             let newest = runs.iter().next_back();
-            newest.map_or(Self::Start, |(run, view)| Self::At(run.clone(), view.top() + 1))
+            newest.map_or(Self::Start, |(run, view)| Self::At(run.clone(), view.top + 1))
         })
     }
 

@@ -49,8 +49,8 @@ pub const PING_AFTER_TASK_MS: u64 = 1_000;
 /// A request is made again when nothing of its answer has come for this long; API Gateway's own limit is
 /// 29 s.
 pub const ANSWER_MS: u64 = 35_000;
-/// Within this time after a run's end each client reads its raw lines, if it lacks some: they all hear of
-/// the end in the same moment.
-pub const RAW_WITHIN_MS: u64 = 10_000;
+/// Within this time clients ask, each at a moment of its own, about what they all hear in the same moment:
+/// that a run is over, or silent.
+pub const APART_MS: u64 = 10_000;
 /// How long nothing is asked after a fault of the gateway.
 pub const GATEWAY_PAUSE_MS: u64 = 1_000;

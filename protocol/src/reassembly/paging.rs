@@ -79,7 +79,7 @@ impl Client {
         while seq <= 1 {
             let earlier = self.runs.range(..&run).next_back();
             match earlier.filter(|(run, _)| target.of(run).is_some()) {
-                Some((earlier, view)) => (run, seq) = (earlier.clone(), view.top() + 1),
+                Some((earlier, view)) => (run, seq) = (earlier.clone(), view.top + 1),
                 None => {
                     self.floor = target;
                     return false;

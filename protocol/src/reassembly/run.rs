@@ -36,6 +36,8 @@ pub(super) struct RunView {
     pub raw_gone: usize,
     /// Holes by their first number: last number and schedule.
     pub holes: BTreeMap<u64, (u64, Asking)>,
+    /// Highest number that is known to exist, held or let go of.
+    pub top: u64,
     /// Highest number the server knows.
     pub server_last: u64,
     /// Raw lines that the server has counted; `None`: it says nothing.
@@ -60,15 +62,11 @@ pub(super) struct RunView {
 }
 
 impl RunView {
-    /// Highest number known to exist.
-    pub fn top(&self) -> u64 {
-        self.held.max().unwrap_or(0).max(self.server_last)
-    }
-
     /// Takes what the server says; a state never goes back.
     pub fn take(&mut self, info: &RunInfo, now: u64) {
         self.heard_at.get_or_insert(now);
         self.server_last = self.server_last.max(info.last_seq);
+        self.top = self.top.max(info.last_seq);
         self.server_raw = self.server_raw.max(info.raw);
         if self.state.is_none_or(|state| state.rank() <= info.state.rank()) {
             self.state = Some(info.state);
@@ -89,12 +87,12 @@ impl RunView {
         }
         let mut holes = BTreeMap::new();
         for (first, (last, asking)) in std::mem::take(&mut self.holes) {
-            for (first, last) in known.missing(first.max(floor), last.min(self.top())) {
+            for (first, last) in known.missing(first.max(floor), last.min(self.top)) {
                 holes.insert(first, (last, asking.clone()));
             }
             known.insert_range(first, last);
         }
-        for (first, last) in known.missing(floor, self.top()) {
+        for (first, last) in known.missing(floor, self.top) {
             holes.insert(first, (last, Asking::begin(now)));
         }
         self.holes = holes;
@@ -144,9 +142,13 @@ impl RunView {
         Some(Range { run: run.clone(), from, to: Some(*last), ts, after })
     }
 
-    /// Asks for whatever follows `from`: the end of a run that is over, or news of one that is silent.
+    /// Asks for whatever follows `from`: the end of a run that is over, or news of one that is silent. The
+    /// last time that silence is asked about, the run is read from the start: its worker's clock may be
+    /// ahead.
     pub fn ask_rest(&mut self, run: &Run, from: u64, now: u64, jitter: &mut Jitter) -> Range {
+        let is_last = self.silences == SILENCE_MS.len();
         let ts = self.time_before(from).unwrap_or_else(|| run.started_ms());
+        let ts = if is_last { 0 } else { ts };
         let missing = self.end_is_missing();
         let end = self.end.as_mut().filter(|_| missing);
         let (ts, after) = end.map_or((ts, None), |end| end.ask(now, ts, jitter));
@@ -163,7 +165,7 @@ impl RunView {
         settled: bool,
         now: u64,
     ) -> Vec<(u64, u64)> {
-        let to = range.to.unwrap_or_else(|| self.top());
+        let to = range.to.unwrap_or(self.top);
         let mut lost = Vec::new();
         for (&first, (last, asking)) in self.holes.range_mut(..=to) {
             if *last < range.from {
@@ -232,12 +234,12 @@ impl RunView {
             && now >= self.end.get_or_insert_with(|| Asking::begin_apart(now, jitter)).next
     }
 
-    /// When its silence is asked about next.
-    pub fn next_silence(&self) -> Option<u64> {
+    /// When its silence is asked about next, by a client that does so `apart` from the others.
+    pub fn next_silence(&self, apart: u64) -> Option<u64> {
         if self.has_end || self.end_settled {
             return None;
         }
-        Some(self.heard_at? + SILENCE_MS.get(self.silences)?)
+        Some(self.heard_at? + SILENCE_MS.get(self.silences)? + apart)
     }
 
     /// Whether it is over and the server has counted more raw lines than came. A task that died before its
