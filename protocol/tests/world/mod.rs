@@ -21,7 +21,7 @@ const CLOCK: u64 = 5_000_000;
 /// How long the troubles last, ms.
 const TROUBLE: u64 = 400_000;
 /// When all must be right: the longest silence that is asked about, and time to call lines lost.
-const HEALED: u64 = TROUBLE + 4_000_000;
+const HEALED: u64 = TROUBLE + 1_400_000;
 /// How long an older page may take then, ms: with what it lacks, until that is called lost.
 const PAGED: u64 = 400_000;
 /// Lines that the reader keeps before it lets go of the oldest.
