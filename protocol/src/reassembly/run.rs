@@ -261,6 +261,7 @@ impl RunView {
             None => 0,
         };
         self.raw.retain(|raw| raw.ts > until);
+        self.waiting_raw.retain(|raw| raw.ts > until);
         self.raw_gone += raw - self.raw.len();
         self.held.remove_range(0, last);
         self.lost.remove_range(0, last);
