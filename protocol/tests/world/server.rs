@@ -145,18 +145,18 @@ impl Server {
     }
 
     fn runs(&self) -> String {
-        let runs =
-            self.rows.iter().filter(|row| row.over || row.last_seq > 0 || row.raw > 0).map(|row| {
-                let state = if row.over { "ended" } else { "running" };
-                let mut info = json!({
-                    "run": row.run, "attempt": 1, "startedAt": START, "lastSeq": row.last_seq,
-                    "lastTs": START, "state": state,
-                });
-                if row.raw > 0 {
-                    info["raw"] = json!(row.raw);
-                }
-                info
+        // ECS says which tasks there are.
+        let runs = self.rows.iter().filter(|row| row.written > 0).map(|row| {
+            let state = if row.over { "ended" } else { "running" };
+            let mut info = json!({
+                "run": row.run, "attempt": 1, "startedAt": START, "lastSeq": row.last_seq,
+                "lastTs": START, "state": state,
             });
+            if row.raw > 0 {
+                info["raw"] = json!(row.raw);
+            }
+            info
+        });
         json!({"type": "runs", "workstream": "w", "runs": runs.collect::<Vec<_>>()}).to_string()
     }
 
