@@ -25,8 +25,8 @@ pub struct Delivered {
 
 /// Posts a frame, again and again if need be, until it is delivered, cannot be, or `until` comes.
 ///
-/// A post that hangs is not tried again: the connection is slow or the gateway is, and the client
-/// asks for what it lacks.
+/// A post that hangs is not tried again: the connection is slow, and the client asks for what it
+/// lacks.
 pub async fn deliver(
     post: &impl Post,
     connection: &str,
@@ -40,12 +40,14 @@ pub async fn deliver(
         delivered.result = match timeout(left.min(POST_LIMIT), post.post(connection, frame)).await {
             Ok(result) => result,
             Err(_) => {
-                delivered.result = Err(PostError::Failed("no answer in time".into()));
+                delivered.result = Err(PostError::TimedOut);
                 return delivered;
             }
         };
         match &delivered.result {
-            Ok(()) | Err(PostError::Gone | PostError::Refused(_)) => return delivered,
+            Ok(()) | Err(PostError::Gone | PostError::Refused(_) | PostError::TimedOut) => {
+                return delivered;
+            }
             Err(PostError::Throttled) => delivered.throttled += 1,
             Err(PostError::Failed(_)) => {}
         }

@@ -86,7 +86,8 @@ pub(crate) struct FannedOut {
     pub gone: usize,
     /// Connections that did not get everything, though they are not known to be gone.
     pub failed: usize,
-    /// Of these, the ones that got nothing because of a fault that may be the gateway's.
+    /// Of these, the ones that got nothing because of a fault of the gateway. A time-out does not
+    /// count: a viewer whose connection hangs is no reason to deliver everything again.
     pub down: usize,
 }
 
@@ -138,7 +139,7 @@ async fn post_all(
     for frame in frames {
         let delivering = || deliver(post, connection, frame, until, clock);
         let Some(delivered) = permits.hold(until, delivering).await else {
-            end.result = Err(PostError::Failed("no time was left".into()));
+            end.result = Err(PostError::TimedOut);
             break;
         };
         end.retried += delivered.retried;

@@ -299,7 +299,10 @@ pub enum PostError {
     /// 400, 403, 413: the same post fails again.
     #[error("refused: {0}")]
     Refused(String),
-    /// 500s, timeouts, no network.
+    /// No answer in time: the connection is slow or dead. It says nothing about the gateway.
+    #[error("no answer in time")]
+    TimedOut,
+    /// A fault of the gateway or on the way to it: 500s, a refused connection.
     #[error("failed: {0}")]
     Failed(String),
 }

@@ -143,7 +143,7 @@ pub enum PushError {
     /// The table did not work.
     #[error(transparent)]
     Table(#[from] Unavailable),
-    /// No connection could be posted to.
+    /// The gateway answered every post with a fault.
     #[error("none of {followers} connections could be posted to")]
     Gateway {
         /// How many follow.
@@ -306,7 +306,7 @@ async fn route<T: Table, P: Post, C: Clock>(
     let parts = (context.table, context.post, context.clock);
     let out = fan_out(&owner.workstream, &frames, followers, parts, invocation).await;
     counts.add(out);
-    // One that fails may be at fault itself; when nobody can be reached, the gateway is.
+    // One fault may be the connection's own; when every post meets one, it is the gateway's.
     if out.down > 0 && out.down + out.gone == counts.followers {
         return Err(PushError::Gateway { followers: counts.followers });
     }

@@ -354,6 +354,23 @@ async fn an_outage_as_a_whole_fails_the_invocation() {
     assert!(matches!(failure.cause, PushError::Table(_)), "{failure}");
 }
 
+/// It is the only follower; or the others are gone, or hang as well.
+#[tokio::test(start_paused = true)]
+async fn connections_that_hang_are_not_an_outage() {
+    let gone = Fate::Fail(PostError::Gone);
+    for fates in [vec![Fate::Hang], vec![Fate::Hang, gone], vec![Fate::Hang, Fate::Hang]] {
+        let push = Push::default();
+        for (n, fate) in fates.iter().enumerate() {
+            push.table.follow(&format!("c{n}="), "w");
+            push.post.fate(&format!("c{n}="), [fate.clone()]);
+        }
+        let hang = fates.iter().filter(|fate| matches!(fate, Fate::Hang)).count();
+        let counts = push.deliver(&events(1..=3)).await.expect("Lambda need not try again");
+        assert_eq!((counts.failed, counts.posts), (hang, 0), "{fates:?}");
+        assert!(push.lines.all().contains("no answer in time"), "the log names it");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_came_a_moment_ago_gets_the_next_delivery() {
     let push = Push::default();
