@@ -36,7 +36,8 @@ pub struct Gathered {
     exit: Option<i64>,
     spent_usd: Option<f64>,
     wait_until: Option<u64>,
-    pull_request: Option<String>,
+    /// The newest one's `seq` and link: lines come in any order.
+    pull_request: Option<(u64, String)>,
     notable: bool,
 }
 
@@ -47,8 +48,10 @@ impl Gathered {
         self.last_ts = self.last_ts.max(event.ts_ms().unwrap_or(0));
         let spent = event.spend(line).map(|spend| spend.execution_usd.clamp(0.0, MAX_USD));
         self.spent_usd = larger(self.spent_usd, spent);
-        if let Some(link) = event.pull_request(line) {
-            self.pull_request = Some(link);
+        if let Some(link) = event.pull_request(line)
+            && self.pull_request.as_ref().is_none_or(|(seq, _)| *seq < event.seq)
+        {
+            self.pull_request = Some((event.seq, link));
         }
         self.notable |= NOTABLE.contains(&event.kind.as_ref());
         let state = match event.kind.as_ref() {
@@ -92,7 +95,7 @@ impl Gathered {
             exit: self.exit,
             spent_usd: self.spent_usd,
             wait_until: self.wait_until,
-            pull_request: self.pull_request,
+            pull_request: self.pull_request.map(|(_, link)| link),
             expires_at,
         })
     }
@@ -304,6 +307,8 @@ mod tests {
         let log = line(4, r#""type":"log""#);
         let row = merge(None, &run, &update(&[told(2, 7), log.clone(), told(3, 8)]));
         assert_eq!(row.info.pull_request.as_deref(), Some("https://github.com/you/project/pull/8"));
+        let reordered = merge(None, &run, &update(&[told(3, 8), told(2, 7)]));
+        assert_eq!(reordered.info.pull_request, row.info.pull_request, "the last by its number");
         let later = merge(Some(row.clone()), &run, &update(&[log]));
         assert_eq!(later.info.pull_request, row.info.pull_request, "it never goes back to none");
         let script = line(5, r#""type":"pull_request","url":"javascript:alert(1)","number":1"#);
