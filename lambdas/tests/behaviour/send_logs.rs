@@ -259,6 +259,18 @@ async fn a_scope_of_everything_follows_fifty_workstreams_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_asks_for_fifty_workstreams_at_once_and_none_is_refused() {
+    let server = Server::default();
+    for i in 0..50 {
+        server.ask_as("*", &format!(r#"{{"action":"sendLogs","workstream":"w{i}"}}"#)).await;
+    }
+    server.ask_as("*", r#"{"action":"ping"}"#).await;
+    let kinds = server.post.kinds("c=");
+    let count = |of: &str| kinds.iter().filter(|kind| *kind == of).count();
+    assert_eq!((count("caughtUp"), count("pong"), count("error")), (50, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_reply_that_failed_nothing_more_is_sent() {
     // The replies: runs, three frames of lines, runs, caughtUp.
     let server = Server::with_run("w", RUN, STREAM, 500);
