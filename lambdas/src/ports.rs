@@ -333,8 +333,10 @@ pub struct LogQuery {
 /// An entry of a log stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Ms since the epoch.
+    /// When it was written, by the clock of the machine that sent it, ms since the epoch.
     pub timestamp: u64,
+    /// When CloudWatch Logs took it, by its own clock, ms since the epoch.
+    pub ingested: u64,
     /// The line.
     pub message: String,
 }

@@ -635,7 +635,10 @@ pub struct MemoryLogs {
     pub streams: RefCell<BTreeMap<String, Vec<LogEntry>>>,
     pub page: usize,
     pub reads: Cell<usize>,
+    /// Reads that are throttled; then they work.
     pub throttle: Cell<usize>,
+    /// Reads that still work; then all are throttled.
+    pub reads_left: Cell<Option<usize>>,
     pub slow: Cell<Duration>,
 }
 
@@ -646,6 +649,7 @@ impl Default for MemoryLogs {
             page: 1_000,
             reads: Cell::default(),
             throttle: Cell::default(),
+            reads_left: Cell::default(),
             slow: Cell::default(),
         }
     }
@@ -653,10 +657,18 @@ impl Default for MemoryLogs {
 
 impl MemoryLogs {
     pub fn put(&self, stream: &str, timestamp: u64, message: impl Into<String>) {
-        let entry = LogEntry { timestamp, message: message.into() };
+        self.put_all(stream, [(timestamp, message.into())]);
+    }
+
+    /// Lines with their times; CloudWatch took each at once.
+    pub fn put_all(&self, stream: &str, lines: impl IntoIterator<Item = (u64, String)>) {
         let mut streams = self.streams.borrow_mut();
         let entries = streams.entry(stream.to_owned()).or_default();
-        entries.push(entry);
+        entries.extend(lines.into_iter().map(|(timestamp, message)| LogEntry {
+            timestamp,
+            ingested: timestamp,
+            message,
+        }));
         entries.sort_by_key(|entry| entry.timestamp);
     }
 }
@@ -668,6 +680,10 @@ impl Logs for MemoryLogs {
         if self.throttle.get() > 0 {
             self.throttle.set(self.throttle.get() - 1);
             return Err(LogsError::Throttled);
+        }
+        match self.reads_left.get() {
+            Some(0) => return Err(LogsError::Throttled),
+            left => self.reads_left.set(left.map(|left| left - 1)),
         }
         let streams = self.streams.borrow();
         let Some(all) = streams.get(&query.stream) else { return Ok(LogPage::default()) };
