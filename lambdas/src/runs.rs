@@ -119,23 +119,7 @@ pub fn clip(reason: &str) -> String {
 /// The table does the same with conditional writes.
 #[must_use]
 pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
-    let mut row = row.unwrap_or_else(|| RunRow {
-        info: RunInfo {
-            run: run.clone(),
-            attempt: run.attempt(),
-            started_at: run.started_ms(),
-            last_seq: 0,
-            last_ts: 0,
-            state: RunState::Starting,
-            reason: None,
-            exit: None,
-            spent_usd: None,
-            pull_request: None,
-            raw: None,
-        },
-        stream: None,
-        wait_until: None,
-    });
+    let mut row = row.unwrap_or_else(|| new_row(run));
     row.stream = row.stream.or_else(|| update.stream.clone());
     let info = &mut row.info;
     info.last_seq = info.last_seq.max(update.last_seq);
@@ -152,6 +136,38 @@ pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
         info.pull_request.clone_from(&update.pull_request);
     }
     row.wait_until = update.wait_until.or(row.wait_until);
+    row
+}
+
+fn new_row(run: &Run) -> RunRow {
+    RunRow {
+        info: RunInfo {
+            run: run.clone(),
+            attempt: run.attempt(),
+            started_at: run.started_ms(),
+            last_seq: 0,
+            last_ts: 0,
+            state: RunState::Starting,
+            reason: None,
+            exit: None,
+            spent_usd: None,
+            pull_request: None,
+            raw: None,
+        },
+        stream: None,
+        wait_until: None,
+    }
+}
+
+/// Adds raw lines to the count in a run's row. Those of a delivery that comes twice count twice: the
+/// number says whether there are any to ask for.
+///
+/// The table does the same with `ADD`.
+#[must_use]
+pub fn count_raw(row: Option<RunRow>, run: &Run, stream: &str, raw: u64) -> RunRow {
+    let mut row = row.unwrap_or_else(|| new_row(run));
+    row.stream.get_or_insert_with(|| stream.to_owned());
+    row.info.raw = Some(row.info.raw.unwrap_or(0) + raw);
     row
 }
 
