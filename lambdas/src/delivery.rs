@@ -12,6 +12,15 @@ pub const TRIES: u32 = 5;
 /// The first pause is random up to this, each further one up to twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a frame is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Until when.
+    pub until: Instant,
+    /// Whether an answer 429 does not count as one of [`TRIES`]: nobody else waits.
+    pub outlasts_throttling: bool,
+}
+
 /// What became of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
@@ -23,34 +32,40 @@ pub struct Delivered {
     pub result: Result<(), PostError>,
 }
 
-/// Posts a frame, again and again if need be, until it is delivered, cannot be, or `until` comes.
+/// Posts a frame, again and again if need be, until it is delivered, cannot be, or patience ends.
 ///
-/// A post that hangs is not tried again: the connection is slow or the gateway is, and the client
-/// asks for what it lacks.
+/// A post that hangs is not tried again: the connection is slow, and the client asks for what it
+/// lacks.
 pub async fn deliver(
     post: &impl Post,
     connection: &str,
     frame: &[u8],
-    until: Instant,
+    Patience { until, outlasts_throttling }: Patience,
     clock: &impl Clock,
 ) -> Delivered {
+    let mut tries = 0;
     let mut delivered = Delivered { retried: 0, throttled: 0, result: Ok(()) };
     loop {
         let left = until.saturating_duration_since(Instant::now());
         delivered.result = match timeout(left.min(POST_LIMIT), post.post(connection, frame)).await {
             Ok(result) => result,
             Err(_) => {
-                delivered.result = Err(PostError::Failed("no answer in time".into()));
+                delivered.result = Err(PostError::TimedOut);
                 return delivered;
             }
         };
         match &delivered.result {
-            Ok(()) | Err(PostError::Gone | PostError::Refused(_)) => return delivered,
-            Err(PostError::Throttled) => delivered.throttled += 1,
-            Err(PostError::Failed(_)) => {}
+            Ok(()) | Err(PostError::Gone | PostError::Refused(_) | PostError::TimedOut) => {
+                return delivered;
+            }
+            Err(PostError::Throttled) => {
+                delivered.throttled += 1;
+                tries += u32::from(!outlasts_throttling);
+            }
+            Err(PostError::Failed(_)) => tries += 1,
         }
-        let pause = pause(delivered.retried, clock);
-        if delivered.retried + 1 >= TRIES || Instant::now() + pause >= until {
+        let pause = pause(delivered.retried.min(TRIES), clock);
+        if tries >= TRIES || Instant::now() + pause >= until {
             return delivered;
         }
         delivered.retried += 1;

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    delivery::deliver,
+    delivery::{Patience, deliver},
     invocation::Invocation,
     ports::{Clock, Post, PostError, Table},
 };
@@ -86,7 +86,8 @@ pub(crate) struct FannedOut {
     pub gone: usize,
     /// Connections that did not get everything, though they are not known to be gone.
     pub failed: usize,
-    /// Of these, the ones that got nothing because of a fault that may be the gateway's.
+    /// Of these, the ones that got nothing because of a fault of the gateway. A time-out does not
+    /// count: one connection that hangs must not make Lambda deliver everything again.
     pub down: usize,
 }
 
@@ -136,9 +137,10 @@ async fn post_all(
 ) -> ConnectionEnd {
     let mut end = ConnectionEnd { posts: 0, retried: 0, throttled: 0, result: Ok(()) };
     for frame in frames {
-        let delivering = || deliver(post, connection, frame, until, clock);
+        let patience = Patience { until, outlasts_throttling: false };
+        let delivering = || deliver(post, connection, frame, patience, clock);
         let Some(delivered) = permits.hold(until, delivering).await else {
-            end.result = Err(PostError::Failed("no time was left".into()));
+            end.result = Err(PostError::TimedOut);
             break;
         };
         end.retried += delivered.retried;

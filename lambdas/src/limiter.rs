@@ -8,8 +8,10 @@ use std::{cell::RefCell, collections::HashMap};
 
 use tokio::time::{Duration, Instant};
 
-/// Requests that may come at once.
-pub const BURST: u32 = 30;
+/// Requests that may come at once: a connection that follows
+/// [50 workstreams](ralph_protocol::token::MAX_WORKSTREAMS) asks once for each when it comes back, and
+/// pings.
+pub const BURST: u32 = 60;
 /// Time after which one more may come.
 pub const REFILL: Duration = Duration::from_millis(500);
 /// Buckets kept. Full ones are dropped first: they say nothing.

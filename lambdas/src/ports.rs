@@ -135,11 +135,17 @@ pub trait Table: Workstreams {
         now: u64,
     ) -> Result<Vec<String>, Unavailable>;
 
-    /// The owner of a stream, if it is recorded.
-    async fn stream(&self, name: &str, now: u64) -> Result<Option<StreamOwner>, Unavailable>;
+    /// Counts raw lines of a stream without an owner, or returns the owner.
+    async fn count_unclaimed(
+        &self,
+        name: &str,
+        raw: u64,
+        now: u64,
+        expires_at: u64,
+    ) -> Result<Option<StreamOwner>, Unavailable>;
 
     /// Records a stream's owner unless it has one, and returns the one that stands: the first
-    /// record wins.
+    /// record wins. Raw lines that were counted before go over to its run.
     async fn claim_stream(
         &self,
         name: &str,
@@ -180,6 +186,15 @@ pub trait Table: Workstreams {
         workstream: &Workstream,
         run: &Run,
         update: &RunUpdate,
+    ) -> Result<(), Unavailable>;
+
+    /// Counts raw lines of a run: see [`crate::runs::count_raw`].
+    async fn count_raw(
+        &self,
+        stream: &str,
+        owner: &StreamOwner,
+        raw: u64,
+        expires_at: u64,
     ) -> Result<(), Unavailable>;
 
     /// Marks a token as used; `false` when it was already.
@@ -299,7 +314,10 @@ pub enum PostError {
     /// 400, 403, 413: the same post fails again.
     #[error("refused: {0}")]
     Refused(String),
-    /// 500s, timeouts, no network.
+    /// No answer in time: the connection is slow or dead. It says nothing about the gateway.
+    #[error("no answer in time")]
+    TimedOut,
+    /// A fault of the gateway or on the way to it: 500s, a refused connection.
     #[error("failed: {0}")]
     Failed(String),
 }
@@ -330,8 +348,10 @@ pub struct LogQuery {
 /// An entry of a log stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Ms since the epoch.
+    /// When it was written, by the clock of the machine that sent it, ms since the epoch.
     pub timestamp: u64,
+    /// When CloudWatch Logs took it, by its own clock, ms since the epoch.
+    pub ingested: u64,
     /// The line.
     pub message: String,
 }

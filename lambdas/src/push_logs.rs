@@ -143,7 +143,7 @@ pub enum PushError {
     /// The table did not work.
     #[error(transparent)]
     Table(#[from] Unavailable),
-    /// No connection could be posted to.
+    /// The gateway answered every post with a fault.
     #[error("none of {followers} connections could be posted to")]
     Gateway {
         /// How many follow.
@@ -233,7 +233,7 @@ fn log(
 }
 
 /// Which run the batch's stream belongs to: as remembered, as recorded, or else as the first of our
-/// events in it says.
+/// events in it says. `None`: nobody knows yet, and its raw lines were counted.
 async fn owner<T: Table, P, C: Clock>(
     batch: &Batch,
     context: &Context<'_, T, P, C>,
@@ -242,14 +242,23 @@ async fn owner<T: Table, P, C: Clock>(
     if let Some(owner) = context.memory.owners.borrow().get(stream) {
         return Ok(Some(owner.clone()));
     }
+    if batch.entries.is_empty() {
+        return Ok(None);
+    }
     let now = context.clock.now_secs();
-    let owner = match context.table.stream(stream, now).await? {
-        Some(owner) => owner,
-        None => {
-            let first = batch.entries.iter().find_map(|entry| Envelope::parse(&entry.message));
-            let Some(Envelope { workstream, run, .. }) = first else { return Ok(None) };
+    let expires_at = now + context.retention_secs;
+    let first = batch.entries.iter().find_map(|entry| Envelope::parse(&entry.message));
+    let owner = match first {
+        Some(Envelope { workstream, run, .. }) => {
             let claim = StreamOwner { workstream, run };
-            context.table.claim_stream(stream, &claim, now, now + context.retention_secs).await?
+            context.table.claim_stream(stream, &claim, now, expires_at).await?
+        }
+        None => {
+            let raw = batch.entries.len() as u64;
+            match context.table.count_unclaimed(stream, raw, now, expires_at).await? {
+                Some(owner) => owner,
+                None => return Ok(None),
+            }
         }
     };
     let mut owners = context.memory.owners.borrow_mut();
@@ -294,10 +303,16 @@ async fn route<T: Table, P: Post, C: Clock>(
     let notable = gathered.is_notable();
     let update = gathered.update(stream, expires_at);
     let newest = update.as_ref().map(|update| update.last_ts);
-    let recorded = match &update {
-        Some(update) => context.table.record_run(&owner.workstream, &owner.run, update).await,
-        None => Ok(()),
-    };
+    let recorded = async {
+        if let Some(update) = &update {
+            context.table.record_run(&owner.workstream, &owner.run, update).await?;
+        }
+        if counts.raw > 0 {
+            context.table.count_raw(stream, owner, counts.raw as u64, expires_at).await?;
+        }
+        Ok::<_, Unavailable>(())
+    }
+    .await;
     // Asked at every delivery, never remembered: a viewer that came a moment ago would find a hole
     // and wait two seconds before it asks. The posts cost some two hundred times as much.
     let followers = context.table.followers(&owner.workstream, context.clock.now_secs()).await?;
@@ -306,7 +321,7 @@ async fn route<T: Table, P: Post, C: Clock>(
     let parts = (context.table, context.post, context.clock);
     let out = fan_out(&owner.workstream, &frames, followers, parts, invocation).await;
     counts.add(out);
-    // One that fails may be at fault itself; when nobody can be reached, the gateway is.
+    // One fault may be the connection's own; when every post meets one, it is the gateway's.
     if out.down > 0 && out.down + out.gone == counts.followers {
         return Err(PushError::Gateway { followers: counts.followers });
     }

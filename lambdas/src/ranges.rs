@@ -1,47 +1,87 @@
 //! Reading back exactly the events a client lacks: forward, from the time it gives minus a minute,
-//! until they are found or the stream ends.
+//! until they are found or the stream ends. An answer that is full says how far it has read.
 
 use std::collections::HashSet;
 
-use ralph_protocol::message::Range;
-use tokio::time::Instant;
+use ralph_protocol::{ids::Run, message::Range};
+use tokio::time::{Duration, Instant};
 
 use crate::{
     line::{Line, encode_event, encode_raw},
-    ports::{Clock, LogEntry, LogQuery, Logs, StreamOwner},
-    replay::{CLOCKS_DIFFER_MS, ReplayError, read},
+    ports::{Clock, LogEntry, LogQuery, Logs, StreamOwner, Unavailable},
+    replay::{CLOCKS_DIFFER_MS, read},
 };
 
-/// Takes events as they are read; an error ends the replay.
+/// A line that CloudWatch Logs took this long ago is followed by none that was written before it.
+pub const SETTLED_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// Takes lines as they are read; an error ends the replay.
 pub trait Output {
     /// Why no more can be taken.
     type Error;
-    /// Takes an event as it goes into a frame.
-    async fn event(&mut self, event: &str) -> Result<(), Self::Error>;
+    /// Takes a line, or a part of one, as it goes into a frame, with its run and CloudWatch's time of
+    /// it, ms since the epoch.
+    async fn line(&mut self, line: &str, run: &Run, ts: u64) -> Result<(), Self::Error>;
 }
 
 /// Why a replay of ranges ended early.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RangesError<E> {
     /// Reading failed.
-    Replay(ReplayError),
+    Unavailable(Unavailable),
     /// The output failed.
     Output(E),
 }
 
-/// Counts down what a request may still read.
-#[derive(Debug, Clone, Copy)]
+/// What an answer may still hold, over all of its runs.
+#[derive(Debug)]
 pub struct Budget {
-    /// Events.
-    pub events: usize,
-    /// Raw lines on the way. Counted by themselves: they must never keep the events from coming.
-    pub raw: usize,
-    /// When to stop.
-    pub until: Instant,
+    /// Lines.
+    lines: usize,
+    /// Bytes of them.
+    bytes: usize,
+    /// When reading stops.
+    until: Instant,
+    /// Run and time of the answer's first line.
+    first: Option<(Run, u64)>,
+    /// Whether anything was read, lines or none.
+    pub has_read: bool,
 }
 
-/// Reads ranges of one run; `true` when all of them were read to their end, `false` when the budget
-/// ran out.
+impl Budget {
+    /// For a whole answer.
+    #[must_use]
+    pub const fn new(lines: usize, bytes: usize, until: Instant) -> Self {
+        Self { lines, bytes, until, first: None, has_read: false }
+    }
+
+    /// Counts a line; `false` when it has no room. All lines of the answer's first millisecond have
+    /// room: the next answer can begin only at a millisecond, and must be a step further.
+    fn take(&mut self, run: &Run, ts: u64, bytes: usize) -> bool {
+        let (first_run, first_ts) = self.first.get_or_insert_with(|| (run.clone(), ts));
+        let is_first = first_run == run && *first_ts == ts;
+        if !is_first && (self.lines == 0 || self.bytes < bytes) {
+            return false;
+        }
+        self.lines = self.lines.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        true
+    }
+}
+
+/// How a reading of one run's ranges ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All ranges were read to their ends.
+    Whole {
+        /// What was not found is followed by a line that CloudWatch Logs took [`SETTLED_AFTER`] ago.
+        settled: bool,
+    },
+    /// The budget ran out. Everything from before this time was taken, ms since the epoch.
+    Cut(u64),
+}
+
+/// Reads ranges of one run.
 ///
 /// # Errors
 /// [`RangesError`].
@@ -52,133 +92,149 @@ pub async fn read_ranges<O: Output>(
     (logs, clock): (&impl Logs, &impl Clock),
     budget: &mut Budget,
     out: &mut O,
-) -> Result<bool, RangesError<O::Error>> {
-    let mut wanted: Vec<Wanted> = ranges.iter().map(Wanted::new).collect();
-    wanted.sort_by_key(|range| (range.begin, range.from));
-    while let Some(begin) = wanted.iter().filter(|range| range.open).map(|range| range.begin).min()
-    {
-        let mut pass = Pass { owner, stream, wanted: &mut wanted, reached: begin };
-        if !pass.read(begin, logs, clock, budget, out).await? {
-            return Ok(false);
+) -> Result<End, RangesError<O::Error>> {
+    let settled_after = u64::try_from(SETTLED_AFTER.as_millis()).unwrap_or(u64::MAX);
+    let mut reading = Reading {
+        owner,
+        stream,
+        wanted: ranges.iter().map(Wanted::new).collect(),
+        settled_before: clock.now_ms().saturating_sub(settled_after),
+        settled_seq: 0,
+    };
+    reading.wanted.sort_by_key(|range| (range.begin, range.from));
+    while let Some(begin) = reading.open().map(|range| range.begin).min() {
+        match reading.pass(begin, logs, clock, budget, out).await? {
+            PassEnd::Idle => {}
+            PassEnd::Stream => break,
+            PassEnd::Cut(ts) => return Ok(End::Cut(ts)),
         }
     }
-    Ok(true)
+    Ok(End::Whole { settled: reading.is_settled() })
 }
 
-/// A range and the part of it that was read.
+/// A range and the numbers in it that were found.
 struct Wanted {
     from: u64,
-    to: u64,
+    to: Option<u64>,
     begin: u64,
     found: HashSet<u64>,
-    open: bool,
 }
 
 impl Wanted {
     fn new(range: &Range) -> Self {
         Self {
             from: range.from,
-            to: range.to.unwrap_or(u64::MAX),
-            begin: range.ts.saturating_sub(CLOCKS_DIFFER_MS),
+            to: range.to,
+            begin: range.after.unwrap_or_else(|| range.ts.saturating_sub(CLOCKS_DIFFER_MS)),
             found: HashSet::new(),
-            open: true,
         }
     }
 
     fn holds(&self, seq: u64) -> bool {
-        (self.from..=self.to).contains(&seq)
+        self.from <= seq && self.to.is_none_or(|to| seq <= to)
     }
 
-    /// An event of the range was read. When all that it holds were, reading for it can stop.
-    /// (CloudWatch can hold a line twice, so lines are not just counted.)
-    fn found(&mut self, seq: u64) {
-        self.found.insert(seq);
-        self.open = self.found.len() as u64 <= self.to - self.from;
+    /// Whether some of it was not found. (CloudWatch can hold a line twice, so lines are not just
+    /// counted.)
+    fn is_open(&self) -> bool {
+        self.to.is_none_or(|to| self.found.len() as u64 <= to - self.from)
     }
 }
 
-/// One reading of the stream, forward. It serves every range that begins before the place it has
-/// reached; it ends when none of them is open any more.
-struct Pass<'a> {
+/// How a pass ended.
+enum PassEnd {
+    /// Nothing is wanted from here up to where the next range begins.
+    Idle,
+    /// At the stream's end: what was not found is not there.
+    Stream,
+    /// See [`End::Cut`].
+    Cut(u64),
+}
+
+struct Reading<'a> {
     owner: &'a StreamOwner,
     stream: &'a str,
-    wanted: &'a mut [Wanted],
-    reached: u64,
+    wanted: Vec<Wanted>,
+    /// Lines that CloudWatch took by then are settled, ms since the epoch.
+    settled_before: u64,
+    /// The highest `seq` of those that were met.
+    settled_seq: u64,
 }
 
-impl Pass<'_> {
-    async fn read<O: Output>(
+impl Reading<'_> {
+    fn open(&self) -> impl Iterator<Item = &Wanted> {
+        self.wanted.iter().filter(|range| range.is_open())
+    }
+
+    fn is_settled(&self) -> bool {
+        self.open().all(|range| range.to.is_some_and(|to| to < self.settled_seq))
+    }
+
+    /// Reads the stream forward. This serves every range that begins before the place that is
+    /// reached; it ends when none of them is open any more.
+    async fn pass<O: Output>(
         &mut self,
         begin: u64,
         logs: &impl Logs,
         clock: &impl Clock,
         budget: &mut Budget,
         out: &mut O,
-    ) -> Result<bool, RangesError<O::Error>> {
+    ) -> Result<PassEnd, RangesError<O::Error>> {
         let mut query = LogQuery {
             stream: self.stream.to_owned(),
             from: Some(begin),
             oldest_first: true,
             ..LogQuery::default()
         };
+        let mut reached = begin;
         loop {
-            let page =
-                read(logs, &query, clock, budget.until).await.map_err(RangesError::Replay)?;
-            let Some(page) = page else { return Ok(false) };
+            let page = read(logs, &query, clock, budget.until).await;
+            let Some(page) = page.map_err(RangesError::Unavailable)? else {
+                return Ok(PassEnd::Cut(reached));
+            };
+            budget.has_read = true;
             for entry in &page.entries {
-                self.reached = self.reached.max(entry.timestamp);
                 if !self.take(entry, budget, out).await.map_err(RangesError::Output)? {
-                    return Ok(false);
+                    return Ok(PassEnd::Cut(entry.timestamp));
                 }
-                if self.idle() {
-                    return Ok(true);
+                reached = reached.max(entry.timestamp);
+                if !self.open().any(|range| range.begin <= reached) {
+                    return Ok(PassEnd::Idle);
                 }
             }
             match page.next {
                 Some(token) => query.token = Some(token),
-                None => {
-                    // The stream's end: what was not found is not there.
-                    self.wanted.iter_mut().for_each(|range| range.open = false);
-                    return Ok(true);
-                }
+                None => return Ok(PassEnd::Stream),
             }
         }
     }
 
-    /// Whether the next open range begins later, so that skipping there saves reading.
-    fn idle(&self) -> bool {
-        !self.wanted.iter().any(|range| range.open && range.begin <= self.reached)
-    }
-
-    /// Passes a line on; `false` when the budget is used up.
+    /// Passes a line on if it is wanted or raw; `false` when the budget is used up.
     async fn take<O: Output>(
         &mut self,
         entry: &LogEntry,
         budget: &mut Budget,
         out: &mut O,
     ) -> Result<bool, O::Error> {
-        match Line::parse(&entry.message, self.owner) {
+        let (run, ts) = (&self.owner.run, entry.timestamp);
+        let lines = match Line::parse(&entry.message, self.owner) {
             Line::Event(event) => {
-                let Some(range) =
-                    self.wanted.iter_mut().find(|range| range.open && range.holds(event.seq))
-                else {
-                    return Ok(true);
-                };
-                if budget.events == 0 {
-                    return Ok(false);
+                if entry.ingested <= self.settled_before {
+                    self.settled_seq = self.settled_seq.max(event.seq);
                 }
-                budget.events -= 1;
-                range.found(event.seq);
-                out.event(&encode_event(&entry.message, &event)).await?;
+                let wanted = |range: &&mut Wanted| range.is_open() && range.holds(event.seq);
+                let Some(range) = self.wanted.iter_mut().find(wanted) else { return Ok(true) };
+                range.found.insert(event.seq);
+                vec![encode_event(&entry.message, &event).into_owned()]
             }
-            Line::Raw if budget.raw > 0 => {
-                budget.raw -= 1;
-                let run = &self.owner.run;
-                for part in encode_raw(&entry.message, self.stream, run, entry.timestamp) {
-                    out.event(&part).await?;
-                }
-            }
-            Line::Raw | Line::Foreign => {}
+            Line::Raw => encode_raw(&entry.message, self.stream, run, ts),
+            Line::Foreign => return Ok(true),
+        };
+        if !budget.take(run, ts, lines.iter().map(String::len).sum()) {
+            return Ok(false);
+        }
+        for line in lines {
+            out.line(&line, run, ts).await?;
         }
         Ok(true)
     }

@@ -12,9 +12,9 @@ use crate::{
     runs::MAX_RUNS,
 };
 
-/// Most bytes of lines in one page. Pages are gathered whole, because they are read backward and
-/// shown forward; a page that would be larger ends here, and its cursor leads on.
-pub const MAX_PAGE_BYTES: usize = 8 << 20;
+/// Most bytes of lines in one answer, so that it takes seconds on a slow link. An answer
+/// that would be larger ends here and says where to go on; only a line alone may be larger.
+pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// Most entries the service gives at once.
 pub const SERVICE_PAGE: usize = 10_000;
 /// How far before a given time reading begins, ms: clocks differ, and the driver stamps a line a
@@ -24,7 +24,7 @@ pub const CLOCKS_DIFFER_MS: u64 = 60_000;
 /// Why a replay ended early.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
-    /// The account's limit of reads is used up.
+    /// Nothing was read: the account's limit of reads is used up, or reading took too long.
     #[error("reading logs is throttled")]
     Throttled,
     /// A service failed.
@@ -54,14 +54,15 @@ pub struct Page {
     pub events: Vec<String>,
     /// For the page before; `None`: nothing older.
     pub cursor: Option<Cursor>,
-    /// Whether everything that was asked for is there.
+    /// `false`: the bytes of an answer or its time ran out before the limit, or there is more since
+    /// the time that was given.
     pub complete: bool,
 }
 
 /// Reads a page: the newest lines within the request's bounds.
 ///
 /// # Errors
-/// [`ReplayError`]; what was read by then is lost, the client asks again.
+/// [`ReplayError`]; when a service fails, what was read by then is lost, and the client asks again.
 pub async fn page(
     request: &PageRequest<'_>,
     table: &impl Table,
@@ -74,8 +75,8 @@ pub async fn page(
     while let Some(last) = runs.last().map(|row| row.info.run.clone()) {
         for row in &runs {
             if let Some(end) = gathering.read_run(row, logs, clock, until).await? {
-                // Without a line there is no cursor, and none would say "nothing older".
-                if matches!(end, End::Time) && gathering.oldest.is_none() {
+                // Without a line, the cursor would lead to where it came from.
+                if matches!(end, End::Cut) && gathering.lines == 0 {
                     return Err(ReplayError::Throttled);
                 }
                 return Ok(gathering.page(end));
@@ -109,10 +110,10 @@ async fn first_runs(
 enum End {
     /// There is nothing older.
     Beginning,
-    /// The page is full.
+    /// As many lines as were asked for are there.
     Full,
-    /// Time ran out.
-    Time,
+    /// The bytes or the time of an answer ran out.
+    Cut,
 }
 
 struct Gathering<'a> {
@@ -158,11 +159,12 @@ impl<'a> Gathering<'a> {
         loop {
             query.limit = Some((self.request.limit - self.lines).clamp(100, SERVICE_PAGE));
             let Some(page) = read(logs, &query, clock, until).await? else {
-                return Ok(Some(End::Time));
+                return Ok(Some(End::Cut));
             };
             for entry in page.entries.iter().rev() {
-                if self.take(&entry.message, entry.timestamp, stream, &owner, &mut bound) {
-                    return Ok(Some(End::Full));
+                let end = self.take(&entry.message, entry.timestamp, stream, &owner, &mut bound);
+                if end.is_some() {
+                    return Ok(end);
                 }
             }
             match page.next {
@@ -179,7 +181,7 @@ impl<'a> Gathering<'a> {
         self.request.since.is_some_and(|since| over && last + CLOCKS_DIFFER_MS < since)
     }
 
-    /// Takes a line in; `true` when the page is full.
+    /// Takes a line in if it has room; says when no more have.
     fn take(
         &mut self,
         text: &str,
@@ -187,22 +189,26 @@ impl<'a> Gathering<'a> {
         stream: &str,
         owner: &StreamOwner,
         bound: &mut Bound,
-    ) -> bool {
+    ) -> Option<End> {
         let line = Line::parse(text, owner);
         let seq = match &line {
             Line::Event(event) if bound.seq.is_none_or(|seq| event.seq < seq) => Some(event.seq),
             Line::Raw if !bound.was_given(timestamp) => None,
-            _ => return false,
+            _ => return None,
         };
         let encoded = match &line {
             Line::Event(event) => vec![encode_event(text, event).into_owned()],
             _ => encode_raw(text, stream, &owner.run, timestamp),
         };
-        self.bytes += encoded.iter().map(String::len).sum::<usize>();
+        let bytes = self.bytes + encoded.iter().map(String::len).sum::<usize>();
+        if self.lines > 0 && bytes > MAX_ANSWER_BYTES {
+            return Some(End::Cut);
+        }
+        self.bytes = bytes;
         self.events.extend(encoded.into_iter().rev());
         self.lines += 1;
         self.move_oldest(owner, timestamp, seq);
-        self.lines >= self.request.limit || self.bytes >= MAX_PAGE_BYTES
+        (self.lines >= self.request.limit).then_some(End::Full)
     }
 
     fn move_oldest(&mut self, owner: &StreamOwner, ts: u64, seq: Option<u64>) {
@@ -225,7 +231,7 @@ impl<'a> Gathering<'a> {
             End::Beginning if self.request.since.is_some() => (self.oldest, true),
             End::Beginning => (None, true),
             End::Full => (self.oldest, self.request.since.is_none()),
-            End::Time => (self.oldest, false),
+            End::Cut => (self.oldest, false),
         };
         Page { events: self.events, cursor, complete }
     }
@@ -262,20 +268,20 @@ pub(crate) async fn read(
     query: &LogQuery,
     clock: &impl Clock,
     until: Instant,
-) -> Result<Option<LogPage>, ReplayError> {
+) -> Result<Option<LogPage>, Unavailable> {
     let mut tries = 0;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         match tokio::time::timeout(left, logs.read(query)).await {
             Err(_) => return Ok(None),
             Ok(Ok(page)) => return Ok(Some(page)),
-            Ok(Err(LogsError::Unavailable(error))) => return Err(error.into()),
+            Ok(Err(LogsError::Unavailable(error))) => return Err(error),
             Ok(Err(LogsError::Throttled)) => {}
         }
         // Ten times a post's pause: the account has 25 reads a second for everyone.
         let pause = pause(tries, clock) * 10;
         if Instant::now() + pause >= until {
-            return Err(ReplayError::Throttled);
+            return Ok(None);
         }
         tries += 1;
         sleep(pause).await;

@@ -36,7 +36,8 @@ pub struct Gathered {
     exit: Option<i64>,
     spent_usd: Option<f64>,
     wait_until: Option<u64>,
-    pull_request: Option<String>,
+    /// The newest one's `seq` and link: lines come in any order.
+    pull_request: Option<(u64, String)>,
     notable: bool,
 }
 
@@ -47,8 +48,10 @@ impl Gathered {
         self.last_ts = self.last_ts.max(event.ts_ms().unwrap_or(0));
         let spent = event.spend(line).map(|spend| spend.execution_usd.clamp(0.0, MAX_USD));
         self.spent_usd = larger(self.spent_usd, spent);
-        if let Some(link) = event.pull_request(line) {
-            self.pull_request = Some(link);
+        if let Some(link) = event.pull_request(line)
+            && self.pull_request.as_ref().is_none_or(|(seq, _)| *seq < event.seq)
+        {
+            self.pull_request = Some((event.seq, link));
         }
         self.notable |= NOTABLE.contains(&event.kind.as_ref());
         let state = match event.kind.as_ref() {
@@ -92,7 +95,7 @@ impl Gathered {
             exit: self.exit,
             spent_usd: self.spent_usd,
             wait_until: self.wait_until,
-            pull_request: self.pull_request,
+            pull_request: self.pull_request.map(|(_, link)| link),
             expires_at,
         })
     }
@@ -116,23 +119,7 @@ pub fn clip(reason: &str) -> String {
 /// The table does the same with conditional writes.
 #[must_use]
 pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
-    let mut row = row.unwrap_or_else(|| RunRow {
-        info: RunInfo {
-            run: run.clone(),
-            attempt: run.attempt(),
-            started_at: run.started_ms(),
-            last_seq: 0,
-            last_ts: 0,
-            state: RunState::Starting,
-            reason: None,
-            exit: None,
-            spent_usd: None,
-            pull_request: None,
-            raw: None,
-        },
-        stream: None,
-        wait_until: None,
-    });
+    let mut row = row.unwrap_or_else(|| new_row(run));
     row.stream = row.stream.or_else(|| update.stream.clone());
     let info = &mut row.info;
     info.last_seq = info.last_seq.max(update.last_seq);
@@ -149,6 +136,38 @@ pub fn merge(row: Option<RunRow>, run: &Run, update: &RunUpdate) -> RunRow {
         info.pull_request.clone_from(&update.pull_request);
     }
     row.wait_until = update.wait_until.or(row.wait_until);
+    row
+}
+
+fn new_row(run: &Run) -> RunRow {
+    RunRow {
+        info: RunInfo {
+            run: run.clone(),
+            attempt: run.attempt(),
+            started_at: run.started_ms(),
+            last_seq: 0,
+            last_ts: 0,
+            state: RunState::Starting,
+            reason: None,
+            exit: None,
+            spent_usd: None,
+            pull_request: None,
+            raw: None,
+        },
+        stream: None,
+        wait_until: None,
+    }
+}
+
+/// Adds raw lines to the count in a run's row. Those of a delivery that comes twice count twice: the
+/// number says whether there are any to ask for.
+///
+/// The table does the same with `ADD`.
+#[must_use]
+pub fn count_raw(row: Option<RunRow>, run: &Run, stream: &str, raw: u64) -> RunRow {
+    let mut row = row.unwrap_or_else(|| new_row(run));
+    row.stream.get_or_insert_with(|| stream.to_owned());
+    row.info.raw = Some(row.info.raw.unwrap_or(0) + raw);
     row
 }
 
@@ -304,6 +323,8 @@ mod tests {
         let log = line(4, r#""type":"log""#);
         let row = merge(None, &run, &update(&[told(2, 7), log.clone(), told(3, 8)]));
         assert_eq!(row.info.pull_request.as_deref(), Some("https://github.com/you/project/pull/8"));
+        let reordered = merge(None, &run, &update(&[told(3, 8), told(2, 7)]));
+        assert_eq!(reordered.info.pull_request, row.info.pull_request, "the last by its number");
         let later = merge(Some(row.clone()), &run, &update(&[log]));
         assert_eq!(later.info.pull_request, row.info.pull_request, "it never goes back to none");
         let script = line(5, r#""type":"pull_request","url":"javascript:alert(1)","number":1"#);

@@ -5,7 +5,7 @@
 //! | `CONN#<id>` | `META` | `user`, `scope`, `connectedAt` |
 //! | `CONN#<id>` | `WS#<w>` | a subscription |
 //! | `WS#<w>` | `CONN#<id>` | its inverse, written together with it |
-//! | `STREAM#<name>` | `META` | `workstream`, `run` |
+//! | `STREAM#<name>` | `META` | `workstream`, `run`; `raw` until the run is known |
 //! | `WS#<w>` | `RUN#<run>` | [`RunState`], and more about the run |
 //! | `WS#<w>` | `LEASE` | `execution`: ARN of the one that owns the workstream, `ulid`: its ULID, see [`crate::execution`] |
 //! | `WS#<w>` | `STEP#<ulid>#<n>` | `answer`: what `admit` or `decide` answered in step `n` of an execution |

@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::time::{Duration, Instant};
 
 use super::{
-    lines::{RUN, STREAM, event},
+    lines::{STREAM, event},
     payloads::{frames, wrap},
 };
 
@@ -94,9 +94,14 @@ impl Table for Followers {
     async fn followers(&self, _: &Workstream, _: u64) -> Result<Vec<String>, Unavailable> {
         Ok(self.0.clone())
     }
-    async fn stream(&self, _: &str, _: u64) -> Result<Option<StreamOwner>, Unavailable> {
-        let workstream = "docs".parse().expect("an id");
-        Ok(Some(StreamOwner { workstream, run: RUN.parse().expect("a run") }))
+    async fn count_unclaimed(
+        &self,
+        _: &str,
+        _: u64,
+        _: u64,
+        _: u64,
+    ) -> Result<Option<StreamOwner>, Unavailable> {
+        Ok(None)
     }
     async fn claim_stream(
         &self,
@@ -123,6 +128,9 @@ impl Table for Followers {
         Ok(())
     }
     async fn record_task(&self, _: &Workstream, _: &Run, _: &RunUpdate) -> Result<(), Unavailable> {
+        Ok(())
+    }
+    async fn count_raw(&self, _: &str, _: &StreamOwner, _: u64, _: u64) -> Result<(), Unavailable> {
         Ok(())
     }
     async fn use_token(&self, _: &str, _: u64) -> Result<bool, Unavailable> {

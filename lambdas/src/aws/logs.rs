@@ -21,14 +21,14 @@ impl LogGroup {
 
 impl Logs for LogGroup {
     async fn read(&self, query: &LogQuery) -> Result<LogPage, LogsError> {
-        let ms = |time: Option<u64>| time.map(|time| i64::try_from(time).unwrap_or(i64::MAX));
+        let bound = |time: Option<u64>| time.map(|time| i64::try_from(time).unwrap_or(i64::MAX));
         let answer = self
             .client
             .get_log_events()
             .log_group_name(&self.group)
             .log_stream_name(&query.stream)
-            .set_start_time(ms(query.from))
-            .set_end_time(ms(query.until))
+            .set_start_time(bound(query.from))
+            .set_end_time(bound(query.until))
             .start_from_head(query.oldest_first)
             .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
             .set_next_token(query.token.clone())
@@ -51,8 +51,11 @@ impl Logs for LogGroup {
             true => answer.next_forward_token,
             false => answer.next_backward_token,
         };
+        let ms = |time: Option<i64>| time.and_then(|ms| u64::try_from(ms).ok());
         let entries = answer.events.unwrap_or_default().into_iter().map(|event| LogEntry {
-            timestamp: event.timestamp.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
+            timestamp: ms(event.timestamp).unwrap_or(0),
+            // Without a time it counts as one that was taken just now.
+            ingested: ms(event.ingestion_time).unwrap_or(u64::MAX),
             message: event.message.unwrap_or_default(),
         });
         // The service says "no more" by giving the token back that it was given. An empty page with

@@ -67,7 +67,7 @@ pub(super) fn run_row(item: &Item) -> Option<RunRow> {
         exit: number(item, a::EXIT),
         spent_usd: number(item, a::SPENT_USD),
         pull_request: text(item, a::PULL_REQUEST).map(str::to_owned),
-        raw: None,
+        raw: number(item, a::RAW),
         run,
     };
     let stream = text(item, a::STREAM).map(str::to_owned);

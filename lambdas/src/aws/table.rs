@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
         put_item::builders::PutItemFluentBuilder, query::builders::QueryFluentBuilder,
         update_item::UpdateItemError, update_item::builders::UpdateItemFluentBuilder,
     },
-    types::{AttributeValue, Delete, Put, TransactWriteItem},
+    types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use ralph_protocol::{
@@ -19,7 +19,7 @@ use ralph_protocol::{
 };
 
 use super::{
-    rows::{self, Item, connection_key, item, key, n, s, text},
+    rows::{self, Item, connection_key, item, key, n, number, s, text},
     unavailable,
 };
 use crate::ports::{Connection, RunRow, RunUpdate, StreamOwner, Table, Unavailable};
@@ -103,21 +103,38 @@ impl Connections {
     }
 
     pub(super) fn update(&self, workstream: &Workstream, run: &Run) -> UpdateItemFluentBuilder {
-        let key = key(table::workstream(workstream), table::run(run));
+        self.update_row(key(table::workstream(workstream), table::run(run)))
+    }
+
+    fn update_row(&self, key: Item) -> UpdateItemFluentBuilder {
         self.client.update_item().table_name(&self.table).set_key(Some(key))
+    }
+
+    /// Takes the count of raw lines out of a stream's row.
+    async fn forget_raw(&self, row: Item, raw: u64) -> Result<(), Unavailable> {
+        let forget = self
+            .update_row(row)
+            .update_expression("REMOVE #raw")
+            .condition_expression("#raw = :raw")
+            .set_expression_attribute_names(names(&[("#raw", a::RAW)]))
+            .expression_attribute_values(":raw", n(raw));
+        update_if(forget).await.map(drop)
     }
 }
 
-/// Sends a conditional update; `false` when its condition does not hold.
-pub(super) async fn update_if(update: UpdateItemFluentBuilder) -> Result<bool, Unavailable> {
+/// Sends a conditional update, and gives what it returns of the row; `None` when its condition does
+/// not hold.
+pub(super) async fn update_if(
+    update: UpdateItemFluentBuilder,
+) -> Result<Option<Item>, Unavailable> {
     match update.send().await {
-        Ok(_) => Ok(true),
+        Ok(answer) => Ok(Some(answer.attributes.unwrap_or_default())),
         Err(error)
             if error
                 .as_service_error()
                 .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
         {
-            Ok(false)
+            Ok(None)
         }
         Err(error) => Err(unavailable("dynamodb UpdateItem")(error)),
     }
@@ -218,9 +235,29 @@ impl Table for Connections {
         Ok(ids.map(str::to_owned).collect())
     }
 
-    async fn stream(&self, name: &str, now: u64) -> Result<Option<StreamOwner>, Unavailable> {
-        let item = self.get(key(table::stream(name), META.to_owned()), now).await?;
-        Ok(item.as_ref().and_then(rows::stream_owner))
+    async fn count_unclaimed(
+        &self,
+        name: &str,
+        raw: u64,
+        now: u64,
+        expires_at: u64,
+    ) -> Result<Option<StreamOwner>, Unavailable> {
+        let row = key(table::stream(name), META.to_owned());
+        let count = self
+            .update_row(row.clone())
+            .update_expression("SET #expires = :expires ADD #raw :raw")
+            .condition_expression("attribute_not_exists(#workstream)")
+            .set_expression_attribute_names(names(&[
+                ("#expires", EXPIRES_AT),
+                ("#raw", a::RAW),
+                ("#workstream", a::WORKSTREAM),
+            ]))
+            .expression_attribute_values(":expires", n(expires_at))
+            .expression_attribute_values(":raw", n(raw));
+        if update_if(count).await?.is_some() {
+            return Ok(None);
+        }
+        Ok(self.get(row, now).await?.as_ref().and_then(rows::stream_owner))
     }
 
     async fn claim_stream(
@@ -230,22 +267,33 @@ impl Table for Connections {
         now: u64,
         expires_at: u64,
     ) -> Result<StreamOwner, Unavailable> {
-        let attributes = [
-            (a::WORKSTREAM, s(owner.workstream.as_str())),
-            (a::RUN, s(owner.run.as_str())),
-            (EXPIRES_AT, n(expires_at)),
-        ];
-        let item = item(table::stream(name), META.to_owned(), attributes);
-        let put = self
-            .put(item)
-            .condition_expression("attribute_not_exists(#pk) OR #expires <= :now")
-            .set_expression_attribute_names(names(&[("#pk", PK), ("#expires", EXPIRES_AT)]))
-            .expression_attribute_values(":now", n(now));
-        if put_if(put).await? {
-            return Ok(owner.clone());
+        let row = key(table::stream(name), META.to_owned());
+        let claim = self
+            .update_row(row.clone())
+            .update_expression("SET #workstream = :workstream, #run = :run, #expires = :expires")
+            .condition_expression("attribute_not_exists(#workstream) OR #expires <= :now")
+            .set_expression_attribute_names(names(&[
+                ("#workstream", a::WORKSTREAM),
+                ("#run", a::RUN),
+                ("#expires", EXPIRES_AT),
+            ]))
+            .expression_attribute_values(":workstream", s(owner.workstream.as_str()))
+            .expression_attribute_values(":run", s(owner.run.as_str()))
+            .expression_attribute_values(":expires", n(expires_at))
+            .expression_attribute_values(":now", n(now))
+            .return_values(ReturnValue::AllNew);
+        let item = match update_if(claim).await? {
+            Some(item) => item,
+            // Someone was first.
+            None => self.get(row.clone(), now).await?.unwrap_or_default(),
+        };
+        let first = rows::stream_owner(&item).unwrap_or_else(|| owner.clone());
+        // Also what the first one had no time for.
+        if let Some(raw) = number(&item, a::RAW) {
+            self.count_raw(name, &first, raw, expires_at).await?;
+            self.forget_raw(row, raw).await?;
         }
-        // Someone was first.
-        Ok(self.stream(name, now).await?.unwrap_or_else(|| owner.clone()))
+        Ok(first)
     }
 
     async fn runs(
@@ -329,6 +377,28 @@ impl Table for Connections {
             attributes.write(self.update(workstream, run), SET_STREAM, None).await?;
         }
         Ok(())
+    }
+
+    async fn count_raw(
+        &self,
+        stream: &str,
+        owner: &StreamOwner,
+        raw: u64,
+        expires_at: u64,
+    ) -> Result<(), Unavailable> {
+        let sets = format!("SET #expires = :expires, {SET_STREAM} ADD #raw :raw");
+        let count = self
+            .update(&owner.workstream, &owner.run)
+            .update_expression(sets)
+            .set_expression_attribute_names(names(&[
+                ("#expires", EXPIRES_AT),
+                ("#stream", a::STREAM),
+                ("#raw", a::RAW),
+            ]))
+            .expression_attribute_values(":expires", n(expires_at))
+            .expression_attribute_values(":stream", s(stream))
+            .expression_attribute_values(":raw", n(raw));
+        update_if(count).await.map(drop)
     }
 
     async fn use_token(&self, jti: &str, expires_at: u64) -> Result<bool, Unavailable> {
@@ -429,7 +499,7 @@ impl RunAttributes {
             .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_names(self::names(&names))
             .set_expression_attribute_values(Some(values));
-        update_if(update).await
+        Ok(update_if(update).await?.is_some())
     }
 }
 

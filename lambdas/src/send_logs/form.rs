@@ -1,6 +1,7 @@
 //! What a request asks for: the rules that its types cannot express.
 
 use ralph_protocol::{
+    event::MAX_SEQ,
     ids::{Run, Workstream},
     message::{DEFAULT_LIMIT, MAX_CLIENT_MESSAGE, MAX_LIMIT, MAX_RANGES, Range, SendLogs},
 };
@@ -59,10 +60,12 @@ pub(super) fn check_form(request: &SendLogs) -> Result<(), String> {
     if request.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
         return Err(format!("`limit` is not 1 to {MAX_LIMIT}"));
     }
-    let newest = request.since.is_some() || request.run.is_some();
-    let kinds = [request.ranges.is_some(), request.before.is_some(), newest];
-    if kinds.into_iter().filter(|asked| *asked).count() > 1 {
-        return Err("`ranges`, `before`, and `since` or `run` exclude each other".into());
+    let (before, since) = (request.before.is_some(), request.since.is_some());
+    let (ranges, run) = (request.ranges.is_some(), request.run.is_some());
+    if before && run || ranges && (before || since || run) {
+        return Err(
+            "`ranges`, `before` and `run` exclude each other, and `ranges` and `since`".into()
+        );
     }
     let Some(ranges) = &request.ranges else { return Ok(()) };
     if !(1..=MAX_RANGES).contains(&ranges.len()) {
@@ -70,6 +73,9 @@ pub(super) fn check_form(request: &SendLogs) -> Result<(), String> {
     }
     if ranges.iter().any(|range| range.from == 0 || range.to.is_some_and(|to| to < range.from)) {
         return Err("a range does not begin at 1 or later and end at or after its beginning".into());
+    }
+    if ranges.iter().any(|range| range.from.max(range.to.unwrap_or(0)) > MAX_SEQ) {
+        return Err(format!("a range holds a number above {MAX_SEQ}"));
     }
     Ok(())
 }

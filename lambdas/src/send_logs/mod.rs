@@ -11,7 +11,9 @@ mod reply;
 
 use ralph_protocol::{
     ids::Workstream,
-    message::{ClientMessage, ErrorCode, MAX_CLIENT_MESSAGE, Range, SendLogs, ServerMessage},
+    message::{
+        ClientMessage, ErrorCode, MAX_CLIENT_MESSAGE, Range, ReadTo, SendLogs, ServerMessage,
+    },
     table::CONNECTION_TTL_SECS,
     token::{MAX_WORKSTREAMS, Scope},
 };
@@ -27,8 +29,8 @@ use crate::{
     invocation::Invocation,
     limiter::Limiter,
     ports::{Clock, Logs, Post, StreamOwner, Table},
-    ranges::{Budget, Output, read_ranges},
-    replay::{PageRequest, page},
+    ranges::{Budget, End, read_ranges},
+    replay::{MAX_ANSWER_BYTES, PageRequest, ReplayError, page},
     request::{Request, Response},
 };
 
@@ -86,7 +88,7 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
         invocation: Invocation<'a>,
     ) -> Self {
         let now = Instant::now();
-        // What is read must be posted too, and the last second is for the answer.
+        // What is read must be posted too, and the last seconds are for the answer's end.
         let time = invocation.remaining().min(INTEGRATION_TIMEOUT);
         let reply = Reply {
             table: context.table,
@@ -94,6 +96,7 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
             clock: context.clock,
             invocation,
             connection: &request.connection_id,
+            lines_until: now + time.saturating_sub(Duration::from_secs(3)),
             until: now + time.saturating_sub(Duration::from_secs(1)),
             tally: Tally::default(),
         };
@@ -154,20 +157,18 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
             }
             None => {}
         }
-        let (complete, cursor) = match &request.ranges {
-            Some(ranges) => (self.replay_ranges(request, ranges).await?, None),
+        let answer = match &request.ranges {
+            Some(ranges) => self.replay_ranges(request, ranges).await?,
             None => self.replay_page(request).await?,
         };
         self.reply.runs(workstream).await?;
-        let cursor = cursor.map(|cursor| cursor.encode());
-        let (id, workstream) = (request.id.clone(), workstream.clone());
         let caught_up = ServerMessage::CaughtUp {
-            id,
-            workstream,
-            complete,
-            cursor,
-            read_to: None,
-            settled: false,
+            id: request.id.clone(),
+            workstream: workstream.clone(),
+            complete: answer.complete,
+            cursor: answer.cursor.map(|cursor| cursor.encode()),
+            read_to: answer.read_to,
+            settled: answer.settled,
         };
         self.reply.send(&caught_up).await
     }
@@ -188,7 +189,7 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
         self.reply.runs(workstream).await
     }
 
-    async fn replay_page(&self, request: &SendLogs) -> Result<(bool, Option<Cursor>), Stop> {
+    async fn replay_page(&self, request: &SendLogs) -> Result<Answer, Stop> {
         let before = match &request.before {
             Some(text) => {
                 Some(Cursor::decode(text).ok_or_else(|| bad("`before` is not a cursor"))?)
@@ -205,33 +206,73 @@ impl<'a, T: Table, P: Post, L: Logs, C: Clock> Session<'a, T, P, L, C> {
         let Context { table, logs, clock, .. } = *self.context;
         let page = page(&wanted, table, logs, clock, self.read_until).await?;
         let mut out = Frames::new(&self.reply, request);
-        for event in &page.events {
-            out.event(event).await?;
+        let posted = async {
+            for event in &page.events {
+                out.push(event, None).await?;
+            }
+            out.finish().await
         }
-        out.finish().await?;
-        Ok((page.complete, page.cursor))
+        .await;
+        let complete = page.complete && posted.is_ok();
+        if let Err(stop) = posted {
+            // The newest lines of the page are lacking: holes, which the client asks for.
+            out.rest(stop)?;
+        }
+        Ok(Answer { complete, cursor: page.cursor, ..Answer::default() })
     }
 
-    async fn replay_ranges(&self, request: &SendLogs, ranges: &[Range]) -> Result<bool, Stop> {
-        let Context { table, logs, clock, .. } = *self.context;
-        let limit = limit(request);
-        let mut budget = Budget { events: limit, raw: limit, until: self.read_until };
+    async fn replay_ranges(&self, request: &SendLogs, ranges: &[Range]) -> Result<Answer, Stop> {
         let mut out = Frames::new(&self.reply, request);
-        let mut complete = true;
+        match self.read_ranges(request, ranges, &mut out).await {
+            Ok(answer) => Ok(answer),
+            Err(stop) => Ok(Answer { read_to: out.rest(stop)?, ..Answer::default() }),
+        }
+    }
+
+    async fn read_ranges(
+        &self,
+        request: &SendLogs,
+        ranges: &[Range],
+        out: &mut Frames<'_, T, P, C>,
+    ) -> Result<Answer, Stop> {
+        let Context { table, logs, clock, .. } = *self.context;
+        let mut budget = Budget::new(limit(request), MAX_ANSWER_BYTES, self.read_until);
+        let mut answer = Answer { complete: true, settled: true, ..Answer::default() };
         for (run, ranges) in by_run(ranges) {
             let row = table.run(&request.workstream, &run, clock.now_secs()).await?;
             let Some(row) = row else {
                 // Not known here (yet): nothing says that the lines do not exist.
-                complete = false;
+                answer.complete = false;
                 continue;
             };
             // A run without a stream never had a task, so it never wrote a line.
-            let Some(stream) = row.stream else { continue };
-            let owner = StreamOwner { workstream: request.workstream.clone(), run };
-            let ports = (logs, clock);
-            complete &= read_ranges(&owner, &stream, &ranges, ports, &mut budget, &mut out).await?;
+            let Some(stream) = row.stream else {
+                answer.settled = false;
+                continue;
+            };
+            let workstream = request.workstream.clone();
+            let owner = StreamOwner { workstream, run: run.clone() };
+            match read_ranges(&owner, &stream, &ranges, (logs, clock), &mut budget, out).await? {
+                End::Whole { settled } => answer.settled &= settled,
+                End::Cut(_) if !budget.has_read => return Err(ReplayError::Throttled.into()),
+                End::Cut(ts) => {
+                    answer.complete = false;
+                    answer.read_to = Some(ReadTo { run, ts });
+                    break;
+                }
+            }
         }
         out.finish().await?;
-        Ok(complete)
+        answer.settled &= answer.complete;
+        Ok(answer)
     }
+}
+
+/// What `caughtUp` says about an answer.
+#[derive(Default)]
+struct Answer {
+    complete: bool,
+    cursor: Option<Cursor>,
+    read_to: Option<ReadTo>,
+    settled: bool,
 }

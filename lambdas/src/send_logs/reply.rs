@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use ralph_protocol::{
-    ids::Workstream,
-    message::{ErrorCode, SendLogs, ServerMessage, Source},
+    ids::{Run, Workstream},
+    message::{ErrorCode, ReadTo, SendLogs, ServerMessage, Source},
     names::metric,
 };
 use serde_json::json;
@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant};
 
 use super::form::Named;
 use crate::{
-    delivery::deliver,
+    delivery::{Patience, deliver},
     frame::{self, Packer},
     invocation::{Invocation, Metric},
     ports::{Clock, Post, PostError, Table, Unavailable},
@@ -88,10 +88,10 @@ impl From<ReplayError> for Stop {
     }
 }
 
-impl From<RangesError<Stop>> for Stop {
-    fn from(error: RangesError<Stop>) -> Self {
+impl From<RangesError<Self>> for Stop {
+    fn from(error: RangesError<Self>) -> Self {
         match error {
-            RangesError::Replay(error) => error.into(),
+            RangesError::Unavailable(error) => error.into(),
             RangesError::Output(stop) => stop,
         }
     }
@@ -109,6 +109,8 @@ pub(super) struct Reply<'a, T, P, C> {
     pub clock: &'a C,
     pub invocation: Invocation<'a>,
     pub connection: &'a str,
+    /// When posting lines ends: what follows them must get through, too.
+    pub lines_until: Instant,
     /// When posting ends.
     pub until: Instant,
     pub tally: Tally,
@@ -132,9 +134,14 @@ impl<T: Table, P: Post, C: Clock> Reply<'_, T, P, C> {
     }
 
     pub async fn frame(&self, frame: &[u8]) -> Result<(), Stop> {
+        self.post(frame, self.until).await
+    }
+
+    async fn post(&self, frame: &[u8], until: Instant) -> Result<(), Stop> {
         add(&self.tally.frames, 1);
         add(&self.tally.bytes, frame.len());
-        let delivered = deliver(self.post, self.connection, frame, self.until, self.clock).await;
+        let patience = Patience { until, outlasts_throttling: true };
+        let delivered = deliver(self.post, self.connection, frame, patience, self.clock).await;
         add(&self.tally.posts, usize::from(delivered.result.is_ok()));
         add(&self.tally.retried, delivered.retried as usize);
         delivered.result.map_err(Stop::Unreachable)
@@ -192,32 +199,61 @@ impl<T: Table, P: Post, C: Clock> Reply<'_, T, P, C> {
 pub(super) struct Frames<'a, T, P, C> {
     reply: &'a Reply<'a, T, P, C>,
     packer: Packer,
+    /// Whether a frame was delivered.
+    delivered: bool,
+    /// Where the first line stands that was not delivered yet.
+    rest: Option<ReadTo>,
 }
 
 impl<'a, T: Table, P: Post, C: Clock> Frames<'a, T, P, C> {
     pub fn new(reply: &'a Reply<'a, T, P, C>, request: &SendLogs) -> Self {
         let packer = Packer::new(&request.workstream, Source::Replay, request.id.as_deref());
-        Self { reply, packer }
+        Self { reply, packer, delivered: false, rest: None }
     }
 
-    pub async fn finish(mut self) -> Result<(), Stop> {
-        for frame in self.packer.take_all() {
-            self.reply.frame(&frame).await?;
+    /// Adds a line and posts the frame that this fills. In a page, lines have no place.
+    pub async fn push(&mut self, line: &str, at: Option<ReadTo>) -> Result<(), Stop> {
+        add(&self.reply.tally.events, 1);
+        self.packer.push(line);
+        // What one line closes was begun by an earlier one.
+        if self.post(Packer::take_full).await? || self.rest.is_none() {
+            self.rest = at;
         }
         Ok(())
+    }
+
+    /// Posts what is left.
+    pub async fn finish(&mut self) -> Result<(), Stop> {
+        self.post(Packer::take_all).await.map(drop)
+    }
+
+    /// Whether any was posted.
+    async fn post(&mut self, take: impl Fn(&mut Packer) -> Vec<Vec<u8>>) -> Result<bool, Stop> {
+        let frames = take(&mut self.packer);
+        for frame in &frames {
+            self.reply.post(frame, self.reply.lines_until).await?;
+            self.delivered = true;
+        }
+        Ok(!frames.is_empty())
+    }
+
+    /// Where the rest of the answer begins when the connection took only a part of it.
+    pub fn rest(self, stop: Stop) -> Result<Option<ReadTo>, Stop> {
+        match stop {
+            Stop::Unreachable(PostError::Throttled) if self.delivered => Ok(self.rest),
+            Stop::Unreachable(PostError::Throttled) => {
+                Err(Stop::Throttled("too many frames for this connection", RETRY_AFTER))
+            }
+            stop => Err(stop),
+        }
     }
 }
 
 impl<T: Table, P: Post, C: Clock> Output for Frames<'_, T, P, C> {
     type Error = Stop;
 
-    async fn event(&mut self, event: &str) -> Result<(), Stop> {
-        add(&self.reply.tally.events, 1);
-        self.packer.push(event);
-        for frame in self.packer.take_full() {
-            self.reply.frame(&frame).await?;
-        }
-        Ok(())
+    async fn line(&mut self, line: &str, run: &Run, ts: u64) -> Result<(), Stop> {
+        self.push(line, Some(ReadTo { run: run.clone(), ts })).await
     }
 }
 

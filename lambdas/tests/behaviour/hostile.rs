@@ -9,7 +9,7 @@ use ralph_lambdas::{
     request::{AuthorizerRequest, Request},
 };
 use ralph_protocol::{
-    event::Envelope,
+    event::{Envelope, MAX_SEQ},
     ids::{Run, Workstream},
     message::MAX_FRAME,
 };
@@ -108,7 +108,7 @@ proptest! {
             && value["ts"].is_string()
             && value["workstream"].as_str().is_some_and(|id| id.parse::<Workstream>().is_ok())
             && value["run"].as_str().is_some_and(|id| id.parse::<Run>().is_ok())
-            && value["seq"].as_u64().is_some_and(|seq| seq > 0)
+            && value["seq"].as_u64().is_some_and(|seq| (1..=MAX_SEQ).contains(&seq))
             && value["type"].is_string()
             && optional("exit", |exit| exit.as_u64().is_some_and(|exit| exit < 256))
             && optional("reason", Value::is_string)
@@ -196,4 +196,54 @@ proptest! {
             prop_assert_eq!(&value["run"], RUN);
         }
     }
+}
+
+/// Lines that a client in a browser could stumble over: what they are, and how they are shown.
+fn odd_lines() -> [(String, &'static str); 5] {
+    let with = |seq: &str, more: &str| {
+        event(7).replace(r#""seq":7"#, &format!(r#""seq":{seq},"odd":{more}"#))
+    };
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    [
+        (with("7", r#""\ud800""#), "an event"),
+        (with("7", &deep), "an event"),
+        (with("9007199254740991", "1"), "an event"),
+        (with("9007199254740992", "1"), "a raw line"),
+        (with("18446744073709551616", "1"), "a raw line"),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn odd_lines_pass_as_frames_that_a_client_reads() {
+    for (line, expected) in odd_lines() {
+        let push = Push::followed_by(&["c="]);
+        push.table.own(STREAM, "w", RUN);
+        push.deliver(&payload(STREAM, &[(START, line.clone())])).await.unwrap();
+        let server = Server::with_run("w", RUN, STREAM, 1);
+        server.logs.put(STREAM, START + 2, line.clone());
+        server.ask(json!({"action": "sendLogs", "workstream": "w"})).await;
+        for post in [&push.post, &server.post] {
+            // Each of its messages is read by `ServerMessage::read`.
+            let shown = post.events("c=").pop().unwrap();
+            let kind = if shown == line { "an event" } else { "a raw line" };
+            assert_eq!(kind, expected, "{}", &shown[..shown.len().min(200)]);
+            if kind == "a raw line" {
+                let shown: Value = serde_json::from_str(&shown).unwrap();
+                assert_eq!((&shown["type"], &shown["text"]), (&json!("raw"), &json!(line)));
+            }
+        }
+    }
+}
+
+/// A lone surrogate in the text that CloudWatch Logs itself delivers.
+#[tokio::test(start_paused = true)]
+async fn a_lone_surrogate_in_a_payload_is_replaced_and_its_event_arrives() {
+    let push = Push::followed_by(&["c="]);
+    let text = event(7).replace("line 7", "LONE");
+    let inner = json!({"messageType": "DATA_MESSAGE", "logStream": STREAM,
+        "logEvents": [{"id": "1", "timestamp": START, "message": text}]});
+    let inner = inner.to_string().replace("LONE", r"\ud800");
+    push.deliver(&wrap_bytes(inner.as_bytes())).await.unwrap();
+    assert_eq!(push.post.seqs("c="), [7]);
+    assert!(push.post.events("c=")[0].contains('\u{fffd}'));
 }

@@ -242,7 +242,8 @@ impl Logs for Pages {
         assert!(!query.oldest_first);
         self.reads.borrow_mut().push(query.token.clone());
         let n: usize = query.token.as_ref().map_or(0, |token| token.parse().unwrap());
-        let entry = |text: &String| LogEntry { timestamp: START, message: text.clone() };
+        let entry =
+            |text: &String| LogEntry { timestamp: START, ingested: START, message: text.clone() };
         let entries = self.pages[n].iter().map(entry).collect();
         Ok(LogPage { entries, next: (n + 1 < self.pages.len()).then(|| (n + 1).to_string()) })
     }

@@ -15,7 +15,7 @@ use ralph_lambdas::{
         Workstreams,
     },
     request::Request,
-    runs::{larger, merge, merge_task},
+    runs::{count_raw, larger, merge, merge_task},
 };
 use ralph_protocol::{
     execution::{Progress, Used},
@@ -95,6 +95,8 @@ pub struct MemoryTable {
     /// Connection, workstream, expiry.
     pub subscriptions: RefCell<BTreeMap<(String, Workstream), u64>>,
     pub streams: RefCell<BTreeMap<String, StreamOwner>>,
+    /// Raw lines of streams without an owner.
+    pub unclaimed: RefCell<BTreeMap<String, u64>>,
     pub runs: RefCell<BTreeMap<(Workstream, Run), RunRow>>,
     /// The list of workstreams, each row with its expiry.
     pub listed: RefCell<BTreeMap<Workstream, (WorkstreamInfo, u64)>>,
@@ -259,9 +261,19 @@ impl Table for MemoryTable {
         Ok(of.map(|((connection, _), _)| connection.clone()).collect())
     }
 
-    async fn stream(&self, name: &str, _now: u64) -> Result<Option<StreamOwner>, Unavailable> {
+    async fn count_unclaimed(
+        &self,
+        name: &str,
+        raw: u64,
+        _now: u64,
+        _expires_at: u64,
+    ) -> Result<Option<StreamOwner>, Unavailable> {
         self.check()?;
-        Ok(self.streams.borrow().get(name).cloned())
+        let owner = self.streams.borrow().get(name).cloned();
+        if owner.is_none() {
+            *self.unclaimed.borrow_mut().entry(name.to_owned()).or_default() += raw;
+        }
+        Ok(owner)
     }
 
     async fn claim_stream(
@@ -269,11 +281,18 @@ impl Table for MemoryTable {
         name: &str,
         owner: &StreamOwner,
         _now: u64,
-        _expires_at: u64,
+        expires_at: u64,
     ) -> Result<StreamOwner, Unavailable> {
         self.check()?;
-        let mut streams = self.streams.borrow_mut();
-        Ok(streams.entry(name.to_owned()).or_insert_with(|| owner.clone()).clone())
+        let first = {
+            let mut streams = self.streams.borrow_mut();
+            streams.entry(name.to_owned()).or_insert_with(|| owner.clone()).clone()
+        };
+        let raw = self.unclaimed.borrow_mut().remove(name);
+        if let Some(raw) = raw {
+            self.count_raw(name, &first, raw, expires_at).await?;
+        }
+        Ok(first)
     }
 
     async fn runs(
@@ -326,6 +345,21 @@ impl Table for MemoryTable {
         let key = (workstream.clone(), run.clone());
         let mut runs = self.runs.borrow_mut();
         let row = merge_task(runs.get(&key).cloned(), run, update);
+        runs.insert(key, row);
+        Ok(())
+    }
+
+    async fn count_raw(
+        &self,
+        stream: &str,
+        owner: &StreamOwner,
+        raw: u64,
+        _expires_at: u64,
+    ) -> Result<(), Unavailable> {
+        self.check()?;
+        let key = (owner.workstream.clone(), owner.run.clone());
+        let mut runs = self.runs.borrow_mut();
+        let row = count_raw(runs.get(&key).cloned(), &owner.run, stream, raw);
         runs.insert(key, row);
         Ok(())
     }
@@ -635,7 +669,10 @@ pub struct MemoryLogs {
     pub streams: RefCell<BTreeMap<String, Vec<LogEntry>>>,
     pub page: usize,
     pub reads: Cell<usize>,
+    /// Reads that are throttled; then they work.
     pub throttle: Cell<usize>,
+    /// Reads that still work; then all are throttled.
+    pub reads_left: Cell<Option<usize>>,
     pub slow: Cell<Duration>,
 }
 
@@ -646,6 +683,7 @@ impl Default for MemoryLogs {
             page: 1_000,
             reads: Cell::default(),
             throttle: Cell::default(),
+            reads_left: Cell::default(),
             slow: Cell::default(),
         }
     }
@@ -653,10 +691,18 @@ impl Default for MemoryLogs {
 
 impl MemoryLogs {
     pub fn put(&self, stream: &str, timestamp: u64, message: impl Into<String>) {
-        let entry = LogEntry { timestamp, message: message.into() };
+        self.put_all(stream, [(timestamp, message.into())]);
+    }
+
+    /// Lines with their times; CloudWatch took each at once.
+    pub fn put_all(&self, stream: &str, lines: impl IntoIterator<Item = (u64, String)>) {
         let mut streams = self.streams.borrow_mut();
         let entries = streams.entry(stream.to_owned()).or_default();
-        entries.push(entry);
+        entries.extend(lines.into_iter().map(|(timestamp, message)| LogEntry {
+            timestamp,
+            ingested: timestamp,
+            message,
+        }));
         entries.sort_by_key(|entry| entry.timestamp);
     }
 }
@@ -668,6 +714,10 @@ impl Logs for MemoryLogs {
         if self.throttle.get() > 0 {
             self.throttle.set(self.throttle.get() - 1);
             return Err(LogsError::Throttled);
+        }
+        match self.reads_left.get() {
+            Some(0) => return Err(LogsError::Throttled),
+            left => self.reads_left.set(left.map(|left| left - 1)),
         }
         let streams = self.streams.borrow();
         let Some(all) = streams.get(&query.stream) else { return Ok(LogPage::default()) };

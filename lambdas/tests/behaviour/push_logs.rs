@@ -167,6 +167,38 @@ async fn raw_lines_go_to_the_run_of_their_stream_or_wait_for_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn raw_lines_are_counted_in_the_row_of_their_run() {
+    let push = Push::default();
+    let raw = |n: u64| (START + n, format!("raw {n}"));
+    for (lines, counted) in [
+        (vec![raw(1), raw(2)], None),
+        (vec![raw(3)], None),
+        // The first event names the run.
+        (vec![raw(4), (START + 5, event(1))], Some(4)),
+        (vec![(START + 6, event(2))], Some(4)),
+        (vec![raw(7), raw(8)], Some(6)),
+        // A delivery that comes again counts again.
+        (vec![raw(7), raw(8)], Some(8)),
+        (vec![(START + 9, event_of("x", RUN, 9, json!({})))], Some(8)),
+    ] {
+        push.deliver(&payload(STREAM, &lines)).await.unwrap();
+        let row = push.table.row("w", RUN);
+        assert_eq!(row.and_then(|row| row.info.raw), counted, "{lines:?}");
+    }
+    assert_eq!(push.table.row("w", RUN).unwrap().info.last_seq, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn raw_lines_of_a_run_without_an_event_are_counted_and_can_be_read() {
+    let push = Push::default();
+    push.table.own(STREAM, "w", RUN);
+    push.deliver(&payload(STREAM, &[(START, "exec format error".to_owned())])).await.unwrap();
+    let row = push.table.row("w", RUN).unwrap();
+    assert_eq!((row.info.raw, row.info.state), (Some(1), RunState::Starting));
+    assert_eq!(row.stream.as_deref(), Some(STREAM));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_line_of_a_megabyte_comes_in_parts_and_a_huge_event_as_a_notice() {
     let push = Push::followed_by(&["a="]);
     push.table.own(STREAM, "w", RUN);
@@ -352,6 +384,23 @@ async fn an_outage_as_a_whole_fails_the_invocation() {
     push.table.down.set(true);
     let failure = push.deliver(&events(1..=3)).await.unwrap_err();
     assert!(matches!(failure.cause, PushError::Table(_)), "{failure}");
+}
+
+/// It is the only follower; or the others are gone, or hang as well.
+#[tokio::test(start_paused = true)]
+async fn connections_that_hang_are_not_an_outage() {
+    let gone = Fate::Fail(PostError::Gone);
+    for fates in [vec![Fate::Hang], vec![Fate::Hang, gone], vec![Fate::Hang, Fate::Hang]] {
+        let push = Push::default();
+        for (n, fate) in fates.iter().enumerate() {
+            push.table.follow(&format!("c{n}="), "w");
+            push.post.fate(&format!("c{n}="), [fate.clone()]);
+        }
+        let hang = fates.iter().filter(|fate| matches!(fate, Fate::Hang)).count();
+        let counts = push.deliver(&events(1..=3)).await.expect("Lambda need not try again");
+        assert_eq!((counts.failed, counts.posts), (hang, 0), "{fates:?}");
+        assert!(push.lines.all().contains("no answer in time"), "the log names it");
+    }
 }
 
 #[tokio::test(start_paused = true)]

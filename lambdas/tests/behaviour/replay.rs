@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use ralph_lambdas::limiter::REFILL;
+use ralph_lambdas::{limiter::REFILL, ports::LogEntry};
 use ralph_protocol::message::{MAX_FRAME, MAX_LIMIT};
 use serde_json::{Value, json};
+use tokio::time::Duration;
 
 use crate::{
     memory::START,
@@ -136,16 +137,6 @@ async fn what_is_not_there_makes_a_complete_answer_and_what_is_unknown_does_not(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_ends_ranges_incomplete_and_raw_lines_never_starve_them() {
-    let server = Server::with_run("w", RUN, STREAM, 100);
-    (0..500).for_each(|i| server.logs.put(STREAM, START, format!("raw {i}")));
-    let asked = json!({"limit": 10, "ranges": [range(1, 100, START)]});
-    let (lines, last) = ask(&server, asked).await;
-    assert_eq!((seqs(&lines), &last["complete"]), ((1..=10).collect(), &json!(false)));
-    assert_eq!(lines.len(), 20, "as many raw lines at the most");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_line_that_cloudwatch_holds_twice_does_not_close_a_range_early() {
     let server = Server::with_run("w", RUN, STREAM, 2);
     server.logs.put(STREAM, START + 2, event(2));
@@ -154,19 +145,220 @@ async fn a_line_that_cloudwatch_holds_twice_does_not_close_a_range_early() {
     assert_eq!((seqs(&lines), &last["complete"]), (vec![2, 2, 3], &json!(true)));
 }
 
+/// Bytes of the lines of an answer.
+fn bytes(lines: &[Value]) -> usize {
+    lines.iter().map(|line| line.to_string().len()).sum()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_page_ends_before_it_fills_the_memory() {
+async fn a_page_holds_a_megabyte_and_its_cursor_leads_on_without_a_hole() {
     let server = Server::default();
     server.write("w", RUN, STREAM, 1..=1);
     let text = "x".repeat(12_000);
-    for seq in 2..=1_500 {
+    for seq in 2..=400 {
         server.logs.put(STREAM, START + seq, event_of("w", RUN, seq, json!({"text": text})));
     }
-    let (lines, last) = ask(&server, json!({"limit": MAX_LIMIT})).await;
-    assert!((500..1_000).contains(&lines.len()), "{}", lines.len());
-    let (older, _) = ask(&server, json!({"limit": MAX_LIMIT, "before": last["cursor"]})).await;
-    let both = [seqs(&older), seqs(&lines)].concat();
-    assert_eq!(both, (both[0]..=1_500).collect::<Vec<_>>(), "the cursor leads on without a hole");
+    let (mut lines, mut last) = ask(&server, json!({"limit": MAX_LIMIT})).await;
+    let mut pages = 1;
+    while let Some(cursor) = last["cursor"].as_str() {
+        assert_eq!(last["complete"], false, "its bytes ran out, not its limit");
+        let (older, next) = ask(&server, json!({"limit": MAX_LIMIT, "before": cursor})).await;
+        assert!((1 << 19..=1 << 20).contains(&bytes(&older)) || next["cursor"].is_null());
+        lines.splice(0..0, older);
+        (last, pages) = (next, pages + 1);
+    }
+    assert_eq!((&last["complete"], pages), (&json!(true), 5));
+    assert_eq!(seqs(&lines), (1..=400).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_larger_than_an_answer_has_one_to_itself() {
+    let server = Server::with_run("w", RUN, STREAM, 3);
+    server.logs.put(STREAM, START + 2, "\u{1}".repeat(400_000));
+    let (lines, last) = ask(&server, json!({})).await;
+    assert_eq!((seqs(&lines), &last["complete"]), (vec![3], &json!(false)));
+    let (lines, last) = ask(&server, json!({"before": last["cursor"]})).await;
+    assert!(bytes(&lines) > 2 << 20 && seqs(&lines).is_empty());
+    let (lines, last) = ask(&server, json!({"before": last["cursor"]})).await;
+    assert_eq!((seqs(&lines), &last["cursor"]), (vec![1, 2], &json!(null)));
+    let (lines, answers) = read_on(&server, range(1, 3, START), MAX_LIMIT).await;
+    assert_eq!((seqs(&lines), answers), (vec![1, 2, 3], 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_lines_since_a_time_goes_on_by_its_cursor_and_ends_at_that_time() {
+    let server = Server::with_run("w", RUN, STREAM, 50);
+    server.write("w", NEXT_RUN, NEXT_STREAM, 1..=20);
+    let since = START + 15;
+    let (mut lines, mut last) = ask(&server, json!({"since": since, "limit": 10})).await;
+    while last["complete"] == false {
+        let more = json!({"since": since, "limit": 10, "before": last["cursor"]});
+        let (older, next) = ask(&server, more).await;
+        lines.splice(0..0, older);
+        last = next;
+    }
+    assert_eq!(seqs(&lines), (15..=50).chain(15..=20).collect::<Vec<_>>());
+}
+
+/// Asks for a range, and then on from where each answer stopped, to the end. Gives each line once, and
+/// how many answers that took.
+async fn read_on(server: &Server, mut range: Value, limit: u32) -> (Vec<Value>, usize) {
+    let (mut all, mut held) = (Vec::new(), BTreeSet::new());
+    for answers in 1.. {
+        let (lines, last) = ask(server, json!({"limit": limit, "ranges": [range]})).await;
+        // Lines of the millisecond where an answer stopped may come again.
+        all.extend(lines.into_iter().filter(|line| held.insert(line.to_string())));
+        if last["complete"] == true {
+            assert_eq!(last["readTo"], json!(null));
+            return (all, answers);
+        }
+        assert_eq!(last["readTo"]["run"], range["run"]);
+        let (after, read_to) = (range["after"].as_u64(), last["readTo"]["ts"].as_u64());
+        assert!(after < read_to, "every answer is a step: {after:?}, {read_to:?}");
+        range["after"] = json!(read_to);
+    }
+    unreachable!()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_ranges_that_is_full_says_where_the_next_one_begins() {
+    let long = "x".repeat(12_000);
+    // Raw lines, how many of them in each millisecond, what they say, the limit, answers.
+    for (raw, each, text, limit, expected) in [
+        (25_000, 5, "raw", MAX_LIMIT, 4),
+        (25_000, 1, "raw", MAX_LIMIT, 4),
+        (300, 1, long.as_str(), MAX_LIMIT, 4),
+        (100, 1, "raw", 10, 11),
+        // More in one millisecond than an answer holds.
+        (25_000, 12_500, "raw", MAX_LIMIT, 4),
+        (600, 200, long.as_str(), MAX_LIMIT, 5),
+        (500, 100, "raw", 10, 7),
+    ] {
+        let mut server = Server::default();
+        server.logs.page = 10_000;
+        server.write("w", RUN, STREAM, [1]);
+        // Event 2 stands in their middle, and event 3 at their end.
+        let at = |n: u64| START + 2 + n / each;
+        server.logs.put_all(STREAM, (0..raw).map(|n| (at(n), format!("{n} {text}"))));
+        server.logs.put_all(STREAM, [(at(raw / 2), event(2)), (at(raw), event(3))]);
+        let (lines, answers) = read_on(&server, range(1, 3, START), limit).await;
+        assert_eq!(seqs(&lines), [1, 2, 3], "{raw} in {each}");
+        assert_eq!(lines.len() as u64, raw + 3, "{raw} in {each}");
+        assert_eq!(answers, expected, "{raw} in {each}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_is_where_reading_begins_whatever_ts_says() {
+    let server = Server::with_run("w", RUN, STREAM, 20);
+    server.logs.put(STREAM, START + 9, "too early");
+    server.logs.put(STREAM, START + 10, "raw");
+    for ts in [0, START + 1, START + 90_000] {
+        let mut range = range(1, 12, ts);
+        range["after"] = json!(START + 10);
+        let (lines, last) = ask(&server, json!({"ranges": [range]})).await;
+        assert_eq!((seqs(&lines), lines.len()), ((10..=12).collect(), 4), "{ts}");
+        assert_eq!(last["complete"], true);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_answer_begins_no_further_run() {
+    let server = Server::with_run("w", RUN, STREAM, 5);
+    server.write("w", NEXT_RUN, NEXT_STREAM, 1..=5);
+    let next = json!({"run": NEXT_RUN, "from": 1, "to": 5, "ts": START});
+    let ranges = |after: Option<u64>| {
+        let mut next = next.clone();
+        next["after"] = json!(after);
+        json!([next, range(1, 5, START)])
+    };
+    for (limit, lines_expected, read_to) in [
+        (3, vec![1, 2, 3], json!({"run": RUN, "ts": START + 4})),
+        (5, vec![1, 2, 3, 4, 5], json!({"run": NEXT_RUN, "ts": START + 1})),
+        (7, vec![1, 2, 3, 4, 5, 1, 2], json!({"run": NEXT_RUN, "ts": START + 3})),
+    ] {
+        let (lines, last) = ask(&server, json!({"limit": limit, "ranges": ranges(None)})).await;
+        assert_eq!(seqs(&lines), lines_expected);
+        assert_eq!((&last["complete"], &last["readTo"]), (&json!(false), &read_to));
+    }
+}
+
+/// Reads are throttled before the first one, after the first, the second …
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_reads_are_throttled_is_sent() {
+    for (more, goes_on_by) in [
+        (json!({"limit": 5_000}), "cursor"),
+        (json!({"limit": 5_000, "ranges": [range(1, None, START)]}), "readTo"),
+    ] {
+        for reads in 0..4 {
+            let mut server = Server::with_run("w", RUN, STREAM, 500);
+            server.logs.page = 100;
+            server.logs.reads_left.set(Some(reads));
+            let (lines, last) = ask(&server, more.clone()).await;
+            assert_eq!(lines.len(), reads * 100, "{more}");
+            if reads == 0 {
+                assert_eq!(last["code"], "throttled");
+            } else {
+                assert_eq!((&last["type"], &last["complete"]), (&json!("caughtUp"), &json!(false)));
+                assert!(!last[goes_on_by].is_null(), "{last}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ranges_lack_is_settled_when_cloudwatch_took_a_later_line_five_minutes_ago() {
+    const MINUTES: u64 = 60_000;
+    // The stream's events: number, CloudWatch's time of it and when it was taken, minutes before now.
+    let early = [(1, 9, 9), (4, 6, 6), (9, 1, 1)];
+    let to_4 = [(1, 9, 9), (4, 6, 6)];
+    for (name, stream, wanted, settled) in [
+        ("a hole with an old line behind it", &early[..], vec![(2, Some(3))], true),
+        ("a hole with a new line behind it", &early[..], vec![(5, Some(8))], false),
+        ("one of each", &early[..], vec![(2, Some(3)), (5, Some(8))], false),
+        ("nothing lacks", &early[..], vec![(4, Some(4))], true),
+        ("a part of it is there", &early[..], vec![(1, Some(3))], true),
+        ("the end of the stream", &to_4[..], vec![(5, Some(6))], false),
+        ("a range without an end", &early[..], vec![(2, None)], false),
+        (
+            "a line that was written long ago and taken now",
+            &[(4, 60, 1)],
+            vec![(2, Some(3))],
+            false,
+        ),
+        ("a line of a clock that is ahead", &[(4, 1, 6)], vec![(2, Some(3))], true),
+    ] {
+        let server = Server::default();
+        server.write("w", RUN, STREAM, [1]);
+        let now = START + 100 * MINUTES;
+        tokio::time::advance(Duration::from_millis(100 * MINUTES)).await;
+        let entries = stream.iter().map(|(seq, at, taken)| LogEntry {
+            timestamp: now - at * MINUTES,
+            ingested: now - taken * MINUTES,
+            message: event(*seq),
+        });
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_by_key(|entry| entry.timestamp);
+        server.logs.streams.borrow_mut().insert(STREAM.into(), entries);
+        let ranges: Vec<_> = wanted.iter().map(|&(from, to)| range(from, to, 0)).collect();
+        let (_, last) = ask(&server, json!({"ranges": ranges})).await;
+        assert_eq!(last["complete"], true);
+        assert_eq!(last["settled"] == true, settled, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incomplete_answer_settles_nothing() {
+    let server = Server::with_run("w", RUN, STREAM, 5);
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let unknown = json!({"run": NEXT_RUN, "from": 1, "to": 1, "ts": START});
+    for more in [
+        json!({"ranges": [range(1, 2, START), unknown]}),
+        json!({"ranges": [range(1, 2, START)], "limit": 1}),
+    ] {
+        let (_, last) = ask(&server, more).await;
+        assert_eq!((&last["complete"], &last["settled"]), (&json!(false), &json!(null)));
+    }
 }
 
 #[tokio::test(start_paused = true)]

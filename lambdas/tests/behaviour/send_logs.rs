@@ -6,6 +6,7 @@ use ralph_lambdas::{
     send_logs::{Context, Memory, send_logs},
 };
 use ralph_protocol::{
+    event::MAX_SEQ,
     message::{ErrorCode, MAX_CLIENT_MESSAGE, ServerMessage},
     table::CONNECTION_TTL_SECS,
 };
@@ -161,7 +162,7 @@ async fn follow_says_what_becomes_of_the_subscription() {
 #[tokio::test(start_paused = true)]
 async fn an_invalid_request_is_refused_with_a_reason() {
     let long_id = "x".repeat(65);
-    let range = |from, to| json!([{"run": RUN, "from": from, "to": to, "ts": 0}]);
+    let range = |from: u64, to: u64| json!([{"run": RUN, "from": from, "to": to, "ts": 0}]);
     let many: Vec<_> = (0..51).map(|_| range(1, 2)[0].clone()).collect();
     let send = |more: Value| {
         let mut body = json!({"action": "sendLogs", "workstream": "w"});
@@ -183,9 +184,16 @@ async fn an_invalid_request_is_refused_with_a_reason() {
         (send(json!({"ranges": many})), "1 to 50 ranges"),
         (send(json!({"ranges": range(0, 1)})), "a range does not begin"),
         (send(json!({"ranges": range(3, 2)})), "a range does not begin"),
+        (send(json!({"ranges": range(1, MAX_SEQ + 1)})), "a number above 9007199254740991"),
+        (send(json!({"ranges": range(MAX_SEQ + 1, MAX_SEQ + 1)})), "a number above"),
+        (
+            send(json!({"ranges": [{"run": RUN, "from": MAX_SEQ + 1, "to": null, "ts": 0}]})),
+            "a number above",
+        ),
         (send(json!({"ranges": range(1, 2), "before": "x"})), "exclude each other"),
-        (send(json!({"since": 1, "before": "x"})), "exclude each other"),
-        (send(json!({"run": RUN, "ranges": range(1, 2)})), "exclude each other"),
+        (send(json!({"ranges": range(1, 2), "since": 1})), "exclude each other"),
+        (send(json!({"ranges": range(1, 2), "run": RUN})), "exclude each other"),
+        (send(json!({"run": RUN, "before": "x"})), "exclude each other"),
         (send(json!({"before": "x"})), "`before` is not a cursor"),
         ("x".repeat(MAX_CLIENT_MESSAGE + 1), "longer than 16384 bytes"),
     ] {
@@ -259,6 +267,18 @@ async fn a_scope_of_everything_follows_fifty_workstreams_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_asks_for_fifty_workstreams_at_once_and_none_is_refused() {
+    let server = Server::default();
+    for i in 0..50 {
+        server.ask_as("*", &format!(r#"{{"action":"sendLogs","workstream":"w{i}"}}"#)).await;
+    }
+    server.ask_as("*", r#"{"action":"ping"}"#).await;
+    let kinds = server.post.kinds("c=");
+    let count = |of: &str| kinds.iter().filter(|kind| *kind == of).count();
+    assert_eq!((count("caughtUp"), count("pong"), count("error")), (50, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_reply_that_failed_nothing_more_is_sent() {
     // The replies: runs, three frames of lines, runs, caughtUp.
     let server = Server::with_run("w", RUN, STREAM, 500);
@@ -271,6 +291,58 @@ async fn after_a_reply_that_failed_nothing_more_is_sent() {
         assert!(got.iter().all(|message| message["type"] != "caughtUp"));
     }
     assert_eq!(server.table.subscriptions.borrow().len(), 1, "live lines still come");
+}
+
+/// Refused with 429 again and again, as by a buffer that is full.
+fn throttled(times: usize) -> impl Iterator<Item = Fate> {
+    std::iter::repeat_n(Fate::Fail(PostError::Throttled), times)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_tried_until_the_connection_takes_more() {
+    let server = Server::with_run("w", RUN, STREAM, 500);
+    // runs, and the first frame of lines.
+    let begun = [Fate::Deliver, Fate::Deliver];
+    server.post.fate("c=", begun.into_iter().chain(throttled(12)).chain([Fate::Deliver]));
+    server.ask(json!({"action": "sendLogs", "workstream": "w"})).await;
+    assert_eq!(server.post.seqs("c="), (1..=500).collect::<Vec<_>>());
+    assert_eq!(server.got().last().unwrap()["complete"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_the_connection_does_not_take_in_time_ends_where_it_stopped() {
+    let page = json!({"limit": 300});
+    let ranges = json!({"ranges": [{"run": RUN, "from": 201, "to": 500, "ts": START}]});
+    for more in [page, ranges] {
+        // How many frames of lines are delivered.
+        for frames in 0..2 {
+            let server = Server::with_run("w", RUN, STREAM, 500);
+            let mut body = json!({"action": "sendLogs", "workstream": "w", "follow": false});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let some = std::iter::repeat_n(Fate::Deliver, frames);
+            server.post.fate("c=", some.chain(throttled(1)));
+            let begun = Instant::now();
+            let takes_more = async {
+                tokio::time::sleep(Duration::from_millis(26_500)).await;
+                server.post.fate("c=", [Fate::Deliver]);
+            };
+            tokio::join!(server.ask(body), takes_more);
+            assert!(begun.elapsed() < Duration::from_secs(28));
+            let seqs = server.post.seqs("c=");
+            let last = server.got().pop().unwrap();
+            if frames == 0 {
+                assert_eq!((&last["code"], seqs.len()), (&json!("throttled"), 0), "{more}");
+                continue;
+            }
+            let next = seqs.last().unwrap() + 1;
+            assert_eq!(seqs, (201..next).collect::<Vec<_>>(), "{more}");
+            assert_eq!((&last["type"], &last["complete"]), (&json!("caughtUp"), &json!(false)));
+            match more.get("ranges") {
+                Some(_) => assert_eq!(last["readTo"], json!({"run": RUN, "ts": START + next})),
+                None => assert!(last["cursor"].is_string(), "older lines are a page away"),
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -92,6 +92,20 @@ async fn a_task_that_starts_names_the_run_of_its_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn raw_lines_that_came_before_the_task_was_known_count_for_its_run() {
+    let push = Push::default();
+    let line = (crate::memory::START, "exec format error".to_owned());
+    push.deliver(&payload(STREAM, &[line])).await.unwrap();
+    assert_eq!(push.table.row("w", RUN), None);
+    let (clock, lines) = (TestClock::default(), Lines::default());
+    for _ in 0..2 {
+        let event = of_worker(CHANGE, "w", RUN, json!({}));
+        hear(&push.table, &push.post, &clock, &lines, &event).await.unwrap();
+        assert_eq!(push.table.row("w", RUN).unwrap().info.raw, Some(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn viewers_hear_of_an_end_that_the_list_of_workstreams_cannot_be_told() {
     let tasks = Tasks::default();
     tasks.table.follow("a=", "w");

@@ -16,13 +16,18 @@ use ralph_lambdas::ports::PostError;
 use tokio::{task::LocalSet, time::sleep};
 
 use self::{
-    plan::{HEALED_AFTER, Plan, PlannedBatch, PlannedLine, PlannedViewer},
+    plan::{Before, HEALED_AFTER, Plan, PlannedBatch, PlannedLine, PlannedViewer},
     simulation::Simulation,
     viewer::Seen,
 };
 use crate::memory::Fate;
 
 fn play(plan: &Plan) -> Vec<Seen> {
+    play_and_count(plan).0
+}
+
+/// Also says when reads were asked for, ms from the beginning.
+fn play_and_count(plan: &Plan) -> (Vec<Seen>, Vec<u64>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -42,7 +47,7 @@ fn play(plan: &Plan) -> Vec<Seen> {
         for viewer in viewers {
             seen.push(viewer.await.unwrap());
         }
-        seen
+        (seen, simulation.reads())
     })
 }
 
@@ -196,4 +201,35 @@ fn a_hundred_viewers_that_come_back_at_once_share_the_accounts_reads() {
     );
     // Two reads each, the second one to hear that there is no more, are eight seconds at least.
     assert!(all <= 30_000, "the last one waited for {all} ms");
+}
+
+/// A run ends, and a hundred viewers hear of it in the same millisecond. Nobody reads who holds all of
+/// its lines; when a raw line did not reach them, they read one after the other.
+#[test]
+fn a_hundred_viewers_at_a_runs_end_read_only_what_they_lack_and_not_at_once() {
+    let mut plan = Plan::with_a_dropped_delivery();
+    let run = &mut plan.runs[0];
+    run.lines = vec![PlannedLine { gap: 100, ..run.lines[0].clone() }; 60];
+    // The raw line before line 11 has a delivery of its own.
+    run.lines[10].before = Before::Raw;
+    run.batches = [10, 1, 50].map(|size| PlannedBatch { size, deliveries: vec![50] }).to_vec();
+    let (raw, end) = (run.written(11) + 50, run.written(60));
+    plan.reads_a_second = Some(READS_A_SECOND);
+    let viewer = plan.viewers[0].clone();
+    plan.viewers = (0..100).map(|seed| PlannedViewer { seed, ..viewer.clone() }).collect();
+    for (is_lost, most) in [(false, 0), (true, 300)] {
+        if is_lost {
+            plan.gateway_down = Some((raw - 10, 20, PostError::Refused("403".into())));
+        }
+        let (seen, reads) = play_and_count(&plan);
+        for seen in seen {
+            check(&plan, &seen);
+            assert_eq!(seen.raw.len(), 1);
+        }
+        let reads: Vec<_> = reads.into_iter().filter(|at| *at >= end).collect();
+        assert!(reads.len() <= most, "{} reads", reads.len());
+        let last = reads.last().map_or(0, |last| last - end);
+        println!("{} reads in {last} ms", reads.len());
+        assert!(last <= 20_000, "the last one after {last} ms");
+    }
 }

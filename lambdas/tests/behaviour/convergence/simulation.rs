@@ -31,6 +31,8 @@ use crate::{
 
 /// Instances of push-logs, used in turn.
 const INSTANCES: usize = 2;
+/// API Gateway cuts a connection after this long.
+const CONNECTION: Duration = Duration::from_secs(2 * 3600);
 /// A slow read: a request has some 20 s for all of its reads.
 const SLOW_READ: Duration = Duration::from_secs(15);
 
@@ -56,6 +58,8 @@ struct CloudWatch {
     throttled: RefCell<VecDeque<bool>>,
     slow: Cell<bool>,
     limit: Option<Limit>,
+    /// When reads were asked for, ms from the beginning; those that were throttled, too.
+    asked: RefCell<Vec<u64>>,
 }
 
 /// An account's limit: what is not used in a second is gone.
@@ -77,6 +81,8 @@ impl Limit {
 
 impl Logs for CloudWatch {
     async fn read(&self, query: &LogQuery) -> Result<LogPage, LogsError> {
+        let now = || u64::try_from(self.begun.elapsed().as_millis()).unwrap();
+        self.asked.borrow_mut().push(now());
         if self.slow.get() {
             sleep(SLOW_READ).await;
         }
@@ -84,7 +90,6 @@ impl Logs for CloudWatch {
         if throttled == Some(true) {
             return Err(LogsError::Throttled);
         }
-        let now = || u64::try_from(self.begun.elapsed().as_millis()).unwrap();
         if self.limit.as_ref().is_some_and(|limit| !limit.take(now())) {
             return Err(LogsError::Throttled);
         }
@@ -145,6 +150,7 @@ impl Simulation {
             throttled: RefCell::new(plan.reads_throttled.iter().copied().collect()),
             slow: Cell::new(false),
             limit: plan.reads_a_second.map(|a_second| Limit { a_second, used: Cell::new((0, 0)) }),
+            asked: RefCell::default(),
         };
         let gateway = Gateway {
             fates: RefCell::new(plan.posts.iter().cloned().collect()),
@@ -287,8 +293,13 @@ impl Simulation {
         }
     }
 
+    /// When reads were asked for, ms from the beginning.
+    pub fn reads(&self) -> Vec<u64> {
+        self.cloudwatch.asked.borrow().clone()
+    }
+
     /// A handshake; `None` when it is refused.
-    pub async fn connect(&self) -> Option<Connection> {
+    pub async fn connect(self: &Rc<Self>) -> Option<Connection> {
         let id = format!("c{}=", self.gateway.next_id.replace(self.gateway.next_id.get() + 1));
         let event = self.event(&id, None);
         let answer = connect(&event, &self.table, self.lines.invocation()).await;
@@ -297,6 +308,11 @@ impl Simulation {
         }
         let (sender, frames) = unbounded_channel();
         self.gateway.open.borrow_mut().insert(id.clone(), sender);
+        let (simulation, cut) = (self.clone(), id.clone());
+        spawn_local(async move {
+            sleep(CONNECTION).await;
+            simulation.gateway.open.borrow_mut().remove(&cut);
+        });
         let connected_at = event.connected_at;
         Some(Connection { id, connected_at, frames })
     }

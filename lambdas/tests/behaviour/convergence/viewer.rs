@@ -111,8 +111,8 @@ impl Viewer {
                 frame = connection.frames.recv() => match frame {
                     Some(frame) => {
                         let message = ServerMessage::read(&frame).unwrap();
+                        self.handle(Input::Message(message.clone()), Some(connection));
                         self.note_first_page(&message);
-                        self.handle(Input::Message(message), Some(connection));
                     }
                     None => return,
                 },
@@ -139,7 +139,10 @@ impl Viewer {
                 let keys = envelopes.map(|envelope| (envelope.run, envelope.seq));
                 self.oldest = keys.chain(self.oldest.take()).min();
             }
-            ServerMessage::CaughtUp { cursor, .. } if !self.page_complete => {
+            // An incomplete first page goes on with the page before it.
+            ServerMessage::CaughtUp { cursor, .. }
+                if !self.page_complete && !self.client.is_loading_older() =>
+            {
                 self.page_complete = true;
                 self.seen.floor = self.oldest.take().filter(|_| cursor.is_some());
             }

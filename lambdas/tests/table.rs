@@ -1,5 +1,5 @@
-//! The list of workstreams in the table itself: many write one row at the same time, through the SDK,
-//! and it ends as the rule in `protocol` says.
+//! Rows that many write at the same time, in the table itself, through the SDK. Those of the list of
+//! workstreams end as the rule in `protocol` says, and no raw line is counted for nobody.
 #![cfg(feature = "aws")]
 
 use std::{
@@ -10,7 +10,10 @@ use std::{
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::config::Credentials;
-use ralph_lambdas::{aws::Connections, ports::Workstreams};
+use ralph_lambdas::{
+    aws::Connections,
+    ports::{StreamOwner, Table, Workstreams},
+};
 use ralph_protocol::index::{WorkstreamInfo, WorkstreamState, merge};
 use serde_json::{Value, json};
 use tokio::{
@@ -25,10 +28,63 @@ struct Rows {
     conflicts: usize,
 }
 
-/// What this test needs of DynamoDB, and no more: the two conditions of the list, and pages.
+fn condition_failed() -> (u16, Value) {
+    let code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+    (400, json!({"__type": code, "message": "The conditional request failed"}))
+}
+
+/// The row's key: its sort key, or the partition where that says nothing.
+fn key(item: &Value) -> String {
+    let text = |name: &str| item[name]["S"].as_str().expect("a key").to_owned();
+    if text("sk") == "META" { text("pk") } else { text("sk") }
+}
+
+/// An update with the conditions and clauses of those that count raw lines.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html>
+fn update(rows: &mut Rows, body: &Value) -> (u16, Value) {
+    let mut item = rows.items.get(&key(&body["Key"])).unwrap_or(&body["Key"]).clone();
+    let name = |short: &str| body["ExpressionAttributeNames"][short].as_str().expect(short);
+    let value = |short: &str| &body["ExpressionAttributeValues"][short];
+    let number = |value: &Value| value["N"].as_str().map_or(0, |n| n.parse::<u64>().unwrap());
+    let holds = match body["ConditionExpression"].as_str() {
+        None => true,
+        Some("attribute_not_exists(#workstream)") => item["workstream"].is_null(),
+        Some("attribute_not_exists(#workstream) OR #expires <= :now") => {
+            let expired = number(&item["expiresAt"]) <= number(value(":now"));
+            item["workstream"].is_null() || expired
+        }
+        Some("#raw = :raw") => item["raw"] == *value(":raw"),
+        other => panic!("another condition: {other:?}"),
+    };
+    if !holds {
+        rows.conflicts += 1;
+        return condition_failed();
+    }
+    let expression = body["UpdateExpression"].as_str().expect("an expression");
+    let (sets, add) = expression.split_once(" ADD ").unwrap_or((expression, ""));
+    for set in sets.strip_prefix("SET ").into_iter().flat_map(|sets| sets.split(", #")) {
+        let (short, new) = set.trim_start_matches('#').split_once(" = ").expect("a clause");
+        let attribute = name(&format!("#{short}"));
+        match new.strip_prefix("if_not_exists(").map(|rest| rest.split_once(", ").unwrap().1) {
+            Some(_) if !item[attribute].is_null() => {}
+            Some(new) => item[attribute] = value(new.trim_end_matches(')')).clone(),
+            None => item[attribute] = value(new).clone(),
+        }
+    }
+    if let Some((short, more)) = add.split_once(' ') {
+        let sum = number(&item[name(short)]) + number(value(more));
+        item[name(short)] = json!({"N": sum.to_string()});
+    }
+    if let Some(short) = expression.strip_prefix("REMOVE ") {
+        item.as_object_mut().unwrap().remove(name(short));
+    }
+    rows.items.insert(key(&item), item.clone());
+    (200, json!({"Attributes": item}))
+}
+
+/// What these tests need of DynamoDB, and no more: the two conditions of the list, pages, and updates.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html>
 fn answer(rows: &mut Rows, call: &str, body: &Value) -> (u16, Value) {
-    let key = |item: &Value| item["sk"]["S"].as_str().expect("a sort key").to_owned();
     match call {
         "GetItem" => {
             assert_eq!(body["ConsistentRead"], true);
@@ -47,12 +103,12 @@ fn answer(rows: &mut Rows, call: &str, body: &Value) -> (u16, Value) {
             };
             if !holds {
                 rows.conflicts += 1;
-                let code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
-                return (400, json!({"__type": code, "message": "The conditional request failed"}));
+                return condition_failed();
             }
             rows.items.insert(key(&body["Item"]), body["Item"].clone());
             (200, json!({}))
         }
+        "UpdateItem" => update(rows, body),
         "Query" => {
             // Two rows in a page.
             let after =
@@ -181,4 +237,59 @@ async fn the_list_is_read_page_by_page_without_what_has_expired() {
         let row = table.workstream(&name.parse().unwrap(), 10).await.unwrap();
         assert_eq!(row.is_some(), there, "{name}");
     }
+}
+
+const EXPIRES_AT: u64 = 4_000_000_000;
+
+fn owner(attempt: u32) -> StreamOwner {
+    let run = format!("01ARZ3NDEKTSV4RRFFQ69G5FAV-{attempt:04}").parse().unwrap();
+    StreamOwner { workstream: "docs".parse().unwrap(), run }
+}
+
+/// The count in a run's row, and the row's stream.
+async fn counted(table: &Connections, owner: &StreamOwner) -> Option<(Option<u64>, String)> {
+    let row = table.run(&owner.workstream, &owner.run, 0).await.unwrap()?;
+    Some((row.info.raw, row.stream.unwrap()))
+}
+
+#[tokio::test]
+async fn raw_lines_are_counted_while_others_claim_their_stream() {
+    for _ in 0..20 {
+        let (table, rows) = table().await;
+        let owner = owner(1);
+        // A delivery that finds an owner counts for its run.
+        let deliver = |raw| {
+            let (table, owner) = (table.clone(), owner.clone());
+            async move {
+                let found = table.count_unclaimed("s", raw, 0, EXPIRES_AT).await.unwrap();
+                if let Some(found) = found {
+                    assert_eq!(found, owner);
+                    table.count_raw("s", &owner, raw, EXPIRES_AT).await.unwrap();
+                }
+            }
+        };
+        deliver(100).await;
+        assert_eq!(counted(&table, &owner).await, None);
+        let claim = || async { table.claim_stream("s", &owner, 0, EXPIRES_AT).await.unwrap() };
+        let (.., first) = tokio::join!(deliver(1), deliver(2), deliver(3), claim());
+        assert_eq!(first, owner);
+        deliver(10).await;
+        assert_eq!(counted(&table, &owner).await, Some((Some(116), "s".to_owned())));
+        assert_eq!(rows.lock().unwrap().items["STREAM#s"]["raw"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn the_first_claim_stands_and_what_it_left_uncounted_is_counted_for_it() {
+    let (table, rows) = table().await;
+    let [first, second] = [owner(1), owner(2)];
+    table.count_unclaimed("s", 5, 0, EXPIRES_AT).await.unwrap();
+    assert_eq!(table.claim_stream("s", &first, 0, EXPIRES_AT).await.unwrap(), first);
+    // As if the function had ended between the two writes.
+    let left = json!({"N": "7"});
+    rows.lock().unwrap().items.get_mut("STREAM#s").unwrap()["raw"] = left;
+    assert_eq!(table.claim_stream("s", &second, 0, EXPIRES_AT).await.unwrap(), first);
+    assert_eq!(table.claim_stream("s", &second, 0, EXPIRES_AT).await.unwrap(), first);
+    assert_eq!(counted(&table, &first).await, Some((Some(12), "s".to_owned())));
+    assert_eq!(counted(&table, &second).await, None);
 }
