@@ -95,6 +95,7 @@ export class LogClient extends Emitter<ClientEvents> {
   #planned: ReturnType<typeof setTimeout> | undefined;
   #pong: ReturnType<typeof setTimeout> | undefined;
   #pingedAt = 0;
+  #requests = 0;
 
   constructor(options: ClientOptions) {
     super();
@@ -127,6 +128,7 @@ export class LogClient extends Emitter<ClientEvents> {
     const link: Link = {
       send: (message) => this.#send(message),
       leave: (subscription) => this.#leave(subscription),
+      id: () => String(++this.#requests),
       state: "connecting",
     };
     Object.defineProperty(link, "state", { get: () => this.#state });

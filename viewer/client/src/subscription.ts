@@ -63,6 +63,8 @@ export interface Link {
   state: "connecting" | "open" | "stale" | "denied" | "closed";
   send(message: ClientMessage): void;
   leave(subscription: Subscription): void;
+  /** The id of the next request: answers to an earlier subscription must not be taken for ours. */
+  id(): string;
 }
 
 /** One workstream, followed. Made by `LogClient.subscribe`. */
@@ -89,7 +91,8 @@ export class Subscription extends Emitter<SubscriptionEvents> {
   ) {
     super();
     this.#link = link;
-    this.#rules = new Rules(limit === undefined ? { workstream } : { workstream, limit });
+    const id = () => link.id();
+    this.#rules = new Rules({ workstream, id, ...(limit !== undefined && { limit }) });
   }
 
   /** How it is doing. */

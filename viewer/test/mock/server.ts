@@ -42,6 +42,8 @@ export class MockServer {
   refuse = 0;
   /** Answer no ping. */
   deaf = false;
+  /** How long each answer to a request takes, ms. */
+  delay = 0;
   /** The token endpoint answers this instead. */
   tokenStatus = 200;
   /** Say nothing of runs when a task changes its state. */
@@ -218,7 +220,10 @@ export class MockServer {
         if (this.deaf) return;
         for (const workstream of connection.follows) this.#runs(connection, workstream);
         this.#send(connection, { type: "pong" });
-      } else if (message.action === "sendLogs") this.#answer(connection, message);
+      } else if (message.action === "sendLogs") {
+        if (this.delay === 0) this.#answer(connection, message);
+        else setTimeout(() => this.#answer(connection, message), this.delay);
+      }
     });
   }
 

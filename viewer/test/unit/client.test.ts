@@ -1,4 +1,11 @@
-import { connect, DeniedError, type Line, placeOf, runAttempt } from "ralph-logs";
+import {
+  type ClientOptions,
+  connect,
+  DeniedError,
+  type Line,
+  placeOf,
+  runAttempt,
+} from "ralph-logs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MockServer } from "../mock/server.ts";
 import { raw } from "../mock/store.ts";
@@ -17,13 +24,15 @@ afterEach(async () => {
 
 const run = runAt(1_790_000_000_000);
 
+/** Options that fit the server. */
+const options = (): ClientOptions => ({
+  url: server.websocketUrl,
+  token: ({ workstreams }) => server.token(workstreams),
+  signal: stop.signal,
+});
 function follow(workstream = "demo") {
   const lines: Line[] = [];
-  const client = connect({
-    url: server.websocketUrl,
-    token: ({ workstreams }) => server.token(workstreams),
-    signal: stop.signal,
-  });
+  const client = connect(options());
   const subscription = client.subscribe(workstream);
   subscription.on("lines", (batch) => {
     lines.push(...batch);
@@ -124,6 +133,26 @@ test("frames that come faster than the page takes them are dropped, and asked fo
   expect(subscription.status).toMatchObject({ state: "live", pending: 0, lost: 0 });
 }, 30_000);
 
+test("a workstream that is closed and opened again takes no answer to the earlier page for its own", async () => {
+  server.write("demo", new Writer("demo", run).lines(1_000));
+  server.delay = 200;
+  const client = connect({ ...options(), workstreams: ["demo", "docs"] });
+  client.subscribe("docs");
+  const first = client.subscribe("demo", { limit: 200 });
+  await vi.waitFor(() =>
+    expect(server.received.map((m) => "workstream" in m && m.workstream)).toContain("demo"),
+  );
+  first.close();
+  const seqs: number[] = [];
+  const caughtUp = vi.fn();
+  const again = client.subscribe("demo");
+  again.on("lines", (lines) => seqs.push(...lines.map((line) => line.seq)));
+  again.on("caughtUp", caughtUp);
+  await vi.waitFor(() => expect(seqs.length).toBe(1_000), 5_000);
+  expect(seqs).toEqual(upTo(1_000));
+  expect(caughtUp).toHaveBeenCalledTimes(1);
+});
+
 test("a second workstream that the token does not name brings a new connection, unseen", async () => {
   const one = new Writer("demo", run);
   server.write("demo", one.lines(3));
@@ -222,7 +251,10 @@ test("a token endpoint that is down is not a denial: the client says why and tri
 test("attempts at the next connection keep their distances while the old one brings lines", async () => {
   const writer = new Writer("demo", run);
   let tokens = 0;
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  vi.useFakeTimers({
+    toFake: ["setTimeout", "clearTimeout", "Date"],
+    shouldAdvanceTime: true,
+  });
   try {
     const client = connect({
       url: server.websocketUrl,
@@ -300,7 +332,10 @@ test("numbers decide about the place, even if the clock went back", () => {
 test("a connection that no longer answers is given up and made again", async () => {
   const writer = new Writer("demo", run);
   server.write("demo", writer.lines(2));
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  vi.useFakeTimers({
+    toFake: ["setTimeout", "clearTimeout", "Date"],
+    shouldAdvanceTime: true,
+  });
   try {
     const { subscription, seqs } = follow();
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(2)));
@@ -321,7 +356,10 @@ test("a connection that no longer answers is given up and made again", async () 
 test("before two hours are over the next connection takes over, and nobody sees it", async () => {
   const writer = new Writer("demo", run);
   server.write("demo", writer.lines(2));
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  vi.useFakeTimers({
+    toFake: ["setTimeout", "clearTimeout", "Date"],
+    shouldAdvanceTime: true,
+  });
   try {
     const { subscription, seqs } = follow();
     await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
