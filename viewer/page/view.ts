@@ -53,7 +53,7 @@ export class WorkstreamView {
   readonly #empty = h("p", { className: "empty" });
   #target: string | undefined;
   #frame = 0;
-  #announced = 0;
+  #announced = Number.NEGATIVE_INFINITY;
   #unannounced = 0;
   #visible = false;
   #seen = false;
@@ -403,7 +403,7 @@ export class WorkstreamView {
   }
 
   #announce(): void {
-    const now = Date.now();
+    const now = performance.now();
     if (this.#unannounced === 0 || now < this.#announced + ANNOUNCE_MS) return;
     this.#announced = now;
     this.#events.announce(`${format.plural(this.#unannounced, "new line")} in ${this.workstream}`);

@@ -94,7 +94,7 @@ export class LogClient extends Emitter<ClientEvents> {
   #again: ReturnType<typeof setTimeout> | undefined;
   #planned: ReturnType<typeof setTimeout> | undefined;
   #pong: ReturnType<typeof setTimeout> | undefined;
-  #pingedAt = 0;
+  #pingedAt = Number.NEGATIVE_INFINITY;
   #requests = 0;
 
   constructor(options: ClientOptions) {
@@ -303,7 +303,7 @@ export class LogClient extends Emitter<ClientEvents> {
     const socket = this.#socket;
     if (socket?.readyState !== 1) return;
     if (message.action === "ping") {
-      const now = Date.now();
+      const now = performance.now();
       if (now < this.#pingedAt + PING_APART_MS) return;
       this.#pingedAt = now;
       this.#pong ??= setTimeout(() => {

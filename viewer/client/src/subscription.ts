@@ -67,6 +67,9 @@ export interface Link {
   id(): string;
 }
 
+/** Ms, by a clock that never goes back: the wall clock may be set, and with it every schedule. */
+const clock = (): number => performance.timeOrigin + performance.now();
+
 /** One workstream, followed. Made by `LogClient.subscribe`. */
 export class Subscription extends Emitter<SubscriptionEvents> {
   readonly #rules: Rules;
@@ -112,7 +115,7 @@ export class Subscription extends Emitter<SubscriptionEvents> {
 
   /** Asks for a page of older lines; they come as `lines`. */
   older(count?: number): void {
-    if (!this.#closed) this.#carryOut(this.#rules.older(Date.now(), count));
+    if (!this.#closed) this.#carryOut(this.#rules.older(clock(), count));
   }
 
   /**
@@ -177,7 +180,7 @@ export class Subscription extends Emitter<SubscriptionEvents> {
     if (message?.type === "task" && message.workstream === this.workstream) {
       this.emit("task", message);
     }
-    return this.#carryOut(this.#rules.handle(Date.now(), input));
+    return this.#carryOut(this.#rules.handle(clock(), input));
   }
 
   /** @internal A frame was dropped unread. */
@@ -223,12 +226,12 @@ export class Subscription extends Emitter<SubscriptionEvents> {
     clearTimeout(this.#timer);
     const due = this.#rules.nextTick();
     if (due === undefined || this.#closed) return;
-    const delay = Math.min(Math.max(due - Date.now(), 10), 60_000);
+    const delay = Math.min(Math.max(due - clock(), 10), 60_000);
     this.#timer = setTimeout(() => this.take({ type: "tick" }), delay);
   }
 
   #tell(): void {
-    const now = Date.now();
+    const now = clock();
     const gaps = this.#rules.gaps(now);
     const key = JSON.stringify(gaps);
     if (key !== this.#gaps) {
