@@ -1,6 +1,6 @@
 import { Emitter } from "./emitter.ts";
-import { Inbox } from "./inbox.ts";
-import type { ClientMessage, ServerMessage } from "./protocol.ts";
+import { Inbox, type Message } from "./inbox.ts";
+import type { ClientMessage } from "./protocol.ts";
 import { type Link, Subscription } from "./subscription.ts";
 
 /** Distances between attempts to connect, each ± 50 %; the last one repeats. */
@@ -316,7 +316,7 @@ export class LogClient extends Emitter<ClientEvents> {
     socket.send(JSON.stringify(message));
   }
 
-  #message(message: ServerMessage): Promise<unknown>[] {
+  #message(message: Message): Promise<unknown>[] {
     // The handshake alone proves little; a first message proves that the way is clear. Those that
     // follow say nothing of the next connection, whose attempts keep their distances.
     if (!this.#proven) {

@@ -163,6 +163,11 @@ export class MockServer {
     }
   }
 
+  /** Sends a frame as it is to every connection. */
+  frame(text: string): void {
+    for (const { socket } of this.#connections) socket.send(text);
+  }
+
   /** Cuts every connection, as the gateway does. */
   cut(): void {
     for (const { socket } of this.#connections) socket.terminate();

@@ -154,6 +154,29 @@ test("a workstream that is closed and opened again takes no answer to the earlie
   expect(caughtUp).toHaveBeenCalledTimes(1);
 });
 
+test.each([
+  ["that is not JSON", "oops"],
+  ["that is not an object", "null"],
+  ["that is a list", "[]"],
+  ["without its events", '{"type":"logs","workstream":"demo"}'],
+  ["with a run that is null", '{"type":"runs","workstream":"demo","runs":[null]}'],
+  [
+    "with a raw line whose part is a number",
+    `{"type":"logs","workstream":"demo","source":"live","events":[{"type":"raw","run":"${run}","stream":"s","ts":1,"text":"","part":5}]}`,
+  ],
+])("a frame %s does not keep the next ones from view", async (_, frame) => {
+  const seen = vi.spyOn(console, "error").mockImplementation(() => {});
+  const writer = new Writer("demo", run);
+  server.write("demo", writer.lines(2));
+  const { subscription, seqs } = follow();
+  await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
+  server.frame(frame);
+  server.write("demo", writer.lines(2));
+  await vi.waitFor(() => expect(seqs().filter((seq) => seq > 0)).toEqual(upTo(4)));
+  expect(subscription.status).toMatchObject({ state: "live", pending: 0, lost: 0 });
+  seen.mockRestore();
+});
+
 test("a wall clock that is set back an hour stops no ping", async () => {
   const { subscription } = follow();
   await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
