@@ -9,6 +9,8 @@ import { Store } from "./store.ts";
 
 const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
 const MAX_FRAME = 32_768;
+/** The server's limit on each connection's messages: so many at once, and one more each so many ms. */
+const LIMIT = { burst: 60, refillMs: 500 };
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript",
@@ -21,6 +23,8 @@ interface Connection {
   socket: WebSocket;
   scope: string[];
   follows: Set<string>;
+  /** When its bucket will be full again. */
+  fullAt: number;
 }
 
 /**
@@ -42,6 +46,8 @@ export class MockServer {
   refuse = 0;
   /** Answer no ping. */
   deaf = false;
+  /** How many messages were refused because too many came. */
+  throttled = 0;
   /** How long each answer to a request takes, ms. */
   delay = 0;
   /** The token endpoint answers this instead. */
@@ -215,12 +221,13 @@ export class MockServer {
   }
 
   #connected(socket: WebSocket, scope: string[]): void {
-    const connection: Connection = { socket, scope, follows: new Set() };
+    const connection: Connection = { socket, scope, follows: new Set(), fullAt: 0 };
     this.#connections.add(connection);
     socket.on("close", () => this.#connections.delete(connection));
     socket.on("message", (data) => {
       const message = JSON.parse(String(data)) as ClientMessage;
       this.received.push(message);
+      if (this.#isLimited(connection, message)) return;
       if (message.action === "ping") {
         if (this.deaf) return;
         for (const workstream of connection.follows) this.#runs(connection, workstream);
@@ -230,6 +237,25 @@ export class MockServer {
         else setTimeout(() => this.#answer(connection, message), this.delay);
       }
     });
+  }
+
+  #isLimited(connection: Connection, message: ClientMessage): boolean {
+    const now = performance.now();
+    const fullAt = Math.max(connection.fullAt, now) + LIMIT.refillMs;
+    const retryAfterMs = Math.ceil(fullAt - now - LIMIT.burst * LIMIT.refillMs);
+    if (retryAfterMs <= 0) {
+      connection.fullAt = fullAt;
+      return false;
+    }
+    this.throttled++;
+    const { id, workstream } = message as Partial<SendLogs>;
+    const about = {
+      ...(id !== undefined && { id }),
+      ...(workstream !== undefined && { workstream }),
+    };
+    const error = { type: "error", code: "throttled", message: "too many requests" } as const;
+    this.#send(connection, { ...error, ...about, retryAfterMs });
+    return true;
   }
 
   #answer(connection: Connection, ask: SendLogs): void {
