@@ -1,3 +1,4 @@
+import { isReachable, within } from "./attempt.ts";
 import { Connection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { Inbox, type Message } from "./inbox.ts";
@@ -6,8 +7,10 @@ import { type Link, Subscription } from "./subscription.ts";
 
 /** Distances between attempts to connect, each ± 50 %; the last one repeats. */
 const CONNECT_AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
-/** Handshakes in a row that were refused with fresh tokens, while online: that counts as denied. */
-const DENIED_AFTER = 3;
+/** Attempts in a row that failed before it is said: handshakes refused, or no gateway reached. */
+const TRIES = 3;
+/** How long the token function, and the one that gives the address, may take. */
+const TOKEN_MS = 15_000;
 /** How long a handshake may take. */
 const HANDSHAKE_MS = 15_000;
 /** API Gateway cuts every connection after two hours; the next one is made before that. */
@@ -16,6 +19,8 @@ const RECONNECT_MS = 110 * 60_000;
 const OVERLAP_MS = 5_000;
 /** How long after the last subscription to a workstream the server is told to deliver no more of it. */
 const LEAVE_MS = 2_000;
+/** Why an attempt failed that no gateway answered. */
+const UNREACHABLE = "the gateway cannot be reached";
 /** Most workstreams of a token. */
 const MAX_SCOPE = 50;
 /** What tells that the network, or the page, is back. */
@@ -25,17 +30,20 @@ const BACK = ["online", "pageshow", "visibilitychange"];
 export interface TokenRequest {
   /** The workstreams that the connection is for. */
   workstreams: string[];
-  /** Aborted when the client is closed. */
+  /** Aborted when the client is closed, and after 15 s: the answer comes too late then. */
   signal: AbortSignal;
 }
 
 /** How to connect. */
 export interface ClientOptions {
-  /** `wss://…`, without a token. */
-  url: string;
+  /**
+   * `wss://…`, without a token; or what gives it, called for every connect: a gateway may move. It has
+   * 15 s.
+   */
+  url: string | (() => string | Promise<string>);
   /**
    * Gives a fresh token; called for every connect, since a token is good for one handshake and a
-   * minute at most. Throw {@link DeniedError} when the user may not have one.
+   * minute at most. It has 15 s. Throw {@link DeniedError} when the user may not have one.
    */
   token: (request: TokenRequest) => string | Promise<string>;
   /** Workstreams to name to the token function in advance, followed yet or not; at most 50. */
@@ -53,7 +61,7 @@ export class DeniedError extends Error {
   override name = "DeniedError";
 }
 
-/** A handshake was refused: all that a browser says about it. */
+/** A handshake was refused by a gateway that can be reached. */
 class Refused extends Error {}
 
 /** How the connection is doing. */
@@ -85,7 +93,7 @@ export class LogClient extends Emitter<ClientEvents> {
   #state: ConnectionState = "connecting";
   /** Attempts in a row that failed, whatever the reason. */
   #failures = 0;
-  /** Of them, the handshakes that were refused. */
+  /** Of them, the last ones in a row whose handshakes were refused. */
   #refusals = 0;
   /** Connections that were cut before they brought anything. */
   #cuts = 0;
@@ -203,9 +211,14 @@ export class LogClient extends Emitter<ClientEvents> {
     const { signal } = this.#abort;
     let connection: Connection | undefined;
     try {
-      const token = await this.#options.token({ workstreams, signal });
-      signal.throwIfAborted();
-      connection = await this.#open(token, signal);
+      const { url, token } = this.#options;
+      const address = new URL(
+        await within(TOKEN_MS, "address", signal, () => (typeof url === "string" ? url : url())),
+      );
+      const fresh = await within(TOKEN_MS, "token", signal, (limited) =>
+        token({ workstreams, signal: limited }),
+      );
+      connection = await this.#open(address, fresh, signal);
       this.#connecting = false;
       this.#takeOver(connection, workstreams);
     } catch (error) {
@@ -220,9 +233,9 @@ export class LogClient extends Emitter<ClientEvents> {
     if (added && connection !== undefined) this.#connect();
   }
 
-  /** One handshake. A browser cannot see why one fails. */
-  #open(token: string, signal: AbortSignal): Promise<Connection> {
-    const url = new URL(this.#options.url);
+  /** One handshake. A browser cannot see why one fails: whether anyone is there is asked apart. */
+  #open(address: URL, token: string, signal: AbortSignal): Promise<Connection> {
+    const url = new URL(address);
     url.searchParams.set("token", token);
     const socket = new (this.#options.WebSocket ?? globalThis.WebSocket)(url);
     const connection: Connection = new Connection(socket, () => this.#dead(connection));
@@ -238,10 +251,12 @@ export class LogClient extends Emitter<ClientEvents> {
       });
       socket.addEventListener("message", ({ data }) => this.#inbox.put(data));
       socket.addEventListener("error", () => {});
-      socket.addEventListener("close", () => {
+      socket.addEventListener("close", async () => {
         clearTimeout(timer);
-        reject(new Refused("the handshake was refused"));
         if (this.#connection === connection) this.#lost();
+        if (this.#next !== connection) return;
+        const there = await isReachable(address, signal);
+        reject(there ? new Refused("the handshake was refused") : new Error(UNREACHABLE));
       });
       if (signal.aborted) socket.close();
     });
@@ -288,14 +303,13 @@ export class LogClient extends Emitter<ClientEvents> {
   }
 
   #failed(error: unknown): void {
-    // Offline, nothing is learnt from a failure; and a page that goes offline is not denied. Nor is
-    // one whose token endpoint is down, or whose network swallows the handshake.
-    const online = (globalThis.navigator as Navigator | undefined)?.onLine !== false;
-    if (online) this.#failures++;
-    if (online && error instanceof Refused) this.#refusals++;
-    const refused = error instanceof DeniedError || this.#refusals >= DENIED_AFTER;
-    if (this.#connection === undefined && refused && online) this.#setState("denied");
-    if (error instanceof DeniedError && this.#connection !== undefined) this.#refuse(error.message);
+    this.#failures++;
+    this.#refusals = error instanceof Refused ? this.#refusals + 1 : 0;
+    const denied = error instanceof DeniedError;
+    if (this.#connection !== undefined) {
+      if (denied) this.#refuse(error.message);
+    } else if (denied || this.#refusals >= TRIES) this.#setState("denied");
+    else if (this.#failures >= TRIES && this.#refusals === 0) this.#setState("unreachable");
     this.emit("failed", { error, retryInMs: this.#wait() });
   }
 

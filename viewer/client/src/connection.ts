@@ -23,11 +23,11 @@ export class Connection {
   #flushing: ReturnType<typeof setTimeout> | undefined;
   /** When the bucket will be full again. */
   #fullAt = 0;
-  /** Whose ping is to be sent. */
+  /** Who asked for the next ping. */
   #asking = new Set<Subscription>();
   #soon: ReturnType<typeof setTimeout> | undefined;
   #pinged = Number.NEGATIVE_INFINITY;
-  /** Whose pings were sent, the oldest first, until they are answered. */
+  /** Who asked for those that are not answered yet, the oldest first. */
   #asked: Set<Subscription>[] = [];
   /** Runs while a ping is not answered, from the last sign of life on. */
   #silence: ReturnType<typeof setTimeout> | undefined;

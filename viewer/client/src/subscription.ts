@@ -12,6 +12,7 @@ import type { Gap, Input, Output } from "./types.ts";
  * - `gap`: lines are missing and being asked for
  * - `stale`: the connection is gone; it is being made again
  * - `denied`: the token, or the workstream, is refused
+ * - `unreachable`: three attempts in a row found no gateway or got no token; more follow
  * - `closed`: by `close()` or the signal
  */
 export type StreamState =
@@ -21,6 +22,7 @@ export type StreamState =
   | "gap"
   | "stale"
   | "denied"
+  | "unreachable"
   | "closed";
 
 /** How a workstream is doing, with the numbers. */
@@ -60,7 +62,7 @@ export type SubscriptionEvents = {
 
 /** The connection, as a subscription sees it. */
 export interface Link {
-  state: "connecting" | "open" | "stale" | "denied" | "closed";
+  state: "connecting" | "open" | "stale" | "denied" | "unreachable" | "closed";
   send(message: ClientMessage): void;
   leave(subscription: Subscription): void;
   /** The id of the next request: answers to an earlier subscription must not be taken for ours. */
@@ -255,8 +257,7 @@ export class Subscription extends Emitter<SubscriptionEvents> {
   #state(now: number): StreamState {
     if (this.#closed || this.#link.state === "closed") return "closed";
     if (this.#refused || this.#link.state === "denied") return "denied";
-    if (this.#link.state === "connecting") return "connecting";
-    if (this.#link.state === "stale") return "stale";
+    if (this.#link.state !== "open") return this.#link.state;
     if (this.#rules.replaying) return "replaying";
     return this.#rules.pending(now) > 0 ? "gap" : "live";
   }

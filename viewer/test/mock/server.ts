@@ -38,6 +38,8 @@ export class MockServer {
   readonly received: ClientMessage[] = [];
   /** What the page's requests for tokens must carry. */
   secret: string = crypto.randomUUID();
+  /** Known when it is closed, too. */
+  port = 0;
   /** How often a token was asked for. */
   asked = 0;
   /** How many handshakes were made. */
@@ -50,12 +52,19 @@ export class MockServer {
   throttled = 0;
   /** How long each answer to a request takes, ms. */
   delay = 0;
+  /** Where the page is told that the WebSocket is, and the next place, if it is to move. */
+  gateway: MockServer = this;
+  nextGateway: MockServer | undefined;
+  /** `config.json` answers this instead. */
+  configStatus = 200;
   /** The token endpoint answers this instead. */
   tokenStatus = 200;
   /** Say nothing of runs when a task changes its state. */
   silentTasks = false;
   /** Served beside the page, by path. */
   readonly files = new Map<string, string>();
+  /** The address of the WebSocket, if something stands before it. */
+  via: string | undefined;
   /** The folder that the page is served under. */
   base = "/";
   readonly #connections = new Set<Connection>();
@@ -79,7 +88,7 @@ export class MockServer {
           "content-type": type,
           ...(status === 401 ? { "www-authenticate": 'Bearer realm="ralph"' } : {}),
           // As strict as a host that knows its gateway can be; browsers hold a page to both.
-          "content-security-policy": `default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; connect-src 'self' ws://${request.headers.host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+          "content-security-policy": `default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; connect-src 'self' ${this.#gateways()}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
         });
         response.end(content);
       });
@@ -101,12 +110,10 @@ export class MockServer {
   static async start(workstreams = ["demo"], port = 0): Promise<MockServer> {
     const server = new MockServer(workstreams);
     await new Promise<void>((resolve) => server.#http.listen(port, "127.0.0.1", resolve));
+    server.port = (server.#http.address() as AddressInfo).port;
     return server;
   }
 
-  get port(): number {
-    return (this.#http.address() as AddressInfo).port;
-  }
   get url(): string {
     return `http://127.0.0.1:${this.port}${this.base}`;
   }
@@ -116,7 +123,7 @@ export class MockServer {
     return `${this.url}${file}#secret=${this.secret}${route}`;
   }
   get websocketUrl(): string {
-    return `ws://127.0.0.1:${this.port}/socket`;
+    return this.via ?? `ws://127.0.0.1:${this.port}/socket`;
   }
   get connections(): number {
     return this.#connections.size;
@@ -185,6 +192,15 @@ export class MockServer {
     await new Promise((resolve) => this.#http.close(resolve));
   }
 
+  /** Sources of the page's policy: each gateway, for the socket and for the question whether it is there. */
+  #gateways(): string {
+    return [this.gateway, this.nextGateway]
+      .flatMap((gateway) => gateway?.websocketUrl ?? [])
+      .map((url) => new URL(url).host)
+      .map((host) => `ws://${host} http://${host}`)
+      .join(" ");
+  }
+
   async #page(url: string, body: string, authorization: string | undefined) {
     const whole = normalize(new URL(url, "http://x").pathname);
     const path = whole.startsWith(this.base) ? `/${whole.slice(this.base.length)}` : "/nowhere";
@@ -194,8 +210,9 @@ export class MockServer {
       content: JSON.stringify(value) as string | Buffer,
     });
     if (path === "/config.json") {
+      if (this.configStatus !== 200) return json({}, this.configStatus);
       return json({
-        websocketUrl: this.websocketUrl,
+        websocketUrl: this.gateway.websocketUrl,
         tokenEndpoint: `${this.base}token`,
         workstreams: this.#workstreams,
         otherWorkstreams: "name it when you start the page",
@@ -207,7 +224,7 @@ export class MockServer {
       if (authorization !== `Bearer ${this.secret}`) return json({}, 401);
       const { workstreams } = JSON.parse(body) as { workstreams: string[] };
       if (!workstreams.every((name) => this.#workstreams.includes(name))) return json({}, 403);
-      return json({ token: this.token(workstreams) });
+      return json({ token: this.gateway.token(workstreams) });
     }
     const own = this.files.get(path);
     if (own !== undefined) return { status: 200, type: TYPES[extname(path)] ?? "", content: own };

@@ -4,6 +4,7 @@ import {
   DeniedError,
   type Line,
   type LogEvent,
+  type TokenRequest,
   placeOf,
   runAttempt,
 } from "ralph-logs";
@@ -302,6 +303,91 @@ test("a token endpoint that is down is not a denial: the client says why and tri
   expect(first.length).toBe(1);
   expect(reasons).toEqual(Array(4).fill("the token endpoint answered 503"));
   expect(states).toEqual(["open"]);
+});
+
+test.each([
+  ["token", { token: () => new Promise<string>(() => {}) }],
+  ["address", { url: () => new Promise<string>(() => {}) }],
+])("a function that never gives its %s has 15 seconds, and is asked again", async (what, never) => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  try {
+    const reasons: string[] = [];
+    const client = connect({ ...options(), ...never });
+    client.on("failed", ({ error }) => reasons.push((error as Error).message));
+    const subscription = client.subscribe("demo");
+    await vi.advanceTimersByTimeAsync(14_900);
+    expect(reasons).toEqual([]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(reasons).toEqual([`no ${what} after 15 s`]);
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(reasons).toHaveLength(3);
+    expect(client.state).toBe("unreachable");
+    expect(subscription.status.state).toBe("unreachable");
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a token function's signal is aborted when its time is up, and when the client is closed", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  try {
+    const signals: AbortSignal[] = [];
+    const token = ({ signal }: TokenRequest) => {
+      signals.push(signal);
+      return new Promise<string>(() => {});
+    };
+    const client = connect({ ...options(), token });
+    client.subscribe("demo");
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    client.close();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a gateway that is down is unreachable, not a denial, and found when it is back", async () => {
+  const { port } = server;
+  await server.close();
+  const { client, subscription, seqs } = follow();
+  const states: string[] = [];
+  const reasons = new Set<string>();
+  client.on("state", (state) => states.push(state));
+  client.on("failed", ({ error }) => reasons.add((error as Error).message));
+  await vi.waitFor(() => expect(client.state).toBe("unreachable"), 10_000);
+  expect(subscription.status.state).toBe("unreachable");
+  expect([...reasons]).toEqual(["the gateway cannot be reached"]);
+  server = await MockServer.start(["demo"], port);
+  server.write("demo", new Writer("demo", run).lines(1));
+  client.retry();
+  await vi.waitFor(() => expect(seqs()).toEqual([1]), 10_000);
+  expect(states).toEqual(["unreachable", "open"]);
+}, 30_000);
+
+test("a function that gives the address is asked for each connection: a gateway may move", async () => {
+  const next = await MockServer.start();
+  try {
+    const writer = new Writer("demo", run);
+    server.write("demo", writer.lines(2));
+    let gateway = server;
+    const seqs: number[] = [];
+    const client = connect({
+      url: async () => gateway.websocketUrl,
+      token: ({ workstreams }) => gateway.token(workstreams),
+      signal: stop.signal,
+    });
+    client.subscribe("demo").on("lines", (lines) => seqs.push(...lines.map(({ seq }) => seq)));
+    await vi.waitFor(() => expect(seqs).toEqual([1, 2]));
+    gateway = next;
+    server.cut();
+    await vi.waitFor(() => expect(next.connections).toBe(1), 5_000);
+    next.write("demo", writer.lines(1));
+    await vi.waitFor(() => expect(seqs).toEqual([1, 2, 3]), 5_000);
+  } finally {
+    stop.abort();
+    await next.close();
+  }
 });
 
 test("attempts at the next connection keep their distances while the old one brings lines", async () => {
