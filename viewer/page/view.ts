@@ -2,6 +2,7 @@ import type { Line, LogClient, Status, Subscription } from "ralph-logs";
 import { h, setText } from "./dom.ts";
 import { type Entry, isShown, plainOf } from "./entry.ts";
 import * as format from "./format.ts";
+import { json } from "./json.ts";
 import { LogList } from "./list.ts";
 import type { Options } from "./options.ts";
 import { renderRow } from "./render.ts";
@@ -308,7 +309,7 @@ export class WorkstreamView {
   jsonLines(): string {
     const out: string[] = [];
     for (const run of this.store.order) {
-      for (const { line } of this.store.runs.get(run) ?? []) out.push(JSON.stringify(line.event));
+      for (const { line } of this.store.runs.get(run) ?? []) out.push(json(line.event));
     }
     return `${out.join("\n")}\n`;
   }

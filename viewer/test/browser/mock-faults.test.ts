@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { Link } from "../mock/link.ts";
 import { MockServer } from "../mock/server.ts";
 import { runAt } from "../mock/story.ts";
-import { empty, lastKey, mocked } from "./mocked.ts";
-import { isAccessible, isState } from "./page.ts";
+import { empty, lastKey, log, mocked } from "./mocked.ts";
+import { drawn, held, isAccessible, isState } from "./page.ts";
 
 // What the page says and does when its surroundings fail.
 
@@ -102,4 +102,53 @@ test("a connection that lets nothing through shows so seconds after the network 
   } finally {
     await link.close();
   }
+});
+
+test("half a character and 5,000 nested arrays are shown somehow, and the page goes on", async () => {
+  const deep = `${"[".repeat(5_000)}${"]".repeat(5_000)}`;
+  const text = JSON.stringify(deep);
+  const events = [
+    ["log", '"text":"half \\ud83d of it"'],
+    ["agent.text", '"text":"**\\udc00** and `\\ud800`"'],
+    ["log", `"text":"nested","deep":${deep}`],
+    ["log", `"text":${deep}`],
+    ["deep", `"deep":${deep}`],
+    ["agent.tool", `"id":"1","name":"Deep","text":${text}`],
+    ["agent.tool_result", `"id":"1","isError":false,"text":${text}`],
+  ].map(([type, fields]) => {
+    const event = JSON.stringify(at.writer.event(type as string));
+    return `${event.slice(0, -1)},${fields}}`;
+  });
+  const page = await at.look();
+  await isState(page, /^live$/);
+  at.server.frame(
+    `{"type":"logs","workstream":"demo","source":"live","events":[${events.join(",")}]}`,
+  );
+  const keys = Array.from({ length: 7 }, (_, i) => `${run}/${i + 1}`);
+  await expect.poll(() => drawn(page)).toEqual(keys);
+  // Each as JSON, unfolded, copied.
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  for (const key of keys) {
+    const row = page.locator(`[data-key="${key}"]`);
+    await row.locator("time").click();
+    await page.locator(log).focus();
+    await page.keyboard.press("x");
+    await expect.poll(() => row.locator(".json").textContent()).toMatch(/"seq"/);
+    expect((await row.locator(".json").textContent())?.length).toBeLessThan(100_000);
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("c");
+    await expect.poll(() => page.locator("#toast").textContent()).toBe("line copied");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("x");
+  }
+  // Searched as text and in the worker, and downloaded.
+  await page.locator("#filter").fill("half");
+  await expect.poll(() => page.locator("mark").allTextContents()).toEqual(["half"]);
+  await page.locator("#regex").click();
+  await page.locator("#filter").fill("^half . of|nested|\\[{4000}");
+  await expect.poll(async () => (await drawn(page)).length).toBe(6);
+  await page.locator("#filter").fill("");
+  await expect.poll(async () => (await held(page)).length).toBe(7);
+  at.server.write("demo", at.writer.lines(2));
+  await expect.poll(() => lastKey(page)).toBe(`${run}/9`);
 });
