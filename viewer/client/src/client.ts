@@ -279,6 +279,8 @@ export class LogClient extends Emitter<ClientEvents> {
     for (const workstream of workstreams) {
       this.#subscriptions.get(workstream)?.take({ type: "connected" });
     }
+    // The way may be blocked although the handshake went through.
+    connection.ping();
   }
 
   /** Nothing comes on a connection any more; whether its socket ever closes is not waited for. */

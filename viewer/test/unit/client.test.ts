@@ -183,7 +183,9 @@ test("a wall clock that is set back an hour stops no ping", async () => {
   await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 3_600_000 });
   try {
-    await vi.waitFor(() => expect(server.received).toContainEqual({ action: "ping" }), 6_000);
+    // The first one belongs to the connection's beginning.
+    const pings = () => server.received.filter(({ action }) => action === "ping");
+    await vi.waitFor(() => expect(pings()).toHaveLength(2), 6_000);
   } finally {
     vi.useRealTimers();
   }
