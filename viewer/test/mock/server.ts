@@ -291,7 +291,9 @@ export class MockServer {
     const { events, complete, cursor } = this.store(workstream).read(ask);
     this.#lines(connection, { type: "logs", ...tag, workstream, source: "replay", events });
     this.#runs(connection, workstream);
-    this.#send(connection, { type: "caughtUp", ...tag, workstream, complete, cursor });
+    const settled = complete && this.store(workstream).isSettled(ask);
+    const rest = { complete, cursor, ...(settled && { settled }) };
+    this.#send(connection, { type: "caughtUp", ...tag, workstream, ...rest });
   }
 
   #runs(connection: Connection, workstream: string): void {
