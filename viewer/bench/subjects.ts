@@ -58,7 +58,13 @@ export async function bundle(entry: string): Promise<string> {
     configFile: false,
     logLevel: "silent",
     define: { "process.env.NODE_ENV": '"production"' },
-    build: { write: false, target: "es2023", lib: { entry, formats: ["es"], fileName: "index" } },
+    build: {
+      write: false,
+      target: "es2023",
+      lib: { entry, formats: ["es"], fileName: "index" },
+      // Of a library, vite would leave the white space to whoever bundles it.
+      rolldownOptions: { output: { minify: true } },
+    },
   });
   const [output] = Array.isArray(built) ? built : [built];
   return (output as { output: { code: string }[] }).output[0]?.code ?? "";

@@ -155,7 +155,7 @@ export class App {
     const view = this.#view;
     const status = one("#status");
     status.hidden = view === undefined;
-    one("#retry").hidden = !["stale", "denied"].includes(this.#client.state);
+    one("#retry").hidden = !["stale", "denied", "unreachable"].includes(this.#client.state);
     if (view === undefined) {
       one("#run").hidden = true;
       return;
@@ -364,6 +364,7 @@ const STATES = {
   gap: "live",
   stale: "reconnecting",
   denied: "denied",
+  unreachable: "unreachable",
   closed: "closed",
 };
 

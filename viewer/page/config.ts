@@ -1,4 +1,4 @@
-import { DeniedError, type TokenRequest } from "ralph-logs";
+import { connect, DeniedError, type LogClient, type TokenRequest } from "ralph-logs";
 import { secret } from "./secret.ts";
 
 /** The settings from the host that serves the page, in `config.json` beside `index.html`. */
@@ -29,9 +29,15 @@ export class NoSecretError extends DeniedError {
   }
 }
 
+/** How long the host may take to answer. */
+const CONFIG_MS = 5_000;
+/** Longest wait before a configuration that could not be read is read again. */
+const AGAIN_MS = 30_000;
+
 /** Reads `config.json`; the error says what is wrong with it. */
 export async function readConfig(): Promise<PageConfig> {
-  const response = await fetch("config.json", { cache: "no-store" });
+  const signal = AbortSignal.timeout(CONFIG_MS);
+  const response = await fetch("config.json", { cache: "no-store", signal });
   if (!response.ok) throw new Error(`config.json: the server answered ${response.status}`);
   const config: Partial<PageConfig> = await response.json().catch(() => {
     throw new Error("config.json is not JSON");
@@ -46,6 +52,41 @@ export async function readConfig(): Promise<PageConfig> {
   const list = Array.isArray(workstreams) ? workstreams.filter(isWorkstream) : [];
   const others = typeof otherWorkstreams === "string" ? { otherWorkstreams } : {};
   return { websocketUrl, tokenEndpoint, workstreams: list, ...others };
+}
+
+/** Reads the configuration until that succeeds; `failed` hears why it did not, and when it is read next. */
+export async function firstConfig(
+  failed: (why: string, retryInMs: number) => void,
+): Promise<PageConfig> {
+  for (let wait = 1_000; ; wait = Math.min(wait * 2, AGAIN_MS)) {
+    try {
+      return await readConfig();
+    } catch (error) {
+      failed(error instanceof Error ? error.message : String(error), wait);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}
+
+/**
+ * How to connect as the configuration says. After a failed attempt it is read again, for the gateway may
+ * have moved; if the host does not answer, what is known stays.
+ */
+export function connectBy(first: PageConfig): LogClient {
+  let config = first;
+  let failed = false;
+  const client = connect({
+    url: async () => {
+      if (failed) config = await readConfig().catch(() => config);
+      return config.websocketUrl;
+    },
+    token: (request) => tokensFrom(config.tokenEndpoint)(request),
+    workstreams: config.workstreams,
+  });
+  client.on("failed", () => {
+    failed = true;
+  });
+  return client;
 }
 
 /** Gets tokens from the configured endpoint. */

@@ -1,6 +1,7 @@
 import type { Level, Line, WorkerEvent } from "ralph-logs";
 import { plain } from "./ansi.ts";
 import { minute } from "./format.ts";
+import { json } from "./json.ts";
 
 /** The groups that the type chips switch. */
 export const GROUPS = ["agent", "tools", "git", "run", "log", "raw"] as const;
@@ -79,7 +80,7 @@ function textOf(line: Line): string {
   } catch {
     // Another version of the worker may write it in another shape.
   }
-  return JSON.stringify(line.event);
+  return json(line.event);
 }
 
 function wordsOf({ event }: Line): string {
@@ -121,7 +122,7 @@ function wordsOf({ event }: Line): string {
       return `${known.reason} (exit ${known.exit})${known.text === undefined ? "" : `: ${known.text}`}`;
     default: {
       const { text } = event as { text?: unknown };
-      return typeof text === "string" ? text : JSON.stringify(event);
+      return typeof text === "string" ? text : json(event);
     }
   }
 }

@@ -1,7 +1,7 @@
-import { connect } from "ralph-logs";
 import { App } from "./app.ts";
-import { readConfig, tokensFrom } from "./config.ts";
+import { connectBy, firstConfig } from "./config.ts";
 import { h, one } from "./dom.ts";
+import { duration } from "./format.ts";
 import { listen } from "./keys.ts";
 import { takeSecret } from "./secret.ts";
 import { shortcuts } from "./shortcuts.ts";
@@ -13,15 +13,15 @@ addEventListener("hashchange", () => {
   if (takeSecret()) location.reload();
 });
 
-try {
-  const config = await readConfig();
-  const client = connect({
-    url: config.websocketUrl,
-    token: tokensFrom(config.tokenEndpoint),
-    workstreams: config.workstreams,
-  });
-  listen(shortcuts(new App(client, config)));
-} catch (error) {
-  const words = error instanceof Error ? error.message : String(error);
+const say = (words: string): void =>
   one("#main").replaceChildren(h("p", { className: "empty", role: "alert" }, words));
+
+const config = await firstConfig((why, retryInMs) =>
+  say(`The page cannot begin: ${why}. Trying again in ${duration(retryInMs)}.`),
+);
+one("#main").replaceChildren();
+try {
+  listen(shortcuts(new App(connectBy(config), config)));
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
 }

@@ -3,6 +3,7 @@ import { paint, type Span } from "./ansi.ts";
 import { h } from "./dom.ts";
 import { type Entry, plainOf } from "./entry.ts";
 import * as format from "./format.ts";
+import { indented } from "./json.ts";
 import { prose } from "./prose.ts";
 import type { Row } from "./rows.ts";
 import { type Of, type RunSummary, startOf } from "./store.ts";
@@ -261,7 +262,7 @@ function gist({ text }: Of<"agent.tool">): string {
 function pretty(text: string, marks: (shown: string) => Span[]): Node {
   let shown = text;
   try {
-    shown = JSON.stringify(JSON.parse(text), null, 2);
+    shown = indented(JSON.parse(text));
   } catch {
     // A part of a long input is shown as it is.
   }
@@ -319,5 +320,5 @@ const jsonOf = (entry: Entry): HTMLElement =>
   h(
     "pre",
     { className: "json", tabIndex: 0, "aria-label": "the line as JSON" },
-    JSON.stringify(entry.line.event, null, 2),
+    indented(entry.line.event),
   );

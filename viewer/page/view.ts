@@ -2,6 +2,7 @@ import type { Line, LogClient, Status, Subscription } from "ralph-logs";
 import { h, setText } from "./dom.ts";
 import { type Entry, isShown, plainOf } from "./entry.ts";
 import * as format from "./format.ts";
+import { json } from "./json.ts";
 import { LogList } from "./list.ts";
 import type { Options } from "./options.ts";
 import { renderRow } from "./render.ts";
@@ -53,7 +54,7 @@ export class WorkstreamView {
   readonly #empty = h("p", { className: "empty" });
   #target: string | undefined;
   #frame = 0;
-  #announced = 0;
+  #announced = Number.NEGATIVE_INFINITY;
   #unannounced = 0;
   #visible = false;
   #seen = false;
@@ -308,7 +309,7 @@ export class WorkstreamView {
   jsonLines(): string {
     const out: string[] = [];
     for (const run of this.store.order) {
-      for (const { line } of this.store.runs.get(run) ?? []) out.push(JSON.stringify(line.event));
+      for (const { line } of this.store.runs.get(run) ?? []) out.push(json(line.event));
     }
     return `${out.join("\n")}\n`;
   }
@@ -399,11 +400,12 @@ export class WorkstreamView {
     const newest = this.store.order.at(-1);
     if (newest !== undefined && this.store.summary(newest).info?.state === "failed") return "";
     if (state === "live") return "No line yet. The first one will show here.";
-    return state === "connecting" ? (this.trouble ?? "Connecting…") : "Loading…";
+    const waits = state === "connecting" || state === "unreachable";
+    return waits ? (this.trouble ?? "Connecting…") : "Loading…";
   }
 
   #announce(): void {
-    const now = Date.now();
+    const now = performance.now();
     if (this.#unannounced === 0 || now < this.#announced + ANNOUNCE_MS) return;
     this.#announced = now;
     this.#events.announce(`${format.plural(this.#unannounced, "new line")} in ${this.workstream}`);

@@ -92,15 +92,17 @@ impl Server {
     }
 }
 
-/// What the page may load and reach: its own files and this WebSocket. The page's own policy, in its
-/// markup, cannot know the address; browsers hold it to both.
+/// What the page may load and reach: its own files and this WebSocket, by plain requests too, which
+/// tell whether the gateway is there when it refuses a handshake. The page's own policy, in its markup,
+/// cannot know the address; browsers hold it to both.
 fn content_security_policy(websocket_url: &str) -> String {
     let (scheme, rest) = websocket_url.split_once("://").unwrap_or(("wss", websocket_url));
     let host = rest.split('/').next().unwrap_or_default();
+    let plain = scheme.replacen("ws", "http", 1);
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; \
-         connect-src 'self' {scheme}://{host}; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'"
+         connect-src 'self' {scheme}://{host} {plain}://{host}; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
     )
 }
 
@@ -215,11 +217,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_reaches_its_own_host_and_the_websocket_alone() {
+    fn the_page_reaches_its_own_host_and_the_gateway_alone() {
         let policy = content_security_policy("wss://abc.execute-api.us-east-1.amazonaws.com/dev");
         assert!(policy.starts_with("default-src 'none'; "), "{policy}");
         let sources = policy.split("; ").find(|part| part.starts_with("connect-src")).unwrap();
-        assert_eq!(sources, "connect-src 'self' wss://abc.execute-api.us-east-1.amazonaws.com");
+        let gateway = "abc.execute-api.us-east-1.amazonaws.com";
+        assert_eq!(sources, format!("connect-src 'self' wss://{gateway} https://{gateway}"));
     }
 
     const SECRET: &str = "0123456789abcdef";

@@ -1,40 +1,49 @@
+import { isReachable, within } from "./attempt.ts";
+import { Connection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import { Inbox } from "./inbox.ts";
-import type { ClientMessage, ServerMessage } from "./protocol.ts";
+import { Inbox, type Message } from "./inbox.ts";
+import type { ClientMessage } from "./protocol.ts";
 import { type Link, Subscription } from "./subscription.ts";
 
 /** Distances between attempts to connect, each ± 50 %; the last one repeats. */
 const CONNECT_AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
-/** Handshakes in a row that were refused with fresh tokens, while online: that counts as denied. */
-const DENIED_AFTER = 3;
+/** Attempts in a row that failed before it is said: handshakes refused, or no gateway reached. */
+const TRIES = 3;
+/** How long the token function, and the one that gives the address, may take. */
+const TOKEN_MS = 15_000;
 /** How long a handshake may take. */
 const HANDSHAKE_MS = 15_000;
-/** How long an answer to a ping may take before the connection counts as dead. */
-const PONG_MS = 10_000;
 /** API Gateway cuts every connection after two hours; the next one is made before that. */
 const RECONNECT_MS = 110 * 60_000;
 /** How long the old connection stays open beside the new one: what is under way still arrives. */
 const OVERLAP_MS = 5_000;
+/** How long after the last subscription to a workstream the server is told to deliver no more of it. */
+const LEAVE_MS = 2_000;
+/** Why an attempt failed that no gateway answered. */
+const UNREACHABLE = "the gateway cannot be reached";
 /** Most workstreams of a token. */
 const MAX_SCOPE = 50;
-/** Pings of several workstreams within this time are one. */
-const PING_APART_MS = 1_000;
+/** What tells that the network, or the page, is back. */
+const BACK = ["online", "pageshow", "visibilitychange"];
 
 /** The input of the token function. */
 export interface TokenRequest {
   /** The workstreams that the connection is for. */
   workstreams: string[];
-  /** Aborted when the client is closed. */
+  /** Aborted when the client is closed, and after 15 s: the answer comes too late then. */
   signal: AbortSignal;
 }
 
 /** How to connect. */
 export interface ClientOptions {
-  /** `wss://…`, without a token. */
-  url: string;
+  /**
+   * `wss://…`, without a token; or what gives it, called for every connect: a gateway may move. It has
+   * 15 s.
+   */
+  url: string | (() => string | Promise<string>);
   /**
    * Gives a fresh token; called for every connect, since a token is good for one handshake and a
-   * minute at most. Throw {@link DeniedError} when the user may not have one.
+   * minute at most. It has 15 s. Throw {@link DeniedError} when the user may not have one.
    */
   token: (request: TokenRequest) => string | Promise<string>;
   /** Workstreams to name to the token function in advance, followed yet or not; at most 50. */
@@ -52,7 +61,7 @@ export class DeniedError extends Error {
   override name = "DeniedError";
 }
 
-/** A handshake was refused: all that a browser says about it. */
+/** A handshake was refused by a gateway that can be reached. */
 class Refused extends Error {}
 
 /** How the connection is doing. */
@@ -76,15 +85,15 @@ export class LogClient extends Emitter<ClientEvents> {
   readonly #abort = new AbortController();
   readonly #inbox: Inbox;
   /** The connection that is used. */
-  #socket: WebSocket | undefined;
+  #connection: Connection | undefined;
   /** The one being made. */
-  #next: WebSocket | undefined;
+  #next: Connection | undefined;
   /** The workstreams that the connection's token names. */
   #scope: string[] = [];
   #state: ConnectionState = "connecting";
   /** Attempts in a row that failed, whatever the reason. */
   #failures = 0;
-  /** Of them, the handshakes that were refused. */
+  /** Of them, the last ones in a row whose handshakes were refused. */
   #refusals = 0;
   /** Connections that were cut before they brought anything. */
   #cuts = 0;
@@ -93,8 +102,9 @@ export class LogClient extends Emitter<ClientEvents> {
   #proven = false;
   #again: ReturnType<typeof setTimeout> | undefined;
   #planned: ReturnType<typeof setTimeout> | undefined;
-  #pong: ReturnType<typeof setTimeout> | undefined;
-  #pingedAt = 0;
+  readonly #leaving = new Set<ReturnType<typeof setTimeout>>();
+  /** The number of the newest request. */
+  #requests = 0;
 
   constructor(options: ClientOptions) {
     super();
@@ -106,7 +116,7 @@ export class LogClient extends Emitter<ClientEvents> {
       },
       options.maxQueuedBytes,
     );
-    globalThis.addEventListener?.("online", this.#online);
+    for (const event of BACK) globalThis.addEventListener?.(event, this.#back);
     if (options.signal?.aborted) this.close();
     else options.signal?.addEventListener("abort", this.close, { once: true });
   }
@@ -125,12 +135,13 @@ export class LogClient extends Emitter<ClientEvents> {
     if (this.#state === "closed") throw new Error("the client is closed");
     if (this.#subscriptions.has(workstream)) throw new Error(`${workstream} is followed already`);
     const link: Link = {
-      send: (message) => this.#send(message),
+      send: (message) => this.#send(message, subscription),
       leave: (subscription) => this.#leave(subscription),
+      id: () => String(++this.#requests),
       state: "connecting",
     };
     Object.defineProperty(link, "state", { get: () => this.#state });
-    const subscription = new Subscription(workstream, link, options.limit);
+    const subscription: Subscription = new Subscription(workstream, link, options.limit);
     this.#subscriptions.set(workstream, subscription);
     if (this.#scope.includes(workstream)) {
       // Later, so that the caller can listen first.
@@ -144,7 +155,7 @@ export class LogClient extends Emitter<ClientEvents> {
 
   /** Tries to connect now, instead of when the next attempt is due. */
   retry(): void {
-    if (this.#state === "closed" || this.#socket !== undefined) return;
+    if (this.#state === "closed" || this.#connection !== undefined) return;
     this.#failures = 0;
     this.#refusals = 0;
     this.#connect();
@@ -155,22 +166,36 @@ export class LogClient extends Emitter<ClientEvents> {
     if (this.#state === "closed") return;
     this.#setState("closed");
     this.#abort.abort();
-    for (const timer of [this.#again, this.#planned, this.#pong]) clearTimeout(timer);
-    globalThis.removeEventListener?.("online", this.#online);
+    for (const timer of [this.#again, this.#planned, ...this.#leaving]) clearTimeout(timer);
+    for (const event of BACK) globalThis.removeEventListener?.(event, this.#back);
     this.#options.signal?.removeEventListener("abort", this.close);
-    for (const socket of [this.#socket, this.#next]) socket?.close();
+    for (const connection of [this.#connection, this.#next]) connection?.close();
     this.#inbox.clear();
     for (const subscription of [...this.#subscriptions.values()]) subscription.close();
   };
 
-  #online = (): void => this.retry();
+  /** What stands must show that it lives; what does not is tried now. */
+  #back = ({ type }: Event): void => {
+    if (type === "visibilitychange" && globalThis.document?.hidden) return;
+    if (this.#connection !== undefined) this.#connection.ping();
+    else if (type === "online") this.retry();
+    else this.#connect();
+  };
 
   #leave(subscription: Subscription): void {
     const { workstream } = subscription;
     if (this.#subscriptions.get(workstream) !== subscription) return;
     this.#subscriptions.delete(workstream);
-    if (this.#state !== "open") return;
-    this.#send({ action: "sendLogs", workstream, follow: false, limit: 1 });
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    // A request to deliver no more could overtake one that follows the workstream again.
+    const wanted = () => !this.#subscriptions.has(workstream);
+    const message = { action: "sendLogs", workstream, follow: false, limit: 1 } as const;
+    const timer = setTimeout(() => {
+      this.#leaving.delete(timer);
+      if (connection === this.#connection && wanted()) connection.send(message, wanted);
+    }, LEAVE_MS);
+    this.#leaving.add(timer);
   }
 
   /** Makes a connection; it takes over once it stands. */
@@ -184,13 +209,18 @@ export class LogClient extends Emitter<ClientEvents> {
     clearTimeout(this.#again);
     this.#connecting = true;
     const { signal } = this.#abort;
-    let socket: WebSocket | undefined;
+    let connection: Connection | undefined;
     try {
-      const token = await this.#options.token({ workstreams, signal });
-      signal.throwIfAborted();
-      socket = await this.#open(token, signal);
+      const { url, token } = this.#options;
+      const address = new URL(
+        await within(TOKEN_MS, "address", signal, () => (typeof url === "string" ? url : url())),
+      );
+      const fresh = await within(TOKEN_MS, "token", signal, (limited) =>
+        token({ workstreams, signal: limited }),
+      );
+      connection = await this.#open(address, fresh, signal);
       this.#connecting = false;
-      this.#takeOver(socket, workstreams);
+      this.#takeOver(connection, workstreams);
     } catch (error) {
       this.#connecting = false;
       this.#next = undefined;
@@ -200,15 +230,16 @@ export class LogClient extends Emitter<ClientEvents> {
     const added = [...this.#subscriptions.values()].some(
       ({ workstream, refused }) => !refused && !workstreams.includes(workstream),
     );
-    if (added && socket !== undefined) this.#connect();
+    if (added && connection !== undefined) this.#connect();
   }
 
-  /** One handshake. A browser cannot see why one fails. */
-  #open(token: string, signal: AbortSignal): Promise<WebSocket> {
-    const url = new URL(this.#options.url);
+  /** One handshake. A browser cannot see why one fails: whether anyone is there is asked apart. */
+  #open(address: URL, token: string, signal: AbortSignal): Promise<Connection> {
+    const url = new URL(address);
     url.searchParams.set("token", token);
     const socket = new (this.#options.WebSocket ?? globalThis.WebSocket)(url);
-    this.#next = socket;
+    const connection: Connection = new Connection(socket, () => this.#dead(connection));
+    this.#next = connection;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         socket.close();
@@ -216,47 +247,54 @@ export class LogClient extends Emitter<ClientEvents> {
       }, HANDSHAKE_MS);
       socket.addEventListener("open", () => {
         clearTimeout(timer);
-        resolve(socket);
+        resolve(connection);
       });
       socket.addEventListener("message", ({ data }) => this.#inbox.put(data));
       socket.addEventListener("error", () => {});
-      socket.addEventListener("close", () => {
+      socket.addEventListener("close", async () => {
         clearTimeout(timer);
-        reject(new Refused("the handshake was refused"));
-        if (this.#socket === socket) this.#lost();
+        if (this.#connection === connection) this.#lost();
+        if (this.#next !== connection) return;
+        const there = await isReachable(address, signal);
+        reject(there ? new Refused("the handshake was refused") : new Error(UNREACHABLE));
       });
       if (signal.aborted) socket.close();
     });
   }
 
-  #takeOver(socket: WebSocket, workstreams: string[]): void {
-    const old = this.#socket;
-    this.#socket = socket;
+  #takeOver(connection: Connection, workstreams: string[]): void {
+    const old = this.#connection;
+    this.#connection = connection;
     this.#proven = false;
     this.#next = undefined;
     this.#scope = workstreams;
-    if (socket.readyState !== 1) {
+    if (!connection.open) {
       this.#lost();
       return;
     }
     if (old !== undefined) setTimeout(() => old.close(), OVERLAP_MS);
-    clearTimeout(this.#pong);
-    this.#pong = undefined;
     clearTimeout(this.#planned);
     this.#planned = setTimeout(() => this.#connect(), RECONNECT_MS * (0.95 + Math.random() / 20));
     this.#setState("open");
     for (const workstream of workstreams) {
       this.#subscriptions.get(workstream)?.take({ type: "connected" });
     }
+    // The way may be blocked although the handshake went through.
+    connection.ping();
+  }
+
+  /** Nothing comes on a connection any more; whether its socket ever closes is not waited for. */
+  #dead(connection: Connection): void {
+    if (this.#connection === connection) this.#lost();
+    else connection.close();
   }
 
   /** The connection is gone. */
   #lost(): void {
-    this.#socket = undefined;
+    this.#connection?.close();
+    this.#connection = undefined;
     this.#scope = [];
     clearTimeout(this.#planned);
-    clearTimeout(this.#pong);
-    this.#pong = undefined;
     if (this.#state === "closed") return;
     this.#cuts++;
     this.#setState("stale");
@@ -267,14 +305,13 @@ export class LogClient extends Emitter<ClientEvents> {
   }
 
   #failed(error: unknown): void {
-    // Offline, nothing is learnt from a failure; and a page that goes offline is not denied. Nor is
-    // one whose token endpoint is down, or whose network swallows the handshake.
-    const online = (globalThis.navigator as Navigator | undefined)?.onLine !== false;
-    if (online) this.#failures++;
-    if (online && error instanceof Refused) this.#refusals++;
-    const refused = error instanceof DeniedError || this.#refusals >= DENIED_AFTER;
-    if (this.#socket === undefined && refused && online) this.#setState("denied");
-    if (error instanceof DeniedError && this.#socket !== undefined) this.#refuse(error.message);
+    this.#failures++;
+    this.#refusals = error instanceof Refused ? this.#refusals + 1 : 0;
+    const denied = error instanceof DeniedError;
+    if (this.#connection !== undefined) {
+      if (denied) this.#refuse(error.message);
+    } else if (denied || this.#refusals >= TRIES) this.#setState("denied");
+    else if (this.#failures >= TRIES && this.#refusals === 0) this.#setState("unreachable");
     this.emit("failed", { error, retryInMs: this.#wait() });
   }
 
@@ -297,24 +334,16 @@ export class LogClient extends Emitter<ClientEvents> {
     return delay;
   }
 
-  #send(message: ClientMessage): void {
-    const socket = this.#socket;
-    if (socket?.readyState !== 1) return;
-    if (message.action === "ping") {
-      const now = Date.now();
-      if (now < this.#pingedAt + PING_APART_MS) return;
-      this.#pingedAt = now;
-      this.#pong ??= setTimeout(() => {
-        if (this.#socket !== socket) return;
-        // `close` waits for an answer that will not come: the connection is given up at once.
-        socket.close();
-        this.#lost();
-      }, PONG_MS);
+  #send(message: ClientMessage, subscription: Subscription): void {
+    if (message.action === "ping") this.#connection?.ping(subscription);
+    else {
+      const { workstream } = subscription;
+      const wanted = () => this.#subscriptions.get(workstream) === subscription;
+      this.#connection?.send(message, wanted);
     }
-    socket.send(JSON.stringify(message));
   }
 
-  #message(message: ServerMessage): Promise<unknown>[] {
+  #message(message: Message): Promise<unknown>[] {
     // The handshake alone proves little; a first message proves that the way is clear. Those that
     // follow say nothing of the next connection, whose attempts keep their distances.
     if (!this.#proven) {
@@ -323,13 +352,11 @@ export class LogClient extends Emitter<ClientEvents> {
       this.#refusals = 0;
       this.#cuts = 0;
     }
-    if (message.type === "pong") {
-      clearTimeout(this.#pong);
-      this.#pong = undefined;
-      return [];
-    }
     let waits: Promise<unknown>[] = [];
+    // Who asked later than this answers hears of the next one.
+    const hears = message.type === "pong" ? this.#connection?.pong() : undefined;
     for (const subscription of this.#subscriptions.values()) {
+      if (hears?.has(subscription) === false) continue;
       const theirs = "workstream" in message && message.workstream !== undefined;
       if (theirs && message.workstream !== subscription.workstream) continue;
       waits = waits.concat(subscription.take({ type: "message", message }));

@@ -1,9 +1,13 @@
-import type { ServerMessage } from "./protocol.ts";
+import { readFrame } from "./frame.ts";
+import type { Input } from "./types.ts";
 
 /** Bytes (UTF-16 units) of frames that may wait. */
 const MAX_QUEUED = 32 * 1024 * 1024;
 /** How long frames are handled in one go, so that a page can draw in between. */
 const SLICE_MS = 8;
+
+/** What is handled: a message, or the gateway's own frame, which has no type. */
+export type Message = (Input & { type: "message" })["message"];
 
 /**
  * The frames that have come and are not handled yet. A browser's WebSocket cannot be told to slow
@@ -15,16 +19,16 @@ export class Inbox {
   #at = 0;
   #size = 0;
   #running = false;
-  readonly #handle: (message: ServerMessage) => Promise<unknown>[];
+  readonly #handle: (message: Message) => Promise<unknown>[];
   readonly #dropped: () => void;
   readonly #max: number;
 
   /**
    * @param handle takes a message and returns what to wait for before the next one
-   * @param dropped is told that a frame was dropped
+   * @param dropped is told that a frame was dropped, or could not be read or handled
    */
   constructor(
-    handle: (message: ServerMessage) => Promise<unknown>[],
+    handle: (message: Message) => Promise<unknown>[],
     dropped: () => void,
     max = MAX_QUEUED,
   ) {
@@ -35,7 +39,10 @@ export class Inbox {
 
   /** Takes a frame; the server sends only text, so any other is dropped. */
   put(frame: unknown): void {
-    if (typeof frame !== "string") return;
+    if (typeof frame !== "string") {
+      this.#dropped();
+      return;
+    }
     if (this.#size + frame.length > this.#max && frame.includes('"type":"logs"')) {
       this.#dropped();
       return;
@@ -75,14 +82,17 @@ export class Inbox {
     this.#running = false;
   }
 
+  /** One frame that cannot be read or handled must not keep the next ones from it. */
   #one(frame: string): Promise<unknown>[] {
-    let message: ServerMessage;
+    const message = readFrame(frame);
+    if (message === "unknown") return [];
     try {
-      message = JSON.parse(frame);
-    } catch {
-      this.#dropped();
-      return [];
+      if (message !== "unreadable") return this.#handle(message === "gateway" ? {} : message);
+    } catch (error) {
+      // For developers to see. Uncaught, it would end a program that runs in Node.
+      (globalThis.reportError ?? console.error)(error);
     }
-    return typeof message === "object" && message !== null ? this.#handle(message) : [];
+    this.#dropped();
+    return [];
   }
 }

@@ -12,7 +12,7 @@ export interface Line {
   event: LogEvent;
 }
 
-const RUN = /^[0-7][0-9A-HJKMNP-TV-Z]{25}-(?!0000)\d{4}$/;
+export const RUN = /^[0-7][0-9A-HJKMNP-TV-Z]{25}-(?!0000)\d{4}$/;
 
 /** Reads an element of `logs`; `undefined` when it is neither an event nor a raw line. */
 export function readLine(value: unknown, workstream: string): Line | undefined {

@@ -25,11 +25,17 @@ export type Request = Purpose & {
 /** The requests that are under way on one connection. */
 export class Requests {
   readonly #open = new Map<string, Request>();
-  #next = 1;
+  readonly #id: () => string;
+
+  /** @param id gives each request its id; by default they count from 1 */
+  constructor(id?: () => string) {
+    let last = 0;
+    this.#id = id ?? (() => String(++last));
+  }
 
   /** Notes a request; returns its id. */
   add(purpose: Purpose, now: number, subscribes: boolean): string {
-    const id = String(this.#next++);
+    const id = this.#id();
     this.#open.set(id, { ...purpose, sent: now, subscribes });
     return id;
   }

@@ -28,7 +28,7 @@ export class Rules {
   #subscribed = false;
   /** When something happened last. */
   #now = 0;
-  readonly #requests = new Requests();
+  readonly #requests: Requests;
   #quietUntil = 0;
   #earlySince: number | undefined;
   readonly #pings = new Pings();
@@ -39,6 +39,7 @@ export class Rules {
   constructor(options: RulesOptions) {
     this.#options = options;
     this.#random = options.random ?? Math.random;
+    this.#requests = new Requests(options.id);
   }
 
   /** Lines that came although they were held. */

@@ -12,6 +12,7 @@ import type { Gap, Input, Output } from "./types.ts";
  * - `gap`: lines are missing and being asked for
  * - `stale`: the connection is gone; it is being made again
  * - `denied`: the token, or the workstream, is refused
+ * - `unreachable`: three attempts in a row found no gateway or got no token; more follow
  * - `closed`: by `close()` or the signal
  */
 export type StreamState =
@@ -21,6 +22,7 @@ export type StreamState =
   | "gap"
   | "stale"
   | "denied"
+  | "unreachable"
   | "closed";
 
 /** How a workstream is doing, with the numbers. */
@@ -60,10 +62,15 @@ export type SubscriptionEvents = {
 
 /** The connection, as a subscription sees it. */
 export interface Link {
-  state: "connecting" | "open" | "stale" | "denied" | "closed";
+  state: "connecting" | "open" | "stale" | "denied" | "unreachable" | "closed";
   send(message: ClientMessage): void;
   leave(subscription: Subscription): void;
+  /** The id of the next request: answers to an earlier subscription must not be taken for ours. */
+  id(): string;
 }
+
+/** Ms, by a clock that never goes back: the wall clock may be set, and with it every schedule. */
+const clock = (): number => performance.timeOrigin + performance.now();
 
 /** One workstream, followed. Made by `LogClient.subscribe`. */
 export class Subscription extends Emitter<SubscriptionEvents> {
@@ -89,7 +96,8 @@ export class Subscription extends Emitter<SubscriptionEvents> {
   ) {
     super();
     this.#link = link;
-    this.#rules = new Rules(limit === undefined ? { workstream } : { workstream, limit });
+    const id = () => link.id();
+    this.#rules = new Rules({ workstream, id, ...(limit !== undefined && { limit }) });
   }
 
   /** How it is doing. */
@@ -109,7 +117,7 @@ export class Subscription extends Emitter<SubscriptionEvents> {
 
   /** Asks for a page of older lines; they come as `lines`. */
   older(count?: number): void {
-    if (!this.#closed) this.#carryOut(this.#rules.older(Date.now(), count));
+    if (!this.#closed) this.#carryOut(this.#rules.older(clock(), count));
   }
 
   /**
@@ -174,7 +182,7 @@ export class Subscription extends Emitter<SubscriptionEvents> {
     if (message?.type === "task" && message.workstream === this.workstream) {
       this.emit("task", message);
     }
-    return this.#carryOut(this.#rules.handle(Date.now(), input));
+    return this.#carryOut(this.#rules.handle(clock(), input));
   }
 
   /** @internal A frame was dropped unread. */
@@ -220,12 +228,12 @@ export class Subscription extends Emitter<SubscriptionEvents> {
     clearTimeout(this.#timer);
     const due = this.#rules.nextTick();
     if (due === undefined || this.#closed) return;
-    const delay = Math.min(Math.max(due - Date.now(), 10), 60_000);
+    const delay = Math.min(Math.max(due - clock(), 10), 60_000);
     this.#timer = setTimeout(() => this.take({ type: "tick" }), delay);
   }
 
   #tell(): void {
-    const now = Date.now();
+    const now = clock();
     const gaps = this.#rules.gaps(now);
     const key = JSON.stringify(gaps);
     if (key !== this.#gaps) {
@@ -249,8 +257,7 @@ export class Subscription extends Emitter<SubscriptionEvents> {
   #state(now: number): StreamState {
     if (this.#closed || this.#link.state === "closed") return "closed";
     if (this.#refused || this.#link.state === "denied") return "denied";
-    if (this.#link.state === "connecting") return "connecting";
-    if (this.#link.state === "stale") return "stale";
+    if (this.#link.state !== "open") return this.#link.state;
     if (this.#rules.replaying) return "replaying";
     return this.#rules.pending(now) > 0 ? "gap" : "live";
   }

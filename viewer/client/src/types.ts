@@ -11,6 +11,8 @@ export interface RulesOptions {
   overlap?: number;
   /** Jitter between requests. */
   random?: Random;
+  /** Gives each request its id: one counter for all workstreams of a connection. */
+  id?: () => string;
 }
 
 /** What happens to the rules. */

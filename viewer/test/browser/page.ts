@@ -6,7 +6,7 @@ import { expect } from "vitest";
 export interface Opened {
   page: Page;
   context: BrowserContext;
-  /** Errors, refusals of the Content-Security-Policy, requests to other hosts. */
+  /** Errors, refusals of the Content-Security-Policy, requests to hosts without a part in it. */
   faults: string[];
 }
 
@@ -23,12 +23,14 @@ export async function open(browser: Browser, url: string, dark = false): Promise
   page.on("console", (message) => {
     if (/Content.Security.Policy/i.test(message.text())) faults.push(message.text());
   });
-  let host: string | undefined;
+  // The page's own, and those that it opens its socket to.
+  const hosts = new Set<string>();
+  page.on("websocket", (socket) => hosts.add(new URL(socket.url()).host));
   page.on("request", (request) => {
     const other = new URL(request.url());
     if (!other.protocol.startsWith("http")) return;
-    host ??= other.host;
-    if (other.host !== host) faults.push(`a request to another host: ${request.url()}`);
+    if (hosts.size === 0) hosts.add(other.host);
+    if (!hosts.has(other.host)) faults.push(`a request to another host: ${request.url()}`);
   });
   await page.goto(url);
   return { page, context, faults };

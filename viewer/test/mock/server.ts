@@ -9,6 +9,8 @@ import { Store } from "./store.ts";
 
 const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
 const MAX_FRAME = 32_768;
+/** The server's limit on each connection's messages: so many at once, and one more each so many ms. */
+const LIMIT = { burst: 60, refillMs: 500 };
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript",
@@ -21,6 +23,8 @@ interface Connection {
   socket: WebSocket;
   scope: string[];
   follows: Set<string>;
+  /** When its bucket will be full again. */
+  fullAt: number;
 }
 
 /**
@@ -34,6 +38,8 @@ export class MockServer {
   readonly received: ClientMessage[] = [];
   /** What the page's requests for tokens must carry. */
   secret: string = crypto.randomUUID();
+  /** Known when it is closed, too. */
+  port = 0;
   /** How often a token was asked for. */
   asked = 0;
   /** How many handshakes were made. */
@@ -42,12 +48,23 @@ export class MockServer {
   refuse = 0;
   /** Answer no ping. */
   deaf = false;
+  /** How many messages were refused because too many came. */
+  throttled = 0;
+  /** How long each answer to a request takes, ms. */
+  delay = 0;
+  /** Where the page is told that the WebSocket is, and the next place, if it is to move. */
+  gateway: MockServer = this;
+  nextGateway: MockServer | undefined;
+  /** `config.json` answers this instead. */
+  configStatus = 200;
   /** The token endpoint answers this instead. */
   tokenStatus = 200;
   /** Say nothing of runs when a task changes its state. */
   silentTasks = false;
   /** Served beside the page, by path. */
   readonly files = new Map<string, string>();
+  /** The address of the WebSocket, if something stands before it. */
+  via: string | undefined;
   /** The folder that the page is served under. */
   base = "/";
   readonly #connections = new Set<Connection>();
@@ -71,7 +88,7 @@ export class MockServer {
           "content-type": type,
           ...(status === 401 ? { "www-authenticate": 'Bearer realm="ralph"' } : {}),
           // As strict as a host that knows its gateway can be; browsers hold a page to both.
-          "content-security-policy": `default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; connect-src 'self' ws://${request.headers.host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+          "content-security-policy": `default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; connect-src 'self' ${this.#gateways()}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
         });
         response.end(content);
       });
@@ -93,12 +110,10 @@ export class MockServer {
   static async start(workstreams = ["demo"], port = 0): Promise<MockServer> {
     const server = new MockServer(workstreams);
     await new Promise<void>((resolve) => server.#http.listen(port, "127.0.0.1", resolve));
+    server.port = (server.#http.address() as AddressInfo).port;
     return server;
   }
 
-  get port(): number {
-    return (this.#http.address() as AddressInfo).port;
-  }
   get url(): string {
     return `http://127.0.0.1:${this.port}${this.base}`;
   }
@@ -108,7 +123,7 @@ export class MockServer {
     return `${this.url}${file}#secret=${this.secret}${route}`;
   }
   get websocketUrl(): string {
-    return `ws://127.0.0.1:${this.port}/socket`;
+    return this.via ?? `ws://127.0.0.1:${this.port}/socket`;
   }
   get connections(): number {
     return this.#connections.size;
@@ -161,6 +176,11 @@ export class MockServer {
     }
   }
 
+  /** Sends a frame as it is to every connection. */
+  frame(text: string): void {
+    for (const { socket } of this.#connections) socket.send(text);
+  }
+
   /** Cuts every connection, as the gateway does. */
   cut(): void {
     for (const { socket } of this.#connections) socket.terminate();
@@ -172,6 +192,15 @@ export class MockServer {
     await new Promise((resolve) => this.#http.close(resolve));
   }
 
+  /** Sources of the page's policy: each gateway, for the socket and for the question whether it is there. */
+  #gateways(): string {
+    return [this.gateway, this.nextGateway]
+      .flatMap((gateway) => gateway?.websocketUrl ?? [])
+      .map((url) => new URL(url).host)
+      .map((host) => `ws://${host} http://${host}`)
+      .join(" ");
+  }
+
   async #page(url: string, body: string, authorization: string | undefined) {
     const whole = normalize(new URL(url, "http://x").pathname);
     const path = whole.startsWith(this.base) ? `/${whole.slice(this.base.length)}` : "/nowhere";
@@ -181,8 +210,9 @@ export class MockServer {
       content: JSON.stringify(value) as string | Buffer,
     });
     if (path === "/config.json") {
+      if (this.configStatus !== 200) return json({}, this.configStatus);
       return json({
-        websocketUrl: this.websocketUrl,
+        websocketUrl: this.gateway.websocketUrl,
         tokenEndpoint: `${this.base}token`,
         workstreams: this.#workstreams,
         otherWorkstreams: "name it when you start the page",
@@ -194,7 +224,7 @@ export class MockServer {
       if (authorization !== `Bearer ${this.secret}`) return json({}, 401);
       const { workstreams } = JSON.parse(body) as { workstreams: string[] };
       if (!workstreams.every((name) => this.#workstreams.includes(name))) return json({}, 403);
-      return json({ token: this.token(workstreams) });
+      return json({ token: this.gateway.token(workstreams) });
     }
     const own = this.files.get(path);
     if (own !== undefined) return { status: 200, type: TYPES[extname(path)] ?? "", content: own };
@@ -208,18 +238,41 @@ export class MockServer {
   }
 
   #connected(socket: WebSocket, scope: string[]): void {
-    const connection: Connection = { socket, scope, follows: new Set() };
+    const connection: Connection = { socket, scope, follows: new Set(), fullAt: 0 };
     this.#connections.add(connection);
     socket.on("close", () => this.#connections.delete(connection));
     socket.on("message", (data) => {
       const message = JSON.parse(String(data)) as ClientMessage;
       this.received.push(message);
+      if (this.#isLimited(connection, message)) return;
       if (message.action === "ping") {
         if (this.deaf) return;
         for (const workstream of connection.follows) this.#runs(connection, workstream);
         this.#send(connection, { type: "pong" });
-      } else if (message.action === "sendLogs") this.#answer(connection, message);
+      } else if (message.action === "sendLogs") {
+        if (this.delay === 0) this.#answer(connection, message);
+        else setTimeout(() => this.#answer(connection, message), this.delay);
+      }
     });
+  }
+
+  #isLimited(connection: Connection, message: ClientMessage): boolean {
+    const now = performance.now();
+    const fullAt = Math.max(connection.fullAt, now) + LIMIT.refillMs;
+    const retryAfterMs = Math.ceil(fullAt - now - LIMIT.burst * LIMIT.refillMs);
+    if (retryAfterMs <= 0) {
+      connection.fullAt = fullAt;
+      return false;
+    }
+    this.throttled++;
+    const { id, workstream } = message as Partial<SendLogs>;
+    const about = {
+      ...(id !== undefined && { id }),
+      ...(workstream !== undefined && { workstream }),
+    };
+    const error = { type: "error", code: "throttled", message: "too many requests" } as const;
+    this.#send(connection, { ...error, ...about, retryAfterMs });
+    return true;
   }
 
   #answer(connection: Connection, ask: SendLogs): void {
@@ -238,7 +291,9 @@ export class MockServer {
     const { events, complete, cursor } = this.store(workstream).read(ask);
     this.#lines(connection, { type: "logs", ...tag, workstream, source: "replay", events });
     this.#runs(connection, workstream);
-    this.#send(connection, { type: "caughtUp", ...tag, workstream, complete, cursor });
+    const settled = complete && this.store(workstream).isSettled(ask);
+    const rest = { complete, cursor, ...(settled && { settled }) };
+    this.#send(connection, { type: "caughtUp", ...tag, workstream, ...rest });
   }
 
   #runs(connection: Connection, workstream: string): void {

@@ -83,6 +83,18 @@ export class Store {
     };
   }
 
+  /** Whether a line of five minutes ago or earlier follows each of the ranges: what they lack is lost. */
+  isSettled({ ranges = [] }: SendLogs): boolean {
+    const old = Date.now() - 300_000;
+    const follows = ({ run, to }: Range) =>
+      this.runs
+        .get(run)
+        ?.events.some(
+          (event) => to !== null && "seq" in event && event.seq > to && tsOf(event) <= old,
+        );
+    return ranges.length > 0 && ranges.every(follows);
+  }
+
   /** Everything, in order: raw lines where their time puts them. */
   #all(): LogEvent[] {
     const key = (event: LogEvent) => ("seq" in event ? event.seq : 0);

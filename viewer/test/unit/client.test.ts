@@ -1,4 +1,13 @@
-import { connect, DeniedError, type Line, placeOf, runAttempt } from "ralph-logs";
+import {
+  type ClientOptions,
+  connect,
+  DeniedError,
+  type Line,
+  type LogEvent,
+  type TokenRequest,
+  placeOf,
+  runAttempt,
+} from "ralph-logs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MockServer } from "../mock/server.ts";
 import { raw } from "../mock/store.ts";
@@ -17,13 +26,15 @@ afterEach(async () => {
 
 const run = runAt(1_790_000_000_000);
 
+/** Options that fit the server. */
+const options = (): ClientOptions => ({
+  url: server.websocketUrl,
+  token: ({ workstreams }) => server.token(workstreams),
+  signal: stop.signal,
+});
 function follow(workstream = "demo") {
   const lines: Line[] = [];
-  const client = connect({
-    url: server.websocketUrl,
-    token: ({ workstreams }) => server.token(workstreams),
-    signal: stop.signal,
-  });
+  const client = connect(options());
   const subscription = client.subscribe(workstream);
   subscription.on("lines", (batch) => {
     lines.push(...batch);
@@ -124,6 +135,83 @@ test("frames that come faster than the page takes them are dropped, and asked fo
   expect(subscription.status).toMatchObject({ state: "live", pending: 0, lost: 0 });
 }, 30_000);
 
+test("a workstream that is closed and opened again takes no answer to the earlier page for its own", async () => {
+  server.write("demo", new Writer("demo", run).lines(1_000));
+  server.delay = 200;
+  const client = connect({ ...options(), workstreams: ["demo", "docs"] });
+  client.subscribe("docs");
+  const first = client.subscribe("demo", { limit: 200 });
+  await vi.waitFor(() =>
+    expect(server.received.map((m) => "workstream" in m && m.workstream)).toContain("demo"),
+  );
+  first.close();
+  const seqs: number[] = [];
+  const caughtUp = vi.fn();
+  const again = client.subscribe("demo");
+  again.on("lines", (lines) => seqs.push(...lines.map((line) => line.seq)));
+  again.on("caughtUp", caughtUp);
+  await vi.waitFor(() => expect(seqs.length).toBe(1_000), 5_000);
+  expect(seqs).toEqual(upTo(1_000));
+  expect(caughtUp).toHaveBeenCalledTimes(1);
+});
+
+test.each([
+  ["that is not JSON", "oops"],
+  ["that is not an object", "null"],
+  ["that is a list", "[]"],
+  ["without its events", '{"type":"logs","workstream":"demo"}'],
+  ["with a run that is null", '{"type":"runs","workstream":"demo","runs":[null]}'],
+  [
+    "with a raw line whose part is a number",
+    `{"type":"logs","workstream":"demo","source":"live","events":[{"type":"raw","run":"${run}","stream":"s","ts":1,"text":"","part":5}]}`,
+  ],
+])("a frame %s does not keep the next ones from view", async (_, frame) => {
+  const seen = vi.spyOn(console, "error").mockImplementation(() => {});
+  const writer = new Writer("demo", run);
+  server.write("demo", writer.lines(2));
+  const { subscription, seqs } = follow();
+  await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
+  server.frame(frame);
+  server.write("demo", writer.lines(2));
+  await vi.waitFor(() => expect(seqs().filter((seq) => seq > 0)).toEqual(upTo(4)));
+  expect(subscription.status).toMatchObject({ state: "live", pending: 0, lost: 0 });
+  seen.mockRestore();
+});
+
+test("a wall clock that is set back an hour stops no ping", async () => {
+  const { subscription } = follow();
+  await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 3_600_000 });
+  try {
+    // The first one belongs to the connection's beginning.
+    const pings = () => server.received.filter(({ action }) => action === "ping");
+    await vi.waitFor(() => expect(pings()).toHaveLength(2), 6_000);
+  } finally {
+    vi.useRealTimers();
+  }
+}, 10_000);
+
+test("a wall clock that is set ahead an hour loses no line and declares nothing dead", async () => {
+  const writer = new Writer("demo", run);
+  server.write("demo", writer.lines(1));
+  const { subscription, seqs } = follow();
+  await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
+  const [late, next] = writer.lines(2) as [LogEvent, LogEvent];
+  server.write("demo", [next]);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
+  try {
+    const asked = () => server.received.some((m) => m.action === "sendLogs" && m.ranges);
+    await vi.waitFor(() => expect(asked()).toBe(true), 6_000);
+    await vi.waitFor(() => expect(seqs()).toEqual([1, 3]), 6_000);
+    expect(subscription.status).toMatchObject({ state: "gap", pending: 1, lost: 0 });
+    server.store("demo").write([late]);
+    await vi.waitFor(() => expect(seqs()).toEqual([1, 3, 2]), 6_000);
+    expect(server.handshakes).toBe(1);
+  } finally {
+    vi.useRealTimers();
+  }
+}, 20_000);
+
 test("a second workstream that the token does not name brings a new connection, unseen", async () => {
   const one = new Writer("demo", run);
   server.write("demo", one.lines(3));
@@ -219,10 +307,98 @@ test("a token endpoint that is down is not a denial: the client says why and tri
   expect(states).toEqual(["open"]);
 });
 
+test.each([
+  ["token", { token: () => new Promise<string>(() => {}) }],
+  ["address", { url: () => new Promise<string>(() => {}) }],
+])("a function that never gives its %s has 15 seconds, and is asked again", async (what, never) => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  try {
+    const reasons: string[] = [];
+    const client = connect({ ...options(), ...never });
+    client.on("failed", ({ error }) => reasons.push((error as Error).message));
+    const subscription = client.subscribe("demo");
+    await vi.advanceTimersByTimeAsync(14_900);
+    expect(reasons).toEqual([]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(reasons).toEqual([`no ${what} after 15 s`]);
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(reasons).toHaveLength(3);
+    expect(client.state).toBe("unreachable");
+    expect(subscription.status.state).toBe("unreachable");
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a token function's signal is aborted when its time is up, and when the client is closed", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  try {
+    const signals: AbortSignal[] = [];
+    const token = ({ signal }: TokenRequest) => {
+      signals.push(signal);
+      return new Promise<string>(() => {});
+    };
+    const client = connect({ ...options(), token });
+    client.subscribe("demo");
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    client.close();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a gateway that is down is unreachable, not a denial, and found when it is back", async () => {
+  const { port } = server;
+  await server.close();
+  const { client, subscription, seqs } = follow();
+  const states: string[] = [];
+  const reasons = new Set<string>();
+  client.on("state", (state) => states.push(state));
+  client.on("failed", ({ error }) => reasons.add((error as Error).message));
+  await vi.waitFor(() => expect(client.state).toBe("unreachable"), 10_000);
+  expect(subscription.status.state).toBe("unreachable");
+  expect([...reasons]).toEqual(["the gateway cannot be reached"]);
+  server = await MockServer.start(["demo"], port);
+  server.write("demo", new Writer("demo", run).lines(1));
+  client.retry();
+  await vi.waitFor(() => expect(seqs()).toEqual([1]), 10_000);
+  expect(states).toEqual(["unreachable", "open"]);
+}, 30_000);
+
+test("a function that gives the address is asked for each connection: a gateway may move", async () => {
+  const next = await MockServer.start();
+  try {
+    const writer = new Writer("demo", run);
+    server.write("demo", writer.lines(2));
+    let gateway = server;
+    const seqs: number[] = [];
+    const client = connect({
+      url: async () => gateway.websocketUrl,
+      token: ({ workstreams }) => gateway.token(workstreams),
+      signal: stop.signal,
+    });
+    client.subscribe("demo").on("lines", (lines) => seqs.push(...lines.map(({ seq }) => seq)));
+    await vi.waitFor(() => expect(seqs).toEqual([1, 2]));
+    gateway = next;
+    server.cut();
+    await vi.waitFor(() => expect(next.connections).toBe(1), 5_000);
+    next.write("demo", writer.lines(1));
+    await vi.waitFor(() => expect(seqs).toEqual([1, 2, 3]), 5_000);
+  } finally {
+    stop.abort();
+    await next.close();
+  }
+});
+
 test("attempts at the next connection keep their distances while the old one brings lines", async () => {
   const writer = new Writer("demo", run);
   let tokens = 0;
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  vi.useFakeTimers({
+    toFake: ["setTimeout", "clearTimeout", "performance"],
+    shouldAdvanceTime: true,
+  });
   try {
     const client = connect({
       url: server.websocketUrl,
@@ -300,7 +476,10 @@ test("numbers decide about the place, even if the clock went back", () => {
 test("a connection that no longer answers is given up and made again", async () => {
   const writer = new Writer("demo", run);
   server.write("demo", writer.lines(2));
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  vi.useFakeTimers({
+    toFake: ["setTimeout", "clearTimeout", "performance"],
+    shouldAdvanceTime: true,
+  });
   try {
     const { subscription, seqs } = follow();
     await vi.waitFor(() => expect(seqs()).toEqual(upTo(2)));
@@ -321,7 +500,10 @@ test("a connection that no longer answers is given up and made again", async () 
 test("before two hours are over the next connection takes over, and nobody sees it", async () => {
   const writer = new Writer("demo", run);
   server.write("demo", writer.lines(2));
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+  vi.useFakeTimers({
+    toFake: ["setTimeout", "clearTimeout", "performance"],
+    shouldAdvanceTime: true,
+  });
   try {
     const { subscription, seqs } = follow();
     await vi.waitFor(() => expect(subscription.status.state).toBe("live"));

@@ -9,7 +9,13 @@ const run = runAt(1_790_000_000_000);
 
 function follow() {
   const sent: unknown[] = [];
-  const link: Link = { state: "open", send: (message) => sent.push(message), leave: () => {} };
+  let requests = 0;
+  const link: Link = {
+    state: "open",
+    send: (message) => sent.push(message),
+    leave: () => {},
+    id: () => String(++requests),
+  };
   const subscription = new Subscription("demo", link);
   const hear = (message: object) =>
     subscription.take({
