@@ -50,23 +50,20 @@ impl Client {
     /// Asks for `count` older lines. Nothing happens while some are on their way, while disconnected, or
     /// when there are none.
     pub fn older(&mut self, now: u64, count: usize) -> Vec<Output> {
-        let mut out = Vec::new();
         self.now = now;
         let ready = self.connected
             && !self.refused
             && self.floor != Floor::Unknown
             && !self.is_loading_older();
-        if !ready || count == 0 || !self.has_older() {
-            return out;
+        if ready && count > 0 && self.has_older() {
+            let known = self.floor != self.paging.cursor_at && self.lower_floor(now, count as u64);
+            if !known && self.paging.cursor.is_some() {
+                self.paging.wanted = count;
+            }
         }
-        if self.floor != self.paging.cursor_at && self.lower_floor(now, count as u64) {
-            self.settle(now, &mut out);
-            return out;
-        }
-        if self.paging.cursor.is_some() {
-            self.paging.wanted = count;
-            self.settle(now, &mut out);
-        }
+        // Whatever else is due now is not due again.
+        let mut out = Vec::new();
+        self.settle(now, &mut out);
         out
     }
 
@@ -76,7 +73,7 @@ impl Client {
         let target = self.paging.cursor_at.clone();
         let Floor::At(run, seq) = &self.floor else { return false };
         let (mut run, mut seq) = (run.clone(), *seq);
-        while seq <= 1 {
+        while seq <= target.of(&run).unwrap_or(1) {
             let earlier = self.runs.range(..&run).next_back();
             match earlier.filter(|(run, _)| target.of(run).is_some()) {
                 Some((earlier, view)) => (run, seq) = (earlier.clone(), view.top + 1),

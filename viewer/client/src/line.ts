@@ -1,4 +1,4 @@
-import type { LogEvent, RawLine, Run, UnknownEvent, WorkerEvent } from "./protocol.ts";
+import type { LogEvent, RawLine, Run, WorkerEvent } from "./protocol.ts";
 
 /** One line to show. `(run, seq)` is its identity and its place. */
 export interface Line {
@@ -14,27 +14,50 @@ export interface Line {
 
 export const RUN = /^[0-7][0-9A-HJKMNP-TV-Z]{25}-(?!0000)\d{4}$/;
 
-/** Reads an element of `logs`; `undefined` when it is neither an event nor a raw line. */
+const RFC_3339 = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
+const isText = (value: unknown): value is string => typeof value === "string";
+/** Whether a value is an integer from `min` to `max`. */
+const isInteger = (value: unknown, min = 0, max = Number.MAX_SAFE_INTEGER): value is number =>
+  Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+/** Whether a field that may be left out is absent, null or as `is` wants it. */
+const mayBe = (value: unknown, is: (value: unknown) => boolean): boolean =>
+  value === undefined || value === null || is(value);
+
+/**
+ * Reads an element of `logs`; `undefined` when it is neither an event nor a raw line. What the rules
+ * rely on is checked, as strictly as the Rust client does it.
+ */
 export function readLine(value: unknown, workstream: string): Line | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const event = value as Partial<UnknownEvent> | Partial<RawLine>;
-  if (typeof event.run !== "string" || !RUN.test(event.run)) return undefined;
-  if (event.type === "raw") {
-    const raw = event as Partial<RawLine>;
-    const ok = typeof raw.ts === "number" && typeof raw.text === "string";
-    return ok ? { run: event.run, seq: 0, ts: raw.ts as number, event: raw as RawLine } : undefined;
+  const fields = value as Record<string, unknown>;
+  const { run, seq, ts } = fields;
+  if (!isText(run) || !RUN.test(run)) return undefined;
+  if (isEvent(fields)) {
+    if (fields.workstream !== workstream) return undefined;
+    return { run, seq: seq as number, ts: timeOf(ts as string), event: value as WorkerEvent };
   }
-  const ours = event as Partial<UnknownEvent>;
-  if (ours.v !== 1 || ours.workstream !== workstream || typeof ours.type !== "string")
-    return undefined;
-  if (!Number.isSafeInteger(ours.seq) || (ours.seq as number) < 1) return undefined;
-  const ts = Date.parse(ours.ts as string);
-  return {
-    run: event.run,
-    seq: ours.seq as number,
-    ts: Number.isNaN(ts) ? 0 : ts,
-    event: ours as WorkerEvent,
-  };
+  return isRaw(fields) ? { run, seq: 0, ts: ts as number, event: value as RawLine } : undefined;
+}
+
+function isEvent({ v, ts, workstream, seq, type, exit, reason, until }: Record<string, unknown>) {
+  if (v !== 1 || !isInteger(seq, 1)) return false;
+  if (![ts, workstream, type].every(isText)) return false;
+  return (
+    mayBe(exit, (n) => isInteger(n, 0, 255)) && mayBe(reason, isText) && mayBe(until, isInteger)
+  );
+}
+
+function isRaw({ type, stream, ts, text, part }: Record<string, unknown>) {
+  if (type !== "raw" || !isText(stream) || !isText(text) || !isInteger(ts)) return false;
+  const isPart = (n: unknown) => isInteger(n, 0, 2 ** 32 - 1);
+  return mayBe(part, (pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isPart));
+}
+
+/** Ms since the epoch; 0 for what is not RFC 3339. */
+function timeOf(text: string): number {
+  const ms = RFC_3339.test(text) ? Date.parse(text) : 0;
+  return ms > 0 ? ms : 0;
 }
 
 /** What makes two raw lines the same. */

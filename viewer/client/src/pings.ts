@@ -1,11 +1,16 @@
 import { PING_AFTER_MS, PING_AFTER_TASK_MS, PING_EVERY_MS } from "./limits.ts";
 
-/** When to ping: soon after catching up, which shows holes at the end, then every minute. */
+/**
+ * When to ping: soon after catching up, which shows holes at the end, then every minute. The server
+ * answers with `runs` for each workstream that the connection follows, then `pong`.
+ */
 export class Pings {
   /** When the next one is due; none before the first catching up, or without a connection. */
   next: number | undefined;
   #caughtUp = 0;
   #sent = 0;
+  /** A ping waits for its answer, and no `runs` came since. */
+  #unheard = false;
 
   caughtUp(now: number): void {
     this.#caughtUp = now;
@@ -20,13 +25,31 @@ export class Pings {
 
   disconnected(): void {
     this.next = undefined;
+    this.#unheard = false;
   }
 
-  /** Whether to send one now; it then counts as sent. */
-  take(now: number): boolean {
+  /** `runs` of the workstream came. */
+  heard(): void {
+    this.#unheard = false;
+  }
+
+  /** `pong` came: whether it answers a ping of ours and says, without `runs`, that nothing is followed. */
+  forgotten(): boolean {
+    const forgotten = this.#unheard;
+    this.#unheard = false;
+    return forgotten;
+  }
+
+  /**
+   * Whether to send one now; it then counts as sent.
+   *
+   * @param subscribed whether the server said that it follows; if not, its silence says nothing
+   */
+  take(now: number, subscribed: boolean): boolean {
     if (this.next === undefined || now < this.next) return false;
     const at = this.#caughtUp + (PING_AFTER_MS[++this.#sent] ?? 0);
     this.next = at > now ? at : now + PING_EVERY_MS;
+    this.#unheard = subscribed;
     return true;
   }
 }

@@ -1,26 +1,37 @@
 import type { Floor } from "./floor.ts";
 import { ANSWER_MS } from "./limits.ts";
 import type { Range, Run } from "./protocol.ts";
+import { RangeSet } from "./ranges.ts";
 
 /** What a request is for. */
 export type Purpose =
   /** The first page. */
   | { kind: "page" }
-  /** A run as a whole, for its raw lines. */
-  | { kind: "whole"; run: Run }
-  /** An older page, and the oldest line that it has brought. */
+  /** A page of older lines, and the oldest event that it has brought. */
   | { kind: "before"; oldest: Floor }
-  /** Numbers, and whether any have come. */
-  | { kind: "ranges"; ranges: Range[]; progress: boolean };
+  /** Numbers of runs. */
+  | { kind: "ranges"; ranges: Range[] }
+  /** The raw lines of a run that is over, and how many lines to read at most. */
+  | { kind: "raw"; run: Run; left: number };
 
 /** A request without an answer yet. */
 export type Request = Purpose & {
   sent: number;
+  /** When it was sent, or the last lines of its answer came. */
+  heard: number;
   /** Its answer says that new lines are delivered from here on. */
   subscribes: boolean;
-  /** Frames were dropped since: whatever the answer says, it is not complete. */
-  distrusted?: boolean;
+  /** How many lines it has brought, held before or not. */
+  came: number;
+  /** Whether one of them was not held. */
+  progress: boolean;
+  /** Whether it has brought an event from below the floor. */
+  below: boolean;
+  /** A frame was dropped unread since: whatever the answer says, it is not complete. */
+  distrusted: boolean;
 };
+
+const expiry = ({ heard }: Request): number => heard + ANSWER_MS;
 
 /** The requests that are under way on one connection. */
 export class Requests {
@@ -36,7 +47,8 @@ export class Requests {
   /** Notes a request; returns its id. */
   add(purpose: Purpose, now: number, subscribes: boolean): string {
     const id = this.#id();
-    this.#open.set(id, { ...purpose, sent: now, subscribes });
+    const nothing = { came: 0, progress: false, below: false, distrusted: false };
+    this.#open.set(id, { ...purpose, sent: now, heard: now, subscribes, ...nothing });
     return id;
   }
 
@@ -56,15 +68,20 @@ export class Requests {
     this.#open.clear();
   }
 
+  /** Forgets those of a kind. */
+  forget(kind: Purpose["kind"]): void {
+    for (const [id, request] of this.#open) if (request.kind === kind) this.#open.delete(id);
+  }
+
   /** Forgets those that will not be answered any more. */
   expire(now: number): void {
-    for (const [id, { sent }] of this.#open) if (now >= sent + ANSWER_MS) this.#open.delete(id);
+    for (const [id, request] of this.#open) if (now >= expiry(request)) this.#open.delete(id);
   }
 
   /** When the next one expires. */
   get nextExpiry(): number | undefined {
     let next: number | undefined;
-    for (const { sent } of this.#open.values()) next = Math.min(next ?? Infinity, sent + ANSWER_MS);
+    for (const request of this.#open.values()) next = Math.min(next ?? Infinity, expiry(request));
     return next;
   }
 
@@ -84,14 +101,15 @@ export class Requests {
     return false;
   }
 
-  /** Whether a number is being asked for. */
-  asksFor(run: Run, seq: number): boolean {
+  /** The numbers of a run that are being asked for. */
+  asked(run: Run): RangeSet {
+    const asked = new RangeSet();
     for (const request of this.#open.values()) {
       if (request.kind !== "ranges") continue;
       for (const { run: other, from, to } of request.ranges) {
-        if (other === run && from <= seq && (to === null || seq <= to)) return true;
+        if (other === run) asked.addRange(from, to ?? Infinity);
       }
     }
-    return false;
+    return asked;
   }
 }

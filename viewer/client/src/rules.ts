@@ -1,12 +1,15 @@
 import { Asking, type Random } from "./asking.ts";
-import { type Floor, floorOf, START, same } from "./floor.ts";
+import { below, type Floor, floorOf, START, same } from "./floor.ts";
 import * as limits from "./limits.ts";
-import { type Line, rawKey, readLine, runStarted } from "./line.ts";
+import { type Line, readLine } from "./line.ts";
 import { Pings } from "./pings.ts";
-import type { Range, RawLine, Run, RunInfo, SendLogs, ServerMessage } from "./protocol.ts";
+import type { Range, ReadTo, Run, RunInfo, SendLogs, ServerMessage } from "./protocol.ts";
 import { type Purpose, type Request, Requests } from "./requests.ts";
-import { type Hole, isOver, RunView } from "./run.ts";
+import { RunView } from "./run.ts";
 import type { Gap, Input, Output, RulesOptions } from "./types.ts";
+
+type Answer = ServerMessage & { type: "caughtUp" };
+type RangesRequest = Request & { kind: "ranges" };
 
 /**
  * The client's rules for one workstream, as a pure state machine: told the time and what came in,
@@ -23,12 +26,16 @@ export class Rules {
   #cursor: string | null = null;
   /** The floor that the cursor continues from: evicted lines lie between it and the floor. */
   #cursorAt: Floor;
+  /** Lines that are still to come from before the cursor. */
+  #wanted = 0;
   #connected = false;
   /** Whether a request that subscribes was answered on this connection. */
   #subscribed = false;
   /** When something happened last. */
   #now = 0;
   readonly #requests: Requests;
+  /** How much later than others it asks about a silence, which all clients hear in the same moment. */
+  readonly #apart: number;
   #quietUntil = 0;
   #earlySince: number | undefined;
   readonly #pings = new Pings();
@@ -40,6 +47,7 @@ export class Rules {
     this.#options = options;
     this.#random = options.random ?? Math.random;
     this.#requests = new Requests(options.id);
+    this.#apart = limits.APART_MS * this.#random();
   }
 
   /** Lines that came although they were held. */
@@ -59,7 +67,7 @@ export class Rules {
 
   /** Whether older lines are on their way. */
   get loadingOlder(): boolean {
-    return this.#requests.has("before");
+    return this.#wanted > 0;
   }
 
   /** What the server says about the runs, in their order. */
@@ -84,42 +92,55 @@ export class Rules {
       const view = this.#view(run);
       for (const [from, to] of view.lost) out.push({ run, from, to, state: "lost" });
       for (const { first, last, asking } of view.holes) {
-        if (asking.patienceOver(now)) out.push({ run, from: first, to: last, state: "pending" });
+        if (now >= asking.patience) out.push({ run, from: first, to: last, state: "pending" });
       }
     }
     return out.sort((a, b) => (a.run < b.run ? -1 : a.run > b.run ? 1 : a.from - b.from));
   }
 
-  /** When a tick is due, ms since the epoch, if nothing else comes in before. */
+  /**
+   * When a tick is due, by the clock of `handle`, if nothing else comes in before. Always later than
+   * the time of the last `handle`.
+   */
   nextTick(): number | undefined {
-    let due = this.#earlySince === undefined ? Infinity : this.#earlySince + limits.PATIENCE_MS;
+    let due = Infinity;
     const at = (ms: number | undefined) => {
-      if (ms !== undefined && ms < due) due = ms;
+      if (ms !== undefined && ms > this.#now && ms < due) due = ms;
     };
-    for (const view of this.#runs.values()) {
-      for (const { asking } of view.holes) {
-        if (!asking.patienceOver(this.#now)) at(asking.since + limits.PATIENCE_MS);
-      }
-    }
+    if (this.#earlySince !== undefined) at(this.#earlySince + limits.PATIENCE_MS);
+    for (const view of this.#runs.values())
+      for (const { asking } of view.holes) at(asking.patience);
     if (this.#connected && !this.#refused) {
       at(this.#pings.next);
       at(this.#requests.nextExpiry);
       // While the server wants to be left alone, nothing is asked for, whatever is due.
       if (this.#quietUntil > this.#now) at(this.#quietUntil);
-      else if (this.#floor !== undefined) for (const run of this.#order) at(this.#askDue(run));
+      else
+        for (const [view, floor] of this.#watched()) {
+          const silence = this.#isNewest(view) ? view.nextSilence(this.#apart) : Infinity;
+          at(view.askDue(floor, this.#requests.asked(view.run), silence));
+          if (view.lacksRaw && !this.#requests.has("raw")) at(view.rawDue);
+        }
     }
     return due === Infinity ? undefined : due;
   }
 
-  /** When to ask for something of a run next. */
-  #askDue(run: Run): number | undefined {
-    const floor = floorOf(this.#floor, run);
-    if (floor === undefined) return undefined;
-    const asked = (seq: number) => this.#requests.asksFor(run, seq);
-    return this.#view(run).askDue(floor, asked, run === this.#order.at(-1));
+  /** The runs that are not history, each with its first number of interest. */
+  #watched(): [view: RunView, floor: number][] {
+    return this.#order.flatMap((run) => {
+      const floor = floorOf(this.#floor, run);
+      return floor === undefined ? [] : [[this.#view(run), floor]];
+    });
   }
 
-  /** Takes what happened at `now` (ms since the epoch) and says what to do. */
+  #isNewest(view: RunView): boolean {
+    return view.run === this.#order.at(-1);
+  }
+
+  /**
+   * Takes what happened at `now` and says what to do. `now` is in ms, by a clock that never goes back;
+   * it begins anywhere, and no time in a message is ever compared with it.
+   */
   handle(now: number, input: Input): Output[] {
     const out: Output[] = [];
     this.#now = now;
@@ -145,52 +166,56 @@ export class Rules {
   }
 
   /**
-   * Asks for a page of older lines. Nothing happens while one is under way, while disconnected, or
+   * Asks for `count` older lines. Nothing happens while some are on their way, while disconnected, or
    * when there are none.
    */
   older(now: number, count = this.#options.limit ?? limits.DEFAULT_LIMIT): Output[] {
     const out: Output[] = [];
-    const floor = this.#floor;
-    if (!this.#connected || floor === undefined || !this.hasOlder || this.loadingOlder) return out;
-    if (same(floor, this.#cursorAt)) {
-      const before = this.#cursor as string;
-      this.#send(now, { kind: "before", oldest: undefined }, { before, limit: count }, out);
-      return out;
+    this.#now = now;
+    const ready = this.#connected && !this.#refused && this.#floor !== undefined;
+    if (ready && !this.loadingOlder && count > 0 && this.hasOlder) {
+      const known = !same(this.#floor, this.#cursorAt) && this.#lowerFloor(now, count);
+      if (!known && this.#cursor !== null) this.#wanted = count;
     }
-    // What was evicted has known numbers: lowering the floor makes them a hole, asked for at once.
-    const target = this.#cursorAt ?? START;
-    let { run, seq } = floor as { run: Run; seq: number };
-    while (seq <= 1 || run === "") {
-      const i = this.#order.findLastIndex((other) => other < run);
-      const before = this.#order[i];
-      if (before === undefined || before < (target as { run: Run }).run) {
-        this.#floor = target;
-        return out;
-      }
-      run = before;
-      seq = this.#view(run).top + 1;
-    }
-    const lowest = run === target?.run ? target.seq : 1;
-    const from = Math.max(lowest, seq - count);
-    this.#floor = from === lowest && run === target?.run ? target : { run, seq: from };
-    const view = this.#view(run);
-    const asking = new Asking(now - limits.PATIENCE_MS);
-    if (from < seq) view.holes.unshift({ first: from, last: seq - 1, asking });
     this.#settle(now, out);
     return out;
   }
 
+  /**
+   * What was evicted has known numbers: lowering the floor makes them a hole, asked for at once.
+   * `false` when there are none, and the floor is the cursor's again.
+   */
+  #lowerFloor(now: number, count: number): boolean {
+    const target = this.#cursorAt ?? START;
+    let { run, seq } = this.#floor ?? START;
+    const lowest = () => floorOf(target, run) ?? 1;
+    while (seq <= lowest()) {
+      const earlier = this.#order.findLast((other) => other < run);
+      if (earlier === undefined || floorOf(target, earlier) === undefined) {
+        this.#floor = target;
+        return false;
+      }
+      run = earlier;
+      seq = this.#view(run).top + 1;
+    }
+    const from = Math.max(lowest(), seq - count);
+    this.#floor = run === target.run && from === lowest() ? target : { run, seq: from };
+    const asking = new Asking(now - limits.PATIENCE_MS);
+    this.#view(run).holes.unshift({ first: from, last: seq - 1, asking });
+    return true;
+  }
+
   /** The page let go of everything up to `(run, seq)`: it is no longer held, nor missed. */
   evict(run: Run, seq: number): void {
-    if (this.#floor === undefined) return;
-    const floor = { run, seq: seq + 1 };
-    if (this.#floor.run > run || (this.#floor.run === run && this.#floor.seq >= floor.seq)) return;
-    this.#floor = floor;
+    // An older page under way would lower the floor again. What it has brought stays, unless it is let
+    // go of, too; what it still brings is history.
+    this.#requests.forget("before");
+    this.#wanted = 0;
     for (const [other, view] of this.#runs) {
-      if (other > run) continue;
-      const last = other === run ? seq : Math.max(view.top, seq);
-      view.forget(last);
+      if (other <= run) view.forget(other === run ? seq : Infinity);
     }
+    const floor = { run, seq: seq + 1 };
+    if (this.#floor !== undefined && below(this.#floor, floor)) this.#floor = floor;
   }
 
   /** A frame was dropped unread: the answers under way are not complete, whatever they say. */
@@ -201,7 +226,7 @@ export class Rules {
   #view(run: Run): RunView {
     let view = this.#runs.get(run);
     if (view === undefined) {
-      view = new RunView();
+      view = new RunView(run);
       this.#runs.set(run, view);
       const i = this.#order.findLastIndex((other) => other < run);
       this.#order.splice(i + 1, 0, run);
@@ -229,11 +254,9 @@ export class Rules {
     const view = this.#view(newest);
     const floor = floorOf(this.#floor, newest) ?? 1;
     const last = Math.max(view.held.max, floor - 1);
-    const from = Math.max(1, last + 1 - overlap);
-    const ts = view.timeBefore(from) ?? runStarted(newest);
-    const ranges = [{ run: newest, from, to: null, ts }];
+    const ranges = [view.rest(Math.max(1, last + 1 - overlap))];
     const ask = { follow: true, ranges, limit: limits.MAX_LIMIT };
-    this.#send(now, { kind: "ranges", ranges, progress: false }, ask, out);
+    this.#send(now, { kind: "ranges", ranges }, ask, out);
   }
 
   #send(now: number, purpose: Purpose, ask: Partial<SendLogs>, out: Output[]): void {
@@ -251,10 +274,15 @@ export class Rules {
     switch (message.type) {
       case "logs": {
         const request = this.#requests.get(message.id);
+        if (request !== undefined) {
+          request.heard = now;
+          request.came += message.events.length;
+        }
         for (const event of message.events) this.#event(now, event, request);
         break;
       }
       case "runs":
+        this.#pings.heard();
         for (const info of message.runs) {
           this.#view(info.run).take(info, now);
           this.#runsChanged = true;
@@ -262,11 +290,13 @@ export class Rules {
         break;
       case "caughtUp": {
         const request = this.#requests.take(message.id);
-        if (request === undefined) break;
-        const complete = message.complete && !request.distrusted;
-        this.#answered(now, request, complete, message.cursor, out);
+        if (request !== undefined) this.#answered(now, request, message, out);
         break;
       }
+      case "pong":
+        // The server tells of each workstream that it knows this connection to follow.
+        if (this.#pings.forgotten()) this.#subscribed = false;
+        break;
       case "task":
         this.#pings.taskChanged(now);
         break;
@@ -282,93 +312,130 @@ export class Rules {
   }
 
   #error(now: number, error: ServerMessage & { type: "error" }, out: Output[]): void {
-    const mine = this.#requests.take(error.id) !== undefined;
-    if (!mine && error.workstream === undefined) return;
-    if (error.code === "forbidden") this.#refused = true;
+    const request = this.#requests.take(error.id);
+    if (request === undefined && error.workstream === undefined) return;
     const wait = error.retryAfterMs ?? limits.FAULT_MS;
     this.#quietUntil = Math.max(this.#quietUntil, now + wait);
     if (error.code === "forbidden" || error.code === "badRequest") {
+      if (error.code === "forbidden") this.#refused = true;
+      if (request?.kind === "before") this.#wanted = 0;
       out.push({ type: "refused", code: error.code, message: error.message });
     }
   }
 
+  /** Takes an event, or a raw line, in the answer to a request or live. */
   #event(now: number, value: unknown, request: Request | undefined): void {
     const line = readLine(value, this.#options.workstream);
     if (line === undefined) return;
-    const page = request?.kind === "before";
-    const floor = floorOf(this.#floor, line.run);
-    const known = this.#floor !== undefined && !page;
-    if (line.seq === 0) {
+    const { run, seq } = line;
+    // What lies below the floor is history that nobody asked to see, or what the page has let go of.
+    const known = this.#floor !== undefined && request?.kind !== "before";
+    const floor = floorOf(this.#floor, run);
+    if (seq === 0) {
       if (known && this.#isHistory(line, floor)) return;
-      const view = this.#view(line.run);
-      if (view.heardAt === 0) view.heardAt = now;
-      if (view.addRaw(rawKey(line.event as RawLine))) view.waitingRaw.push(line);
-      else this.#redelivered++;
+      const view = this.#view(run);
+      view.heardAt ??= now;
+      if (view.addRaw(line, request?.kind === "before")) {
+        if (request !== undefined) request.progress = true;
+      } else this.#redelivered++;
       return;
     }
-    // History that was not asked for: a replay that reads more than it must, or a late copy of
-    // what the page has let go.
-    if (known && (floor === undefined || line.seq < floor)) return;
-    const view = this.#view(line.run);
-    if (!view.held.add(line.seq)) {
+    if (known && (floor === undefined || seq < floor)) {
+      if (request !== undefined) request.below = true;
+      return;
+    }
+    if (request?.kind === "before") {
+      const { oldest } = request;
+      if (oldest === undefined || below(line, oldest)) request.oldest = { run, seq };
+    }
+    const view = this.#view(run);
+    if (!view.held.add(seq)) {
       this.#redelivered++;
       return;
     }
-    view.lost.removeRange(line.seq, line.seq);
-    view.times.set(line.seq, line.ts);
-    view.lastTs = Math.max(view.lastTs, line.ts);
+    if (request !== undefined) request.progress = true;
+    view.lost.removeRange(seq, seq);
+    view.top = Math.max(view.top, seq);
+    view.times.set(seq, line.ts);
     if (line.event.type === "run.end") view.hasEnd = true;
     view.heardAt = now;
     view.silences = 0;
     view.waiting.push(line);
-    if (request?.kind === "ranges") request.progress = true;
-    if (request?.kind === "before") {
-      const { oldest } = request;
-      const older = oldest === undefined || line.run < oldest.run;
-      if (older || (line.run === oldest?.run && line.seq < oldest.seq)) {
-        request.oldest = { run: line.run, seq: line.seq };
-      }
-    }
   }
 
   /** Raw lines have no number; they are as old as the line whose time they follow. */
   #isHistory(line: Line, floor: number | undefined): boolean {
     if (floor === undefined) return true;
-    if (floor <= 1) return false;
-    const view = this.#view(line.run);
+    const view = this.#runs.get(line.run);
+    if (floor === 1 || view === undefined) return false;
     return line.ts < (view.times.get(view.held.min) ?? 0);
   }
 
-  #answered(
-    now: number,
-    request: Request,
-    complete: boolean,
-    cursor: string | null,
-    out: Output[],
-  ): void {
+  #answered(now: number, request: Request, answer: Answer, out: Output[]): void {
+    const { cursor } = answer;
+    const complete = answer.complete && !request.distrusted;
     if (request.subscribes) this.#subscribed = true;
-    if (request.kind === "page" && this.#floor === undefined) {
-      this.#floor = cursor === null ? START : this.#firstFloor();
-      this.#cursorAt = this.#floor;
-      this.#cursor = cursor;
-      // Runs that were over when the page was made: the page has their raw lines.
-      for (const view of this.#runs.values()) view.replayedAfterEnd = isOver(view.state);
-      out.push({ type: "caughtUp" });
-    } else if (request.kind === "before") {
-      this.#cursor = cursor;
-      this.#floor = cursor === null ? START : (request.oldest ?? this.#floor);
-      this.#cursorAt = this.#floor;
-    } else if (request.kind === "whole") {
-      this.#view(request.run).replayedAfterEnd = true;
-    } else if (request.kind === "ranges") {
-      for (const range of request.ranges) {
-        if (complete) this.#giveUp(range, request.sent, out);
-        else if (request.progress) {
-          for (const hole of this.#holesIn(range, now)) hole.asking.progressed(now);
+    switch (request.kind) {
+      case "page": {
+        if (this.#floor !== undefined) break;
+        this.#floor = cursor === null ? START : this.#firstFloor();
+        const { limit = limits.DEFAULT_LIMIT } = this.#options;
+        this.#turnTo(cursor, complete ? 0 : limit - request.came);
+        // Runs that were over when the page was made: it has their raw lines. `run.end` alone says
+        // little, since raw lines may follow it.
+        for (const view of this.#runs.values()) view.rawRead = complete && view.rowIsOver;
+        out.push({ type: "caughtUp" });
+        break;
+      }
+      case "before":
+        if (cursor === null) this.#floor = START;
+        else if (request.oldest !== undefined && below(request.oldest, this.#floor ?? START)) {
+          this.#floor = request.oldest;
         }
+        this.#turnTo(cursor, complete ? 0 : this.#wanted - request.came);
+        break;
+      case "ranges":
+        if (complete) this.#complete(now, request, answer.settled === true, out);
+        else this.#stopped(now, request, request.distrusted ? undefined : answer.readTo);
+        break;
+      case "raw": {
+        const { run } = request;
+        const left = request.left - request.came;
+        if (!complete && cursor !== null && left > 0 && !request.below) {
+          this.#send(now, { kind: "raw", run, left }, { before: cursor, limit: left }, out);
+          break;
+        }
+        const view = this.#view(run);
+        view.rawRead = !request.distrusted;
+        view.rawDue = undefined;
+        break;
       }
     }
     this.#pings.caughtUp(now);
+  }
+
+  /** What is older than the floor is before this cursor, and so many lines of it are wanted. */
+  #turnTo(cursor: string | null, wanted: number): void {
+    this.#cursor = cursor;
+    this.#cursorAt = this.#floor;
+    this.#wanted = cursor === null ? 0 : Math.max(0, wanted);
+  }
+
+  #complete(now: number, { ranges, sent }: RangesRequest, settled: boolean, out: Output[]): void {
+    for (const range of ranges) {
+      for (const [from, to] of this.#view(range.run).complete(range, sent, settled, now)) {
+        out.push({ type: "lost", run: range.run, from, to });
+      }
+    }
+  }
+
+  #stopped(now: number, request: RangesRequest, readTo: ReadTo | undefined): void {
+    const { ranges } = request;
+    const readOn = ranges.some(
+      ({ run, after = -1 }) => readTo !== undefined && run === readTo.run && readTo.ts > after,
+    );
+    const progress = request.progress || readOn;
+    for (const range of ranges) this.#view(range.run).stopped(range, readTo, progress, now);
   }
 
   /** The first page's oldest line bounds what may be missed. */
@@ -380,30 +447,6 @@ export class Rules {
     // A page without any event of ours (raw lines only): what exists by now is history.
     const newest = this.#order.at(-1);
     return newest === undefined ? START : { run: newest, seq: this.#view(newest).top + 1 };
-  }
-
-  #holesIn(range: Range, now: number): Hole[] {
-    const view = this.#view(range.run);
-    view.findHoles(floorOf(this.#floor, range.run) ?? Infinity, now);
-    const to = range.to ?? view.top;
-    return view.holes.filter((hole) => hole.first <= to && hole.last >= range.from);
-  }
-
-  /** A complete replay of `range`, asked for at `sent`, has ended. */
-  #giveUp(range: Range, sent: number, out: Output[]): void {
-    const view = this.#view(range.run);
-    const to = range.to ?? view.top;
-    for (const [a, b] of view.held.missing(
-      Math.max(range.from, floorOf(this.#floor, range.run) ?? Infinity),
-      to,
-    )) {
-      for (const [first, last] of view.lost.missing(a, b)) {
-        if (sent < view.lostFrom(last)) continue;
-        view.lost.addRange(first, last);
-        out.push({ type: "lost", run: range.run, from: first, to: last });
-      }
-    }
-    if (range.to === null && view.endIsMissing) view.endSettled = view.endIsSettledBy(sent);
   }
 
   /** Everything that follows from the state and the time. */
@@ -420,10 +463,12 @@ export class Rules {
     if (!this.#subscribed && !this.#requests.subscribing && !quiet) this.#subscribe(now, out);
     if (this.#floor === undefined) return;
     if (!quiet) {
+      this.#askForPage(now, out);
       this.#askForHoles(now, out);
-      this.#replayEndedRuns(now, out);
+      this.#askForRaw(now, out);
     }
-    if (this.#pings.take(now)) out.push({ type: "send", message: { action: "ping" } });
+    if (this.#pings.take(now, this.#subscribed))
+      out.push({ type: "send", message: { action: "ping" } });
   }
 
   #show(now: number, out: Output[]): void {
@@ -440,59 +485,55 @@ export class Rules {
       const floor = floorOf(this.#floor, run);
       if (floor !== undefined) view.findHoles(floor, now);
       for (const line of view.takeShowable(now)) lines.push(line);
-      view.pruneTimes();
+      view.times.prune(view.held, view.held.max);
     }
     if (lines.length > 0) out.push({ type: "show", lines });
   }
 
+  /** Keeps one request for older lines under way while some are wanted. */
+  #askForPage(now: number, out: Output[]): void {
+    if (this.#cursor === null || this.#wanted === 0 || this.#requests.has("before")) return;
+    const ask = { before: this.#cursor, limit: this.#wanted };
+    this.#send(now, { kind: "before", oldest: undefined }, ask, out);
+  }
+
   #askForHoles(now: number, out: Output[]): void {
-    const newest = this.#order.at(-1);
-    const ranges: Range[] = [];
-    for (const run of this.#order) {
-      const floor = floorOf(this.#floor, run);
-      if (floor === undefined) continue;
-      const view = this.#view(run);
-      const begin = (from: number) => view.timeBefore(from) ?? runStarted(run);
-      for (const { first, last, asking } of view.holes) {
-        if (ranges.length === limits.MAX_RANGES) break;
-        if (now < asking.next || this.#requests.asksFor(run, first)) continue;
-        ranges.push({ run, from: first, to: last, ts: begin(first) });
-        asking.asked(now, this.#random);
+    const due: Range[] = [];
+    for (const [view, floor] of this.#watched()) {
+      const asked = this.#requests.asked(view.run);
+      for (const hole of view.holes) {
+        if (now < hole.asking.next || asked.has(hole.first)) continue;
+        due.push(view.askHole(hole, now, this.#random));
       }
-      if (ranges.length === limits.MAX_RANGES) break;
       // The end: a run that is over without `run.end`, and a newest run that fell silent.
       const from = Math.max(view.top + 1, floor);
-      if (this.#requests.asksFor(run, from)) continue;
-      let due = false;
-      if (view.endIsMissing) {
-        view.end ??= new Asking(now);
-        due = now >= view.end.next;
-        if (due) view.end.asked(now, this.#random);
-      }
-      const silence = view.nextSilence;
-      if (run === newest && silence !== undefined && now >= silence) {
-        view.silences++;
-        due = true;
-      }
-      if (due) ranges.push({ run, from, to: null, ts: begin(from) });
+      if (asked.has(from)) continue;
+      const ended = view.endIsDue(now, this.#random);
+      const silent = this.#isNewest(view) && now >= view.nextSilence(this.#apart);
+      if (silent) view.silences++;
+      if (ended || silent) due.push(view.askRest(from, now, this.#random));
     }
-    if (ranges.length === 0) return;
-    const purpose: Purpose = { kind: "ranges", ranges, progress: false };
-    this.#send(now, purpose, { ranges, limit: limits.MAX_LIMIT }, out);
+    for (let i = 0; i < due.length; i += limits.MAX_RANGES) {
+      const ranges = due.slice(i, i + limits.MAX_RANGES);
+      this.#send(now, { kind: "ranges", ranges }, { ranges, limit: limits.MAX_LIMIT }, out);
+    }
   }
 
   /**
-   * Raw lines carry no numbers; a replay of the whole run after its end brings what was missed. One
-   * run at a time, until it is answered: many may have ended.
+   * Raw lines carry no numbers: when a run is over and the server has counted more of them than came,
+   * the run is read once, by each client at a moment of its own. One run at a time, until it is
+   * answered: many may have ended.
    */
-  #replayEndedRuns(now: number, out: Output[]): void {
-    if (this.#requests.has("whole")) return;
-    for (const run of this.#order) {
-      const view = this.#view(run);
-      if (view.replayedAfterEnd || floorOf(this.#floor, run) === undefined) continue;
-      if (!view.hasEnd && !isOver(view.state)) continue;
-      this.#send(now, { kind: "whole", run }, { run, limit: limits.MAX_LIMIT }, out);
-      return;
+  #askForRaw(now: number, out: Output[]): void {
+    let due: RunView | undefined;
+    for (const [view] of this.#watched()) {
+      if (!view.lacksRaw) continue;
+      view.rawDue ??= now + limits.APART_MS * this.#random();
+      if (now >= view.rawDue) due ??= view;
     }
+    if (due === undefined || this.#requests.has("raw")) return;
+    const { run } = due;
+    const left = limits.MAX_LIMIT;
+    this.#send(now, { kind: "raw", run, left }, { run, limit: left }, out);
   }
 }

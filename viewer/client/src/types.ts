@@ -30,11 +30,14 @@ export type Output =
   | { type: "show"; lines: Line[] }
   /** These numbers will not come. */
   | { type: "lost"; run: Run; from: number; to: number }
-  /** The first page is complete; what follows is new. */
+  /**
+   * The first page is here; what follows is new, or older than the page where that was too large for
+   * one answer.
+   */
   | { type: "caughtUp" }
   /** Where runs stand has changed. */
   | { type: "runs"; runs: RunInfo[] }
-  /** The server refuses this workstream, or a request of ours. */
+  /** The server refuses a request of ours for good; after `forbidden` nothing more is asked. */
   | { type: "refused"; code: ErrorCode; message: string };
 
 /** Numbers that are missing or lost. */
