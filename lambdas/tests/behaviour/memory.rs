@@ -564,7 +564,10 @@ pub enum Fate {
     DeliverAndFail(PostError),
     /// The frame arrives, and no answer ever does.
     DeliverAndHang,
+    /// With [`PostError::Gone`], of a connection that stands.
     Fail(PostError),
+    /// The connection has ended.
+    End,
     Hang,
 }
 
@@ -651,6 +654,7 @@ impl Post for MemoryPost {
             Fate::Deliver | Fate::DeliverAndFail(_) | Fate::DeliverAndHang => {}
             Fate::DeliverAfter(time) => sleep(*time).await,
             Fate::Fail(error) => return Err(error.clone()),
+            Fate::End => return Err(PostError::Gone),
             Fate::Hang => std::future::pending().await,
         }
         let frame = String::from_utf8(frame.to_vec()).unwrap();
@@ -696,13 +700,14 @@ impl MemoryLogs {
 
     /// Lines with their times; CloudWatch took each at once.
     pub fn put_all(&self, stream: &str, lines: impl IntoIterator<Item = (u64, String)>) {
+        let entry = |(timestamp, message)| LogEntry { timestamp, ingested: timestamp, message };
+        self.put_entries(stream, lines.into_iter().map(entry));
+    }
+
+    pub fn put_entries(&self, stream: &str, new: impl IntoIterator<Item = LogEntry>) {
         let mut streams = self.streams.borrow_mut();
         let entries = streams.entry(stream.to_owned()).or_default();
-        entries.extend(lines.into_iter().map(|(timestamp, message)| LogEntry {
-            timestamp,
-            ingested: timestamp,
-            message,
-        }));
+        entries.extend(new);
         entries.sort_by_key(|entry| entry.timestamp);
     }
 }

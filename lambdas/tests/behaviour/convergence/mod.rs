@@ -13,7 +13,10 @@ use std::{collections::BTreeSet, rc::Rc};
 
 use proptest::prelude::*;
 use ralph_lambdas::ports::PostError;
-use tokio::{task::LocalSet, time::sleep};
+use tokio::{
+    task::LocalSet,
+    time::{Duration, sleep},
+};
 
 use self::{
     plan::{Before, HEALED_AFTER, Plan, PlannedBatch, PlannedLine, PlannedViewer},
@@ -35,6 +38,8 @@ fn play_and_count(plan: &Plan) -> (Vec<Seen>, Vec<u64>) {
         .unwrap();
     LocalSet::new().block_on(&runtime, async {
         let simulation = Rc::new(Simulation::new(plan));
+        let back = plan.length() + HEALED_AFTER - BACK;
+        simulation.back_at.set(u64::try_from(back.as_millis()).unwrap());
         simulation.begin(plan);
         let viewers: Vec<_> = plan
             .viewers
@@ -50,6 +55,9 @@ fn play_and_count(plan: &Plan) -> (Vec<Seen>, Vec<u64>) {
         (seen, simulation.reads())
     })
 }
+
+/// How long before the end viewers that let go of lines go back to the beginning.
+const BACK: Duration = Duration::from_secs(20 * 60);
 
 /// What a viewer must have in the end.
 fn check(plan: &Plan, seen: &Seen) {

@@ -46,6 +46,8 @@ pub struct PlannedRun {
     pub ends: bool,
     /// How far CloudWatch's times are ahead of the worker's, ms.
     pub clock_ahead: i64,
+    /// From which line on the worker's clock is off, and by how much, ms.
+    pub clock_step: (u64, i64),
     /// When the first line is written, ms from the beginning.
     pub begins: u64,
     /// `seq` 1, 2, …
@@ -99,6 +101,11 @@ pub struct PlannedViewer {
     pub connections: Vec<(u64, u64)>,
     /// Whether API Gateway tells of its disconnects.
     pub disconnects_arrive: bool,
+    /// How long each frame takes on its link, ms, and until when, ms from the beginning.
+    pub slow_link: (u64, u64),
+    /// When the page lets go of lines, ms from the beginning, and how many it keeps. Between them, and
+    /// in the end, it asks for older ones.
+    pub evictions: Vec<(u64, usize)>,
     /// Off: the viewer only listens, to see that this property can fail.
     pub asks_again: bool,
     pub seed: u64,
@@ -135,8 +142,11 @@ impl PlannedRun {
 
     /// A line, as the run's worker writes it.
     pub fn text(&self, seq: u64) -> String {
+        let (from, by) = self.clock_step;
+        let off = if seq >= from { by } else { 0 };
+        let ts = (START + self.written(seq)).checked_add_signed(off).unwrap();
         let mut event = json!({
-            "v": 1, "ts": timestamp_text(START + self.written(seq)), "workstream": "w",
+            "v": 1, "ts": timestamp_text(ts), "workstream": "w",
             "run": self.run, "seq": seq, "iter": 0, "level": "info", "type": "log",
             "text": "x".repeat(usize::try_from(seq * 997 % 4_000).unwrap()),
         });
@@ -160,7 +170,9 @@ impl Plan {
             run.begins + written + late.unwrap_or(0)
         });
         let viewers = self.viewers.iter().map(|viewer| {
-            viewer.comes + viewer.connections.iter().map(|(on, off)| on + off).sum::<u64>()
+            let connected = viewer.connections.iter().map(|(on, off)| on + off).sum::<u64>();
+            let evicted = viewer.evictions.iter().map(|(at, _)| *at).max().unwrap_or(0);
+            (viewer.comes + connected).max(viewer.slow_link.1).max(evicted)
         });
         let gateway = self.gateway_down.as_ref().map(|(at, length, _)| (*at, *length));
         let down = [self.table_down, gateway, self.reads_slow].into_iter().flatten();
@@ -219,6 +231,7 @@ impl Plan {
             stream: "s".into(),
             ends: true,
             clock_ahead: 0,
+            clock_step: (1, 0),
             begins: 5_000,
             lines: vec![line; 9],
             batches: vec![batch(vec![10]), batch(vec![]), batch(vec![10])],
@@ -231,6 +244,8 @@ impl Plan {
             connections: Vec::new(),
             disconnects_arrive: true,
             asks_again: true,
+            slow_link: (0, 0),
+            evictions: Vec::new(),
             seed: 1,
         };
         Self {
@@ -275,15 +290,19 @@ fn batches() -> impl Strategy<Value = Vec<PlannedBatch>> {
 fn runs() -> impl Strategy<Value = Vec<PlannedRun>> {
     let recut = prop::collection::vec((0usize..30, 1usize..20, 0u64..40_000), 0..3);
     let recorded_after = prop::array::uniform2(prop_oneof![0u64..2_000, 0u64..60_000]);
-    let clock_ahead = prop_oneof![Just(0), -30_000i64..30_000];
-    let run = (lines(), batches(), 0u64..60_000, recut, recorded_after, clock_ahead);
+    let clock_ahead = prop_oneof![Just(0), -30_000i64..30_000, -900_000i64..900_000];
+    let by = prop_oneof![Just(-90_000), Just(86_400_000), -4_000_000i64..4_000_000];
+    let clock_step = prop_oneof![2 => Just((1, 0)), 1 => (1u64..30, by)];
+    let clocks = (clock_ahead, clock_step);
+    let run = (lines(), batches(), 0u64..60_000, recut, recorded_after, clocks);
     let all = (prop::collection::vec(run, 1..3), prop::bool::weighted(0.8));
     all.prop_map(|(all, last_ends)| {
         let mut begins = 0;
         let count = all.len();
         let named = all.into_iter().zip([(RUN, "worker/worker/1"), (NEXT_RUN, "worker/worker/2")]);
         let planned = named.enumerate().map(|(i, (planned, (run, stream)))| {
-            let (mut lines, batches, pause, recut, recorded_after, clock_ahead) = planned;
+            let (mut lines, batches, pause, recut, recorded_after, clocks) = planned;
+            let (clock_ahead, clock_step) = clocks;
             let ends = last_ends || i + 1 < count;
             if !ends {
                 // After a quarter of an hour nobody asks a silent run any more.
@@ -297,6 +316,7 @@ fn runs() -> impl Strategy<Value = Vec<PlannedRun>> {
                 stream: stream.into(),
                 ends,
                 clock_ahead,
+                clock_step,
                 begins: this,
                 lines,
                 batches,
@@ -318,6 +338,7 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
         1 => Just(Fate::Fail(PostError::Refused("413".into()))),
         1 => Just(Fate::Fail(PostError::Failed("500".into()))),
         1 => Just(Fate::Fail(PostError::Gone)),
+        1 => Just(Fate::End),
     ];
     prop::collection::vec(fate, 0..60)
 }
@@ -332,16 +353,29 @@ fn viewers() -> impl Strategy<Value = Vec<PlannedViewer>> {
         prop_oneof![Just(1_000u32), 1u32..12],
         prop::collection::vec(connection, 0..4),
         any::<bool>(),
+        // Some links make an answer take longer than the time after which it is asked for again.
+        prop_oneof![3 => Just((0, 0)), 1 => (0u64..25_000, 0u64..600_000)],
+        prop_oneof![
+            1 => Just(Vec::new()),
+            1 => prop::collection::vec((0u64..200_000, 0usize..20), 1..6)
+        ],
         any::<u64>(),
     )
-        .prop_map(|(comes, limit, connections, disconnects_arrive, seed)| PlannedViewer {
-            comes,
-            limit,
-            connections,
-            disconnects_arrive,
-            asks_again: true,
-            seed,
-        });
+        .prop_map(
+            |(comes, limit, connections, disconnects_arrive, slow_link, mut evictions, seed)| {
+                evictions.sort_unstable();
+                PlannedViewer {
+                    comes,
+                    limit,
+                    connections,
+                    disconnects_arrive,
+                    slow_link,
+                    evictions,
+                    asks_again: true,
+                    seed,
+                }
+            },
+        );
     prop::collection::vec(viewer, 1..3)
 }
 
@@ -375,12 +409,17 @@ pub fn calm_plans() -> impl Strategy<Value = Plan> {
     (plans(), 0u64..200).prop_map(|(mut plan, after)| {
         for run in &mut plan.runs {
             run.clock_ahead = 0;
+            run.clock_step = (1, 0);
             run.recut.clear();
             run.recorded_after = [0, 0];
             run.batches.iter_mut().for_each(|batch| batch.deliveries = vec![after]);
             for line in &mut run.lines {
                 (line.never, line.lag) = (false, 0);
             }
+        }
+        for viewer in &mut plan.viewers {
+            viewer.slow_link = (0, 0);
+            viewer.evictions.clear();
         }
         plan.posts.clear();
         plan.reads_throttled.clear();

@@ -10,7 +10,8 @@ use ralph_lambdas::{
     connect::connect,
     disconnect::disconnect,
     ports::{
-        Clock, LogPage, LogQuery, Logs, LogsError, Post, PostError, RunUpdate, StreamOwner, Table,
+        Clock, LogEntry, LogPage, LogQuery, Logs, LogsError, Post, PostError, RunUpdate,
+        StreamOwner, Table,
     },
     push_logs::{self, push_logs},
     request::{Request, Response},
@@ -49,6 +50,8 @@ pub struct Simulation {
     requests: send_logs::Memory,
     /// The test has seen enough.
     pub over: Cell<bool>,
+    /// When viewers that let go of lines go back to the beginning, ms from the beginning.
+    pub back_at: Cell<u64>,
 }
 
 struct CloudWatch {
@@ -122,8 +125,7 @@ impl Post for Gateway {
                 self.hand_over(connection, frame)?;
                 std::future::pending().await
             }
-            // The server reports a connection as gone only if it is: this is how it ends.
-            Fate::Fail(PostError::Gone) => {
+            Fate::End => {
                 self.open.borrow_mut().remove(connection);
             }
             Fate::Fail(error) => return Err(error),
@@ -166,6 +168,7 @@ impl Simulation {
             delivered: Cell::new(0),
             requests: send_logs::Memory::default(),
             over: Cell::new(false),
+            back_at: Cell::new(u64::MAX),
         }
     }
 
@@ -243,9 +246,9 @@ impl Simulation {
             let served = at + line.lag;
             spawn_local(async move {
                 sleep(Duration::from_millis(served)).await;
-                for text in texts {
-                    simulation.cloudwatch.served.put(&stream, written, text);
-                }
+                let ingested = simulation.clock.now_ms();
+                let entry = |message| LogEntry { timestamp: written, ingested, message };
+                simulation.cloudwatch.served.put_entries(&stream, texts.into_iter().map(entry));
             });
         }
         for (first, count, after) in &run.recut {

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use ralph_lambdas::ports::Clock;
 use ralph_protocol::{
     event::Envelope,
     ids::Run,
@@ -15,7 +14,6 @@ use super::{
     plan::PlannedViewer,
     simulation::{Connection, Simulation},
 };
-use crate::memory::START;
 
 /// What a viewer has seen in the end.
 pub struct Seen {
@@ -35,12 +33,19 @@ pub struct Seen {
     pub floor: Option<(Run, u64)>,
 }
 
+/// Where the viewers' clock begins. It has nothing to do with the time of day.
+const CLOCK: u64 = 77_000_000;
+
 struct Viewer {
     simulation: Rc<Simulation>,
     begun: Instant,
     plan: PlannedViewer,
+    /// Whether the plan has evictions.
+    lets_go: bool,
     client: Client,
     seen: Seen,
+    /// Whether the first page, or its first part, has come.
+    page_came: bool,
     page_complete: bool,
     subscribed_at: Option<u64>,
     oldest: Option<(Run, u64)>,
@@ -66,9 +71,11 @@ pub async fn watch(simulation: Rc<Simulation>, plan: PlannedViewer) -> Seen {
     let mut viewer = Viewer {
         simulation,
         begun,
+        lets_go: !plan.evictions.is_empty(),
         plan,
         client,
         seen,
+        page_came: false,
         page_complete: false,
         subscribed_at: None,
         oldest: None,
@@ -97,30 +104,80 @@ pub async fn watch(simulation: Rc<Simulation>, plan: PlannedViewer) -> Seen {
 impl Viewer {
     async fn live(&mut self, connection: &mut Connection, ends: Option<Instant>) {
         self.handle(Input::Connected, Some(connection));
+        // A frame that is still on its way.
+        let mut coming: Option<(Instant, String)> = None;
         loop {
             // The end of the test is looked for now and then.
             let mut wake = Instant::now() + Duration::from_secs(600);
             if self.plan.asks_again
                 && let Some(tick) = self.client.next_tick()
             {
-                wake = wake.min(self.begun + Duration::from_millis(tick - START));
+                wake = wake.min(self.begun + Duration::from_millis(tick - CLOCK));
             }
+            if let Some(at) = self.next_of_the_page() {
+                wake = wake.min(self.begun + Duration::from_millis(at));
+            }
+            let arrives = coming.as_ref().map(|(at, _)| *at);
             let wake = ends.map_or(wake, |ends| wake.min(ends));
             tokio::select! {
                 biased;
-                frame = connection.frames.recv() => match frame {
-                    Some(frame) => {
+                () = sleep_until(arrives.unwrap_or(wake)), if arrives.is_some() => {
+                    if let Some((_, frame)) = coming.take() {
                         let message = ServerMessage::read(&frame).unwrap();
                         self.handle(Input::Message(message.clone()), Some(connection));
                         self.note_first_page(&message);
                     }
+                }
+                frame = connection.frames.recv(), if arrives.is_none() => match frame {
+                    Some(frame) => coming = Some((Instant::now() + self.link(), frame)),
                     None => return,
                 },
                 () = sleep_until(wake) => self.handle(Input::Tick, Some(connection)),
             }
+            self.page(connection);
             if self.simulation.over.get() || ends.is_some_and(|ends| Instant::now() >= ends) {
                 return;
             }
+        }
+    }
+
+    /// How long a frame takes now.
+    fn link(&self) -> Duration {
+        let (ms, until) = self.plan.slow_link;
+        Duration::from_millis(if self.now() < until { ms } else { 0 })
+    }
+
+    /// When the page next lets go of lines or goes back, ms from the beginning.
+    fn next_of_the_page(&self) -> Option<u64> {
+        let evicts = self.plan.evictions.first().map(|(at, _)| *at);
+        let back = self.simulation.back_at.get();
+        let goes_back = self.lets_go && self.client.has_older() && !self.client.is_loading_older();
+        let back = goes_back.then(|| back.max(self.now() + 1_000));
+        evicts.into_iter().chain(back).min()
+    }
+
+    /// Lets go of lines, and asks for older ones.
+    fn page(&mut self, connection: &Connection) {
+        let now = self.now();
+        if self.plan.evictions.first().is_some_and(|(at, _)| *at <= now) {
+            let (_, keeps) = self.plan.evictions.remove(0);
+            let keys: BTreeSet<_> =
+                self.seen.shown.iter().map(|line| (line.run.clone(), line.seq)).collect();
+            if let Some((run, seq)) = keys.iter().rev().nth(keeps).cloned() {
+                self.client.evict(&run, seq);
+                let last = (run, seq);
+                let kept = |line: &Line| (&line.run, line.seq) > (&last.0, last.1);
+                let mut kept_at = self.seen.shown.iter().map(kept).collect::<Vec<_>>().into_iter();
+                self.seen.shown_at.retain(|_| kept_at.next() == Some(true));
+                self.seen.shown.retain(kept);
+                self.seen.lost.retain(|key| *key > last);
+                self.seen.raw.clear();
+            }
+        }
+        if now >= self.simulation.back_at.get() && self.lets_go {
+            self.seen.floor = None;
+            let outputs = self.client.older(CLOCK + now, 10);
+            self.carry_out(outputs, Some(connection), true);
         }
     }
 
@@ -140,11 +197,9 @@ impl Viewer {
                 self.oldest = keys.chain(self.oldest.take()).min();
             }
             // An incomplete first page goes on with the page before it.
-            ServerMessage::CaughtUp { cursor, .. }
-                if !self.page_complete && !self.client.is_loading_older() =>
-            {
-                self.page_complete = true;
-                self.seen.floor = self.oldest.take().filter(|_| cursor.is_some());
+            ServerMessage::CaughtUp { .. } if self.page_came && !self.page_complete => {
+                self.page_complete = !self.client.is_loading_older();
+                self.seen.floor = self.oldest.clone().filter(|_| self.client.has_older());
             }
             _ => {}
         }
@@ -152,7 +207,12 @@ impl Viewer {
 
     fn handle(&mut self, input: Input, connection: Option<&Connection>) {
         let first = matches!(input, Input::Connected);
-        for output in self.client.handle(self.simulation.clock.now_ms(), input) {
+        let outputs = self.client.handle(CLOCK + self.now(), input);
+        self.carry_out(outputs, connection, first);
+    }
+
+    fn carry_out(&mut self, outputs: Vec<Output>, connection: Option<&Connection>, first: bool) {
+        for output in outputs {
             match output {
                 Output::Send(message) => {
                     let ask = first || self.plan.asks_again;
@@ -169,7 +229,8 @@ impl Viewer {
                     self.seen.lost.extend((from..=to).map(|seq| (run.clone(), seq)));
                 }
                 Output::ShowRaw(line) => self.seen.raw.push(line.text),
-                Output::CaughtUp | Output::Refused { .. } => {}
+                Output::CaughtUp => self.page_came = true,
+                Output::Refused { .. } => {}
             }
         }
     }
