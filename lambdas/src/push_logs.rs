@@ -279,6 +279,8 @@ async fn route<T: Table, P: Post, C: Clock>(
     let stream = batch.log_stream.as_str();
     let mut packer = Packer::new(&owner.workstream, Source::Live, None);
     let mut gathered = Gathered::default();
+    // As clients count them: each part of a long one.
+    let mut raw = 0;
     for entry in &batch.entries {
         match Line::parse(&entry.message, owner) {
             Line::Event(event) => {
@@ -288,9 +290,9 @@ async fn route<T: Table, P: Post, C: Clock>(
             }
             Line::Raw => {
                 counts.raw += 1;
-                for part in encode_raw(&entry.message, stream, &owner.run, time(entry)) {
-                    packer.push(&part);
-                }
+                let parts = encode_raw(&entry.message, stream, &owner.run, time(entry));
+                raw += parts.len() as u64;
+                parts.iter().for_each(|part| packer.push(part));
             }
             Line::Foreign => counts.foreign += 1,
         }
@@ -307,8 +309,8 @@ async fn route<T: Table, P: Post, C: Clock>(
         if let Some(update) = &update {
             context.table.record_run(&owner.workstream, &owner.run, update).await?;
         }
-        if counts.raw > 0 {
-            context.table.count_raw(stream, owner, counts.raw as u64, expires_at).await?;
+        if raw > 0 {
+            context.table.count_raw(stream, owner, raw, expires_at).await?;
         }
         Ok::<_, Unavailable>(())
     }

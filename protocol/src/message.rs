@@ -346,7 +346,7 @@ pub struct RunInfo {
     /// The pull request with its work, a link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pull_request: Option<String>,
-    /// Raw lines that were delivered; one that CloudWatch delivers twice counts twice. Absent: none,
+    /// Raw lines, or parts of long ones, that were delivered; one that CloudWatch delivers twice counts twice. Absent: none,
     /// so that none needs to be asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[cfg_attr(feature = "typescript", ts(type = "number"))]

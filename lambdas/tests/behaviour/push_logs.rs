@@ -216,6 +216,8 @@ async fn a_line_of_a_megabyte_comes_in_parts_and_a_huge_event_as_a_notice() {
     }
     let text: String = parts.iter().map(|part| part["text"].as_str().unwrap()).collect();
     assert!(text == long, "the parts are the line");
+    let counted = push.table.row("w", RUN).unwrap().info.raw;
+    assert_eq!(counted, Some(of as u64), "as a client counts them");
     let notice = values.iter().find(|value| value["seq"] == 2).unwrap();
     assert!(notice["text"].as_str().unwrap().contains("too long to be shown"), "{notice}");
     for (_, frame) in push.post.delivered.borrow().iter() {

@@ -402,7 +402,7 @@ spentUsd?: number,
  */
 pullRequest?: string,
 /**
- * Raw lines that were delivered; one that CloudWatch delivers twice counts twice. Absent: none,
+ * Raw lines, or parts of long ones, that were delivered; one that CloudWatch delivers twice counts twice. Absent: none,
  * so that none needs to be asked for.
  */
 raw?: number, };
