@@ -11,7 +11,11 @@ use ralph_protocol::{
     message::{ClientMessage, RunInfo, ServerMessage},
     reassembly::{Input, Output},
 };
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{self, Message, http::StatusCode},
@@ -73,6 +77,11 @@ pub enum Ask {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+/// How long a connection may be silent after a ping, or take none of our bytes, before it counts as
+/// gone: a network that drops packets says nothing.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Handshakes refused in a row, each with a fresh token, before the watcher gives up.
 const REFUSALS: u32 = 3;
 
@@ -87,19 +96,20 @@ pub async fn watch(
     seen: &mpsc::Sender<Seen>,
     asks: &mut mpsc::Receiver<Ask>,
 ) -> Result<()> {
+    let begun = Instant::now();
     loop {
         let socket = tokio::select! {
             socket = connect(place, workstream) => socket?,
             () = seen.closed() => return Ok(()),
         };
         if seen.send(Seen::Connected).await.is_err()
-            || !follow(socket, reader, seen, asks).await
+            || !follow(socket, begun, reader, seen, asks).await
             || seen.send(Seen::Disconnected).await.is_err()
         {
             return Ok(());
         }
-        reader.handle(now_ms(), Input::Disconnected);
-        tokio::time::sleep(FIRST_PAUSE).await;
+        reader.handle(ms_since(begun), Input::Disconnected);
+        sleep(FIRST_PAUSE).await;
     }
 }
 
@@ -110,29 +120,39 @@ pub async fn watch(
 pub async fn connect(place: &Place, workstream: &Workstream) -> Result<Socket> {
     let mut pause = FIRST_PAUSE;
     let mut refusals = 0;
+    let mut said = false;
     loop {
         let token = place.minter.mint(&place.user, scope_of(std::slice::from_ref(workstream)))?;
         let url = format!("{}?token={token}", place.url);
-        match tokio_tungstenite::connect_async(&url).await {
-            Ok((socket, _)) => return Ok(socket),
-            Err(error) => {
-                if let Some(status) = refused(&error) {
+        let problem = match timeout(HANDSHAKE, tokio_tungstenite::connect_async(&url)).await {
+            Ok(Ok((socket, _))) => return Ok(socket),
+            Ok(Err(error)) => match refused(&error) {
+                Some(status) => {
                     refusals += 1;
                     if refusals == REFUSALS {
                         bail!(
                             "the connection was refused ({status})\nhint: are the signing keys of this environment the ones that `ralph` reads?"
                         );
                     }
-                } else if pause == FIRST_PAUSE {
-                    say(&format!("note: no connection yet ({error}); trying again"));
+                    None
                 }
+                None => Some(error.to_string()),
+            },
+            Err(_) => Some(format!("no answer within {} s", HANDSHAKE.as_secs())),
+        };
+        if let Some(problem) = problem {
+            refusals = 0;
+            if !said {
+                said = true;
+                say(&format!("note: no connection yet ({problem}); trying again"));
             }
         }
-        tokio::time::sleep(pause).await;
+        sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
+/// The status, when a handshake was answered with a refusal of its token.
 fn refused(error: &tungstenite::Error) -> Option<StatusCode> {
     match error {
         tungstenite::Error::Http(response)
@@ -144,21 +164,29 @@ fn refused(error: &tungstenite::Error) -> Option<StatusCode> {
     }
 }
 
-/// One connection. `false` when nobody wants to see any more.
+/// One connection. The rules' clock is ms since `begun`: it must not step when somebody sets the
+/// machine's. `false` when nobody wants to see any more.
 async fn follow(
     socket: Socket,
+    begun: Instant,
     reader: &mut Reader,
     seen: &mpsc::Sender<Seen>,
     asks: &mut mpsc::Receiver<Ask>,
 ) -> bool {
     let (mut sink, mut stream) = socket.split();
-    let mut outputs = reader.handle(now_ms(), Input::Connected);
+    let mut outputs = reader.handle(ms_since(begun), Input::Connected);
     let mut caught_up = None;
+    // Since a ping: when something must have come.
+    let mut gone_at = None;
     loop {
         for output in outputs.drain(..) {
             if let Output::Send(message) = output {
-                if sink.send(Message::text(encode(&message))).await.is_err() {
+                let sent = timeout(SILENCE, sink.send(Message::text(encode(&message)))).await;
+                if !matches!(sent, Ok(Ok(()))) {
                     return true;
+                }
+                if matches!(message, ClientMessage::Ping {}) {
+                    gone_at.get_or_insert_with(|| Instant::now() + SILENCE);
                 }
             } else if seen.send(Seen::Output(output)).await.is_err() {
                 return false;
@@ -171,25 +199,31 @@ async fn follow(
                 return false;
             }
         }
-        let due = reader.next_tick().map(|at| Duration::from_millis(at.saturating_sub(now_ms())));
+        let hour = Instant::now() + Duration::from_secs(3600);
+        let tick = reader.next_tick().and_then(|at| begun.checked_add(Duration::from_millis(at)));
         tokio::select! {
-            message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => {
-                    let input = Input::frame(&text);
-                    let beside = beside(&input);
-                    outputs = reader.handle(now_ms(), input);
-                    if let Some(sight) = beside && seen.send(sight).await.is_err() {
-                        return false;
-                    }
-                }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return true,
-                Some(Ok(_)) => {}
-            },
-            () = tokio::time::sleep(due.unwrap_or(Duration::from_secs(3600))) => {
-                outputs = reader.handle(now_ms(), Input::Tick);
-            }
+            // A frame that is there comes before the time by which it was due: whoever shows the
+            // lines may have been slow meanwhile.
+            biased;
             Some(Ask::Drop) = asks.recv() => return true,
+            frame = stream.next() => {
+                gone_at = None;
+                match frame {
+                    Some(Ok(Message::Text(text))) => {
+                        let input = Input::frame(&text);
+                        let beside = beside(&input);
+                        outputs = reader.handle(ms_since(begun), input);
+                        if let Some(sight) = beside && seen.send(sight).await.is_err() {
+                            return false;
+                        }
+                    }
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return true,
+                    Some(Ok(_)) => {}
+                }
+            }
             () = seen.closed() => return false,
+            () = sleep_until(gone_at.unwrap_or(hour)), if gone_at.is_some() => return true,
+            () = sleep_until(tick.unwrap_or(hour).min(hour)) => outputs = reader.handle(ms_since(begun), Input::Tick),
         }
     }
 }
@@ -212,8 +246,158 @@ pub fn encode(message: &ClientMessage) -> String {
     serde_json::to_string(message).unwrap_or_default()
 }
 
+fn ms_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Ms since the epoch.
 pub fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use ralph_protocol::{
+        reassembly::{Client, Options},
+        secret::SigningKeys,
+    };
+    use serde_json::{Value, json};
+    use tokio::{net::TcpListener, task::JoinHandle};
+    use tokio_tungstenite::accept_async;
+
+    use super::*;
+
+    /// Far longer than anything here should take, by the tests' clock, which runs ahead while everybody
+    /// waits.
+    const PATIENCE: Duration = Duration::from_secs(600);
+
+    type Server = WebSocketStream<TcpStream>;
+
+    /// A watcher of the workstream `w`, and the place that it connects to.
+    async fn watched() -> (TcpListener, mpsc::Receiver<Seen>, JoinHandle<Result<()>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let keys = json!({"current": {"kid": "k", "secret": "x".repeat(32)}, "previous": null});
+        let keys = SigningKeys::parse(&keys.to_string()).unwrap();
+        let place = Place {
+            url: format!("ws://{}/dev", listener.local_addr().unwrap()),
+            minter: Minter::new(keys, "dev"),
+            user: "u".to_owned(),
+        };
+        let (seen, sights) = channel();
+        let watching = tokio::spawn(async move {
+            let workstream: Workstream = "w".parse().unwrap();
+            let options = Options::new(workstream.clone());
+            let mut reader = Reader::Rules(Box::new(Client::new(options)));
+            let (_ask, mut asks) = mpsc::channel(1);
+            watch(&place, &workstream, &mut reader, &seen, &mut asks).await
+        });
+        (listener, sights, watching)
+    }
+
+    async fn arrival(listener: &TcpListener) -> TcpStream {
+        timeout(PATIENCE, listener.accept()).await.expect("it connects again").unwrap().0
+    }
+
+    async fn accept(listener: &TcpListener) -> Server {
+        accept_async(arrival(listener).await).await.unwrap()
+    }
+
+    async fn message(socket: &mut Server) -> Option<Value> {
+        loop {
+            match timeout(PATIENCE, socket.next()).await.expect("it is not silent")?.ok()? {
+                Message::Text(text) => return serde_json::from_str(&text).ok(),
+                _ => continue,
+            }
+        }
+    }
+
+    async fn send(socket: &mut Server, frame: Value) {
+        socket.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// Answers the first page: nothing is there.
+    async fn answer_the_page(socket: &mut Server) {
+        let ask = message(socket).await.unwrap();
+        assert_eq!(ask["action"], "sendLogs");
+        let answer = json!({
+            "type": "caughtUp", "id": ask["id"], "workstream": "w", "complete": true,
+            "cursor": null,
+        });
+        send(socket, answer).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_silent_after_a_ping_is_made_again() {
+        let (listener, _sights, _watching) = watched().await;
+        let mut dead = accept(&listener).await;
+        answer_the_page(&mut dead).await;
+        let caught_up = Instant::now();
+        assert_eq!(message(&mut dead).await, Some(json!({"action": "ping"})));
+        // The pings are the rules': their clock is the one that no time of day moves.
+        assert_eq!(caught_up.elapsed().as_secs(), 3);
+        // From here on nothing passes, and nobody says so.
+        let mut next = accept(&listener).await;
+        assert_eq!(caught_up.elapsed().as_secs(), 8);
+        answer_the_page(&mut next).await;
+        drop(dead);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_answers_is_kept() {
+        let (listener, _sights, _watching) = watched().await;
+        let mut socket = accept(&listener).await;
+        answer_the_page(&mut socket).await;
+        let mut pings = 0;
+        // Whatever comes is a sign of life, also what no message is made of.
+        let lives = [r#"{"type":"pong"}"#, r#"{"message":"Internal server error"}"#, "?"];
+        while pings < 12 {
+            let Some(said) = message(&mut socket).await else { panic!("gone after {pings} pings") };
+            if said["action"] == "ping" {
+                socket.send(Message::text(lives[pings % lives.len()])).await.unwrap();
+                pings += 1;
+            } else {
+                let id = &said["id"];
+                let answer = json!({
+                    "type": "caughtUp", "id": id, "workstream": "w", "complete": true, "cursor": null,
+                });
+                send(&mut socket, answer).await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_is_not_answered_is_made_again() {
+        let (listener, mut sights, _watching) = watched().await;
+        let begun = Instant::now();
+        let swallowed = arrival(&listener).await;
+        let mut socket = accept(&listener).await;
+        assert_eq!(begun.elapsed().as_secs(), HANDSHAKE.as_secs());
+        answer_the_page(&mut socket).await;
+        assert!(matches!(sights.recv().await, Some(Seen::Connected)));
+        drop(swallowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_refusals_in_a_row_end_it_and_a_gateway_that_is_down_is_waited_for() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let (listener, _sights, watching) = watched().await;
+        // 401 and 403 are the authorizer's; 500 and 503 a gateway's that is not well.
+        for status in [401, 403, 500, 403, 401, 503, 503, 503, 503, 403, 401, 403] {
+            assert!(!watching.is_finished());
+            let mut stream = arrival(&listener).await;
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await.unwrap();
+            let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        let error = tokio::select! {
+            ended = watching => ended.unwrap().unwrap_err().to_string(),
+            _ = listener.accept() => pending().await,
+        };
+        assert!(error.starts_with("the connection was refused (403"), "{error}");
+    }
 }
