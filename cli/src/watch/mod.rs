@@ -1,6 +1,8 @@
 //! Watches a workstream over the WebSocket: connects, reconnects, and applies the client's rules.
 
 mod reader;
+#[cfg(test)]
+pub mod testing;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -258,34 +260,22 @@ pub fn now_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
-
-    use ralph_protocol::{
-        reassembly::{Client, Options},
-        secret::SigningKeys,
+    use ralph_protocol::reassembly::{Client, Options};
+    use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinHandle,
     };
-    use serde_json::{Value, json};
-    use tokio::{net::TcpListener, task::JoinHandle};
-    use tokio_tungstenite::accept_async;
 
-    use super::*;
+    use super::{
+        testing::{Gateway, Server},
+        *,
+    };
 
-    /// Far longer than anything here should take, by the tests' clock, which runs ahead while everybody
-    /// waits.
-    const PATIENCE: Duration = Duration::from_secs(600);
-
-    type Server = WebSocketStream<TcpStream>;
-
-    /// A watcher of the workstream `w`, and the place that it connects to.
-    async fn watched() -> (TcpListener, mpsc::Receiver<Seen>, JoinHandle<Result<()>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let keys = json!({"current": {"kid": "k", "secret": "x".repeat(32)}, "previous": null});
-        let keys = SigningKeys::parse(&keys.to_string()).unwrap();
-        let place = Place {
-            url: format!("ws://{}/dev", listener.local_addr().unwrap()),
-            minter: Minter::new(keys, "dev"),
-            user: "u".to_owned(),
-        };
+    /// A watcher of the workstream `w`, and the gateway that it connects to.
+    async fn watched() -> (Gateway, mpsc::Receiver<Seen>, JoinHandle<Result<()>>) {
+        let gateway = Gateway::open().await;
+        let place = gateway.place();
         let (seen, sights) = channel();
         let watching = tokio::spawn(async move {
             let workstream: Workstream = "w".parse().unwrap();
@@ -294,52 +284,27 @@ mod tests {
             let (_ask, mut asks) = mpsc::channel(1);
             watch(&place, &workstream, &mut reader, &seen, &mut asks).await
         });
-        (listener, sights, watching)
-    }
-
-    async fn arrival(listener: &TcpListener) -> TcpStream {
-        timeout(PATIENCE, listener.accept()).await.expect("it connects again").unwrap().0
-    }
-
-    async fn accept(listener: &TcpListener) -> Server {
-        accept_async(arrival(listener).await).await.unwrap()
-    }
-
-    async fn message(socket: &mut Server) -> Option<Value> {
-        loop {
-            match timeout(PATIENCE, socket.next()).await.expect("it is not silent")?.ok()? {
-                Message::Text(text) => return serde_json::from_str(&text).ok(),
-                _ => continue,
-            }
-        }
-    }
-
-    async fn send(socket: &mut Server, frame: Value) {
-        socket.send(Message::text(frame.to_string())).await.unwrap();
+        (gateway, sights, watching)
     }
 
     /// Answers the first page: nothing is there.
-    async fn answer_the_page(socket: &mut Server) {
-        let ask = message(socket).await.unwrap();
+    async fn answer_the_page(server: &mut Server) {
+        let ask = server.next().await.unwrap();
         assert_eq!(ask["action"], "sendLogs");
-        let answer = json!({
-            "type": "caughtUp", "id": ask["id"], "workstream": "w", "complete": true,
-            "cursor": null,
-        });
-        send(socket, answer).await;
+        server.caught_up(&ask).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_silent_after_a_ping_is_made_again() {
-        let (listener, _sights, _watching) = watched().await;
-        let mut dead = accept(&listener).await;
+        let (gateway, _sights, _watching) = watched().await;
+        let mut dead = gateway.accept().await;
         answer_the_page(&mut dead).await;
         let caught_up = Instant::now();
-        assert_eq!(message(&mut dead).await, Some(json!({"action": "ping"})));
-        // The pings are the rules': their clock is the one that no time of day moves.
+        assert_eq!(dead.next().await, Some(json!({"action": "ping"})));
+        // The rules say when to ping: their clock is the one that no time of day moves.
         assert_eq!(caught_up.elapsed().as_secs(), 3);
         // From here on nothing passes, and nobody says so.
-        let mut next = accept(&listener).await;
+        let mut next = gateway.accept().await;
         assert_eq!(caught_up.elapsed().as_secs(), 8);
         answer_the_page(&mut next).await;
         drop(dead);
@@ -347,57 +312,49 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_answers_is_kept() {
-        let (listener, _sights, _watching) = watched().await;
-        let mut socket = accept(&listener).await;
-        answer_the_page(&mut socket).await;
-        let mut pings = 0;
+        let (gateway, _sights, _watching) = watched().await;
+        let mut server = gateway.accept().await;
+        answer_the_page(&mut server).await;
         // Whatever comes is a sign of life, also what no message is made of.
         let lives = [r#"{"type":"pong"}"#, r#"{"message":"Internal server error"}"#, "?"];
+        let mut pings = 0;
         while pings < 12 {
-            let Some(said) = message(&mut socket).await else { panic!("gone after {pings} pings") };
+            let said = server.next().await;
+            let said = said.unwrap_or_else(|| panic!("gone after {pings} pings"));
             if said["action"] == "ping" {
-                socket.send(Message::text(lives[pings % lives.len()])).await.unwrap();
+                server.send(lives[pings % lives.len()]).await;
                 pings += 1;
             } else {
-                let id = &said["id"];
-                let answer = json!({
-                    "type": "caughtUp", "id": id, "workstream": "w", "complete": true, "cursor": null,
-                });
-                send(&mut socket, answer).await;
+                server.caught_up(&said).await;
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_handshake_that_is_not_answered_is_made_again() {
-        let (listener, mut sights, _watching) = watched().await;
+        let (gateway, mut sights, _watching) = watched().await;
         let begun = Instant::now();
-        let swallowed = arrival(&listener).await;
-        let mut socket = accept(&listener).await;
-        assert_eq!(begun.elapsed().as_secs(), HANDSHAKE.as_secs());
-        answer_the_page(&mut socket).await;
+        let swallowed = gateway.arrival().await;
+        let mut server = gateway.accept().await;
+        assert_eq!(begun.elapsed().as_secs(), 15);
+        answer_the_page(&mut server).await;
         assert!(matches!(sights.recv().await, Some(Seen::Connected)));
         drop(swallowed);
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_refusals_in_a_row_end_it_and_a_gateway_that_is_down_is_waited_for() {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-        let (listener, _sights, watching) = watched().await;
+        let (gateway, _sights, watching) = watched().await;
         // 401 and 403 are the authorizer's; 500 and 503 a gateway's that is not well.
         for status in [401, 403, 500, 403, 401, 503, 503, 503, 503, 403, 401, 403] {
+            let mut stream = gateway.arrival().await;
             assert!(!watching.is_finished());
-            let mut stream = arrival(&listener).await;
             let mut request = [0; 4096];
             let _ = stream.read(&mut request).await.unwrap();
             let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
-        let error = tokio::select! {
-            ended = watching => ended.unwrap().unwrap_err().to_string(),
-            _ = listener.accept() => pending().await,
-        };
+        let error = watching.await.unwrap().unwrap_err().to_string();
         assert!(error.starts_with("the connection was refused (403"), "{error}");
     }
 }
