@@ -7,8 +7,10 @@ use futures::{SinkExt, StreamExt};
 use ralph_protocol::{
     ids::{Run, Workstream},
     message::{
-        ClientMessage, ErrorCode, Frame, MAX_LIMIT, ReadTo, RunInfo, SendLogs, ServerMessage,
+        ClientMessage, ErrorCode, Frame, MAX_LIMIT, RawLine, ReadTo, RunInfo, SendLogs,
+        ServerMessage,
     },
+    reassembly::Line,
 };
 use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
@@ -176,12 +178,9 @@ fn show<W: Write>(
     since: u64,
 ) -> std::io::Result<bool> {
     match item {
-        Item::Event(line) if line.ts >= since => screen.line(line)?,
-        Item::Raw(raw) if raw.ts >= since => screen.raw(raw)?,
-        Item::Missing { from, to } => screen.missing(run, *from, *to)?,
-        Item::Event(_) | Item::Raw(_) => return Ok(false),
+        Item::Event(Line { ts, .. }) | Item::Raw(RawLine { ts, .. }) if *ts < since => Ok(false),
+        wanted => screen.item(run, wanted).map(|()| true),
     }
-    Ok(true)
 }
 
 /// A connection that is made again when it breaks.

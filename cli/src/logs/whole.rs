@@ -185,7 +185,7 @@ impl Whole {
 }
 
 /// Raw lines go before the first event that was written after them.
-fn merge(items: Vec<Item>, mut raws: Vec<RawLine>) -> Vec<Item> {
+pub fn merge(items: Vec<Item>, mut raws: Vec<RawLine>) -> Vec<Item> {
     if raws.is_empty() {
         return items;
     }

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use futures::{SinkExt, StreamExt};
 use ralph_protocol::{
     ids::{Run, Workstream},
-    message::{ClientMessage, RunInfo, ServerMessage},
+    message::{ClientMessage, ErrorCode, RunInfo, ServerMessage},
     reassembly::{Input, Output},
 };
 use tokio::{
@@ -48,13 +48,15 @@ pub enum Seen {
     Disconnected,
     /// The rules' output, and whether everything that is known to exist has been shown.
     Output(Output),
+    /// The first page is whole. Where it was too large for one answer, its newest lines came first.
+    Page,
     /// Nothing is missing any more, or something is again.
     CaughtUp(bool),
     /// Where the runs stand.
     Runs(Vec<RunInfo>),
     /// A task changed its state.
     Task { run: Run, status: String, reason: Option<String> },
-    /// A request was refused or failed.
+    /// A request failed for now.
     Error(String),
 }
 
@@ -177,7 +179,7 @@ async fn follow(
 ) -> bool {
     let (mut sink, mut stream) = socket.split();
     let mut outputs = reader.handle(ms_since(begun), Input::Connected);
-    let mut caught_up = None;
+    let (mut page, mut caught_up) = (false, None);
     // Since a ping: when something must have come.
     let mut gone_at = None;
     loop {
@@ -191,6 +193,12 @@ async fn follow(
                     gone_at.get_or_insert_with(|| Instant::now() + SILENCE);
                 }
             } else if seen.send(Seen::Output(output)).await.is_err() {
+                return false;
+            }
+        }
+        if !page && reader.has_page() {
+            page = true;
+            if seen.send(Seen::Page).await.is_err() {
                 return false;
             }
         }
@@ -238,7 +246,10 @@ fn beside(input: &Input) -> Option<Seen> {
         ServerMessage::Task { run, status, reason, .. } => {
             Some(Seen::Task { run: run.clone(), status: status.clone(), reason: reason.clone() })
         }
-        ServerMessage::Error { message, .. } => Some(Seen::Error(message.clone())),
+        // What is final comes out of the rules.
+        ServerMessage::Error {
+            code: ErrorCode::Throttled | ErrorCode::Internal, message, ..
+        } => Some(Seen::Error(message.clone())),
         _ => None,
     }
 }

@@ -1,9 +1,15 @@
 //! `ralph logs` against a server that answers as ours does, over links that break, and with lines that
 //! are hard to read.
 
-use std::process::Output;
+use std::{
+    process::{Command, Output, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
 use ralph_protocol::event::timestamp_text;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,6 +22,8 @@ const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";
 const BEGUN: u64 = 1_469_922_850_259;
 /// How far before a given time the server begins to read, ms.
 const CLOCKS_DIFFER: u64 = 60_000;
+/// How long a command may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A line as CloudWatch Logs has it.
 #[derive(Clone)]
@@ -113,7 +121,23 @@ fn read(gateway: &FakeGateway, more: &[&str]) -> Output {
     });
     gateway.aws.answer("DynamoDB_20120810.Query", &json!({"Items": [row]}).to_string());
     let words = [&["logs", "w", "--run", RUN], more].concat();
-    gateway.ralph(&words).output().expect("ralph runs")
+    output(gateway.ralph(&words))
+}
+
+/// What a command said; one that takes too long is killed.
+fn output(mut command: Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("ralph starts");
+    let (ended, end) = mpsc::channel::<()>();
+    let process = Pid::from_child(&child);
+    thread::spawn(move || {
+        if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            kill_process(process, Signal::KILL).ok();
+        }
+    });
+    let output = child.wait_with_output().expect("ralph ends");
+    drop(ended);
+    output
 }
 
 /// The numbers of the events that were shown, in their order.
@@ -275,5 +299,64 @@ fn lines_that_are_hard_to_read_do_not_keep_others_from_being_shown() {
         for part in [surrogate, &nested, "far beyond", r#""seq":5,"#, r#""seq":6,"#] {
             assert!(text.contains(part), "{follow:?} {part}: {text}");
         }
+    }
+}
+
+#[test]
+fn a_page_that_comes_in_parts_is_shown_in_its_order() {
+    let lines: Vec<Stored> = (1..=8).map(|seq| line(seq, BEGUN + seq)).collect();
+    let gateway = FakeGateway::start(move |_, connection| {
+        let raw = raw(&Stored { json: "a container speaks".to_owned(), ..line(3, BEGUN + 3) });
+        while let Some(ask) = connection.next() {
+            let (some, cursor) = match ask["before"].as_str() {
+                None if ask["limit"].is_null() => continue,
+                None => (lines[6..].to_vec(), Some("6")),
+                Some("6") => ([std::slice::from_ref(&raw), &lines[3..6]].concat(), Some("3")),
+                Some(_) => (lines[..3].to_vec(), None),
+            };
+            connection.send(&logs(&ask, &some));
+            connection.send(&runs(8, "running"));
+            let end = json!({
+                "type": "caughtUp", "id": ask["id"], "workstream": "w",
+                "complete": cursor.is_none(), "cursor": cursor,
+            });
+            connection.send(&end.to_string());
+        }
+    });
+    let shown = output(gateway.ralph(&["logs", "w", "--json"]));
+    assert_eq!(numbers(&shown), [1, 2, 3, 4, 5, 6, 7, 8], "{}", stderr(&shown));
+    let text = stdout(&shown);
+    let place = text.lines().position(|line| line.contains("a container speaks"));
+    assert_eq!(place, Some(3), "{text}");
+}
+
+#[test]
+fn what_the_environment_forbids_ends_it_and_is_said_once() {
+    let refuse = |connection: &mut Connection, ask: &Value, code: &str| {
+        let error = json!({
+            "type": "error", "id": ask["id"], "workstream": "w", "code": code, "message": "not yours",
+        });
+        connection.send(&error.to_string());
+    };
+    for (code, at_once) in [("forbidden", true), ("badRequest", true), ("forbidden", false)] {
+        let gateway = FakeGateway::start(move |number, connection| {
+            while let Some(ask) = connection.next() {
+                if at_once || number > 1 {
+                    refuse(connection, &ask, code);
+                    continue;
+                }
+                connection.send(&logs(&ask, &[line(1, BEGUN)]));
+                connection.send(&runs(1, "running"));
+                connection.send(&caught_up(&ask, true, None));
+                // Later, with another token.
+                return;
+            }
+        });
+        let refused = read(&gateway, &["--json", "-f"]);
+        let said = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{code}: {said}");
+        assert_eq!(said.matches("not yours").count(), 1, "{code}: {said}");
+        assert!(said.contains("error: the lines cannot be read: not yours"), "{code}: {said}");
+        assert_eq!(stdout(&refused).lines().count(), usize::from(!at_once), "{code}");
     }
 }
