@@ -184,7 +184,11 @@ async fn view(
                 Seen::Output(Output::Lost { run: of, from, to }) if of.ulid() == run.ulid() => {
                     shown.given_up += to - from + 1;
                 }
-                Seen::Output(_) | Seen::Runs(_) | Seen::Task { .. } | Seen::Error(_) => {}
+                Seen::Output(_)
+                | Seen::Page
+                | Seen::Runs(_)
+                | Seen::Task { .. }
+                | Seen::Error(_) => {}
             }
             // Without rules nobody knows what is missing: the last line is the end. If the demo drops a
             // connection, that must have happened, however fast the lines came.

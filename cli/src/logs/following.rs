@@ -1,19 +1,27 @@
 //! Showing lines as they come, by the client's rules.
 
-use std::{collections::BTreeMap, io::Write, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use ralph_protocol::{
     event::{Envelope, kind},
     exit::RunExit,
     ids::{Run, Workstream},
-    message::RunInfo,
-    reassembly::{Client, Options, Output},
+    message::{ErrorCode, RawLine, RunInfo},
+    reassembly::{Client, Line, Options, Output},
     table::RunState,
 };
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{exit::Ends, screen::Screen};
+use super::{
+    exit::Ends,
+    screen::Screen,
+    whole::{Item, merge},
+};
 use crate::{
     tools::steps::say,
     watch::{Place, Reader, Seen, channel, watch},
@@ -69,6 +77,8 @@ pub async fn follow<W: Write>(
         ended: BTreeMap::new(),
         caught_up: false,
         page: false,
+        first: BTreeMap::new(),
+        refusals: BTreeSet::new(),
         shown: 0,
         deadline: None,
         over_since: BTreeMap::new(),
@@ -98,6 +108,29 @@ enum End {
     Unwatched,
 }
 
+/// A part of a run. The newest lines of a large page come first.
+#[derive(Default)]
+struct Part {
+    /// Events and holes by their first number.
+    numbered: BTreeMap<u64, Item>,
+    raws: Vec<RawLine>,
+}
+
+impl Part {
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Raw(raw) => self.raws.push(raw),
+            Item::Event(Line { seq: first, .. }) | Item::Missing { from: first, .. } => {
+                self.numbered.insert(first, item);
+            }
+        }
+    }
+
+    fn in_order(self) -> Vec<Item> {
+        merge(self.numbered.into_values().collect(), self.raws)
+    }
+}
+
 struct Showing {
     workstream: Workstream,
     until: Until,
@@ -105,8 +138,12 @@ struct Showing {
     /// Runs whose last event was shown, with its exit code.
     ended: BTreeMap<Run, Option<u8>>,
     caught_up: bool,
-    /// The first page is complete.
+    /// The first page is whole.
     page: bool,
+    /// What came of it until then.
+    first: BTreeMap<Run, Part>,
+    /// What the environment has refused, to be said once.
+    refusals: BTreeSet<String>,
     shown: usize,
     /// When waiting for what is known to exist ends.
     deadline: Option<Instant>,
@@ -151,22 +188,30 @@ impl Showing {
 
     fn show<W: Write>(&mut self, sight: Seen, screen: &mut Screen<W>) -> Result<()> {
         match sight {
-            Seen::Output(Output::Show(line)) if self.wants(&line.run) => {
-                self.shown += 1;
-                screen.line(&line)?;
-                if line.kind == kind::RUN_END {
-                    self.ended.insert(line.run.clone(), exit_of(&line.json));
+            Seen::Output(Output::Show(line)) => {
+                self.take(line.run.clone(), Item::Event(line), screen)?;
+            }
+            Seen::Output(Output::ShowRaw(raw)) => {
+                self.take(raw.run.clone(), Item::Raw(raw), screen)?;
+            }
+            Seen::Output(Output::Lost { run, from, to }) => {
+                self.take(run, Item::Missing { from, to }, screen)?;
+            }
+            Seen::Output(Output::Refused { code, message }) => {
+                if !self.page || code == ErrorCode::Forbidden {
+                    return Err(anyhow!(message)).context("the lines cannot be read");
+                }
+                if self.refusals.insert(message.clone()) {
+                    say(&format!("note: the environment refuses a request: {message}"));
                 }
             }
-            Seen::Output(Output::ShowRaw(raw)) if self.wants(&raw.run) => {
-                self.shown += 1;
-                screen.raw(&raw)?;
-            }
-            Seen::Output(Output::Lost { run, from, to }) if self.wants(&run) => {
-                screen.missing(&run, from, to)?;
-            }
-            Seen::Output(Output::CaughtUp) => {
+            Seen::Page if !self.page => {
                 self.page = true;
+                for (run, part) in std::mem::take(&mut self.first) {
+                    for item in part.in_order() {
+                        self.put(&run, &item, screen)?;
+                    }
+                }
                 self.deadline = Some(Instant::now() + SETTLE);
                 let waits = !matches!(self.until, Until::CaughtUp);
                 if waits && self.shown == 0 && self.runs.is_empty() {
@@ -185,7 +230,32 @@ impl Showing {
             }
             Seen::Disconnected => say("note: the connection is gone; connecting again"),
             Seen::Error(message) => say(&format!("note: the environment says: {message}")),
-            Seen::Connected | Seen::Output(_) | Seen::Task { .. } => {}
+            Seen::Connected | Seen::Page | Seen::Output(_) | Seen::Task { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Shows what came, or keeps it until the first page is whole.
+    fn take<W: Write>(&mut self, run: Run, item: Item, screen: &mut Screen<W>) -> Result<()> {
+        if !self.wants(&run) {
+            return Ok(());
+        }
+        match self.page {
+            true => self.put(&run, &item, screen),
+            false => {
+                self.first.entry(run).or_default().take(item);
+                Ok(())
+            }
+        }
+    }
+
+    fn put<W: Write>(&mut self, run: &Run, item: &Item, screen: &mut Screen<W>) -> Result<()> {
+        screen.item(run, item)?;
+        self.shown += usize::from(!matches!(item, Item::Missing { .. }));
+        if let Item::Event(line) = item
+            && line.kind == kind::RUN_END
+        {
+            self.ended.insert(run.clone(), exit_of(&line.json));
         }
         Ok(())
     }

@@ -6,25 +6,32 @@ use anyhow::{Context, Result, bail};
 use futures::{SinkExt, StreamExt};
 use ralph_protocol::{
     ids::{Run, Workstream},
-    message::{ClientMessage, ErrorCode, Frame, MAX_LIMIT, RunInfo, SendLogs, ServerMessage},
+    message::{
+        ClientMessage, ErrorCode, Frame, MAX_LIMIT, RawLine, ReadTo, RunInfo, SendLogs,
+        ServerMessage,
+    },
+    reassembly::Line,
 };
+use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     screen::Screen,
-    whole::{Item, Next, Whole},
+    whole::{End, Item, Next, Whole},
 };
 use crate::{
     tools::invocation::ralph_there,
     watch::{Place, Socket, connect, encode},
 };
 
-/// How long an answer may take; API Gateway's own limit is 29 s.
+/// How long an answer may take, and each of its frames after the one before: a slow link needs time
+/// for a page. API Gateway's own limit is 29 s.
 const ANSWER: Duration = Duration::from_secs(35);
 /// Pause after a fault, or an answer without anything.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Faults in a row before reading gives up.
+/// Answers in a row that bring nothing new before reading gives up.
 const TRIES: u32 = 8;
+const NO_ANSWER: &str = "the environment gives no answer\nhint: its functions' log groups say why";
 
 /// What to read.
 pub struct Selection<'a> {
@@ -35,11 +42,29 @@ pub struct Selection<'a> {
     pub since: Option<u64>,
 }
 
-/// An answer to one request.
+/// An answer to one request, or as much of it as came.
+#[derive(Default)]
 struct Answer {
     runs: Vec<RunInfo>,
     events: Vec<String>,
     complete: bool,
+    read_to: Option<ReadTo>,
+    /// A frame could not be read: what was in it is lacking.
+    damaged: bool,
+    /// It broke off: when to ask again.
+    broke_off: Option<Duration>,
+}
+
+impl Answer {
+    /// How it ended for a run.
+    fn end(&self, run: &Run) -> End {
+        let read_to = self.read_to.as_ref().filter(|read_to| read_to.run == *run);
+        match self.damaged || self.broke_off.is_some() {
+            true => End::Broken,
+            false if self.complete => End::Complete,
+            false => End::Partial(read_to.map(|read_to| read_to.ts)),
+        }
+    }
 }
 
 /// What was read.
@@ -75,7 +100,16 @@ async fn runs(line: &mut Connection<'_>, selection: &Selection<'_>) -> Result<Ve
     }
     // A page of one line: it is asked for because its answer lists the runs.
     let ask = SendLogs { limit: Some(1), ..SendLogs::new(selection.workstream.clone()) };
-    let mut infos = line.ask(ask).await?.runs;
+    let mut tries = 0;
+    let mut infos = loop {
+        let answer = line.ask(ask.clone()).await?;
+        let Some(pause) = answer.broke_off else { break answer.runs };
+        tries += 1;
+        if tries == TRIES {
+            bail!(NO_ANSWER);
+        }
+        sleep(pause).await;
+    };
     infos.sort_by(|a, b| a.run.cmp(&b.run));
     infos.dedup_by(|a, b| a.run == b.run);
     Ok(infos)
@@ -87,8 +121,7 @@ async fn read_run<W: Write>(
     run: Run,
     screen: &mut Screen<W>,
 ) -> Result<usize> {
-    let begin = run.started_ms().max(selection.since.unwrap_or(0));
-    let mut whole = Whole::new(run.clone(), begin);
+    let mut whole = Whole::new(run.clone(), selection.since.unwrap_or(0));
     let mut range = whole.ask();
     let (mut count, mut tries, mut begun) = (0, 0, selection.since.is_none());
     loop {
@@ -103,10 +136,11 @@ async fn read_run<W: Write>(
             whole.begin_at_first(&events);
             begun = true;
         }
-        let (items, next) = whole.take(events, answer.complete);
+        let (items, next) = whole.take(events, answer.end(&run));
         for item in &items {
             count += usize::from(show(screen, &run, item, selection.since.unwrap_or(0))?);
         }
+        let mut pause = answer.broke_off;
         range = match next {
             Next::Done => break,
             Next::Ask(range) => {
@@ -115,16 +149,23 @@ async fn read_run<W: Write>(
             }
             Next::AskLater(range) => {
                 tries += 1;
+                if tries == TRIES && answer.broke_off.is_some() {
+                    bail!(NO_ANSWER);
+                }
                 if tries == TRIES {
                     bail!(
                         "the lines of {run} cannot be read to their end\nhint: has the run expired with the log group's retention? `{}` shows what is known",
                         ralph_there("ps -a")
                     );
                 }
-                tokio::time::sleep(PAUSE).await;
+                pause = pause.or(Some(PAUSE));
                 range
             }
         };
+        if let Some(pause) = pause {
+            screen.flush()?;
+            sleep(pause).await;
+        }
     }
     Ok(count)
 }
@@ -137,12 +178,9 @@ fn show<W: Write>(
     since: u64,
 ) -> std::io::Result<bool> {
     match item {
-        Item::Event(line) if line.ts >= since => screen.line(line)?,
-        Item::Raw(raw) if raw.ts >= since => screen.raw(raw)?,
-        Item::Missing { from, to } => screen.missing(run, *from, *to)?,
-        Item::Event(_) | Item::Raw(_) => return Ok(false),
+        Item::Event(Line { ts, .. }) | Item::Raw(RawLine { ts, .. }) if *ts < since => Ok(false),
+        wanted => screen.item(run, wanted).map(|()| true),
     }
-    Ok(true)
 }
 
 /// A connection that is made again when it breaks.
@@ -154,38 +192,38 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// Asks until there is an answer.
+    /// Asks once.
+    ///
+    /// # Errors
+    /// When asking again does not help.
     async fn ask(&mut self, mut ask: SendLogs) -> Result<Answer> {
         ask.follow = Some(false);
-        let mut tries = 0;
-        loop {
-            self.id += 1;
-            ask.id = Some(self.id.to_string());
-            let pause = match tokio::time::timeout(ANSWER, self.ask_once(&ask)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(fault)) => fault.pause()?,
-                Err(_) => PAUSE,
-            };
-            tries += 1;
-            if tries == TRIES {
-                bail!("the environment gives no answer\nhint: its functions' log groups say why");
-            }
+        self.id += 1;
+        ask.id = Some(self.id.to_string());
+        let mut answer = Answer::default();
+        if let Err(fault) = self.receive(&ask, &mut answer).await {
             // A connection that failed once is not trusted with the next request.
             self.socket = None;
-            tokio::time::sleep(pause).await;
+            answer.broke_off = Some(fault.pause()?);
         }
+        Ok(answer)
     }
 
-    async fn ask_once(&mut self, ask: &SendLogs) -> Result<Answer, Fault> {
+    async fn receive(&mut self, ask: &SendLogs, answer: &mut Answer) -> Result<(), Fault> {
         let socket = match &mut self.socket {
             Some(socket) => socket,
-            none => none.insert(connect(self.place, self.workstream).await.map_err(Fault::Final)?),
+            none => {
+                let socket = timeout(ANSWER, connect(self.place, self.workstream)).await?;
+                none.insert(socket.map_err(Fault::Final)?)
+            }
         };
         let text = encode(&ClientMessage::SendLogs(ask.clone()));
-        socket.send(Message::text(text)).await.map_err(|_| Fault::Passing(PAUSE))?;
-        let mut answer = Answer { runs: Vec::new(), events: Vec::new(), complete: false };
+        timeout(ANSWER, socket.send(Message::text(text)))
+            .await?
+            .map_err(|_| Fault::Passing(PAUSE))?;
+        let mut due = Instant::now() + ANSWER;
         loop {
-            let text = match socket.next().await {
+            let text = match timeout_at(due, socket.next()).await? {
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Fault::Passing(PAUSE)),
                 Some(Ok(_)) => continue,
@@ -193,11 +231,14 @@ impl Connection<'_> {
             match ServerMessage::parse(&text) {
                 Frame::Message(ServerMessage::Logs(logs)) if logs.id == ask.id => {
                     answer.events.extend(logs.events.iter().map(|event| event.get().to_owned()));
+                    due = Instant::now() + ANSWER;
                 }
                 Frame::Message(ServerMessage::Runs { runs, .. }) => answer.runs.extend(runs),
-                Frame::Message(ServerMessage::CaughtUp { id, complete, .. }) if id == ask.id => {
-                    answer.complete = complete;
-                    return Ok(answer);
+                Frame::Message(ServerMessage::CaughtUp { id, complete, read_to, .. })
+                    if id == ask.id =>
+                {
+                    (answer.complete, answer.read_to) = (complete, read_to);
+                    return Ok(());
                 }
                 Frame::Message(ServerMessage::Error {
                     id, code, message, retry_after_ms, ..
@@ -206,8 +247,9 @@ impl Connection<'_> {
                 }
                 // API Gateway's own: the request did not get through.
                 Frame::Gateway => return Err(Fault::Passing(PAUSE)),
+                Frame::Unreadable => answer.damaged = true,
                 // Of an earlier request, or of a newer server.
-                Frame::Message(_) | Frame::Unknown | Frame::Unreadable => {}
+                Frame::Message(_) | Frame::Unknown => {}
             }
         }
     }
@@ -218,6 +260,12 @@ enum Fault {
     Passing(Duration),
     /// Asking again does not help.
     Final(anyhow::Error),
+}
+
+impl From<Elapsed> for Fault {
+    fn from(_: Elapsed) -> Self {
+        Self::Passing(PAUSE)
+    }
 }
 
 impl Fault {
@@ -235,5 +283,79 @@ impl Fault {
             Self::Passing(pause) => Ok(pause),
             Self::Final(error) => Err(error).context("the lines cannot be read"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeInclusive;
+
+    use serde_json::Value;
+    use tokio::task::JoinHandle;
+
+    use super::{super::screen::Form, *};
+    use crate::watch::testing::{Gateway, Server};
+
+    const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001";
+
+    fn event(seq: u64) -> String {
+        format!(
+            r#"{{"v":1,"ts":"2026-11-25T08:00:00.000Z","workstream":"w","run":"{RUN}","seq":{seq},"type":"log"}}"#
+        )
+    }
+
+    /// Sends lines as answers to a request.
+    async fn send(server: &mut Server, ask: &Value, numbers: RangeInclusive<u64>, pause: Duration) {
+        for seq in numbers {
+            let (id, event) = (&ask["id"], event(seq));
+            let frame = format!(
+                r#"{{"type":"logs","id":{id},"workstream":"w","source":"replay","events":[{event}]}}"#
+            );
+            server.send(&frame).await;
+            sleep(pause).await;
+        }
+    }
+
+    /// Reads the run; the lines that were shown.
+    fn reading(gateway: &Gateway) -> JoinHandle<Vec<String>> {
+        let place = gateway.place();
+        tokio::spawn(async move {
+            let (workstream, run) = ("w".parse().unwrap(), RUN.parse().unwrap());
+            let selection = Selection { workstream: &workstream, run: Some(&run), since: None };
+            let mut shown = Vec::new();
+            let mut screen = Screen::new(&mut shown, Form::Json);
+            read(&place, &selection, &mut screen).await.unwrap();
+            drop(screen);
+            String::from_utf8(shown).unwrap().lines().map(str::to_owned).collect()
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_take_as_long_as_its_frames_keep_coming() {
+        let gateway = Gateway::open().await;
+        let shown = reading(&gateway);
+        let mut server = gateway.accept().await;
+        let ask = server.next().await.unwrap();
+        send(&mut server, &ask, 1..=5, Duration::from_secs(30)).await;
+        server.caught_up(&ask).await;
+        assert_eq!(server.next().await, None, "asked for once");
+        assert_eq!(shown.await.unwrap(), [1, 2, 3, 4, 5].map(event));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_whose_frames_stop_coming_is_asked_for_again_from_there() {
+        let gateway = Gateway::open().await;
+        let shown = reading(&gateway);
+        let mut silent = gateway.accept().await;
+        let ask = silent.next().await.unwrap();
+        send(&mut silent, &ask, 1..=2, Duration::ZERO).await;
+        let silent_since = Instant::now();
+        let mut server = gateway.accept().await;
+        assert_eq!(silent_since.elapsed().as_secs(), (ANSWER + PAUSE).as_secs());
+        let ask = server.next().await.unwrap();
+        assert_eq!(ask["ranges"][0]["from"], 3);
+        send(&mut server, &ask, 3..=4, Duration::ZERO).await;
+        server.caught_up(&ask).await;
+        assert_eq!(shown.await.unwrap(), [1, 2, 3, 4].map(event));
     }
 }

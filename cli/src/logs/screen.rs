@@ -7,7 +7,10 @@ use ralph_protocol::{
     event::timestamp_text, ids::Run, message::RawLine, reassembly::Line, table::RunState,
 };
 
-use super::format::{self, Extent};
+use super::{
+    format::{self, Extent},
+    whole::Item,
+};
 use crate::tools::{output::Stdout, steps::say};
 
 /// Bytes gathered before they are written when more is at hand.
@@ -68,6 +71,15 @@ impl<W: Write> Screen<W> {
                 format::raw(&mut self.line, raw.ts, &raw.text, extent);
                 self.out.write_all(self.line.as_bytes())
             }
+        }
+    }
+
+    /// Shows an event or a raw line of a run, or says that lines are missing.
+    pub fn item(&mut self, run: &Run, item: &Item) -> io::Result<()> {
+        match item {
+            Item::Event(line) => self.line(line),
+            Item::Raw(raw) => self.raw(raw),
+            Item::Missing { from, to } => self.missing(run, *from, *to),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Watches a workstream over the WebSocket: connects, reconnects, and applies the client's rules.
 
 mod reader;
+#[cfg(test)]
+pub mod testing;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,10 +10,14 @@ use anyhow::{Result, bail};
 use futures::{SinkExt, StreamExt};
 use ralph_protocol::{
     ids::{Run, Workstream},
-    message::{ClientMessage, RunInfo, ServerMessage},
+    message::{ClientMessage, ErrorCode, RunInfo, ServerMessage},
     reassembly::{Input, Output},
 };
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{self, Message, http::StatusCode},
@@ -42,13 +48,15 @@ pub enum Seen {
     Disconnected,
     /// The rules' output, and whether everything that is known to exist has been shown.
     Output(Output),
+    /// The first page is whole. Where it was too large for one answer, its newest lines came first.
+    Page,
     /// Nothing is missing any more, or something is again.
     CaughtUp(bool),
     /// Where the runs stand.
     Runs(Vec<RunInfo>),
     /// A task changed its state.
     Task { run: Run, status: String, reason: Option<String> },
-    /// A request was refused or failed.
+    /// A request failed for now.
     Error(String),
 }
 
@@ -73,6 +81,11 @@ pub enum Ask {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+/// How long a connection may be silent after a ping, or take none of our bytes, before it counts as
+/// gone: a network that drops packets says nothing.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Handshakes refused in a row, each with a fresh token, before the watcher gives up.
 const REFUSALS: u32 = 3;
 
@@ -87,19 +100,20 @@ pub async fn watch(
     seen: &mpsc::Sender<Seen>,
     asks: &mut mpsc::Receiver<Ask>,
 ) -> Result<()> {
+    let begun = Instant::now();
     loop {
         let socket = tokio::select! {
             socket = connect(place, workstream) => socket?,
             () = seen.closed() => return Ok(()),
         };
         if seen.send(Seen::Connected).await.is_err()
-            || !follow(socket, reader, seen, asks).await
+            || !follow(socket, begun, reader, seen, asks).await
             || seen.send(Seen::Disconnected).await.is_err()
         {
             return Ok(());
         }
-        reader.handle(now_ms(), Input::Disconnected);
-        tokio::time::sleep(FIRST_PAUSE).await;
+        reader.handle(ms_since(begun), Input::Disconnected);
+        sleep(FIRST_PAUSE).await;
     }
 }
 
@@ -110,29 +124,39 @@ pub async fn watch(
 pub async fn connect(place: &Place, workstream: &Workstream) -> Result<Socket> {
     let mut pause = FIRST_PAUSE;
     let mut refusals = 0;
+    let mut said = false;
     loop {
         let token = place.minter.mint(&place.user, scope_of(std::slice::from_ref(workstream)))?;
         let url = format!("{}?token={token}", place.url);
-        match tokio_tungstenite::connect_async(&url).await {
-            Ok((socket, _)) => return Ok(socket),
-            Err(error) => {
-                if let Some(status) = refused(&error) {
+        let problem = match timeout(HANDSHAKE, tokio_tungstenite::connect_async(&url)).await {
+            Ok(Ok((socket, _))) => return Ok(socket),
+            Ok(Err(error)) => match refused(&error) {
+                Some(status) => {
                     refusals += 1;
                     if refusals == REFUSALS {
                         bail!(
                             "the connection was refused ({status})\nhint: are the signing keys of this environment the ones that `ralph` reads?"
                         );
                     }
-                } else if pause == FIRST_PAUSE {
-                    say(&format!("note: no connection yet ({error}); trying again"));
+                    None
                 }
+                None => Some(error.to_string()),
+            },
+            Err(_) => Some(format!("no answer within {} s", HANDSHAKE.as_secs())),
+        };
+        if let Some(problem) = problem {
+            refusals = 0;
+            if !said {
+                said = true;
+                say(&format!("note: no connection yet ({problem}); trying again"));
             }
         }
-        tokio::time::sleep(pause).await;
+        sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
+/// The status, when a handshake was answered with a refusal of its token.
 fn refused(error: &tungstenite::Error) -> Option<StatusCode> {
     match error {
         tungstenite::Error::Http(response)
@@ -144,23 +168,37 @@ fn refused(error: &tungstenite::Error) -> Option<StatusCode> {
     }
 }
 
-/// One connection. `false` when nobody wants to see any more.
+/// One connection. The rules' clock is ms since `begun`: it must not step when somebody sets the
+/// machine's. `false` when nobody wants to see any more.
 async fn follow(
     socket: Socket,
+    begun: Instant,
     reader: &mut Reader,
     seen: &mpsc::Sender<Seen>,
     asks: &mut mpsc::Receiver<Ask>,
 ) -> bool {
     let (mut sink, mut stream) = socket.split();
-    let mut outputs = reader.handle(now_ms(), Input::Connected);
-    let mut caught_up = None;
+    let mut outputs = reader.handle(ms_since(begun), Input::Connected);
+    let (mut page, mut caught_up) = (false, None);
+    // Since a ping: when something must have come.
+    let mut gone_at = None;
     loop {
         for output in outputs.drain(..) {
             if let Output::Send(message) = output {
-                if sink.send(Message::text(encode(&message))).await.is_err() {
+                let sent = timeout(SILENCE, sink.send(Message::text(encode(&message)))).await;
+                if !matches!(sent, Ok(Ok(()))) {
                     return true;
                 }
+                if matches!(message, ClientMessage::Ping {}) {
+                    gone_at.get_or_insert_with(|| Instant::now() + SILENCE);
+                }
             } else if seen.send(Seen::Output(output)).await.is_err() {
+                return false;
+            }
+        }
+        if !page && reader.has_page() {
+            page = true;
+            if seen.send(Seen::Page).await.is_err() {
                 return false;
             }
         }
@@ -171,25 +209,31 @@ async fn follow(
                 return false;
             }
         }
-        let due = reader.next_tick().map(|at| Duration::from_millis(at.saturating_sub(now_ms())));
+        let hour = Instant::now() + Duration::from_secs(3600);
+        let tick = reader.next_tick().and_then(|at| begun.checked_add(Duration::from_millis(at)));
         tokio::select! {
-            message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => {
-                    let input = Input::frame(&text);
-                    let beside = beside(&input);
-                    outputs = reader.handle(now_ms(), input);
-                    if let Some(sight) = beside && seen.send(sight).await.is_err() {
-                        return false;
-                    }
-                }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return true,
-                Some(Ok(_)) => {}
-            },
-            () = tokio::time::sleep(due.unwrap_or(Duration::from_secs(3600))) => {
-                outputs = reader.handle(now_ms(), Input::Tick);
-            }
+            // A frame that is there comes before the time by which it was due: whoever shows the
+            // lines may have been slow meanwhile.
+            biased;
             Some(Ask::Drop) = asks.recv() => return true,
+            frame = stream.next() => {
+                gone_at = None;
+                match frame {
+                    Some(Ok(Message::Text(text))) => {
+                        let input = Input::frame(&text);
+                        let beside = beside(&input);
+                        outputs = reader.handle(ms_since(begun), input);
+                        if let Some(sight) = beside && seen.send(sight).await.is_err() {
+                            return false;
+                        }
+                    }
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return true,
+                    Some(Ok(_)) => {}
+                }
+            }
             () = seen.closed() => return false,
+            () = sleep_until(gone_at.unwrap_or(hour)), if gone_at.is_some() => return true,
+            () = sleep_until(tick.unwrap_or(hour).min(hour)) => outputs = reader.handle(ms_since(begun), Input::Tick),
         }
     }
 }
@@ -202,7 +246,10 @@ fn beside(input: &Input) -> Option<Seen> {
         ServerMessage::Task { run, status, reason, .. } => {
             Some(Seen::Task { run: run.clone(), status: status.clone(), reason: reason.clone() })
         }
-        ServerMessage::Error { message, .. } => Some(Seen::Error(message.clone())),
+        // What is final comes out of the rules.
+        ServerMessage::Error {
+            code: ErrorCode::Throttled | ErrorCode::Internal, message, ..
+        } => Some(Seen::Error(message.clone())),
         _ => None,
     }
 }
@@ -212,8 +259,113 @@ pub fn encode(message: &ClientMessage) -> String {
     serde_json::to_string(message).unwrap_or_default()
 }
 
+fn ms_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Ms since the epoch.
 pub fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ralph_protocol::reassembly::{Client, Options};
+    use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinHandle,
+    };
+
+    use super::{
+        testing::{Gateway, Server},
+        *,
+    };
+
+    /// A watcher of the workstream `w`, and the gateway that it connects to.
+    async fn watched() -> (Gateway, mpsc::Receiver<Seen>, JoinHandle<Result<()>>) {
+        let gateway = Gateway::open().await;
+        let place = gateway.place();
+        let (seen, sights) = channel();
+        let watching = tokio::spawn(async move {
+            let workstream: Workstream = "w".parse().unwrap();
+            let options = Options::new(workstream.clone());
+            let mut reader = Reader::Rules(Box::new(Client::new(options)));
+            let (_ask, mut asks) = mpsc::channel(1);
+            watch(&place, &workstream, &mut reader, &seen, &mut asks).await
+        });
+        (gateway, sights, watching)
+    }
+
+    /// Answers the first page: nothing is there.
+    async fn answer_the_page(server: &mut Server) {
+        let ask = server.next().await.unwrap();
+        assert_eq!(ask["action"], "sendLogs");
+        server.caught_up(&ask).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_silent_after_a_ping_is_made_again() {
+        let (gateway, _sights, _watching) = watched().await;
+        let mut dead = gateway.accept().await;
+        answer_the_page(&mut dead).await;
+        let caught_up = Instant::now();
+        assert_eq!(dead.next().await, Some(json!({"action": "ping"})));
+        // The rules say when to ping: their clock is the one that no time of day moves.
+        assert_eq!(caught_up.elapsed().as_secs(), 3);
+        // From here on nothing passes, and nobody says so.
+        let mut next = gateway.accept().await;
+        assert_eq!(caught_up.elapsed().as_secs(), 8);
+        answer_the_page(&mut next).await;
+        drop(dead);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_answers_is_kept() {
+        let (gateway, _sights, _watching) = watched().await;
+        let mut server = gateway.accept().await;
+        answer_the_page(&mut server).await;
+        // Whatever comes is a sign of life, also what no message is made of.
+        let lives = [r#"{"type":"pong"}"#, r#"{"message":"Internal server error"}"#, "?"];
+        let mut pings = 0;
+        while pings < 12 {
+            let said = server.next().await;
+            let said = said.unwrap_or_else(|| panic!("gone after {pings} pings"));
+            if said["action"] == "ping" {
+                server.send(lives[pings % lives.len()]).await;
+                pings += 1;
+            } else {
+                server.caught_up(&said).await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_is_not_answered_is_made_again() {
+        let (gateway, mut sights, _watching) = watched().await;
+        let begun = Instant::now();
+        let swallowed = gateway.arrival().await;
+        let mut server = gateway.accept().await;
+        assert_eq!(begun.elapsed().as_secs(), 15);
+        answer_the_page(&mut server).await;
+        assert!(matches!(sights.recv().await, Some(Seen::Connected)));
+        drop(swallowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_refusals_in_a_row_end_it_and_a_gateway_that_is_down_is_waited_for() {
+        let (gateway, _sights, watching) = watched().await;
+        // 401 and 403 are the authorizer's; 500 and 503 a gateway's that is not well.
+        for status in [401, 403, 500, 403, 401, 503, 503, 503, 503, 403, 401, 403] {
+            let mut stream = gateway.arrival().await;
+            assert!(!watching.is_finished());
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await.unwrap();
+            let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        let error = watching.await.unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("the connection was refused (403"), "{error}");
+    }
 }

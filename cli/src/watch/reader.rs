@@ -31,6 +31,14 @@ impl Reader {
         }
     }
 
+    /// Whether the first page is whole.
+    pub fn has_page(&self) -> bool {
+        match self {
+            Self::Rules(client) => !client.is_replaying() && !client.is_loading_older(),
+            Self::Nothing(_) => true,
+        }
+    }
+
     pub fn is_caught_up(&self) -> bool {
         match self {
             Self::Rules(client) => client.is_caught_up(),

@@ -5,11 +5,16 @@ use std::{
     path::PathBuf,
     process::{Output, Stdio},
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use ralph_protocol::event::timestamp_text;
+use serde_json::{Value, json};
 
-use crate::cloud::{cloud, ralph, stderr, stdout};
+use crate::{
+    cloud::{cloud, ralph, stderr, stdout},
+    requests::{create_stream, now_ms, put},
+};
 
 const WORKSTREAM: &str = "logs";
 
@@ -117,6 +122,47 @@ fn a_part_is_the_newest_lines_or_those_since_a_time() {
         .collect();
     assert!(later.len() < ran.journal.len());
     assert_eq!(lines(&logs(&["--json", "--since", time])), later);
+}
+
+#[test]
+fn a_page_too_large_for_one_answer_is_whole_and_in_order() {
+    const LINES: u64 = 400;
+    let (name, run) = ("logs-large", "01ARZ3NDEKTSV4RRFFQ69G5FAV-0001");
+    let begun = now_ms();
+    let text = "8 KB of text ".repeat(628);
+    let lines: Vec<(u64, String)> = (1..=LINES)
+        .map(|seq| {
+            let ts = begun + seq;
+            let event = json!({
+                "v": 1, "ts": timestamp_text(ts), "workstream": name, "run": run, "seq": seq,
+                "iter": 0, "level": "info", "type": "log", "text": text,
+            });
+            (ts, event.to_string())
+        })
+        .collect();
+    let stream = "worker/worker/logs-large";
+    create_stream(stream);
+    // A batch holds a megabyte.
+    lines.chunks(100).for_each(|batch| put(stream, batch));
+    let logs = |more: &[&str]| {
+        let output = ralph(&["logs", name, "--json", "--scratch", cloud().operator().scratch()])
+            .args(more)
+            .output()
+            .expect("ralph runs");
+        let text = stdout(&output);
+        let numbers: Vec<u64> =
+            text.lines().filter_map(|line| field(line, "seq").as_u64()).collect();
+        numbers
+    };
+    // The functions take a moment with four megabytes.
+    let waiting = Instant::now();
+    while logs(&["--tail", "1"]) != [LINES] {
+        assert!(waiting.elapsed() < Duration::from_secs(60), "the lines do not arrive");
+    }
+    let all: Vec<u64> = (1..=LINES).collect();
+    for more in [&[][..], &["--run", run], &["--since", "1h"]] {
+        assert_eq!(logs(more), all, "{more:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! End to end through the real binaries, the real Terraform, the functions and the local
 //! cloud with IAM enforced. One local cloud serves every test here.
 
+mod bad_links;
 mod bench;
 mod build;
 mod busy;
@@ -17,6 +18,7 @@ mod deployment;
 mod engines;
 mod environments;
 mod fake_aws;
+mod fake_gateway;
 mod faults;
 mod first_day;
 mod gateway;

@@ -53,10 +53,14 @@ export class Cloud {
     });
   }
 
-  /** The link that `ralph view` prints for a workstream. */
-  async view(workstream: string): Promise<string> {
+  /**
+   * The link that `ralph view` prints for a workstream.
+   * @param endpoint where the page reaches the cloud, if not where it listens
+   */
+  async view(workstream: string, endpoint = this.endpoint): Promise<string> {
     const page = fileURLToPath(new URL("../../dist", import.meta.url));
-    const options = ["view", workstream, "--scratch", this.scratch, "--page", page];
+    const scratch = await this.#seenAt(endpoint);
+    const options = ["view", workstream, "--scratch", scratch, "--page", page];
     const child = spawn(this.#ralph, options, { stdio: ["ignore", "pipe", "inherit"] });
     this.#views.push(child);
     for await (const line of createInterface({ input: child.stdout })) {
@@ -64,6 +68,16 @@ export class Cloud {
       if (link !== undefined) return link;
     }
     throw new Error("`ralph view` ended and printed no link");
+  }
+
+  /** A scratch folder of the same cloud, where it listens at this address. */
+  async #seenAt(endpoint: string): Promise<string> {
+    if (endpoint === this.endpoint) return this.scratch;
+    const folder = join(this.scratch, `seen-${new URL(endpoint).port}`);
+    await mkdir(folder, { recursive: true });
+    const cloud = JSON.parse(await readFile(join(this.scratch, "cloud.json"), "utf8"));
+    await writeFile(join(folder, "cloud.json"), JSON.stringify({ ...cloud, endpoint }));
+    return folder;
   }
 
   /** The processes that {@link view} started. */
@@ -146,6 +160,16 @@ export class Cloud {
       size += bytes;
     }
     await flush();
+  }
+
+  /** The highest number of a run that push-logs has seen; 0 before the first. */
+  async lastSeq(workstream: string, run: string): Promise<number> {
+    const { Item } = (await this.call("dynamodb", "DynamoDB_20120810.GetItem", {
+      TableName: this.output("connections_table"),
+      Key: { pk: { S: `WS#${workstream}` }, sk: { S: `RUN#${run}` } },
+      ConsistentRead: true,
+    })) as { Item?: { lastSeq?: { N: string } } };
+    return Number(Item?.lastSeq?.N ?? 0);
   }
 
   /** Drops the connections that follow a workstream, as the gateway may at any time. */

@@ -4,6 +4,7 @@ import { raw } from "../mock/store.ts";
 import { iteration, runAt, Writer } from "../mock/story.ts";
 import { Cloud } from "./cloud.ts";
 import { launch } from "./launch.ts";
+import { Link } from "./link.ts";
 import { badge, empty, lastKey, log } from "./mocked.ts";
 import { drawn, held, isAccessible, isState, type Opened, open } from "./page.ts";
 
@@ -14,6 +15,7 @@ import { drawn, held, isAccessible, isState, type Opened, open } from "./page.ts
 const cloud = new Cloud(process.env.RALPH_CLOUD as string, process.env.RALPH as string);
 let browser: Browser;
 let opened: Opened | undefined;
+let link: Link | undefined;
 
 beforeAll(async () => {
   browser = await launch();
@@ -24,21 +26,36 @@ afterEach(async () => {
   await opened?.context.close();
   opened = undefined;
   await cloud.close();
+  await link?.close();
+  link = undefined;
   expect(faults).toEqual([]);
 });
 
 let n = 0;
-/** A workstream of its own for each test, and its page once it is live. */
-async function begin(prepare: (page: Page) => Promise<unknown> = async () => {}) {
+/** A workstream of its own for each test. */
+function workstream() {
   const name = `real-${process.pid}-${++n}`;
   const writer = new Writer(name, runAt(Date.now()));
   const stream = crypto.randomUUID().replaceAll("-", "");
+  const write = (events: ReturnType<Writer["lines"]>) => cloud.write(stream, events);
+  return { name, writer, run: writer.run, write };
+}
+
+type Prepare = (page: Page) => Promise<unknown>;
+
+/** Its page, which reaches the cloud over the link if there is one. */
+async function look(name: string, prepare: Prepare = async () => {}) {
   opened = await open(browser, "about:blank");
   const { page, context } = opened;
   await prepare(page);
-  await page.goto(await cloud.view(name));
-  const write = (events: ReturnType<Writer["lines"]>) => cloud.write(stream, events);
-  return { name, writer, run: writer.run, page, context, write };
+  await page.goto(await cloud.view(name, link?.endpoint));
+  return { page, context };
+}
+
+/** Both. */
+async function begin(prepare?: Prepare) {
+  const made = workstream();
+  return { ...made, ...(await look(made.name, prepare)) };
 }
 
 test("lines are shown as they come; scrolling up pauses, and the badge leads back", async () => {
@@ -179,3 +196,64 @@ test("100,000 lines in a burst: bounded, in order, the newest shown", async () =
   expect(seqs.length).toBeGreaterThanOrEqual(9_000);
   expect(seqs).toEqual(seqs.map((_, i) => (seqs[0] as number) + i));
 }, 200_000);
+
+/** The states of the connection that the page has shown, in their order. */
+const states = (page: Page) =>
+  page.evaluate(() => (globalThis as unknown as { states: string[] }).states);
+
+/** Writes down each state that the page shows. */
+const watchStates: Prepare = (page) =>
+  page.addInitScript(() => {
+    const seen: string[] = [];
+    Object.assign(globalThis, { states: seen });
+    const look = () => {
+      const state = document.querySelector("#status")?.className.match(/status-(\w+)/)?.[1];
+      if (state !== undefined && state !== seen.at(-1)) seen.push(state);
+    };
+    const all = { subtree: true, childList: true, attributes: true };
+    new MutationObserver(look).observe(document, all);
+  });
+
+test("over a link of 2 Mbit/s a first page of 8 MB is shown, asked for once", async () => {
+  const { name, run, write, writer } = workstream();
+  await write(writer.lines(1_000, () => "8 KB of text ".repeat(628)));
+  await expect.poll(() => cloud.lastSeq(name, run), { timeout: 60_000 }).toBe(1_000);
+  link = await Link.to(cloud.endpoint, 2);
+  const asked: { [field: string]: unknown }[] = [];
+  const { page } = await look(name, async (fresh) => {
+    await watchStates(fresh);
+    fresh.on("websocket", (socket) => {
+      socket.on("framesent", ({ payload }) => asked.push(JSON.parse(`${payload}`)));
+    });
+  });
+  await expect.poll(() => lastKey(page), { timeout: 120_000 }).toBe(`${run}/1000`);
+  const numbers = async () => (await held(page)).map((event) => event.seq as number);
+  await expect.poll(async () => (await numbers()).length, { timeout: 120_000 }).toBe(1_000);
+  expect(await numbers()).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 1));
+  expect(link.passed).toBeGreaterThan(8_300_000);
+  await isState(page, /^live$/);
+  const requests = asked.filter(({ action }) => action === "sendLogs");
+  const first = requests.filter(
+    ({ before, ranges }) => before === undefined && ranges === undefined,
+  );
+  expect(first.map(({ limit }) => limit)).toEqual([1_000]);
+  const distinct = new Set(requests.map(({ id: _, ...what }) => JSON.stringify(what)));
+  expect(distinct.size, JSON.stringify(requests)).toBe(requests.length);
+  const fine = ["connecting", "replaying", "live", "gap"];
+  expect((await states(page)).filter((state) => !fine.includes(state))).toEqual([]);
+}, 300_000);
+
+test("a connection on which nothing passes any more is called stale within seconds", async () => {
+  link = await Link.to(cloud.endpoint);
+  const { name } = workstream();
+  const { page } = await look(name);
+  await isState(page, /^live$/);
+  link.die();
+  // A machine wakes up, or changes its network.
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  const since = Date.now();
+  await expect
+    .poll(() => page.locator("#status").getAttribute("class"), { timeout: 60_000 })
+    .toMatch(/status-(stale|unreachable)/);
+  expect(Date.now() - since).toBeLessThan(10_000);
+});
