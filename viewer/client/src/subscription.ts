@@ -70,7 +70,7 @@ export interface Link {
 }
 
 /** Ms, by a clock that never goes back: the wall clock may be set, and with it every schedule. */
-const clock = (): number => performance.timeOrigin + performance.now();
+const clock = (): number => performance.now();
 
 /** One workstream, followed. Made by `LogClient.subscribe`. */
 export class Subscription extends Emitter<SubscriptionEvents> {
