@@ -192,10 +192,11 @@ soak *parts:
 soak-lambdas:
     PROPTEST_CASES="${PROPTEST_CASES:-10000}" cargo test --release -p ralph-lambdas --no-default-features --test behaviour
 
-# 10,000 of each property of the rules of reassembly
+# 10,000 of each property of the rules of reassembly, and 10,000 random worlds for both clients
 [private]
-soak-protocol:
-    PROPTEST_CASES="${PROPTEST_CASES:-10000}" cargo test --release -p ralph-protocol
+soak-protocol: (need "cargo" "npm")
+    PROPTEST_CASES="${PROPTEST_CASES:-10000}" RALPH_WORLDS="${RALPH_WORLDS:-10000}" cargo test --release -p ralph-protocol
+    cd viewer && npm ci --no-audit --no-fund && npx vitest run test/unit/worlds.test.ts
 
 # 500 instants at which the worker is ended, and its timetable after a signal in real time
 [private]
