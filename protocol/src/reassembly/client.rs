@@ -61,7 +61,7 @@ impl Client {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let mut jitter = Jitter(options.seed);
-        let apart = jitter.up_to(APART_MS);
+        let apart = jitter.draw().up_to(APART_MS);
         Self {
             options,
             runs: BTreeMap::new(),
@@ -504,6 +504,8 @@ impl Client {
     }
 
     fn ask_for_holes(&mut self, now: u64, out: &mut Vec<Output>) {
+        // One for all: what is asked for together is due together again, in one request.
+        let drawn = self.jitter.draw();
         let newest = self.runs.keys().next_back().cloned();
         let runs: Vec<(Run, u64)> =
             self.runs.keys().filter_map(|run| Some((run.clone(), self.floor.of(run)?))).collect();
@@ -519,18 +521,17 @@ impl Client {
             let rest = (view.top + 1).max(floor);
             let ask_for_rest = !self.in_flight(&run, rest);
             let Some(view) = self.runs.get_mut(&run) else { continue };
-            let jitter = &mut self.jitter;
-            ranges.extend(due.iter().filter_map(|&from| view.ask_hole(&run, from, now, jitter)));
+            ranges.extend(due.iter().filter_map(|&from| view.ask_hole(&run, from, now, drawn)));
             if !ask_for_rest {
                 continue;
             }
             // The end: a run that is over without `run.end`, and a newest run that fell silent.
-            let ended = view.end_is_due(now, jitter);
+            let ended = view.end_is_due(now, drawn);
             let silent = newest.as_ref() == Some(&run)
                 && view.next_silence(self.apart).is_some_and(|due| now >= due);
             view.silences += usize::from(silent);
             if ended || silent {
-                ranges.push(view.ask_rest(&run, rest, now, jitter));
+                ranges.push(view.ask_rest(&run, rest, now, drawn));
             }
         }
         for ranges in ranges.chunks(MAX_RANGES) {
@@ -548,7 +549,7 @@ impl Client {
             if self.floor.of(run).is_none() || !view.lacks_raw() {
                 continue;
             }
-            let within = || now + self.jitter.up_to(APART_MS);
+            let within = || now + self.jitter.draw().up_to(APART_MS);
             if now >= *view.raw_due.get_or_insert_with(within) {
                 due = due.or_else(|| Some(run.clone()));
             }

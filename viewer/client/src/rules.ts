@@ -499,19 +499,21 @@ export class Rules {
 
   #askForHoles(now: number, out: Output[]): void {
     const due: Range[] = [];
+    // One for all: what is asked for together is due together again, in one request.
+    const drawn = this.#random();
     for (const [view, floor] of this.#watched()) {
       const asked = this.#requests.asked(view.run);
       for (const hole of view.holes) {
         if (now < hole.asking.next || asked.has(hole.first)) continue;
-        due.push(view.askHole(hole, now, this.#random));
+        due.push(view.askHole(hole, now, drawn));
       }
       // The end: a run that is over without `run.end`, and a newest run that fell silent.
       const from = Math.max(view.top + 1, floor);
       if (asked.has(from)) continue;
-      const ended = view.endIsDue(now, this.#random);
+      const ended = view.endIsDue(now, drawn);
       const silent = this.#isNewest(view) && now >= view.nextSilence(this.#apart);
       if (silent) view.silences++;
-      if (ended || silent) due.push(view.askRest(from, now, this.#random));
+      if (ended || silent) due.push(view.askRest(from, now, drawn));
     }
     for (let i = 0; i < due.length; i += limits.MAX_RANGES) {
       const ranges = due.slice(i, i + limits.MAX_RANGES);
