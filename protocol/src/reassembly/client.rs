@@ -434,7 +434,9 @@ impl Client {
             }
             Purpose::Raw { run, left } => {
                 let left = left.saturating_sub(request.came);
-                match answer.cursor.filter(|_| !complete && !request.below && left > 0) {
+                // What a dropped frame held lies behind the cursor: then it is read again as a whole.
+                let goes_on = !complete && !request.distrusted && !request.below && left > 0;
+                match answer.cursor.filter(|_| goes_on) {
                     Some(before) => {
                         let purpose = Purpose::Raw { run: run.clone(), left };
                         let limit = u32::try_from(left).ok();

@@ -401,7 +401,9 @@ export class Rules {
       case "raw": {
         const { run } = request;
         const left = request.left - request.came;
-        if (!complete && cursor !== null && left > 0 && !request.below) {
+        // What a dropped frame held lies behind the cursor: then it is read again as a whole.
+        const goesOn = !complete && !request.distrusted && !request.below && left > 0;
+        if (goesOn && cursor !== null) {
           this.#send(now, { kind: "raw", run, left }, { before: cursor, limit: left }, out);
           break;
         }
