@@ -13,7 +13,7 @@ use super::{
     types::{Input, Line, Options, Output},
 };
 use crate::{
-    event::{Envelope, kind},
+    event::{Envelope, MAX_SEQ, kind},
     ids::Run,
     message::{
         ClientMessage, ErrorCode, Logs, MAX_LIMIT, MAX_RANGES, Range, RawLine, ReadTo, SendLogs,
@@ -154,7 +154,7 @@ impl Client {
             move |(run, view, floor)| {
                 let holes = view.holes.iter().filter(|(first, _)| !self.in_flight(run, **first));
                 let mut due: Vec<u64> = holes.map(|(_, (_, asking))| asking.next).collect();
-                if !self.in_flight(run, (view.top + 1).max(floor)) {
+                if !self.in_flight(run, view.rest(floor)) {
                     if view.end_is_missing() {
                         due.extend(view.end.as_ref().map(|asking| asking.next));
                     }
@@ -224,7 +224,7 @@ impl Client {
         };
         let floor = self.floor.of(run).unwrap_or(1);
         let last = view.held.max().unwrap_or(0).max(floor.saturating_sub(1));
-        let from = (last + 1).saturating_sub(self.options.overlap).max(1);
+        let from = (last + 1).saturating_sub(self.options.overlap).clamp(1, MAX_SEQ);
         let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
         let ranges = vec![Range { run: run.clone(), from, to: None, ts, after: None }];
         let ask = SendLogs { follow: Some(true), ..self.ask_for(ranges.clone()) };
@@ -520,7 +520,7 @@ impl Client {
                 .filter(|(first, (_, asking))| now >= asking.next && !self.in_flight(&run, **first))
                 .map(|(&first, _)| first)
                 .collect();
-            let rest = (view.top + 1).max(floor);
+            let rest = view.rest(floor);
             let ask_for_rest = !self.in_flight(&run, rest);
             let Some(view) = self.runs.get_mut(&run) else { continue };
             ranges.extend(due.iter().filter_map(|&from| view.ask_hole(&run, from, now, drawn)));

@@ -9,6 +9,7 @@ use super::{
     types::{Line, Output},
 };
 use crate::{
+    event::MAX_SEQ,
     ids::Run,
     message::{Range, RawLine, ReadTo, RunInfo},
     table::RunState,
@@ -134,6 +135,12 @@ impl RunView {
         let ts = behind.map_or(before, |behind| behind.min(before));
         let (ts, after) = asking.ask(now, ts, drawn);
         Some(Range { run: run.clone(), from, to: Some(*last), ts, after })
+    }
+
+    /// The first number behind all that are known. Behind the highest that there can be it is that one: the
+    /// server would refuse the next.
+    pub fn rest(&self, floor: u64) -> u64 {
+        (self.top + 1).max(floor).min(MAX_SEQ)
     }
 
     /// Asks for whatever follows `from`: the end of a run that is over, or news of one that is silent. The

@@ -254,7 +254,8 @@ export class Rules {
     const view = this.#view(newest);
     const floor = floorOf(this.#floor, newest) ?? 1;
     const last = Math.max(view.held.max, floor - 1);
-    const ranges = [view.rest(Math.max(1, last + 1 - overlap))];
+    const from = Math.min(Math.max(1, last + 1 - overlap), Number.MAX_SAFE_INTEGER);
+    const ranges = [view.rest(from)];
     const ask = { follow: true, ranges, limit: limits.MAX_LIMIT };
     this.#send(now, { kind: "ranges", ranges }, ask, out);
   }
@@ -510,7 +511,7 @@ export class Rules {
         due.push(view.askHole(hole, now, drawn));
       }
       // The end: a run that is over without `run.end`, and a newest run that fell silent.
-      const from = Math.max(view.top + 1, floor);
+      const from = view.next(floor);
       if (asked.has(from)) continue;
       const ended = view.endIsDue(now, drawn);
       const silent = this.#isNewest(view) && now >= view.nextSilence(this.#apart);

@@ -169,6 +169,14 @@ export class RunView {
     return end === undefined ? range : { ...range, ...end.ask(now, range.ts, drawn) };
   }
 
+  /**
+   * The first number behind all that are known. Behind the highest that there can be it is that one: the
+   * server would refuse the next.
+   */
+  next(floor: number): number {
+    return Math.min(Math.max(this.top + 1, floor), Number.MAX_SAFE_INTEGER);
+  }
+
   /** The range of whatever follows from a number on. */
   rest(from: number): Range {
     return { run: this.run, from, to: null, ts: this.#timeBefore(from) };
@@ -274,7 +282,7 @@ export class RunView {
     for (const { first, asking } of this.holes) {
       if (!asked.has(first)) due = Math.min(due, asking.next);
     }
-    if (!asked.has(Math.max(this.top + 1, floor))) {
+    if (!asked.has(this.next(floor))) {
       if (this.endIsMissing && this.end !== undefined) due = Math.min(due, this.end.next);
       due = Math.min(due, silence);
     }
