@@ -8,6 +8,7 @@ use ralph_protocol::{
     message::RawLine,
 };
 use serde_json::json;
+use ulid::Ulid;
 
 use crate::{frame::MAX_EVENT, ports::StreamOwner, split::parts};
 
@@ -83,4 +84,11 @@ pub fn encode_raw(text: &str, stream: &str, run: &Run, timestamp: u64) -> Vec<St
         return vec![encode(whole, None)];
     }
     (1..).zip(pieces).map(|(n, piece)| encode(piece, Some([n, of]))).collect()
+}
+
+/// How many parts [`encode_raw`] makes of a raw line whose run is not known yet. Ids of runs are all as
+/// long, so each run's lines are cut alike.
+#[must_use]
+pub fn count_parts(text: &str, stream: &str, timestamp: u64) -> usize {
+    Run::new(Ulid::nil(), 1).map_or(1, |run| encode_raw(text, stream, &run, timestamp).len())
 }

@@ -15,7 +15,7 @@ use crate::{
     fanout::{FannedOut, fan_out},
     frame::Packer,
     invocation::{Invocation, Metric},
-    line::{Line, encode_event, encode_raw},
+    line::{Line, count_parts, encode_event, encode_raw},
     listing,
     payload::{Batch, Delivery, MAX_INFLATED, PayloadError, inflate, time},
     ports::{Clock, Post, RunUpdate, StreamOwner, Table, Unavailable},
@@ -254,7 +254,9 @@ async fn owner<T: Table, P, C: Clock>(
             context.table.claim_stream(stream, &claim, now, expires_at).await?
         }
         None => {
-            let raw = batch.entries.len() as u64;
+            let entries = batch.entries.iter();
+            let parts = entries.map(|entry| count_parts(&entry.message, stream, time(entry)));
+            let raw = parts.sum::<usize>() as u64;
             match context.table.count_unclaimed(stream, raw, now, expires_at).await? {
                 Some(owner) => owner,
                 None => return Ok(None),

@@ -151,7 +151,7 @@ impl<'a> Gathering<'a> {
         let mut query = LogQuery {
             stream: stream.clone(),
             from: self.request.since,
-            until: bound.ts.map(|ts| ts + 1),
+            until: bound.ts.map(|ts| ts.saturating_add(1)),
             oldest_first: false,
             limit: None,
             token: None,

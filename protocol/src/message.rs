@@ -3,10 +3,11 @@
 //! The server side reads [`ClientMessage`] and writes [`ServerMessage`]. Events travel verbatim, as
 //! raw JSON, so that a reader sees exactly the worker's bytes.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::value::RawValue;
 
 use crate::{
+    event::MAX_SEQ,
     ids::{Run, Workstream},
     index::WorkstreamInfo,
     table::RunState,
@@ -131,7 +132,24 @@ pub struct ReadTo {
     /// Everything that the stream holds from before this time was sent, ms since the epoch by
     /// CloudWatch's clock. For [`Range::after`].
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    #[serde(deserialize_with = "readable")]
     pub ts: u64,
+}
+
+/// A number that JavaScript reads exactly, as events' numbers are: the TypeScript client takes no other.
+fn readable<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(from)?;
+    if number > MAX_SEQ {
+        return Err(D::Error::custom(format_args!("{number} is above {MAX_SEQ}")));
+    }
+    Ok(number)
+}
+
+/// The same where there may be none.
+fn maybe_readable<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Readable(#[serde(deserialize_with = "readable")] u64);
+    Ok(Option::<Readable>::deserialize(from)?.map(|Readable(number)| number))
 }
 
 /// What a server sends. Read one with [`ServerMessage::parse`].
@@ -211,7 +229,11 @@ pub enum ServerMessage {
         /// For people.
         message: String,
         /// When to try again.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[serde(
+            skip_serializing_if = "Option::is_none",
+            default,
+            deserialize_with = "maybe_readable"
+        )]
         #[cfg_attr(feature = "typescript", ts(type = "number"))]
         retry_after_ms: Option<u64>,
     },
@@ -323,12 +345,15 @@ pub struct RunInfo {
     pub attempt: u32,
     /// Ms since the epoch.
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    #[serde(deserialize_with = "readable")]
     pub started_at: u64,
     /// Highest `seq` seen; 0 before the first event.
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    #[serde(deserialize_with = "readable")]
     pub last_seq: u64,
     /// Latest event time seen, ms since the epoch; 0 before the first event.
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    #[serde(deserialize_with = "readable")]
     pub last_ts: u64,
     /// Where it stands.
     pub state: RunState,
@@ -348,7 +373,7 @@ pub struct RunInfo {
     pub pull_request: Option<String>,
     /// Raw lines, or parts of long ones, that were delivered; one that CloudWatch delivers twice counts twice. Absent: none,
     /// so that none needs to be asked for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "maybe_readable")]
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub raw: Option<u64>,
 }

@@ -274,6 +274,46 @@ fn a_throttled_client_keeps_quiet_as_long_as_it_is_told() {
 }
 
 #[test]
+fn what_is_missed_together_is_asked_for_together_until_it_is_given_up() {
+    let nothing = Server { lengths: vec![0; 50], lost: BTreeSet::new() };
+    let every_second = (1..=50).map(|n| (1, n * 2)).collect();
+    let half = Server { lengths: vec![101], lost: every_second };
+    for (server, what) in [(nothing, "fifty runs without a line"), (half, "fifty lost lines")] {
+        let mut client = Client::new(Options::new("w".parse().unwrap()));
+        let mut now = START;
+        let mut outputs = client.handle(now, Input::Connected);
+        let mut requests = 0;
+        loop {
+            for output in std::mem::take(&mut outputs) {
+                let answers = match output {
+                    Output::Send(ClientMessage::SendLogs(ask)) => {
+                        requests += 1;
+                        server.answer(&ask)
+                    }
+                    Output::Send(ClientMessage::Ping {}) => {
+                        vec![server.runs(), ServerMessage::Pong {}]
+                    }
+                    _ => continue,
+                };
+                for answer in answers {
+                    outputs.extend(client.handle(now, Input::Message(answer)));
+                }
+            }
+            if outputs.is_empty() {
+                let Some(next) = client.next_tick().filter(|&at| at < START + 600_000) else {
+                    break;
+                };
+                now = next;
+                outputs = client.handle(now, Input::Tick);
+            }
+        }
+        assert!(client.is_caught_up(), "{what}");
+        // At 2, 3, 5, 9, 17, 32, 62, … s, until five minutes have passed, and once from the start.
+        assert!((12..40).contains(&requests), "{what}: {requests} requests");
+    }
+}
+
+#[test]
 fn a_page_from_a_time_on_misses_nothing_older() {
     let server = Server { lengths: vec![50, 50], lost: BTreeSet::new() };
     let since = Some(START + 40);

@@ -214,6 +214,25 @@ fn odd_lines() -> [(String, &'static str); 5] {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cursor_and_ranges_with_the_highest_numbers_are_answered() {
+    let server = Server::with_run("w", RUN, STREAM, 3);
+    let run: Run = RUN.parse().unwrap();
+    let most = u64::MAX;
+    let cursor = Cursor { run, ts: most, seq: Some(most), raw: usize::MAX, only: false }.encode();
+    for ask in [
+        json!({"before": cursor}),
+        json!({"before": cursor, "since": most}),
+        json!({"ranges": [{"run": RUN, "from": 1, "to": MAX_SEQ, "ts": most}]}),
+        json!({"ranges": [{"run": RUN, "from": MAX_SEQ, "to": null, "ts": 0, "after": most}]}),
+    ] {
+        let mut request = json!({"action": "sendLogs", "workstream": "w"});
+        request.as_object_mut().unwrap().extend(ask.as_object().unwrap().clone());
+        server.ask(request).await;
+        assert_eq!(server.post.kinds("c=").last().unwrap(), "caughtUp", "{ask}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn odd_lines_pass_as_frames_that_a_client_reads() {
     for (line, expected) in odd_lines() {
         let push = Push::followed_by(&["c="]);

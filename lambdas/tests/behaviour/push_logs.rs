@@ -171,15 +171,16 @@ async fn raw_lines_are_counted_in_the_row_of_their_run() {
     let push = Push::default();
     let raw = |n: u64| (START + n, format!("raw {n}"));
     for (lines, counted) in [
-        (vec![raw(1), raw(2)], None),
+        // A line that no frame holds is counted by its parts.
+        (vec![raw(1), (START + 2, "x".repeat(MAX_FRAME))], None),
         (vec![raw(3)], None),
         // The first event names the run.
-        (vec![raw(4), (START + 5, event(1))], Some(4)),
-        (vec![(START + 6, event(2))], Some(4)),
-        (vec![raw(7), raw(8)], Some(6)),
+        (vec![raw(4), (START + 5, event(1))], Some(5)),
+        (vec![(START + 6, event(2))], Some(5)),
+        (vec![raw(7), raw(8)], Some(7)),
         // A delivery that comes again counts again.
-        (vec![raw(7), raw(8)], Some(8)),
-        (vec![(START + 9, event_of("x", RUN, 9, json!({})))], Some(8)),
+        (vec![raw(7), raw(8)], Some(9)),
+        (vec![(START + 9, event_of("x", RUN, 9, json!({})))], Some(9)),
     ] {
         push.deliver(&payload(STREAM, &lines)).await.unwrap();
         let row = push.table.row("w", RUN);

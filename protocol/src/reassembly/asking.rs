@@ -8,18 +8,29 @@ use super::{ASK_AGAIN_MS, LOST_AFTER_MS, PATIENCE_MS};
 pub(super) struct Jitter(pub Option<u64>);
 
 impl Jitter {
-    /// A number from 0 to `ms`.
-    pub fn up_to(&mut self, ms: u64) -> u64 {
-        let Some(state) = &mut self.0 else { return ms / 2 };
+    /// The next one.
+    pub fn draw(&mut self) -> Drawn {
+        let Some(state) = &mut self.0 else { return Drawn(None) };
         *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = *state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % (ms + 1)
+        Drawn(Some(z ^ (z >> 31)))
+    }
+}
+
+/// A random number. What is scheduled with the same one, over the same distance, is due together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drawn(Option<u64>);
+
+impl Drawn {
+    /// From 0 to `ms`.
+    pub fn up_to(self, ms: u64) -> u64 {
+        self.0.map_or(ms / 2, |number| number % (ms + 1))
     }
 
     /// `ms` ± 50 %.
-    pub fn around(&mut self, ms: u64) -> u64 {
+    fn around(self, ms: u64) -> u64 {
         ms / 2 + self.up_to(ms)
     }
 }
@@ -55,8 +66,8 @@ impl Asking {
     }
 
     /// Begins at `now`, for something that all clients miss at the same moment.
-    pub fn begin_apart(now: u64, jitter: &mut Jitter) -> Self {
-        Self { next: now + PATIENCE_MS + jitter.up_to(PATIENCE_MS), ..Self::begin(now) }
+    pub fn begin_apart(now: u64, drawn: Drawn) -> Self {
+        Self { next: now + PATIENCE_MS + drawn.up_to(PATIENCE_MS), ..Self::begin(now) }
     }
 
     /// Whether overtaking no longer explains it.
@@ -77,7 +88,7 @@ impl Asking {
 
     /// Asks at `now`: from where the last answer stopped, or else from `ts`; from the start of the run
     /// once it can be given up.
-    pub fn ask(&mut self, now: u64, ts: u64, jitter: &mut Jitter) -> (u64, Option<u64>) {
+    pub fn ask(&mut self, now: u64, ts: u64, drawn: Drawn) -> (u64, Option<u64>) {
         if !self.all && (self.settled || self.is_old(now)) {
             self.all = true;
             // That reading began later.
@@ -85,7 +96,7 @@ impl Asking {
         }
         let distance = ASK_AGAIN_MS[self.tries.min(ASK_AGAIN_MS.len() - 1)];
         self.tries += 1;
-        self.next = now + jitter.around(distance);
+        self.next = now + drawn.around(distance);
         (if self.all { 0 } else { ts }, self.after)
     }
 }

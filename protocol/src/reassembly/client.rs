@@ -13,7 +13,7 @@ use super::{
     types::{Input, Line, Options, Output},
 };
 use crate::{
-    event::{Envelope, kind},
+    event::{Envelope, MAX_SEQ, kind},
     ids::Run,
     message::{
         ClientMessage, ErrorCode, Logs, MAX_LIMIT, MAX_RANGES, Range, RawLine, ReadTo, SendLogs,
@@ -61,7 +61,7 @@ impl Client {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let mut jitter = Jitter(options.seed);
-        let apart = jitter.up_to(APART_MS);
+        let apart = jitter.draw().up_to(APART_MS);
         Self {
             options,
             runs: BTreeMap::new(),
@@ -154,7 +154,7 @@ impl Client {
             move |(run, view, floor)| {
                 let holes = view.holes.iter().filter(|(first, _)| !self.in_flight(run, **first));
                 let mut due: Vec<u64> = holes.map(|(_, (_, asking))| asking.next).collect();
-                if !self.in_flight(run, (view.top + 1).max(floor)) {
+                if !self.in_flight(run, view.rest(floor)) {
                     if view.end_is_missing() {
                         due.extend(view.end.as_ref().map(|asking| asking.next));
                     }
@@ -224,7 +224,7 @@ impl Client {
         };
         let floor = self.floor.of(run).unwrap_or(1);
         let last = view.held.max().unwrap_or(0).max(floor.saturating_sub(1));
-        let from = (last + 1).saturating_sub(self.options.overlap).max(1);
+        let from = (last + 1).saturating_sub(self.options.overlap).clamp(1, MAX_SEQ);
         let ts = view.time_before(from).unwrap_or_else(|| run.started_ms());
         let ranges = vec![Range { run: run.clone(), from, to: None, ts, after: None }];
         let ask = SendLogs { follow: Some(true), ..self.ask_for(ranges.clone()) };
@@ -434,7 +434,9 @@ impl Client {
             }
             Purpose::Raw { run, left } => {
                 let left = left.saturating_sub(request.came);
-                match answer.cursor.filter(|_| !complete && !request.below && left > 0) {
+                // What a dropped frame held lies behind the cursor: then it is read again as a whole.
+                let goes_on = !complete && !request.distrusted && !request.below && left > 0;
+                match answer.cursor.filter(|_| goes_on) {
                     Some(before) => {
                         let purpose = Purpose::Raw { run: run.clone(), left };
                         let limit = u32::try_from(left).ok();
@@ -504,6 +506,8 @@ impl Client {
     }
 
     fn ask_for_holes(&mut self, now: u64, out: &mut Vec<Output>) {
+        // One for all: what is asked for together is due together again, in one request.
+        let drawn = self.jitter.draw();
         let newest = self.runs.keys().next_back().cloned();
         let runs: Vec<(Run, u64)> =
             self.runs.keys().filter_map(|run| Some((run.clone(), self.floor.of(run)?))).collect();
@@ -516,21 +520,20 @@ impl Client {
                 .filter(|(first, (_, asking))| now >= asking.next && !self.in_flight(&run, **first))
                 .map(|(&first, _)| first)
                 .collect();
-            let rest = (view.top + 1).max(floor);
+            let rest = view.rest(floor);
             let ask_for_rest = !self.in_flight(&run, rest);
             let Some(view) = self.runs.get_mut(&run) else { continue };
-            let jitter = &mut self.jitter;
-            ranges.extend(due.iter().filter_map(|&from| view.ask_hole(&run, from, now, jitter)));
+            ranges.extend(due.iter().filter_map(|&from| view.ask_hole(&run, from, now, drawn)));
             if !ask_for_rest {
                 continue;
             }
             // The end: a run that is over without `run.end`, and a newest run that fell silent.
-            let ended = view.end_is_due(now, jitter);
+            let ended = view.end_is_due(now, drawn);
             let silent = newest.as_ref() == Some(&run)
                 && view.next_silence(self.apart).is_some_and(|due| now >= due);
             view.silences += usize::from(silent);
             if ended || silent {
-                ranges.push(view.ask_rest(&run, rest, now, jitter));
+                ranges.push(view.ask_rest(&run, rest, now, drawn));
             }
         }
         for ranges in ranges.chunks(MAX_RANGES) {
@@ -548,7 +551,7 @@ impl Client {
             if self.floor.of(run).is_none() || !view.lacks_raw() {
                 continue;
             }
-            let within = || now + self.jitter.up_to(APART_MS);
+            let within = || now + self.jitter.draw().up_to(APART_MS);
             if now >= *view.raw_due.get_or_insert_with(within) {
                 due = due.or_else(|| Some(run.clone()));
             }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     SILENCE_MS,
-    asking::{Asking, Jitter},
+    asking::{Asking, Drawn},
     ranges::RangeSet,
     types::{Line, Output},
 };
 use crate::{
+    event::MAX_SEQ,
     ids::Run,
     message::{Range, RawLine, ReadTo, RunInfo},
     table::RunState,
@@ -127,31 +128,31 @@ impl RunView {
 
     /// Asks for a hole. Reading begins at the earlier of its neighbours' times: a worker's clock may have
     /// been set back in between.
-    pub fn ask_hole(
-        &mut self,
-        run: &Run,
-        from: u64,
-        now: u64,
-        jitter: &mut Jitter,
-    ) -> Option<Range> {
+    pub fn ask_hole(&mut self, run: &Run, from: u64, now: u64, drawn: Drawn) -> Option<Range> {
         let before = self.time_before(from).unwrap_or_else(|| run.started_ms());
         let (last, asking) = self.holes.get_mut(&from)?;
         let behind = self.times.range(*last + 1..).next().map(|(_, &ts)| ts);
         let ts = behind.map_or(before, |behind| behind.min(before));
-        let (ts, after) = asking.ask(now, ts, jitter);
+        let (ts, after) = asking.ask(now, ts, drawn);
         Some(Range { run: run.clone(), from, to: Some(*last), ts, after })
+    }
+
+    /// The first number behind all that are known. Behind the highest that there can be it is that one: the
+    /// server would refuse the next.
+    pub fn rest(&self, floor: u64) -> u64 {
+        (self.top + 1).max(floor).min(MAX_SEQ)
     }
 
     /// Asks for whatever follows `from`: the end of a run that is over, or news of one that is silent. The
     /// last time that silence is asked about, the run is read from the start: its worker's clock may be
     /// ahead.
-    pub fn ask_rest(&mut self, run: &Run, from: u64, now: u64, jitter: &mut Jitter) -> Range {
+    pub fn ask_rest(&mut self, run: &Run, from: u64, now: u64, drawn: Drawn) -> Range {
         let is_last = self.silences == SILENCE_MS.len();
         let ts = self.time_before(from).unwrap_or_else(|| run.started_ms());
         let ts = if is_last { 0 } else { ts };
         let missing = self.end_is_missing();
         let end = self.end.as_mut().filter(|_| missing);
-        let (ts, after) = end.map_or((ts, None), |end| end.ask(now, ts, jitter));
+        let (ts, after) = end.map_or((ts, None), |end| end.ask(now, ts, drawn));
         Range { run: run.clone(), from, to: None, ts, after }
     }
 
@@ -229,9 +230,9 @@ impl RunView {
     }
 
     /// Whether to ask for its end now.
-    pub fn end_is_due(&mut self, now: u64, jitter: &mut Jitter) -> bool {
+    pub fn end_is_due(&mut self, now: u64, drawn: Drawn) -> bool {
         self.end_is_missing()
-            && now >= self.end.get_or_insert_with(|| Asking::begin_apart(now, jitter)).next
+            && now >= self.end.get_or_insert_with(|| Asking::begin_apart(now, drawn)).next
     }
 
     /// When its silence is asked about next, by a client that does so `apart` from the others.

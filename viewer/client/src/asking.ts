@@ -33,12 +33,14 @@ export class Asking {
   /**
    * Asks at `now`: from where the last answer stopped, or else from `ts`; from the start of the run
    * once it can be given up.
+   *
+   * @param drawn a random number in [0, 1). What is asked for with the same one stays together
    */
-  ask(now: number, ts: number, random: Random): Pick<Range, "ts" | "after"> {
+  ask(now: number, ts: number, drawn: number): Pick<Range, "ts" | "after"> {
     if (this.isOld(now)) this.readFromStart();
     const distance = ASK_AGAIN_MS[Math.min(this.#tries, ASK_AGAIN_MS.length - 1)] as number;
     this.#tries++;
-    this.next = now + distance * (0.5 + random());
+    this.next = now + distance * (0.5 + drawn);
     const begin = { ts: this.#fromStart ? 0 : ts };
     return this.after === undefined ? begin : { ...begin, after: this.after };
   }

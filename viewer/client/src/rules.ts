@@ -254,7 +254,8 @@ export class Rules {
     const view = this.#view(newest);
     const floor = floorOf(this.#floor, newest) ?? 1;
     const last = Math.max(view.held.max, floor - 1);
-    const ranges = [view.rest(Math.max(1, last + 1 - overlap))];
+    const from = Math.min(Math.max(1, last + 1 - overlap), Number.MAX_SAFE_INTEGER);
+    const ranges = [view.rest(from)];
     const ask = { follow: true, ranges, limit: limits.MAX_LIMIT };
     this.#send(now, { kind: "ranges", ranges }, ask, out);
   }
@@ -401,7 +402,9 @@ export class Rules {
       case "raw": {
         const { run } = request;
         const left = request.left - request.came;
-        if (!complete && cursor !== null && left > 0 && !request.below) {
+        // What a dropped frame held lies behind the cursor: then it is read again as a whole.
+        const goesOn = !complete && !request.distrusted && !request.below && left > 0;
+        if (goesOn && cursor !== null) {
           this.#send(now, { kind: "raw", run, left }, { before: cursor, limit: left }, out);
           break;
         }
@@ -499,19 +502,21 @@ export class Rules {
 
   #askForHoles(now: number, out: Output[]): void {
     const due: Range[] = [];
+    // One for all: what is asked for together is due together again, in one request.
+    const drawn = this.#random();
     for (const [view, floor] of this.#watched()) {
       const asked = this.#requests.asked(view.run);
       for (const hole of view.holes) {
         if (now < hole.asking.next || asked.has(hole.first)) continue;
-        due.push(view.askHole(hole, now, this.#random));
+        due.push(view.askHole(hole, now, drawn));
       }
       // The end: a run that is over without `run.end`, and a newest run that fell silent.
-      const from = Math.max(view.top + 1, floor);
+      const from = view.next(floor);
       if (asked.has(from)) continue;
-      const ended = view.endIsDue(now, this.#random);
+      const ended = view.endIsDue(now, drawn);
       const silent = this.#isNewest(view) && now >= view.nextSilence(this.#apart);
       if (silent) view.silences++;
-      if (ended || silent) due.push(view.askRest(from, now, this.#random));
+      if (ended || silent) due.push(view.askRest(from, now, drawn));
     }
     for (let i = 0; i < due.length; i += limits.MAX_RANGES) {
       const ranges = due.slice(i, i + limits.MAX_RANGES);

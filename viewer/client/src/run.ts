@@ -1,4 +1,4 @@
-import { Asking, type Random } from "./asking.ts";
+import { Asking } from "./asking.ts";
 import { PATIENCE_MS, SILENCE_MS } from "./limits.ts";
 import { type Line, rawKey, runStarted } from "./line.ts";
 import type { Range, RawLine, ReadTo, Run, RunInfo, RunState } from "./protocol.ts";
@@ -153,20 +153,28 @@ export class RunView {
    * Asks for a hole. Reading begins at the earlier of its neighbours' times: a worker's clock may have
    * been set back in between.
    */
-  askHole({ first, last, asking }: Hole, now: number, random: Random): Range {
+  askHole({ first, last, asking }: Hole, now: number, drawn: number): Range {
     const ts = Math.min(this.#timeBefore(first), this.times.from(last + 1) ?? Infinity);
-    return { run: this.run, from: first, to: last, ...asking.ask(now, ts, random) };
+    return { run: this.run, from: first, to: last, ...asking.ask(now, ts, drawn) };
   }
 
   /**
    * Asks for whatever follows: the end of a run that is over, or news of one that is silent. The last
    * time that silence is asked about, the run is read from the start: its worker's clock may be ahead.
    */
-  askRest(from: number, now: number, random: Random): Range {
+  askRest(from: number, now: number, drawn: number): Range {
     const range = this.rest(from);
     if (this.silences === SILENCE_MS.length) range.ts = 0;
     const end = this.endIsMissing ? this.end : undefined;
-    return end === undefined ? range : { ...range, ...end.ask(now, range.ts, random) };
+    return end === undefined ? range : { ...range, ...end.ask(now, range.ts, drawn) };
+  }
+
+  /**
+   * The first number behind all that are known. Behind the highest that there can be it is that one: the
+   * server would refuse the next.
+   */
+  next(floor: number): number {
+    return Math.min(Math.max(this.top + 1, floor), Number.MAX_SAFE_INTEGER);
   }
 
   /** The range of whatever follows from a number on. */
@@ -237,12 +245,12 @@ export class RunView {
   }
 
   /** Whether to ask for its end now. */
-  endIsDue(now: number, random: Random): boolean {
+  endIsDue(now: number, drawn: number): boolean {
     if (!this.endIsMissing) return false;
     if (this.end === undefined) {
       this.end = new Asking(now);
       // All clients hear of it in the same moment.
-      this.end.next += PATIENCE_MS * random();
+      this.end.next += PATIENCE_MS * drawn;
     }
     return now >= this.end.next;
   }
@@ -274,7 +282,7 @@ export class RunView {
     for (const { first, asking } of this.holes) {
       if (!asked.has(first)) due = Math.min(due, asking.next);
     }
-    if (!asked.has(Math.max(this.top + 1, floor))) {
+    if (!asked.has(this.next(floor))) {
       if (this.endIsMissing && this.end !== undefined) due = Math.min(due, this.end.next);
       due = Math.min(due, silence);
     }

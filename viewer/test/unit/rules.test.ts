@@ -63,3 +63,24 @@ test("lines that were shown before the first page ended and are evicted come bac
   const asked = sent(rules.handle(4_100, { type: "tick" }));
   expect(asked).toMatchObject([{ ranges: [{ run, from: 1, to: 5 }] }]);
 });
+
+test("what is missed together is asked for together again", () => {
+  let drawn = 0;
+  const { rules, hear } = client({ random: () => (drawn = (drawn + 0.37) % 1) });
+  rules.handle(0, { type: "connected" });
+  const events = new Writer("w", run).lines(101).filter((_, i) => i % 2 === 0);
+  hear(10, { type: "logs", id: "1", source: "replay", events });
+  hear(20, { type: "caughtUp", id: "1", complete: true, cursor: null });
+  let requests = 0;
+  for (let at = rules.nextTick() ?? 0; at < 60_000; at = rules.nextTick() ?? Infinity) {
+    for (const message of sent(rules.handle(at, { type: "tick" }))) {
+      if (message.action === "ping") hear(at, { type: "runs", runs: [] });
+      if (message.action === "ping") hear(at, { type: "pong" });
+      if (message.action !== "sendLogs") continue;
+      requests++;
+      expect(message.ranges).toHaveLength(50);
+      hear(at, { type: "caughtUp", id: message.id, complete: true, cursor: null });
+    }
+  }
+  expect(requests).toBeLessThan(10);
+});
