@@ -326,7 +326,7 @@ async fn route<T: Table, P: Post, C: Clock>(
     let out = fan_out(&owner.workstream, &frames, followers, parts, invocation).await;
     counts.add(out);
     // One fault may be the connection's own; when every post meets one, it is the gateway's.
-    if out.down > 0 && out.down + out.gone == counts.followers {
+    if out.down > 0 && out.posts == 0 {
         return Err(PushError::Gateway { followers: counts.followers });
     }
     // Viewers have their lines; the row catches up when this delivery comes again.

@@ -3,7 +3,12 @@
 //! The server side reads [`ClientMessage`] and writes [`ServerMessage`]. Events travel verbatim, as
 //! raw JSON, so that a reader sees exactly the worker's bytes.
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use std::borrow::Cow;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Error, IntoDeserializer},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -224,7 +229,8 @@ pub enum ServerMessage {
         /// The workstream.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         workstream: Option<Workstream>,
-        /// For programs.
+        /// For programs. What a newer server calls otherwise is taken for `internal`.
+        #[serde(deserialize_with = "known_code")]
         code: ErrorCode,
         /// For people.
         message: String,
@@ -280,7 +286,7 @@ impl ServerMessage {
         #[derive(Deserialize)]
         struct Tag<'a> {
             #[serde(rename = "type", borrow, default)]
-            kind: Option<std::borrow::Cow<'a, str>>,
+            kind: Option<Cow<'a, str>>,
         }
         // An array would pass for a structure.
         if !text.trim_start().starts_with('{') {
@@ -355,7 +361,8 @@ pub struct RunInfo {
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     #[serde(deserialize_with = "readable")]
     pub last_ts: u64,
-    /// Where it stands.
+    /// Where it stands. What a newer server calls otherwise runs.
+    #[serde(deserialize_with = "known_state")]
     pub state: RunState,
     /// Why it ended, waits or failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -376,6 +383,21 @@ pub struct RunInfo {
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "maybe_readable")]
     #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub raw: Option<u64>,
+}
+
+/// A word that this build knows, or else `other`.
+fn known<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D, other: T) -> Result<T, D::Error> {
+    let word = Cow::<str>::deserialize(from)?.into_owned();
+    let word: de::value::StringDeserializer<de::value::Error> = word.into_deserializer();
+    Ok(T::deserialize(word).unwrap_or(other))
+}
+
+fn known_state<'de, D: Deserializer<'de>>(from: D) -> Result<RunState, D::Error> {
+    known(from, RunState::Running)
+}
+
+fn known_code<'de, D: Deserializer<'de>>(from: D) -> Result<ErrorCode, D::Error> {
+    known(from, ErrorCode::Internal)
 }
 
 /// A line that is not an event of ours: what precedes or outlives the worker.

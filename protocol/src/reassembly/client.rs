@@ -9,7 +9,7 @@ use super::{
     paging::Paging,
     pings::Pings,
     request::{Purpose, Request},
-    run::RunView,
+    run::{RAW_READINGS, RunView},
     types::{Input, Line, Options, Output},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     ids::Run,
     message::{
         ClientMessage, ErrorCode, Logs, MAX_LIMIT, MAX_RANGES, Range, RawLine, ReadTo, SendLogs,
-        ServerMessage,
+        ServerMessage, Source,
     },
 };
 
@@ -280,7 +280,7 @@ impl Client {
                 }
             }
             // The server tells of each workstream that it knows this connection to follow.
-            ServerMessage::Pong {} => self.subscribed &= self.pings.answered() != Some(false),
+            ServerMessage::Pong {} => self.subscribed &= !self.pings.forgotten(now),
             ServerMessage::Error { id, workstream, code, message, retry_after_ms }
                 if workstream.as_ref().is_none_or(|workstream| workstream == ours) =>
             {
@@ -291,9 +291,15 @@ impl Client {
                 let wait = retry_after_ms.unwrap_or(GATEWAY_PAUSE_MS);
                 self.quiet_until = self.quiet_until.max(now + wait);
                 if matches!(code, ErrorCode::Forbidden | ErrorCode::BadRequest) {
-                    self.refused |= code == ErrorCode::Forbidden;
-                    if request.is_some_and(|request| request.is_before()) {
-                        self.paging.wanted = 0;
+                    let subscribes = request.as_ref().is_some_and(|request| request.subscribes);
+                    self.refused |= code == ErrorCode::Forbidden || subscribes;
+                    match request.map(|request| request.purpose) {
+                        Some(Purpose::Before) => self.paging.wanted = 0,
+                        Some(Purpose::Raw { run, .. }) => {
+                            let view = self.runs.entry(run).or_default();
+                            view.raw_readings = RAW_READINGS;
+                        }
+                        _ => {}
                     }
                     out.push(Output::Refused { code, message });
                 }
@@ -308,20 +314,21 @@ impl Client {
             request.heard = now;
             request.came += logs.events.len();
         }
+        let is_live = logs.source == Source::Live;
         for event in &logs.events {
-            self.event(now, event.get(), id);
+            self.event(now, event.get(), id, is_live);
         }
     }
 
     /// Takes an event, or a raw line, in the answer to a request or live.
-    fn event(&mut self, now: u64, json: &str, id: Option<u64>) {
+    fn event(&mut self, now: u64, json: &str, id: Option<u64>, is_live: bool) {
         let mut request = id.and_then(|id| self.requests.get_mut(&id));
         let pages = request.as_ref().is_some_and(|request| request.is_before());
         // What lies below the floor is history that nobody asked to see, or what the page has let go of.
         let known = self.floor != Floor::Unknown && !pages;
         let Some(envelope) = Envelope::parse(json) else {
             let Ok(raw) = serde_json::from_str::<RawLine>(json) else { return };
-            if !self.watches(&raw.run) || known && self.is_history(&raw) {
+            if !self.watches(&raw.run) || known && self.is_history(&raw, is_live) {
                 return;
             }
             let view = self.runs.entry(raw.run.clone()).or_default();
@@ -380,11 +387,15 @@ impl Client {
         view.waiting.insert(line.seq, line);
     }
 
-    /// Raw lines have no number; they are as old as the line whose time they follow.
-    fn is_history(&self, raw: &RawLine) -> bool {
+    /// Raw lines have no number. A live one is new, unless it is as old as those that were let go of; one
+    /// that is read back is as old as the line whose time it follows.
+    fn is_history(&self, raw: &RawLine, is_live: bool) -> bool {
         let Some(floor) = self.floor.of(&raw.run) else { return true };
-        let oldest = self.runs.get(&raw.run).and_then(RunView::oldest_ts);
-        floor > 1 && oldest.is_some_and(|oldest| raw.ts < oldest)
+        let Some(view) = self.runs.get(&raw.run) else { return false };
+        if is_live {
+            return view.raw_gone_until.is_some_and(|until| raw.ts <= until);
+        }
+        floor > 1 && view.oldest_ts().is_some_and(|oldest| raw.ts < oldest)
     }
 
     /// Whether a run is one of those it was told to watch.
@@ -402,8 +413,8 @@ impl Client {
                 self.floor = if all { Floor::Start } else { Floor::first(&self.runs) };
                 // Runs that were over when the page was made: it has their raw lines. `run.end` alone
                 // says little, since raw lines may follow it.
-                for view in self.runs.values_mut() {
-                    view.raw_read = complete && view.row_is_over();
+                for view in self.runs.values_mut().filter(|view| complete && view.row_is_over()) {
+                    view.raw_readings = RAW_READINGS;
                 }
                 let limit = self.options.limit as usize;
                 let left = if complete { 0 } else { limit.saturating_sub(request.came) };
@@ -435,7 +446,8 @@ impl Client {
             Purpose::Raw { run, left } => {
                 let left = left.saturating_sub(request.came);
                 // What a dropped frame held lies behind the cursor: then it is read again as a whole.
-                let goes_on = !complete && !request.distrusted && !request.below && left > 0;
+                let goes_on = !complete && !request.distrusted && !request.below;
+                let goes_on = goes_on && left > 0 && request.came > 0;
                 match answer.cursor.filter(|_| goes_on) {
                     Some(before) => {
                         let purpose = Purpose::Raw { run: run.clone(), left };
@@ -445,7 +457,11 @@ impl Client {
                     }
                     None => {
                         if let Some(view) = self.runs.get_mut(run) {
-                            view.raw_read = !request.distrusted;
+                            // What lies below the floor is counted, too.
+                            view.raw_readings = match request.below {
+                                true => RAW_READINGS,
+                                false => view.raw_readings + u8::from(!request.distrusted),
+                            };
                             view.raw_due = None;
                         }
                     }

@@ -116,7 +116,8 @@ impl Client {
             Some((run, seq)) => Floor::At(run.clone(), *seq).min(self.floor.clone()),
             None => self.floor.clone(),
         };
-        let wanted = if complete { 0 } else { left };
+        // Without a line, the cursor may lead to itself.
+        let wanted = if complete || request.came == 0 { 0 } else { left };
         self.paging = Paging::begin(cursor, self.floor.clone(), wanted);
     }
 

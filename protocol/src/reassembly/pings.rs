@@ -12,6 +12,8 @@ pub(super) struct Pings {
     sent: usize,
     /// Whether `runs` came since a ping that has no answer yet.
     heard: Option<bool>,
+    /// When the subscription was last found to be forgotten.
+    believed: Option<u64>,
 }
 
 impl Pings {
@@ -53,8 +55,14 @@ impl Pings {
         self.heard = self.heard.map(|_| true);
     }
 
-    /// `pong` came: whether it followed `runs`; `None` when no ping of ours waits for it.
-    pub fn answered(&mut self) -> Option<bool> {
-        self.heard.take()
+    /// `pong` came: whether no `runs` preceded it, which is believed once a minute. (A server that cannot
+    /// list the workstream would be asked for it without end.)
+    pub fn forgotten(&mut self, now: u64) -> bool {
+        let forgotten = self.heard.take() == Some(false);
+        if !forgotten || self.believed.is_some_and(|at| now < at + PING_EVERY_MS) {
+            return false;
+        }
+        self.believed = Some(now);
+        true
     }
 }

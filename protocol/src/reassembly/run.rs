@@ -18,6 +18,9 @@ use crate::{
 /// Every so many numbers a time is kept for good, so that an evicted page can be read again.
 const MARK_EVERY: u64 = 256;
 
+/// How often a run is read for its raw lines. The server may have counted too many.
+pub(super) const RAW_READINGS: u8 = 2;
+
 /// What a client knows of a run.
 #[derive(Debug, Default)]
 pub(super) struct RunView {
@@ -33,8 +36,9 @@ pub(super) struct RunView {
     pub times: BTreeMap<u64, u64>,
     /// Raw lines it has.
     pub raw: HashSet<RawLine>,
-    /// Raw lines that it had and let go of.
+    /// Raw lines that it had and let go of, and the newest one's time.
     pub raw_gone: usize,
+    pub raw_gone_until: Option<u64>,
     /// Holes by their first number: last number and schedule.
     pub holes: BTreeMap<u64, (u64, Asking)>,
     /// Highest number that is known to exist, held or let go of.
@@ -53,8 +57,9 @@ pub(super) struct RunView {
     pub end_answered: bool,
     /// Neither had one long after the end, from the start.
     pub end_settled: bool,
-    /// The run was read for its raw lines once after its end.
-    pub raw_read: bool,
+    /// How often the run was read for its raw lines after its end. A second time when some are still
+    /// missing: an answer may have lacked them.
+    pub raw_readings: u8,
     /// When to do that, once it is known that some are missing.
     pub raw_due: Option<u64>,
     /// When its newest line came in, and how often its silence was asked about since.
@@ -250,7 +255,7 @@ impl RunView {
             Some(counted) => counted > (self.raw.len() + self.raw_gone) as u64,
             None => self.server_last == 0 && self.held.is_empty(),
         };
-        lacks && self.is_over() && !self.raw_read
+        lacks && self.is_over() && self.raw_readings < RAW_READINGS
     }
 
     /// Forgets everything up to a number: the page has let go of it, and of the raw lines before it.
@@ -261,6 +266,8 @@ impl RunView {
             Some((_, &ts)) => ts,
             None => 0,
         };
+        let gone = self.raw.iter().map(|raw| raw.ts).filter(|&ts| ts <= until).max();
+        self.raw_gone_until = self.raw_gone_until.max(gone);
         self.raw.retain(|raw| raw.ts > until);
         self.waiting_raw.retain(|raw| raw.ts > until);
         self.raw_gone += raw - self.raw.len();

@@ -84,7 +84,8 @@ pub enum Output {
     /// The first page is here; what follows is new, or older than the page where that was too large for
     /// one answer.
     CaughtUp,
-    /// The server refuses a request of ours for good; after `forbidden` nothing more is asked.
+    /// The server refuses a request of ours for good; after `forbidden`, or when it refuses to let us
+    /// follow, nothing more is asked.
     Refused {
         /// `badRequest` or `forbidden`.
         code: ErrorCode,

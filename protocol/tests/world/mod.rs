@@ -88,6 +88,7 @@ pub struct World {
     page: BTreeSet<(Run, u64)>,
     lost: BTreeSet<(Run, u64)>,
     raw: BTreeMap<String, u32>,
+    raw_ever: BTreeSet<String>,
     wrong: Option<String>,
     steps: Vec<Value>,
 }
@@ -115,6 +116,7 @@ impl World {
             page: BTreeSet::new(),
             lost: BTreeSet::new(),
             raw: BTreeMap::new(),
+            raw_ever: BTreeSet::new(),
             wrong: None,
             steps: Vec::new(),
         };
@@ -312,6 +314,7 @@ impl World {
                     record
                 }
                 Output::ShowRaw(raw) => {
+                    self.raw_ever.insert(raw.text.clone());
                     let count = self.raw.entry(format!("{} {}", raw.run, raw.text)).or_default();
                     *count += 1;
                     if *count > 1 {
@@ -353,6 +356,12 @@ impl World {
         }
         if let Some(key) = self.lost.iter().find(|key| held.contains(key)) {
             return Err(format!("{key:?} is called lost, and CloudWatch has it"));
+        }
+        for json in self.server.raw() {
+            let raw: Value = serde_json::from_str(&json).expect("ours");
+            if !self.raw_ever.contains(raw["text"].as_str().expect("a text")) {
+                return Err(format!("{json} is missing"));
+            }
         }
         let told = |key: &(Run, u64)| self.page.contains(key) || self.lost.contains(key);
         match self.server.known().into_iter().find(|key| !told(key)) {

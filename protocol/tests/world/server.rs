@@ -257,6 +257,14 @@ impl Server {
         lines.map(|line| (self.rows[line.run].run.clone(), line.seq)).collect()
     }
 
+    /// Raw lines, by run and text, of runs that are over and whose rows count at least as many as there are.
+    pub fn raw(&self) -> Vec<String> {
+        let of = |n: usize| self.log.iter().filter(move |line| line.run == n && line.seq == 0);
+        let rows = self.rows.iter().enumerate();
+        let counted = rows.filter(|(n, row)| row.over && row.raw >= of(*n).count() as u64);
+        counted.flat_map(|(n, _)| of(n).map(|line| line.json.clone())).collect()
+    }
+
     /// What is known to exist.
     pub fn known(&self) -> Vec<(Run, u64)> {
         let rows = self.rows.iter();

@@ -11,6 +11,8 @@ export class Pings {
   #sent = 0;
   /** A ping waits for its answer, and no `runs` came since. */
   #unheard = false;
+  /** When the subscription was last found to be forgotten. */
+  #believed = Number.NEGATIVE_INFINITY;
 
   caughtUp(now: number): void {
     this.#caughtUp = now;
@@ -33,10 +35,14 @@ export class Pings {
     this.#unheard = false;
   }
 
-  /** `pong` came: whether it answers a ping of ours and says, without `runs`, that nothing is followed. */
-  forgotten(): boolean {
-    const forgotten = this.#unheard;
+  /**
+   * `pong` came: whether no `runs` preceded it, which is believed once a minute. (A server that cannot
+   * list the workstream would be asked for it without end.)
+   */
+  forgotten(now: number): boolean {
+    const forgotten = this.#unheard && now >= this.#believed + PING_EVERY_MS;
     this.#unheard = false;
+    if (forgotten) this.#believed = now;
     return forgotten;
   }
 

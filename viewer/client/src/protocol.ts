@@ -381,7 +381,7 @@ lastSeq: number,
  */
 lastTs: number,
 /**
- * Where it stands.
+ * Where it stands. What a newer server calls otherwise runs.
  */
 state: RunState,
 /**
@@ -671,7 +671,7 @@ id?: string,
  */
 workstream?: Workstream,
 /**
- * For programs.
+ * For programs. What a newer server calls otherwise is taken for `internal`.
  */
 code: ErrorCode,
 /**

@@ -5,7 +5,7 @@ import { type Line, readLine } from "./line.ts";
 import { Pings } from "./pings.ts";
 import type { Range, ReadTo, Run, RunInfo, SendLogs, ServerMessage } from "./protocol.ts";
 import { type Purpose, type Request, Requests } from "./requests.ts";
-import { RunView } from "./run.ts";
+import { RAW_READINGS, RunView } from "./run.ts";
 import type { Gap, Input, Output, RulesOptions } from "./types.ts";
 
 type Answer = ServerMessage & { type: "caughtUp" };
@@ -279,7 +279,8 @@ export class Rules {
           request.heard = now;
           request.came += message.events.length;
         }
-        for (const event of message.events) this.#event(now, event, request);
+        const live = message.source === "live";
+        for (const event of message.events) this.#event(now, event, request, live);
         break;
       }
       case "runs":
@@ -296,7 +297,7 @@ export class Rules {
       }
       case "pong":
         // The server tells of each workstream that it knows this connection to follow.
-        if (this.#pings.forgotten()) this.#subscribed = false;
+        if (this.#pings.forgotten(now)) this.#subscribed = false;
         break;
       case "task":
         this.#pings.taskChanged(now);
@@ -318,14 +319,15 @@ export class Rules {
     const wait = error.retryAfterMs ?? limits.FAULT_MS;
     this.#quietUntil = Math.max(this.#quietUntil, now + wait);
     if (error.code === "forbidden" || error.code === "badRequest") {
-      if (error.code === "forbidden") this.#refused = true;
+      if (error.code === "forbidden" || request?.subscribes) this.#refused = true;
       if (request?.kind === "before") this.#wanted = 0;
+      if (request?.kind === "raw") this.#view(request.run).rawReadings = RAW_READINGS;
       out.push({ type: "refused", code: error.code, message: error.message });
     }
   }
 
   /** Takes an event, or a raw line, in the answer to a request or live. */
-  #event(now: number, value: unknown, request: Request | undefined): void {
+  #event(now: number, value: unknown, request: Request | undefined, live: boolean): void {
     const line = readLine(value, this.#options.workstream);
     if (line === undefined) return;
     const { run, seq } = line;
@@ -333,7 +335,7 @@ export class Rules {
     const known = this.#floor !== undefined && request?.kind !== "before";
     const floor = floorOf(this.#floor, run);
     if (seq === 0) {
-      if (known && this.#isHistory(line, floor)) return;
+      if (known && this.#isHistory(line, floor, live)) return;
       const view = this.#view(run);
       view.heardAt ??= now;
       if (view.addRaw(line, request?.kind === "before")) {
@@ -364,11 +366,16 @@ export class Rules {
     view.waiting.push(line);
   }
 
-  /** Raw lines have no number; they are as old as the line whose time they follow. */
-  #isHistory(line: Line, floor: number | undefined): boolean {
+  /**
+   * Raw lines have no number. A live one is new, unless it is as old as those that were let go of; one
+   * that is read back is as old as the line whose time it follows.
+   */
+  #isHistory(line: Line, floor: number | undefined, live: boolean): boolean {
     if (floor === undefined) return true;
     const view = this.#runs.get(line.run);
-    if (floor === 1 || view === undefined) return false;
+    if (view === undefined) return false;
+    if (live) return line.ts <= view.rawGoneUntil;
+    if (floor === 1) return false;
     return line.ts < (view.times.get(view.held.min) ?? 0);
   }
 
@@ -384,7 +391,9 @@ export class Rules {
         this.#turnTo(cursor, complete ? 0 : limit - request.came);
         // Runs that were over when the page was made: it has their raw lines. `run.end` alone says
         // little, since raw lines may follow it.
-        for (const view of this.#runs.values()) view.rawRead = complete && view.rowIsOver;
+        for (const view of this.#runs.values()) {
+          if (complete && view.rowIsOver) view.rawReadings = RAW_READINGS;
+        }
         out.push({ type: "caughtUp" });
         break;
       }
@@ -393,7 +402,8 @@ export class Rules {
         else if (request.oldest !== undefined && below(request.oldest, this.#floor ?? START)) {
           this.#floor = request.oldest;
         }
-        this.#turnTo(cursor, complete ? 0 : this.#wanted - request.came);
+        // Without a line, the cursor may lead to itself.
+        this.#turnTo(cursor, complete || request.came === 0 ? 0 : this.#wanted - request.came);
         break;
       case "ranges":
         if (complete) this.#complete(now, request, answer.settled === true, out);
@@ -403,13 +413,15 @@ export class Rules {
         const { run } = request;
         const left = request.left - request.came;
         // What a dropped frame held lies behind the cursor: then it is read again as a whole.
-        const goesOn = !complete && !request.distrusted && !request.below && left > 0;
-        if (goesOn && cursor !== null) {
+        const goesOn = !complete && !request.distrusted && !request.below;
+        if (goesOn && left > 0 && request.came > 0 && cursor !== null) {
           this.#send(now, { kind: "raw", run, left }, { before: cursor, limit: left }, out);
           break;
         }
         const view = this.#view(run);
-        view.rawRead = !request.distrusted;
+        // What lies below the floor is counted, too.
+        if (request.below) view.rawReadings = RAW_READINGS;
+        else if (!request.distrusted) view.rawReadings++;
         view.rawDue = undefined;
         break;
       }

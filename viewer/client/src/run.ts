@@ -16,6 +16,11 @@ export interface Hole {
 const MAX_RAW = 20_000;
 
 const RANK: Record<RunState, number> = { starting: 0, running: 1, waiting: 2, ended: 2, failed: 2 };
+/** What a newer server calls otherwise runs. */
+const rank = (state: RunState): number => RANK[state] ?? RANK.running;
+
+/** How often a run is read for its raw lines. The server may have counted too many. */
+export const RAW_READINGS = 2;
 
 /** What a client knows of a run. */
 export class RunView {
@@ -40,8 +45,13 @@ export class RunView {
   end: Asking | undefined;
   /** When to read it for its raw lines, once it is known that some are missing. */
   rawDue: number | undefined;
-  /** Was read for its raw lines after its end. */
-  rawRead = false;
+  /**
+   * How often it was read for its raw lines after its end. A second time when some are still missing:
+   * an answer may have lacked them.
+   */
+  rawReadings = 0;
+  /** The newest time of raw lines that it had and let go of. */
+  rawGoneUntil = Number.NEGATIVE_INFINITY;
   /** When its newest line came in, and how often its silence was asked about since. */
   heardAt: number | undefined;
   silences = 0;
@@ -74,7 +84,7 @@ export class RunView {
     this.#serverLast = Math.max(this.#serverLast, info.lastSeq);
     this.top = Math.max(this.top, info.lastSeq);
     if (info.raw !== undefined) this.#serverRaw = Math.max(this.#serverRaw ?? 0, info.raw);
-    if (this.info === undefined || RANK[this.info.state] <= RANK[info.state]) this.info = info;
+    if (this.info === undefined || rank(this.info.state) <= rank(info.state)) this.info = info;
   }
 
   /**
@@ -236,7 +246,7 @@ export class RunView {
 
   /** The server says that its worker is gone. */
   get rowIsOver(): boolean {
-    return this.info !== undefined && RANK[this.info.state] === 2;
+    return this.info !== undefined && rank(this.info.state) === 2;
   }
 
   /** Over, and its last event neither here nor given up. */
@@ -266,7 +276,7 @@ export class RunView {
    * its first line may have left some that nobody could count.
    */
   get lacksRaw(): boolean {
-    if (this.rawRead || !(this.hasEnd || this.rowIsOver)) return false;
+    if (this.rawReadings >= RAW_READINGS || !(this.hasEnd || this.rowIsOver)) return false;
     if (this.#serverRaw !== undefined) return this.#serverRaw > this.#raw.size + this.#rawGone;
     return this.#serverLast === 0 && this.held.max === 0;
   }
@@ -293,6 +303,7 @@ export class RunView {
   forget(last: number): void {
     const until = last === Infinity ? last : (this.times.before(last + 1) ?? 0);
     const raw = [...this.#raw].filter(([, ts]) => ts <= until);
+    for (const [, ts] of raw) this.rawGoneUntil = Math.max(this.rawGoneUntil, ts);
     this.#forgetRaw(raw.map(([key]) => key));
     this.waitingRaw = this.waitingRaw.filter(({ ts }) => ts > until);
     this.held.removeRange(1, last);
