@@ -37,11 +37,18 @@ const AGAIN_MS = 30_000;
 /** Reads `config.json`; the error says what is wrong with it. */
 export async function readConfig(): Promise<PageConfig> {
   const signal = AbortSignal.timeout(CONFIG_MS);
-  const response = await fetch("config.json", { cache: "no-store", signal });
+  // The browser's own words for these are not for people.
+  const failed = (why: string) => () => {
+    const late = `config.json: no answer after ${CONFIG_MS / 1_000} s`;
+    throw new Error(signal.aborted ? late : why);
+  };
+  const response = await fetch("config.json", { cache: "no-store", signal }).catch(
+    failed("config.json: the server cannot be reached"),
+  );
   if (!response.ok) throw new Error(`config.json: the server answered ${response.status}`);
-  const config: Partial<PageConfig> = await response.json().catch(() => {
-    throw new Error("config.json is not JSON");
-  });
+  const config: Partial<PageConfig> = await response
+    .json()
+    .catch(failed("config.json is not JSON"));
   const { websocketUrl, tokenEndpoint, workstreams, otherWorkstreams } = config;
   if (typeof websocketUrl !== "string" || !/^wss?:\/\//.test(websocketUrl)) {
     throw new Error("config.json: websocketUrl must begin with wss:// or ws://");

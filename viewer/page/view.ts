@@ -400,6 +400,7 @@ export class WorkstreamView {
     const newest = this.store.order.at(-1);
     if (newest !== undefined && this.store.summary(newest).info?.state === "failed") return "";
     if (state === "live") return "No line yet. The first one will show here.";
+    if (state === "stale") return "Reconnecting…";
     const waits = state === "connecting" || state === "unreachable";
     return waits ? (this.trouble ?? "Connecting…") : "Loading…";
   }

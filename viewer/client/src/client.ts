@@ -88,6 +88,8 @@ export class LogClient extends Emitter<ClientEvents> {
   #connection: Connection | undefined;
   /** The one being made. */
   #next: Connection | undefined;
+  /** Those that another one has taken over from, and the timers that close them. */
+  readonly #old = new Map<Connection, ReturnType<typeof setTimeout>>();
   /** The workstreams that the connection's token names. */
   #scope: string[] = [];
   #state: ConnectionState = "connecting";
@@ -166,10 +168,13 @@ export class LogClient extends Emitter<ClientEvents> {
     if (this.#state === "closed") return;
     this.#setState("closed");
     this.#abort.abort();
-    for (const timer of [this.#again, this.#planned, ...this.#leaving]) clearTimeout(timer);
+    const timers = [this.#again, this.#planned, ...this.#leaving, ...this.#old.values()];
+    for (const timer of timers) clearTimeout(timer);
     for (const event of BACK) globalThis.removeEventListener?.(event, this.#back);
     this.#options.signal?.removeEventListener("abort", this.close);
-    for (const connection of [this.#connection, this.#next]) connection?.close();
+    for (const connection of [this.#connection, this.#next, ...this.#old.keys()]) {
+      connection?.close();
+    }
     this.#inbox.clear();
     for (const subscription of [...this.#subscriptions.values()]) subscription.close();
   };
@@ -187,7 +192,7 @@ export class LogClient extends Emitter<ClientEvents> {
     if (this.#subscriptions.get(workstream) !== subscription) return;
     this.#subscriptions.delete(workstream);
     const connection = this.#connection;
-    if (connection === undefined) return;
+    if (connection === undefined || this.#state === "closed") return;
     // A request to deliver no more could overtake one that follows the workstream again.
     const wanted = () => !this.#subscriptions.has(workstream);
     const message = { action: "sendLogs", workstream, follow: false, limit: 1 } as const;
@@ -272,7 +277,13 @@ export class LogClient extends Emitter<ClientEvents> {
       this.#lost();
       return;
     }
-    if (old !== undefined) setTimeout(() => old.close(), OVERLAP_MS);
+    if (old !== undefined) {
+      const close = () => {
+        this.#old.delete(old);
+        old.close();
+      };
+      this.#old.set(old, setTimeout(close, OVERLAP_MS));
+    }
     clearTimeout(this.#planned);
     this.#planned = setTimeout(() => this.#connect(), RECONNECT_MS * (0.95 + Math.random() / 20));
     this.#setState("open");

@@ -95,6 +95,10 @@ test("a connection that lets nothing through shows so seconds after the network 
     await page.evaluate(() => dispatchEvent(new Event("online")));
     await isState(page, /^reconnecting$/);
     expect(performance.now() - from).toBeLessThan(8_000);
+    // Nothing is being loaded where there is no line yet.
+    await page.evaluate(() => location.assign("#/w/docs"));
+    await expect.poll(() => page.locator(empty).textContent()).toBe("Reconnecting…");
+    await page.evaluate(() => location.assign("#/w/demo"));
     link.swallow = false;
     at.server.write("demo", at.writer.lines(1));
     await isState(page, /^live$/);

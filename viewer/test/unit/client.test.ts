@@ -497,6 +497,16 @@ test("a connection that no longer answers is given up and made again", async () 
   }
 });
 
+test("a client that is closed while one connection takes over from another closes both at once", async () => {
+  const { client, subscription } = follow();
+  await vi.waitFor(() => expect(subscription.status.state).toBe("live"));
+  const docs = client.subscribe("docs");
+  await vi.waitFor(() => expect(docs.status.state).toBe("live"));
+  expect(server.connections).toBe(2);
+  client.close();
+  await vi.waitFor(() => expect(server.connections).toBe(0), 2_000);
+});
+
 test("before two hours are over the next connection takes over, and nobody sees it", async () => {
   const writer = new Writer("demo", run);
   server.write("demo", writer.lines(2));
