@@ -407,6 +407,19 @@ async fn connections_that_hang_are_not_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_that_reaches_nobody_is_an_outage_although_a_connection_hangs() {
+    let push = Push::default();
+    for (connection, fate) in
+        [("a=", Fate::Hang), ("b=", Fate::Fail(PostError::Failed("500".into())))]
+    {
+        push.table.follow(connection, "w");
+        push.post.fate(connection, [fate]);
+    }
+    let failure = push.deliver(&events(1..=1)).await.unwrap_err();
+    assert_eq!(failure.cause, PushError::Gateway { followers: 2 });
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_came_a_moment_ago_gets_the_next_delivery() {
     let push = Push::default();
     push.deliver(&events(1..=1)).await.unwrap();

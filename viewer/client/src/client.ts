@@ -23,6 +23,8 @@ const LEAVE_MS = 2_000;
 const UNREACHABLE = "the gateway cannot be reached";
 /** Most workstreams of a token. */
 const MAX_SCOPE = 50;
+/** How long after an attempt to connect the network, or the page, may come back before the next. */
+const BACK_APART_MS = 1_000;
 /** What tells that the network, or the page, is back. */
 const BACK = ["online", "pageshow", "visibilitychange"];
 
@@ -100,6 +102,8 @@ export class LogClient extends Emitter<ClientEvents> {
   /** Connections that were cut before they brought anything. */
   #cuts = 0;
   #connecting = false;
+  /** When the newest attempt to connect began. */
+  #tried = Number.NEGATIVE_INFINITY;
   /** Whether the connection that is used has brought a message. */
   #proven = false;
   #again: ReturnType<typeof setTimeout> | undefined;
@@ -183,8 +187,8 @@ export class LogClient extends Emitter<ClientEvents> {
   #back = ({ type }: Event): void => {
     if (type === "visibilitychange" && globalThis.document?.hidden) return;
     if (this.#connection !== undefined) this.#connection.ping();
-    else if (type === "online") this.retry();
-    else this.#connect();
+    // A network that comes and goes must not take the distances between attempts away.
+    else if (performance.now() > this.#tried + BACK_APART_MS) this.#connect();
   };
 
   #leave(subscription: Subscription): void {
@@ -213,6 +217,7 @@ export class LogClient extends Emitter<ClientEvents> {
     const workstreams = all.slice(0, Math.max(MAX_SCOPE, followed.length));
     clearTimeout(this.#again);
     this.#connecting = true;
+    this.#tried = performance.now();
     const { signal } = this.#abort;
     let connection: Connection | undefined;
     try {

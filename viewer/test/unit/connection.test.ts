@@ -120,6 +120,21 @@ test.concurrent("a connection that lets nothing through is stale seconds after i
   await vi.waitFor(() => expect(client.state).toBe("open"), 5_000);
 }, 20_000);
 
+test.concurrent("a network that comes and goes does not make the client hurry", async (context) => {
+  const { follow } = await setUp(context);
+  // Nobody listens on this port.
+  const { client } = follow(["demo"], "ws://127.0.0.1:1");
+  let attempts = 0;
+  client.on("failed", () => attempts++);
+  const storm = setInterval(() => page.dispatchEvent(new Event("online")), 50);
+  try {
+    await vi.waitFor(() => expect(client.state).toBe("unreachable"), 10_000);
+  } finally {
+    clearInterval(storm);
+  }
+  expect(attempts).toBeLessThan(6);
+}, 15_000);
+
 test.concurrent("a connection on which nothing comes after the handshake is stale in seconds", async (context) => {
   const { server, follow } = await setUp(context);
   Object.assign(server, { delay: 10_000, deaf: true });
