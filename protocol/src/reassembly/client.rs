@@ -328,7 +328,7 @@ impl Client {
         let known = self.floor != Floor::Unknown && !pages;
         let Some(envelope) = Envelope::parse(json) else {
             let Ok(raw) = serde_json::from_str::<RawLine>(json) else { return };
-            if !self.watches(&raw.run) || known && self.is_history(&raw, is_live) {
+            if !self.watches(&raw.run) || known && self.is_history(&raw, id, is_live) {
                 return;
             }
             let view = self.runs.entry(raw.run.clone()).or_default();
@@ -352,10 +352,12 @@ impl Client {
         {
             return;
         }
-        if known && self.floor.of(&envelope.run).is_none_or(|floor| envelope.seq < floor) {
-            if let Some(request) = request {
-                request.below = true;
-            }
+        let below = self.floor.of(&envelope.run).is_none_or(|floor| envelope.seq < floor);
+        if let Some(request) = request.as_mut() {
+            request.last = Some((envelope.run.clone(), below));
+            request.below |= known && below;
+        }
+        if known && below {
             return;
         }
         if let Some(request) = request.as_mut().filter(|_| pages) {
@@ -387,13 +389,19 @@ impl Client {
         view.waiting.insert(line.seq, line);
     }
 
-    /// Raw lines have no number. A live one is new, unless it is as old as those that were let go of; one
-    /// that is read back is as old as the line whose time it follows.
-    fn is_history(&self, raw: &RawLine, is_live: bool) -> bool {
+    /// Raw lines have no number. A live one is new, unless it is as old as those that were let go of. One
+    /// that is read back is as old as the event before it in its answer, or else as the line whose time it
+    /// follows.
+    fn is_history(&self, raw: &RawLine, id: Option<u64>, is_live: bool) -> bool {
         let Some(floor) = self.floor.of(&raw.run) else { return true };
         let Some(view) = self.runs.get(&raw.run) else { return false };
         if is_live {
             return view.raw_gone_until.is_some_and(|until| raw.ts <= until);
+        }
+        let last =
+            id.and_then(|id| self.requests.get(&id)).and_then(|request| request.last.as_ref());
+        if let Some((_, below)) = last.filter(|(run, _)| *run == raw.run) {
+            return *below;
         }
         floor > 1 && view.oldest_ts().is_some_and(|oldest| raw.ts < oldest)
     }

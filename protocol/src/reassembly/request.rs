@@ -36,6 +36,8 @@ pub(super) struct Request {
     pub progress: bool,
     /// Whether it has brought an event from below the floor.
     pub below: bool,
+    /// The run of the last event that it has brought, and whether that lies below the floor.
+    pub last: Option<(Run, bool)>,
     /// The oldest event that it has brought, as an older page.
     pub oldest: Option<(Run, u64)>,
     /// A frame was dropped unread since: whatever the answer says, it is not complete.
@@ -52,6 +54,7 @@ impl Request {
             came: 0,
             progress: false,
             below: false,
+            last: None,
             oldest: None,
             distrusted: false,
         }

@@ -212,7 +212,10 @@ impl RunView {
         let holes = holes.map(|(_, hole)| hole).filter(|(last, _)| *last >= range.from);
         let end = self.end.as_mut().filter(|_| range.to.is_none());
         for asking in holes.map(|(_, asking)| asking).chain(end) {
-            asking.after = after.or(asking.after);
+            // A reading that began later does not count once the run is read from the start.
+            if range.ts == 0 || !asking.all {
+                asking.after = after.or(asking.after);
+            }
             if progress {
                 asking.at_once(now);
             }

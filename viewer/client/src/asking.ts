@@ -51,6 +51,11 @@ export class Asking {
     this.#fromStart = true;
   }
 
+  /** An answer stopped there, of a reading that began at `ts`: it counts only if that was early enough. */
+  stoppedAt(after: number, ts: number): void {
+    if (ts === 0 || !this.#fromStart) this.after = after;
+  }
+
   /** Asks at once: the last answer brought a part, or raised a doubt. */
   atOnce(now: number): void {
     this.#tries = 0;

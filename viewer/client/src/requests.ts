@@ -27,6 +27,8 @@ export type Request = Purpose & {
   progress: boolean;
   /** Whether it has brought an event from below the floor. */
   below: boolean;
+  /** The run of the last event that it has brought, and whether that lies below the floor. */
+  last?: { run: Run; isBelow: boolean };
   /** A frame was dropped unread since: whatever the answer says, it is not complete. */
   distrusted: boolean;
 };

@@ -335,7 +335,7 @@ export class Rules {
     const known = this.#floor !== undefined && request?.kind !== "before";
     const floor = floorOf(this.#floor, run);
     if (seq === 0) {
-      if (known && this.#isHistory(line, floor, live)) return;
+      if (known && this.#isHistory(line, floor, request, live)) return;
       const view = this.#view(run);
       view.heardAt ??= now;
       if (view.addRaw(line, request?.kind === "before")) {
@@ -343,10 +343,12 @@ export class Rules {
       } else this.#redelivered++;
       return;
     }
-    if (known && (floor === undefined || seq < floor)) {
-      if (request !== undefined) request.below = true;
-      return;
+    const isBelow = floor === undefined || seq < floor;
+    if (request !== undefined) {
+      request.last = { run, isBelow };
+      if (known && isBelow) request.below = true;
     }
+    if (known && isBelow) return;
     if (request?.kind === "before") {
       const { oldest } = request;
       if (oldest === undefined || below(line, oldest)) request.oldest = { run, seq };
@@ -367,14 +369,21 @@ export class Rules {
   }
 
   /**
-   * Raw lines have no number. A live one is new, unless it is as old as those that were let go of; one
-   * that is read back is as old as the line whose time it follows.
+   * Raw lines have no number. A live one is new, unless it is as old as those that were let go of. One
+   * that is read back is as old as the event before it in its answer, or else as the line whose time it
+   * follows.
    */
-  #isHistory(line: Line, floor: number | undefined, live: boolean): boolean {
+  #isHistory(
+    line: Line,
+    floor: number | undefined,
+    request: Request | undefined,
+    live: boolean,
+  ): boolean {
     if (floor === undefined) return true;
     const view = this.#runs.get(line.run);
     if (view === undefined) return false;
     if (live) return line.ts <= view.rawGoneUntil;
+    if (request?.last?.run === line.run) return request.last.isBelow;
     if (floor === 1) return false;
     return line.ts < (view.times.get(view.held.min) ?? 0);
   }

@@ -235,7 +235,7 @@ export class RunView {
     const asked = this.#holesIn(range).map(({ asking }) => asking);
     if (range.to === null && this.end !== undefined) asked.push(this.end);
     for (const asking of asked) {
-      if (readTo?.run === this.run) asking.after = readTo.ts;
+      if (readTo?.run === this.run) asking.stoppedAt(readTo.ts, range.ts);
       if (progress) asking.atOnce(now);
     }
   }
