@@ -244,17 +244,24 @@ test("over a link of 2 Mbit/s a first page of 8 MB is shown, asked for once", as
   expect((await states(page)).filter((state) => !fine.includes(state))).toEqual([]);
 }, 300_000);
 
-test("a connection on which nothing passes any more is called stale within seconds", async () => {
+test("a connection on which nothing passes any more is called stale long before the next ping is due", async () => {
   link = await Link.to(cloud.endpoint);
   const { name } = workstream();
-  const { page } = await look(name);
+  let pongs = 0;
+  const { page } = await look(name, async (fresh) => {
+    fresh.on("websocket", (socket) => {
+      socket.on("framereceived", ({ payload }) => {
+        if (`${payload}`.includes('"pong"')) pongs++;
+      });
+    });
+  });
   await isState(page, /^live$/);
+  // The pings when it connected, 3 s and 15 s after it caught up: the next one is due a minute later.
+  await expect.poll(() => pongs, { timeout: 60_000 }).toBeGreaterThan(2);
   link.die();
   // A machine wakes up, or changes its network.
   await page.evaluate(() => dispatchEvent(new Event("online")));
-  const since = Date.now();
   await expect
-    .poll(() => page.locator("#status").getAttribute("class"), { timeout: 60_000 })
+    .poll(() => page.locator("#status").getAttribute("class"), { timeout: 40_000 })
     .toMatch(/status-(stale|unreachable)/);
-  expect(Date.now() - since).toBeLessThan(10_000);
-});
+}, 180_000);
