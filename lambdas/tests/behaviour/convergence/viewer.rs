@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, rc::Rc};
 use ralph_protocol::{
     event::Envelope,
     ids::Run,
-    message::{ClientMessage, ServerMessage},
+    message::{ClientMessage, SendLogs, ServerMessage},
     reassembly::{Client, Input, Line, Options, Output},
 };
 use tokio::time::{Duration, Instant, sleep, sleep_until};
@@ -47,6 +47,8 @@ struct Viewer {
     /// Whether the first page, or its first part, has come.
     page_came: bool,
     page_complete: bool,
+    /// The newest request for an older page.
+    older_id: Option<String>,
     subscribed_at: Option<u64>,
     oldest: Option<(Run, u64)>,
 }
@@ -77,6 +79,7 @@ pub async fn watch(simulation: Rc<Simulation>, plan: PlannedViewer) -> Seen {
         seen,
         page_came: false,
         page_complete: false,
+        older_id: None,
         subscribed_at: None,
         oldest: None,
     };
@@ -191,7 +194,11 @@ impl Viewer {
             self.subscribed_at.get_or_insert(now);
         }
         match message {
-            ServerMessage::Logs(logs) if !self.page_complete => {
+            // Once the first part is here, only the older page that was asked for last goes below it.
+            ServerMessage::Logs(logs)
+                if !self.page_complete
+                    && (!self.page_came || logs.id.is_some() && logs.id == self.older_id) =>
+            {
                 let envelopes = logs.events.iter().filter_map(|e| Envelope::parse(e.get()));
                 let keys = envelopes.map(|envelope| (envelope.run, envelope.seq));
                 self.oldest = keys.chain(self.oldest.take()).min();
@@ -215,6 +222,13 @@ impl Viewer {
         for output in outputs {
             match output {
                 Output::Send(message) => {
+                    // Raw lines are read by pages, too, but of many lines.
+                    if let ClientMessage::SendLogs(SendLogs { before: Some(_), limit, id, .. }) =
+                        &message
+                        && limit.is_some_and(|limit| limit <= 1_000)
+                    {
+                        self.older_id.clone_from(id);
+                    }
                     let ask = first || self.plan.asks_again;
                     if let Some(connection) = connection.filter(|_| ask) {
                         self.send(connection, &message);
