@@ -24,10 +24,6 @@ const maybe =
   (check: Check): Check =>
   (value) =>
     value === undefined || value === null || check(value);
-const oneOf =
-  (...texts: string[]): Check =>
-  (value) =>
-    texts.includes(value as string);
 const shape =
   (fields: { [name: string]: Check }): Check =>
   (value) =>
@@ -43,10 +39,6 @@ const info = shape({
   lastTs: count,
   // A newer server may know more words.
   state: text,
-  reason: maybe(text),
-  exit: maybe(Number.isSafeInteger),
-  spentUsd: maybe(Number.isFinite),
-  pullRequest: maybe(text),
   raw: maybe(count),
 });
 // Elements of `events` are read one by one: one that is not an event does not spoil the others.
@@ -54,18 +46,11 @@ const MESSAGES: { [type: string]: Check } = {
   logs: shape({
     id: maybe(text),
     workstream: text,
-    source: oneOf("live", "replay"),
+    source: (value) => value === "live" || value === "replay",
     events: Array.isArray,
   }),
   runs: shape({ workstream: text, runs: list(info) }),
-  task: shape({
-    workstream: text,
-    run: isRun,
-    status: text,
-    stopCode: maybe(text),
-    reason: maybe(text),
-  }),
-  workstreams: shape({ id: maybe(text), workstreams: Array.isArray, complete: flag }),
+  task: shape({ workstream: text, run: isRun, status: text }),
   caughtUp: shape({
     id: maybe(text),
     workstream: text,
