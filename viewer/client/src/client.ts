@@ -140,13 +140,15 @@ export class LogClient extends Emitter<ClientEvents> {
   subscribe(workstream: string, options: { limit?: number } = {}): Subscription {
     if (this.#state === "closed") throw new Error("the client is closed");
     if (this.#subscriptions.has(workstream)) throw new Error(`${workstream} is followed already`);
+    const state = () => this.#state;
     const link: Link = {
+      get state() {
+        return state();
+      },
       send: (message) => this.#send(message, subscription),
       leave: (subscription) => this.#leave(subscription),
       id: () => String(++this.#requests),
-      state: "connecting",
     };
-    Object.defineProperty(link, "state", { get: () => this.#state });
     const subscription: Subscription = new Subscription(workstream, link, options.limit);
     this.#subscriptions.set(workstream, subscription);
     if (this.#scope.includes(workstream)) {

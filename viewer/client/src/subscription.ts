@@ -62,7 +62,7 @@ export type SubscriptionEvents = {
 
 /** The connection, as a subscription sees it. */
 export interface Link {
-  state: "connecting" | "open" | "stale" | "denied" | "unreachable" | "closed";
+  readonly state: "connecting" | "open" | "stale" | "denied" | "unreachable" | "closed";
   send(message: ClientMessage): void;
   leave(subscription: Subscription): void;
   /** The id of the next request: answers to an earlier subscription must not be taken for ours. */
