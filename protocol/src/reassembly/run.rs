@@ -43,8 +43,6 @@ pub(super) struct RunView {
     pub holes: BTreeMap<u64, (u64, Asking)>,
     /// Highest number that is known to exist, held or let go of.
     pub top: u64,
-    /// Highest number the server knows.
-    pub server_last: u64,
     /// Raw lines that the server has counted; `None`: it says nothing.
     pub server_raw: Option<u64>,
     /// Where the run stands.
@@ -60,7 +58,7 @@ pub(super) struct RunView {
     /// How often the run was read for its raw lines after its end. A second time when some are still
     /// missing: an answer may have lacked them.
     pub raw_readings: u8,
-    /// When to do that, once it is known that some are missing.
+    /// When to read it next, once it is known that some are missing.
     pub raw_due: Option<u64>,
     /// When its newest line came in, and how often its silence was asked about since.
     pub heard_at: Option<u64>,
@@ -71,7 +69,6 @@ impl RunView {
     /// Takes what the server says; a state never goes back.
     pub fn take(&mut self, info: &RunInfo, now: u64) {
         self.heard_at.get_or_insert(now);
-        self.server_last = self.server_last.max(info.last_seq);
         self.top = self.top.max(info.last_seq);
         self.server_raw = self.server_raw.max(info.raw);
         if self.state.is_none_or(|state| state.rank() <= info.state.rank()) {
@@ -256,7 +253,7 @@ impl RunView {
     pub fn lacks_raw(&self) -> bool {
         let lacks = match self.server_raw {
             Some(counted) => counted > (self.raw.len() + self.raw_gone) as u64,
-            None => self.server_last == 0 && self.held.is_empty(),
+            None => self.top == 0,
         };
         lacks && self.is_over() && self.raw_readings < RAW_READINGS
     }

@@ -56,8 +56,6 @@ export class RunView {
   heardAt: number | undefined;
   silences = 0;
 
-  /** Highest number that the server knows. */
-  #serverLast = 0;
   /** Raw lines that the server has counted; `undefined`: it says nothing. */
   #serverRaw: number | undefined;
   /** A complete replay from the start, long after the end, had nothing more. */
@@ -81,7 +79,6 @@ export class RunView {
   /** Takes what the server says; a state never goes back. */
   take(info: RunInfo, now: number): void {
     this.heardAt ??= now;
-    this.#serverLast = Math.max(this.#serverLast, info.lastSeq);
     this.top = Math.max(this.top, info.lastSeq);
     if (info.raw !== undefined) this.#serverRaw = Math.max(this.#serverRaw ?? 0, info.raw);
     if (this.info === undefined || rank(this.info.state) <= rank(info.state)) this.info = info;
@@ -278,7 +275,7 @@ export class RunView {
   get lacksRaw(): boolean {
     if (this.rawReadings >= RAW_READINGS || !(this.hasEnd || this.rowIsOver)) return false;
     if (this.#serverRaw !== undefined) return this.#serverRaw > this.#raw.size + this.#rawGone;
-    return this.#serverLast === 0 && this.held.max === 0;
+    return this.top === 0;
   }
 
   /**
